@@ -1,0 +1,47 @@
+"""Run the migrations on the application's own engine, one process at a time, never waiting long behind a reader."""
+
+import time
+
+from alembic import context
+from flask import current_app
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from portal.extensions import db
+
+ONE_AT_A_TIME = 7_117_115_116
+"""The advisory lock that several hosts starting at once queue for."""
+ATTEMPTS = 20
+
+
+def run_migrations() -> None:
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
+        connection.commit()
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                connection.execute(text("SELECT set_config('lock_timeout', '500ms', false)"))
+                connection.commit()
+                context.configure(
+                    connection=connection,
+                    target_metadata=db.metadata,
+                    transaction_per_migration=True,
+                    **current_app.extensions["migrate"].configure_args,
+                )
+                try:
+                    with context.begin_transaction():
+                        context.run_migrations()
+                    return
+                except OperationalError as error:
+                    connection.rollback()
+                    if getattr(error.orig, "sqlstate", None) != "55P03" or attempt == ATTEMPTS:
+                        raise
+                    time.sleep(0.5)
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
+            connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
+            connection.commit()
+
+
+run_migrations()

@@ -1,0 +1,48 @@
+"""Who may see what: "mine or 404" look-ups, for both doors. Someone else's object answers like one that is not there."""
+
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import joinedload
+
+from portal.errors import Forbidden, NotFound
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan, User
+
+T = TypeVar("T", Plan, Installment, Payment)
+
+MAX_ID = 2**63 - 1
+
+
+def require(user: User, *roles: str) -> None:
+    """Raises Forbidden unless the user has one of these roles."""
+    if user.role not in roles:
+        raise Forbidden()
+
+
+def my_plan(user: User, plan_id: int) -> Plan:
+    """The plan with its parties, if this user made it or owes it. Raises NotFound."""
+    found = select(Plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
+    return _mine(found.where(Plan.id == plan_id, _party(user, Plan)), plan_id)
+
+
+def my_installment(user: User, installment_id: int) -> Installment:
+    """The installment with its plan, if this user made the plan or owes it. Raises NotFound."""
+    found = select(Installment).options(joinedload(Installment.plan))
+    return _mine(found.where(Installment.id == installment_id, _party(user, Installment)), installment_id)
+
+
+def my_payment(user: User, payment_id: int) -> Payment:
+    """The payment, if it pays a plan that this user made or owes. Raises NotFound."""
+    return _mine(select(Payment).where(Payment.id == payment_id, _party(user, Payment)), payment_id)
+
+
+def _party(user: User, table: type[Plan] | type[Installment] | type[Payment]) -> ColumnElement[bool]:
+    return or_(table.merchant_id == user.id, table.customer_id == user.id)
+
+
+def _mine(found: Select[T], row_id: int) -> T:
+    row = db.session.scalar(found) if 0 < row_id <= MAX_ID else None
+    if row is None:
+        raise NotFound()
+    return row

@@ -1,0 +1,92 @@
+"""create_app(): the only place that knows everyone."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from portal import config, extensions, logs, models
+from portal.gateways import payment
+from portal.config import Settings
+from portal.web import setup as web
+
+ROOT = Path(__file__).resolve().parent.parent
+
+__all__ = ["create_app", "models", "payment"]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The whole application. Without `settings` they come from the environment; ConfigError when that is no good."""
+    settings = settings or config.load(os.environ)
+    app = Flask(
+        "portal",
+        root_path=str(ROOT / "portal"),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+        static_url_path="/static",
+    )
+    app.config["QIST"] = settings
+    app.config.update(_flask_config(settings))
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    logs.configure(settings.log_level)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    extensions.db.init_app(app)
+    extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"), compare_type=True)
+    extensions.csrf.init_app(app)
+    extensions.login.init_app(app)
+    extensions.htmx.init_app(app)
+    extensions.babel.init_app(app)
+    extensions.limiter.init_app(app)
+    web.init_app(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SESSION_COOKIE_NAME": "__Host-qist" if settings.production else "qist",
+        "SESSION_COOKIE_SECURE": settings.production,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_SSL_STRICT": True,
+        "MAX_CONTENT_LENGTH": 256 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 256 * 1024,
+        "MAX_FORM_PARTS": 200,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_size": settings.web_threads + 2,
+            "max_overflow": settings.web_threads,
+            "pool_timeout": 5,
+            "pool_pre_ping": True,
+            "pool_recycle": 1800,
+            "isolation_level": "READ COMMITTED",
+            "connect_args": {"connect_timeout": 5, "application_name": "qist", "options": "-c timezone=UTC"},
+        },
+        **_limiter_config(settings),
+    }
+
+
+def _limiter_config(settings: Settings) -> dict[str, Any]:
+    """Limits are counted in Valkey; without it, or while it is away, in this process.
+
+    The storage gets the same short timeouts as the queue: a frozen Valkey must not block a sign-in.
+    """
+    url = settings.redis_url
+    if url and url.startswith("unix:"):
+        url = f"redis+{url}"
+    options: dict[str, Any] = {}
+    if url:
+        options = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
+    return {
+        "RATELIMIT_STORAGE_URI": url or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": options,
+        "RATELIMIT_STRATEGY": "fixed-window",
+        "RATELIMIT_HEADERS_ENABLED": False,
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "RATELIMIT_KEY_PREFIX": "qist",
+    }

@@ -1,0 +1,268 @@
+"""From environment variables to one typed, frozen Settings; nothing else in Qist reads the environment.
+
+A missing or odd value stops the start with every fault named at once: variable, value (never a secret's), and what is
+accepted. An empty value counts as not set, because Compose files and CI systems pass empty strings for "nothing".
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, cast
+from urllib.parse import SplitResult, urlsplit
+
+from limits import parse_many
+
+T = TypeVar("T")
+
+SECRET_KEY_LENGTH = 32
+SECRET_KEY_VARIETY = 8
+EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
+REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+
+ON = ("1", "on", "true", "yes")
+OFF = ("0", "off", "false", "no")
+
+
+class ConfigError(Exception):
+    """The environment can't be used. The text is for the person at the terminal: one line for every bad variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything about this installation that isn't in the database. Durations say their unit."""
+
+    env: Literal["development", "production"]
+    host: str
+    port: int
+    home: Path
+    public_url: str
+    database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    secret_key: str | None = field(repr=False)
+    smtp_host: str | None
+    smtp_port: int
+    smtp_user: str | None
+    smtp_password: str | None = field(repr=False)
+    smtp_security: Literal["starttls", "tls", "none"]
+    mail_from: str
+    ratelimit_login: str
+    ratelimit_register: str
+    ratelimit_writes: str
+    cors_origins: tuple[str, ...]
+    access_token_minutes: int
+    refresh_grace: int  # seconds
+    refresh_rotation: bool
+    trusted_proxies: int
+    web_threads: int
+    web_workers: int
+    gateway_timeout: float  # seconds
+    log_level: str
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read Settings from a mapping (os.environ, or a test's own dict). Raises ConfigError naming every bad variable."""
+    read = _Reader(environ)
+    production = read.one("QIST_ENV", "development", _choice("development", "production")) == "production"
+    host = read.one("HOST", "127.0.0.1", _host)
+    port = read.one("PORT", "8000", _whole(1, 65535))
+    secure = ("https",) if production else ("https", "http")
+    settings = Settings(
+        env="production" if production else "development",
+        host=host,
+        port=port,
+        home=Path(read.text("QIST_HOME") or ".qist").expanduser().absolute(),
+        public_url=read.maybe("PUBLIC_URL", _web_address(*secure)) or _own_address(host, port),
+        database_url=read.maybe("DATABASE_URL", _database_url, secret=True),
+        redis_url=read.maybe("REDIS_URL", _redis_url, secret=True),
+        secret_key=read.maybe("SECRET_KEY", _strong if production else str, secret=True),
+        smtp_host=read.text("SMTP_HOST"),
+        smtp_port=read.one("SMTP_PORT", "587", _whole(1, 65535)),
+        smtp_user=read.text("SMTP_USER"),
+        smtp_password=read.text("SMTP_PASSWORD"),
+        smtp_security=cast(
+            'Literal["starttls", "tls", "none"]',
+            read.one("SMTP_SECURITY", "starttls", _choice("starttls", "tls", "none")),
+        ),
+        mail_from=read.one("MAIL_FROM", "Qist <qist@localhost>", _sender),
+        ratelimit_login=read.one("RATELIMIT_LOGIN", "30 per minute", _limit),
+        ratelimit_register=read.one("RATELIMIT_REGISTER", "30 per minute;200 per hour", _limit),
+        ratelimit_writes=read.one("RATELIMIT_WRITES", "3000 per minute", _limit),
+        cors_origins=read.maybe("CORS_ORIGINS", _origins) or (),
+        access_token_minutes=read.one("ACCESS_TOKEN_MINUTES", "15", _whole(1, 1440)),
+        refresh_grace=read.one("REFRESH_GRACE", "60", _whole(0, 600)),
+        refresh_rotation=read.one("REFRESH_ROTATION", "on", _switch),
+        trusted_proxies=read.one("TRUSTED_PROXIES", "0", _whole(0, 5)),
+        web_threads=read.one("WEB_THREADS", "8", _whole(1, 64)),
+        web_workers=read.one("WEB_WORKERS", "2" if production else "1", _whole(1, 64)),
+        gateway_timeout=read.one("GATEWAY_TIMEOUT", "10", _seconds(0.1, 60)),
+        log_level=read.one("LOG_LEVEL", "info", _log_level),
+    )
+    if production:
+        for name in REQUIRED_IN_PRODUCTION:
+            if not read.text(name):
+                read.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
+        if (read.text("FLASK_DEBUG") or "0").lower() not in OFF:
+            read.faults.append(
+                f"FLASK_DEBUG: {read.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"
+            )
+    if settings.smtp_password and not settings.smtp_user:
+        read.faults.append("SMTP_USER: not set, though SMTP_PASSWORD is; set both or neither")
+    if read.faults:
+        raise ConfigError("Qist can't start with this configuration:\n  " + "\n  ".join(read.faults))
+    return settings
+
+
+class _Reader:
+    """Collects faults instead of stopping at the first, so that one start shows all of them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        return self.environ.get(name, "").strip() or None
+
+    def one(self, name: str, default: str, parse: Callable[[str], T]) -> T:
+        value = self.maybe(name, parse)
+        return parse(default) if value is None else value
+
+    def maybe(self, name: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            return parse(text)
+        except ValueError as error:
+            shown = "its value" if secret else repr(text)
+            self.faults.append(f"{name}: {shown} is not accepted; {error}")
+            return None
+
+
+def _choice(*accepted: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in accepted:
+            raise ValueError("accepted: " + ", ".join(accepted))
+        return text.lower()
+
+    return parse
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"accepted: a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _seconds(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise ValueError(f"accepted: seconds from {least:g} to {most:g}")
+        return number
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in ON + OFF:
+        raise ValueError("accepted: on, off")
+    return text.lower() in ON
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
+        raise ValueError("accepted: an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def _own_address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _web_address(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        accepted = (
+            f"accepted: an address such as {schemes[0]}://pay.example.org, without a path ({' or '.join(schemes)})"
+        )
+        parts = _split(text, accepted)
+        if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError(accepted)
+        if parts.username or parts.password:
+            raise ValueError(accepted)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    return parse
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    one = _web_address("https", "http")
+    return tuple(one(origin) for origin in re.split(r"[,\s]+", text) if origin)
+
+
+def _database_url(text: str) -> str:
+    accepted = "accepted: postgresql://user:password@host:port/name (postgres:// and postgresql+psycopg:// too)"
+    parts = _split(text, accepted)
+    if parts.scheme not in ("postgres", "postgresql", "postgresql+psycopg") or "://" not in text:
+        raise ValueError(accepted)
+    if not parts.path.strip("/"):
+        raise ValueError(accepted + ", with the name of a database")
+    return "postgresql+psycopg://" + text.split("://", 1)[1]
+
+
+def _redis_url(text: str) -> str:
+    accepted = "accepted: redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
+    parts = _split(text, accepted)
+    usable = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in ("redis", "rediss", "unix") or not usable:
+        raise ValueError(accepted)
+    return text
+
+
+def _split(text: str, accepted: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(accepted) from None
+    return parts
+
+
+def _strong(text: str) -> str:
+    plain = text.lower()
+    if len(text) < SECRET_KEY_LENGTH or len(set(text)) < SECRET_KEY_VARIETY:
+        raise ValueError(
+            f"accepted: at least {SECRET_KEY_LENGTH} random characters, such as openssl rand -hex 32 prints"
+        )
+    if any(word in plain for word in EXAMPLE_WORDS):
+        raise ValueError("it looks like an example's; accepted: random characters, such as openssl rand -hex 32 prints")
+    return text
+
+
+def _sender(text: str) -> str:
+    if not re.fullmatch(r"[^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", text):
+        raise ValueError("accepted: an address such as pay@example.org or Shop <pay@example.org>")
+    return text
+
+
+def _limit(text: str) -> str:
+    try:
+        parse_many(text)
+    except ValueError:
+        raise ValueError('accepted: limits such as "30 per minute;200 per hour"') from None
+    return text
+
+
+def _log_level(text: str) -> str:
+    return _choice("debug", "info", "warning", "error", "critical")(text)

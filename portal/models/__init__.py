@@ -1,0 +1,30 @@
+"""Rows: tables, constraints, what a row can answer about itself, and named selects.
+
+Importing this package makes the metadata complete.
+"""
+
+from portal.models.events import Event
+from portal.models.idempotency_keys import IdempotencyKey
+from portal.models.installments import Installment
+from portal.models.invitations import Invitation
+from portal.models.ledger import LedgerEntry, LedgerLine
+from portal.models.merchants import Merchant
+from portal.models.payments import Allocation, Payment
+from portal.models.plans import Plan
+from portal.models.user_sessions import UserSession
+from portal.models.users import User
+
+__all__ = [
+    "Allocation",
+    "Event",
+    "IdempotencyKey",
+    "Installment",
+    "Invitation",
+    "LedgerEntry",
+    "LedgerLine",
+    "Merchant",
+    "Payment",
+    "Plan",
+    "User",
+    "UserSession",
+]

@@ -1,0 +1,14 @@
+"""Column types that several tables share."""
+
+from datetime import datetime
+from typing import Annotated
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, String
+from sqlalchemy.orm import mapped_column
+
+Id = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
+Minor = Annotated[int, mapped_column(BigInteger)]
+"""An amount in minor units of the row's currency."""
+Currency = Annotated[str, mapped_column(String(3))]
+Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+UserId = Annotated[int, mapped_column(BigInteger, ForeignKey("users.id"))]

@@ -1,0 +1,37 @@
+"""Which requests were already carried out, and what they were answered."""
+
+from typing import Literal, get_args
+
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Model
+from portal.models.columns import Instant
+
+IdempotencyState = Literal["running", "done"]
+IDEMPOTENCY_STATES: tuple[IdempotencyState, ...] = get_args(IdempotencyState)
+
+
+class IdempotencyKey(Model):
+    """One key of one caller for one address. Written in the transaction of the effect it stands for."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    scope: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    state: Mapped[IdempotencyState] = mapped_column(
+        Enum(*IDEMPOTENCY_STATES, name="state", native_enum=False, create_constraint=True), default="running"
+    )
+    payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
+    reply_status: Mapped[int | None] = mapped_column(SmallInteger)
+    reply_body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[Instant]
+
+    __table_args__ = (
+        CheckConstraint("(reply_status IS NULL) = (reply_body IS NULL)", name="reply"),
+        CheckConstraint("reply_status IS NULL OR state = 'done'", name="reply_when_done"),
+        Index("ix_idempotency_keys_created_at", "created_at"),
+        Index("ix_idempotency_keys_payment_id", "payment_id"),
+    )

@@ -1,0 +1,136 @@
+"""Plans: one purchase, split."""
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Enum,
+    ForeignKey,
+    Index,
+    Select,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    and_,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal import clock
+from portal.extensions import Model, db
+from portal.models.columns import Currency, Id, Instant, Minor, UserId
+from portal.models.merchants import Merchant
+from portal.models.users import User
+from portal.money import MAX_MINOR
+from portal.schedule import INTERVALS, Interval
+
+if TYPE_CHECKING:
+    from portal.models.installments import Installment
+
+PlanState = Literal["active", "completed", "cancelled"]
+PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
+PLAN_STATUSES = ("active", "overdue", "completed", "cancelled")
+"""What people see and filter by: `overdue` is an active plan of which something is late."""
+
+
+class Plan(Model):
+    """A purchase of `total` minor units in installments.
+
+    `state` is stored; `overdue` is computed from `next_late_at`. That and `next_due_on` describe the oldest open
+    installment; a trigger keeps them, so no verb can forget to. Zone and grace days are the merchant's at the time.
+    """
+
+    __tablename__ = "plans"
+
+    id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    customer_id: Mapped[UserId]
+    description: Mapped[str] = mapped_column(String(200), default="")
+    total: Mapped[Minor]
+    currency: Mapped[Currency]
+    num_installments: Mapped[int] = mapped_column(SmallInteger)
+    interval: Mapped[Interval] = mapped_column(
+        Enum(*INTERVALS, name="interval", native_enum=False, create_constraint=True)
+    )
+    start_date: Mapped[date]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    grace_days: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[PlanState] = mapped_column(
+        Enum(*PLAN_STATES, name="state", native_enum=False, create_constraint=True), default="active"
+    )
+    next_due_on: Mapped[date | None]
+    next_late_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+    closed_at: Mapped[Instant | None]
+
+    merchant: Mapped[Merchant] = relationship()
+    customer: Mapped[User] = relationship()
+    installments: Mapped[list["Installment"]] = relationship(
+        order_by="Installment.number", back_populates="plan", foreign_keys="Installment.plan_id"
+    )
+
+    __table_args__ = (
+        UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
+        CheckConstraint(f"total > 0 AND total <= {MAX_MINOR} AND total >= num_installments", name="total"),
+        CheckConstraint("num_installments BETWEEN 1 AND 60", name="num_installments"),
+        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
+        CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
+        CheckConstraint("merchant_id <> customer_id", name="two_parties"),
+        Index("ix_plans_merchant_id_id", "merchant_id", "id"),
+        Index("ix_plans_customer_id_id", "customer_id", "id"),
+        Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
+        Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
+        Index(
+            "ix_plans_merchant_id_next_late_at",
+            "merchant_id",
+            "next_late_at",
+            "id",
+            postgresql_where=text("state = 'active'"),
+        ),
+    )
+
+    @property
+    def status(self) -> str:
+        """active, overdue, completed or cancelled, as of now."""
+        if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
+            return "overdue"
+        return self.state
+
+    @property
+    def today(self) -> date:
+        """The local date where this plan's merchant was when it was made; due dates are in this calendar."""
+        return clock.today(self.time_zone)
+
+    @staticmethod
+    def has_status(status: str, now: datetime) -> ColumnElement[bool]:
+        """The same rule as `status`, in SQL. `now` is aware."""
+        if status == "overdue":
+            return and_(Plan.state == "active", Plan.next_late_at <= now)
+        if status == "active":
+            return and_(Plan.state == "active", Plan.next_late_at > now)
+        return Plan.state == status
+
+    @staticmethod
+    def of_merchant(merchant_id: int) -> Select["Plan"]:
+        return select(Plan).where(Plan.merchant_id == merchant_id)
+
+    @staticmethod
+    def of_customer(customer_id: int) -> Select["Plan"]:
+        return select(Plan).where(Plan.customer_id == customer_id)
+
+    @staticmethod
+    def lock(plan_id: int) -> "Plan | None":
+        """Lock the row against every other change to this plan until the transaction ends, and read it afresh."""
+        return db.session.scalar(
+            select(Plan)
+            .where(Plan.id == plan_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )

@@ -1,0 +1,93 @@
+"""Money as integers: minor units and an ISO 4217 code. No float ever enters or leaves this file.
+
+The number of digits of each currency is ISO 4217's own ("list one", active codes; funds, metals and test codes left
+out). CLDR's table, which Babel ships, is about what shops write on price tags and differs for a dozen currencies.
+"""
+
+import re
+from typing import Final
+
+_DIGITS: Final[dict[int, str]] = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CNY COP CRC "
+        "CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR "
+        "JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD "
+        "NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN "
+        "SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST XCD XCG YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+
+CURRENCIES: Final[dict[str, int]] = dict(
+    sorted((code, digits) for digits, codes in _DIGITS.items() for code in codes.split())
+)
+"""Code -> number of decimal digits."""
+
+MAX_MINOR: Final = 10**15
+"""The largest amount anything here accepts, in minor units."""
+
+_DECIMAL = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
+
+
+class BadAmount(ValueError):
+    """The text is not an amount in this currency; the message says what is accepted, in words for a form."""
+
+
+def digits(currency: str) -> int:
+    """How many decimal digits `currency` (an ISO 4217 code) has. Raises KeyError for a code that is not known."""
+    return CURRENCIES[currency]
+
+
+def parse(text: str, currency: str) -> int:
+    """Read decimal text as minor units of `currency`.
+
+    Accepts ASCII digits with at most the currency's own number of decimals ("12", "12.5", "12.50" for SAR; only "12"
+    for JPY). Blanks around it are taken off. Raises BadAmount for signs, exponents, separators, other scripts' digits,
+    extra digits (never rounded) and anything above MAX_MINOR.
+    """
+    places = digits(currency)
+    text = text.strip(" \t\r\n")
+    if not text:
+        raise BadAmount("Enter an amount.")
+    if not _DECIMAL.fullmatch(text):
+        raise BadAmount(f"Enter an amount in digits, like {plain(120000 if places else 1200, currency)}.")
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > places:
+        if places:
+            raise BadAmount(f"{currency} has at most {places} digits after the point.")
+        raise BadAmount(f"{currency} has no digits after the point.")
+    minor = int(whole) * 10**places + int(fraction.ljust(places, "0") or "0")
+    if minor > MAX_MINOR:
+        raise BadAmount(f"The largest amount is {show(MAX_MINOR, currency)}.")
+    return minor
+
+
+def plain(minor: int, currency: str) -> str:
+    """Minor units as decimal text with the currency's own digits and no separators: 120000 SAR -> "1200.00"."""
+    places = digits(currency)
+    sign, minor = ("-", -minor) if minor < 0 else ("", minor)
+    if not places:
+        return f"{sign}{minor}"
+    whole, fraction = divmod(minor, 10**places)
+    return f"{sign}{whole}.{fraction:0{places}d}"
+
+
+def show(minor: int, currency: str) -> str:
+    """Minor units as a person reads them: 120000 SAR -> "SAR 1,200.00", with a no-break space after the code."""
+    whole, point, fraction = plain(abs(minor), currency).partition(".")
+    return f"{'-' if minor < 0 else ''}{currency}\u00a0{int(whole):,}{point}{fraction}"
+
+
+def split(total: int, count: int) -> list[int]:
+    """Divide `total` minor units into `count` parts that add up to it exactly.
+
+    The first `total % count` parts get one minor unit more, so parts differ by at most one and the larger come first.
+    Raises ValueError when count < 1 or when a part would be zero or less.
+    """
+    if count < 1:
+        raise ValueError("count must be at least 1")
+    base, rest = divmod(total, count)
+    if base < 1:
+        raise ValueError("total has fewer minor units than parts")
+    return [base + 1] * rest + [base] * (count - rest)

@@ -1,0 +1,1 @@
+"""Reads across tables: dashboard, ageing, statements, exports. Never write."""

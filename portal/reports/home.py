@@ -1,0 +1,72 @@
+"""What a customer wants to know first: what is due now, and what comes next, across merchants."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload, selectinload
+
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan
+
+DUE_LIMIT = 12
+PLANS_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """`due` is what is due on or before the merchant's today, oldest first; `coming` is what follows it.
+
+    `owed` is what remains of everything, in minor units by currency. `plans` are the open plans by their next due date.
+    """
+
+    due: list[Installment]
+    coming: list[Installment]
+    owed: dict[str, int]
+    plans: list[Plan]
+    closed_plans: int
+
+
+def home(customer_id: int) -> Home:
+    """What this customer owes, to whom and when; at most 12 installments and 20 plans, the rest is in the lists."""
+    soon = list(
+        db.session.scalars(
+            Installment.of_customer(customer_id)
+            .where(Installment.remaining > 0)
+            .order_by(Installment.due_date, Installment.id)
+            .limit(2 * DUE_LIMIT)
+            .options(joinedload(Installment.plan).joinedload(Plan.merchant), selectinload(Installment.held_allocations))
+        )
+    )
+    due = [row for row in soon if row.due_date <= row.plan.today]
+    coming = [row for row in soon if row.due_date > row.plan.today]
+    owed = db.session.execute(
+        select(Installment.currency, func.sum(Installment.remaining))
+        .where(Installment.customer_id == customer_id, Installment.remaining > 0)
+        .group_by(Installment.currency)
+        .order_by(Installment.currency)
+    ).all()
+    plans = list(
+        db.session.scalars(
+            Plan.of_customer(customer_id)
+            .where(Plan.state == "active")
+            .order_by(Plan.next_due_on, Plan.id)
+            .limit(PLANS_LIMIT)
+            .options(joinedload(Plan.merchant), selectinload(Plan.installments))
+        )
+    )
+    closed = db.session.scalar(
+        select(func.count()).select_from(Plan).where(Plan.customer_id == customer_id, Plan.state != "active")
+    )
+    return Home(due[:DUE_LIMIT], coming[:DUE_LIMIT], {row[0]: int(row[1]) for row in owed}, plans, closed or 0)
+
+
+def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:
+    """The newest payments of this customer that went through, with whom they paid."""
+    found = (
+        select(Payment)
+        .where(Payment.customer_id == customer_id, Payment.state == "succeeded")
+        .order_by(Payment.id.desc())
+        .limit(limit)
+        .options(joinedload(Payment.plan).joinedload(Plan.merchant))
+    )
+    return list(db.session.scalars(found))

@@ -1,0 +1,75 @@
+"""Pages by cursor: "what comes after this row", which stays right while rows are inserted."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import tuple_
+
+from portal.errors import Fault, Invalid
+from portal.extensions import db
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some rows of a list, and the cursor of the page after it (None on the last)."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+def fetch(
+    found: Select[Any],
+    *keys: InstrumentedAttribute[Any],
+    descending: bool,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[Any]:
+    """Up to `limit` rows of `found`, ordered by `keys` (together unique), from the row after `cursor`.
+
+    Raises Invalid on `cursor` when it is not one that a page gave.
+    """
+    columns = tuple_(*keys)
+    if cursor is not None:
+        after = _decode(cursor, keys)
+        found = found.where(columns < after if descending else columns > after)
+    rows = db.session.scalars(
+        found.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(limit + 1)
+    ).all()
+    items = rows[:limit]
+    more = len(rows) > limit
+    return Page(items, _encode([getattr(items[-1], key.key) for key in keys]) if more else None)
+
+
+def _encode(values: Sequence[Any]) -> str:
+    text = json.dumps([value.isoformat() if isinstance(value, date) else value for value in values])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> tuple[Any, ...]:
+    try:
+        values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        if not isinstance(values, list) or len(values) != len(keys):
+            raise ValueError
+        return tuple(_read(value, key.type.python_type) for value, key in zip(values, keys, strict=True))
+    except (ValueError, TypeError, binascii.Error, RecursionError):
+        raise Invalid(Fault("cursor", "bad_cursor", "This cursor is not one that a page gave.")) from None
+
+
+def _read(value: Any, kind: type) -> Any:
+    if kind is int and type(value) is int and -(2**63) <= value < 2**63:
+        return value
+    if kind is date and type(value) is str:
+        return date.fromisoformat(value)
+    raise ValueError

@@ -1,0 +1,1 @@
+"""Verbs: one public function is one thing that happens. Only these commit."""

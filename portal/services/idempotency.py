@@ -1,0 +1,151 @@
+"""A request that is sent again is carried out once, and answered the same."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from portal import clock
+from portal.errors import Refused, StillRunning
+from portal.extensions import db
+from portal.models import IdempotencyKey
+from portal.services.transaction import transaction
+
+R = TypeVar("R")
+
+KEPT: Final = timedelta(hours=24)
+PATIENCE: Final = 3.0
+"""Seconds to wait for the same request that runs elsewhere."""
+_STEP: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """Who asked for what, under which key.
+
+    `scope` is the method and address, `fingerprint` a digest of the body. `render` turns the verb's result into the
+    status and body that are stored with the effect; without it the next replay renders its own answer.
+    """
+
+    user_id: int
+    scope: str
+    key: str
+    fingerprint: str
+    render: Callable[[Any], tuple[int, bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """This was done before. `status` and `body` are None when no answer was stored: render it from `payment_id`."""
+
+    payment_id: int | None
+    status: int | None
+    body: bytes | None
+
+
+class KeyReused(Refused):
+    """The same key came with another body."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("idempotency_key_reused", "This key was already used for another request.")
+
+
+def fingerprint(*parts: object) -> str:
+    """A digest (64 hex digits) of what was asked for."""
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def claim(once: Once) -> Replay | None:
+    """Inside a verb's transaction, before anything else: take the key, or say what it was used for.
+
+    Waits (by the unique index) for a transaction that is taking the same key right now. Raises KeyReused for another
+    body, StillRunning while a payment under this key has no outcome yet.
+    """
+    now = clock.now()
+    mine = (IdempotencyKey.user_id == once.user_id, IdempotencyKey.scope == once.scope, IdempotencyKey.key == once.key)
+    db.session.execute(
+        delete(IdempotencyKey).where(*mine, IdempotencyKey.state == "done", IdempotencyKey.created_at < now - KEPT)
+    )
+    taken = db.session.execute(
+        insert(IdempotencyKey)
+        .values(
+            user_id=once.user_id,
+            scope=once.scope,
+            key=once.key,
+            fingerprint=once.fingerprint,
+            state="running",
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    ).scalar()
+    if taken is not None:
+        return None
+    row = db.session.scalars(select(IdempotencyKey).where(*mine).execution_options(populate_existing=True)).one()
+    if row.fingerprint != once.fingerprint:
+        raise KeyReused()
+    if row.state == "running":
+        raise StillRunning()
+    return Replay(row.payment_id, row.reply_status, row.reply_body)
+
+
+def attach(once: Once, payment_id: int) -> None:
+    """Inside a verb's transaction: this key stands for that payment, whose outcome is not known yet."""
+    _row(once).payment_id = payment_id
+
+
+def store(once: Once, result: Any) -> None:
+    """Inside a verb's transaction, last of all: done, with the answer if the caller renders one."""
+    db.session.flush()
+    row = _row(once)
+    if row.state == "done":
+        return
+    if once.render is not None:
+        row.reply_status, row.reply_body = once.render(result)
+    row.state = "done"
+
+
+def finish_payment(payment_id: int) -> None:
+    """Inside a verb's transaction: whoever asked for this payment is gone; the next replay renders the answer."""
+    rows = select(IdempotencyKey).where(IdempotencyKey.payment_id == payment_id, IdempotencyKey.state == "running")
+    for row in db.session.scalars(rows):
+        row.state = "done"
+
+
+def patiently(attempt: Callable[[], R]) -> R:
+    """Call `attempt` (a verb) again and again for PATIENCE seconds while it says StillRunning.
+
+    A verb that raises has rolled back, so no connection and no transaction is held in between.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return attempt()
+        except StillRunning:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_STEP)
+
+
+@transaction
+def purge(limit: int = 10_000) -> int:
+    """Forget keys older than 24 hours, at most `limit` of them. Returns how many went."""
+    old = (
+        select(IdempotencyKey.user_id, IdempotencyKey.scope, IdempotencyKey.key)
+        .where(IdempotencyKey.created_at < clock.now() - KEPT, IdempotencyKey.state == "done")
+        .limit(limit)
+    )
+    columns = (IdempotencyKey.user_id, IdempotencyKey.scope, IdempotencyKey.key)
+    gone = db.session.execute(delete(IdempotencyKey).where(tuple_(*columns).in_(old)).returning(IdempotencyKey.key))
+    return len(gone.all())
+
+
+def _row(once: Once) -> IdempotencyKey:
+    return db.session.get_one(IdempotencyKey, (once.user_id, once.scope, once.key))

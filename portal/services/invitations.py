@@ -1,0 +1,118 @@
+"""Invitations: a link by which a customer who has no account yet sees their plan and claims their record."""
+
+import hashlib
+import secrets
+import unicodedata
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal import clock
+from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import Invitation, Plan, User
+from portal.services import accounts, passwords, timeline
+from portal.services.transaction import transaction, violated
+
+LASTS: Final = timedelta(days=30)
+
+
+def invite(plan: Plan, *, by: int) -> str:
+    """Inside a verb's transaction: a link for this plan, in place of any before. Returns the token, once."""
+    now = clock.now()
+    db.session.execute(
+        update(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .values(revoked_at=now)
+    )
+    token = secrets.token_urlsafe(32)
+    db.session.add(Invitation(plan_id=plan.id, token_hash=_digest(token), created_at=now, expires_at=now + LASTS))
+    timeline.record("invitation.created", plan.id, by=by)
+    return token
+
+
+@transaction
+def renew(plan_id: int, *, merchant_id: int) -> str:
+    """A fresh link for a plan whose customer has not claimed their record; the old link stops working.
+
+    Returns the token, once. Refuses: not_found; already_claimed.
+    """
+    plan = Plan.lock(plan_id)
+    if plan is None or plan.merchant_id != merchant_id:
+        raise NotFound()
+    if plan.customer.is_claimed:
+        raise Refused("already_claimed", "This customer has an account already and can sign in.")
+    return invite(plan, by=merchant_id)
+
+
+@transaction
+def revoke(plan_id: int, *, merchant_id: int) -> None:
+    """Make the link of this plan stop working. Refuses: not_found."""
+    plan = Plan.lock(plan_id)
+    if plan is None or plan.merchant_id != merchant_id:
+        raise NotFound()
+    now = clock.now()
+    gone = db.session.execute(
+        update(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .values(revoked_at=now)
+        .returning(Invitation.id)
+    ).all()
+    if gone:
+        timeline.record("invitation.revoked", plan.id, by=merchant_id)
+
+
+def find(token: str) -> Invitation | None:
+    """The invitation this token opens, or None when it is unknown, used, revoked or lapsed."""
+    return db.session.scalar(Invitation.live(_digest(token), clock.now()))
+
+
+def claim(token: str, *, username: str, password: str) -> int:
+    """Set a name and a password on the invited record. Returns the customer's id; every link to them ends.
+
+    Refuses: not_found (the link is unknown, used, revoked or lapsed); Invalid on username and password.
+    """
+    username = unicodedata.normalize("NFKC", username.strip())
+    invitation = find(token)
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
+    if faults:
+        raise Invalid(*faults)
+    return _claim(token, username, passwords.hash_password(password))
+
+
+@transaction
+def _claim(token: str, username: str, password_hash: str) -> int:
+    invitation = db.session.scalar(Invitation.live(_digest(token), clock.now()).with_for_update())
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    plan_ids = select(Plan.id).where(Plan.customer_id == invitation.plan.customer_id)
+    customer = db.session.get_one(
+        User, invitation.plan.customer_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    if customer.is_claimed:
+        raise NotFound("This account was claimed already. Sign in instead.")
+    customer.username = username
+    customer.password_hash = password_hash
+    now = clock.now()
+    invitation.claimed_at = now
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        if violated(error) == "uq_users_username_lower":
+            raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
+        raise
+    db.session.execute(
+        update(Invitation)
+        .where(Invitation.plan_id.in_(plan_ids), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .values(revoked_at=now)
+    )
+    timeline.record("customer.claimed", invitation.plan_id, by=customer.id)
+    return customer.id
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,127 @@
+"""Open a plan: one purchase, split into installments."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from portal import clock, money, schedule
+from portal.errors import Fault, Forbidden, Invalid
+from portal.extensions import db
+from portal.models import Installment, Merchant, Plan
+from portal.schedule import Interval
+from portal.services import accounts, idempotency, invitations, ledger, timeline
+from portal.services.idempotency import Once, Replay
+from portal.services.transaction import transaction
+
+DESCRIPTION_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """What a merchant asks for. `total` is in minor units of the merchant's home currency, dates are local."""
+
+    customer_email: str
+    total: int
+    num_installments: int
+    start_date: date
+    interval: Interval = "monthly"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The plan, and the token of a claim link when its customer has no account yet. It can't be read again."""
+
+    plan_id: int
+    invitation_token: str | None = None
+    replay: Replay | None = None
+
+
+@transaction
+def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once: Once | None = None) -> Opened:
+    """Make a plan with its whole schedule, book it, and invite a customer who is not known yet.
+
+    `past_dates` allows a first due date before the merchant's today (for migrations over the API).
+    Refuses: forbidden (not a merchant); Invalid on customer_email, total_amount, num_installments, start_date, interval
+    and description, all at once.
+    """
+    if once is not None and (replay := idempotency.claim(once)) is not None:
+        return Opened(0, replay=replay)
+    merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
+    if merchant is None:
+        raise Forbidden("Only merchants make plans.")
+    faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
+    try:
+        customer = accounts.find_or_invite(new.customer_email)
+    except Invalid as invalid:
+        raise Invalid(*invalid.faults, *faults) from None
+    if faults:
+        raise Invalid(*faults)
+    now = clock.now()
+    plan = Plan(
+        merchant_id=merchant_id,
+        customer_id=customer.id,
+        description=new.description.strip(),
+        total=new.total,
+        currency=merchant.home_currency,
+        num_installments=new.num_installments,
+        interval=new.interval,
+        start_date=new.start_date,
+        time_zone=merchant.time_zone,
+        grace_days=merchant.grace_days,
+        created_at=now,
+        updated_at=now,
+    )
+    db.session.add(plan)
+    db.session.flush()
+    db.session.add_all(_installments(plan))
+    ledger.book_plan(plan)
+    timeline.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
+    token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
+    db.session.flush()
+    if once is not None:
+        idempotency.store(once, plan)
+    return Opened(plan.id, token)
+
+
+def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
+    """What is wrong with a plan to be, apart from its customer. `today` is the merchant's local date."""
+    faults = []
+    if not 0 < new.total <= money.MAX_MINOR:
+        faults.append(Fault("total_amount", "bad_total", "Enter an amount above zero."))
+    if not 1 <= new.num_installments <= schedule.MAX_INSTALLMENTS:
+        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
+        faults.append(Fault("num_installments", "bad_count", message))
+    elif 0 < new.total < new.num_installments:
+        message = "This total is too small to be split into that many installments."
+        faults.append(Fault("total_amount", "total_too_small", message))
+    if new.interval not in schedule.INTERVALS:
+        faults.append(Fault("interval", "bad_interval", "Choose weekly, every two weeks, or monthly."))
+    if not past_dates and new.start_date < today:
+        faults.append(Fault("start_date", "date_in_past", "The first due date is today or later."))
+    elif not faults:
+        try:
+            schedule.build(new.total, new.num_installments, new.interval, new.start_date)
+        except ValueError as error:
+            faults.append(Fault("start_date", "bad_dates", str(error)))
+    if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
+        message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
+        faults.append(Fault("description", "too_long", message))
+    return faults
+
+
+def _installments(plan: Plan) -> list[Installment]:
+    rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
+    return [
+        Installment(
+            plan_id=plan.id,
+            merchant_id=plan.merchant_id,
+            customer_id=plan.customer_id,
+            currency=plan.currency,
+            number=row.number,
+            due_date=row.due_date,
+            late_on=schedule.late_on(row.due_date, plan.grace_days),
+            late_at=schedule.late_at(row.due_date, plan.grace_days, plan.time_zone),
+            amount=row.amount,
+        )
+        for row in rows
+    ]

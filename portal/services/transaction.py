@@ -1,0 +1,68 @@
+"""One verb, one commit: the decorator every verb that writes stands under."""
+
+import random
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from portal.errors import Busy, Unsure
+from portal.extensions import db
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS: Final = 3
+RETRIED: Final = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
+_LIMITS = text("SELECT set_config('lock_timeout', '3s', true), set_config('statement_timeout', '5s', true)")
+
+
+def transaction(verb: Callable[P, R]) -> Callable[P, R]:
+    """Run `verb` in a fresh transaction with lock_timeout 3 s and statement_timeout 5 s, and commit.
+
+    Any exception rolls everything back. Lock timeouts, deadlocks and serialization failures are tried again, three
+    times in all, then Busy; so a verb takes ids and plain values and reads every row itself. A connection lost before
+    the commit is Busy (nothing happened); lost during the commit is Unsure (it may have).
+    """
+
+    @wraps(verb)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(1, ATTEMPTS + 1):
+            committing = False
+            try:
+                db.session.rollback()
+                db.session.execute(_LIMITS)
+                result = verb(*args, **kwargs)
+                db.session.flush()
+                committing = True
+                db.session.commit()
+                return result
+            except DBAPIError as error:
+                db.session.rollback()
+                reason = RETRIED.get(getattr(error.orig, "sqlstate", None) or "")
+                if reason is None:
+                    if error.connection_invalidated:
+                        raise (Unsure() if committing else Busy()) from error
+                    raise
+                log.warning("transaction.retry", verb=verb.__name__, reason=reason, attempt=attempt)
+                if attempt == ATTEMPTS:
+                    raise Busy() from error
+                time.sleep(random.uniform(0.01, 0.05) * attempt)
+            except BaseException:
+                db.session.rollback()
+                raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def violated(error: DBAPIError) -> str | None:
+    """The name of the constraint or unique index that an IntegrityError broke."""
+    diagnostics = getattr(error.orig, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)

@@ -1,0 +1,26 @@
+"""When the periodic jobs run, as data. Entries have fixed ids and are registered again on every loop.
+
+Each only means "look now": what is due is decided by the database, so an entry that is lost, late or doubled does no
+harm.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Run `portal.jobs.<job>` every `every` seconds."""
+
+    job: str
+    every: int
+
+    @property
+    def id(self) -> str:
+        return f"timetable:{self.job}"
+
+
+TIMETABLE: Final = (
+    Entry("settle_unknown_payments", every=15),
+    Entry("purge_expired", every=3600),
+)

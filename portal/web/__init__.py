@@ -1,0 +1,1 @@
+"""Door 1, pages: find, tell one verb, render."""

@@ -1,0 +1,71 @@
+"""What all forms share. Fields check shape only; whether the business agrees is for the verbs to say."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import request
+from flask_wtf import FlaskForm
+from wtforms import Field, IntegerField
+from wtforms.validators import StopValidation
+
+from portal.errors import Invalid
+
+UNUSABLE = "This holds a character that can't be used. Please type it again."
+
+
+class Form(FlaskForm):
+    """A form that reads urlencoded and multipart text fields only: never files, never a JSON body."""
+
+    class Meta(FlaskForm.Meta):
+        def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
+            if formdata is None or isinstance(formdata, Mapping):
+                return formdata
+            return request.form if request.method == "POST" else None
+
+    def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
+        """Also refuses NUL, which no text in the database can hold."""
+        right = super().validate(extra_validators)
+        for field in self:
+            if isinstance(field.data, str) and "\x00" in field.data:
+                field.errors = [UNUSABLE]
+                right = False
+        return right
+
+
+class WholeField(IntegerField):
+    """A whole number in ASCII digits; what was typed is kept."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        text = valuelist[0].strip() if valuelist else ""
+        if re.fullmatch(r"[0-9]{1,9}", text):
+            self.data = int(text)
+        elif text:
+            raise ValueError("Enter a whole number in digits.")
+
+
+class Needed:
+    """Something has to be typed; blanks alone are nothing. The message asks for it in words."""
+
+    field_flags = {"required": True}
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def __call__(self, form: Any, field: Field) -> None:
+        if field.errors:
+            raise StopValidation()
+        if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
+            raise StopValidation(self.message)
+
+
+def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:
+    """Put each fault beside the field of its name (or the one it is renamed to); what has no field, above the form."""
+    for fault in invalid.faults:
+        name = renamed.get(fault.field, fault.field)
+        if name in form:
+            field = form[name]
+            field.errors = [*field.errors, fault.message]
+        else:
+            form.form_errors.append(fault.message)

@@ -1,0 +1,139 @@
+// What the pages do on top of plain HTML. Each of them works without this file.
+(() => {
+  "use strict";
+
+  const WAIT_BEFORE_SPINNER = 150;
+  const LONGEST_WAIT = 20000;
+  const busy = new Map();
+
+  // A pressed button waits for its answer: disabled at once, a spinner of its own if that takes longer, the rest of the page free.
+  function wait(button) {
+    if (!button || busy.has(button)) return;
+    const focused = document.activeElement === button;
+    button.disabled = true;
+    button.setAttribute("aria-busy", "true");
+    busy.set(button, {
+      focused,
+      spinner: setTimeout(() => button.classList.add("is-waiting"), WAIT_BEFORE_SPINNER),
+      release: setTimeout(() => release(button), LONGEST_WAIT),
+    });
+  }
+
+  function release(button) {
+    const state = busy.get(button);
+    if (!state) return;
+    busy.delete(button);
+    clearTimeout(state.spinner);
+    clearTimeout(state.release);
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+    button.classList.remove("is-waiting");
+    if (state.focused && button.isConnected && document.activeElement === document.body) button.focus();
+  }
+
+  const submitterOf = (event, form) => event?.submitter || form.querySelector("button[type=submit], button:not([type])");
+  const isHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-patch], [hx-delete]");
+
+  // Plain forms. Disabled only after the event, or the button's own name and value would not be sent.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || isHtmx(form) || (event.submitter?.formMethod || form.method) === "dialog") return;
+    const button = submitterOf(event, form);
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "true";
+    setTimeout(() => delete form.dataset.sent, LONGEST_WAIT);
+    setTimeout(() => wait(button), 0);
+  });
+
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+    for (const button of [...busy.keys()]) release(button);
+  });
+
+  // htmx forms and buttons; a form that only follows the typing (a preview) has no pressed button.
+  const pressed = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { elt, requestConfig, xhr } = event.detail;
+    const cause = requestConfig.triggeringEvent;
+    const button = elt.matches("form") ? cause?.type === "submit" && submitterOf(cause, elt) : elt.matches("button") && elt;
+    if (!button) return;
+    pressed.set(xhr, button);
+    wait(button);
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const button = pressed.get(event.detail.xhr);
+    if (button) release(button);
+  });
+
+  // A list of mistakes takes the focus, on a fresh page and after a swap.
+  const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
+  document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));
+  // A fresh page: autofocus has done it, except where the address ends in #something.
+  window.addEventListener("load", () => setTimeout(() => document.activeElement === document.body && focusSummary(document), 50));
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-dialog]");
+    if (opener) {
+      const dialog = document.getElementById(opener.dataset.dialog);
+      if (dialog?.showModal) {
+        event.preventDefault();
+        if (!dialog.open) dialog.showModal();
+      }
+      return;
+    }
+
+    const copier = event.target.closest("[data-copy]");
+    if (copier) {
+      copy(copier);
+      return;
+    }
+
+    if (event.target.matches("dialog[open]")) {
+      const box = event.target.getBoundingClientRect();
+      const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+      if (!inside && event.clientX + event.clientY > 0) event.target.close();
+    }
+
+    for (const menu of document.querySelectorAll("[data-menu][open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = document.querySelector("[data-menu][open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  async function copy(button) {
+    const source = document.getElementById(button.dataset.copy);
+    const label = button.querySelector(".btn-label") || button;
+    const before = (label.dataset.before ??= label.textContent);
+    try {
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+    } catch {
+      source.select?.();
+      if (!document.execCommand("copy")) return;
+    }
+    label.textContent = button.dataset.copied;
+    label.setAttribute("role", "status");
+    setTimeout(() => (label.textContent = before), 2000);
+  }
+
+  // Colours change at once; the server keeps the choice in a cookie.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-theme-switch]") || !event.submitter) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const theme = event.submitter.value;
+    const body = new FormData(form, event.submitter);
+    fetch(form.action, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    for (const choice of document.querySelectorAll("[data-theme-switch] button")) choice.setAttribute("aria-pressed", String(choice.value === theme));
+  }, true);
+})();

@@ -1,0 +1,144 @@
+"""The environment becomes Settings, or one text that names every fault."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from portal.config import ConfigError, load
+
+ROOT = Path(__file__).parent.parent
+STRONG = "9f2c41d7a08be3566d1c0f7e92ab8345c6d7e8f901a2b3c4"
+PRODUCTION = {
+    "QIST_ENV": "production",
+    "SECRET_KEY": STRONG,
+    "DATABASE_URL": "postgres://u:hidden-word@db/shop",
+    "REDIS_URL": "redis://valkey:6379/0",
+}
+
+
+def refusal(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(environ)
+    return str(caught.value)
+
+
+def test_an_empty_environment_is_a_laptop() -> None:
+    settings = load({})
+    assert (settings.env, settings.host, settings.port) == ("development", "127.0.0.1", 8000)
+    assert settings.home == Path.cwd() / ".qist"
+    assert settings.public_url == "http://127.0.0.1:8000"
+    assert settings.database_url is settings.redis_url is settings.secret_key is None
+    assert (settings.web_workers, settings.refresh_rotation, settings.cors_origins) == (1, True, ())
+
+
+def test_an_empty_string_is_not_set() -> None:
+    names = re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert load(dict.fromkeys(names, " ")) == load({})
+
+
+def test_the_example_holds_the_defaults_and_the_same_names_as_config() -> None:
+    lines = re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    source = (ROOT / "portal" / "config.py").read_text()
+    read = set(re.findall(r'read\.(?:one|maybe|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
+    assert {name for name, _ in lines} == read
+    assert load(dict(lines)) == load({})
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_any_spelling_of_a_database_address_reaches_psycopg(scheme: str) -> None:
+    assert load({"DATABASE_URL": f"{scheme}://u:p@h/d"}).database_url == "postgresql+psycopg://u:p@h/d"
+    assert load({"DATABASE_URL": f"{scheme}:///d?host=/s"}).database_url == "postgresql+psycopg:///d?host=/s"
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://h/1", "unix:///tmp/valkey.sock"])
+def test_addresses_of_valkey(url: str) -> None:
+    assert load({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("QIST_ENV", "prod"),
+        ("HOST", "a b"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80a"),
+        ("PORT", "٨٠٠٠"),
+        ("PUBLIC_URL", "shop.example.org"),
+        ("PUBLIC_URL", "https://shop.example.org/pay"),
+        ("PUBLIC_URL", "https://[half"),
+        ("SMTP_PORT", "-1"),
+        ("SMTP_SECURITY", "ssl"),
+        ("MAIL_FROM", "nobody"),
+        ("RATELIMIT_LOGIN", "many"),
+        ("RATELIMIT_REGISTER", "3 per fortnight"),
+        ("RATELIMIT_WRITES", "lots"),
+        ("CORS_ORIGINS", "https://ok.example.org, *"),
+        ("ACCESS_TOKEN_MINUTES", "0"),
+        ("REFRESH_GRACE", "601"),
+        ("REFRESH_ROTATION", "sometimes"),
+        ("TRUSTED_PROXIES", "6"),
+        ("WEB_THREADS", "0"),
+        ("WEB_WORKERS", "65"),
+        ("GATEWAY_TIMEOUT", "nan"),
+        ("GATEWAY_TIMEOUT", "soon"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_an_odd_value_is_named_with_what_is_accepted(name: str, value: str) -> None:
+    text = refusal({name: value})
+    assert f"{name}: {value!r} is not accepted; accepted: " in text
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hidden-word@h/d", "sqlite:///hidden-word", "postgres://u:hidden-word@h"])
+def test_a_bad_database_address_is_named_without_its_password(url: str) -> None:
+    text = refusal({"DATABASE_URL": url})
+    assert "DATABASE_URL: its value is not accepted; accepted: postgresql://" in text
+    assert "hidden-word" not in text
+
+
+@pytest.mark.parametrize("url", ["valkey+unix:///s", "http://h", "redis://", "unix://", "redis://h:port"])
+def test_a_bad_valkey_address_is_named(url: str) -> None:
+    assert "REDIS_URL: its value is not accepted" in refusal({"REDIS_URL": url})
+
+
+def test_all_faults_are_named_at_once() -> None:
+    text = refusal({"PORT": "x", "LOG_LEVEL": "y", "REFRESH_GRACE": "z"})
+    assert [line.split(":")[0].strip() for line in text.splitlines()[1:]] == ["PORT", "REFRESH_GRACE", "LOG_LEVEL"]
+
+
+def test_a_password_without_a_user_is_refused() -> None:
+    text = refusal({"SMTP_PASSWORD": "hidden-word"})
+    assert "SMTP_USER: not set" in text and "hidden-word" not in text
+
+
+def test_production_starts_with_what_it_needs() -> None:
+    settings = load(PRODUCTION)
+    assert settings.production and settings.web_workers == 2
+    assert load({**PRODUCTION, "PUBLIC_URL": "https://shop.example.org/"}).public_url == "https://shop.example.org"
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "REDIS_URL"])
+def test_production_refuses_to_start_without(name: str) -> None:
+    assert f"{name}: not set; production needs it" in refusal({**PRODUCTION, name: ""})
+
+
+@pytest.mark.parametrize(
+    "key", ["short", "a" * 64, "change-me-" + STRONG, "an-example-0123456789abcdefghijklmnopq", "ababababab" * 6]
+)
+def test_production_refuses_weak_and_example_keys_without_showing_them(key: str) -> None:
+    text = refusal({**PRODUCTION, "SECRET_KEY": key})
+    assert "SECRET_KEY: its value is not accepted" in text
+    assert key not in text
+
+
+def test_production_refuses_debug_and_plain_http() -> None:
+    assert "FLASK_DEBUG: '1'" in refusal({**PRODUCTION, "FLASK_DEBUG": "1"})
+    assert load({**PRODUCTION, "FLASK_DEBUG": "0"}).production
+    assert "PUBLIC_URL: 'http://shop.example.org'" in refusal({**PRODUCTION, "PUBLIC_URL": "http://shop.example.org"})
+
+
+def test_secrets_are_not_in_the_representation() -> None:
+    shown = repr(load({**PRODUCTION, "SMTP_USER": "u", "SMTP_PASSWORD": "hidden-word"}))
+    assert STRONG not in shown and "hidden-word" not in shown
