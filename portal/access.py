@@ -1,7 +1,9 @@
-"""Who may see what: "mine or 404" look-ups, for both doors. Someone else's object answers like one that is not there."""
+"""Who may see what: "mine or 404" look-ups for both doors. Someone else's object answers like one that is not there."""
 
+import ipaddress
 from typing import TypeVar
 
+from flask import request
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import joinedload
 
@@ -35,6 +37,26 @@ def my_installment(user: User, installment_id: int) -> Installment:
 def my_payment(user: User, payment_id: int) -> Payment:
     """The payment, if it pays a plan that this user made or owes. Raises NotFound."""
     return _mine(select(Payment).where(Payment.id == payment_id, _party(user, Payment)), payment_id)
+
+
+def address() -> str:
+    """Who asks, by address. An IPv6 network (/64) counts as one: a single home has 2**64 addresses."""
+    try:
+        found = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False).network_address)
+    return str(found)
+
+
+def account(login: str) -> str:
+    """Whose password is tried: one account, whether its username or its email was typed; else what was typed."""
+    name = login.strip().lower()[:254]
+    user = db.session.scalar(User.by_login(name)) if name and "\x00" not in name else None
+    return f"user:{user.id}" if user is not None else f"name:{name}"
 
 
 def _party(user: User, table: type[Plan] | type[Installment] | type[Payment]) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import config, extensions, logs, models
+from portal.api import setup as api
 from portal.gateways import payment
 from portal.config import Settings
 from portal.web import setup as web
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.babel.init_app(app)
     extensions.limiter.init_app(app)
     web.init_app(app)
+    api.init_app(app)
     return app
 
 
@@ -53,7 +55,9 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": None,
-        "WTF_CSRF_SSL_STRICT": True,
+        # The Referer adds nothing to the token while no other host can plant the cookie (__Host-), and pages whose
+        # address is a secret (invitations) send none.
+        "WTF_CSRF_SSL_STRICT": False,
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
         "MAX_FORM_PARTS": 200,
@@ -88,5 +92,7 @@ def _limiter_config(settings: Settings) -> dict[str, Any]:
         "RATELIMIT_STRATEGY": "fixed-window",
         "RATELIMIT_HEADERS_ENABLED": False,
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        # Only the requests that meet Valkey's death at the same moment: flask-limiter would answer them 500.
+        "RATELIMIT_SWALLOW_ERRORS": True,
         "RATELIMIT_KEY_PREFIX": "qist",
     }

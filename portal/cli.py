@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ main.add_command(shell_command)
 @main.command(with_appcontext=False)
 def dev() -> None:
     """Run everything on this laptop: database, queue, web, worker, scheduler. Ctrl-C stops it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is started, Ctrl-C may simply end us
     from portal import dev  # production is installed without what it needs
 
     sys.exit(dev.run(settings(), os.environ))
@@ -110,16 +112,16 @@ def prepare(wanted: bool) -> None:
     import flask_migrate
 
     from portal import home as homes
-    from portal.services import demo
 
     flask_migrate.upgrade()
     home = settings().home
     told = home / "demo-logins"
     if wanted and not told.exists():
+        from portal.services import demo
+
         click.echo("adding demo data ...")
         demo.seed()
-        told.write_text("Demo logins:\n" + _logins() + "\n")
-        homes.keep_owner(told, home)
+        homes.write_private(told, "Demo logins:\n" + _logins() + "\n", home)
 
 
 @main.command("seed-demo")

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
@@ -61,7 +61,8 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
         return _refuse("qist dev is for development: it starts its own servers. QIST_ENV=production needs qist web.")
     output = Output()
     try:
-        with _signals(), homes.held(settings.home), Supervisor(settings, environ, output) as supervisor:
+        signals = Signals()
+        with homes.held(settings.home), Supervisor(settings, environ, output, signals) as supervisor:
             supervisor.start()
             supervisor.watch()
     except Stopped:
@@ -78,8 +79,9 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
 class Supervisor:
     """The children and the servers they need. Leaving the `with` block stops all of them, whatever happened in it."""
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], output: "Output") -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], output: "Output", signals: "Signals") -> None:
         self.settings = settings
+        self.signals = signals
         self.output = output
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.readers: list[threading.Thread] = []
@@ -98,10 +100,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(
-                number, signal.SIG_IGN
-            )  # asked once is enough; a second Ctrl-C must not leave half of it running
+        self.signals.ignore()
         for child in self.children.values():
             if child.poll() is None:
                 child.terminate()
@@ -110,6 +109,7 @@ class Supervisor:
             child.wait()
         for server in reversed(self.servers):
             server.stop(patience=1.2)
+        _end_marked(self.environ[MARK], 0.1)  # a child that was just being born
         for reader in self.readers:
             reader.join(1)
 
@@ -158,7 +158,10 @@ class Supervisor:
         """Migrations, and the demo data where this home has its own database: a process, because it needs the app."""
         self.output.say("bringing the database up to date")
         demo = [] if self.settings.database_url else ["--demo"]
-        code = self.child("prepare", *demo).wait()
+        child = self.child("prepare", *demo)
+        while (code := child.poll()) is None:
+            self.signals.check()
+            time.sleep(0.02)
         del self.children["prepare"]
         if code:
             raise Ended("preparing the database", code)
@@ -186,6 +189,7 @@ class Supervisor:
             connection.close()
 
     def check(self) -> None:
+        self.signals.check()
         running = {**self.children, **{server.name: server.process for server in self.servers if server.process}}
         for name, process in running.items():
             if (code := process.poll()) is not None:
@@ -258,22 +262,35 @@ def secret_key(home: Path) -> str:
             f"{path} can't be read: {error.strerror}. Start Qist as its owner, or set QIST_HOME="
         ) from None
     key = secrets.token_urlsafe(48)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key + "\n")
-    homes.keep_owner(path, home)
+    homes.write_private(path, key + "\n", home)
     return key
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, signal.SIG_IGN)
-        raise Stopped(number)
+class Signals:
+    """Turns Ctrl-C, SIGTERM and a closed terminal into Stopped, at once.
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    yield
+    It also remembers, because an exception that is raised while Python runs a finalizer or a callback is lost.
+    """
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.came = False
+        for number in self.numbers:
+            signal.signal(number, self.stop)
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise Stopped
+
+    def check(self) -> None:
+        if self.came:
+            raise Stopped
+
+    def ignore(self) -> None:
+        """Asked once is enough: another Ctrl-C must not cut the stopping short."""
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end_marked(mark: str, patience: float) -> int:

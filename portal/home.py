@@ -58,6 +58,13 @@ def keep_owner(path: Path, home: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
+def write_private(path: Path, text: str, home: Path) -> None:
+    """Make a new file that only its owner can read (0600); FileExistsError when it is there."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+        file.write(text)
+    keep_owner(path, home)
+
+
 def nobody() -> tuple[int, int]:
     """The unprivileged user and group that servers run as when root starts them."""
     try:

@@ -1,6 +1,6 @@
-"""Door 3: every job RQ may run, by name. At least once and maybe twice at the same time, so each only says "look now"."""
+"""Door 3: every job RQ may run, by name. At least once, and maybe twice at a time, so each only says "look now"."""
 
-from portal.services import idempotency, payments
+from portal.services import idempotency, payments, tokens
 
 
 def settle_payment(payment_id: int) -> None:
@@ -15,4 +15,4 @@ def settle_unknown_payments() -> int:
 
 def purge_expired() -> int:
     """Forget what is past its time."""
-    return idempotency.purge()
+    return idempotency.purge() + tokens.purge()

@@ -36,7 +36,8 @@ class BadAmount(ValueError):
 
 def digits(currency: str) -> int:
     """How many decimal digits `currency` (an ISO 4217 code) has. Raises KeyError for a code that is not known."""
-    return CURRENCIES[currency]
+    places: int = CURRENCIES[currency]
+    return places
 
 
 def parse(text: str, currency: str) -> int:

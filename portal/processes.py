@@ -1,12 +1,10 @@
 """The three processes of a running Qist: web, worker and scheduler. `qist dev` and Compose start the same ones."""
 
-import logging
 import os
 import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -19,16 +17,13 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 from rq_scheduler import Scheduler
 
-from portal import queue
+from portal import clock, queue
 from portal.config import Settings
 from portal.timetable import TIMETABLE, Entry
 
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).parent.parent
-LOOK_EVERY = 5  # seconds between two looks of the scheduler
-SCHEDULER_ALIVE = "qist:scheduler"
-"""Exists in Valkey while a scheduler looks: how /readyz knows."""
 OURS = "timetable-"  # ids in front of a job's name; RQ takes letters, digits, "_" and "-" only
 
 
@@ -41,10 +36,12 @@ def web() -> NoReturn:
 
 
 def worker(app: Flask) -> None:
-    """One RQ worker on the one queue, inside an app context. It finds a killed worker's job again within a minute."""
+    """One RQ worker on the one queue, inside an app context. It finds a killed worker's job again within a minute.
+
+    RQ's own lines come from "warning" on: a timetable that looks every few seconds would fill the terminal.
+    """
     settings: Settings = app.config["QIST"]
     connection = queue.patient(_valkey(settings))
-    logging.getLogger("rq").setLevel(settings.log_level.upper())
     with app.app_context():
         Worker(
             [queue.queue(connection)],
@@ -53,7 +50,7 @@ def worker(app: Flask) -> None:
             serializer=JSONSerializer,
             maintenance_interval=30,
             worker_ttl=60,
-        ).work(logging_level=settings.log_level.upper())
+        ).work(logging_level="WARNING" if settings.log_level == "info" else settings.log_level.upper())
 
 
 def scheduler(app: Flask) -> None:
@@ -72,19 +69,19 @@ def scheduler(app: Flask) -> None:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     connection = queue.patient(_valkey(app.config["QIST"]))
-    log.info("scheduler.started", entries=len(TIMETABLE), every=LOOK_EVERY)
+    log.info("scheduler.started", entries=len(TIMETABLE), every=queue.TICK_SECONDS)
     while not stop.is_set():
         try:
             look(connection)
         except RedisError as error:
             log.warning("scheduler.valkey_away", error=str(error))
-        stop.wait(LOOK_EVERY)
+        stop.wait(queue.TICK_SECONDS)
 
 
 def look(connection: Redis, timetable: tuple[Entry, ...] = TIMETABLE) -> None:
     """One look at the clock: say that we live, put the timetable right, and enqueue what is due."""
-    one = Scheduler(queue_name=queue.NAME, connection=connection, interval=LOOK_EVERY, job_class=queue.JsonJob)
-    connection.set(SCHEDULER_ALIVE, datetime.now(UTC).isoformat(), ex=LOOK_EVERY * 4)
+    one = Scheduler(queue_name=queue.NAME, connection=connection, interval=queue.TICK_SECONDS, job_class=queue.JsonJob)
+    connection.set(queue.TICK_KEY, clock.now().timestamp())
     if not one.acquire_lock():
         return
     try:
@@ -101,9 +98,7 @@ def register(scheduler: Scheduler, timetable: tuple[Entry, ...]) -> None:
         name = OURS + entry.job
         job = present.pop(name, None)
         if job is None or job.meta.get("interval") != entry.every:
-            scheduler.schedule(
-                datetime.now(UTC), f"{queue.JOBS}.{entry.job}", interval=entry.every, id=name, result_ttl=-1
-            )
+            scheduler.schedule(clock.now(), f"{queue.JOBS}.{entry.job}", interval=entry.every, id=name, result_ttl=-1)
     for stranger in present:
         if stranger.startswith(OURS):
             scheduler.cancel(stranger)

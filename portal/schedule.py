@@ -1,4 +1,4 @@
-"""A plan's schedule: how much falls due when, and from when it is late. Pure; the form's preview and the verb share it."""
+"""A plan's schedule: how much falls due when, and from when it is late. Pure; preview and verb share it."""
 
 import calendar
 from dataclasses import dataclass

@@ -87,8 +87,8 @@ class Server:
         homes.ensure(self.home)
         self._end_leftovers()
         self.user = self._runner()
-        self.binary = self._settle()
         try:
+            self.binary = self._settle()
             self.make_data()
             self.process = self.spawn(self.command(), self.data)
             self._wait()

@@ -67,7 +67,7 @@ def a_plan(
     interval: Interval = "monthly",
     description: str = "A cake",
 ) -> int:
-    """A plan of `total` minor units. `first` is its first due date, or how many days it lies from the merchant's today."""
+    """A plan of `total` minor units. `first` is its first due date, or that many days after the merchant's today."""
     if isinstance(first, int):
         first = today_of(merchant_id) + timedelta(days=first)
     new = NewPlan(email, total, count, first, interval, description)

@@ -236,7 +236,7 @@ NEVER_EMPTIED = ("ledger_entries", "ledger_lines", "events", "payments", "alloca
 DEFERRED = (
     ("schedule_sum_parts", "INSERT OR DELETE OR UPDATE OF amount, plan_id ON installments", "schedule_sum"),
     ("schedule_sum_plan", "INSERT OR UPDATE OF total, num_installments ON plans", "schedule_sum"),
-    ("plans_state", "INSERT OR UPDATE OF state ON plans", "plans_state"),
+    ("plans_state", "INSERT OR UPDATE OF state, total, num_installments ON plans", "plans_state"),
     ("plans_state_parts", "UPDATE OF paid, credited, written_off ON installments", "plans_state"),
     ("payment_allocated", "INSERT OR UPDATE OF state ON payments", "payment_allocated"),
     ("payment_allocated_parts", "INSERT OR UPDATE OF state ON allocations", "payment_allocated"),

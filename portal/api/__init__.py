@@ -1,1 +1,1 @@
-"""Door 2, JSON: the same verbs, its own authentication, errors and shapes."""
+"""Door 2, JSON: the same verbs as the pages, with its own sign-in, errors and shapes."""

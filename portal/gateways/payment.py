@@ -7,7 +7,7 @@ It commits on connections of its own, never in the caller's transaction. Whateve
 
 import secrets
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import structlog
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Row, String, Table, select
@@ -129,7 +129,7 @@ def resolve(key: str) -> Outcome:
     return _outcome(row)
 
 
-def _outcome(row: Row) -> Outcome:
+def _outcome(row: Row[Any]) -> Outcome:
     if row.outcome == "charged":
         return Outcome("succeeded", row.reference)
     return Outcome("declined", row.reference, row.decline_code)

@@ -3,6 +3,7 @@
 Importing this package makes the metadata complete.
 """
 
+from portal.models.api_keys import ApiKey
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.installments import Installment
@@ -11,11 +12,13 @@ from portal.models.ledger import LedgerEntry, LedgerLine
 from portal.models.merchants import Merchant
 from portal.models.payments import Allocation, Payment
 from portal.models.plans import Plan
+from portal.models.refresh_tokens import RefreshToken, TokenFamily
 from portal.models.user_sessions import UserSession
 from portal.models.users import User
 
 __all__ = [
     "Allocation",
+    "ApiKey",
     "Event",
     "IdempotencyKey",
     "Installment",
@@ -25,6 +28,8 @@ __all__ = [
     "Merchant",
     "Payment",
     "Plan",
+    "RefreshToken",
+    "TokenFamily",
     "User",
     "UserSession",
 ]

@@ -126,9 +126,10 @@ class Installment(Model):
 
     @staticmethod
     def has_status(status: str, now: datetime) -> ColumnElement[bool]:
-        """The same rules as `status`, in SQL. `now` is aware."""
+        """The same rules as `status`, in SQL, and "open" for pending or late. `now` is aware."""
         settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
         rules: dict[str, ColumnElement[bool]] = {
+            "open": Installment.remaining > 0,
             "pending": and_(Installment.remaining > 0, Installment.late_at > now),
             "late": Installment.is_late(now),
             "paid": Installment.is_paid(),

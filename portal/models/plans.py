@@ -1,7 +1,7 @@
 """Plans: one purchase, split."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +18,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal import clock
@@ -42,6 +43,7 @@ class Plan(Model):
 
     `state` is stored; `overdue` is computed from `next_late_at`. That and `next_due_on` describe the oldest open
     installment; a trigger keeps them, so no verb can forget to. Zone and grace days are the merchant's at the time.
+    `external_id` is the merchant's own name for it, unique among theirs; `notes` (column metadata) is theirs alone too.
     """
 
     __tablename__ = "plans"
@@ -50,6 +52,8 @@ class Plan(Model):
     merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
     customer_id: Mapped[UserId]
     description: Mapped[str] = mapped_column(String(200), default="")
+    external_id: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
     total: Mapped[Minor]
     currency: Mapped[Currency]
     num_installments: Mapped[int] = mapped_column(SmallInteger)
@@ -83,6 +87,7 @@ class Plan(Model):
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("merchant_id <> customer_id", name="two_parties"),
+        CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
@@ -93,6 +98,13 @@ class Plan(Model):
             "next_late_at",
             "id",
             postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "uq_plans_merchant_id_external_id",
+            "merchant_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
         ),
     )
 

@@ -32,11 +32,11 @@ class UserSession(Model):
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["UserSession"]:
-        """The session that this token stands for with its user, unless it ended. `now` is aware."""
+        """The session that this token stands for with its user (and merchant), unless it ended. `now` is aware."""
         return (
             select(UserSession)
             .join(UserSession.user)
-            .options(contains_eager(UserSession.user))
+            .options(contains_eager(UserSession.user).joinedload(User.merchant))
             .where(
                 UserSession.token_hash == token_hash,
                 UserSession.ended_at.is_(None),

@@ -16,7 +16,7 @@ Role = Literal["merchant", "customer", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 
-class User(Model, UserMixin):
+class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     """An account. An invited customer has an email and nothing to sign in with until the record is claimed."""
 
     __tablename__ = "users"

@@ -19,44 +19,54 @@ def list_plans(
     *,
     status: str | None = None,
     customer: str | None = None,
+    customer_email: str | None = None,
+    newest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Plan]:
     """The plans that this merchant made or this customer owes, newest first, with parties and installments.
 
-    `status` is one of PLAN_STATUSES; `customer` is the beginning of an email or a username.
+    `status` is one of PLAN_STATUSES; `customer` is the beginning of an email or a username, `customer_email` a whole
+    address.
     """
     found = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
     if status:
         found = found.where(Plan.has_status(status, clock.now()))
     if customer and customer.strip():
         found = found.where(Plan.customer_id.in_(select(User.id).where(User.starts_with(customer.strip()))))
+    if customer_email:
+        found = found.where(Plan.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
     found = found.options(joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments))
-    return paging.fetch(found, Plan.id, descending=True, limit=limit, cursor=cursor)
+    return paging.fetch(found, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def list_installments(
     user: User,
     *,
     status: str | None = None,
+    customer_email: str | None = None,
     due_before: date | None = None,
     due_after: date | None = None,
+    soonest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
     """The installments that this merchant is owed or this customer owes, soonest due first.
 
-    `status` is one of INSTALLMENT_STATUSES; `due_before` and `due_after` are local dates, both exclusive.
+    `status` is "open" or one of INSTALLMENT_STATUSES; `due_before` and `due_after` are local dates, both exclusive.
     """
     found = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
     if status:
         found = found.where(Installment.has_status(status, clock.now()))
+    if customer_email:
+        found = found.where(Installment.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
     if due_before:
         found = found.where(Installment.due_date < due_before)
     if due_after:
         found = found.where(Installment.due_date > due_after)
-    found = found.options(joinedload(Installment.plan))
-    return paging.fetch(found, Installment.due_date, Installment.id, descending=False, limit=limit, cursor=cursor)
+    parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
+    found = found.options(parties)
+    return paging.fetch(found, Installment.due_date, Installment.id, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
 def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -16,7 +16,7 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Merchant, User, UserSession
 from portal.models.users import Role
-from portal.services import passwords
+from portal.services import passwords, tokens
 from portal.services.transaction import transaction, violated
 
 USERNAME_MAX: Final = 150
@@ -43,18 +43,15 @@ def register(new: NewAccount) -> int:
     Refuses with Invalid, all faults at once, on: username (missing, characters, taken, somebody's email), email
     (malformed, taken, `email_invited`), password, and for a merchant business_name, home_currency, time_zone.
     """
-    new = replace(new, username=unicodedata.normalize("NFKC", new.username.strip()), email=new.email.strip())
-    email, faults = _read_email(new.email)
-    faults += _username_faults(new.username, email or new.email)
-    faults += passwords.faults(new.password, username=new.username, email=new.email)
-    if new.role not in ("merchant", "customer"):
-        faults.append(Fault("role", "unknown_role", "Choose merchant or customer."))
-    if new.role == "merchant":
-        faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
-    faults += _taken(new.username, email or new.email)
+    new, faults = _look_at(new)
     if faults:
         raise Invalid(*faults)
-    return _insert(replace(new, email=email or new.email), passwords.hash_password(new.password))
+    return _insert(new, passwords.hash_password(new.password))
+
+
+def registration_faults(new: NewAccount) -> list[Fault]:
+    """What `register` would refuse, without registering: for a door that has faults of its own to tell as well."""
+    return _look_at(new)[1]
 
 
 def create_operator(username: str, email: str, password: str) -> int:
@@ -69,7 +66,7 @@ def create_operator(username: str, email: str, password: str) -> int:
 
 
 def change_password(user_id: int, *, current: str, new: str, keep_session_id: int | None) -> None:
-    """Set a new password and sign out every other browser. `keep_session_id` is the one that asks.
+    """Set a new password and sign out every other browser and every API client. `keep_session_id` is the one that asks.
 
     Refuses with Invalid: current_password (wrong), new_password (too weak, or the same as before).
     """
@@ -123,8 +120,8 @@ def update_merchant(
 def find_or_invite(email: str) -> User:
     """Inside a verb's transaction: the customer with this email, or a new record that nobody has claimed yet.
 
-    Refuses with Invalid on customer_email: malformed, or one that belongs to a merchant or an operator (`not_a_customer`,
-    the same words for both).
+    Refuses with Invalid on customer_email: malformed, or one that belongs to a merchant or an operator
+    (`not_a_customer`, the same words for both).
     """
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
@@ -162,6 +159,25 @@ def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> l
     if time_zone not in zoneinfo.available_timezones():
         faults.append(Fault("time_zone", "unknown_zone", "Choose a time zone from the list."))
     return faults
+
+
+def _look_at(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
+    """The account with name and email as they will be stored, and everything that is wrong with it."""
+    new = replace(new, username=unicodedata.normalize("NFKC", new.username.strip()), email=new.email.strip())
+    email, faults = _read_email(new.email)
+    new = replace(new, email=email or new.email)
+    faults += _username_faults(new.username, new.email)
+    faults += passwords.faults(new.password, username=new.username, email=new.email)
+    if new.role not in ("merchant", "customer"):
+        faults.append(Fault("role", "unknown_role", "Choose merchant or customer."))
+    if new.role == "merchant":
+        faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
+    return new, faults + _taken(new.username, new.email)
+
+
+def email_faults(email: str, field: str) -> list[Fault]:
+    """What is wrong with an email address as such, whoever has it."""
+    return _read_email(email.strip(), field)[1]
 
 
 def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Fault]]:
@@ -241,7 +257,8 @@ def _set_password(user_id: int, password_hash: str, keep_session_id: int | None)
     if user is None:
         raise Refused("not_found", "This account is not there any more.")
     user.password_hash = password_hash
-    end = UserSession.__table__.update().where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    end = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if keep_session_id is not None:
         end = end.where(UserSession.id != keep_session_id)
     db.session.execute(end.values(ended_at=clock.now()))
+    tokens.end_all(user_id)

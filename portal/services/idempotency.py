@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from portal import clock
@@ -65,9 +65,12 @@ def fingerprint(*parts: object) -> str:
 def claim(once: Once) -> Replay | None:
     """Inside a verb's transaction, before anything else: take the key, or say what it was used for.
 
-    Waits (by the unique index) for a transaction that is taking the same key right now. Raises KeyReused for another
-    body, StillRunning while a payment under this key has no outcome yet.
+    Raises KeyReused for another body, StillRunning while a transaction is taking the same key right now or a payment
+    under this key has no outcome yet: waiting in the database would hold a connection (see `patiently`).
     """
+    name = f"once:{once.user_id}:{once.scope}:{once.key}"
+    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0)))):
+        raise StillRunning()
     now = clock.now()
     mine = (IdempotencyKey.user_id == once.user_id, IdempotencyKey.scope == once.scope, IdempotencyKey.key == once.key)
     db.session.execute(

@@ -25,6 +25,8 @@ from portal.services.transaction import transaction
 
 log = structlog.get_logger(__name__)
 
+DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
+"""What is charged when nobody chose: the test card that succeeds."""
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 """A payment in flight for longer than this is asked about; an honest gateway has answered by then."""
 

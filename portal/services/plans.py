@@ -1,10 +1,13 @@
 """Open a plan: one purchase, split into installments."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
+
+from sqlalchemy import func, select
 
 from portal import clock, money, schedule
-from portal.errors import Fault, Forbidden, Invalid
+from portal.errors import Fault, Forbidden, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
 from portal.schedule import Interval
@@ -13,11 +16,19 @@ from portal.services.idempotency import Once, Replay
 from portal.services.transaction import transaction
 
 DESCRIPTION_MAX = 200
+EXTERNAL_ID_MAX: Final = 100
+NOTES_MAX: Final = 20
+NOTE_NAME_MAX: Final = 40
+NOTE_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class NewPlan:
-    """What a merchant asks for. `total` is in minor units of the merchant's home currency, dates are local."""
+    """What a merchant asks for. `total` is in minor units of the merchant's home currency, dates are local.
+
+    `external_id` is the merchant's own name for the plan: a second one with it is the same plan or refused. `notes` are
+    texts of the merchant's own, which nothing here reads.
+    """
 
     customer_email: str
     total: int
@@ -25,25 +36,36 @@ class NewPlan:
     start_date: date
     interval: Interval = "monthly"
     description: str = ""
+    external_id: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The plan, and the token of a claim link when its customer has no account yet. It can't be read again."""
+    """The plan, and the token of a claim link when its customer has no account yet. It can't be read again.
+
+    `existed` says that the merchant had made this very plan, by its external id, before.
+    """
 
     plan_id: int
     invitation_token: str | None = None
     replay: Replay | None = None
+    existed: bool = False
 
 
-@transaction
 def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once: Once | None = None) -> Opened:
     """Make a plan with its whole schedule, book it, and invite a customer who is not known yet.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden (not a merchant); Invalid on customer_email, total_amount, num_installments, start_date, interval
-    and description, all at once.
+    Refuses: forbidden (not a merchant); Invalid on customer_email, total_amount, num_installments, start_date,
+    interval, description, external_id and metadata, all at once; external_id_used (by a plan that differs from this);
+    idempotency_key_reused; still_running.
     """
+    return idempotency.patiently(lambda: _open(merchant_id, new, past_dates, once))
+
+
+@transaction
+def _open(merchant_id: int, new: NewPlan, past_dates: bool, once: Once | None) -> Opened:
     if once is not None and (replay := idempotency.claim(once)) is not None:
         return Opened(0, replay=replay)
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
@@ -56,11 +78,17 @@ def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once:
         raise Invalid(*invalid.faults, *faults) from None
     if faults:
         raise Invalid(*faults)
+    if (plan := _named(merchant_id, new.external_id)) is not None:
+        if not _is_same(plan, customer.id, new):
+            raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
+        return _answer(Opened(plan.id, existed=True), once)
     now = clock.now()
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
         description=new.description.strip(),
+        external_id=new.external_id,
+        notes=new.notes,
         total=new.total,
         currency=merchant.home_currency,
         num_installments=new.num_installments,
@@ -78,9 +106,7 @@ def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once:
     timeline.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
     token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
     db.session.flush()
-    if once is not None:
-        idempotency.store(once, plan)
-    return Opened(plan.id, token)
+    return _answer(Opened(plan.id, token), once)
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
@@ -106,7 +132,42 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
     if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
         message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
         faults.append(Fault("description", "too_long", message))
+    return faults + _own_faults(new)
+
+
+def _own_faults(new: NewPlan) -> list[Fault]:
+    """What is wrong with the merchant's own name and notes for the plan."""
+    faults = []
+    if new.external_id is not None and not (0 < len(new.external_id) <= EXTERNAL_ID_MAX and new.external_id.isprintable()):
+        message = f"Use 1 to {EXTERNAL_ID_MAX} letters, on one line."
+        faults.append(Fault("external_id", "bad_external_id", message))
+    if len(new.notes) > NOTES_MAX:
+        faults.append(Fault("metadata", "too_many", f"Use at most {NOTES_MAX} entries."))
+    if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
+        message = f"Names have 1 to {NOTE_NAME_MAX} letters, texts at most {NOTE_MAX}."
+        faults.append(Fault("metadata", "too_long", message))
     return faults
+
+
+def _named(merchant_id: int, external_id: str | None) -> Plan | None:
+    """The merchant's plan of this name. Until the transaction ends nobody else can make one."""
+    if external_id is None:
+        return None
+    name = f"plan:{merchant_id}:{external_id}"
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    return db.session.scalar(Plan.of_merchant(merchant_id).where(Plan.external_id == external_id))
+
+
+def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
+    asked = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
+    made = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
+    return asked == made and new.notes == plan.notes
+
+
+def _answer(opened: Opened, once: Once | None) -> Opened:
+    if once is not None:
+        idempotency.store(once, opened)
+    return opened
 
 
 def _installments(plan: Plan) -> list[Installment]:

@@ -1,20 +1,22 @@
-"""When something goes wrong: what happened, whether money moved, and what to do; as a page, or for htmx as a fragment."""
+"""When something goes wrong: what happened, whether money moved, what to do. A page, or for htmx a fragment."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request, url_for
+from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin
-from flask_wtf.csrf import CSRFError
+from flask_wtf.csrf import CSRFError  # type: ignore[import-untyped]
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
+from portal.models import User
 from portal.web import limits
-from portal.web.guards import sign_in_first, start_of
+from portal.web.guards import me, sign_in_first, start_of
 from portal.web.respond import announce, current_page, is_htmx, local_path
 from portal.web.tracing import request_id
 
@@ -27,7 +29,10 @@ WORDS: Final[dict[int, tuple[str, str]]] = {
     400: ("That request can't be read", "Something in what was sent is not as it should be. Go back and try again."),
     401: ("Sign in first", "This page is for people with an account."),
     403: ("Not for this account", "Your account can't open this page."),
-    404: ("There is nothing here", "The address may be mistyped, or what was here is gone, or it belongs to somebody else."),
+    404: (
+        "There is nothing here",
+        "The address may be mistyped, or what was here is gone or somebody else's.",
+    ),
     405: ("That can't be done here", "This address doesn't take that kind of request. Go back and try again."),
     409: ("Something changed in the meantime", "Look at the page again, then decide."),
     413: ("That is too much at once", "What was sent is larger than any form here. Shorten it and send it again."),
@@ -36,7 +41,10 @@ WORDS: Final[dict[int, tuple[str, str]]] = {
     500: ("Something broke on our side", "It has been written down and will be looked at."),
     503: ("Not available right now", "Please try again in a moment."),
 }
-EXPIRED: Final = "This page had been open for too long, or you signed in or out elsewhere meanwhile. Open it again and send it once more."
+EXPIRED: Final = (
+    "This page had been open for too long, or you signed in or out elsewhere meanwhile. "
+    "Open it again and send it once more."
+)
 UNTOUCHED: Final = "Nothing was charged or changed."
 UNCERTAIN: Final = "If you were paying, look at the plan before you try again. The same payment is never taken twice."
 
@@ -54,6 +62,8 @@ def init_app(app: Flask) -> None:
 
 def refused(error: Refused) -> Response:
     """A verb, or a look-up, said no to a view that had nothing more to say about it."""
+    if error.status >= 500:
+        _forget_user()
     title = WORDS.get(error.status, WORDS[409])[0]
     answer = show(error.status, title, error.message)
     if isinstance(error, Busy | StillRunning):
@@ -74,6 +84,8 @@ def expired(error: CSRFError) -> Response:
 
 def refused_by_http(error: HTTPException) -> ResponseReturnValue:
     """What Flask and Werkzeug refuse: an unknown address, a body too large, too many tries."""
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+        return unexpected(error.original_exception)
     status = error.code or 500
     if status < 400 or error.response is not None:
         return error.get_response()
@@ -91,7 +103,7 @@ def refused_by_http(error: HTTPException) -> ResponseReturnValue:
 
 def database_failed(error: SQLAlchemyError) -> Response:
     """The database is away (503), or was given something that no text in it can hold (400)."""
-    _rollback()
+    _forget_user()
     if isinstance(error, DataError):
         return show(400, *WORDS[400], _untouched())
     away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
@@ -105,7 +117,7 @@ def database_failed(error: SQLAlchemyError) -> Response:
 
 def unexpected(error: Exception) -> Response:
     """A bug of ours. The log has the traceback under the id that the page shows."""
-    _rollback()
+    _forget_user()
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
     title, message = WORDS[500]
     note = None if request.method in ("GET", "HEAD") else UNCERTAIN
@@ -120,13 +132,13 @@ def show(
     action_href: str | None = None,
     action_text: str = "",
 ) -> Response:
-    """The error page, or its fragment. Looks nobody up that isn't known yet, so it works without the database."""
+    """The error page, or its fragment. Looks nobody up that isn't known yet, so it works while the database is away."""
     user = _user()
+    if user is None:
+        g._login_user = AnonymousUserMixin()
     if action_href is None:
         action_href = start_of(user)
         action_text = "Go to your start page" if user is not None else "Go to the start page"
-    if "_login_user" not in g:
-        g._login_user = AnonymousUserMixin()
     context = {
         "status": status,
         "title": title,
@@ -140,12 +152,37 @@ def show(
     return announce(make_response(render_template("errors/error.html", **context), status))
 
 
-def _for_pages(handler):  # type: ignore[no-untyped-def]
-    """JSON addresses answer in their own shape, if the API has hung its hook."""
+def _user() -> User | None:
+    """Who is here, if that was asked before the failure."""
+    known = g.get("_login_user")
+    return me() if known is not None and known.is_authenticated else None
 
-    def choose(error: Exception) -> ResponseReturnValue:
-        hook = _json_hook()
-        answer: ResponseReturnValue = hook(error) if hook is not None else handler(error)
-        return answer
 
-    return choose
+def _forget_user() -> None:
+    """After a failure of the database nobody's row may be read again in this request."""
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        db.session.remove()
+    g._login_user = AnonymousUserMixin()
+
+
+def _untouched() -> str | None:
+    return None if request.method in ("GET", "HEAD") else UNTOUCHED
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 90:
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+    return f"{-(-seconds // 60)} minutes"
+
+
+def _for_pages(handler: Callable[[Any], ResponseReturnValue]) -> Callable[[Any], ResponseReturnValue]:
+    """Addresses of the API answer in its own shape, once it has hung its hook here."""
+
+    def answer(error: Exception) -> ResponseReturnValue:
+        hook = current_app.extensions.get("api_errors") if request.path.startswith(JSON_PATHS) else None
+        found: ResponseReturnValue = (hook or handler)(error)
+        return found
+
+    return answer

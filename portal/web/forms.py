@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import request
-from flask_wtf import FlaskForm
+from flask_wtf import FlaskForm  # type: ignore[import-untyped]
 from wtforms import Field, IntegerField
 from wtforms.validators import StopValidation
 
@@ -14,10 +14,10 @@ from portal.errors import Invalid
 UNUSABLE = "This holds a character that can't be used. Please type it again."
 
 
-class Form(FlaskForm):
+class Form(FlaskForm):  # type: ignore[misc]
     """A form that reads urlencoded and multipart text fields only: never files, never a JSON body."""
 
-    class Meta(FlaskForm.Meta):
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
             if formdata is None or isinstance(formdata, Mapping):
                 return formdata
@@ -25,7 +25,7 @@ class Form(FlaskForm):
 
     def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
         """Also refuses NUL, which no text in the database can hold."""
-        right = super().validate(extra_validators)
+        right = bool(super().validate(extra_validators))
         for field in self:
             if isinstance(field.data, str) and "\x00" in field.data:
                 field.errors = [UNUSABLE]
@@ -48,10 +48,9 @@ class WholeField(IntegerField):
 class Needed:
     """Something has to be typed; blanks alone are nothing. The message asks for it in words."""
 
-    field_flags = {"required": True}
-
     def __init__(self, message: str) -> None:
         self.message = message
+        self.field_flags = {"required": True}
 
     def __call__(self, form: Any, field: Field) -> None:
         if field.errors:

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from portal import access
-from portal.models import User, UserSession
+from portal.errors import Forbidden
+from portal.models import Merchant, User, UserSession
 from portal.web.respond import current_page, go, is_htmx, leave, local_path
 
 P = ParamSpec("P")
@@ -26,6 +27,14 @@ def me() -> User:
 def somebody() -> User | None:
     """The account that is signed in here, if any."""
     return me() if current_user.is_authenticated else None
+
+
+def my_merchant() -> Merchant:
+    """The settings of the merchant who is signed in here. Raises Forbidden for everybody else."""
+    merchant = me().merchant
+    if merchant is None:
+        raise Forbidden()
+    return merchant
 
 
 def my_session() -> UserSession:

@@ -3,43 +3,21 @@
 Each decorator counts one kind of request, by address or by account. Over it: 429 with Retry-After.
 """
 
-import ipaddress
-import math
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 from flask_login import current_user
 
 from portal import clock
-from portal.extensions import db, limiter
-from portal.models import User
+from portal.access import account, address
+from portal.extensions import limiter
 
-V = TypeVar("V", bound=Callable[..., object])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 FAILURES: Final = "10 per 15 minutes"
 """Wrong passwords for one account, whoever tries."""
-WRONG: Final = frozenset({401, 422})
-
-
-def address() -> str:
-    """Who asks, by address. An IPv6 network (/64) counts as one: a single home has 2**64 addresses."""
-    try:
-        found = ipaddress.ip_address(request.remote_addr or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False).network_address)
-    return str(found)
-
-
-def account(login: str) -> str:
-    """Whose password is tried: one account, whether its username or its email was typed; else what was typed."""
-    name = login.strip().lower()[:254]
-    user = db.session.scalar(User.by_login(name)) if name and "\x00" not in name else None
-    return f"user:{user.id}" if user is not None else f"name:{name}"
 
 
 def _whoever() -> str:
@@ -50,11 +28,16 @@ def _typed_login() -> str:
     return account(request.form.get("login", ""))
 
 
-def _failed(answer: Response) -> bool:
-    return answer.status_code in WRONG
+def count_wrong_password() -> None:
+    """The view tells that this request's password was wrong: only those are counted."""
+    g.wrong_password = True
 
 
-def registering(view: V) -> V:
+def _was_wrong(answer: Response) -> bool:
+    return bool(g.get("wrong_password", False))
+
+
+def registering(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_REGISTER, by address."""
     decorate = limiter.limit(
         lambda: current_app.config["QIST"].ratelimit_register, key_func=address, scope="register", methods=["POST"]
@@ -62,26 +45,26 @@ def registering(view: V) -> V:
     return decorate(view)
 
 
-def signing_in(view: V) -> V:
+def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, and FAILURES by account; a right password counts for nothing."""
     by_address = limiter.limit(
         lambda: current_app.config["QIST"].ratelimit_login, key_func=address, scope="login", methods=["POST"]
     )
     by_account = limiter.shared_limit(
-        FAILURES, scope="login-failures", key_func=_typed_login, methods=["POST"], deduct_when=_failed
+        FAILURES, scope="login-failures", key_func=_typed_login, methods=["POST"], deduct_when=_was_wrong
     )
     return by_address(by_account(view))
 
 
-def checking_password(view: V) -> V:
+def checking_password(view: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account that is signed in: a browser left open is no way to guess its password."""
     by_account = limiter.shared_limit(
-        FAILURES, scope="password-failures", key_func=_whoever, methods=["POST"], deduct_when=_failed
+        FAILURES, scope="password-failures", key_func=_whoever, methods=["POST"], deduct_when=_was_wrong
     )
     return by_account(view)
 
 
-def writing(view: V) -> V:
+def writing(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_WRITES, by account (by address for those who have none)."""
     decorate = limiter.shared_limit(
         lambda: current_app.config["QIST"].ratelimit_writes, scope="writes", key_func=_whoever, methods=["POST"]
@@ -94,4 +77,4 @@ def seconds_to_wait() -> int:
     limit = limiter.current_limit
     if limit is None:
         return 60
-    return max(1, math.ceil(limit.reset_at - clock.now().timestamp()))
+    return max(1, int(limit.reset_at - clock.now().timestamp()))

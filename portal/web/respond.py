@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Response, current_app, make_response, redirect, render_template, request
+from werkzeug.exceptions import HTTPException
 
 
 def is_htmx() -> bool:
@@ -12,12 +13,12 @@ def is_htmx() -> bool:
     return asked and request.headers.get("HX-History-Restore-Request") != "true"
 
 
-def page(template: str, status: int = 200, **context: Any) -> Response:
+def page(template: str, status: int = 200, /, **context: Any) -> Response:
     """A whole page."""
     return make_response(render_template(template, **context), status)
 
 
-def fragment_or_page(fragment: str, page: str, status: int = 200, **context: Any) -> Response:
+def fragment_or_page(fragment: str, page: str, status: int = 200, /, **context: Any) -> Response:
     """The fragment alone for htmx, the whole page for everybody else; one address, two shapes."""
     answer = make_response(render_template(fragment if is_htmx() else page, **context), status)
     return two_shapes(answer)
@@ -26,12 +27,14 @@ def fragment_or_page(fragment: str, page: str, status: int = 200, **context: Any
 def fragments(*parts: tuple[str, dict[str, Any]], status: int = 200) -> Response:
     """Several fragments in one answer: the first takes the place that was asked for, the others find their own.
 
-    Each but the first is rendered with `oob` true and puts hx-swap-oob="true" on its root element.
+    Each but the first is rendered with `oob` true and puts hx-swap-oob="true" on its root element. They travel in
+    <template>s: parsed behind a table row, as rows or with forms in them, they would be torn apart.
     """
     shown = [
         render_template(template, **{**context, "oob": number > 0}) for number, (template, context) in enumerate(parts)
     ]
-    return two_shapes(make_response("\n".join(shown), status))
+    others = [f"<template>{part}</template>" for part in shown[1:]]
+    return two_shapes(make_response("\n".join(shown[:1] + others), status))
 
 
 def go(url: str) -> Response:
@@ -95,11 +98,10 @@ def local_path(value: str | None) -> str | None:
         return None
     if any(character <= " " or character in "\\\x7f" for character in value):
         return None
-    adapter = current_app.create_url_adapter(request)
+    router = current_app.url_map.bind("")
     try:
         parts = urlsplit(value)
-        assert adapter is not None
-        endpoint, _ = adapter.match(parts.path, method="GET")
-    except Exception:  # whatever the router makes of it: it is no page of ours
+        endpoint, _ = router.match(parts.path, method="GET")
+    except (ValueError, HTTPException):  # a redirect of the router's own included: it is no page of ours
         return None
     return value if endpoint != "static" and not (parts.scheme or parts.netloc) else None

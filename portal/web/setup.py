@@ -4,11 +4,17 @@ from flask import Flask
 
 from portal.web import (
     account,
+    dashboard,
     failures,
     filters,
     health,
+    home,
+    installments,
     invitations,
     operator,
+    payments,
+    plan_invitations,
+    plans,
     public,
     registrations,
     security,
@@ -17,13 +23,20 @@ from portal.web import (
     static,
     theme,
     tracing,
+    words,
 )
 
 BLUEPRINTS = (
     account.bp,
+    dashboard.bp,
     health.bp,
+    home.bp,
+    installments.bp,
     invitations.bp,
     operator.bp,
+    payments.bp,
+    plan_invitations.bp,
+    plans.bp,
     public.bp,
     registrations.bp,
     sessions.bp,
@@ -33,8 +46,8 @@ BLUEPRINTS = (
 
 
 def init_app(app: Flask) -> None:
-    """Register the blueprints and what stands around every request."""
+    """Register the blueprints and what stands around every request; the outermost comes last."""
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    for surrounding in (sessions, filters, failures, security, static, tracing):
+    for surrounding in (sessions, filters, words, failures, security, static, tracing):
         surrounding.init_app(app)

@@ -28,7 +28,9 @@
     button.disabled = false;
     button.removeAttribute("aria-busy");
     button.classList.remove("is-waiting");
-    if (state.focused && button.isConnected && document.activeElement === document.body) button.focus();
+    // Where the answer took the button's place, the focus goes to what carries its id now.
+    const here = button.isConnected ? button : button.id && document.getElementById(button.id);
+    if (state.focused && here && document.activeElement === document.body) here.focus({ preventScroll: true });
   }
 
   const submitterOf = (event, form) => event?.submitter || form.querySelector("button[type=submit], button:not([type])");

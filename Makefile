@@ -1,0 +1,84 @@
+# Qist: `make run` needs Python 3.11+ and make, nothing else. `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUN_READY := .venv/.run
+DEV_READY := .venv/.dev
+UV := .venv-uv
+COMPILE := $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+UPGRADE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fmt bench proof lock up down build logs clean
+
+help:  ## Show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+
+run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qist); Ctrl-C stops it
+	@exec $(BIN)/qist dev
+
+test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/test_money.py -n 0")
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV_READY)  ## ruff, mypy and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict portal/
+	$(BIN)/lint-imports
+
+fmt: $(DEV_READY)  ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(DEV_READY)  ## The benchmarks of bench/
+	$(BIN)/python -m bench $(ARGS)
+
+proof: $(DEV_READY)  ## The long tests: crashes, races, contracts
+	$(BIN)/python -m pytest -m proof $(ARGS)
+
+lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) $(UPGRADE) --extra build -o requirements.lock
+	$(COMPILE) $(UPGRADE) --extra build --extra local -o requirements-local.lock
+	$(COMPILE) $(UPGRADE) --extra build --extra local --extra dev -o requirements-dev.lock
+	rm -rf $(UV)
+
+build:  ## Build the container image
+	docker compose build
+
+up:  ## Start it in containers
+	docker compose up --detach --wait
+
+down:  ## Stop the containers
+	docker compose down
+
+logs:  ## Follow the containers' output
+	docker compose logs --follow --tail 100
+
+clean:  ## Remove what can be made again (not the data in .qist)
+	rm -rf .venv $(UV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Qist needs Python 3.11 or newer; choose one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "making .venv ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed; on Debian: apt install python3-venv"; exit 1; }
+
+# The dev lock holds everything of the local one, so whoever has run the tests needn't install again to run it.
+$(RUN_READY): requirements-local.lock requirements-dev.lock pyproject.toml | .venv/bin/python
+	@if [ -e $(DEV_READY) ] && [ ! requirements-dev.lock -nt $(DEV_READY) ] && [ ! pyproject.toml -nt $(DEV_READY) ]; then \
+		touch $@; else $(call install,requirements-local.lock); fi
+
+$(DEV_READY): requirements-dev.lock pyproject.toml | .venv/bin/python
+	@$(call install,requirements-dev.lock)
+
+# One failing step must fail the target, or a half-made .venv would look ready.
+install = echo "installing $(1) ..." && \
+	$(PIP) install --quiet --require-hashes --requirement $(1) && \
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable . && touch $@
+
+$(UV)/bin/uv:
+	@$(PYTHON) -m venv $(UV)
+	@$(UV)/bin/python -m pip --disable-pip-version-check install --quiet uv

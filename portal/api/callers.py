@@ -1,0 +1,87 @@
+"""Who asks: a Bearer token, which is an access token or an API key. The session cookie counts for nothing here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
+
+from flask import g, request
+
+from portal.errors import Forbidden, Refused
+from portal.extensions import db
+from portal.models import Merchant, User
+from portal.services import api_keys, tokens
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `name` is the key's or the account's, for counting; id and role stay readable after a commit."""
+
+    user: User
+    id: int
+    role: str
+    name: str
+    can_write: bool
+
+
+class NoToken(Refused):
+    """No Authorization header, or not a Bearer token in it."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("no_token", "Sign in first: send an access token or an API key as Authorization: Bearer ...")
+
+
+class ReadOnly(Forbidden):
+    """This API key may look, and change nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("This API key can only read.")
+        self.code = "read_only_key"
+
+
+def signed_in(
+    *roles: str, writes: bool = False, message: str = "Your account can't do this."
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Only for callers with a good token, in one of these roles (any, when none is given), who may write if it does."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.caller = identify()
+            if roles and g.caller.role not in roles:
+                raise Forbidden(message)
+            if writes and not g.caller.can_write:
+                raise ReadOnly()
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def caller() -> Caller:
+    """Who asks. Only under `signed_in`."""
+    return cast(Caller, g.caller)
+
+
+def merchant() -> Merchant:
+    """The settings of the merchant who asks. Only where no other role comes in."""
+    return db.session.get_one(Merchant, caller().id)
+
+
+def identify() -> Caller:
+    """Refuses: no_token, bad_token (the same for unknown, expired, revoked, and accounts that were deactivated)."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise NoToken()
+    if token.startswith(api_keys.START):
+        key = api_keys.find(token)
+        return Caller(key.user, key.merchant_id, key.user.role, f"key:{key.id}", key.can_write)
+    user = tokens.find(token).user
+    return Caller(user, user.id, user.role, f"user:{user.id}", can_write=True)

@@ -1,0 +1,60 @@
+"""Hang the API on the application."""
+
+from typing import Final
+
+from flask import Flask, Response, current_app, request
+
+from portal.api import accounts, analytics, docs, installments, payments, plans, problems, tokens
+from portal.api.once import HEADER
+from portal.api.spec import RowId
+from portal.extensions import csrf
+
+BLUEPRINTS: Final = (
+    accounts.bp,
+    tokens.bp,
+    plans.bp,
+    installments.bp,
+    payments.bp,
+    analytics.bp,
+    docs.bp,
+)
+ADDRESSES: Final = ("/api/", "/auth/", "/token")
+
+ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
+SHOWN_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
+
+
+def init_app(app: Flask) -> None:
+    """Register the blueprints. No CSRF check stands before them, because no cookie counts behind them.
+
+    `api_errors` is what the pages' error handlers call for an address of the API that no view was found for.
+    """
+    app.url_map.converters["row"] = RowId
+    app.extensions["api_errors"] = problems.problem
+    for blueprint in BLUEPRINTS:
+        csrf.exempt(blueprint)
+        blueprint.register_error_handler(Exception, problems.problem)
+        app.register_blueprint(blueprint)
+    app.after_request(_add_headers)
+
+
+def _add_headers(answer: Response) -> Response:
+    """What was answered is the caller's own; pages of the origins in CORS_ORIGINS may read it, without cookies."""
+    if not request.path.startswith(ADDRESSES) or answer.mimetype == "text/html":
+        return answer
+    answer.headers.setdefault("Cache-Control", "no-store")
+    origins = current_app.config["QIST"].cors_origins
+    if not origins:
+        return answer
+    answer.vary.add("Origin")
+    origin = request.headers.get("Origin")
+    if origin not in origins:
+        return answer
+    answer.headers["Access-Control-Allow-Origin"] = origin
+    answer.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+        answer.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        answer.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        answer.headers["Access-Control-Max-Age"] = "600"
+    return answer

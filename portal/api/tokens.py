@@ -1,0 +1,62 @@
+"""Sign in, and stay signed in."""
+
+from flask import Blueprint, g
+from spectree.models import Tag
+
+from portal.api import limits, shapes
+from portal.api.spec import endpoint
+from portal.services import sessions, tokens
+from portal.services.tokens import Pair
+
+bp = Blueprint("api_tokens", __name__)
+TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made on its settings page.")
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/token/",
+    "/api/token/",
+    ok={200: shapes.Tokens},
+    tag=TAG,
+    anyone=True,
+    limit=limits.signing_in,
+    refuses={401: ("bad_credentials",)},
+)
+def create(json: shapes.Login) -> shapes.Tokens:
+    """Sign in
+
+    With the username, or the email in its place. The access token lasts 15 minutes unless the installation says
+    otherwise.
+    """
+    g.login = json.username
+    return _tokens(tokens.start(_authenticate(json)))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/token/refresh/",
+    "/api/token/refresh/",
+    ok={200: shapes.Tokens},
+    tag=TAG,
+    anyone=True,
+    limit=limits.signing_in,
+    refuses={401: ("bad_token",)},
+)
+def refresh(json: shapes.Refresh) -> shapes.Tokens:
+    """Exchange a refresh token for the next pair
+
+    Each refresh token is exchanged once. It stays good for a minute after that, for clients that ask twice at the same
+    time; used later, every token of this sign-in is revoked, because somebody else holds a copy.
+    """
+    return _tokens(tokens.refresh(json.refresh))
+
+
+@limits.trying_password
+def _authenticate(json: shapes.Login) -> int:
+    return sessions.authenticate(json.username, json.password)
+
+
+def _tokens(pair: Pair) -> shapes.Tokens:
+    return shapes.Tokens(access=pair.access, refresh=pair.refresh)

@@ -1,0 +1,142 @@
+"""Demo data, made through the verbs and dated from today: two merchants, four customers, twenty plans.
+
+Each step looks whether it was done, so a run that was interrupted is completed by the next, and a run after that
+changes nothing. Demo logins are public knowledge, so they work on this machine's own address only.
+"""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from flask import current_app
+from sqlalchemy import select
+
+from portal import clock
+from portal.extensions import db
+from portal.models import Installment, Merchant, Payment, Plan, User
+from portal.schedule import Interval
+from portal.services import accounts, payments, plans
+from portal.services.accounts import NewAccount
+from portal.services.plans import NewPlan
+
+DOMAIN: Final = "demo.example.com"
+PASSWORD: Final = "four equal parts"  # noqa: S105 printed for everybody; refused on any other address
+
+MERCHANTS: Final = (
+    NewAccount("merchant", "amal", f"amal@{DOMAIN}", PASSWORD, "Amal Home & Living", "SAR", "Asia/Riyadh"),
+    NewAccount("merchant", "badr", f"badr@{DOMAIN}", PASSWORD, "Badr Electronics", "KWD", "Asia/Kuwait"),
+)
+CUSTOMERS: Final = tuple(
+    NewAccount("customer", name, f"{name}@{DOMAIN}", PASSWORD) for name in ("omar", "sara", "yusuf")
+)
+INVITED: Final = f"noor@{DOMAIN}"
+
+LOGINS: Final = tuple((new.role, new.username, new.password) for new in (*MERCHANTS, *CUSTOMERS))
+"""Role, username and password of everybody who can sign in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    """A plan to be: `total` in minor units, first due `starts` days from the merchant's today, `paid` from the front.
+
+    `tried` is a test card with which the installment after those was tried as well.
+    """
+
+    merchant: str
+    customer: str
+    description: str
+    total: int
+    count: int
+    interval: Interval
+    starts: int
+    paid: int = 0
+    tried: str = ""
+
+
+PLANS: Final = (
+    _Demo("amal", "omar", "Oak dining table with six chairs", 480_000, 6, "monthly", -155, paid=6),
+    _Demo("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2),
+    _Demo("amal", "omar", "Standing lamp", 45_000, 3, "biweekly", 0),
+    _Demo("amal", "sara", "Wool carpet 2 by 3 metres", 210_000, 6, "monthly", -95, paid=2),
+    _Demo("amal", "sara", "Bookshelf in walnut", 132_000, 4, "biweekly", -14, paid=1, tried="card_declined"),
+    _Demo("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=2),
+    _Demo("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3),
+    _Demo("amal", "yusuf", "Kitchen island", 650_000, 12, "monthly", 9),
+    _Demo("amal", "yusuf", "Two bar stools", 38_000, 2, "monthly", -40, tried="card_insufficient_funds"),
+    _Demo("amal", "noor", "Mirror with brass frame", 56_000, 4, "biweekly", 3),
+    _Demo("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1),
+    _Demo("amal", "sara", "Garden table", 88_000, 4, "weekly", 1, paid=1, tried="card_lost_charged"),
+    _Demo("badr", "omar", "Laptop, 14 inches", 345_500, 10, "monthly", -62, paid=3),
+    _Demo("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
+    _Demo("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
+    _Demo("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=4),
+    _Demo("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=1),
+    _Demo("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
+    _Demo("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
+    _Demo("badr", "noor", "Tablet for school", 120_000, 6, "monthly", 7),
+)
+
+
+def seed(say: Callable[[str], object] = lambda _: None) -> bool:
+    """Put in what is missing of the demo data; True when something was. `say` is told what takes a while.
+
+    Takes a second or two. Refuses like the verbs it calls, when somebody else has one of the demo usernames.
+    """
+    changed = False
+    for new in (*MERCHANTS, *CUSTOMERS):
+        if db.session.scalar(select(User.id).where(User.has_email(new.email))) is None:
+            accounts.register(new)
+            changed = True
+    for number, demo in enumerate(PLANS, 1):
+        changed |= _seed_plan(demo)
+        if number % 5 == 0:
+            say(f"demo data: {number} of {len(PLANS)} plans")
+    return changed
+
+
+def is_demo(email: str) -> bool:
+    """Whether this email belongs to a demo account, whose password everybody knows."""
+    return email.lower().endswith(f"@{DOMAIN}")
+
+
+def logins_work() -> bool:
+    """Whether demo accounts may sign in: only where nobody else can connect, and never in production."""
+    settings = current_app.config["QIST"]
+    return not settings.production and _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _seed_plan(demo: _Demo) -> bool:
+    merchant = db.session.scalars(select(Merchant).join(User).where(User.has_username(demo.merchant))).one()
+    merchant_id, today = merchant.user_id, clock.today(merchant.time_zone)
+    made = select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.description == demo.description)
+    plan_id = db.session.scalar(made)
+    changed = plan_id is None
+    if plan_id is None:
+        email = f"{demo.customer}@{DOMAIN}"
+        starts = today + timedelta(days=demo.starts)
+        new = NewPlan(email, demo.total, demo.count, starts, demo.interval, demo.description)
+        plan_id = plans.open_plan(merchant_id, new, past_dates=True).plan_id
+    wanted = ["card_ok"] * demo.paid + ([demo.tried] if demo.tried else [])
+    for number, card in enumerate(wanted, 1):
+        changed |= _pay(plan_id, number, card)
+    return changed
+
+
+def _pay(plan_id: int, number: int, card: str) -> bool:
+    row = db.session.scalars(
+        select(Installment).where(Installment.plan_id == plan_id, Installment.number == number)
+    ).one()
+    tried = db.session.scalar(select(Payment.id).where(Payment.plan_id == plan_id, Payment.method == card).limit(1))
+    if not row.is_open or (card != "card_ok" and tried is not None):
+        return False
+    payments.pay_installment(row.id, customer_id=row.customer_id, shown=row.remaining, method=card)
+    return True

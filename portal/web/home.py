@@ -1,0 +1,45 @@
+"""A customer's home: what is due now, what comes next, across merchants."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+
+from portal.models import User
+from portal.reports import home
+from portal.web.guards import me, role_needed
+from portal.web.plan_page import Note
+from portal.web.respond import fragments, page
+from portal.web.words import state_of
+
+bp = Blueprint("home", __name__)
+
+
+@bp.get("/home")
+@role_needed("customer")
+def show() -> ResponseReturnValue:
+    """The customer's home."""
+    return whole(me())
+
+
+def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:
+    """The page, with what came of the last step."""
+    return page("home/show.html", status, **_context(customer, note))
+
+
+def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
+    """What the page shows, for a button pressed on it."""
+    shown = _context(customer, note)
+    return fragments(("home/_home.html", shown), ("plans/_announcement.html", shown), status=status)
+
+
+def _context(customer: User, note: Note | None) -> dict[str, Any]:
+    found = home.home(customer.id)
+    rows = found.due + found.coming
+    return {
+        "home": found,
+        "first": rows[0] if rows else None,
+        "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
+        "receipts": home.latest_payments(customer.id),
+        "note": note,
+    }

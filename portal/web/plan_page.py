@@ -1,0 +1,85 @@
+"""What a plan's page shows, whole or in parts: one description, so that a part swapped in agrees with the rest."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal.extensions import db
+from portal.models import Installment, Invitation, Plan, User
+from portal.reports import plans as reports
+from portal.web import respond, timeline
+from portal.web.words import state_of
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What came of the last step, shown beside the installment it is about. kind: success, error, warn or info."""
+
+    installment_id: int
+    kind: str
+    text: str
+    fills: bool = False
+
+
+def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
+    """Everything the plan's templates use. `payer` is true for its customer, who sees buttons."""
+    installments = list(
+        db.session.scalars(
+            select(Installment)
+            .where(Installment.plan_id == plan.id)
+            .order_by(Installment.number)
+            .options(selectinload(Installment.held_allocations))
+        )
+    )
+    states = [state_of(row) for row in installments]
+    filled = [row.number for row in installments if note and note.fills and row.id == note.installment_id]
+    return {
+        "plan": plan,
+        "payer": viewer.id == plan.customer_id,
+        "installments": installments,
+        "states": states,
+        "checking": "checking" in states,
+        "upcoming": next((row for row in installments if row.is_open), None),
+        "paid": sum(row.paid for row in installments),
+        "remaining": sum(row.remaining for row in installments),
+        "payments": reports.payments_of(plan.id),
+        "events": timeline.entries(reports.timeline_of(plan.id), plan, installments, viewer),
+        "note": note,
+        "new": filled or None,
+    }
+
+
+def link_of(plan: Plan, viewer: User) -> Invitation | None:
+    """The invitation that its merchant may show or revoke, while the customer has no account."""
+    if viewer.id != plan.merchant_id or plan.customer.is_claimed:
+        return None
+    return db.session.scalar(
+        select(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .limit(1)
+    )
+
+
+def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:
+    """One installment's row, and the rest of the page that follows from it.
+
+    `every_row` sends the other open rows too: their buttons come and go with a payment that is being checked.
+    """
+    row = next(row for row in shown["installments"] if row.id == installment_id)
+    others = [
+        ("installments/_installment.html", {**shown, "installment": other})
+        for other in shown["installments"]
+        if every_row and other.is_open and other.id != installment_id
+    ]
+    return respond.fragments(
+        ("installments/_installment.html", {**shown, "installment": row}),
+        ("plans/_summary.html", shown),
+        ("plans/_payments.html", shown),
+        ("plans/_timeline.html", shown),
+        ("plans/_announcement.html", shown),
+        *others,
+        status=status,
+    )

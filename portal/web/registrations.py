@@ -1,0 +1,88 @@
+"""Register: one page for merchants and customers."""
+
+import functools
+import zoneinfo
+
+from babel.numbers import get_currency_name
+from flask import Blueprint, Response, flash, request
+from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
+
+from portal import money
+from portal.errors import Invalid
+from portal.services import accounts
+from portal.web import limits
+from portal.web.forms import Form, apply_faults
+from portal.web.guards import me, somebody, start_of
+from portal.web.respond import go, page
+from portal.web.sessions import sign_in
+
+bp = Blueprint("registrations", __name__)
+
+AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+@functools.cache
+def time_zones() -> list[str]:
+    """Zones named after places, and UTC; not the old names and the fixed offsets that the database also knows."""
+    return ["UTC", *sorted(name for name in zoneinfo.available_timezones() if name.split("/")[0] in AREAS)]
+
+
+@functools.cache
+def currencies() -> list[tuple[str, str]]:
+    """Code, and code with name."""
+    return [(code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES]
+
+
+class RegistrationForm(Form):
+    role = RadioField(
+        "I am registering as",
+        choices=[("merchant", "A merchant"), ("customer", "A customer")],
+        default="merchant",
+        validate_choice=False,
+    )
+    business_name = StringField("Business name")
+    home_currency = SelectField("Currency", choices=currencies, default="USD", validate_choice=False)
+    time_zone = SelectField(
+        "Time zone", choices=lambda: [(name, name) for name in time_zones()], default="UTC", validate_choice=False
+    )
+    username = StringField("Username")
+    email = EmailField("Email")
+    password = PasswordField("Password")
+
+
+@bp.get("/register")
+def new() -> Response:
+    """The form. ?role=customer comes with the customer's card chosen."""
+    if (user := somebody()) is not None:
+        return go(start_of(user))
+    form = RegistrationForm()
+    if request.args.get("role") in ("merchant", "customer"):
+        form.role.data = request.args["role"]
+    return page("registrations/new.html", form=form)
+
+
+@bp.post("/register")
+@limits.registering
+def create() -> Response:
+    """Make the account and sign in."""
+    form = RegistrationForm()
+    if not form.validate():
+        return page("registrations/new.html", 422, form=form)
+    try:
+        user_id = accounts.register(
+            accounts.NewAccount(
+                role="customer" if form.role.data == "customer" else "merchant",
+                username=form.username.data or "",
+                email=form.email.data or "",
+                password=form.password.data or "",
+                business_name=form.business_name.data or "",
+                home_currency=form.home_currency.data or "USD",
+                time_zone=form.time_zone.data or "UTC",
+            )
+        )
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return page("registrations/new.html", invalid.status, form=form)
+    sign_in(user_id)
+    flash("Your account is ready.", "success")
+    return go(start_of(me()))

@@ -1,0 +1,163 @@
+"""Each guard of the database refuses raw SQL, with a real COMMIT; and it is that guard which does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
+
+from portal.extensions import db
+from tests import people, servers
+from tests.models.guards import GUARDS, Guard, world
+
+CATALOG = """
+    SELECT conname AS name, conrelid::regclass::text AS "table", 'constraint' AS kind,
+           contype = 'u' AND EXISTS (
+               SELECT FROM pg_constraint AS pk WHERE pk.conrelid = c.conrelid AND pk.contype = 'p'
+               AND pk.conkey <@ c.conkey) OR contype = 'p' AND cardinality(conkey) = 1 AND EXISTS (
+               SELECT FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1] AND attidentity = 'a')
+           OR contype = 'f' AND cardinality(conkey) = 1 AS plain
+    FROM pg_constraint AS c WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'p', 'f')
+    UNION ALL
+    SELECT tgname, tgrelid::regclass::text, 'trigger', false FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL
+    SELECT i.indexrelid::regclass::text, i.indrelid::regclass::text, 'index', false FROM pg_index AS i
+    JOIN pg_class ON pg_class.oid = i.indrelid AND relnamespace = 'public'::regnamespace
+    WHERE indisunique AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u'))
+"""
+"""What the database guards with. `plain`: a single-column key that only says "exists" or "identity"."""
+
+ELSEWHERE = {
+    "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
+    "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "pk_merchants": "one settings row a user; says only that",
+    "pk_alembic_version": "Alembic's own",
+    "alembic_version_pkc": "Alembic's own",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A database of its own in which the verbs have been at work. Nothing that is tried on it stays."""
+
+    engine: Engine
+    ids: dict[str, Any]
+
+    def run(self, connection: Connection, guard: Guard) -> None:
+        for statement in guard.breaks.split(";"):
+            connection.execute(text(statement), self.ids)
+
+
+@pytest.fixture(scope="module")
+def lived_in(app: Flask) -> Iterator[World]:
+    name = servers.database_name()
+    copy = f"{name}_guards"
+    with app.app_context():
+        db.engine.dispose()
+        servers.fresh_database(name)
+        ids = world()
+        db.session.remove()
+        db.engine.dispose()
+    with servers.administrator() as connection:
+        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
+    engine = create_engine(servers.settings_for(copy).database_url or "")
+    yield World(engine, ids)
+    engine.dispose()
+    with servers.administrator() as connection:
+        connection.execute(f"DROP DATABASE {copy} WITH (FORCE)")
+
+
+@contextmanager
+def raw() -> Iterator[Connection]:
+    """A connection of our own with a real COMMIT at the end, where deferred rules are checked."""
+    db.session.rollback()
+    with db.engine.begin() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.guard}: {guard.about}".replace(" ", "_"))
+def test_the_database_refuses(lived_in, guard):
+    with pytest.raises(IntegrityError) as refused, lived_in.engine.begin() as connection:
+        lived_in.run(connection, guard)
+    assert refused.value.orig.diag.constraint_name == guard.rule
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.guard}: {guard.about}".replace(" ", "_"))
+def test_without_its_guard_the_database_would_accept(lived_in, guard):
+    with lived_in.engine.connect() as connection:
+        catalog = {row.name: row for row in connection.execute(text(CATALOG))}
+        for name in (guard.guard, *guard.beside):
+            connection.execute(text(_drop(catalog[name])))
+        lived_in.run(connection, guard)
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        connection.rollback()
+
+
+def _drop(row) -> str:
+    if row.kind == "trigger":
+        return f"DROP TRIGGER {row.name} ON {row.table}"
+    if row.kind == "index":
+        return f"DROP INDEX {row.name}"
+    return f"ALTER TABLE {row.table} DROP CONSTRAINT {row.name} CASCADE"
+
+
+def test_no_guard_of_the_database_is_without_a_statement_that_it_refuses(context):
+    with raw() as connection:
+        rows = connection.execute(text(CATALOG)).all()
+    guards = {row.name for row in rows if not row.plain}
+    shown = {guard.guard for guard in GUARDS} | set(ELSEWHERE)
+    assert guards - shown == set()
+    assert {guard.guard for guard in GUARDS} - {row.name for row in rows} == set()
+
+
+def test_every_column_of_money_and_dates_has_the_type_that_holds_it(context):
+    with raw() as connection:
+        columns = connection.execute(
+            text(
+                "SELECT table_name AS table, column_name AS column, data_type AS kind "
+                "FROM information_schema.columns WHERE table_schema = 'public'"
+            )
+        ).all()
+    types = {(row.table, row.column): row.kind for row in columns}
+    money = {"amount", "total", "paid", "credited", "written_off", "remaining"}
+    assert {kind for (_, column), kind in types.items() if column in money} == {"bigint"}
+    assert {kind for (_, column), kind in types.items() if column.endswith("_at")} == {"timestamp with time zone"}
+    assert {kind for (_, column), kind in types.items() if column.endswith(("_on", "_date"))} == {"date"}
+    assert not {"real", "double precision", "money", "numeric", "timestamp without time zone"} & set(types.values())
+
+
+def test_a_plans_next_due_date_follows_its_installments(context):
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal, count=3, first=-40)
+    first, second, third = people.installments_of(plan_id)
+    assert _next(plan_id) == (first.due_date, first.late_at)
+    people.pay(second.id, omar)
+    assert _next(plan_id) == (first.due_date, first.late_at)
+    people.pay(first.id, omar)
+    assert _next(plan_id) == (third.due_date, third.late_at)
+    people.pay(third.id, omar)
+    assert _next(plan_id) == (None, None)
+
+
+def test_all_of_one_plan_may_be_credited_when_the_plan_is_closed_in_the_same_commit(context):
+    plan_id = people.a_plan(people.amal(), count=2)
+    with raw() as connection:
+        connection.execute(text("UPDATE installments SET credited = remaining"))
+        connection.execute(text("UPDATE plans SET state = 'cancelled', closed_at = now()"))
+    assert people.plan_of(plan_id).state == "cancelled"
+    assert {row.status for row in people.installments_of(plan_id)} == {"waived"}
+
+
+def test_a_merchant_without_plans_may_change_the_home_currency(context):
+    badr = people.badr()
+    with raw() as connection:
+        connection.execute(text("UPDATE merchants SET home_currency = 'USD' WHERE user_id = :badr"), {"badr": badr})
+
+
+def _next(plan_id):
+    plan = people.plan_of(plan_id)
+    return plan.next_due_on, plan.next_late_at

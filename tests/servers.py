@@ -1,0 +1,103 @@
+"""The servers that one test run shares: a PostgreSQL and a Valkey of its own, in a temporary folder.
+
+pytest's controller (or its only process) starts them before the workers, which find the addresses in the environment.
+The migrated template database is made by the first test that wants a database, so that pure tests don't wait for it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import flask_migrate
+import psycopg
+
+from portal.app import create_app
+from portal.config import Settings, load
+from portal.embedded import Postgres, Valkey
+from portal.extensions import db
+
+POSTGRES = "QIST_TEST_POSTGRES"
+VALKEY = "QIST_TEST_VALKEY"
+TEMPLATE = "qist_template"
+MAKING_THE_TEMPLATE = 20_251
+
+
+class Servers:
+    """Started once for a run. `stop()` is safe to call twice."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="qist-tests-"))
+        self.postgres = Postgres(self.home, durable=False)
+        self.valkey = Valkey(self.home, durable=False)
+
+    def start(self) -> None:
+        try:
+            os.environ[POSTGRES] = self.postgres.start().url
+            os.environ[VALKEY] = self.valkey.start().url
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self.valkey.stop(patience=1)
+        self.postgres.stop(patience=2)
+        os.environ.pop(POSTGRES, None)
+        os.environ.pop(VALKEY, None)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def worker() -> str:
+    """gw0, gw1 ... under xdist, otherwise main."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "main")
+
+
+def database_name() -> str:
+    return f"qist_{worker()}"
+
+
+def settings_for(database: str, **more: str) -> Settings:
+    """Settings as the environment would give them, on this run's servers and this worker's corner of Valkey."""
+    number = 0 if worker() == "main" else int(worker().removeprefix("gw")) + 1
+    return load(
+        {
+            "SECRET_KEY": "only-for-tests-0123456789abcdefghijklmnop",
+            "DATABASE_URL": os.environ[POSTGRES].replace("/qist?", f"/{database}?"),
+            "REDIS_URL": f"{os.environ[VALKEY]}?db={number}",
+            "PUBLIC_URL": "http://localhost",
+            "LOG_LEVEL": "warning",
+            **more,
+        }
+    )
+
+
+@contextmanager
+def administrator() -> Iterator[psycopg.Connection]:
+    """A connection that may create and drop databases."""
+    host = parse_qs(urlsplit(os.environ[POSTGRES]).query)["host"][0]
+    with psycopg.connect(host=host, user="qist", dbname="postgres", autocommit=True) as connection:
+        yield connection
+
+
+def make_template() -> None:
+    """Migrate an empty database once for the whole run; every test's database is a copy of it."""
+    with administrator() as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (MAKING_THE_TEMPLATE,))
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
+            return
+        connection.execute(f"CREATE DATABASE {TEMPLATE}_new")
+        app = create_app(settings_for(f"{TEMPLATE}_new"))
+        with app.app_context():
+            flask_migrate.upgrade()
+            db.engine.dispose()
+        connection.execute(f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
+
+
+def fresh_database(name: str) -> None:
+    """Replace a database by a copy of the template (about 30 ms), whoever is still connected to it."""
+    with administrator() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
