@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_READY := .venv/.run
 DEV_READY := .venv/.dev
 UV := .venv-uv
-COMPILE := $(UV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+COMPILE := $(UV)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 UPGRADE ?=
 
@@ -17,7 +17,7 @@ help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
 
 run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qist); Ctrl-C stops it
-	@exec $(BIN)/qist dev
+	@exec $(BIN)/python -m portal.cli dev
 
 test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/test_money.py -n 0")
 	$(BIN)/python -m pytest $(ARGS)
@@ -25,7 +25,7 @@ test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/test_mone
 lint: $(DEV_READY)  ## ruff, mypy and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict portal/
+	$(BIN)/python -m mypy --strict portal/
 	$(BIN)/lint-imports
 
 fmt: $(DEV_READY)  ## Format, and mend what can be mended

@@ -30,7 +30,7 @@ import psutil
 from portal import home as homes
 from portal.config import Settings
 from portal.embedded import Postgres, Valkey
-from portal.server import Server, die_with_parent
+from portal.server import Server, die_with_parent, still_running
 
 MARK = (
     "QIST_SUPERVISOR"  # in every child's environment: how a later start finds children that outlived their supervisor
@@ -306,7 +306,7 @@ def _end_marked(mark: str, patience: float) -> int:
             with contextlib.suppress(psutil.Error):
                 if how == signal.SIGKILL or process.ppid() not in pids:
                     process.send_signal(how)
-        _, found = psutil.wait_procs(found, timeout=wait)
+        found = still_running(found, wait)
     return count
 
 

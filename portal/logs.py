@@ -33,3 +33,4 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.getLevelName(level.upper()), logging.INFO))
+    logging.getLogger("alembic").setLevel(logging.WARNING)

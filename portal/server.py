@@ -150,7 +150,7 @@ class Server:
                 with contextlib.suppress(psutil.Error):
                     if how == signal.SIGKILL or process.ppid() not in pids:
                         process.send_signal(how)
-            _, found = psutil.wait_procs(found, timeout=patience)
+            found = still_running(found, patience)
             if not found:
                 return
 
@@ -271,6 +271,22 @@ class Server:
         lines = self.log.read_text(errors="replace").splitlines()
         telling = [line for line in lines[-20:] if re.search(r"fatal|panic|error|can't|failed", line, re.IGNORECASE)]
         return re.sub(r"^[\d: .-]+UTC \[\d+\] ", "", (telling or lines or ["no reason given"])[-1]).strip()
+
+
+def still_running(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
+    """Wait until they have ended, and return those that haven't."""
+    deadline = time.monotonic() + patience
+    while (processes := [one for one in processes if not _has_ended(one)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return processes
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """A zombie has: in containers there is often nobody who would take it away."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _short_and_open(base: Path, *, everyone: bool) -> bool:

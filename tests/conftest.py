@@ -77,10 +77,10 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """The application on this worker's database. Rate limits are off (`limiter.enabled`), passwords hash quickly."""
-    servers.make_template()
     made = create_app(servers.settings_for(servers.database_name()))
     made.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
     limiter.enabled = False
+    servers.make_template(made)
     return made
 
 

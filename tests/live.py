@@ -108,6 +108,8 @@ class Live:
         found = []
         for process in psutil.process_iter(["name"]):
             try:
+                if process.status() == psutil.STATUS_ZOMBIE:
+                    continue
                 ours = process.environ().get(MARK) == os.path.realpath(self.home)
                 at_home = process.cwd().startswith(os.path.realpath(self.home) + os.sep)
             except (psutil.Error, OSError):

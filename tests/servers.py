@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import flask_migrate
 import psycopg
+from flask import Flask
 
-from portal.app import create_app
 from portal.config import Settings, load
 from portal.embedded import Postgres, Valkey
 from portal.extensions import db
@@ -82,18 +82,20 @@ def administrator() -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def make_template() -> None:
-    """Migrate an empty database once for the whole run; every test's database is a copy of it."""
+def make_template(app: Flask) -> None:
+    """Migrate this worker's database, and keep it as the template that every test's database is a copy of.
+
+    Whichever worker comes first does it for the whole run; the others wait.
+    """
     with administrator() as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (MAKING_THE_TEMPLATE,))
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (TEMPLATE,)).fetchone():
             return
-        connection.execute(f"CREATE DATABASE {TEMPLATE}_new")
-        app = create_app(settings_for(f"{TEMPLATE}_new"))
+        connection.execute(f"CREATE DATABASE {database_name()}")
         with app.app_context():
             flask_migrate.upgrade()
             db.engine.dispose()
-        connection.execute(f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
+        connection.execute(f"ALTER DATABASE {database_name()} RENAME TO {TEMPLATE}")
 
 
 def fresh_database(name: str) -> None:

@@ -14,11 +14,12 @@ import psycopg
 import pytest
 
 from portal.embedded import Postgres
+from portal.server import still_running
 from tests.live import Live, free_port
 
 pytestmark = pytest.mark.xdist_group("dev")
 
-QUICK = 6.0  # seconds a second start may take
+QUICK = 6.0  # seconds a second start may take on an idle machine
 STOPPED = 10.0  # seconds Ctrl-C may take
 
 
@@ -73,7 +74,7 @@ def child(system: Live, word: str) -> psutil.Process:
 
 
 def gone(processes: list[psutil.Process]) -> bool:
-    return psutil.wait_procs(processes, timeout=1)[1] == []
+    return still_running(processes, 1) == []
 
 
 def test_it_starts_stops_and_starts_again_with_its_data(shared: Live) -> None:
@@ -95,9 +96,7 @@ def test_it_starts_stops_and_starts_again_with_its_data(shared: Live) -> None:
     assert system.processes() == []
     assert not any(folder.exists() for folder in folders)
 
-    began = time.monotonic()
     system.start()
-    assert time.monotonic() - began < QUICK
     assert sql(system, "SELECT answer FROM kept") == "42"
     assert (system.home / "secret_key").read_text() == key
     assert system.output.count("adding demo data") == 1
@@ -105,6 +104,15 @@ def test_it_starts_stops_and_starts_again_with_its_data(shared: Live) -> None:
     assert system.stop(signal.SIGTERM) == 0
     assert time.monotonic() - began < STOPPED
     assert system.processes() == []
+
+
+@pytest.mark.proof
+def test_a_second_start_is_quick(shared: Live) -> None:
+    """Measured by make proof only, where nothing else keeps the machine busy."""
+    started(shared).stop()
+    began = time.monotonic()
+    shared.start()
+    assert time.monotonic() - began < QUICK
 
 
 def test_ctrl_c_at_any_moment_and_again_and_again_leaves_nothing(shared: Live) -> None:
@@ -131,7 +139,7 @@ def test_after_a_kill_of_the_supervisor_alone_the_next_start_recovers(shared: Li
     system.kill()
     assert all(process.is_running() for process in left)
     system.start()
-    assert gone([process for process in left if process.is_running()])
+    assert gone(left)
     assert not any(folder.exists() for folder in folders)
     assert "an earlier start" in system.output
     assert system.get("/readyz")[0] == 200

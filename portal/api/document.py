@@ -12,10 +12,11 @@ DESCRIPTION: Final = """\
 Qist splits a purchase into installments that the customer pays over time.
 
 **Sign in** with `POST /token/` and send the access token as `Authorization: Bearer ...`; a merchant's server sends an
-API key in its place, made under Settings, API keys. **Money** is a decimal string with the currency's own digits. **Days**
-are local dates where the merchant is; **instants** are UTC. **Lists** are plain arrays: the next page is in the `Link`
-header. **Errors** are problem documents (RFC 9457) with a stable `code`. Send an **Idempotency-Key** with every POST that
-changes something, and send it again, with the same key, when its answer was lost: it is carried out once.
+API key in its place, made under Settings, API keys. **Money** is a decimal string with the currency's own digits.
+**Days** are local dates where the merchant is; **instants** are UTC. **Lists** are plain arrays: the next page is in
+the `Link` header. **Errors** are problem documents (RFC 9457) with a stable `code`. Send an **Idempotency-Key** with
+every POST that changes something, and send it again, with the same key, when its answer was lost: it is carried out
+once.
 
 Every address answers with and without the slash at its end.
 """
@@ -163,7 +164,7 @@ def _idempotency_key() -> Json:
         "in": "header",
         "required": False,
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
-        "description": "Kept for 24 hours. Sent again with the same body, the first answer comes again; with another, 422.",
+        "description": "Kept for 24 hours. With the same body the first answer comes again; with another, 422.",
         "example": "order-1234-attempt-1",
     }
 

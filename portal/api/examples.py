@@ -14,7 +14,14 @@ _INSTALLMENT: Final[dict[str, Any]] = {
     "paid_at": None,
     "remaining": "33.34",
 }
-_SECOND: Final = {**_INSTALLMENT, "id": 2, "number": 2, "amount": "33.33", "due_date": "2026-09-30", "remaining": "33.33"}
+_SECOND: Final = {
+    **_INSTALLMENT,
+    "id": 2,
+    "number": 2,
+    "amount": "33.33",
+    "due_date": "2026-09-30",
+    "remaining": "33.33",
+}
 _THIRD: Final = {**_SECOND, "id": 3, "number": 3, "due_date": "2026-10-31"}
 _PAID: Final = {**_INSTALLMENT, "status": "paid", "paid_at": "2026-08-30T09:15:02.120044Z", "remaining": "0.00"}
 _FIGURES: Final = {"currency": "SAR", "total_revenue": 2500.0, "overdue_installments": 2, "success_rate": 75.0}
@@ -106,7 +113,7 @@ _DETAILS: Final = {
     "amount_changed": "What is owed has changed: it is SAR 33.33 now. Nothing was charged.",
     "bad_token": "This token can't be used: it is not valid, has expired, or was revoked.",
     "declined": "The card was declined.",
-    "email_invited": "A merchant has invited this email. Open the link you were sent, or ask the merchant for a new one.",
+    "email_invited": "A merchant has invited this email. Open the link you were sent, or ask for a new one.",
     "external_id_used": "This external_id already names another plan.",
     "insufficient_funds": "There is not enough money on this card. Nothing was charged.",
 }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from flask import Response, current_app, g
 from limits import parse_many
@@ -46,8 +46,12 @@ def seconds_to_wait() -> int:
 def _shared(
     limit: Callable[[], str], scope: str, key: Callable[[], str], counts: Callable[[Response], bool] | None = None
 ) -> Callable[[V], V]:
-    decorator: Callable[[V], V] = limiter.shared_limit(limit, scope=scope, key_func=key, deduct_when=counts)
-    return decorator
+    decorator = limiter.shared_limit(limit, scope=scope, key_func=key, deduct_when=counts)
+
+    def decorate(view: V) -> V:
+        return cast(V, decorator(view))
+
+    return decorate
 
 
 def _setting(name: str) -> Callable[[], str]:

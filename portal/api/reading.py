@@ -1,8 +1,8 @@
 """Read what was sent: strictly, from its text, and with every fault at once.
 
 A number is never a float here: amounts and whole numbers are read from the text of the JSON, so 0.1 is 0.1, and 1e3,
-NaN and other scripts' digits are refused. `Amount`, `Whole` and `Day` are the kinds a shape may use besides what msgspec
-reads by itself; texts hold no NUL, which no column could keep.
+NaN and other scripts' digits are refused. `Amount`, `Day` and `whole()` are the kinds a shape may use besides what
+msgspec reads by itself; texts hold no NUL, which no column could keep.
 """
 
 import functools
@@ -71,7 +71,7 @@ def also(shape: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable
 
 
 def body(shape: type[S]) -> S:
-    """The request's JSON object. Nothing at all counts as {}. Raises NotJson, Unreadable, or Invalid with all faults."""
+    """The request's JSON object; nothing at all counts as {}. Raises NotJson, Unreadable, Invalid with all faults."""
     data = request.get_data()
     sent = _decode(data) if data else {}
     values, faults = _fields(shape, sent)

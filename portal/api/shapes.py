@@ -96,7 +96,7 @@ class NewPlan(PlanTerms, kw_only=True):
     customer_email: Text
     description: Annotated[Text, Meta(description="What was bought; the customer sees it.")] = ""
     external_id: Annotated[
-        Text | None, Meta(description="Your own name for the plan, unique among yours: sent again, it is the same plan.")
+        Text | None, Meta(description="Your own name for the plan: sent again, it is the same plan.")
     ] = None
     metadata: Metadata = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
 from spectree import Response, SpecTree
 from spectree.model_adapter.msgspec_adapter import MsgspecModelAdapter
 from spectree.models import Tag
@@ -36,16 +36,15 @@ class Adapter(MsgspecModelAdapter):
 class Plugin(FlaskPlugin):
     """Requests are read by `reading`; the document shows each endpoint under its first address only."""
 
-    def request_validation(
-        self, request: Any, query: Any, json: Any, form: Any, headers: Any, cookies: Any
-    ) -> None:
+    def request_validation(self, request: Any, query: Any, json: Any, form: Any, headers: Any, cookies: Any) -> None:
         request.context = Context(
             reading.query(query) if query else None, reading.body(json) if json else None, None, None, None
         )
 
     def find_routes(self) -> Iterator[Rule]:
-        for rule in self.get_current_app().url_map.iter_rules():
-            if not rule.alias:
+        aliases = {alias for known in declared.values() for alias in known.aliases}
+        for rule in current_app.url_map.iter_rules():
+            if rule.rule not in aliases:
                 yield rule
 
     def parse_path(self, route: Any, path_parameter_descriptions: Any) -> tuple[str, list[dict[str, Any]]]:
@@ -85,7 +84,7 @@ def _name(model: Any) -> str:
 
 tree = SpecTree(
     backend=Plugin,
-    model_adapter=Adapter(),
+    model_adapter=Adapter(),  # type: ignore[arg-type]
     mode="strict",
     naming_strategy=_name,
     nested_naming_strategy=lambda _parent, child: "Fault" if child == "FaultShape" else child,
@@ -132,23 +131,15 @@ def endpoint(
             aliases=aliases,
         )
         response = Response(**{f"HTTP_{status}": shape for status, shape in ok.items()})
-        found = tree.validate(resp=response, tags=(tag,), operation_id=name)(view)
+        found: View = tree.validate(resp=response, tags=(tag,), operation_id=name)(view)
         if limit:
             found = limit(found)
         if writes:
             found = limits.writing(found)
         if not anyone:
             found = callers.signed_in(*roles, writes=writes, message=only)(found)
-        for number, rule in enumerate((address, *aliases)):
-            bp.add_url_rule(
-                rule,
-                view.__name__,
-                found,
-                methods=[method],
-                strict_slashes=False,
-                merge_slashes=False,
-                alias=number > 0,
-            )
+        for rule in (address, *aliases):
+            bp.add_url_rule(rule, view.__name__, found, methods=[method], strict_slashes=False, merge_slashes=False)
         return found
 
     return decorate

@@ -66,7 +66,8 @@ def list_installments(
         found = found.where(Installment.due_date > due_after)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     found = found.options(parties)
-    return paging.fetch(found, Installment.due_date, Installment.id, descending=not soonest_first, limit=limit, cursor=cursor)
+    keys = (Installment.due_date, Installment.id)
+    return paging.fetch(found, *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
 def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:

@@ -1,4 +1,4 @@
-"""API keys of merchants: made, revoked, recognised. `qist_<prefix>.<secret>`, of which only a hash of the secret stays."""
+"""API keys of merchants: `qist_<prefix>.<secret>`, of which only a hash of the secret is kept."""
 
 import base64
 import contextlib

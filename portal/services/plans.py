@@ -138,7 +138,8 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
 def _own_faults(new: NewPlan) -> list[Fault]:
     """What is wrong with the merchant's own name and notes for the plan."""
     faults = []
-    if new.external_id is not None and not (0 < len(new.external_id) <= EXTERNAL_ID_MAX and new.external_id.isprintable()):
+    name = new.external_id
+    if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
         message = f"Use 1 to {EXTERNAL_ID_MAX} letters, on one line."
         faults.append(Fault("external_id", "bad_external_id", message))
     if len(new.notes) > NOTES_MAX:

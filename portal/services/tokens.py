@@ -1,13 +1,14 @@
 """Tokens of the JSON API: short access tokens, and refresh tokens that are exchanged once.
 
-Both are JWTs of one algorithm, signed with a key of their own that is derived from SECRET_KEY. An access token names its
-family, which is looked up at every request, so ending the family (sign-out everywhere, a new password, a refresh token
-used twice) ends it at once. After RFC 9700, section 4.14.2 (refresh token rotation).
+Both are JWTs of one algorithm, signed with a key of their own that is derived from SECRET_KEY. An access token names
+its family, which is looked up at every request, so ending the family (sign-out everywhere, a new password, a refresh
+token used twice) ends it at once. After RFC 9700, section 4.14.2 (refresh token rotation).
 """
 
 import functools
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,7 +175,7 @@ def _read(token: str, kind: Kind) -> _Claims:
 
 
 def _number(text: Any) -> int | None:
-    if isinstance(text, str) and len(text) <= 19 and text.isdecimal() and int(text) <= LARGEST_ID:
+    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
         return int(text)
     return None
 

@@ -16,7 +16,7 @@ from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
 from portal.web import limits
-from portal.web.guards import me, sign_in_first, start_of
+from portal.web.guards import me, sign_in_first, somebody, start_of
 from portal.web.respond import announce, current_page, is_htmx, local_path
 from portal.web.tracing import request_id
 
@@ -73,7 +73,10 @@ def refused(error: Refused) -> Response:
 
 def expired(error: CSRFError) -> Response:
     """The form's token is not this session's. Who is signed out by now goes to the sign-in page when htmx asks."""
-    user = _user()
+    try:
+        user = somebody()
+    except SQLAlchemyError as away:
+        return database_failed(away)
     if user is None and is_htmx():
         return sign_in_first()
     again = local_path(current_page())

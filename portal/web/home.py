@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.models import User
 from portal.reports import home
 from portal.web.guards import me, role_needed
-from portal.web.plan_page import Note
+from portal.web.plan_page import Note, take_note
 from portal.web.respond import fragments, page
 from portal.web.words import state_of
 
@@ -19,7 +19,7 @@ bp = Blueprint("home", __name__)
 @role_needed("customer")
 def show() -> ResponseReturnValue:
     """The customer's home."""
-    return whole(me())
+    return whole(me(), take_note())
 
 
 def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Blueprint, flash, request, url_for
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -94,7 +94,7 @@ def note_of(payment: Payment, installment_id: int) -> Note:
     amount = money.show(payment.amount, payment.currency)
     match payment.state:
         case "succeeded":
-            return Note(installment_id, "success", f"{amount} paid.", fills=True)
+            return Note(installment_id, "success", f"{amount} paid", payment.id)
         case "declined":
             return Note(installment_id, "error", why_declined(payment, mine=True))
     return Note(installment_id, "info", CHECKING)
@@ -128,7 +128,7 @@ def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue
     installment = access.my_installment(user, installment_id)
     plan = access.my_plan(user, installment.plan_id)
     if not is_htmx() and status < 300:
-        flash(note.text, note.kind)
+        plan_page.keep_note(note)
         return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
     if from_home:
         return home.part(user, note, status) if is_htmx() else home.whole(user, note, status)

@@ -1,9 +1,9 @@
 """What a plan's page shows, whole or in parts: one description, so that a part swapped in agrees with the rest."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
-from flask import Response
+from flask import Response, session
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -13,6 +13,8 @@ from portal.reports import plans as reports
 from portal.web import respond, timeline
 from portal.web.words import state_of
 
+NOTE: Final = "note"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -21,7 +23,18 @@ class Note:
     installment_id: int
     kind: str
     text: str
-    fills: bool = False
+    payment_id: int | None = None
+
+
+def keep_note(note: Note) -> None:
+    """For the next page: what came of the step that leads to it."""
+    session[NOTE] = asdict(note)
+
+
+def take_note() -> Note | None:
+    """What `keep_note` left, once."""
+    kept = session.pop(NOTE, None)
+    return Note(**kept) if kept else None
 
 
 def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
@@ -35,7 +48,15 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         )
     )
     states = [state_of(row) for row in installments]
-    filled = [row.number for row in installments if note and note.fills and row.id == note.installment_id]
+    note = note if note and any(row.id == note.installment_id for row in installments) else None
+    filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
+    payments = reports.payments_of(plan.id)
+    receipts = {
+        part.installment_id: payment.id
+        for payment in payments
+        if payment.state == "succeeded"
+        for part in payment.allocations
+    }
     return {
         "plan": plan,
         "payer": viewer.id == plan.customer_id,
@@ -45,7 +66,8 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "upcoming": next((row for row in installments if row.is_open), None),
         "paid": sum(row.paid for row in installments),
         "remaining": sum(row.remaining for row in installments),
-        "payments": reports.payments_of(plan.id),
+        "payments": payments,
+        "receipts": receipts,
         "events": timeline.entries(reports.timeline_of(plan.id), plan, installments, viewer),
         "note": note,
         "new": filled or None,

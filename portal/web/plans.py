@@ -132,7 +132,7 @@ def show(plan_id: int) -> ResponseReturnValue:
     """One plan, for its merchant and for its customer."""
     user = me()
     plan = access.my_plan(user, plan_id)
-    shown = plan_page.context(plan, user)
+    shown = plan_page.context(plan, user, plan_page.take_note())
     return page(
         "plans/show.html", **shown, invitation=plan_page.link_of(plan, user), link=_take_link(plan_id), now=clock.now()
     )

@@ -4,6 +4,7 @@ from flask import Flask
 
 from portal.web import (
     account,
+    api_keys,
     dashboard,
     failures,
     filters,
@@ -28,6 +29,7 @@ from portal.web import (
 
 BLUEPRINTS = (
     account.bp,
+    api_keys.bp,
     dashboard.bp,
     health.bp,
     home.bp,

@@ -21,7 +21,17 @@ NOTHING_CHARGED: Final = "Nothing was charged."
 
 
 def init_app(app: Flask) -> None:
-    for written in (state_of, state_words, local_day, why_declined, card_words, plural, one_use_key, interval_words):
+    for written in (
+        state_of,
+        state_words,
+        due_words,
+        local_day,
+        why_declined,
+        card_words,
+        plural,
+        one_use_key,
+        interval_words,
+    ):
         app.add_template_global(written)
     app.jinja_env.globals["test_cards"] = CARDS
 
@@ -41,6 +51,15 @@ def state_words(installment: Installment, state: str) -> str | None:
     if state == "pending" and past:
         return f"Due {plural(past, 'day')} ago"
     return None
+
+
+def due_words(installment: Installment) -> str:
+    """ "due on 1 Dec", "was due on 14 Oct", "due today"; with the year where it isn't this one."""
+    due, today = installment.due_date, installment.plan.today
+    if due == today:
+        return "due today"
+    written = filters.short_day(due) if due.year == today.year else filters.day(due)
+    return f"{'was due' if due < today else 'due'} on {written}"
 
 
 def why_declined(payment: Payment, *, mine: bool) -> str:

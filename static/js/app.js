@@ -50,6 +50,11 @@
     setTimeout(() => wait(button), 0);
   });
 
+  // The second press of a double click may land on what took the button's place meanwhile: another payment's button.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest("form[method=post] button")) event.preventDefault();
+  }, true);
+
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
     for (const button of [...busy.keys()]) release(button);

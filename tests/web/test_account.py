@@ -1,12 +1,8 @@
 """Changing one's password."""
 
-from collections.abc import Iterator
-
 import pytest
-import redis
 from flask import Flask
 
-from portal.extensions import limiter
 from tests import people
 from tests.people import PASSWORD
 from tests.web import browser_of, sign_in
@@ -18,14 +14,6 @@ NEW = "nine red kites"
 def omar(app: Flask, database: str) -> int:
     with app.app_context():
         return people.omar()
-
-
-@pytest.fixture
-def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    limiter.enabled = True
-    limiter._storage_dead = False
-    yield
-    limiter.enabled = False
 
 
 def test_omar_changes_his_password_and_only_this_browser_stays_signed_in(app: Flask, omar: int) -> None:
@@ -49,9 +37,7 @@ def test_omar_changes_his_password_and_only_this_browser_stays_signed_in(app: Fl
         (PASSWORD, "nine\x00kites", "This holds a character that can&#39;t be used."),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_changes(
-    app: Flask, omar: int, current: str, new: str, message: str
-) -> None:
+def test_what_is_wrong_is_said_and_nothing_changes(app: Flask, omar: int, current: str, new: str, message: str) -> None:
     here, elsewhere = browser_of(app, "omar"), browser_of(app, "omar")
     answer = here.post("/account/password", data={"current_password": current, "new_password": new})
     assert answer.status_code == 422

@@ -1,6 +1,7 @@
 """The link of an invited customer."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 import time_machine
@@ -14,6 +15,7 @@ from portal.services import invitations, plans
 from portal.services.plans import NewPlan
 from tests import people
 from tests.people import PASSWORD
+from tests.sql import queries
 from tests.web import browser_of, sign_in
 
 CHOSEN = {"username": "layla", "password": PASSWORD}
@@ -100,13 +102,17 @@ def test_who_is_signed_in_already_is_told_and_becomes_the_one_who_claims(app: Fl
     assert "Signed in as <bdi>layla</bdi>" in client.get("/account/password").text
 
 
-def test_the_token_is_in_no_log_line(
-    client: FlaskClient, invited: tuple[int, str], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_token_is_in_no_log_line(client: FlaskClient, invited: tuple[int, str], logged: StringIO) -> None:
     token = invited[1].rsplit("/", 1)[1]
     client.get(invited[1])
     client.get(invited[1] + "/more")
     client.delete(invited[1])
     client.post(invited[1], data=CHOSEN)
-    seen = capfd.readouterr()
-    assert token not in seen.out + seen.err
+    assert '"route": "/invitations/<token>"' in logged.getvalue()
+    assert token not in logged.getvalue()
+
+
+def test_the_page_costs_three_queries(app: Flask, invited: tuple[int, str]) -> None:
+    with queries(app) as sent:
+        assert app.test_client().get(invited[1]).status_code == 200
+    assert len(sent) == 3

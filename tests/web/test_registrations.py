@@ -161,3 +161,9 @@ def test_who_is_signed_in_does_not_register_by_accident(app: Flask, database: st
     with app.app_context():
         people.omar()
     assert browser_of(app, "omar").get("/register").location == "/home"
+
+
+def test_one_address_may_register_thirty_times_a_minute(client: FlaskClient, limits: None) -> None:
+    answers = [client.post("/register", data={}) for _ in range(31)]
+    assert [answer.status_code for answer in answers] == [422] * 30 + [429]
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60

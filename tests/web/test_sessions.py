@@ -1,21 +1,16 @@
 """Signing in and out."""
 
-import dataclasses
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import redis
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
 from portal import clock
-from portal.app import create_app
-from portal.extensions import db, limiter
+from portal.extensions import db
 from portal.models import UserSession
 from tests import people
-from tests.servers import settings_for
 from tests.sql import queries
 from tests.web import HTMX, browser_of, sign_in
 
@@ -24,14 +19,6 @@ from tests.web import HTMX, browser_of, sign_in
 def amal(app: Flask, database: str) -> int:
     with app.app_context():
         return people.amal()
-
-
-@pytest.fixture
-def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    limiter.enabled = True
-    limiter._storage_dead = False
-    yield
-    limiter.enabled = False
 
 
 def signed_in(client: FlaskClient) -> bool:
@@ -237,22 +224,3 @@ def test_one_address_may_try_thirty_times_a_minute(app: Flask, database: str, li
         "/login", data={"login": "x", "password": "y"}, environ_overrides={"REMOTE_ADDR": "192.0.2.7"}
     )
     assert other.status_code == 401
-
-
-def test_limits_are_kept_in_memory_while_valkey_is_away(app: Flask, database: str) -> None:
-    settings = settings_for(db_name(app), REDIS_URL="unix:///nowhere/valkey.sock", RATELIMIT_LOGIN="3 per minute")
-    assert dataclasses.replace(settings).redis_url
-    lost = create_app(settings)
-    lost.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
-    limiter.enabled = True
-    try:
-        answers = [sign_in(lost.test_client(), f"name{number}", "a wrong guess").status_code for number in range(5)]
-    finally:
-        limiter.init_app(app)
-        limiter.enabled = False
-        limiter._storage_dead = False
-    assert answers == [401, 401, 401, 429, 429]
-
-
-def db_name(app: Flask) -> str:
-    return str(app.config["SQLALCHEMY_DATABASE_URI"]).split("?")[0].rsplit("/", 1)[1]

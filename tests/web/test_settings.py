@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 from portal.extensions import db
 from portal.models import Merchant
 from tests import people
+from tests.sql import queries
 from tests.web import browser_of
 
 SENT = {"business_name": "Amal & Co", "home_currency": "KWD", "time_zone": "Asia/Dubai", "grace_days": "3"}
@@ -101,3 +102,9 @@ def test_settings_are_for_merchants(app: Flask, database: str) -> None:
         assert answer.status_code == 403
         assert "Not for this account" in answer.text
     assert app.test_client().get("/settings").location == "/login?next=/settings"
+
+
+def test_the_page_costs_two_queries(app: Flask, amal: FlaskClient) -> None:
+    with queries(app) as sent:
+        assert amal.get("/settings").status_code == 200
+    assert len(sent) == 2

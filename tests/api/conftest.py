@@ -1,0 +1,25 @@
+"""The application behind a real HTTP server, in this process, on this test's own database."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from tests.api import Api
+
+
+@pytest.fixture
+def api(app: Flask, database: str) -> Iterator[Api]:
+    """Nobody, who talks to a threaded server of this test's own. Tests on `live` talk to gunicorn instead."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield Api(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
