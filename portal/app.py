@@ -9,8 +9,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import config, extensions, logs, models
 from portal.api import setup as api
-from portal.gateways import payment
 from portal.config import Settings
+from portal.gateways import payment
 from portal.web import setup as web
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -58,7 +58,7 @@ def parse(text: str, currency: str) -> int:
         if places:
             raise BadAmount(f"{currency} has at most {places} digits after the point.")
         raise BadAmount(f"{currency} has no digits after the point.")
-    minor = int(whole) * 10**places + int(fraction.ljust(places, "0") or "0")
+    minor: int = int(whole) * 10**places + int(fraction.ljust(places, "0") or "0")
     if minor > MAX_MINOR:
         raise BadAmount(f"The largest amount is {show(MAX_MINOR, currency)}.")
     return minor

@@ -7,8 +7,9 @@ The migrated template database is made by the first test that wants a database, 
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +17,15 @@ import flask_migrate
 import psycopg
 from flask import Flask
 
+from portal import home as homes
 from portal.config import Settings, load
 from portal.embedded import Postgres, Valkey
 from portal.extensions import db
 
 POSTGRES = "QIST_TEST_POSTGRES"
 VALKEY = "QIST_TEST_VALKEY"
+FOLDER = "qist-tests-"
+JUST_MADE = 60.0  # seconds in which a run that has made its folder takes hold of it
 TEMPLATE = "qist_template"
 MAKING_THE_TEMPLATE = 20_251
 
@@ -30,12 +34,15 @@ class Servers:
     """Started once for a run. `stop()` is safe to call twice."""
 
     def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="qist-tests-"))
+        sweep()
+        self.home = Path(tempfile.mkdtemp(prefix=FOLDER))
         self.postgres = Postgres(self.home, durable=False)
         self.valkey = Valkey(self.home, durable=False)
+        self.holding = ExitStack()
 
     def start(self) -> None:
         try:
+            self.holding.enter_context(homes.held(self.home))
             os.environ[POSTGRES] = self.postgres.start().url
             os.environ[VALKEY] = self.valkey.start().url
         except BaseException:
@@ -45,9 +52,22 @@ class Servers:
     def stop(self) -> None:
         self.valkey.stop(patience=1)
         self.postgres.stop(patience=2)
+        self.holding.close()
         os.environ.pop(POSTGRES, None)
         os.environ.pop(VALKEY, None)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Clear away what a killed run has left: a folder that nobody holds any more, and whatever still runs in it."""
+    for home in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with suppress(homes.HomeError, OSError):
+            if time.time() - home.stat().st_mtime < JUST_MADE:
+                continue
+            with homes.held(home):
+                Valkey(home).stop(patience=1)
+                Postgres(home).stop(patience=1)
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def worker() -> str:

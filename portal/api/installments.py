@@ -1,6 +1,6 @@
 """Installments: seen by both parties, paid by the customer."""
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access, money
@@ -85,21 +85,17 @@ def pay(installment_id: int, json: shapes.Pay) -> tuple[shapes.PaidInstallment, 
         raise _in_terms_of_the_api(refused, currency) from None
     if attempt.replay is not None:
         stored = once.again(attempt.replay)
-        return stored or once.mark(_response(_payment(attempt.payment_id)))
+        return stored or once.mark(once.respond(*_render(_payment(attempt.payment_id))))
+    if (kept := once.kept()) is not None:
+        return kept
     payment = _payment(attempt.payment_id)
     if payment.state == "in_flight":
         return _paid(payment), 202, {"Location": f"/api/payments/{payment.id}/"}
-    return _response(payment)
+    return once.respond(*_render(payment))
 
 
 def _payment(payment_id: int) -> Payment:
     return access.my_payment(caller().user, payment_id)
-
-
-def _response(payment: Payment) -> Response:
-    status, body = _render(payment)
-    media_type = "application/json" if status < 400 else problems.MEDIA_TYPE
-    return current_app.response_class(body, status, content_type=media_type)
 
 
 def _render(payment: Payment) -> tuple[int, bytes]:

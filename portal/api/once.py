@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 
 from portal.api import callers, problems
 from portal.errors import Fault, Invalid
@@ -28,18 +28,34 @@ def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> O
         raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key", "Use 1 to 255 visible ASCII characters, no blanks."))
     scope = f"{request.method} {request.path.rstrip('/')}"
     text = msgspec.json.encode(body, order="sorted")
-    return Once(callers.caller().id, scope, key, idempotency.fingerprint(text), render)
+
+    def rendered(result: Any) -> tuple[int, bytes]:
+        g.kept = render(result)
+        return g.kept
+
+    return Once(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
+
+
+def kept() -> Response | None:
+    """The answer that this request's effect was stored with, to the last byte; None when it came without a key."""
+    found = g.pop("kept", None)
+    return None if found is None else respond(*found)
 
 
 def again(replay: Replay) -> Response | None:
     """The stored answer, marked as such; None when none was stored and the caller has to render it."""
     if replay.status is None or replay.body is None:
         return None
-    media_type = "application/json" if replay.status < 400 else problems.MEDIA_TYPE
-    return mark(current_app.response_class(replay.body, replay.status, content_type=media_type))
+    return mark(respond(replay.status, replay.body))
 
 
 def mark(answer: Response) -> Response:
     """This answer was given before."""
     answer.headers["Idempotent-Replayed"] = "true"
     return answer
+
+
+def respond(status: int, body: bytes) -> Response:
+    """What `render` made, as it is sent."""
+    media_type = "application/json" if status < 400 else problems.MEDIA_TYPE
+    return current_app.response_class(body, status, content_type=media_type)

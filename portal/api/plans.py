@@ -45,8 +45,12 @@ def create(json: shapes.NewPlan) -> tuple[shapes.Plan, int, dict[str, str]] | Re
     opened = plans.open_plan(caller().id, new, past_dates=True, once=once.asked(json, _render))
     if opened.replay is not None:
         return once.again(opened.replay)
+    where = {"Location": f"/api/plans/{opened.plan_id}/"}
+    if (kept := once.kept()) is not None:
+        kept.headers.extend(where)
+        return kept
     status, found = _answer(opened)
-    return found, status, {"Location": f"/api/plans/{found.id}/"}
+    return found, status, where
 
 
 @endpoint(
@@ -100,7 +104,7 @@ def _render(opened: Opened) -> tuple[int, bytes]:
 
 
 def _answer(opened: Opened) -> tuple[int, shapes.Plan]:
-    return 200 if opened.existed else 201, shapes.plan(db.session.get_one(Plan, opened.plan_id))
+    return 200 if opened.existed else 201, shapes.plan(db.session.get_one(Plan, opened.plan_id, populate_existing=True))
 
 
 @reading.also(shapes.NewPlan)

@@ -204,7 +204,7 @@ def _by_msgspec(raw: bytes, kind: Any) -> Any:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
-        path = path.removesuffix("`").replace(".", "/").replace("[...]", "")
+        path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
         raise _Wrong("wrong_type", f"{message.replace('`', '')}.", path) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable("The body is not JSON that can be read.") from None

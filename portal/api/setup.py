@@ -18,6 +18,8 @@ BLUEPRINTS: Final = (
     analytics.bp,
     docs.bp,
 )
+for _blueprint in BLUEPRINTS:
+    _blueprint.register_error_handler(Exception, problems.problem)
 ADDRESSES: Final = ("/api/", "/auth/", "/token")
 
 ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
@@ -33,14 +35,13 @@ def init_app(app: Flask) -> None:
     app.extensions["api_errors"] = problems.problem
     for blueprint in BLUEPRINTS:
         csrf.exempt(blueprint)
-        blueprint.register_error_handler(Exception, problems.problem)
         app.register_blueprint(blueprint)
     app.after_request(_add_headers)
 
 
 def _add_headers(answer: Response) -> Response:
     """What was answered is the caller's own; pages of the origins in CORS_ORIGINS may read it, without cookies."""
-    if not request.path.startswith(ADDRESSES) or answer.mimetype == "text/html":
+    if not request.path.startswith(ADDRESSES) or request.endpoint == "api_docs.show":
         return answer
     answer.headers.setdefault("Cache-Control", "no-store")
     origins = current_app.config["QIST"].cors_origins

@@ -132,6 +132,8 @@ def find_or_invite(email: str) -> User:
             insert(User).values(role="customer", email=valid, created_at=clock.now()).on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
+    if not user.is_claimed:  # nobody claims it before the link that this plan gets is there to be ended
+        db.session.refresh(user, with_for_update={"read": True})
     if user.role != "customer" or user.deactivated_at is not None:
         raise Invalid(Fault("customer_email", "not_a_customer", "A plan can't be made for this email."))
     return user

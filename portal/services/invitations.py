@@ -42,7 +42,7 @@ def renew(plan_id: int, *, merchant_id: int) -> str:
     plan = Plan.lock(plan_id)
     if plan is None or plan.merchant_id != merchant_id:
         raise NotFound()
-    if plan.customer.is_claimed:
+    if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
         raise Refused("already_claimed", "This customer has an account already and can sign in.")
     return invite(plan, by=merchant_id)
 
@@ -86,13 +86,17 @@ def claim(token: str, *, username: str, password: str) -> int:
 
 @transaction
 def _claim(token: str, username: str, password_hash: str) -> int:
-    invitation = db.session.scalar(Invitation.live(_digest(token), clock.now()).with_for_update())
+    """The customer's row is locked first, as by whoever makes a link, so that no link outlives the claim."""
+    found = Invitation.live(_digest(token), clock.now())
+    invitation = db.session.scalar(found)
     if invitation is None:
         raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
-    plan_ids = select(Plan.id).where(Plan.customer_id == invitation.plan.customer_id)
-    customer = db.session.get_one(
-        User, invitation.plan.customer_id, with_for_update={"key_share": True}, populate_existing=True
-    )
+    customer_id = invitation.plan.customer_id
+    customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
+    invitation = db.session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
     if customer.is_claimed:
         raise NotFound("This account was claimed already. Sign in instead.")
     customer.username = username

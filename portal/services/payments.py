@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
 """What is charged when nobody chose: the test card that succeeds."""
+CARDS: Final = gateway.CARDS
+"""The gateway's test cards, for a door that lets people choose one."""
+Card = gateway.Card
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 """A payment in flight for longer than this is asked about; an honest gateway has answered by then."""
 

@@ -147,7 +147,14 @@ def _own_faults(new: NewPlan) -> list[Fault]:
     if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
         message = f"Names have 1 to {NOTE_NAME_MAX} letters, texts at most {NOTE_MAX}."
         faults.append(Fault("metadata", "too_long", message))
+    if not all(_can_be_stored(text) for note in new.notes.items() for text in note):
+        faults.append(Fault("metadata", "unusable", "Use letters, digits and signs; NUL is none of them."))
     return faults
+
+
+def _can_be_stored(text: str) -> bool:
+    """PostgreSQL holds neither NUL nor half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _named(merchant_id: int, external_id: str | None) -> Plan | None:

@@ -1,12 +1,13 @@
 """What all forms share. Fields check shape only; whether the business agrees is for the verbs to say."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import request
-from flask_wtf import FlaskForm  # type: ignore[import-untyped]
+from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
 from portal.errors import Invalid
@@ -57,6 +58,11 @@ class Needed:
             raise StopValidation()
         if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
             raise StopValidation(self.message)
+
+
+def choices(pairs: Iterable[tuple[str, str]]) -> list[Any]:
+    """What a select or radio field offers, from (value, words)."""
+    return [SelectChoice(value, words) for value, words in pairs]
 
 
 def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:

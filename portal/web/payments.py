@@ -11,7 +11,6 @@ from sqlalchemy import select
 from portal import access, money
 from portal.errors import Busy, NotFound, Refused, StillRunning
 from portal.extensions import db
-from portal.gateways.payment import DEFAULT_CARD
 from portal.models import Allocation, Installment, Payment, User
 from portal.services import idempotency, payments
 from portal.services.idempotency import KeyReused, Once
@@ -118,7 +117,7 @@ def _read() -> _Asked | None:
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
         return None
-    return _Asked(key, int(shown), request.form.get("method", DEFAULT_CARD)[:64])
+    return _Asked(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
 
 
 def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:

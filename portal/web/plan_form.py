@@ -23,7 +23,7 @@ KEY = r"[A-Za-z0-9_-]{16,64}"
 class PlanForm(Form):
     """Text as it was typed; `read` makes values of it in the merchant's currency and calendar."""
 
-    key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z", message="Please send the form again.")])
+    key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     customer_email = StringField("Customer’s email")
     total_amount = StringField("Total")
     num_installments = StringField("Number of installments", default="4")
@@ -36,9 +36,10 @@ class PlanForm(Form):
         super().__init__(**values)
         self.interval.validate_choice = False
 
-    def renew_key(self) -> None:
-        """The key was used: the next submit is another plan."""
-        self.key.data = one_use_key()
+    def renew_key(self, why: str) -> None:
+        """The key can't be used (any more): the next submit is another plan."""
+        self.key.data, self.key.errors = one_use_key(), ()
+        self.form_errors.append(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,11 @@ class Preview:
 def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     """What was typed, as values, and everything wrong with it apart from the customer's email.
 
-    Where a value can't be read its fault says why, and the plan holds a harmless one in its place.
+    Where a value can't be read its fault says why, and the plan holds one in its place that no plan can have.
     """
     faults: list[Fault] = []
     today = clock.today(merchant.time_zone)
-    total, count, first = money.MAX_MINOR, 1, today
+    total, count, first = 0, 0, date.min
     try:
         total = money.parse(form.total_amount.data or "", merchant.home_currency)
     except money.BadAmount as error:
@@ -83,7 +84,12 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
         interval=form.interval.data,
         description=form.description.data or "",
     )
-    return plan, faults + plan_faults(plan, today)
+    return plan, without_repeats(faults + plan_faults(plan, today))
+
+
+def without_repeats(faults: list[Fault]) -> list[Fault]:
+    """The first fault of each field: what was typed can't be read, so what else is wrong with it doesn't matter."""
+    return list({fault.field: fault for fault in reversed(faults)}.values())[::-1]
 
 
 def preview_of(form: PlanForm, merchant: Merchant) -> Preview:

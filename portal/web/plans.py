@@ -14,13 +14,14 @@ from portal.services.idempotency import KeyReused, Once
 from portal.web import limits, plan_page
 from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
-from portal.web.plan_form import PlanForm, Preview, preview_of, read
+from portal.web.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 LINK = "claim_link"
+BROKEN = "Please send the form again."
 ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
 
 
@@ -97,12 +98,11 @@ def create() -> ResponseReturnValue:
     form = PlanForm()
     merchant_id = merchant.user_id
     asked, faults = read(form, merchant)
+    if not form.validate():
+        if form.key.errors:
+            form.renew_key(BROKEN)
+        return _form_page(form, merchant, preview_of(form, merchant), 422)
     try:
-        form.validate()
-        if faults:
-            raise Invalid(*faults)
-        if form.errors:
-            return _form_page(form, merchant, preview_of(form, merchant), 422)
         once = Once(
             merchant_id,
             "POST /plans",
@@ -112,11 +112,10 @@ def create() -> ResponseReturnValue:
         )
         opened = plans.open_plan(merchant_id, asked, once=once)
     except Invalid as invalid:
-        apply_faults(form, invalid)
+        apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
     except KeyReused:
-        form.renew_key()
-        form.form_errors.append(ALREADY_MADE)
+        form.renew_key(ALREADY_MADE)
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
     if opened.replay is not None:
         return go(url_for("plans.show", plan_id=int(opened.replay.body or b"0")))

@@ -2,6 +2,7 @@
 
 import functools
 import zoneinfo
+from typing import Any
 
 from babel.numbers import get_currency_name
 from flask import Blueprint, Response, flash, request
@@ -11,7 +12,7 @@ from portal import money
 from portal.errors import Invalid
 from portal.services import accounts
 from portal.web import limits
-from portal.web.forms import Form, apply_faults
+from portal.web.forms import Form, apply_faults, choices
 from portal.web.guards import me, somebody, start_of
 from portal.web.respond import go, page
 from portal.web.sessions import sign_in
@@ -27,24 +28,27 @@ def time_zones() -> list[str]:
     return ["UTC", *sorted(name for name in zoneinfo.available_timezones() if name.split("/")[0] in AREAS)]
 
 
+def zones() -> list[Any]:
+    """Every time zone for a select."""
+    return choices((name, name) for name in time_zones())
+
+
 @functools.cache
-def currencies() -> list[tuple[str, str]]:
-    """Code, and code with name."""
-    return [(code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES]
+def currencies() -> list[Any]:
+    """Every currency for a select: code, and code with name."""
+    return choices((code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES)
 
 
 class RegistrationForm(Form):
     role = RadioField(
         "I am registering as",
-        choices=[("merchant", "A merchant"), ("customer", "A customer")],
+        choices=choices([("merchant", "A merchant"), ("customer", "A customer")]),
         default="merchant",
         validate_choice=False,
     )
     business_name = StringField("Business name")
     home_currency = SelectField("Currency", choices=currencies, default="USD", validate_choice=False)
-    time_zone = SelectField(
-        "Time zone", choices=lambda: [(name, name) for name in time_zones()], default="UTC", validate_choice=False
-    )
+    time_zone = SelectField("Time zone", choices=zones, default="UTC", validate_choice=False)
     username = StringField("Username")
     email = EmailField("Email")
     password = PasswordField("Password")

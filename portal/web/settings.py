@@ -6,7 +6,7 @@ from wtforms import SelectField, StringField
 from portal.errors import Invalid
 from portal.reports import dashboard
 from portal.services import accounts
-from portal.web.forms import Form, Needed, WholeField, apply_faults
+from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.registrations import currencies, time_zones
 from portal.web.respond import go, page
@@ -55,6 +55,7 @@ def _page(form: SettingsForm, status: int) -> Response:
     if fixed:
         form.home_currency.data = merchant.home_currency
     zone = form.time_zone.data or merchant.time_zone
-    known = [(name, name) for name in time_zones()]
-    form.time_zone.choices = known if (zone, zone) in known else [(zone, zone), *known]
+    known = time_zones()
+    names = known if zone in known else [zone, *known]
+    form.time_zone.choices = choices((name, name) for name in names)
     return page("settings/show.html", status, form=form, currency_fixed=fixed)

@@ -7,8 +7,8 @@ from typing import Final
 from flask import Flask
 
 from portal import clock
-from portal.gateways.payment import CARDS, Card
 from portal.models import Installment, Payment
+from portal.services.payments import CARDS, Card
 from portal.web import filters
 
 INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}

@@ -20,9 +20,7 @@ def everybody(app: Flask, database: str) -> dict[str, int]:
 def figures(page: str) -> dict[str, tuple[str, str]]:
     """Label -> (value, address of the list)."""
     pattern = r'<a class="figure-link" href="([^"]+)">([^<]+)</a>.*?<bdi class="money">([^<]+)</bdi>'
-    return {
-        label: (value.replace("\u00a0", " "), href) for href, label, value in re.findall(pattern, page, re.DOTALL)
-    }
+    return {label: (value.replace("\u00a0", " "), href) for href, label, value in re.findall(pattern, page, re.DOTALL)}
 
 
 def test_before_the_first_plan_it_leads_to_it(app: Flask, everybody: dict[str, int]) -> None:

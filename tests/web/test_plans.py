@@ -259,7 +259,14 @@ def test_every_state_is_said_in_words(app: Flask, everybody: dict[str, int]) -> 
         people.pay(people.installments_of(made)[0].id, everybody["omar"])
     for name in ("omar", "amal"):
         page = browser_of(app, name).get(f"/plans/{made}").text
-        for words in ("Overdue", "1 of 5 paid", "6 days late", ">Open<", ">Paid<", "SAR\u00a0180.00 paid for installment 1"):
+        for words in (
+            "Overdue",
+            "1 of 5 paid",
+            "6 days late",
+            ">Open<",
+            ">Paid<",
+            "SAR\u00a0180.00 paid for installment 1",
+        ):
             assert words in page, words
     due = plan(app, everybody["amal"], count=1)
     assert "Due today" in browser_of(app, "omar").get(f"/plans/{due}").text
@@ -294,13 +301,17 @@ def test_the_list_is_filtered_searched_and_paged(app: Flask, everybody: dict[str
     assert fragment.text.lstrip().startswith('<div id="plans-list"') and "HX-Request" in fragment.headers["Vary"]
 
 
-@pytest.mark.parametrize("query", ["status=gone", "cursor=!!", "cursor=WzFd_", "cursor=WyJ4Il0", "status=%00", "cursor=%00"])
+@pytest.mark.parametrize(
+    "query", ["status=gone", "cursor=!!", "cursor=WzFd_", "cursor=WyJ4Il0", "status=%00", "cursor=%00"]
+)
 def test_an_address_that_leads_nowhere_is_told_kindly(app: Flask, everybody: dict[str, int], query: str) -> None:
     page = browser_of(app, "amal").get(f"/plans?{query}")
     assert page.status_code == 400 and "does not lead to a list any more" in page.text
 
 
-@pytest.mark.parametrize("query", ["customer=%00", "customer=a%00b", "customer=%ED%A0%80", "customer=" + "x" * 3000, "x=1"])
+@pytest.mark.parametrize(
+    "query", ["customer=%00", "customer=a%00b", "customer=%ED%A0%80", "customer=" + "x" * 3000, "x=1"]
+)
 def test_odd_searches_are_answered(app: Flask, everybody: dict[str, int], query: str) -> None:
     assert browser_of(app, "amal").get(f"/plans?{query}").status_code == 200
 

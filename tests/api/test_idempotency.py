@@ -1,0 +1,182 @@
+"""A request that is sent again under its key is carried out once, and answered the same."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.gateways.payment import charges
+from portal.models import IdempotencyKey, Payment, Plan
+from portal.services import payments
+from tests.api import Api, Person, a_name, customer, merchant, plan, problem
+
+TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
+REPLAYED = "Idempotent-Replayed"
+
+
+@pytest.fixture
+def amal(api: Api) -> Person:
+    return merchant(api)
+
+
+@pytest.fixture
+def omar(api: Api) -> Person:
+    return customer(api)
+
+
+def count(app: Flask, table: Any) -> int:
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def pay_address(made: dict[str, Any], number: int = 0) -> str:
+    return f"/api/plans/installments/{made['installments'][number]['id']}/pay/"
+
+
+def test_the_same_plan_twice_is_one_plan(app: Flask, amal: Person, omar: Person) -> None:
+    body = {"customer_email": omar.email, **TERMS}
+    first = amal.api.post("/api/plans/", body, Idempotency_Key="order-1")
+    again = amal.api.post("/api/plans", dict(reversed(body.items())), Idempotency_Key="order-1")
+    assert first.status_code == again.status_code == 201
+    assert first.content == again.content and REPLAYED not in first.headers
+    assert again.headers[REPLAYED] == "true" and again.headers["Content-Type"] == "application/json"
+    assert count(app, Plan) == 1
+    other = amal.api.post("/api/plans/", {**body, "total_amount": "100.01"}, Idempotency_Key="order-1")
+    problem(other, 422, "idempotency_key_reused")
+    assert amal.api.post("/api/plans/", body, Idempotency_Key="order-2").json()["id"] != first.json()["id"]
+
+
+def test_a_key_counts_for_its_caller_and_address_only(app: Flask, amal: Person, omar: Person, api: Api) -> None:
+    badr = merchant(api)
+    body = {"customer_email": omar.email, **TERMS}
+    made = [person.api.post("/api/plans/", body, Idempotency_Key="1").json() for person in (amal, badr)]
+    assert made[0]["id"] != made[1]["id"]
+    paid = [omar.api.post(pay_address(one), Idempotency_Key="1") for one in made]
+    assert [answer.status_code for answer in paid] == [200, 200]
+    assert all(REPLAYED not in answer.headers for answer in paid)
+    assert count(app, Payment) == 2
+
+
+@pytest.mark.parametrize(("card", "status"), [("card_ok", 200), ("card_declined", 402)])
+def test_a_payment_is_answered_the_same(app: Flask, amal: Person, omar: Person, card: str, status: int) -> None:
+    where = pay_address(plan(amal, omar.email))
+    answers = [omar.api.post(where, {"payment_method": card}, Idempotency_Key="k") for _ in range(3)]
+    assert {answer.status_code for answer in answers} == {status}
+    assert len({answer.content for answer in answers}) == 1
+    assert len({answer.headers["Content-Type"] for answer in answers}) == 1
+    assert [REPLAYED in answer.headers for answer in answers] == [False, True, True]
+    assert count(app, Payment) == 1
+
+
+def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, amal: Person, omar: Person) -> None:
+    where = pay_address(plan(amal, omar.email))
+    body = {"payment_method": "card_lost_charged"}
+    first = omar.api.post(where, body, Idempotency_Key="k")
+    assert first.status_code == 202
+    waiting = omar.api.post(where, body, Idempotency_Key="k")
+    problem(waiting, 409, "still_running")
+    assert int(waiting.headers["Retry-After"]) >= 1
+    problem(omar.api.post(where, body), 409, "payment_in_flight")
+    with app.app_context():
+        payments.settle_payment(first.json()["payment"]["id"])
+    known = omar.api.post(where, body, Idempotency_Key="k")
+    assert known.status_code == 200 and known.headers[REPLAYED] == "true"
+    assert known.json()["status"] == "paid" and known.json()["payment"]["id"] == first.json()["payment"]["id"]
+
+
+def test_a_refusal_without_effect_leaves_the_key_free(app: Flask, amal: Person, omar: Person) -> None:
+    body = {"customer_email": omar.email, **TERMS}
+    problem(amal.api.post("/api/plans/", {**body, "total_amount": "0.02"}, Idempotency_Key="k"), 422, "total_too_small")
+    assert amal.api.post("/api/plans/", body, Idempotency_Key="k").status_code == 201
+    assert count(app, IdempotencyKey) == 1
+
+
+def test_keys_that_can_not_be_used(app: Flask, amal: Person, omar: Person) -> None:
+    body = {"customer_email": omar.email, **TERMS}
+    for key in ("", "a b", "é", "x" * 256, "a\tb"):
+        answer = amal.api.call("POST", "/api/plans/", body, Idempotency_Key=key.encode("latin-1"))  # type: ignore[arg-type]
+        found = problem(answer, 422, "bad_idempotency_key")
+        assert found["errors"][0]["pointer"] == "#/Idempotency-Key"
+    assert amal.api.post("/api/plans/", body, Idempotency_Key="~" * 255).status_code == 201
+    assert count(app, Plan) == 1
+
+
+def test_answers_that_are_secrets_are_never_kept(app: Flask, api: Api, omar: Person) -> None:
+    name = a_name("nora")
+    account = {"username": name, "email": f"{name}@example.com", "password": "x y z 1 2 3", "password2": "x y z 1 2 3"}
+    for _ in range(2):
+        api.post("/auth/register/", {**account, "role": "customer"}, Idempotency_Key="k")
+        api.post("/token/refresh/", {"refresh": omar.refresh}, Idempotency_Key="k")
+    assert count(app, IdempotencyKey) == 0
+
+
+def test_the_same_external_id_is_the_same_plan(app: Flask, amal: Person, omar: Person, api: Api) -> None:
+    body = {"customer_email": omar.email, **TERMS, "external_id": "order-7", "metadata": {"branch": "Olaya"}}
+    first = amal.api.post("/api/plans/", body)
+    again = amal.api.post("/api/plans/", {**body, "customer_email": omar.email.upper()})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json() == again.json()
+    assert (first.json()["external_id"], first.json()["metadata"]) == ("order-7", {"branch": "Olaya"})
+    for changed in ({"total_amount": "100.01"}, {"metadata": {}}, {"description": "x"}, {"interval": "weekly"}):
+        found = problem(amal.api.post("/api/plans/", {**body, **changed}), 409, "external_id_used")
+        assert found["plan_id"] == first.json()["id"]
+    assert merchant(api).api.post("/api/plans/", body).status_code == 201
+    assert count(app, Plan) == 2
+
+
+def test_eight_at_once_with_one_external_id_make_one_plan(app: Flask, amal: Person, omar: Person) -> None:
+    body = {"customer_email": f"{a_name('new')}@example.com", **TERMS, "external_id": "order-8"}
+    answers = at_once(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body))
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+    assert len({answer.content for answer in answers}) == 1
+    assert count(app, Plan) == 1
+
+
+def test_eight_at_once_with_one_key_make_one_plan(app: Flask, amal: Person, omar: Person) -> None:
+    body = {"customer_email": f"{a_name('new')}@example.com", **TERMS}
+    answers = at_once(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body, Idempotency_Key="k"))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert sum(REPLAYED in answer.headers for answer in answers) == 7
+    assert count(app, Plan) == 1
+
+
+@pytest.mark.parametrize("payable", [40, pytest.param(300, marks=pytest.mark.proof)])
+def test_payments_that_are_sent_eight_times_at_once_have_one_effect_each(
+    app: Flask, amal: Person, omar: Person, payable: int
+) -> None:
+    made = [plan(amal, omar.email, num_installments=20, total_amount="200.00") for _ in range(payable // 20)]
+    where = [pay_address(one, number) for one in made for number in range(20)]
+    callers = [omar.api.as_(omar.api.token) for _ in range(8)]
+    together = threading.Barrier(8)
+
+    def pay_all(caller: Api) -> list[tuple[int, bytes]]:
+        found = []
+        for number, address in enumerate(where):
+            together.wait(30)
+            answer = caller.post(address, Idempotency_Key=f"pay-{number}")
+            found.append((answer.status_code, answer.content))
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(pay_all, callers))
+    for of_one in zip(*answers, strict=True):
+        assert len(set(of_one)) == 1 and of_one[0][0] == 200, of_one
+    assert count(app, Payment) == count(app, charges) == payable
+    assert {one["status"] for one in omar.api.get("/api/plans/").json()} == {"completed"}
+    assert amal.api.get("/api/analytics/dashboard/").json()["total_revenue"] == payable * 10
+
+
+def at_once(times: int, act: Any) -> list[Any]:
+    together = threading.Barrier(times)
+
+    def one(_: int) -> Any:
+        together.wait(10)
+        return act()
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))

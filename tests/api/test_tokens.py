@@ -1,0 +1,165 @@
+"""Signing in over the API: what is refused, what ends tokens, and what a key that may only read can do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+import time_machine
+from flask import Flask
+
+from portal import clock
+from portal.config import Settings
+from portal.extensions import db, limiter
+from portal.models import User
+from portal.services import api_keys
+from portal.services.tokens import Pair
+from tests.api import Api, a_name, customer, merchant, plan, problem, sign_in
+from tests.people import PASSWORD
+from tests.services.test_tokens import forged
+
+
+@pytest.fixture
+def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
+    """Rate limits as they are out of the box."""
+    limiter.enabled = True
+    limiter._storage_dead = False
+    yield
+    limiter.enabled = False
+    limiter._storage_dead = False
+    limiter._fallback_storage.reset()
+
+
+def set_settings(app: Flask, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
+    before: Settings = app.config["QIST"]
+    monkeypatch.setitem(app.config, "QIST", type(before)(**{**fields_of(before), **changed}))
+
+
+def fields_of(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__slots__}
+
+
+def test_every_forged_token_is_401(app: Flask, api: Api) -> None:
+    omar = customer(api)
+    assert omar.api.token
+    with app.app_context():
+        attacks = forged(Pair(omar.api.token, omar.refresh))
+    for name, token in attacks.items():
+        answer = api.get("/auth/me/", Authorization=f"Bearer {token}".encode())  # type: ignore[arg-type]
+        assert answer.status_code in (400, 401) if len(token) > 8_000 else answer.status_code == 401, name
+        if name != "a refresh token":
+            problem(api.post("/token/refresh/", {"refresh": token}), 401, "bad_token")
+    assert omar.api.get("/auth/me/").status_code == 200
+
+
+def test_a_refresh_token_that_was_used_ends_the_family(api: Api) -> None:
+    omar = customer(api)
+    with time_machine.travel(clock.now(), tick=True) as now:
+        second = api.post("/token/refresh/", {"refresh": omar.refresh}).json()
+        now.shift(61)
+        assert api.as_(second["access"]).get("/auth/me/").status_code == 200
+        problem(api.post("/token/refresh/", {"refresh": omar.refresh}), 401, "bad_token")
+        problem(api.as_(second["access"]).get("/auth/me/"), 401, "bad_token")
+        problem(api.post("/token/refresh/", {"refresh": second["refresh"]}), 401, "bad_token")
+
+
+def test_a_new_password_on_the_page_ends_api_tokens(app: Flask, api: Api) -> None:
+    omar = customer(api)
+    browser = app.test_client()
+    browser.post("/login", data={"login": omar.username, "password": PASSWORD})
+    new = "eight green boats"
+    fields = {"current_password": PASSWORD, "new_password": new, "new_password2": new, "confirm": new}
+    changed = browser.post("/account/password", data=fields)
+    if changed.status_code == 404:
+        changed = browser.post("/password", data=fields)
+    assert changed.status_code == 303, changed.text
+    problem(omar.api.get("/auth/me/"), 401, "bad_token")
+    problem(api.post("/token/refresh/", {"refresh": omar.refresh}), 401, "bad_token")
+
+
+def test_a_deactivated_user_is_signed_out_everywhere(app: Flask, api: Api) -> None:
+    amal = merchant(api)
+    with app.app_context():
+        key = api_keys.create(amal.id, name="Web shop", can_write=True)
+        db.session.get_one(User, amal.id).deactivated_at = clock.now()
+        db.session.commit()
+    problem(amal.api.get("/auth/me/"), 401, "bad_token")
+    problem(api.as_(key).get("/auth/me/"), 401, "bad_token")
+    problem(api.post("/token/", {"username": amal.username, "password": PASSWORD}), 401, "bad_credentials")
+
+
+def test_unknown_names_and_wrong_passwords_are_answered_alike(api: Api) -> None:
+    omar = customer(api)
+    wrong = api.post("/token/", {"username": omar.username, "password": "not this one"})
+    unknown = api.post("/token/", {"username": "nobody-at-all", "password": "not this one"})
+    assert wrong.content == unknown.content
+    problem(wrong, 401, "bad_credentials")
+
+
+def test_a_key_may_do_what_it_says(app: Flask, api: Api) -> None:
+    amal, omar = merchant(api), customer(api)
+    with app.app_context():
+        reads, writes = (api_keys.create(amal.id, name="Shop", can_write=write) for write in (False, True))
+    terms = {"total_amount": "9.00", "num_installments": 3, "start_date": "2026-08-31"}
+    reader, writer = api.as_(reads), api.as_(writes)
+    assert writer.post("/api/plans/", {**terms, "customer_email": omar.email}).status_code == 201
+    assert len(reader.get("/api/plans/").json()) == 1
+    assert reader.post("/api/plans/preview/", terms).status_code == 200
+    problem(reader.post("/api/plans/", {**terms, "customer_email": omar.email}), 403, "read_only_key")
+    assert reader.get("/auth/me/").json()["id"] == amal.id
+    assert len(reader.get("/api/plans/").json()) == 1
+
+
+def test_guessing_one_accounts_password_is_slowed_down(api: Api, limits: None) -> None:
+    omar = customer(api)
+    for name in [omar.username, omar.email.upper()] * 5:
+        problem(api.post("/token/", {"username": name, "password": "not this one"}), 401, "bad_credentials")
+    answer = api.post("/token/", {"username": omar.username, "password": PASSWORD})
+    problem(answer, 429, "too_many_requests")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 900
+    assert sign_in(api, {"id": 0, "email": "", "username": customer(api).username}).id == 0
+
+
+def test_signing_in_rightly_uses_nothing_up(api: Api, limits: None) -> None:
+    omar = customer(api)
+    for _ in range(15):
+        assert api.post("/token/", {"username": omar.username, "password": PASSWORD}).status_code == 200
+
+
+def test_signing_in_from_one_address_is_limited(api: Api, limits: None) -> None:
+    codes = [api.post("/token/", {"username": a_name("x"), "password": "y"}).status_code for _ in range(31)]
+    assert codes == [401] * 30 + [429]
+
+
+def test_registering_from_one_address_is_limited(api: Api, limits: None) -> None:
+    codes = [api.post("/auth/register/").status_code for _ in range(31)]
+    assert codes == [422] * 30 + [429]
+
+
+def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    amal, badr, omar = merchant(api), merchant(api), customer(api)
+    set_settings(app, monkeypatch, ratelimit_writes="3 per minute")
+    for _ in range(3):
+        plan(amal, omar.email)
+    answer = amal.api.post("/api/plans/", {})
+    problem(answer, 429, "too_many_requests")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert amal.api.get("/api/plans/").status_code == 200
+    assert plan(badr, omar.email)
+    with app.app_context():
+        key = api_keys.create(amal.id, name="Shop", can_write=True)
+    assert api.as_(key).post("/api/plans/", {}).status_code == 422
+
+
+def test_without_valkey_the_limit_is_stricter_and_never_gone(
+    app: Flask, api: Api, limits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> int:
+        raise redis.ConnectionError("gone")
+
+    monkeypatch.setattr(type(limiter._storage), "incr", away)
+    monkeypatch.setattr(type(limiter._storage), "check", lambda _: False)
+    workers = app.config["QIST"].web_workers
+    codes = [api.post("/auth/register/").status_code for _ in range(31)]
+    assert codes[0] == 422 and 500 not in codes
+    assert codes.count(422) <= 30 // (2 * workers) + 1 and codes[-1] == 429

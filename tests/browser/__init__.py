@@ -1,0 +1,1 @@
+"""A real Chromium against the really started system."""

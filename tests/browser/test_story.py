@@ -1,0 +1,200 @@
+"""What Qist is for, from beginning to end, with JavaScript and without."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.visitors import PASSWORD, Visitor
+
+pytestmark = pytest.mark.browser
+
+BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+
+
+def figure(visitor: Visitor, label: str) -> str:
+    """A figure of the merchant's dashboard, as it is now."""
+    page = visitor.open("/dashboard")
+    text = page.locator(".figure").filter(has_text=label).locator(".figure-value").inner_text()
+    return text.replace("\u00a0", " ").strip()
+
+
+@BOTH
+def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scripts: bool) -> None:
+    omar, amal = visit(scripts=scripts), visit(scripts=scripts)
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    expect(amal.page.get_by_text("Make your first plan")).to_be_visible()
+    plan = amal.make_plan(f"{name}@example.com")
+    assert figure(amal, "Collected") == "SAR 0.00"
+    assert figure(amal, "Outstanding") == "SAR 1,200.00"
+
+    page = omar.open("/home")
+    expect(page.get_by_role("heading", level=1)).to_have_text("SAR\u00a0300.00 due today")
+    page.get_by_role("link", name="Oak desk").first.click()
+    expect(page).to_have_url(re.compile(f"{plan}$"))
+    omar.row(1).get_by_role("button", name="Pay now").click()
+    expect(omar.row(1)).to_contain_text("Paid")
+    expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
+    expect(page.locator("#plan-payments")).to_contain_text("SAR\u00a0300.00")
+    expect(page.locator("#plan-timeline")).to_contain_text("SAR\u00a0300.00 paid for installment 1")
+    if scripts:
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
+        expect(omar.row(1).get_by_role("link", name="Receipt")).to_be_focused()
+
+    assert figure(amal, "Collected") == "SAR 300.00"
+    assert figure(amal, "Outstanding") == "SAR 900.00"
+    assert figure(amal, "Installments paid") == "25.00 %"
+    expect(amal.page.locator("main")).to_contain_text("Latest payments")
+    expect(amal.page.locator("main")).to_contain_text(name)
+
+    omar.row(1).get_by_role("link", name="Receipt").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")
+
+
+@BOTH
+def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: bool) -> None:
+    amal, layla = visit(scripts=scripts), visit(scripts=scripts)
+    name = amal.register("merchant", "amal").replace("amal", "layla")
+    plan = amal.make_plan(f"{name}@example.com", count="1")
+    link = amal.page.get_by_label("Link for the customer").input_value()
+    amal.page.reload()
+    expect(amal.page.get_by_label("Link for the customer")).to_have_count(0)
+
+    page = layla.open(link)
+    expect(page.locator("main")).to_contain_text("SAR\u00a01,200.00")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Set up account and see the plan").click()
+    expect(page).to_have_url(re.compile(f"{plan}$"))
+    page.locator("#pay-next").click()
+    expect(page.locator("#plan-summary")).to_contain_text("SAR\u00a01,200.00 paid")
+    expect(page.locator("#plan-summary")).to_contain_text("Completed")
+
+    amal.open(plan)
+    expect(amal.page.locator("main")).to_contain_text("1 of 1 paid")
+    expect(amal.page.locator("main")).to_contain_text("Customer set a password and can sign in")
+    assert layla.open(link).locator("h1").inner_text() == "This link can't be used"
+
+
+@BOTH
+@pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
+def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
+    omar, amal = visit(scripts=scripts), visit()
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    first, second = (amal.make_plan(f"{name}@example.com") for _ in range(2))
+    omar.open("/home" if button == "at home" else first)
+    pay = {
+        "at the top": omar.page.locator("#pay-next"),
+        "in the row": omar.row(1).get_by_role("button", name="Pay now"),
+        "at home": omar.page.locator("#home .rows .pay button").first,
+    }[button]
+    pay.dblclick()
+    expect(omar.page.locator("main")).to_contain_text("SAR\u00a0300.00 paid")
+    omar.page.wait_for_timeout(500)
+    paid = [omar.open(plan).locator(".receipt, #plan-payments .row").count() for plan in (first, second)]
+    assert sorted(paid) == [0, 1]
+
+
+@BOTH
+def test_a_declined_card_is_told_and_another_one_pays(visit: Visit, scripts: bool) -> None:
+    omar, amal = visit(scripts=scripts), visit()
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    page = omar.open(amal.make_plan(f"{name}@example.com"))
+    omar.choose_card(omar.row(2), "card_declined")
+    omar.row(2).get_by_role("button", name="Pay now").click()
+    expect(omar.row(2)).to_contain_text("Your card was declined. Nothing was charged.")
+    expect(page.locator("#plan-summary")).to_contain_text("0 of 4 paid")
+    omar.row(2).get_by_role("button", name="Pay now").click()
+    expect(omar.row(2)).to_contain_text("Paid")
+    expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [("card_lost_charged", "Paid"), ("card_lost_not_charged", "Nothing was charged")],
+)
+@pytest.mark.parametrize("start", ["plan", "home"])
+def test_a_lost_answer_is_checked_and_the_page_follows_by_itself(
+    visit: Visit, card: str, words: str, start: str
+) -> None:
+    omar, amal = visit(), visit()
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    plan = amal.make_plan(f"{name}@example.com")
+    page = omar.open(plan if start == "plan" else "/home")
+    place = omar.row(1) if start == "plan" else page.locator("#home")
+    omar.choose_card(place, card)
+    place.locator("form.pay button").first.click()
+    expect(page.locator("main")).to_contain_text(re.compile("[Cc]hecking with the bank"))
+    expect(place).to_contain_text(words if start == "plan" else words.lower().replace("nothing", "Nothing"), timeout=30_000)
+    expect(page.locator("main")).not_to_contain_text("hecking with the bank")
+    page.wait_for_timeout(2_500)
+    polls: list[str] = []
+    page.on("request", lambda request: polls.append(request.url))
+    page.wait_for_timeout(2_500)
+    assert not polls, "the page asks no more"
+
+
+def test_the_preview_follows_the_typing(visit: Visit) -> None:
+    amal = visit()
+    amal.register("merchant", "amal")
+    page = amal.open("/plans/new")
+    expect(page.locator("#preview")).to_contain_text("Enter a total to see the schedule.")
+    page.get_by_label("Total").press_sequentially("100", delay=20)
+    page.get_by_label("Number of installments").fill("3")
+    expect(page.locator("#preview")).to_contain_text("SAR\u00a033.34")
+    expect(page.get_by_role("button", name="Create plan for SAR\u00a0100.00")).to_be_visible()
+    page.get_by_label("Total").fill("1e5")
+    expect(page.locator("#preview")).to_contain_text("Enter an amount in digits")
+    expect(page.locator(".field-error")).to_have_count(0)
+    expect(page.get_by_label("Total")).to_be_focused()
+
+
+def test_without_javascript_the_preview_has_a_button(visit: Visit) -> None:
+    amal = visit(scripts=False)
+    amal.register("merchant", "amal")
+    page = amal.open("/plans/new")
+    page.get_by_label("Total").fill("100")
+    amal.press("Preview")
+    expect(page.locator("#preview")).to_contain_text("SAR\u00a025.00")
+    expect(page.get_by_label("Total")).to_have_value("100")
+
+
+def test_a_wrong_form_takes_the_focus_to_what_is_wrong(visit: Visit) -> None:
+    amal = visit()
+    amal.register("merchant", "amal")
+    page = amal.open("/plans/new")
+    page.get_by_label("Customer’s email").fill("nobody")
+    page.get_by_role("button", name="Create plan").click()
+    expect(page.locator("[data-error-summary]")).to_be_focused()
+    expect(page.get_by_label("Customer’s email")).to_have_value("nobody")
+    expect(page).to_have_title(re.compile("^Error: "))
+
+
+def test_plans_are_found_while_typing(visit: Visit) -> None:
+    amal = visit()
+    name = amal.register("merchant", "amal")
+    for customer in ("layla", "noor"):
+        amal.make_plan(f"{customer}-{name}@example.com")
+    page = amal.open("/plans")
+    page.get_by_label("Search by customer").press_sequentially("lay", delay=20)
+    expect(page.locator("#plans-list tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile("customer=lay"))
+
+
+def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
+    omar, amal = visit(), visit()
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    plan = amal.make_plan(f"{name}@example.com")
+    page = omar.open(plan)
+    page.context.clear_cookies()
+    page.locator("#pay-next").click()
+    expect(page).to_have_url(re.compile("/login"))
+    assert omar.sign_in  # the person signs in again and nothing was paid meanwhile
+    omar.sign_in(name)
+    expect(omar.open(plan).locator("main")).to_contain_text("0 of 4 paid")
