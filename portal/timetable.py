@@ -15,10 +15,6 @@ class Entry:
     job: str
     every: int
 
-    @property
-    def id(self) -> str:
-        return f"timetable:{self.job}"
-
 
 TIMETABLE: Final = (
     Entry("settle_unknown_payments", every=15),

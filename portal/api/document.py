@@ -59,7 +59,9 @@ def build() -> Json:
     for path in made["paths"].values():
         for operation in path.values():
             _complete(operation, declared[operation["operationId"]])
-    for name, schema in components["schemas"].items():
+    shown = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
+    components["schemas"] = shown
+    for name, schema in shown.items():
         _tidy(schema)
         if name in examples.SHAPES:
             schema["examples"] = [examples.SHAPES[name]]
@@ -77,6 +79,8 @@ def _complete(operation: Json, known: Declared) -> None:
     if known.aliases:
         operation["description"] += "\n\nAlso at " + ", ".join(f"`{alias}`" for alias in known.aliases) + "."
     operation["description"] = operation["description"].strip()
+    for parameter in operation["parameters"]:
+        _tidy_parameter(parameter)
     operation["security"] = [{"token": []}, {"key": []}] if known.signed_in else []
     if known.repeatable:
         operation["parameters"].append(_idempotency_key())
@@ -171,6 +175,21 @@ def _idempotency_key() -> Json:
 
 def _tidy(schema: Json) -> None:
     """A null as default says no more than that the field may be left out; generators stumble over it."""
-    for property_schema in schema.get("properties", {}).values():
-        if property_schema.get("default", "") in (None, "", {}, []):
-            property_schema.pop("default", None)
+    for found in schema.get("properties", {}).values():
+        if found.get("default", "") in (None, "", {}, []):
+            found.pop("default", None)
+        for option in (found, *found.get("anyOf", ())):
+            if "enum" in option:
+                option["type"] = "string"
+
+
+def _tidy_parameter(parameter: Json) -> None:
+    """In an address there is no null, and a number is its digits: the first option is the one that is left."""
+    schema = parameter["schema"]
+    for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
+        schema.update(options[0] if options else {})
+    if "enum" in schema:
+        schema["type"] = "string"
+    schema.pop("description", None)
+    if schema.get("default", "") is None:
+        del schema["default"]

@@ -3,6 +3,8 @@
 from http import HTTPStatus
 from typing import Any, Final
 
+from portal.api.problems import CODES
+
 _INSTALLMENT: Final[dict[str, Any]] = {
     "id": 1,
     "plan": 1,
@@ -128,7 +130,7 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
 
 def problem(status: int, code: str) -> dict[str, Any]:
     """A problem document with this code."""
-    detail = _DETAILS.get(code, HTTPStatus(status).description or HTTPStatus(status).phrase)
+    detail = _DETAILS.get(code) or (CODES[status][1] if status in CODES else HTTPStatus(status).description)
     return {
         "type": f"urn:qist:problem:{code}",
         "title": HTTPStatus(status).phrase,

@@ -30,8 +30,9 @@ def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> O
     text = msgspec.json.encode(body, order="sorted")
 
     def rendered(result: Any) -> tuple[int, bytes]:
-        g.kept = render(result)
-        return g.kept
+        answer: tuple[int, bytes] = render(result)
+        g.kept = answer
+        return answer
 
     return Once(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
 

@@ -44,6 +44,8 @@ def _add_headers(answer: Response) -> Response:
     if not request.path.startswith(ADDRESSES) or request.endpoint == "api_docs.show":
         return answer
     answer.headers.setdefault("Cache-Control", "no-store")
+    if request.method == "OPTIONS":
+        answer.headers.pop("Content-Type", None)  # of a body that is empty
     origins = current_app.config["QIST"].cors_origins
     if not origins:
         return answer

@@ -18,6 +18,7 @@ Money = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,3})?$", description="Dec
 Number = Annotated[Any, Meta(extra_json_schema={"type": "number"})]
 """A Decimal, written as an exact JSON number."""
 Id = Annotated[int, Meta(ge=1)]
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, UTC.")]
 Text = Annotated[str, Meta(max_length=1000)]
 PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
 InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
@@ -55,7 +56,7 @@ class Login(In, kw_only=True):
 class Refresh(In, kw_only=True):
     """The refresh token of the last pair."""
 
-    refresh: Annotated[str, Meta(max_length=10_000)]
+    refresh: str
 
 
 class Tokens(Out, kw_only=True):
@@ -130,7 +131,7 @@ class Installment(Out, kw_only=True):
     currency: str
     due_date: date
     status: InstallmentStatus
-    paid_at: datetime | None
+    paid_at: Instant | None
     remaining: Money
 
 
@@ -163,8 +164,8 @@ class Plan(Out, kw_only=True):
     description: str
     external_id: str | None
     metadata: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
+    created_at: Instant
+    updated_at: Instant
     installments: list[Installment]
 
 
@@ -195,8 +196,8 @@ class Payment(Out, kw_only=True):
     state: PaymentState
     payment_method: str
     decline_code: str | None
-    created_at: datetime
-    settled_at: datetime | None
+    created_at: Instant
+    settled_at: Instant | None
     installments: list[Part]
 
 

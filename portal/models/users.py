@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal, get_args
 
 from flask_login import UserMixin
-from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, func, or_, select
+from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, false, func, or_, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
@@ -68,13 +68,13 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
 
     @staticmethod
     def has_email(email: str) -> ColumnElement[bool]:
-        """Same email, whatever its case."""
-        return func.lower(User.email) == func.lower(email)
+        """Same email, whatever its case. Nobody has one that can't be stored (NUL, half a surrogate pair)."""
+        return func.lower(User.email) == func.lower(email) if email.isprintable() else false()
 
     @staticmethod
     def has_username(username: str) -> ColumnElement[bool]:
-        """Same username, whatever its case."""
-        return func.lower(User.username) == func.lower(username)
+        """Same username, whatever its case. Nobody has one that can't be stored."""
+        return func.lower(User.username) == func.lower(username) if username.isprintable() else false()
 
     @staticmethod
     def by_login(login: str) -> Select["User"]:
@@ -84,6 +84,8 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     @staticmethod
     def starts_with(text: str) -> ColumnElement[bool]:
         """Email or username begins with `text`, whatever its case; on an index."""
+        if not text.isprintable():
+            return false()
         prefix = text.lower()
         return or_(
             func.lower(User.email).startswith(prefix, autoescape=True),

@@ -203,14 +203,10 @@ def _username_faults(username: str, email: str) -> list[Fault]:
 
 
 def _taken(username: str, email: str | None) -> list[Fault]:
-    """Names that somebody has. `email` None: don't look for it. What can't be stored (NUL ...) nobody has."""
-    same = []
-    if username.isprintable():
-        same.append(User.has_username(username))
-    if email is not None and email.isprintable():
+    """Names that somebody has. `email` None: don't look for it."""
+    same = [User.has_username(username)]
+    if email is not None:
         same.append(User.has_email(email))
-    if not same:
-        return []
     faults = []
     for user in db.session.scalars(select(User).where(or_(*same))).all():
         if user.username is not None and user.username.lower() == username.lower():

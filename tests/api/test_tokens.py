@@ -116,7 +116,7 @@ def test_guessing_one_accounts_password_is_slowed_down(api: Api, limits: None) -
         problem(api.post("/token/", {"username": name, "password": "not this one"}), 401, "bad_credentials")
     answer = api.post("/token/", {"username": omar.username, "password": PASSWORD})
     problem(answer, 429, "too_many_requests")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 900
+    assert 1 <= int(answer.headers["Retry-After"]) <= 901
     assert sign_in(api, {"id": 0, "email": "", "username": customer(api).username}).id == 0
 
 
@@ -143,7 +143,7 @@ def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkey
         plan(amal, omar.email)
     answer = amal.api.post("/api/plans/", {})
     problem(answer, 429, "too_many_requests")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
     assert amal.api.get("/api/plans/").status_code == 200
     assert plan(badr, omar.email)
     with app.app_context():

@@ -42,7 +42,7 @@ class Visitor:
         return self.page
 
     def register(self, role: str, name: str) -> str:
-        """Register and sign in under a name that is new in this run. Returns that name; the email is name@example.com."""
+        """Register and sign in under a name that is new in this run. The email is that name @example.com."""
         name = f"{name}-{RUN}-{next(_numbers)}"
         page = self.open("/register")
         page.locator(f"input[name=role][value={role}]").check()

@@ -1,5 +1,6 @@
 """Paying an installment on the pages: every outcome, once, in place and without JavaScript."""
 
+import dataclasses
 import re
 import threading
 
@@ -299,3 +300,26 @@ def test_a_payment_without_money_is_no_receipt(app: Flask, plan: int) -> None:
     assert "Receipt" not in page and "Your card was declined. Nothing was charged." in page
     assert "The card was declined." in browser_of(app, "amal").get(f"/payments/{declined}").text
     assert "Checking with the bank" in omar.get(f"/payments/{waiting}").text
+
+
+def test_too_many_payments_in_a_minute_have_to_wait(
+    app: Flask, plan: int, limits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = dataclasses.replace(app.config["QIST"], ratelimit_writes="2 per minute")
+    monkeypatch.setitem(app.config, "QIST", few)
+    omar, first = browser_of(app, "omar"), ids(app, plan)[0]
+    answers = [press(omar, first, htmx=True, method="card_declined", key=f"{KEY}-{tries}") for tries in range(3)]
+    assert [answer.status_code for answer in answers] == [402, 402, 429]
+    assert int(answers[2].headers["Retry-After"]) > 0
+    assert answers[2].headers["HX-Retarget"] == "#flashes", "the row stays as it is"
+    assert press(browser_of(app, "amal"), first).status_code == 403, "somebody else has tries of their own"
+
+
+def test_a_payment_without_the_sessions_token_is_refused(
+    app: Flask, plan: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    omar, first = browser_of(app, "omar"), ids(app, plan)[0]
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    assert press(omar, first).status_code == 400
+    assert press(omar, first, csrf_token="not this session's").status_code == 400
+    assert charged(app) == 0

@@ -1,0 +1,124 @@
+"""The OpenAPI document: valid, complete, honest about its examples, and good enough to generate a client from."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import openapi_spec_validator
+import pytest
+from flask import Flask
+from openapi_schema_validator import OAS31Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from portal.api import examples
+from tests.api import Api, customer, merchant, plan
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> dict[str, Any]:
+    found: dict[str, Any] = app.test_client().get("/api/openapi.json").get_json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def against(document: dict[str, Any], name: str, value: Any) -> None:
+    """Holds a value against a named schema of the document."""
+    registry: Registry = Registry().with_resource("urn:qist", Resource(document, DRAFT202012))
+    OAS31Validator({"$ref": f"urn:qist#/components/schemas/{name}"}, registry=registry).validate(value)
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    openapi_spec_validator.validate(document)
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        assert operation["summary"] and operation["operationId"] and operation["tags"]
+        for status, answer in operation["responses"].items():
+            assert answer["description"] and "X-Request-Id" in answer["headers"], operation["operationId"]
+            if int(status) >= 400:
+                assert list(answer["content"]) == ["application/problem+json"]
+            if int(status) in (429, 503):
+                assert "Retry-After" in answer["headers"]
+
+
+def test_every_route_is_in_it_or_an_alias_of_one_that_is(app: Flask, document: dict[str, Any]) -> None:
+    told = " ".join(operation["description"] for operation in operations(document))
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint.startswith("api_") and not rule.endpoint.startswith(("api_docs", "api_keys")):
+            address = rule.rule.replace("<row:", "{").replace(">", "}")
+            assert address in document["paths"] or f"`{rule.rule}`" in told, rule.rule
+
+
+def test_the_examples_are_what_the_schemas_say(document: dict[str, Any]) -> None:
+    for name, example in examples.SHAPES.items():
+        against(document, name, example)
+    for operation in operations(document):
+        for answer in operation["responses"].values():
+            for found in answer["content"].get("application/problem+json", {}).get("examples", {}).values():
+                against(document, "Problem", found["value"])
+
+
+def test_real_answers_are_what_the_schemas_say(document: dict[str, Any], api: Api) -> None:
+    amal, omar = merchant(api), customer(api)
+    made = plan(amal, omar.email)
+    against(document, "Plan", made)
+    where = f"/api/plans/installments/{made['installments'][0]['id']}/pay/"
+    against(document, "PaidInstallment", omar.api.post(where).json())
+    against(document, "Payment", omar.api.get("/api/payments/").json()[0])
+    against(document, "Dashboard", amal.api.get("/api/analytics/dashboard/").json())
+    against(document, "AgeingReport", amal.api.get("/api/analytics/ageing/").json())
+    against(document, "Account", omar.api.get("/auth/me/").json())
+    for refused in (omar.api.post(where), api.get("/auth/me/"), amal.api.post("/api/plans/", {"x": 1})):
+        against(document, "Problem", refused.json())
+
+
+def test_a_generated_client_works(
+    document: dict[str, Any], api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = tmp_path / "openapi.json"
+    address.write_bytes(api.session.get(f"{api.url}/api/openapi.json").content)
+    command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(address), "--meta", "none"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    made = subprocess.run(
+        [*command, "--output-path", str(tmp_path / "qist_client"), "--fail-on-warning"],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def part(name: str) -> Any:
+        return importlib.import_module(f"qist_client.{name}")
+
+    amal, omar = merchant(api), customer(api)
+    client = part("client").AuthenticatedClient(base_url=api.url, token=amal.api.token)
+    models = part("models")
+    body = models.NewPlan.from_dict(
+        {
+            "total_amount": "100.00",
+            "num_installments": 3,
+            "start_date": "2026-08-31",
+            "customer_email": omar.email,
+        }
+    )
+    plan_made = part("api.plans.plans_create").sync(client=client, body=body)
+    assert plan_made.total_amount == "100.00" and len(plan_made.installments) == 3
+    found = part("api.plans.plans_index").sync(client=client, limit=10)
+    assert [one.id for one in found] == [plan_made.id]
+    payer = part("client").AuthenticatedClient(base_url=api.url, token=omar.api.token)
+    pay = part("api.installments.installments_pay")
+    paid = pay.sync(plan_made.installments[0].id, client=payer, body=models.Pay(), idempotency_key="one")
+    assert paid.status == "paid"
+    again = pay.sync(plan_made.installments[0].id, client=payer, body=models.Pay())
+    assert again.code == "already_paid"
+    assert part("api.analytics.analytics_dashboard").sync(client=client).total_revenue == 33.34

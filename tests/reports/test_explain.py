@@ -1,0 +1,169 @@
+"""On a large installation every list and every dashboard stands on an index: PostgreSQL says how it would look."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select, text
+
+from portal import access, clock
+from portal.extensions import db
+from portal.models import Merchant, Payment, User
+from portal.reports import dashboard, home, payments, plans
+from portal.services import payments as paying
+from portal.services import sessions
+from tests import servers
+
+LARGE = {"users", "plans", "installments", "payments", "allocations", "events"}
+MERCHANTS = 100
+
+FILL = """
+INSERT INTO users (role, email, username, password_hash, created_at)
+    SELECT CASE WHEN n <= :merchants THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
+           'person' || n, 'h', now() FROM generate_series(1, :people) AS n;
+INSERT INTO merchants (user_id, business_name, home_currency, time_zone, grace_days, updated_at)
+    SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now() FROM users WHERE role = 'merchant';
+INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
+                   time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)
+    SELECT 1 + n % :merchants, 1 + :merchants + (n * 7919) % (:people - :merchants), '', 400, 'SAR', 4, 'monthly', day,
+           'UTC', 0, CASE WHEN done THEN 'completed' ELSE 'active' END, CASE WHEN NOT done THEN day END,
+           CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END
+    FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
+INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, amount, paid,
+                          credited, written_off, paid_at)
+    SELECT id, merchant_id, customer_id, 'SAR', n, start_date + 30 * (n - 1), start_date + 30 * (n - 1) + 1,
+           start_date + 30 * (n - 1) + 1, 100, CASE state WHEN 'completed' THEN 100 ELSE 0 END, 0, 0,
+           CASE state WHEN 'completed' THEN now() END
+    FROM plans, generate_series(1, 4) AS n;
+INSERT INTO payments (plan_id, merchant_id, customer_id, currency, amount, state, method, gateway_key, created_by,
+                      created_at, settled_at)
+    SELECT plan_id, merchant_id, customer_id, 'SAR', 100, 'succeeded', 'card_ok', 'key' || id, customer_id, now(), now()
+    FROM installments WHERE remaining = 0;
+INSERT INTO allocations (payment_id, installment_id, amount, state)
+    SELECT payments.id, substr(gateway_key, 4)::bigint, 100, 'applied' FROM payments;
+INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, merchant_id, 'plan.opened', now() FROM plans
+"""
+
+
+@pytest.fixture(scope="module", params=[10_000, pytest.param(50_000, marks=pytest.mark.proof)], ids="{} plans".format)
+def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
+    """An app on a database with so many plans, four installments each."""
+    with app.app_context():
+        db.engine.dispose()
+        servers.fresh_database(servers.database_name())
+        with db.engine.begin() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            size = {"plans": request.param, "people": request.param + MERCHANTS, "merchants": MERCHANTS}
+            for statement in FILL.split(";"):
+                connection.execute(text(statement), size)
+        with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
+    return app
+
+
+@contextmanager
+def explained() -> Iterator[list[dict]]:
+    """PostgreSQL's plan for every SELECT that is sent meanwhile, with the parameters it is sent with."""
+    found: list[dict] = []
+
+    def explain(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("SELECT") and "set_config" not in statement:
+            answer = cursor.connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
+            found.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
+
+    event.listen(db.engine, "before_cursor_execute", explain)
+    try:
+        yield found
+    finally:
+        event.remove(db.engine, "before_cursor_execute", explain)
+
+
+def nodes(plan: dict) -> Iterator[dict]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from nodes(part)
+
+
+def look_as(user: User) -> dict:
+    """What this person may look at, by name."""
+    page = plans.list_plans(user).next_cursor
+    later = plans.list_installments(user).next_cursor
+    today = clock.today("UTC")
+    mine = plans.list_plans(user, limit=1).items[0]
+    looks = {
+        "plans": lambda: plans.list_plans(user),
+        "plans, second page": lambda: plans.list_plans(user, cursor=page),
+        "plans, oldest first": lambda: plans.list_plans(user, newest_first=False),
+        "plans, overdue": lambda: plans.list_plans(user, status="overdue"),
+        "plans, active": lambda: plans.list_plans(user, status="active"),
+        "plans, completed": lambda: plans.list_plans(user, status="completed"),
+        "plans of a customer": lambda: plans.list_plans(user, customer="person4321"),
+        "plans of an email": lambda: plans.list_plans(user, customer_email="person4321@example.com"),
+        "installments": lambda: plans.list_installments(user),
+        "installments, second page": lambda: plans.list_installments(user, cursor=later),
+        "installments, late": lambda: plans.list_installments(user, status="late"),
+        "installments, open": lambda: plans.list_installments(user, status="open"),
+        "installments, due soon": lambda: plans.list_installments(user, due_after=today, status="pending"),
+        "payments": lambda: payments.list_payments(user),
+        "one plan": lambda: access.my_plan(user, mine.id),
+        "one installment": lambda: access.my_installment(user, mine.installments[0].id),
+        "its payments": lambda: plans.payments_of(mine.id),
+        "its timeline": lambda: plans.timeline_of(mine.id),
+    }
+    if user.role == "merchant":
+        merchant = db.session.get_one(Merchant, user.id)
+        looks["figures"] = lambda: dashboard.figures(merchant)
+        looks["latest payments"] = lambda: dashboard.latest_payments(user.id)
+        looks["who needs attention"] = lambda: dashboard.plans_needing_attention(user.id)
+        looks["any plans"] = lambda: dashboard.has_plans(user.id)
+    else:
+        looks["home"] = lambda: home.home(user.id)
+        looks["latest payments"] = lambda: home.latest_payments(user.id)
+    return looks
+
+
+@pytest.mark.parametrize("role", ["merchant", "customer"])
+def test_nothing_that_people_look_at_reads_a_whole_table(large, role):
+    with large.app_context():
+        user = db.session.scalars(select(User).where(User.role == role).order_by(User.id).offset(7).limit(1)).one()
+        reads = []
+        for name, look in look_as(user).items():
+            with explained() as found:
+                look()
+            assert found, name
+            reads += [
+                (name, node["Node Type"], node["Relation Name"])
+                for plan in found
+                for node in nodes(plan)
+                if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE
+            ]
+        assert reads == []
+
+
+def test_a_page_far_down_a_list_is_read_from_where_it_begins(large):
+    """Keyset paging: no sort of everything that comes before, whoever asks."""
+    with large.app_context():
+        user = db.session.scalars(select(User).where(User.role == "merchant").limit(1)).one()
+        for listed in (plans.list_plans, plans.list_installments, payments.list_payments):
+            cursor = listed(user, limit=50).next_cursor
+            with explained() as found:
+                listed(user, limit=10, cursor=cursor)
+            (first, *_) = found
+            rows = [node for node in nodes(first) if node.get("Relation Name") in {"plans", "installments", "payments"}]
+            assert not [node for node in nodes(first) if node["Node Type"] == "Sort"], (listed.__name__, first)
+            assert any("Index" in node["Node Type"] for node in rows)
+
+
+def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(large):
+    with large.app_context():
+        with explained() as found:
+            db.session.scalars(User.by_login("person77@example.com")).all()
+            db.session.scalars(User.by_login("person77")).all()
+            sessions.find("nobody's")
+            paying.settle_unknown_payments()
+            db.session.scalars(Payment.waiting(clock.now())).all()
+        assert len(found) == 5
+        scans = [node for plan in found for node in nodes(plan) if node.get("Relation Name") in LARGE]
+        assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}

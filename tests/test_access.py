@@ -1,0 +1,55 @@
+"""Mine, or as if it were not there."""
+
+import pytest
+
+from portal import access
+from portal.errors import Forbidden, NotFound
+from portal.extensions import db
+from portal.models import User
+from tests import people
+
+pytestmark = pytest.mark.usefixtures("context")
+
+NOT_IDS = (0, -1, 10**6, 2**63 - 1, 2**63, -(2**70), 2**70)
+
+
+@pytest.fixture
+def ids(context):
+    """Amal's plan for Omar, with a payment; Badr's for Sara."""
+    amal, badr, omar, sara = people.amal(), people.badr(), people.omar(), people.sara()
+    plan_id = people.a_plan(amal)
+    people.a_plan(badr, "sara@example.com")
+    installment_id = people.installments_of(plan_id)[0].id
+    payment_id = people.pay(installment_id, omar).id
+    who = {"amal": amal, "badr": badr, "omar": omar, "sara": sara, "olga": people.an_operator()}
+    return who | {"plan": plan_id, "installment": installment_id, "payment": payment_id}
+
+
+LOOK = {"plan": access.my_plan, "installment": access.my_installment, "payment": access.my_payment}
+
+
+@pytest.mark.parametrize("thing", LOOK)
+@pytest.mark.parametrize("party", ["amal", "omar"])
+def test_both_parties_find_it(ids, thing, party):
+    assert LOOK[thing](db.session.get_one(User, ids[party]), ids[thing]).id == ids[thing]
+
+
+@pytest.mark.parametrize("thing", LOOK)
+@pytest.mark.parametrize("stranger", ["badr", "sara", "olga"])
+def test_for_anybody_else_it_is_as_if_it_were_not_there(ids, thing, stranger):
+    user = db.session.get_one(User, ids[stranger])
+    answers = set()
+    for row_id in (ids[thing], *NOT_IDS):
+        with pytest.raises(NotFound) as refused:
+            LOOK[thing](user, row_id)
+        answers.add((refused.value.code, refused.value.message, refused.value.status))
+    assert len(answers) == 1
+
+
+def test_roles(ids):
+    amal, omar = (db.session.get_one(User, ids[name]) for name in ("amal", "omar"))
+    access.require(amal, "merchant")
+    access.require(omar, "merchant", "customer")
+    for user, role in ((omar, "merchant"), (amal, "customer"), (amal, "operator")):
+        with pytest.raises(Forbidden):
+            access.require(user, role)

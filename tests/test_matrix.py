@@ -1,0 +1,194 @@
+"""Every route, asked by everybody, for an object of their own and for somebody else's.
+
+A route without a row fails, so nobody adds one without saying who may come in. Each row is asked twice: for the plan
+between Amal and Omar, and for the one between Badr and Sara; who is a stranger to the one is a party to the other.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal.extensions import db
+from portal.models import ApiKey
+from portal.services import api_keys, plans, tokens
+from portal.services.plans import NewPlan
+from tests import people
+from tests.web import browser_of
+
+CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
+
+# What each of CALLERS gets. A key here may only read; pages don't know keys, so to them its holder is anonymous.
+ANYONE = (200, 200, 200, 200, 200, 200, 200, 200)
+SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200)
+PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
+MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
+
+API = {
+    "POST /auth/register/": (422,) * 8,
+    "POST /api/auth/register/": (422,) * 8,
+    "POST /token/": (422,) * 8,
+    "POST /api/token/": (422,) * 8,
+    "POST /token/refresh/": (422,) * 8,
+    "POST /api/token/refresh/": (422,) * 8,
+    "GET /auth/me/": SIGNED_IN,
+    "GET /api/auth/me/": SIGNED_IN,
+    "POST /api/plans/": (401, 403, 403, 422, 422, 403, 403, 403),
+    "POST /api/plans/preview/": (401, 403, 403, 422, 422, 403, 422, 422),
+    "GET /api/plans/": SIGNED_IN,
+    "GET /api/plans/<row:plan_id>/": PARTIES,
+    "GET /api/plans/<row:plan_id>/installments/": PARTIES,
+    "GET /api/plans/<row:plan_id>/payments/": PARTIES,
+    "GET /api/plans/installments/": SIGNED_IN,
+    "GET /api/plans/installments/<row:installment_id>/": PARTIES,
+    "POST /api/plans/installments/<row:installment_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
+    "GET /api/payments/": SIGNED_IN,
+    "GET /api/payments/<row:payment_id>/": PARTIES,
+    "GET /api/analytics/dashboard/": MERCHANTS,
+    "GET /api/plans/analytics/dashboard/": MERCHANTS,
+    "GET /api/analytics/merchant/": MERCHANTS,
+    "GET /api/analytics/ageing/": MERCHANTS,
+    "GET /api/docs/": ANYONE,
+    "GET /swagger/": ANYONE,
+    "GET /api/openapi.json": ANYONE,
+}
+
+# Pages send people who aren't signed in to the sign-in page (303). What changes things sends on (303) or is 422.
+PAGE = (303, 200, 200, 200, 200, 200, 303, 303)
+MERCHANTS_PAGE = (303, 403, 403, 200, 200, 403, 303, 303)
+MERCHANTS_FORM = (303, 403, 403, 422, 422, 403, 303, 303)
+OWN_MERCHANTS_BUTTON = (303, 403, 403, 303, 404, 403, 303, 303)
+GOES_ON = (303, 303, 404, 303, 404, 404, 303, 303)
+OUTSIDE = (200, 303, 303, 303, 303, 303, 200, 200)
+
+PAGES = {
+    "GET /": ANYONE,
+    "GET /example": ANYONE,
+    "GET /healthz": ANYONE,
+    "GET /readyz": ANYONE,
+    "GET /register": OUTSIDE,
+    "POST /register": (422,) * 8,
+    "GET /login": OUTSIDE,
+    "POST /login": (422,) * 8,
+    "POST /theme": (303,) * 8,
+    "GET /account/password": PAGE,
+    "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
+    "GET /dashboard": MERCHANTS_PAGE,
+    "GET /home": (303, 200, 200, 403, 403, 403, 303, 303),
+    "GET /operator": (303, 403, 403, 403, 403, 200, 303, 303),
+    "GET /settings": MERCHANTS_PAGE,
+    "POST /settings": MERCHANTS_FORM,
+    "GET /plans": PAGE,
+    "POST /plans": MERCHANTS_FORM,
+    "GET /plans/new": MERCHANTS_PAGE,
+    "POST /plans/preview": MERCHANTS_PAGE,
+    "GET /plans/preview": (303, 403, 403, 303, 303, 403, 303, 303),
+    "GET /plans/<int:plan_id>": (303, 200, 404, 200, 404, 404, 303, 303),
+    "POST /plans/<int:plan_id>/invitation": OWN_MERCHANTS_BUTTON,
+    "POST /plans/<int:plan_id>/invitation/revoke": OWN_MERCHANTS_BUTTON,
+    "GET /invitations/<token>": ANYONE,
+    "POST /invitations/<token>": (422,) * 8,
+    "GET /installments": PAGE,
+    "GET /installments/<int:installment_id>": GOES_ON,
+    "GET /installments/<int:installment_id>/payments": GOES_ON,
+    "POST /installments/<int:installment_id>/payments": (303, 422, 404, 403, 404, 404, 303, 303),
+    "GET /payments/<int:payment_id>": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /settings/api-keys": MERCHANTS_PAGE,
+    "POST /settings/api-keys": MERCHANTS_FORM,
+    "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    "POST /logout": (303,) * 8,  # last, for it ends the sessions
+}
+EXPECTED = API | PAGES
+
+
+@dataclass
+class World:
+    """Two merchants with a customer each, and everybody's way in."""
+
+    browsers: dict[str, FlaskClient]
+    bearers: dict[str, str]
+    objects: dict[str, dict[str, Any]]
+
+
+@pytest.fixture
+def world(app: Flask, database: str) -> World:
+    with app.app_context():
+        ids = {"amal": people.amal(), "badr": people.badr(), "omar": people.omar(), "sara": people.sara()}
+        ids["olga"] = people.an_operator()
+        bearers = {name: tokens.start(user_id).access for name, user_id in ids.items()}
+        objects = {}
+        for merchant, customer in (("amal", "omar"), ("badr", "sara")):
+            bearers[f"{merchant}'s key"] = api_keys.create(ids[merchant], name="Shop", can_write=False)
+            plan_id = people.a_plan(ids[merchant], f"{customer}@example.com", count=5)
+            installments = [row.id for row in people.installments_of(plan_id)]
+            new = NewPlan(f"{merchant}s-new@example.com", 1000, 1, people.today_of(ids[merchant]))
+            objects[merchant] = {
+                "plan_id": plan_id,
+                "installments": installments,
+                "payment_id": people.pay(installments[4], ids[customer]).id,
+                "token": plans.open_plan(ids[merchant], new).invitation_token,
+                "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),
+            }
+    return World({name: browser_of(app, name) for name in ids}, bearers, objects)
+
+
+def routes(app: Flask) -> list[str]:
+    return [
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in sorted(rule.methods or ())
+        if method not in ("HEAD", "OPTIONS") and rule.endpoint != "static"
+    ]
+
+
+def test_every_route_has_a_row(app: Flask) -> None:
+    assert set(routes(app)) == set(EXPECTED)
+
+
+def test_everybody_gets_what_the_table_says(app: Flask, world: World) -> None:
+    wrong = {}
+    for route, expected in EXPECTED.items():
+        for merchant, customer, other_merchant, other_customer in (
+            ("amal", "omar", "badr", "sara"),
+            ("badr", "sara", "amal", "omar"),
+        ):
+            names = (
+                None,
+                customer,
+                other_customer,
+                merchant,
+                other_merchant,
+                "olga",
+                f"{merchant}'s key",
+                f"{other_merchant}'s key",
+            )
+            got = [0] * len(names)
+            for place in sorted(range(len(names)), key=is_party):  # strangers first, while there is something to spoil
+                got[place] = ask(app, world, route, names[place], world.objects[merchant])
+            if tuple(got) != expected:
+                wrong[f"{route} of {merchant}"] = dict(zip(CALLERS, got, strict=True))
+    assert wrong == {}
+
+
+def is_party(place: int) -> bool:
+    return CALLERS[place] in ("customer", "merchant")
+
+
+def ask(app: Flask, world: World, route: str, who: str | None, of: dict[str, Any]) -> int:
+    method, rule = route.split(" ")
+    api = route in API
+    installment = of["installments"][0 if api else 1]
+    address = (
+        rule.replace("<row:", "<int:")
+        .replace("<int:plan_id>", str(of["plan_id"]))
+        .replace("<int:installment_id>", str(installment))
+        .replace("<int:payment_id>", str(of["payment_id"]))
+        .replace("<int:key_id>", str(of["key_id"]))
+        .replace("<token>", of["token"])
+    )
+    assert "<" not in address, address
+    headers = {"Authorization": f"Bearer {world.bearers[who]}"} if who and (api or "key" in who) else {}
+    client = world.browsers[who] if who in world.browsers and not api else app.test_client()
+    return client.open(address, method=method, headers=headers).status_code

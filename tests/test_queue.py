@@ -1,0 +1,153 @@
+"""Valkey is only the doorbell: JSON when it is there, a short wait when it is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from rq.job import JobStatus
+
+from portal import queue
+from portal.embedded import Valkey
+from tests import people, servers
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 0.7 + 0.5  # one short retry and its connections; the rest is for a busy machine
+
+WORKER = """
+import sys
+from portal import queue
+from portal.app import create_app
+from tests import servers
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+app = create_app(servers.settings_for(sys.argv[1]))
+connection = queue.patient(app.config["QIST"].redis_url)
+with app.app_context():
+    Worker(
+        [queue.queue(connection)], connection=connection, job_class=queue.JsonJob, serializer=JSONSerializer
+    ).work(burst=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_pause() -> Iterator[None]:
+    queue.pause.end()
+    yield
+    queue.pause.end()
+
+
+def jobs(valkey):
+    return queue.queue(valkey).get_jobs()
+
+
+def test_a_job_is_enqueued_by_name_as_json(context, valkey):
+    assert queue.ring("settle_payment", 17) is True
+    (job,) = jobs(valkey)
+    assert (job.func_name, job.args, job.retries_left) == ("portal.jobs.settle_payment", [17], 3)
+    assert not any(job.retry_intervals or []), "a retry with an interval waits for a scheduler that nobody runs"
+    raw = zlib.decompress(valkey.hget(job.key, "data"))
+    assert json.loads(raw) == ["portal.jobs.settle_payment", None, [17], {}]
+
+
+def test_nothing_in_valkey_is_a_pickle(context, valkey):
+    queue.ring("settle_payment", 17)
+    for key in valkey.keys("rq:job:*"):
+        for value in valkey.hgetall(key).values():
+            data = zlib.decompress(value) if value[:1] == b"x" else value
+            assert not data.startswith(b"\x80"), value
+
+
+def test_a_real_worker_runs_it(context, valkey):
+    """Omar's payment got no answer; the bell rings, and a worker in a process of its own settles it."""
+    amal, omar = people.amal(), people.omar()
+    payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
+    (job,) = jobs(valkey)
+    assert (job.func_name, job.args) == ("portal.jobs.settle_payment", [payment.id])
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, servers.database_name()],
+        cwd=ROOT,
+        env=os.environ,
+        timeout=90,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert job.get_status(refresh=True) == JobStatus.FINISHED, done.stderr.decode()
+    assert people.payment_of(payment.id).state == "succeeded"
+
+
+def rung(app) -> tuple[bool, float]:
+    began = time.monotonic()
+    with app.app_context():
+        answer = queue.ring("settle_payment", 17)
+    return answer, time.monotonic() - began
+
+
+def test_without_an_address_nobody_is_rung_for(app, monkeypatch):
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=None))
+    assert rung(app)[0] is False
+
+
+@pytest.mark.parametrize("address", ["redis://127.0.0.1:1/0", "unix:///nowhere/valkey.sock"])
+def test_with_valkey_away_it_gives_up_at_once_and_then_does_not_try(app, monkeypatch, address):
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=address))
+    answer, took = rung(app)
+    assert answer is False and took < LONGEST
+    assert queue.pause.is_on()
+    answer, took = rung(app)
+    assert answer is False and took < 0.05
+
+
+@pytest.fixture
+def a_valkey(tmp_path) -> Iterator[tuple[str, psutil.Process]]:
+    """A Valkey of this test's own, which it may freeze. Its URL and its process."""
+    server = Valkey(tmp_path / "home", durable=False)
+    try:
+        url = server.start().url
+        assert server.process
+        yield url, psutil.Process(server.process.pid)
+    finally:
+        server.stop(patience=1)
+
+
+def test_with_valkey_frozen_it_gives_up_soon_skips_thirty_seconds_and_comes_back(app, monkeypatch, a_valkey):
+    url, process = a_valkey
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=url))
+    assert rung(app)[0] is True
+    process.send_signal(signal.SIGSTOP)
+    try:
+        answer, took = rung(app)
+        assert answer is False and took < LONGEST
+        assert [rung(app)[0] for _ in range(20)] == [False] * 20
+        assert rung(app)[1] < 0.05
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert rung(app)[0] is False, "still skipped, though it would answer again"
+    left = queue.pause._until - time.monotonic()
+    assert 25 < left <= queue.PAUSE == 30
+    monkeypatch.setattr(queue.time, "monotonic", lambda now=time.monotonic: now() + 31)
+    assert rung(app)[0] is True
+
+
+def test_a_payment_goes_through_while_valkey_is_frozen(app, context, monkeypatch, a_valkey):
+    url, process = a_valkey
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=url))
+    people.omar()
+    first, second, _ = people.installments_of(people.a_plan(people.amal()))
+    process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert people.pay(first.id, first.customer_id).state == "succeeded"
+        assert people.pay(second.id, second.customer_id, "card_lost_charged").state == "in_flight"
+        assert time.monotonic() - began < LONGEST + 0.5
+    finally:
+        process.send_signal(signal.SIGCONT)
