@@ -1,0 +1,39 @@
+"""The tables that the models describe are the tables that the migrations make: to the last check and predicate."""
+
+from sqlalchemy import Engine, create_engine, text
+
+from portal.extensions import db
+from tests import servers
+
+DESCRIBED = {
+    "columns": "SELECT table_name || '.' || column_name AS name, concat_ws(' ', data_type, character_maximum_length, "
+    "is_nullable, column_default, is_identity, identity_generation, generation_expression) AS definition "
+    "FROM information_schema.columns WHERE table_schema = 'public'",
+    "constraints": "SELECT conrelid::regclass || '.' || conname AS name, pg_get_constraintdef(oid) AS definition "
+    "FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f', 'p', 'u')",
+    "indexes": "SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+def described(engine: Engine, what: str) -> dict[str, str]:
+    with engine.connect() as connection:
+        rows = connection.execute(text(DESCRIBED[what])).all()
+    return {row.name: row.definition for row in rows if "alembic_version" not in row.name}
+
+
+def test_models_and_migrations_make_the_same_tables(context):
+    name = f"{servers.database_name()}_models"
+    with servers.administrator() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+    engine = create_engine(servers.settings_for(name).database_url or "")
+    try:
+        db.metadata.create_all(engine)
+        for what in DESCRIBED:
+            found = described(db.engine, what)
+            assert len(found) > 10
+            assert described(engine, what) == found
+    finally:
+        engine.dispose()
+        with servers.administrator() as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
