@@ -112,49 +112,45 @@ def test_a_customer_who_was_deactivated_gets_no_plans():
     assert faults_of(people.amal(), CAKE, past_dates=True) == {("customer_email", "not_a_customer")}
 
 
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({"customer_email": ""}, ("customer_email", "required")),
-        ({"customer_email": "omar"}, ("customer_email", "bad_email")),
-        ({"customer_email": "o\x00mar@example.com"}, ("customer_email", "bad_email")),
-        ({"total": 0}, ("total_amount", "bad_total")),
-        ({"total": -1}, ("total_amount", "bad_total")),
-        ({"total": MAX_MINOR + 1}, ("total_amount", "bad_total")),
-        ({"total": 2**63}, ("total_amount", "bad_total")),
-        ({"total": 2}, ("total_amount", "total_too_small")),
-        ({"num_installments": 0}, ("num_installments", "bad_count")),
-        ({"num_installments": -1}, ("num_installments", "bad_count")),
-        ({"num_installments": 61}, ("num_installments", "bad_count")),
-        ({"num_installments": 2**40}, ("num_installments", "bad_count")),
-        ({"interval": "daily"}, ("interval", "bad_interval")),
-        ({"interval": ""}, ("interval", "bad_interval")),
-        ({"start_date": date(1999, 12, 31)}, ("start_date", "bad_dates")),
-        ({"start_date": date(2200, 1, 1)}, ("start_date", "bad_dates")),
-        ({"start_date": date(2199, 11, 30)}, ("start_date", "bad_dates")),
-        ({"start_date": date(9999, 12, 31)}, ("start_date", "bad_dates")),
-        ({"description": "x" * 201}, ("description", "too_long")),
-        ({"description": "two\nlines"}, ("description", "too_long")),
-        ({"description": "nul\x00"}, ("description", "too_long")),
-        ({"external_id": ""}, ("external_id", "bad_external_id")),
-        ({"external_id": "x" * 101}, ("external_id", "bad_external_id")),
-        ({"external_id": "nul\x00"}, ("external_id", "bad_external_id")),
-        ({"notes": {"": "x"}}, ("metadata", "too_long")),
-        ({"notes": {"a": "x" * 501}}, ("metadata", "too_long")),
-        ({"notes": {str(n): "" for n in range(21)}}, ("metadata", "too_many")),
-    ],
-    ids=lambda value: ascii(value)[:60],
-)
-def test_what_cannot_be_used_is_refused_and_nothing_is_written(change, fault):
-    people.omar()
-    assert faults_of(people.amal(), replace(CAKE, **change), past_dates=True) == {fault}
+CANNOT_BE_USED = [
+    ({"customer_email": ""}, ("customer_email", "required")),
+    ({"customer_email": "omar"}, ("customer_email", "bad_email")),
+    ({"customer_email": "o\x00mar@example.com"}, ("customer_email", "bad_email")),
+    ({"total": 0}, ("total_amount", "bad_total")),
+    ({"total": -1}, ("total_amount", "bad_total")),
+    ({"total": MAX_MINOR + 1}, ("total_amount", "bad_total")),
+    ({"total": 2**63}, ("total_amount", "bad_total")),
+    ({"total": 2}, ("total_amount", "total_too_small")),
+    ({"num_installments": 0}, ("num_installments", "bad_count")),
+    ({"num_installments": -1}, ("num_installments", "bad_count")),
+    ({"num_installments": 61}, ("num_installments", "bad_count")),
+    ({"num_installments": 2**40}, ("num_installments", "bad_count")),
+    ({"interval": "daily"}, ("interval", "bad_interval")),
+    ({"interval": ""}, ("interval", "bad_interval")),
+    ({"start_date": date(1999, 12, 31)}, ("start_date", "bad_dates")),
+    ({"start_date": date(2200, 1, 1)}, ("start_date", "bad_dates")),
+    ({"start_date": date(2199, 11, 30)}, ("start_date", "bad_dates")),
+    ({"start_date": date(9999, 12, 31)}, ("start_date", "bad_dates")),
+    ({"description": "x" * 201}, ("description", "too_long")),
+    ({"description": "two\nlines"}, ("description", "too_long")),
+    ({"description": "nul\x00"}, ("description", "too_long")),
+    ({"external_id": ""}, ("external_id", "bad_external_id")),
+    ({"external_id": "x" * 101}, ("external_id", "bad_external_id")),
+    ({"external_id": "nul\x00"}, ("external_id", "bad_external_id")),
+    ({"notes": {"": "x"}}, ("metadata", "too_long")),
+    ({"notes": {"a": "x" * 501}}, ("metadata", "too_long")),
+    ({"notes": {str(n): "" for n in range(21)}}, ("metadata", "too_many")),
+    ({"notes": {"a": "nul\x00"}}, ("metadata", "unusable")),
+    ({"notes": {"nul\x00": "a"}}, ("metadata", "unusable")),
+    ({"notes": {"a": "\ud800"}}, ("metadata", "unusable")),
+]
 
 
-@pytest.mark.parametrize("note", [{"a": "nul\x00"}, {"nul\x00": "a"}, {"a": "\ud800"}], ids=ascii)
-def test_notes_that_the_database_cannot_hold_are_refused(note):
-    people.omar()
-    ((field, _),) = faults_of(people.amal(), replace(CAKE, notes=note), past_dates=True)
-    assert field == "metadata"
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(subtests):
+    amal, _ = people.amal(), people.omar()
+    for change, fault in CANNOT_BE_USED:
+        with subtests.test(change=ascii(change)[:60]):
+            assert faults_of(amal, replace(CAKE, **change), past_dates=True) == {fault}
 
 
 def test_everything_that_is_wrong_is_said_at_once():

@@ -3,6 +3,7 @@
 What was charged is counted in the gateway's own table, not in ours.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,23 +101,28 @@ def test_eight_payments_at_once_are_one_charge(app, count, keys):
 
 
 @contextmanager
-def without_row_locks() -> Iterator[None]:
-    """The test's own switch: FOR NO KEY UPDATE is dropped from every statement on its way to the database."""
+def slowly(*, locks: bool = True) -> Iterator[None]:
+    """Everybody thinks for a moment between reading and writing, so that a gap, if there is one, is wide.
 
-    def drop(connection, cursor, statement, parameters, context, executemany):
-        return statement.replace(" FOR NO KEY UPDATE", ""), parameters
+    The test's own switch: without `locks`, FOR NO KEY UPDATE is dropped from every statement on its way out.
+    """
 
-    event.listen(db.engine, "before_cursor_execute", drop, retval=True)
+    def change(connection, cursor, statement, parameters, context, executemany):
+        if statement.startswith("INSERT INTO payments"):
+            time.sleep(0.02)
+        return statement if locks else statement.replace(" FOR NO KEY UPDATE", ""), parameters
+
+    event.listen(db.engine, "before_cursor_execute", change, retval=True)
     try:
         yield
     finally:
-        event.remove(db.engine, "before_cursor_execute", drop)
+        event.remove(db.engine, "before_cursor_execute", change)
 
 
 def test_canary_without_row_locks_the_race_is_seen(app):
     """Only the unique index still stands then: it is hit, which with the locks never happens."""
     installment_ids, omar = some_plans(ROUNDS)
-    with without_row_locks():
+    with slowly(locks=False):
         rounds = race(app, installment_ids, omar)
     hit = [
         got
@@ -131,7 +137,7 @@ def test_canary_without_row_locks_and_without_the_index_customers_are_charged_tw
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
-    with without_row_locks():
+    with slowly(locks=False):
         race(app, installment_ids, omar)
     assert sum(times > 1 for times in charged().values()) >= SEEN_IN
 
@@ -141,7 +147,8 @@ def test_with_row_locks_alone_nobody_is_charged_twice(app):
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
-    race(app, installment_ids, omar)
+    with slowly():
+        race(app, installment_ids, omar)
     assert charged() == dict.fromkeys(installment_ids, 1)
 
 

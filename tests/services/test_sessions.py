@@ -15,42 +15,42 @@ from tests import people
 pytestmark = pytest.mark.usefixtures("context")
 
 
-@pytest.mark.parametrize("login", ["omar", "OMAR", " omar ", "omar@example.com", "Omar@Example.COM"])
-def test_omar_signs_in_with_his_name_or_his_email(login):
+def test_omar_signs_in_with_his_name_or_his_email():
     omar = people.omar()
-    assert sessions.authenticate(login, people.PASSWORD) == omar
+    for login in ("omar", "OMAR", " omar ", "omar@example.com", "Omar@Example.COM"):
+        assert sessions.authenticate(login, people.PASSWORD) == omar
 
 
-@pytest.mark.parametrize(
-    ("login", "password"),
-    [
-        ("omar", "wrong"),
-        ("omar", ""),
-        ("omar", people.PASSWORD.upper()),
-        ("omar", people.PASSWORD + " "),
-        ("omar", people.PASSWORD + "\x00"),
-        ("omar", "x" * 10_000),
-        ("nobody", people.PASSWORD),
-        ("nobody@example.com", people.PASSWORD),
-        ("", people.PASSWORD),
-        ("@", people.PASSWORD),
-        ("\x00", people.PASSWORD),
-        ("omar\x00", people.PASSWORD),
-        ("\ud800", people.PASSWORD),
-        ("om%", people.PASSWORD),
-        ("x" * 10_000, people.PASSWORD),
-        ("invited@example.com", people.PASSWORD),
-        ("invited@example.com", ""),
-    ],
-    ids=ascii,
-)
-def test_everybody_else_gets_the_same_answer(login, password):
+WRONG = [
+    ("omar", "wrong"),
+    ("omar", ""),
+    ("omar", people.PASSWORD.upper()),
+    ("omar", people.PASSWORD + " "),
+    ("omar", people.PASSWORD + "\x00"),
+    ("omar", "x" * 10_000),
+    ("nobody", people.PASSWORD),
+    ("nobody@example.com", people.PASSWORD),
+    ("", people.PASSWORD),
+    ("@", people.PASSWORD),
+    ("\x00", people.PASSWORD),
+    ("omar\x00", people.PASSWORD),
+    ("\ud800", people.PASSWORD),
+    ("om%", people.PASSWORD),
+    ("x" * 10_000, people.PASSWORD),
+    ("invited@example.com", people.PASSWORD),
+    ("invited@example.com", ""),
+]
+
+
+def test_everybody_else_gets_the_same_answer(subtests):
     people.omar()
     people.a_plan(people.amal(), "invited@example.com")
-    with pytest.raises(BadCredentials) as refused:
-        sessions.authenticate(login, password)
-    assert refused.value.code == "bad_credentials"
-    assert refused.value.message == "The name or the password is not right."
+    for login, password in WRONG:
+        with subtests.test(login=ascii(login)[:30]):
+            with pytest.raises(BadCredentials) as refused:
+                sessions.authenticate(login, password)
+            assert refused.value.code == "bad_credentials"
+            assert refused.value.message == "The name or the password is not right."
 
 
 def test_who_was_deactivated_can_neither_sign_in_nor_stay():

@@ -115,7 +115,7 @@ def test_of_two_who_wait_for_each_other_both_get_through(app, plan_ids):
         app, [lambda: describe_both(*plan_ids, "forth"), lambda: describe_both(*reversed(plan_ids), "back")]
     )
     assert results == [None, None]
-    assert len(tries) == 3
+    assert len(tries) > 2, "one of them was tried again"
     assert description(plan_ids[0]) == description(plan_ids[1])
 
 
