@@ -1,12 +1,15 @@
 """A merchant's page for API keys."""
 
 import re
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
+from portal import clock
 from portal.services.api_keys import LIVE_MAX
 from tests import people
 from tests.web import browser_of
@@ -83,13 +86,14 @@ def test_what_is_wrong_is_told_beside_its_field(amal: FlaskClient, sent: dict[st
 
 
 def test_a_key_ends_with_its_last_local_day(app: Flask, amal: FlaskClient) -> None:
-    with time_machine.travel("2026-11-23T12:00:00Z", tick=False):
-        key = new_key(amal.post(PAGE, data={"name": "Till", "scope": "read", "expires_on": "2026-11-24"}).text)
-        assert "24 Nov 2026" in amal.get(PAGE).text
+    last = clock.today("Asia/Riyadh") + timedelta(days=2)  # Amal signed in just now, so the days count from today
+    midnight = datetime.combine(last + timedelta(days=1), time.min, ZoneInfo("Asia/Riyadh"))
+    key = new_key(amal.post(PAGE, data={"name": "Till", "scope": "read", "expires_on": last.isoformat()}).text)
+    assert f"{last.day} {last:%b %Y}" in amal.get(PAGE).text
     bearer = {"Authorization": f"Bearer {key}"}
-    with time_machine.travel("2026-11-24T20:59:59Z", tick=False):
+    with time_machine.travel(midnight - timedelta(seconds=1), tick=False):
         assert app.test_client().get("/auth/me/", headers=bearer).status_code == 200
-    with time_machine.travel("2026-11-24T21:00:00Z", tick=False):
+    with time_machine.travel(midnight, tick=False):
         assert app.test_client().get("/auth/me/", headers=bearer).status_code == 401
         assert "Expired" in amal.get(PAGE).text
 
