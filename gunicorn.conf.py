@@ -26,3 +26,4 @@ loglevel = "info" if settings.log_level == "debug" else settings.log_level
 proc_name = "qist"
 control_socket_disable = True
 limit_request_line = 4094
+limit_request_field_size = 16_380  # an overlong token gets our own 401, not a bare 400
