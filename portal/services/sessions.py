@@ -33,7 +33,7 @@ def authenticate(login: str, password: str) -> int:
     """
     login = login.strip()
     user = db.session.scalar(User.by_login(login)) if login else None
-    if user is not None and (not user.is_active or (demo.is_demo(user.email) and not demo.logins_work())):
+    if user is not None and (not user.is_active or _is_shut_out(user)):
         user = None
     user_id: int | None = user.id if user is not None else None
     hashed = user.password_hash if user is not None else None
@@ -73,8 +73,16 @@ def end(token: str) -> None:
 
 
 def find(token: str) -> UserSession | None:
-    """The session of this token with its user, unless it ended, lapsed, or the user was deactivated."""
-    return db.session.scalar(UserSession.live(digest(token), clock.now()))
+    """The session of this token with its user, unless it ended, lapsed, or the user may not sign in (any more).
+
+    That holds for a demo account's session too, when others can connect by now.
+    """
+    found = db.session.scalar(UserSession.live(digest(token), clock.now()))
+    return None if found is not None and _is_shut_out(found.user) else found
+
+
+def _is_shut_out(user: User) -> bool:
+    return demo.is_demo(user.email) and not demo.logins_work()
 
 
 def digest(token: str) -> bytes:

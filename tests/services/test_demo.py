@@ -103,6 +103,15 @@ def test_demo_logins_are_refused_on_any_other_address(app, visitors, monkeypatch
             assert sessions.authenticate("hana", people.PASSWORD)
 
 
+def test_a_demo_session_ends_when_others_can_connect(app, visitors, monkeypatch):
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host="127.0.0.1"))
+    _, name, password = demo.LOGINS[0]
+    token = sessions.start(sessions.authenticate(name, password))
+    assert sessions.find(token) is not None
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host="0.0.0.0"))
+    assert sessions.find(token) is None
+
+
 def test_everybody_of_the_demo_is_known_by_the_email(visitors):
     emails = list(db.session.scalars(select(User.email)))
     assert len(emails) == 5
