@@ -30,4 +30,12 @@ class Event(Model):
 
     actor: Mapped[User | None] = relationship()
 
-    __table_args__ = (Index("ix_events_plan_id_id", "plan_id", "id"),)
+    __table_args__ = (
+        Index("ix_events_plan_id_id", "plan_id", "id"),
+        Index(
+            "uq_events_late_installment_id",
+            "installment_id",
+            unique=True,
+            postgresql_where=text("kind = 'installment.late'"),
+        ),
+    )

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, SmallInteger, String
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -25,6 +25,7 @@ class IdempotencyKey(Model):
         Enum(*IDEMPOTENCY_STATES, name="state", native_enum=False, create_constraint=True), default="running"
     )
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
+    refund_group: Mapped[str | None] = mapped_column(String(32))
     reply_status: Mapped[int | None] = mapped_column(SmallInteger)
     reply_body: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[Instant]
@@ -34,4 +35,5 @@ class IdempotencyKey(Model):
         CheckConstraint("reply_status IS NULL OR state = 'done'", name="reply_when_done"),
         Index("ix_idempotency_keys_created_at", "created_at"),
         Index("ix_idempotency_keys_payment_id", "payment_id"),
+        Index("ix_idempotency_keys_refund_group", "refund_group", postgresql_where=text("refund_group IS NOT NULL")),
     )

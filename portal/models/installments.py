@@ -83,10 +83,31 @@ class Installment(Model):
         CheckConstraint("late_on > due_date", name="late_after_due"),
         CheckConstraint("due_date BETWEEN '2000-01-01' AND '2199-12-31'", name="due_date"),
         CheckConstraint("cancelled_at IS NULL OR remaining = 0", name="cancelled_owes_nothing"),
-        Index("ix_installments_merchant_id_due_date_id", "merchant_id", "due_date", "id"),
+        Index(
+            "ix_installments_merchant_id_due_date_id",
+            "merchant_id",
+            "due_date",
+            "id",
+            postgresql_include=["currency", "paid", "remaining"],
+        ),
         Index("ix_installments_customer_id_due_date_id", "customer_id", "due_date", "id"),
-        Index("ix_installments_open_merchant_id_late_at", "merchant_id", "late_at", postgresql_where=_OPEN),
+        Index(
+            "ix_installments_open_merchant_id_due_date_id",
+            "merchant_id",
+            "due_date",
+            "id",
+            postgresql_include=["currency", "remaining", "late_at", "customer_id", "plan_id"],
+            postgresql_where=_OPEN,
+        ),
+        Index(
+            "ix_installments_paid_merchant_id_paid_at",
+            "merchant_id",
+            "paid_at",
+            postgresql_include=["currency", "late_at", "plan_id"],
+            postgresql_where=text("remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL"),
+        ),
         Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),
+        Index("ix_installments_open_due_date_id", "due_date", "id", postgresql_where=_OPEN),
     )
 
     @property
@@ -104,6 +125,16 @@ class Installment(Model):
     def is_open(self) -> bool:
         """Something of it is still owed."""
         return self.remaining > 0
+
+    @property
+    def payable(self) -> int:
+        """What may be paid of it now, in minor units: what remains, or what was written off (a recovery)."""
+        return self.remaining or (self.written_off if self.cancelled_at is None else 0)
+
+    @property
+    def left(self) -> int:
+        """`remaining` from the other columns, right between a change and its flush."""
+        return self.amount - self.paid - self.credited - self.written_off
 
     def days_past_due(self, today: date) -> int:
         """Days from the due date to `today` (both local); 0 when it is not past."""

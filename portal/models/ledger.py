@@ -2,29 +2,35 @@
 
 from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import Currency, Id, Instant, Minor
 from portal.models.plans import Plan
 
-EntryKind = Literal["plan_opened", "payment"]
+EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
-Account = Literal["receivable", "sales", "cash"]
+Account = Literal["receivable", "sales", "cash", "refunds", "credits", "write_offs", "reversals", "overpayments"]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 
 class LedgerEntry(Model):
-    """One thing that happened to money. Its lines sum to zero in each currency (deferred trigger)."""
+    """One thing that happened to money. Its lines sum to zero in each currency (deferred trigger).
+
+    `reason` is the merchant's, `created_by` None when the system did it.
+    """
 
     __tablename__ = "ledger_entries"
 
     id: Mapped[Id]
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
+    refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"), unique=True)
     kind: Mapped[EntryKind] = mapped_column(Enum(*ENTRY_KINDS, name="kind", native_enum=False, create_constraint=True))
+    reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
     created_at: Mapped[Instant]
 
     plan: Mapped[Plan] = relationship()
@@ -32,6 +38,7 @@ class LedgerEntry(Model):
 
     __table_args__ = (
         Index("ix_ledger_entries_plan_id_id", "plan_id", "id"),
+        Index("ix_ledger_entries_created_at_id", "created_at", "id"),
         Index(
             "uq_ledger_entries_payment_id_kind",
             "payment_id",
@@ -39,7 +46,8 @@ class LedgerEntry(Model):
             unique=True,
             postgresql_where=(payment_id.is_not(None)),
         ),
-        CheckConstraint("(kind = 'plan_opened') = (payment_id IS NULL)", name="payment"),
+        CheckConstraint("(kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)", name="payment"),
+        CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund"),
     )
 
 

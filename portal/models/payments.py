@@ -1,6 +1,6 @@
 """Payments, and which installments each of them pays."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, get_args
 
 from sqlalchemy import (
@@ -24,17 +24,25 @@ from portal.models.installments import Installment
 from portal.models.plans import Plan
 from portal.models.users import User
 
-PaymentState = Literal["in_flight", "succeeded", "declined"]
+PaymentState = Literal["in_flight", "succeeded", "declined", "reversed"]
 PAYMENT_STATES: tuple[PaymentState, ...] = get_args(PaymentState)
 
 AllocationState = Literal["held", "applied", "released"]
 ALLOCATION_STATES: tuple[AllocationState, ...] = get_args(AllocationState)
 
+RecordedMethod = Literal["cash", "transfer"]
+RECORDED_METHODS: tuple[RecordedMethod, ...] = get_args(RecordedMethod)
+"""How money comes in without the gateway: a merchant writes it down."""
+
+_RECORDED = "method IN ('cash', 'transfer')"
+
 
 class Payment(Model):
     """One attempt to move money. `in_flight` until the gateway's answer is known, however long that takes.
 
-    `gateway_key` is the one name under which the gateway is asked to charge, and asked again what became of it.
+    `gateway_key` is the one name under which the gateway is asked to charge, and asked again what became of it; money
+    that a merchant recorded has none, but a day on which it came and perhaps a reference. `refunded` went back by
+    refunds, `refunding` is on its way back, `reversed` was taken back by the bank: together never more than `amount`.
     """
 
     __tablename__ = "payments"
@@ -49,12 +57,19 @@ class Payment(Model):
         Enum(*PAYMENT_STATES, name="state", native_enum=False, create_constraint=True), default="in_flight"
     )
     method: Mapped[str] = mapped_column(String(64))
-    gateway_key: Mapped[str] = mapped_column(String(64), unique=True)
+    automatic: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
     decline_code: Mapped[str | None] = mapped_column(String(40))
+    reference: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    received_on: Mapped[date | None]
+    refunded: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    refunding: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    reversed: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     created_by: Mapped[UserId]
     created_at: Mapped[Instant]
     settled_at: Mapped[Instant | None]
+    reversed_at: Mapped[Instant | None]
 
     plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
     customer: Mapped[User] = relationship(primaryjoin="foreign(Payment.customer_id) == User.id", viewonly=True)
@@ -72,11 +87,54 @@ class Payment(Model):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
+        CheckConstraint(f"({_RECORDED}) = (gateway_key IS NULL)", name="recorded"),
+        CheckConstraint(f"({_RECORDED}) = (received_on IS NOT NULL)", name="received_on"),
+        CheckConstraint(
+            "refunded >= 0 AND refunding >= 0 AND reversed >= 0 AND refunded + refunding + reversed <= amount",
+            name="given_back",
+        ),
+        CheckConstraint(
+            "refunded + refunding = 0 OR state IN ('succeeded', 'reversed')", name="refunded_after_success"
+        ),
+        CheckConstraint(
+            "(state = 'reversed') = (reversed_at IS NOT NULL) AND (state = 'reversed') = (reversed > 0)",
+            name="reversed",
+        ),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
+        Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),
+        Index(
+            "ix_payments_received_merchant_id_settled_at_id",
+            "merchant_id",
+            "settled_at",
+            "id",
+            postgresql_include=["currency", "amount", "refunded", "reversed", "plan_id"],
+            postgresql_where=text("state IN ('succeeded', 'reversed')"),
+        ),
+        Index(
+            "ix_payments_refunded_merchant_id_id",
+            "merchant_id",
+            "id",
+            postgresql_where=text("refunded > 0 OR refunding > 0"),
+        ),
         Index("ix_payments_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),
     )
+
+    @property
+    def is_recorded(self) -> bool:
+        """A merchant wrote it down; the gateway knows nothing of it."""
+        return self.method in RECORDED_METHODS
+
+    @property
+    def kept(self) -> int:
+        """What of it stayed: minor units that came in and did not go back."""
+        return self.amount - self.refunded - self.reversed if self.state in ("succeeded", "reversed") else 0
+
+    @property
+    def refundable(self) -> int:
+        """What may still be given back, in minor units; what is on its way back counts against it."""
+        return self.kept - self.refunding if self.state == "succeeded" else 0
 
     @staticmethod
     def of_plan(plan_id: int) -> Select["Payment"]:
@@ -101,7 +159,10 @@ class Payment(Model):
 
 
 class Allocation(Model):
-    """How much of a payment goes to which installment: held while in flight, then applied or released."""
+    """How much of a payment goes to which installment: held while in flight, then applied or released.
+
+    `returned` is the part that no longer counts as paid: the bank took it back, or less was owed than had been charged.
+    """
 
     __tablename__ = "allocations"
 
@@ -113,12 +174,15 @@ class Allocation(Model):
         Enum(*ALLOCATION_STATES, name="state", native_enum=False, create_constraint=True), default="held"
     )
 
+    returned: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+
     payment: Mapped[Payment] = relationship(back_populates="allocations")
     installment: Mapped[Installment] = relationship()
 
     __table_args__ = (
         UniqueConstraint("payment_id", "installment_id"),
         CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("returned BETWEEN 0 AND amount AND (returned = 0 OR state = 'applied')", name="returned"),
         Index(
             "uq_allocations_held_installment_id", "installment_id", unique=True, postgresql_where=text("state = 'held'")
         ),

@@ -43,7 +43,10 @@ class Plan(Model):
 
     `state` is stored; `overdue` is computed from `next_late_at`. That and `next_due_on` describe the oldest open
     installment; a trigger keeps them, so no verb can forget to. Zone and grace days are the merchant's at the time.
-    `external_id` is the merchant's own name for it, unique among theirs; `notes` (column metadata) is theirs alone too.
+    A plan is completed when nothing remains and something was kept of what was paid, else cancelled; `cancelled_at`
+    says that its merchant cancelled it, which is final. `external_id` is the merchant's own name for it, unique among
+    theirs; `notes` (column metadata) is theirs alone too. Nobody is reminded of a muted plan; `automatic_method_id` is
+    the saved method that its customer lets the due day collect from.
     """
 
     __tablename__ = "plans"
@@ -71,6 +74,10 @@ class Plan(Model):
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
     closed_at: Mapped[Instant | None]
+    cancelled_at: Mapped[Instant | None]
+    muted_at: Mapped[Instant | None]
+    automatic_method_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payment_methods.id"))
+    automatic_since: Mapped[Instant | None]
 
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
@@ -87,8 +94,20 @@ class Plan(Model):
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("merchant_id <> customer_id", name="two_parties"),
+        CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
+        Index(
+            "ix_plans_automatic_next_due_on",
+            "next_due_on",
+            "id",
+            postgresql_where=text("automatic_method_id IS NOT NULL AND state = 'active'"),
+        ),
+        Index(
+            "ix_plans_automatic_method_id",
+            "automatic_method_id",
+            postgresql_where=text("automatic_method_id IS NOT NULL"),
+        ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
@@ -98,6 +117,16 @@ class Plan(Model):
             "next_late_at",
             "id",
             postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "ix_plans_open_merchant_id_next_due_on_id",
+            "merchant_id",
+            "next_due_on",
+            "id",
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
         ),
         Index(
             "uq_plans_merchant_id_external_id",

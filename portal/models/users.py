@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Literal, get_args
 
 from flask_login import UserMixin
-from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, false, func, or_, select
+from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, false, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
@@ -17,7 +17,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
-    """An account. An invited customer has an email and nothing to sign in with until the record is claimed."""
+    """An account. An invited customer has an email and nothing to sign in with until the record is claimed.
+
+    `early_reminders`: a customer may turn those before the due day off.
+    """
 
     __tablename__ = "users"
 
@@ -26,6 +29,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     email: Mapped[str] = mapped_column(String(254))
     username: Mapped[str | None] = mapped_column(String(150))
     password_hash: Mapped[str | None] = mapped_column(String(255))
+    early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
 

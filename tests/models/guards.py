@@ -12,7 +12,7 @@ from typing import Any
 
 from portal.extensions import db
 from portal.models import IdempotencyKey, Installment, Invitation, LedgerEntry, Plan, User
-from portal.services import plans, sessions
+from portal.services import cancellations, plans, refunds, sessions
 from portal.services.plans import NewPlan
 from tests import people
 
@@ -50,6 +50,13 @@ def world() -> dict[str, Any]:
     ids["declined"] = people.pay(ids["open"], omar, "card_declined").id
     ids["flight"] = people.pay(ids["held"], omar, "card_lost_charged").id
     people.pay(ids["done"], omar)
+    void_plan, back_plan = people.a_plan(amal, total=30_00, count=1), people.a_plan(amal, total=40_00, count=2)
+    cancellations.cancel(void_plan, merchant_id=amal, reason="Sold out")
+    people.pay(people.installments_of(back_plan)[0].id, omar, "card_refund_lost_done")
+    people.pay(people.installments_of(back_plan)[1].id, omar)
+    ids["given"] = refunds.refund(back_plan, merchant_id=amal, amount=5_00, reason="Broken").refund_ids[0]
+    ids["refund"] = refunds.refund(back_plan, merchant_id=amal, amount=20_00, reason="Broken").refund_ids[-1]
+    ids |= {"void_plan": void_plan, "void": people.installments_of(void_plan)[0].id, "back_plan": back_plan}
     new = NewPlan("nadia@example.com", 20_00, 2, people.today_of(amal))
     ids["invited_plan"] = plans.open_plan(amal, new).plan_id
     ids["late"] = people.installments_of(late_plan)[0].id
@@ -61,7 +68,7 @@ def world() -> dict[str, Any]:
     ids["invited"] = db.session.scalar(db.select(User.id).where(User.has_email("nadia@example.com")))
     ids["invitation"] = db.session.scalar(db.select(Invitation.id))
     db.session.commit()
-    assert db.session.scalar(db.select(db.func.count(Installment.id))) == 10
+    assert db.session.scalar(db.select(db.func.count(Installment.id))) == 13
     assert db.session.get_one(Plan, done_plan).state == "completed"
     db.session.rollback()
     return ids
@@ -119,6 +126,30 @@ def _a_charge(**columns: str) -> str:
     return _insert("gateway_charges", good | columns)
 
 
+def _a_refund(**columns: str) -> str:
+    """A refund in flight of `payment`, of which the payment itself does not know."""
+    good = {
+        "payment_id": ":payment", "plan_id": ":plan", "merchant_id": ":amal", "customer_id": ":omar",
+        "currency": "'SAR'", "amount": "100", "state": "'in_flight'", "group_key": "'g'", "gateway_key": "'fresh'",
+        "created_at": "now()",
+    }  # fmt: skip
+    return _insert("refunds", good | columns)
+
+
+def _a_gateway_refund(**columns: str) -> str:
+    good = {"key": "'fresh'", "outcome": "'refunded'", "reference": "'fresh'", "created_at": "now()"}
+    return _insert("gateway_refunds", good | columns)
+
+
+def _a_card() -> str:
+    return _insert("gateway_cards", {"token": "'pm'", "card": "'card_ok'", "created_at": "now()"})
+
+
+def _a_method(**columns: str) -> str:
+    good = {"customer_id": ":omar", "token": "'pm'", "brand": "'Visa'", "last4": "'4242'", "created_at": "now()"}
+    return _insert("payment_methods", good | columns)
+
+
 def _an_entry(lines: str, **columns: str) -> str:
     good = {"plan_id": ":plan", "kind": "'plan_opened'", "created_at": "now()"}
     entry = _insert("ledger_entries", good | columns)
@@ -130,6 +161,19 @@ def _an_entry(lines: str, **columns: str) -> str:
 def _an_invitation(**columns: str) -> str:
     good = {"plan_id": ":plan", "token_hash": "sha256('x')", "created_at": "now()", "expires_at": "now() + '1 day'"}
     return _insert("invitations", good | columns)
+
+
+def _a_mail(**columns: str) -> str:
+    good = {
+        "dedupe_key": "'fresh:1'", "kind": "'receipt'", "to_user_id": ":omar", "state": "'waiting'",
+        "next_try_at": "now()", "created_at": "now()",
+    }  # fmt: skip
+    return _insert("outbox", good | columns)
+
+
+def _a_reset(**columns: str) -> str:
+    good = {"user_id": ":omar", "token_hash": "sha256('a')", "created_at": "now()", "expires_at": "now() + '1 hour'"}
+    return _insert("password_resets", good | columns)
 
 
 def _a_refresh_token(**columns: str) -> str:
@@ -144,6 +188,19 @@ def _an_api_key(**columns: str) -> str:
         "created_at": "now()",
     }  # fmt: skip
     return _insert("api_keys", good | columns)
+
+
+def _a_reminder(**columns: str) -> str:
+    good = {
+        "installment_id": ":late", "rule": "7", "due_date": "'2026-01-01'", "plan_id": ":late_plan",
+        "merchant_id": ":amal", "customer_id": ":omar", "local_day": "'2026-01-08'", "state": "'waiting'",
+        "created_at": "now()",
+    }  # fmt: skip
+    return _insert("reminders", good | columns)
+
+
+def _an_attempt(**columns: str) -> str:
+    return _insert("automatic_attempts", {"installment_id": ":late", "rule": "7", "created_at": "now()"} | columns)
 
 
 def _insert(table: str, columns: dict[str, str]) -> str:
@@ -223,7 +280,16 @@ GUARDS = [
     Guard("a count without its schedule", "schedule_sum",
           "UPDATE plans SET num_installments = 4 WHERE id = :plan", by="schedule_sum_plan"),
     Guard("a plan without a schedule", "schedule_sum",
-          _a_plan(state="'completed'", closed_at="now()").partition(";")[0], by="schedule_sum_plan"),
+          _a_plan(state="'cancelled'", closed_at="now()").partition(";")[0], by="schedule_sum_plan"),
+    Guard("completed though nothing was kept", "plans_closed_as",
+          "UPDATE installments SET credited = remaining WHERE plan_id = :late_plan;"
+          "UPDATE plans SET state = 'completed', closed_at = now() WHERE id = :late_plan",
+          by="plans_state", beside=("plans_state_parts",)),
+    Guard("given back whole and still completed", "plans_closed_as",
+          "ALTER TABLE payments DISABLE TRIGGER refunds_sum_payment;"
+          "UPDATE payments SET refunded = amount WHERE plan_id = :done_plan", by="plans_state_kept"),
+    Guard("a cancelled plan not cancelled any more", "plans_cancelled_stay",
+          "UPDATE plans SET cancelled_at = cancelled_at + interval '1 day' WHERE id = :void_plan", by="plans_fixed"),
     Guard("two plans under one name of the merchant's own", "uq_plans_merchant_id_external_id",
           "UPDATE plans SET external_id = 'order 1'"),
     Guard("an empty name of the merchant's own", "ck_plans_external_id",
@@ -251,9 +317,9 @@ GUARDS = [
     Guard("less than nothing paid", "ck_installments_paid", "UPDATE installments SET paid = -1 WHERE id = :open",
           beside=("installment_paid_sum",)),
     Guard("less than nothing credited", "ck_installments_credited",
-          "UPDATE installments SET credited = -1 WHERE id = :open"),
+          _one_more(credited="-1")),
     Guard("less than nothing written off", "ck_installments_written_off",
-          "UPDATE installments SET written_off = -1 WHERE id = :open"),
+          _one_more(written_off="-1")),
     Guard("more paid than owed", "ck_installments_remaining",
           "UPDATE installments SET paid = amount + 1 WHERE id = :open",
           beside=("installment_paid_sum",)),
@@ -264,9 +330,16 @@ GUARDS = [
     Guard("a paid installment deleted", "installments_paid_stay", "DELETE FROM installments WHERE id = :paid",
           by="installments_fixed",
           beside=("schedule_sum_parts", "fk_allocations_installment_id", "fk_events_installment_id")),
-    Guard("a paid installment not paid any more", "installments_settled",
-          "UPDATE installments SET paid = 0, paid_at = NULL WHERE id = :paid", by="installments_fixed",
-          beside=("installment_paid_sum",)),
+    Guard("a paid installment not paid any more", "installment_paid_sum",
+          "UPDATE installments SET paid = 0, paid_at = NULL WHERE id = :paid"),
+    Guard("a cancelled installment owed again", "installments_cancelled",
+          "UPDATE installments SET cancelled_at = NULL WHERE id = :void", by="installments_fixed"),
+    Guard("a credit taken back", "installments_credited_stay",
+          "UPDATE installments SET credited = 1 WHERE id = :open;UPDATE installments SET credited = 0 WHERE id = :open",
+          by="installments_fixed"),
+    Guard("what was written off owed again", "installments_written_off_stay",
+          "UPDATE installments SET written_off = 1 WHERE id = :open;"
+          "UPDATE installments SET written_off = 0 WHERE id = :open", by="installments_fixed"),
     Guard("a paid installment paid yesterday", "installments_settled",
           "UPDATE installments SET paid_at = paid_at - interval '1 day' WHERE id = :paid", by="installments_fixed"),
     Guard("a paid installment cancelled", "installments_settled",
@@ -314,7 +387,53 @@ GUARDS = [
           by="payment_allocated_parts"),
     Guard("a payment for another plan's installment", "payment_allocated",
           _a_payment().replace(":late,", ":third,"), by="payment_allocated", beside=("payment_allocated_parts",)),
+    Guard("a recorded payment with a key of the gateway", "ck_payments_recorded",
+          _a_payment(method="'cash'", received_on="'2026-01-01'")),
+    Guard("a card payment without a key", "ck_payments_recorded", _a_payment(gateway_key="NULL")),
+    Guard("cash of no day", "ck_payments_received_on", _a_payment(method="'cash'", gateway_key="NULL")),
+    Guard("more given back than came in", "ck_payments_given_back",
+          "UPDATE payments SET refunding = amount + 1 WHERE id = :payment", beside=("refunds_sum_payment",)),
+    Guard("less than nothing given back", "ck_payments_given_back",
+          "UPDATE payments SET refunded = -1 WHERE id = :payment", beside=("refunds_sum_payment",)),
+    Guard("given back before it came", "ck_payments_refunded_after_success",
+          "UPDATE payments SET refunding = 1 WHERE id = :flight", beside=("refunds_sum_payment",)),
+    Guard("given back without a refund", "refunds_sum",
+          "UPDATE payments SET refunding = 1 WHERE id = :payment", by="refunds_sum_payment"),
+    Guard("reversed by nothing", "ck_payments_reversed",
+          "UPDATE payments SET state = 'reversed', reversed_at = now() WHERE id = :payment"),
+    Guard("reversed and still succeeded", "ck_payments_reversed",
+          "UPDATE payments SET reversed = amount WHERE id = :payment"),
+    Guard("charged for what is paid already", "held_within_owed",
+          _a_payment(plan_id=":plan").replace(":late,", ":paid,")),
+    # Refunds
+    Guard("a refund of nothing", "ck_refunds_amount", _a_refund(amount="0")),
+    Guard("a refund in no state", "ck_refunds_state", _a_refund(state="'lost'", settled_at="now()")),
+    Guard("a refund in flight and settled", "ck_refunds_settled", _a_refund(settled_at="now()"),
+          beside=("refunds_sum",)),
+    Guard("a refund declined without a reason", "ck_refunds_decline_code",
+          _a_refund(state="'declined'", settled_at="now()")),
+    Guard("a refund by hand that waits for the gateway", "ck_refunds_by_hand", _a_refund(gateway_key="NULL"),
+          beside=("refunds_sum",)),
+    Guard("two refunds under one key", "uq_refunds_gateway_key",
+          _a_refund(gateway_key="(SELECT gateway_key FROM refunds WHERE id = :refund)"), beside=("refunds_sum",)),
+    Guard("a refund to another customer", "fk_refunds_plan", _a_refund(customer_id=":invited"),
+          beside=("refunds_sum",)),
+    Guard("a refund of another plan's payment", "fk_refunds_payment", _a_refund(plan_id=":late_plan"),
+          beside=("refunds_sum",)),
+    Guard("a refund that its payment does not know", "refunds_sum", _a_refund()),
+    Guard("another amount on its way back", "refunds_fixed", "UPDATE refunds SET amount = amount + 1 WHERE id = :refund"),
+    Guard("a settled refund settled again", "refunds_settled",
+          "UPDATE refunds SET settled_at = now() + interval '1 hour' WHERE id = :given", by="refunds_fixed"),
+    Guard("a refund deleted", "refunds_stay", "DELETE FROM refunds WHERE id = :refund", by="refunds_fixed"),
+    # Saved methods
+    Guard("a card without four digits", "ck_payment_methods_last4", _a_method(last4="'42'")),
+    Guard("two methods under one token", "uq_payment_methods_token", _a_method() + ";" + _a_method()),
     # Allocations
+    Guard("more returned than was allocated", "ck_allocations_returned",
+          "UPDATE allocations SET returned = amount + 1 WHERE payment_id = :payment",
+          beside=("installment_paid_sum_parts",)),
+    Guard("returned before it was applied", "ck_allocations_returned",
+          "UPDATE allocations SET returned = 1 WHERE payment_id = :flight"),
     Guard("nothing allocated", "ck_allocations_amount",
           "INSERT INTO allocations (payment_id, installment_id, amount, state) VALUES (:flight, :free, 0, 'held')"),
     Guard("allocated in no state", "ck_allocations_state",
@@ -349,6 +468,30 @@ GUARDS = [
     Guard("an API key without a name", "ck_api_keys_named", _an_api_key(name="''")),
     Guard("an API key that lapsed before it was made", "ck_api_keys_expires", _an_api_key(expires_at="now()")),
     Guard("two API keys under one prefix", "uq_api_keys_prefix", _an_api_key() + ";" + _an_api_key()),
+    # Reminders and automatic payment
+    Guard("a reminder in no state", "ck_reminders_state", _a_reminder(state="'lost'")),
+    Guard("a reminder years before", "ck_reminders_rule", _a_reminder(rule="-61")),
+    Guard("a reminder sent at no time", "ck_reminders_sent", _a_reminder(state="'sent'")),
+    Guard("a waiting reminder that was sent", "ck_reminders_sent", _a_reminder(sent_at="now()")),
+    Guard("a rule of an installment decided twice", "uq_reminders_installment_id_rule_due_date",
+          _a_reminder() + ";" + _a_reminder(state="'dropped'")),
+    Guard("a customer muted twice", "pk_mutes",
+          ";".join([_insert("mutes", {"merchant_id": ":amal", "customer_id": ":omar", "created_at": "now()"})] * 2)),
+    Guard("an attempt before the due day", "ck_automatic_attempts_rule", _an_attempt(rule="-1")),
+    Guard("two attempts for one rule", "uq_automatic_attempts_installment_id_rule",
+          _an_attempt() + ";" + _an_attempt()),
+    Guard("a day that is none", "ck_merchants_reminder_days", "UPDATE merchants SET reminder_days = '{1,NULL}'"),
+    Guard("too many days", "ck_merchants_reminder_days",
+          "UPDATE merchants SET reminder_days = '{1,2,3,4,5,6,7,8,9,10,11}'"),
+    Guard("a day half a year later", "ck_merchants_reminder_days", "UPDATE merchants SET reminder_days = '{180}'"),
+    Guard("an hour past the end of the day", "ck_merchants_sending_hour", "UPDATE merchants SET sending_hour = 24"),
+    Guard("automatic payment since no time", "ck_plans_automatic",
+          "INSERT INTO payment_methods (customer_id, token, brand, last4, created_at) "
+          "VALUES (:omar, 'pm_guard', 'Visa', '4242', now());"
+          "UPDATE plans SET automatic_method_id = (SELECT max(id) FROM payment_methods) WHERE id = :late_plan"),
+    Guard("lateness told twice", "uq_events_late_installment_id",
+          ";".join([_insert("events", {"plan_id": ":late_plan", "installment_id": ":late",
+                                       "kind": "'installment.late'", "created_at": "now()"})] * 2)),
     # Idempotency keys
     Guard("a key in no state", "ck_idempotency_keys_state", "UPDATE idempotency_keys SET state = 'lost'"),
     Guard("a status without a body", "ck_idempotency_keys_reply",
@@ -360,8 +503,11 @@ GUARDS = [
           "VALUES (:omar, 's', 'k', 'g', 'running', now())"),
     # The ledger and the timeline
     Guard("an entry of no kind", "ck_ledger_entries_kind",
-          _an_entry(BALANCED, kind="'gift'", payment_id=":declined")),
+          _an_entry(BALANCED, kind="'gift'")),
     Guard("a payment's entry without a payment", "ck_ledger_entries_payment", _an_entry(BALANCED, kind="'payment'")),
+    Guard("a refund's entry without a refund", "ck_ledger_entries_refund", _an_entry(BALANCED, kind="'refund'")),
+    Guard("a refund booked twice", "uq_ledger_entries_refund_id",
+          _an_entry(BALANCED, kind="'refund'", refund_id=":given")),
     Guard("a payment booked twice", "uq_ledger_entries_payment_id_kind",
           _an_entry(BALANCED, kind="'payment'", payment_id=":payment")),
     Guard("a line of nothing", "ck_ledger_lines_amount", _an_entry(BALANCED + ", ('cash', 'SAR', 0)")),
@@ -376,10 +522,36 @@ GUARDS = [
     Guard("a line added to an old entry", "ledger_balanced",
           "INSERT INTO ledger_lines (entry_id, account, currency, amount) VALUES (:entry, 'cash', 'SAR', 5)",
           by="ledger_balanced_lines"),
+    # Mails and links for a forgotten password
+    Guard("the same thing mailed twice", "uq_outbox_dedupe_key",
+          _a_mail(dedupe_key="(SELECT min(dedupe_key) FROM outbox)")),
+    Guard("a key that is no part of a Message-ID", "ck_outbox_dedupe_key", _a_mail(dedupe_key="'a b@c>'")),
+    Guard("a mail in no state", "ck_outbox_state", _a_mail(state="'lost'", ended_at="now()")),
+    Guard("a mail that waits and has ended", "ck_outbox_ended", _a_mail(ended_at="now()")),
+    Guard("a mail sent without words", "ck_outbox_told", _a_mail(state="'sent'", ended_at="now()")),
+    Guard("a mail given up without a reason", "ck_outbox_reason", _a_mail(state="'dead'", ended_at="now()")),
+    Guard("facts that are none", "ck_outbox_data", _a_mail(data="'[]'")),
+    Guard("a reset token that is no hash", "ck_password_resets_token_hash", _a_reset(token_hash="'short'")),
+    Guard("a reset that never worked", "ck_password_resets_expires", _a_reset(expires_at="now() - interval '1 s'")),
+    Guard("two resets of one token", "uq_password_resets_token_hash",
+          _a_reset(ended_at="now()") + ";" + _a_reset()),
+    Guard("two reset links that work", "uq_password_resets_live_user_id",
+          _a_reset() + ";" + _a_reset(token_hash="sha256('b')")),
     # The gateway's own table
     Guard("an outcome that does not exist", "ck_gateway_charges_outcome",
           _a_charge(outcome="'maybe'", decline_code="'x'")),
     Guard("charged and declined", "ck_gateway_charges_decline_code", _a_charge(decline_code="'x'")),
+    Guard("taken back without a charge", "ck_gateway_charges_reversed",
+          _a_charge(outcome="'closed'", decline_code="'x'", reversed_at="now()")),
+    Guard("told of nothing", "ck_gateway_charges_told", _a_charge(told_at="now()")),
+    Guard("a gateway's refund of no outcome", "ck_gateway_refunds_outcome",
+          _a_gateway_refund(outcome="'maybe'", decline_code="'x'")),
+    Guard("refunded and declined", "ck_gateway_refunds_decline_code", _a_gateway_refund(decline_code="'x'")),
+    Guard("two gateway refunds under one reference", "uq_gateway_refunds_reference",
+          _a_gateway_refund(reference="(SELECT min(reference) FROM gateway_refunds)")),
+    Guard("two gateway refunds under one key", "pk_gateway_refunds",
+          _a_gateway_refund(key="(SELECT min(key) FROM gateway_refunds)")),
+    Guard("two cards under one token", "pk_gateway_cards", _a_card() + ";" + _a_card()),
     Guard("two charges under one reference", "uq_gateway_charges_reference",
           _a_charge(reference="(SELECT min(reference) FROM gateway_charges)")),
     Guard("two charges under one gateway key", "pk_gateway_charges",
@@ -392,12 +564,10 @@ for table, column in {"ledger_entries": "plan_id", "ledger_lines": "amount", "ev
     GUARDS.append(Guard(f"{table} changed", rule, f"UPDATE {table} SET {column} = {column}"))
     GUARDS.append(Guard(f"{table} deleted", rule, f"DELETE FROM {table}", beside=keys))
 
-for table in ("ledger_entries", "ledger_lines", "events", "payments", "allocations", "installments", "plans"):
-    others = tuple(
-        f"{other}_never_emptied"
-        for other in ("ledger_entries", "ledger_lines", "events", "payments", "allocations", "installments", "plans")
-        if other != table
-    )
+KEPT = ("ledger_entries", "ledger_lines", "events", "payments", "allocations", "installments", "plans", "refunds")
+
+for table in KEPT:
+    others = tuple(f"{other}_never_emptied" for other in KEPT if other != table)
     GUARDS.append(
         Guard(f"{table} emptied", f"{table}_append_only", f"TRUNCATE {table} CASCADE", f"{table}_never_emptied", others)
     )

@@ -1,0 +1,35 @@
+"""Payment methods that customers saved: the gateway's token and what a person recognises. Never a card number."""
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Select, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.extensions import Model
+from portal.models.columns import Id, Instant
+
+
+class PaymentMethod(Model):
+    """A card as the gateway knows it. A removed one stays for the payments that were made with it."""
+
+    __tablename__ = "payment_methods"
+
+    id: Mapped[Id]
+    customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    brand: Mapped[str] = mapped_column(String(40))
+    last4: Mapped[str] = mapped_column(String(4))
+    created_at: Mapped[Instant]
+    removed_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        CheckConstraint("last4 ~ '^[0-9]{4}$'", name="last4"),
+        Index("ix_payment_methods_customer_id_id", "customer_id", "id", postgresql_where=text("removed_at IS NULL")),
+    )
+
+    @staticmethod
+    def of_customer(customer_id: int) -> Select["PaymentMethod"]:
+        """Those that may be used, newest first."""
+        return (
+            select(PaymentMethod)
+            .where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
+            .order_by(PaymentMethod.id.desc())
+        )
