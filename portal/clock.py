@@ -1,7 +1,8 @@
 """The only place that asks what time it is."""
 
+import functools
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 
 def now() -> datetime:
@@ -17,3 +18,17 @@ def today(zone: str) -> date:
 def local_date(instant: datetime, zone: str) -> date:
     """The calendar date of `instant` (aware) in `zone`."""
     return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def walls(instant: datetime) -> dict[str, datetime]:
+    """What clocks on the wall show at `instant` (aware) in every zone there is: naive datetimes by IANA name.
+
+    Statements take this along, so that the database's own table of zones, which may be another year's, decides nothing.
+    """
+    return {name: instant.astimezone(zone).replace(tzinfo=None) for name, zone in zones().items()}
+
+
+@functools.cache
+def zones() -> dict[str, ZoneInfo]:
+    """Every time zone by its IANA name. Looking them up walks hundreds of files, so it is done once."""
+    return {name: ZoneInfo(name) for name in sorted(available_timezones())}

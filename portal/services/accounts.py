@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-import zoneinfo
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,9 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from portal import clock, money
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Merchant, User, UserSession
+from portal.models import Merchant, PasswordReset, User, UserSession
 from portal.models.users import Role
-from portal.services import passwords, tokens
+from portal.services import outbox, passwords, tokens
 from portal.services.transaction import transaction, violated
 
 USERNAME_MAX: Final = 150
@@ -41,10 +40,13 @@ def register(new: NewAccount) -> int:
     """Make an account that can sign in. Returns the user's id.
 
     Refuses with Invalid, all faults at once, on: username (missing, characters, taken, somebody's email), email
-    (malformed, taken, `email_invited`), password, and for a merchant business_name, home_currency, time_zone.
+    (malformed, taken, `email_invited`), password, and for a merchant business_name, home_currency, time_zone. An email
+    that was invited is mailed a fresh link.
     """
     new, faults = _look_at(new)
     if faults:
+        if any(fault.code == "email_invited" for fault in faults):
+            _invite_again(new.email)
         raise Invalid(*faults)
     return _insert(new, passwords.hash_password(new.password))
 
@@ -139,6 +141,30 @@ def find_or_invite(email: str) -> User:
     return user
 
 
+def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
+    """Inside a verb's transaction: a new password; other browsers, API clients and reset links of the account end."""
+    user = db.session.get(User, user_id, with_for_update={"key_share": True})
+    if user is None:
+        raise Refused("not_found", "This account is not there any more.")
+    user.password_hash = password_hash
+    now = clock.now()
+    end = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    if keep_session_id is not None:
+        end = end.where(UserSession.id != keep_session_id)
+    db.session.execute(end.values(ended_at=now))
+    db.session.execute(
+        update(PasswordReset)
+        .where(PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    tokens.end_all(user_id)
+
+
+def invite_again(user_id: int) -> None:
+    """Inside a verb's transaction: mail this invited customer a fresh link, once an hour at most."""
+    outbox.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
+
+
 def claim_faults(username: str, password: str, email: str) -> list[Fault]:
     """What is wrong with the name and password that an invited customer chose for their own email."""
     return (
@@ -158,7 +184,7 @@ def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> l
         faults.append(Fault("business_name", "too_long", f"Use at most {BUSINESS_NAME_MAX} letters, on one line."))
     if home_currency not in money.CURRENCIES:
         faults.append(Fault("home_currency", "unknown_currency", "Choose a currency from the list."))
-    if time_zone not in zoneinfo.available_timezones():
+    if time_zone not in clock.zones():
         faults.append(Fault("time_zone", "unknown_zone", "Choose a time zone from the list."))
     return faults
 
@@ -223,8 +249,15 @@ def _email_fault(claimed: bool) -> Fault:
     return Fault(
         "email",
         "email_invited",
-        "A merchant has invited this email. Open the link you were sent, or ask the merchant for a new one.",
+        "A merchant has invited this email. A fresh link is on its way to it by mail: open that one.",
     )
+
+
+@transaction
+def _invite_again(email: str) -> None:
+    user = db.session.scalar(select(User).where(User.has_email(email)))
+    if user is not None and not user.is_claimed and user.deactivated_at is None:
+        invite_again(user.id)
 
 
 @transaction
@@ -255,12 +288,4 @@ def _insert(new: NewAccount, password_hash: str) -> int:
 
 @transaction
 def _set_password(user_id: int, password_hash: str, keep_session_id: int | None) -> None:
-    user = db.session.get(User, user_id, with_for_update={"key_share": True})
-    if user is None:
-        raise Refused("not_found", "This account is not there any more.")
-    user.password_hash = password_hash
-    end = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
-    if keep_session_id is not None:
-        end = end.where(UserSession.id != keep_session_id)
-    db.session.execute(end.values(ended_at=clock.now()))
-    tokens.end_all(user_id)
+    replace_password(user_id, password_hash, keep_session_id=keep_session_id)

@@ -15,9 +15,20 @@ from sqlalchemy import select
 
 from portal import clock
 from portal.extensions import db
-from portal.models import Installment, Merchant, Payment, Plan, User
+from portal.models import Event, Installment, Merchant, Payment, PaymentMethod, Plan, User
 from portal.schedule import Interval
-from portal.services import accounts, payments, plans
+from portal.services import (
+    accounts,
+    cancellations,
+    credits,
+    payment_methods,
+    payments,
+    plans,
+    recorded_payments,
+    refunds,
+    reversals,
+    write_offs,
+)
 from portal.services.accounts import NewAccount
 from portal.services.plans import NewPlan
 
@@ -41,7 +52,7 @@ LOGINS: Final = tuple((new.role, new.username, new.password) for new in (*MERCHA
 class _Demo:
     """A plan to be: `total` in minor units, first due `starts` days from the merchant's today, `paid` from the front.
 
-    `tried` is a test card with which the installment after those was tried as well.
+    `tried` is a test card with which the installment after those was tried as well, `then` what came after that.
     """
 
     merchant: str
@@ -53,26 +64,27 @@ class _Demo:
     starts: int
     paid: int = 0
     tried: str = ""
+    then: str = ""
 
 
 PLANS: Final = (
-    _Demo("amal", "omar", "Oak dining table with six chairs", 480_000, 6, "monthly", -155, paid=6),
-    _Demo("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2),
+    _Demo("amal", "omar", "Oak dining table with six chairs", 480_000, 6, "monthly", -155, paid=6, then="refund"),
+    _Demo("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2, then="transfer"),
     _Demo("amal", "omar", "Standing lamp", 45_000, 3, "biweekly", 0),
     _Demo("amal", "sara", "Wool carpet 2 by 3 metres", 210_000, 6, "monthly", -95, paid=2),
     _Demo("amal", "sara", "Bookshelf in walnut", 132_000, 4, "biweekly", -14, paid=1, tried="card_declined"),
-    _Demo("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=2),
-    _Demo("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3),
+    _Demo("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=1, then="credit"),
+    _Demo("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3, then="cash"),
     _Demo("amal", "yusuf", "Kitchen island", 650_000, 12, "monthly", 9),
     _Demo("amal", "yusuf", "Two bar stools", 38_000, 2, "monthly", -40, tried="card_insufficient_funds"),
     _Demo("amal", "noor", "Mirror with brass frame", 56_000, 4, "biweekly", 3),
-    _Demo("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1),
+    _Demo("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1, then="cancel"),
     _Demo("amal", "sara", "Garden table", 88_000, 4, "weekly", 1, paid=1, tried="card_lost_charged"),
     _Demo("badr", "omar", "Laptop, 14 inches", 345_500, 10, "monthly", -62, paid=3),
     _Demo("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
     _Demo("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
-    _Demo("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=4),
-    _Demo("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=1),
+    _Demo("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=3, then="write_off"),
+    _Demo("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=2, then="reversal"),
     _Demo("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
     _Demo("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
     _Demo("badr", "noor", "Tablet for school", 120_000, 6, "monthly", 7),
@@ -89,6 +101,7 @@ def seed(say: Callable[[str], object] = lambda _: None) -> bool:
         if db.session.scalar(select(User.id).where(User.has_email(new.email))) is None:
             accounts.register(new)
             changed = True
+    changed |= _seed_method("omar")
     for number, demo in enumerate(PLANS, 1):
         changed |= _seed_plan(demo)
         if number % 5 == 0:
@@ -126,9 +139,72 @@ def _seed_plan(demo: _Demo) -> bool:
         new = NewPlan(email, demo.total, demo.count, starts, demo.interval, demo.description)
         plan_id = plans.open_plan(merchant_id, new, past_dates=True).plan_id
     wanted = ["card_ok"] * demo.paid + ([demo.tried] if demo.tried else [])
+    if (after := _AFTER.get(demo.then)) is not None and _happened(plan_id, after[0]):
+        return changed
     for number, card in enumerate(wanted, 1):
         changed |= _pay(plan_id, number, card)
-    return changed
+    if after is not None:
+        after[1](plan_id, merchant_id)
+    return changed or after is not None
+
+
+def _seed_method(customer: str) -> bool:
+    customer_id = db.session.scalars(select(User.id).where(User.has_username(customer))).one()
+    if db.session.scalar(select(PaymentMethod.id).where(PaymentMethod.customer_id == customer_id).limit(1)) is not None:
+        return False
+    payment_methods.save(customer_id, "card_ok")
+    return True
+
+
+def _happened(plan_id: int, kind: str) -> bool:
+    return db.session.scalar(select(Event.id).where(Event.plan_id == plan_id, Event.kind == kind).limit(1)) is not None
+
+
+def _refund(plan_id: int, merchant_id: int) -> None:
+    refunds.refund(plan_id, merchant_id=merchant_id, amount=40_000, reason="One chair came with a scratch")
+
+
+def _credit(plan_id: int, merchant_id: int) -> None:
+    credits.credit(plan_id, merchant_id=merchant_id, amount=2_500, how="last", reason="Delivered a week late")
+
+
+def _cash(plan_id: int, merchant_id: int) -> None:
+    today = db.session.get_one(Plan, plan_id).today
+    recorded_payments.record(
+        plan_id, merchant_id=merchant_id, amount=20_000, method="cash", received_on=today, reference="Receipt 1041"
+    )
+
+
+def _cancel(plan_id: int, merchant_id: int) -> None:
+    cancellations.cancel(plan_id, merchant_id=merchant_id, refund=10_000, reason="The fabric is sold out")
+
+
+def _write_off(plan_id: int, merchant_id: int) -> None:
+    write_offs.write_off(plan_id, merchant_id=merchant_id, reason="Moved abroad, cannot be reached")
+
+
+def _reverse(plan_id: int, merchant_id: int) -> None:
+    newest = db.session.scalars(Payment.of_plan(plan_id).where(Payment.state == "succeeded").limit(1)).one()
+    reversals.reverse(newest.id, merchant_id=merchant_id, reason="The bank took it back: not enough money")
+
+
+def _transfer(plan_id: int, merchant_id: int) -> None:
+    today = db.session.get_one(Plan, plan_id).today
+    recorded_payments.record(
+        plan_id, merchant_id=merchant_id, amount=30_000, method="transfer", received_on=today, reference="INV 2207"
+    )
+
+
+_AFTER: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
+    "refund": ("refund.succeeded", _refund),
+    "credit": ("credit.given", _credit),
+    "cash": ("payment.recorded", _cash),
+    "transfer": ("payment.recorded", _transfer),
+    "cancel": ("plan.cancelled", _cancel),
+    "write_off": ("plan.written_off", _write_off),
+    "reversal": ("payment.reversed", _reverse),
+}
+"""What came after the payments, and the event by which one sees that it did."""
 
 
 def _pay(plan_id: int, number: int, card: str) -> bool:

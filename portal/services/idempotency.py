@@ -41,11 +41,14 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """This was done before. `status` and `body` are None when no answer was stored: render it from `payment_id`."""
+    """This was done before. `status` and `body` are None when no answer was stored: render it from `payment_id`, or
+    from the refunds of `refund_group`.
+    """
 
     payment_id: int | None
     status: int | None
     body: bytes | None
+    refund_group: str | None = None
 
 
 class KeyReused(Refused):
@@ -96,12 +99,17 @@ def claim(once: Once) -> Replay | None:
         raise KeyReused()
     if row.state == "running":
         raise StillRunning()
-    return Replay(row.payment_id, row.reply_status, row.reply_body)
+    return Replay(row.payment_id, row.reply_status, row.reply_body, row.refund_group)
 
 
 def attach(once: Once, payment_id: int) -> None:
     """Inside a verb's transaction: this key stands for that payment, whose outcome is not known yet."""
     _row(once).payment_id = payment_id
+
+
+def attach_refunds(once: Once, group_key: str) -> None:
+    """Inside a verb's transaction: this key stands for those refunds, whose outcome is not known yet."""
+    _row(once).refund_group = group_key
 
 
 def store(once: Once, result: Any) -> None:
@@ -115,10 +123,31 @@ def store(once: Once, result: Any) -> None:
     row.state = "done"
 
 
+@transaction
+def keep(once: Once, status: int, body: bytes) -> tuple[int, bytes]:
+    """Store the answer to a request whose outcome became known after its caller had gone, unless one is stored.
+
+    Returns what stands there now, so that everybody who asks again gets the same.
+    """
+    row = db.session.get(IdempotencyKey, (once.user_id, once.scope, once.key), with_for_update=True)
+    if row is None or row.state != "done":
+        return status, body
+    if row.reply_status is None or row.reply_body is None:
+        row.reply_status, row.reply_body = status, body
+    return row.reply_status, row.reply_body
+
+
 def finish_payment(payment_id: int) -> None:
     """Inside a verb's transaction: whoever asked for this payment is gone; the next replay renders the answer."""
     rows = select(IdempotencyKey).where(IdempotencyKey.payment_id == payment_id, IdempotencyKey.state == "running")
     for row in db.session.scalars(rows):
+        row.state = "done"
+
+
+def finish_refunds(group_key: str) -> None:
+    """Inside a verb's transaction: as `finish_payment`, for the refunds of one request."""
+    found = select(IdempotencyKey).where(IdempotencyKey.refund_group == group_key, IdempotencyKey.state == "running")
+    for row in db.session.scalars(found):
         row.state = "done"
 
 

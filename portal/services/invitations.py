@@ -13,14 +13,46 @@ from portal import clock
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
-from portal.services import accounts, passwords, timeline
+from portal.services import accounts, outbox, passwords, timeline
 from portal.services.transaction import transaction, violated
 
 LASTS: Final = timedelta(days=30)
 
 
 def invite(plan: Plan, *, by: int) -> str:
-    """Inside a verb's transaction: a link for this plan, in place of any before. Returns the token, once."""
+    """Inside a verb's transaction: a link for this plan, in place of any before, and mail it. Returns the token."""
+    token = _make(plan, by=by)
+    outbox.post(
+        "invitation",
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"invitation:{plan.id}:{_digest(token).hex()[:16]}",
+        data={"token": token},
+    )
+    return token
+
+
+@transaction
+def make_another(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
+    """A fresh link for an invited customer, to this plan or their newest, in place of the one before.
+
+    Returns the plan's id and the token, once; None when they have claimed their record, or have no plan.
+    """
+    newest = select(Plan.id).where(Plan.customer_id == customer_id)
+    if plan_id is not None:
+        newest = newest.where(Plan.id == plan_id)
+    plan_id = db.session.scalar(newest.order_by((Plan.state == "active").desc(), Plan.id.desc()).limit(1))
+    plan = Plan.lock(plan_id) if plan_id is not None else None
+    if plan is None:
+        return None
+    customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
+    if customer.is_claimed or customer.deactivated_at is not None:
+        return None
+    return plan.id, _make(plan, by=None)
+
+
+def _make(plan: Plan, *, by: int | None) -> str:
     now = clock.now()
     db.session.execute(
         update(Invitation)

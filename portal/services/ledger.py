@@ -1,26 +1,70 @@
-"""Book what happened to money. Called inside a verb's transaction; never commits by itself."""
+"""Book what happened to money. Called inside a verb's transaction; never commits by itself.
+
+Debits are positive and credits negative, in minor units of the plan's currency. What each account says of a plan:
+receivable is what remains, credits and write_offs what its installments say, cash what came in and stayed.
+"""
+
+from typing import Any
 
 from portal import clock
 from portal.extensions import db
-from portal.models import LedgerEntry, LedgerLine, Payment, Plan
-from portal.models.ledger import Account, EntryKind
+from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
+from portal.models.ledger import EntryKind
 
 
 def book_plan(plan: Plan) -> None:
     """The customer owes the total: receivable up, sales up."""
-    _book("plan_opened", plan, None, receivable=plan.total, sales=-plan.total)
+    _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=plan.merchant_id)
 
 
-def book_payment(plan: Plan, payment: Payment) -> None:
-    """Money came in: cash up, receivable down."""
-    _book("payment", plan, payment, cash=payment.amount, receivable=-payment.amount)
+def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0) -> None:
+    """Money came in: cash up, receivable down; `recovered` had been written off, `excess` was not owed any more."""
+    lines = {
+        "cash": payment.amount,
+        "receivable": -(payment.amount - recovered - excess),
+        "write_offs": -recovered,
+        "overpayments": -excess,
+    }
+    _book("payment", plan, lines, payment_id=payment.id, created_by=payment.created_by)
 
 
-def _book(kind: EntryKind, plan: Plan, payment: Payment | None, **lines: int) -> None:
-    """Debits are positive, credits negative, in minor units of the plan's currency; they must sum to zero."""
-    entry = LedgerEntry(plan_id=plan.id, payment_id=payment.id if payment else None, kind=kind, created_at=clock.now())
-    accounts: dict[Account, int] = lines  # type: ignore[assignment]
-    entry.lines = [
-        LedgerLine(account=account, currency=plan.currency, amount=amount) for account, amount in accounts.items()
+def book_refund(plan: Plan, refund: Refund) -> None:
+    """Money went back: cash down, and refunds up, or overpayments down where it had not been owed."""
+    account = "overpayments" if refund.excess else "refunds"
+    lines = {account: refund.amount, "cash": -refund.amount}
+    _book("refund", plan, lines, refund_id=refund.id, reason=refund.reason, created_by=refund.created_by)
+
+
+def book_credit(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+    """Less is owed than was: credits up, receivable down."""
+    _book("credit", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
+
+
+def book_cancellation(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+    """What was unpaid is void: credits up, receivable down."""
+    _book("cancellation", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
+
+
+def book_write_off(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+    """What remains is given up: write-offs up, receivable down."""
+    _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason=reason, created_by=by)
+
+
+def book_reversal(plan: Plan, payment: Payment, *, reopened: int, rest: str, by: int | None, reason: str) -> None:
+    """The bank took a payment back: cash down, and receivable up by what is owed again.
+
+    What is not owed again goes to the account `rest`: reversals on a cancelled plan, overpayments otherwise.
+    """
+    lines = {"cash": -payment.reversed, "receivable": reopened, rest: payment.reversed - reopened}
+    _book("reversal", plan, lines, payment_id=payment.id, reason=reason, created_by=by)
+
+
+def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], **entry: Any) -> None:
+    db.session.flush()
+    booked = LedgerEntry(plan_id=plan.id, kind=kind, created_at=clock.now(), **entry)
+    booked.lines = [
+        LedgerLine(account=account, currency=plan.currency, amount=amount)
+        for account, amount in lines.items()
+        if amount
     ]
-    db.session.add(entry)
+    db.session.add(booked)

@@ -1,4 +1,4 @@
-"""Pay an installment: start, charge, record the outcome. Three steps, because a gateway is called in between.
+"""Pay: start, charge, record the outcome. Three steps, because a gateway is called in between.
 
 The first commit holds the payment in flight, the call is made with no transaction open, and the second commit books
 what came of it. Whoever dies in between leaves a row that `settle_unknown_payments` resolves by asking the gateway
@@ -6,22 +6,22 @@ about the same key.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal, get_args
 
 import structlog
 from sqlalchemy import select
 
-from portal import clock, money, queue
-from portal.errors import NotFound, Refused
+from portal import allotment, clock, money, queue
+from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import idempotency, ledger, timeline
+from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline
 from portal.services.idempotency import Once, Replay
-from portal.services.transaction import transaction
+from portal.services.transaction import after_asking, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +32,12 @@ CARDS: Final = gateway.CARDS
 Card = gateway.Card
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 """A payment in flight for longer than this is asked about; an honest gateway has answered by then."""
+
+Choice = Literal["due", "all", "amount"]
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
+
+Owed = list[tuple[Installment, int]]
+"""Installments by number, with what may be paid of each in minor units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +60,117 @@ class _Charge:
 
 
 def pay_installment(
-    installment_id: int, *, customer_id: int, shown: int | None, method: str, once: Once | None = None
+    installment_id: int,
+    *,
+    customer_id: int,
+    shown: int | None,
+    method: str,
+    amount: int | None = None,
+    once: Once | None = None,
 ) -> Attempt:
-    """Pay what remains of one installment, at any time before or after its due date.
+    """Pay what remains of one installment, or `amount` of it, at any time before or after its due date.
 
-    `shown` is the amount the customer saw, in minor units of the plan's currency (None: whatever is owed); `method` is
-    a token of the gateway. The result's payment is succeeded, declined, or in flight when the gateway gave no answer.
+    Amounts are minor units of the plan's currency; `shown` is what the customer saw as remaining (None: whatever is
+    owed). What was written off may be paid too: a recovery. `method` is a test card or the token of a saved method.
 
-    Refuses: not_found; unknown_method; plan_cancelled; already_paid; amount_changed (facts: remaining);
-    payment_in_flight (facts: payment_id); idempotency_key_reused; still_running; busy.
+    Refuses: not_found; unknown_method; plan_cancelled; already_paid; amount_changed and too_much (facts: remaining);
+    Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running; busy.
     """
-    started = idempotency.patiently(lambda: _start(installment_id, customer_id, shown, method, once))
+
+    def choose(plan: Plan, owed: Owed) -> Owed:
+        row, open_now = next(((row, size) for row, size in owed if row.id == installment_id), (None, 0))
+        if row is None:
+            raise Refused("already_paid", "This installment is already paid. Nothing was charged.")
+        _unchanged(shown, open_now, plan)
+        return _part([(row, open_now)], open_now if amount is None else amount, plan)
+
+    wanted = Installment.id == installment_id, Installment.customer_id == customer_id
+    return _pay(
+        lambda: db.session.scalar(select(Installment.plan_id).where(*wanted)), choose, customer_id, method, once
+    )
+
+
+def pay_plan(
+    plan_id: int,
+    *,
+    customer_id: int,
+    choice: Choice,
+    shown: int | None,
+    method: str,
+    amount: int | None = None,
+    once: Once | None = None,
+) -> Attempt:
+    """Pay everything due by the plan's today, all that remains, or an amount, the oldest installment first.
+
+    `shown` is what the customer saw, in minor units: for "due" and "all" the amount on the button, for "amount" what
+    remained in all. When nothing remains but something was written off, "all" and "amount" pay that.
+
+    Refuses what `pay_installment` does, and nothing_due.
+    """
+    if choice not in CHOICES:
+        raise Invalid(Fault("choice", "bad_choice", "Choose what is due, all of it, or an amount."))
+
+    def choose(plan: Plan, owed: Owed) -> Owed:
+        if choice == "due":
+            owed = [(row, size) for row, size in owed if row.left > 0 and row.due_date <= plan.today]
+            if not owed:
+                raise Refused("nothing_due", "Nothing is due today. Nothing was charged.")
+        total = sum(size for _, size in owed)
+        _unchanged(shown, total, plan)
+        if choice == "amount" and amount is None:
+            raise Invalid(Fault("amount", "required", "Enter an amount."))
+        return _part(owed, total if amount is None or choice != "amount" else amount, plan)
+
+    wanted = Plan.id == plan_id, Plan.customer_id == customer_id
+    return _pay(lambda: db.session.scalar(select(Plan.id).where(*wanted)), choose, customer_id, method, once)
+
+
+def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Attempt:
+    """Pay for a customer who asked for that (services/automatic_payments.py): what `choose` takes of what is owed.
+
+    `choose` runs in the transaction that starts the payment, behind the plan's lock. Refuses what `pay_plan` does.
+    """
+    return _pay(lambda: plan_id, choose, customer_id, method, None, automatic=True)
+
+
+def _pay(
+    find: Callable[[], int | None],
+    choose: Callable[[Plan, Owed], Owed],
+    customer_id: int,
+    method: str,
+    once: Once | None,
+    *,
+    automatic: bool = False,
+) -> Attempt:
+    started = idempotency.patiently(lambda: _start(find, choose, customer_id, method, once, automatic))
     if isinstance(started, Attempt):
         return started
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
     if outcome.state == "unknown":
         queue.ring("settle_payment", started.payment_id)
         return Attempt(started.payment_id)
-    record_outcome(started.payment_id, outcome, once)
+    with after_asking():
+        record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
 
 
-@transaction
 def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None = None) -> None:
     """Book what became of a payment: payment, allocations, installments, ledger, plan and events in one commit.
 
     The one way an outcome gets in, from the browser's request, the sweep or a callback. An outcome that is recorded
-    already stays as it is; `unknown` changes nothing. Refuses: not_found.
+    already stays as it is; `unknown` changes nothing. If less is owed by now than was charged, the excess is refunded
+    at once. Refuses: not_found.
     """
     if outcome.state == "unknown":
         return
+    refund_id = _record(payment_id, outcome, once)
+    if refund_id is not None:
+        refunds.send(refund_id)
+
+
+@transaction
+def _record(payment_id: int, outcome: gateway.Outcome, once: Once | None) -> int | None:
+    """Returns the id of a refund that has to be sent, when more was charged than was owed."""
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
@@ -91,11 +178,13 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None 
     installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     if payment.state != "in_flight":
-        return
+        return None
     payment.settled_at = clock.now()
     payment.gateway_reference = outcome.reference
+    refund_id = None
     if outcome.state == "succeeded":
-        _apply(plan, payment, installments)
+        excess = apply(plan, payment, installments)
+        refund_id = refunds.hold_excess(plan, payment, excess) if excess else None
     else:
         payment.state = "declined"
         payment.decline_code = outcome.decline_code or "declined"
@@ -106,15 +195,18 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None 
             plan.id,
             by=payment.created_by,
             payment_id=payment.id,
-            installment_id=_only_installment(payment),
+            installment_id=only_installment(payment),
             amount=payment.amount,
             code=payment.decline_code,
+            **by_itself(payment),
         )
+        _mail("payment_declined", payment)
     plan.updated_at = payment.settled_at
     if once is not None:
         idempotency.store(once, payment)
     else:
         idempotency.finish_payment(payment.id)
+    return refund_id
 
 
 def settle_payment(payment_id: int) -> None:
@@ -145,46 +237,65 @@ def settle_unknown_payments(limit: int = 200) -> int:
 
 @transaction
 def _start(
-    installment_id: int, customer_id: int, shown: int | None, method: str, once: Once | None
+    find: Callable[[], int | None],
+    choose: Callable[[Plan, Owed], Owed],
+    customer_id: int,
+    method: str,
+    once: Once | None,
+    automatic: bool,
 ) -> _Charge | Attempt:
     """Take the key, lock, check again what the page showed, and leave a payment in flight."""
     if once is not None and (replay := idempotency.claim(once)) is not None:
         return Attempt(_payment_of(replay), replay)
-    plan_id = db.session.scalar(
-        select(Installment.plan_id).where(Installment.id == installment_id, Installment.customer_id == customer_id)
-    )
+    plan_id = find()
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
         raise NotFound()
-    installment = next(row for row in Installment.lock_of_plan(plan.id) if row.id == installment_id)
-    _check_payable(plan, installment, shown, method)
-    return _hold(plan, [(installment, installment.remaining)], method, customer_id, once)
+    owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
+    owed = [(row, size) for row, size in owed if row.left > 0] or owed
+    _check_payable(plan, owed, customer_id, method)
+    return _hold(plan, choose(plan, owed), method, customer_id, once, automatic)
 
 
-def _check_payable(plan: Plan, installment: Installment, shown: int | None, method: str) -> None:
-    if not gateway.is_known(method):
+def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
+    if not payment_methods.is_usable(customer_id, method):
         raise Refused("unknown_method", "This payment method is not known. Nothing was charged.")
-    if plan.state == "cancelled":
+    if plan.state == "cancelled" and not owed:
         raise Refused("plan_cancelled", "This plan was cancelled. Nothing was charged.")
-    if not installment.is_open:
-        raise Refused("already_paid", "This installment is already paid. Nothing was charged.")
+    if not owed:
+        raise Refused("already_paid", "This plan is already paid. Nothing was charged.")
     if (waiting := Payment.in_flight_of_plan(plan.id)) is not None:
         raise Refused(
             "payment_in_flight",
             "Another payment of this plan is still being checked with the bank. Nothing more was charged.",
             payment_id=waiting.id,
         )
-    if shown is not None and shown != installment.remaining:
-        owed = money.show(installment.remaining, plan.currency)
-        raise Refused(
-            "amount_changed",
-            f"What is owed has changed: it is {owed} now. Nothing was charged.",
-            remaining=installment.remaining,
-        )
 
 
-def _hold(plan: Plan, parts: Sequence[tuple[Installment, int]], method: str, by: int, once: Once | None) -> _Charge:
+def _unchanged(shown: int | None, owed: int, plan: Plan) -> None:
+    if shown is not None and shown != owed:
+        message = f"What is owed has changed: it is {money.show(owed, plan.currency)} now. Nothing was charged."
+        raise Refused("amount_changed", message, remaining=owed)
+
+
+def _part(owed: Owed, amount: int, plan: Plan) -> Owed:
+    """`amount` of what is owed, the oldest installment first."""
+    if amount < 1:
+        raise Invalid(Fault("amount", "bad_amount", "Enter an amount above zero."))
+    total = sum(size for _, size in owed)
+    if amount > total:
+        message = f"That is more than is owed, which is {money.show(total, plan.currency)}. Nothing was charged."
+        raise Refused("too_much", message, remaining=total)
+    rows = {row.id: row for row, _ in owed}
+    parts = allotment.oldest_first([(row.id, size) for row, size in owed], amount)
+    return [(rows[name], size) for name, size in parts]
+
+
+def _hold(
+    plan: Plan, parts: Sequence[tuple[Installment, int]], method: str, by: int, once: Once | None, automatic: bool
+) -> _Charge:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
+    key = f"qist_{secrets.token_hex(16)}"
     payment = Payment(
         plan_id=plan.id,
         merchant_id=plan.merchant_id,
@@ -193,7 +304,8 @@ def _hold(plan: Plan, parts: Sequence[tuple[Installment, int]], method: str, by:
         amount=sum(amount for _, amount in parts),
         state="in_flight",
         method=method,
-        gateway_key=f"qist_{secrets.token_hex(16)}",
+        automatic=automatic,
+        gateway_key=key,
         created_by=by,
         created_at=clock.now(),
     )
@@ -202,38 +314,67 @@ def _hold(plan: Plan, parts: Sequence[tuple[Installment, int]], method: str, by:
     db.session.flush()
     if once is not None:
         idempotency.attach(once, payment.id)
-    return _Charge(payment.id, payment.gateway_key, payment.amount, payment.currency, method)
+    return _Charge(payment.id, key, payment.amount, payment.currency, method)
 
 
-def _apply(plan: Plan, payment: Payment, installments: dict[int, Installment]) -> None:
-    """The money arrived: spread it as it was held, book it, and complete the plan when nothing remains."""
+def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], kind: str = "payment.succeeded") -> int:
+    """Inside a verb's transaction: the money is there. Spread it as it was allocated, book it, and move the plan on.
+
+    Returns how much of it was not owed any more, in minor units.
+    """
     now = clock.now()
     payment.state = "succeeded"
+    recovered = excess = 0
     for allocation in payment.allocations:
-        allocation.state = "applied"
         row = installments[allocation.installment_id]
-        row.paid += allocation.amount
-        if row.amount == row.paid + row.credited + row.written_off:
+        owed = min(allocation.amount, row.left)
+        found_again = min(allocation.amount - owed, row.written_off if row.cancelled_at is None else 0)
+        allocation.state = "applied"
+        allocation.returned = allocation.amount - owed - found_again
+        row.paid += owed + found_again
+        row.written_off -= found_again
+        if row.left == 0 and owed + found_again:
             row.paid_at = now
-    ledger.book_payment(plan, payment)
+        recovered += found_again
+        excess += allocation.returned
+    db.session.flush()
+    ledger.book_payment(plan, payment, recovered=recovered, excess=excess)
+    data = {"recovered": recovered} if recovered else {}
     timeline.record(
-        "payment.succeeded",
+        kind,
         plan.id,
         by=payment.created_by,
         payment_id=payment.id,
-        installment_id=_only_installment(payment),
+        installment_id=only_installment(payment),
         amount=payment.amount,
+        **data,
+        **by_itself(payment),
     )
-    db.session.flush()
-    if all(row.amount == row.paid + row.credited + row.written_off for row in installments.values()):
-        plan.state = "completed"
-        plan.closed_at = now
-        timeline.record("plan.completed", plan.id, by=None)
+    _mail("receipt", payment)
+    plan_states.follow(plan, installments.values())
+    return excess
 
 
-def _only_installment(payment: Payment) -> int | None:
+def by_itself(payment: Payment) -> dict[str, bool]:
+    """For an event's data: that nobody pressed a button for this payment."""
+    return {"automatic": True} if payment.automatic else {}
+
+
+def only_installment(payment: Payment) -> int | None:
+    """The installment a payment is for, when it is one."""
     ids = [allocation.installment_id for allocation in payment.allocations]
     return ids[0] if len(ids) == 1 else None
+
+
+def _mail(kind: str, payment: Payment) -> None:
+    outbox.post(
+        kind,
+        to_user_id=payment.customer_id,
+        merchant_id=payment.merchant_id,
+        plan_id=payment.plan_id,
+        dedupe_key=f"{kind}:{payment.id}",
+        data={"payment_id": payment.id},
+    )
 
 
 def _payment_of(replay: Replay) -> int:

@@ -2,13 +2,15 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal.errors import Busy, Unsure
 from portal.extensions import db
@@ -21,6 +23,8 @@ log = structlog.get_logger(__name__)
 ATTEMPTS: Final = 3
 RETRIED: Final = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
 _LIMITS = text("SELECT set_config('lock_timeout', '3s', true), set_config('statement_timeout', '5s', true)")
+
+_AFTERWARDS: Final = "after_commit"
 
 
 def transaction(verb: Callable[P, R]) -> Callable[P, R]:
@@ -37,11 +41,14 @@ def transaction(verb: Callable[P, R]) -> Callable[P, R]:
             committing = False
             try:
                 db.session.rollback()
+                db.session.info.pop(_AFTERWARDS, None)
                 db.session.execute(_LIMITS)
                 result = verb(*args, **kwargs)
                 db.session.flush()
                 committing = True
                 db.session.commit()
+                for call in db.session.info.pop(_AFTERWARDS, {}):
+                    call()
                 return result
             except DBAPIError as error:
                 db.session.rollback()
@@ -60,6 +67,20 @@ def transaction(verb: Callable[P, R]) -> Callable[P, R]:
         raise AssertionError("unreachable")
 
     return run
+
+
+def after_commit(call: Callable[[], None]) -> None:
+    """Inside a verb's transaction: call this once when it has committed, and never if it hasn't. It may not raise."""
+    db.session.info.setdefault(_AFTERWARDS, {})[call] = None
+
+
+@contextmanager
+def after_asking() -> Iterator[None]:
+    """Around recording what the gateway has answered: from here on "busy, nothing was changed" is Unsure."""
+    try:
+        yield
+    except (Busy, OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unsure() from error
 
 
 def violated(error: DBAPIError) -> str | None:

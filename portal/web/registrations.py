@@ -1,14 +1,13 @@
 """Register: one page for merchants and customers."""
 
 import functools
-import zoneinfo
 from typing import Any
 
 from babel.numbers import get_currency_name
 from flask import Blueprint, Response, flash, request
 from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
 
-from portal import money
+from portal import clock, money
 from portal.errors import Invalid
 from portal.services import accounts
 from portal.web import limits
@@ -25,7 +24,7 @@ AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Eu
 @functools.cache
 def time_zones() -> list[str]:
     """Zones named after places, and UTC; not the old names and the fixed offsets that the database also knows."""
-    return ["UTC", *sorted(name for name in zoneinfo.available_timezones() if name.split("/")[0] in AREAS)]
+    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in AREAS)]
 
 
 def zones() -> list[Any]:

@@ -33,10 +33,16 @@ def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert db.session.scalar(select(func.count(User.id)).where(User.role == "customer")) == 4
     plans = list(db.session.scalars(select(Plan)))
     assert len(plans) == 20
-    assert {plan.status for plan in plans} == {"active", "overdue", "completed"}
+    assert {plan.status for plan in plans} == {"active", "overdue", "completed", "cancelled"}
     assert {plan.interval for plan in plans} == {"weekly", "biweekly", "monthly"}
-    assert {row.status for plan in plans for row in plan.installments} == {"pending", "late", "paid"}
-    assert set(db.session.scalars(select(Payment.state))) == {"succeeded", "declined", "in_flight"}
+    assert {row.status for plan in plans for row in plan.installments} == {
+        "pending",
+        "late",
+        "paid",
+        "cancelled",
+        "written_off",
+    }
+    assert set(db.session.scalars(select(Payment.state))) == {"succeeded", "declined", "in_flight", "reversed"}
     assert "payment.declined" in set(db.session.scalars(select(Event.kind)))
     assert {invitation.plan.customer.is_claimed for invitation in db.session.scalars(select(Invitation))} == {False}
     assert all(plan.description for plan in plans)

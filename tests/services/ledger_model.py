@@ -1,0 +1,238 @@
+"""A small model of a plan's money, written without looking at the real one: what the state machine compares with.
+
+Everything is plain integers. `ask_pay` returns the code with which a payment must be refused, or None.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+CHARGES = {
+    "card_ok": "ok",
+    "card_declined": "declined",
+    "card_insufficient_funds": "declined",
+    "card_lost_charged": "lost_done",
+    "card_lost_not_charged": "lost_not_done",
+    "card_reversed_later": "ok",
+    "card_refund_declined": "ok",
+    "card_refund_lost_done": "ok",
+    "card_refund_lost_not_done": "ok",
+}
+REFUNDS = {
+    "card_refund_declined": "declined",
+    "card_refund_lost_done": "lost_done",
+    "card_refund_lost_not_done": "lost_not_done",
+}
+
+
+@dataclass
+class Part:
+    """An installment."""
+
+    amount: int
+    due: date
+    paid: int = 0
+    credited: int = 0
+    written_off: int = 0
+    cancelled: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.amount - self.paid - self.credited - self.written_off
+
+
+@dataclass
+class Money:
+    """A payment: what it paid of which installment, and what became of it."""
+
+    id: int
+    method: str
+    amount: int
+    held: dict[int, int]
+    state: str = "in_flight"
+    applied: dict[int, int] = field(default_factory=dict)
+    refunded: int = 0
+    reversed: int = 0
+    bounces: bool = False
+    waiting: list[int] = field(default_factory=list)
+
+    @property
+    def refundable(self) -> int:
+        return self.amount - self.refunded - sum(self.waiting) if self.state == "succeeded" else 0
+
+
+@dataclass
+class PlanModel:
+    """One plan. `books` are the balances of its ledger accounts."""
+
+    id: int
+    parts: list[Part]
+    cancelled: bool = False
+    payments: list[Money] = field(default_factory=list)
+    books: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.book(receivable=self.total, sales=-self.total)
+
+    @property
+    def total(self) -> int:
+        return sum(part.amount for part in self.parts)
+
+    @property
+    def remaining(self) -> int:
+        return sum(part.left for part in self.parts)
+
+    @property
+    def kept(self) -> int:
+        came = [money for money in self.payments if money.state in ("succeeded", "reversed")]
+        return sum(money.amount - money.refunded - money.reversed for money in came)
+
+    @property
+    def state(self) -> str:
+        if self.remaining:
+            return "active"
+        return "completed" if self.kept and not self.cancelled else "cancelled"
+
+    @property
+    def in_flight(self) -> Money | None:
+        return next((money for money in self.payments if money.state == "in_flight"), None)
+
+    def owed(self) -> dict[int, int]:
+        """Place of an installment -> what may be paid of it."""
+        open_now = {place: part.left for place, part in enumerate(self.parts) if part.left}
+        if open_now:
+            return open_now
+        return {
+            place: part.written_off for place, part in enumerate(self.parts) if part.written_off and not part.cancelled
+        }
+
+    def book(self, **lines: int) -> None:
+        assert sum(lines.values()) == 0
+        for account, amount in lines.items():
+            self.books[account] = self.books.get(account, 0) + amount
+
+    def ask_pay(self, chosen: dict[int, int], amount: int | None) -> str | None:
+        """Would this payment be refused? `chosen` is what it may go to; None pays all of it."""
+        if not self.owed():
+            return "plan_cancelled" if self.state == "cancelled" else "already_paid"
+        if self.in_flight:
+            return "payment_in_flight"
+        if not chosen:
+            return "nothing chosen"
+        if amount is not None and amount > sum(chosen.values()):
+            return "too_much"
+        return None
+
+    def pay(self, payment_id: int, card: str, chosen: dict[int, int], amount: int | None) -> None:
+        amount = sum(chosen.values()) if amount is None else amount
+        money = Money(payment_id, card, amount, _first(chosen, amount), bounces=card == "card_reversed_later")
+        self.payments.append(money)
+        match CHARGES[card]:
+            case "ok":
+                self.arrive(money)
+            case "declined":
+                money.state = "declined"
+
+    def arrive(self, money: Money) -> None:
+        money.state, money.applied = "succeeded", dict(money.held)
+        found_again = 0
+        for place, share in money.held.items():
+            part = self.parts[place]
+            again = max(0, share - part.left)
+            part.written_off -= again
+            part.paid += share
+            found_again += again
+        self.book(cash=money.amount, receivable=found_again - money.amount, write_offs=-found_again)
+
+    def settle(self) -> None:
+        """The gateway has the final word on everything that is in flight."""
+        for money in self.payments:
+            if money.state == "in_flight":
+                if CHARGES[money.method] == "lost_done":
+                    self.arrive(money)
+                else:
+                    money.state = "declined"
+            for amount in money.waiting:
+                if REFUNDS[money.method] == "lost_done":
+                    self._give_back(money, amount)
+            money.waiting = []
+
+    def record(self, payment_id: int, method: str, amount: int) -> None:
+        money = Money(payment_id, method, amount, _first(self.owed(), amount))
+        self.payments.append(money)
+        self.arrive(money)
+
+    def refund(self, sources: list[Money], amount: int) -> None:
+        for money in sorted(sources, key=lambda money: -money.id):
+            share = min(amount, money.refundable)
+            amount -= share
+            if share:
+                match REFUNDS.get(money.method, "ok"):
+                    case "ok":
+                        self._give_back(money, share)
+                    case "lost_done" | "lost_not_done":
+                        money.waiting.append(share)
+
+    def _give_back(self, money: Money, amount: int) -> None:
+        money.refunded += amount
+        self.book(refunds=amount, cash=-amount)
+
+    def credit(self, amount: int, how: str) -> None:
+        self.book(credits=amount, receivable=-amount)
+        if how == "last":
+            for part in reversed(self.parts):
+                share = min(part.left, amount)
+                part.credited += share
+                amount -= share
+            return
+        while amount:
+            room = {place: part.left for place, part in enumerate(self.parts)}
+            level = min(amount // len([size for size in room.values() if size]), min(filter(None, room.values())))
+            for place, size in room.items():
+                share = min(size, max(level, 1), amount)
+                self.parts[place].credited += share
+                amount -= share
+
+    def write_off(self) -> None:
+        self.book(write_offs=self.remaining, receivable=-self.remaining)
+        for part in self.parts:
+            part.written_off += part.left
+
+    def cancel(self, refund: int) -> None:
+        self.book(credits=self.remaining, receivable=-self.remaining)
+        self.cancelled = True
+        for part in self.parts:
+            if part.left:
+                part.credited += part.left
+                part.cancelled = True
+        if refund:
+            self.refund(self.payments, refund)
+
+    def reverse(self, money: Money) -> None:
+        back = money.amount - money.refunded
+        money.state, money.reversed = "reversed", back
+        if self.cancelled:
+            self.book(cash=-back, reversals=back)
+            return
+        self.book(cash=-back, receivable=back)
+        for place in sorted(money.applied):
+            share = min(back, money.applied[place])
+            self.parts[place].paid -= share
+            back -= share
+
+    def due(self, today: date) -> dict[int, int]:
+        return {place: part.left for place, part in enumerate(self.parts) if part.left and part.due <= today}
+
+
+def _first(chosen: dict[int, int], amount: int) -> dict[int, int]:
+    shares = {}
+    for place in sorted(chosen):
+        share = min(chosen[place], amount)
+        if share:
+            shares[place] = share
+            amount -= share
+    return shares
+
+
+def weeks(first: date, count: int) -> list[date]:
+    """Weekly due dates: the machine's plans are weekly, so that this needs no calendar."""
+    return [first + timedelta(weeks=step) for step in range(count)]
