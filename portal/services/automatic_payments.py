@@ -6,6 +6,7 @@ attempt for each, whatever crashes; what became of it the sweep finds out.
 """
 
 import json
+import time
 from datetime import date, timedelta
 from typing import Final
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 """Plans that one look collects from, before it looks again."""
+BUDGET: Final = 90.0
+"""Seconds after which the rest is left to the next job, well before this one would be stopped in the middle."""
 
 _WAITING = text("""
     WITH zones AS MATERIALIZED (
@@ -87,12 +90,15 @@ def collect_automatic_payments() -> int:
     killed anywhere. Returns how many payments were started; a plan that fails is logged and keeps no other waiting.
     """
     now, started, after = clock.now(), 0, 0
+    stop = time.monotonic() + BUDGET
     walls = json.dumps({name: wall.isoformat() for name, wall in clock.walls(now).items()})
     parameters = {"walls": walls, "batch": BATCH}
     while True:
         ids = list(db.session.scalars(_WAITING, parameters | {"after": after}))
         db.session.rollback()
         for plan_id in ids:
+            if time.monotonic() > stop:
+                return started
             try:
                 started += _collect(plan_id)
             except Exception:

@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.models import Installment, Merchant, Mute, Outbox, Plan, Reminder, User
 from portal.services import outbox, timeline
 from portal.services.reminders import KIND
-from portal.services.transaction import transaction
+from portal.services.transaction import after_commit, transaction
 
 SHOWN: Final = 30
 """Installments that one mail lists; the sum counts all of them."""
@@ -99,15 +99,12 @@ def send_now(plan_id: int, *, merchant_id: int) -> None:
         raise Refused("payment_in_flight", "A payment is being checked with the bank. No reminder was sent.")
     merchant = db.session.get_one(Merchant, merchant_id)
     day = clock.today(merchant.time_zone).isoformat()
+    key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"
+    data = {"day": day, "plan_id": plan_id, "by": merchant_id}
     posted = outbox.post(
-        KIND,
-        to_user_id=plan.customer_id,
-        merchant_id=merchant_id,
-        plan_id=plan_id,
-        dedupe_key=f"reminder:{plan.customer_id}:{merchant_id}:{day}",
-        data={"day": day, "plan_id": plan_id, "by": merchant_id},
+        KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
-    if not posted:
+    if not posted and not _take_up(key, data):
         raise Refused("already_sent_today", "This customer has a reminder from you today already. Try tomorrow.")
 
 
@@ -129,6 +126,19 @@ def customer_of(token: str) -> User | None:
     except BadSignature:
         return None
     return db.session.get(User, customer_id) if isinstance(customer_id, int) else None
+
+
+def _take_up(key: str, data: dict[str, Any]) -> bool:
+    """The day's mail was dropped, because there was nothing left to say: it may be written after all."""
+    mail = db.session.scalar(
+        select(Outbox).where(Outbox.dedupe_key == key, Outbox.state == "dropped").with_for_update()
+    )
+    if mail is None:
+        return False
+    mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
+    mail.data = data
+    after_commit(outbox.ring)
+    return True
 
 
 def _take(mail: Outbox) -> None:

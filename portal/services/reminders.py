@@ -20,10 +20,12 @@ from portal.services import outbox
 from portal.services.transaction import after_commit, transaction
 
 KIND: Final = "reminder"
-BATCH: Final = 1_000
+BATCH: Final = 500
 """Installments that one statement looks at."""
 CAUGHT_UP: Final = 366
 """Days for which the last overdue reminder is caught up. An early one is, as long as no overdue one has followed."""
+CARRIED: Final = 60
+"""Days after which a reminder whose mail never went out is given up; a dead mail is kept for longer than that."""
 
 _ZONES = """zones AS MATERIALIZED (
         SELECT name, CAST(wall AS timestamp) AS wall, CAST(wall AS date) AS today,
@@ -97,7 +99,7 @@ _SCAN = text(f"""
 
 _CARRY = text(f"""
     WITH {_ZONES}, due AS MATERIALIZED (
-        SELECT reminder.id, theirs.today, installment.remaining > 0 AS open
+        SELECT reminder.id, theirs.today, installment.remaining > 0 AND local_day > theirs.today - :carried AS wanted
         FROM reminders AS reminder
         JOIN installments AS installment ON installment.id = reminder.installment_id
         JOIN plans AS plan ON plan.id = reminder.plan_id
@@ -112,7 +114,7 @@ _CARRY = text(f"""
         ORDER BY local_day, reminder.id LIMIT :batch
         FOR UPDATE OF reminder SKIP LOCKED
     ), carried AS (
-        UPDATE reminders SET local_day = due.today, state = CASE WHEN due.open THEN 'waiting' ELSE 'dropped' END
+        UPDATE reminders SET local_day = due.today, state = CASE WHEN due.wanted THEN 'waiting' ELSE 'dropped' END
         FROM due WHERE reminders.id = due.id
         RETURNING reminders.customer_id, reminders.merchant_id, reminders.local_day, reminders.state
     ), told AS (SELECT * FROM carried WHERE state = 'waiting'
@@ -213,7 +215,7 @@ def _scan_batch(
 @transaction
 def _carry_over(look: _Look) -> int:
     """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
-    row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day}).one()
+    row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()
     if row.posted:
         after_commit(outbox.ring)
     return int(row.carried)

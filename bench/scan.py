@@ -1,0 +1,123 @@
+"""Looking for reminders in a million installments of which 50,000 are due: batch after batch, in flat memory.
+
+Prints how long the first look takes, beside as many rows put into a table without any rules, and a second look, which
+finds nothing to do; the longest statement; and how much this process grew.
+"""
+
+import time
+from typing import Any
+
+import psutil
+from flask import Flask
+from sqlalchemy import event, text
+
+from bench import _large
+from portal.app import create_app
+from portal.extensions import db
+from portal.services import lateness, reminders
+from tests import servers
+
+WANTED = 50_000
+
+# Plans of long ago, so that no rule lies before its plan; one rule so far ahead that this many have come.
+PREPARE = """
+SET session_replication_role = replica;
+UPDATE plans SET created_at = created_at - interval '100 days' WHERE state = 'active';
+UPDATE merchants SET sending_hour = 0, reminder_days = ARRAY[
+    (SELECT greatest(-60, current_date - due_date)::smallint FROM installments
+     WHERE remaining > 0 AND due_date > current_date - 300 ORDER BY due_date OFFSET :wanted LIMIT 1), 14::smallint];
+SET session_replication_role = DEFAULT
+"""
+PLAIN = """
+CREATE TABLE plain (a bigint, b smallint, c date, d bigint, e bigint, f bigint, g date, h text, i timestamptz);
+INSERT INTO plain
+    SELECT n, 7, current_date, n, n, n, current_date, 'waiting', now() FROM generate_series(1, :many) AS n;
+DROP TABLE plain
+"""
+
+
+class Watch:
+    """What is sent to the database meanwhile, and how this process grows."""
+
+    def __init__(self) -> None:
+        self.process = psutil.Process()
+        self.rss = self.peak = self.process.memory_info().rss
+        self.statements = 0
+        self.longest = self._began = 0.0
+
+    def before(self, *_: Any) -> None:
+        self.statements += 1
+        self._began = time.perf_counter()
+
+    def after(self, *_: Any) -> None:
+        self.longest = max(self.longest, time.perf_counter() - self._began)
+        self.peak = max(self.peak, self.process.memory_info().rss)
+
+    def __enter__(self) -> "Watch":
+        event.listen(db.engine, "before_cursor_execute", self.before)
+        event.listen(db.engine, "after_cursor_execute", self.after)
+        self.started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.seconds = time.perf_counter() - self.started
+        event.remove(db.engine, "before_cursor_execute", self.before)
+        event.remove(db.engine, "after_cursor_execute", self.after)
+
+
+def run_all(statements: str, **parameters: Any) -> float:
+    """Seconds that these statements take, in one transaction."""
+    began = time.perf_counter()
+    with db.engine.begin() as connection:
+        for statement in statements.split(";"):
+            connection.execute(text(statement), parameters)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    started = servers.Servers()
+    started.start()
+    try:
+        app = create_app(servers.settings_for(servers.database_name()))
+        run(app)
+        with app.app_context():
+            db.engine.dispose()
+    finally:
+        started.stop()
+
+
+def run(app: Flask) -> None:
+    servers.make_template(app)
+    servers.fresh_database(servers.database_name())
+    with app.app_context():
+        with db.engine.connect() as connection:
+            _large.fill(connection)
+        run_all(PREPARE, wanted=WANTED)
+        run_all("ANALYZE merchants; ANALYZE plans; ANALYZE installments")
+        with Watch() as first:
+            made = look()
+        plain = run_all(PLAIN, many=made)
+        with Watch() as second:
+            assert look() == 0
+        with Watch() as late:
+            told = lateness.mark_late_installments()
+        counted = text("SELECT count(*), count(*) FILTER (WHERE remaining > 0) FROM installments")
+        installments, still_open = db.session.execute(counted).one()
+        mails = db.session.scalar(text("SELECT count(*) FROM outbox"))
+        db.session.rollback()
+    print(f"{installments:,} installments, {still_open:,} of them open")
+    print(f"{made:,} reminders in {mails:,} mails: {first.seconds:.1f} s, {made / first.seconds:,.0f} rows/s")
+    print(f"ratio to as many rows in a table without rules: {first.seconds / plain:.1f}")
+    print(f"{first.statements} statements, the longest {first.longest * 1000:.0f} ms")
+    print(f"this process grew by {(first.peak - first.rss) / 2**20:.1f} MiB, ratio {first.peak / first.rss:.2f}")
+    print(f"a second look, with nothing to do: {second.seconds:.2f} s, ratio {second.seconds / first.seconds:.3f}")
+    print(f"{told:,} installments told to be late: {late.seconds:.1f} s, {told / late.seconds:,.0f} rows/s")
+
+
+def look() -> int:
+    """What the timetable does every minute."""
+    return reminders.send_due_soon_reminders() + reminders.send_overdue_reminders()
+
+
+if __name__ == "__main__":
+    main()
