@@ -36,7 +36,9 @@ class Unwanted(Exception):
 
 
 def facts_of(row: Outbox) -> Facts:
-    """Everything that the mail's templates need, as of now. Raises Unwanted. `secret`, if there, may not be kept.
+    """Everything that the mail's templates need, as of now. Raises Unwanted.
+
+    Besides: `to`, `reply_to` (the merchant's address, None: nobody's), and `secret`, which may not be kept.
 
     No transaction may be open that has to go on: making a link commits.
     """
@@ -59,21 +61,16 @@ def after_sending(row: Outbox) -> None:
         noted(row.id)
 
 
-def merchant_of(row: Outbox) -> Merchant | None:
-    """In whose name it is written, with the address that answers go to. None: this installation's."""
-    if row.merchant_id is None:
-        return None
-    return db.session.get_one(Merchant, row.merchant_id, options=[joinedload(Merchant.user)])
-
-
 def _common(row: Outbox, recipient: User) -> Facts:
     settings = current_app.config["QIST"]
-    merchant = merchant_of(row)
+    merchant = _merchant(row.merchant_id) if row.merchant_id is not None else None
     name = recipient.username or ""
     return {
+        "to": recipient.email,
         "customer_name": name,
         "hello": f"Hello {name}," if name else "Hello,",
         "merchant": merchant.business_name if merchant is not None else None,
+        "reply_to": merchant.user.email if merchant is not None else None,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",
         "home_url": settings.public_url,
         "host": urlsplit(settings.public_url).netloc,
@@ -193,6 +190,7 @@ def _invited(row: Outbox, plan_id: int, token: str, *, again: bool) -> Facts:
     count = plan.num_installments
     return _progress(rows) | {
         "merchant": plan.merchant.business_name,
+        "reply_to": _merchant(plan.merchant_id).user.email,
         "purchase": _purchase(plan),
         "total": money.show(plan.total, plan.currency),
         "installments": f"{count} payments" if count > 1 else "one payment",
@@ -241,6 +239,12 @@ def _progress(rows: Sequence[Installment]) -> Facts:
     return {"states": states, "words": f"{words}, {late} late" if late else words}
 
 
+def _merchant(merchant_id: int) -> Merchant:
+    return db.session.scalars(
+        select(Merchant).options(joinedload(Merchant.user)).where(Merchant.user_id == merchant_id)
+    ).one()
+
+
 def _payment(row: Outbox) -> Payment:
     found = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
     return db.session.scalars(found).one()
@@ -261,9 +265,9 @@ def _how(payment: Payment) -> str:
     """ "Visa ending in 4242", "Cash" """
     if payment.method in RECORDED:
         return RECORDED[payment.method]
-    kept = db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
-    card = kept or next((card for card in CARDS if card.token == payment.method), None)
-    return f"{card.brand} ending in {card.last4}" if card is not None else "card"
+    card = next((card for card in CARDS if card.token == payment.method), None)
+    found = card or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
+    return f"{found.brand} ending in {found.last4}" if found is not None else "Card"
 
 
 def _link(path: str) -> str:

@@ -137,13 +137,12 @@ def _deliver(claim: _Claim, server: mail.Server) -> None:
         _drop(claim, str(unwanted))
         return
     letter = mail.compose(letters.TEMPLATES.get(row.kind, row.kind), facts)
-    merchant = letters.merchant_of(row)
     envelope = mail.Envelope(
-        to=row.recipient.email,
+        to=facts["to"],
         message_id=mail.message_id(settings, row.dedupe_key),
         sent_at=clock.now(),
-        on_behalf=merchant.business_name if merchant is not None else None,
-        reply_to=merchant.user.email if merchant is not None else None,
+        on_behalf=facts["merchant"],
+        reply_to=facts["reply_to"],
         unsubscribe_url=facts["settings_url"],
     )
     kind = row.kind

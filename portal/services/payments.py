@@ -21,7 +21,7 @@ from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline
 from portal.services.idempotency import Once, Replay
-from portal.services.transaction import after_asking, transaction
+from portal.services.transaction import transaction, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ def _pay(
     if outcome.state == "unknown":
         queue.ring("settle_payment", started.payment_id)
         return Attempt(started.payment_id)
-    with after_asking():
+    with unsure_from_here():
         record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
 

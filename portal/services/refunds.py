@@ -19,7 +19,7 @@ from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
 from portal.services import changes, idempotency, ledger, outbox, plan_states, timeline
 from portal.services.idempotency import Once, Replay
-from portal.services.transaction import after_asking, transaction
+from portal.services.transaction import transaction, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,7 @@ def refund(
     return asked
 
 
+@unsure_from_here()
 def send(refund_id: int, once: Once | None = None) -> None:
     """Ask the gateway for a refund that is held, and record its answer."""
     held = db.session.scalars(select(Refund).where(Refund.id == refund_id, Refund.state == "in_flight")).one_or_none()
@@ -72,8 +73,7 @@ def send(refund_id: int, once: Once | None = None) -> None:
     if outcome.state == "unknown":
         queue.ring("settle_refund", refund_id)
     else:
-        with after_asking():
-            record_outcome(refund_id, outcome, once)
+        record_outcome(refund_id, outcome, once)
 
 
 @transaction

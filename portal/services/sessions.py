@@ -11,7 +11,7 @@ from portal import clock
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import User, UserSession
-from portal.services import demo, passwords
+from portal.services import demo, passwords, tokens
 from portal.services.transaction import transaction
 
 LASTS: Final = timedelta(days=14)
@@ -70,6 +70,14 @@ def end(token: str) -> None:
         .where(UserSession.token_hash == digest(token), UserSession.ended_at.is_(None))
         .values(ended_at=clock.now())
     )
+
+
+@transaction
+def end_others(user_id: int, keep_session_id: int) -> None:
+    """Sign this account out everywhere else: in other browsers, and at the API. A merchant's API keys stay."""
+    others = (UserSession.user_id == user_id, UserSession.id != keep_session_id, UserSession.ended_at.is_(None))
+    db.session.execute(update(UserSession).where(*others).values(ended_at=clock.now()))
+    tokens.end_all(user_id)
 
 
 def find(token: str) -> UserSession | None:

@@ -75,8 +75,9 @@ def after_commit(call: Callable[[], None]) -> None:
 
 
 @contextmanager
-def after_asking() -> Iterator[None]:
-    """Around recording what the gateway has answered: from here on "busy, nothing was changed" is Unsure."""
+def unsure_from_here() -> Iterator[None]:
+    """Around what comes after a change: recording what the gateway did, reading what to answer. "Busy, nothing was
+    changed" would not be true any more, so it is Unsure."""
     try:
         yield
     except (Busy, OperationalError, InterfaceError, PoolTimeout) as error:

@@ -39,7 +39,7 @@
   // Plain forms. Disabled only after the event, or the button's own name and value would not be sent.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || isHtmx(form) || (event.submitter?.formMethod || form.method) === "dialog") return;
+    if (event.defaultPrevented || isHtmx(form) || form.matches("[data-download]") || (event.submitter?.formMethod || form.method) === "dialog") return;
     const button = submitterOf(event, form);
     if (form.dataset.sent) {
       event.preventDefault();
@@ -73,6 +73,20 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const button = pressed.get(event.detail.xhr);
     if (button) release(button);
+  });
+
+  // A confirmation comes as a dialog, and opens when it is there.
+  document.addEventListener("htmx:afterSettle", () => {
+    for (const dialog of document.querySelectorAll("dialog[data-open]:not([open])")) {
+      dialog.removeAttribute("data-open");
+      dialog.showModal();
+    }
+  });
+
+  // Whoever types an amount has chosen to.
+  document.addEventListener("input", (event) => {
+    const chosen = event.target.dataset.chooses && document.getElementById(event.target.dataset.chooses);
+    if (chosen) chosen.checked = true;
   });
 
   // A list of mistakes takes the focus, on a fresh page and after a swap.

@@ -1,0 +1,106 @@
+"""Mails a second, from rows in the outbox to a local SMTP catcher, with one and with two worker processes.
+
+Each mail is claimed, looked up again, written in two forms, sent and marked in a commit of its own. Servers of its own;
+the catcher is a process of its own too, and only counts. The ratio says what a second worker adds on this machine.
+"""
+
+import multiprocessing
+import os
+import time
+from multiprocessing.sharedctypes import Synchronized
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from flask import Flask
+
+from portal.app import create_app
+from portal.extensions import db
+from portal.gateways import mail
+from portal.services import mailroom
+from tests import people, servers
+from tests.gateways.test_mail import COMMON, RECEIPT
+from tests.live import free_port
+
+MAILS = 600
+FORK = multiprocessing.get_context("fork")
+
+
+def main() -> None:
+    started = servers.Servers()
+    started.start()
+    port = free_port()
+    count: Synchronized[int] = FORK.Value("i", 0)
+    catcher = FORK.Process(target=catch, args=(port, count), daemon=True)
+    catcher.start()
+    try:
+        smtp = {"SMTP_HOST": "localhost", "SMTP_PORT": str(port), "SMTP_SECURITY": "none"}
+        settings = servers.settings_for(servers.database_name(), **smtp)
+        app = create_app(settings)
+        app.config["ARGON2_CHEAP"] = True
+        servers.make_template(app)
+        rates = {workers: run(app, workers, count) for workers in (1, 2)}
+        began = time.perf_counter()
+        for _ in range(100):
+            mail.compose("receipt", COMMON | RECEIPT)
+        writing = (time.perf_counter() - began) / 100
+        for workers, rate in rates.items():
+            print(f"{workers} worker{'s' if workers > 1 else ''}: {rate:6.0f} mails/s")
+        print(f"ratio of two workers to one: {rates[2] / rates[1]:.2f} (on {os.cpu_count()} cores)")
+        print(f"ratio of writing the letter to the whole: {writing * rates[1]:.2f} ({writing * 1000:.1f} ms each)")
+    finally:
+        catcher.terminate()
+        catcher.join()
+        started.stop()
+
+
+def run(app: Flask, workers: int, count: Any) -> float:
+    """Mails a second with so many processes that drain at the same time. Each mail has to arrive exactly once."""
+    servers.fresh_database(servers.database_name())
+    with app.app_context():
+        amal, omar = people.amal(), people.omar()
+        payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
+        db.session.execute(db.text("DELETE FROM outbox"))
+        db.session.execute(
+            db.text(
+                "INSERT INTO outbox (dedupe_key, kind, to_user_id, merchant_id, plan_id, data, state, next_try_at,"
+                " created_at) SELECT 'receipt:' || n, 'receipt', :omar, :amal, :plan, jsonb_build_object('payment_id',"
+                " CAST(:payment AS bigint)), 'waiting', now(), now() FROM generate_series(1, :mails) AS n"
+            ),
+            {"omar": omar, "amal": amal, "plan": payment.plan_id, "payment": payment.id, "mails": MAILS},
+        )
+        db.session.commit()
+        db.session.remove()
+        db.engine.dispose()
+    before = count.value
+    processes = [FORK.Process(target=work, args=(app,)) for _ in range(workers)]
+    began = time.perf_counter()
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    took = time.perf_counter() - began
+    assert count.value - before == MAILS, f"{count.value - before} of {MAILS} arrived"
+    return MAILS / took
+
+
+def work(app: Flask) -> None:
+    with app.app_context():
+        while mailroom.drain(limit=MAILS):
+            pass
+        db.engine.dispose()
+
+
+def catch(port: int, count: Any) -> None:
+    class Handler:
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            with count.get_lock():
+                count.value += 1
+            return "250 taken"
+
+    Controller(Handler(), "localhost", port).start()
+    while True:
+        time.sleep(60)
+
+
+if __name__ == "__main__":
+    main()

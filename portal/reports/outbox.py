@@ -1,0 +1,58 @@
+"""The outbox as its readers see it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import contains_eager, undefer
+
+from portal.extensions import db
+from portal.models import Outbox
+from portal.reports import paging
+from portal.reports.paging import Page
+
+_PENDING = Outbox.state.in_(("waiting", "claimed"))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many mails are still to be sent, and since when the oldest of them waits (None: none)."""
+
+    depth: int
+    oldest: datetime | None
+
+
+def waiting() -> Waiting:
+    """What is still to be sent, sent later included. Two index scans."""
+    oldest = select(func.min(Outbox.created_at)).where(_PENDING).scalar_subquery()
+    depth, since = db.session.execute(select(func.count(), oldest).select_from(Outbox).where(_PENDING)).one()
+    return Waiting(depth, since)
+
+
+def dead(limit: int = 50) -> list[Outbox]:
+    """Mails that were given up, newest first, with who they are for."""
+    found = _listed().where(Outbox.state == "dead").order_by(Outbox.id.desc()).limit(limit)
+    return list(db.session.scalars(found))
+
+
+def list_mails(
+    *, state: str | None = None, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Outbox]:
+    """All mails, or those in one state, newest first, with who they are for. Raises Invalid on `cursor`."""
+    found = _listed()
+    if state:
+        found = found.where(Outbox.state == state)
+    return paging.fetch(found, Outbox.id, descending=True, limit=limit, cursor=cursor)
+
+
+def find(outbox_id: int) -> Outbox | None:
+    """One mail with its text and HTML, and who it is for."""
+    if not 0 < outbox_id < 2**63:
+        return None
+    return db.session.scalars(
+        _listed().where(Outbox.id == outbox_id).options(undefer(Outbox.body), undefer(Outbox.html))
+    ).one_or_none()
+
+
+def _listed() -> Select[Outbox]:
+    return select(Outbox).join(Outbox.recipient).options(contains_eager(Outbox.recipient))

@@ -1,0 +1,358 @@
+"""Mails leave through a real SMTP server: each once, whoever is killed, and one that fails holds up no other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from portal import clock
+from portal.errors import Refused
+from portal.extensions import db
+from portal.services import letters, mailroom, outbox, password_resets, plans
+from portal.services.plans import NewPlan
+from portal.services.transaction import transaction
+from tests import mails, people
+from tests.crowd import at_once
+from tests.mails import Catcher, sending, text_of
+from tests.sql import queries
+
+pytestmark = pytest.mark.usefixtures("context")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def receipts(count=1):
+    """Omar pays so many installments; one receipt waits for each."""
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal, count=count + 1)
+    for row in people.installments_of(plan_id)[:count]:
+        people.pay(row.id, omar)
+    return omar
+
+
+def states():
+    return [mail.state for mail in mails.outbox()]
+
+
+def later(**delta):
+    return time_machine.travel(clock.now() + timedelta(**delta))
+
+
+@pytest.fixture
+def catcher(app):
+    with Catcher() as catching, sending(app, catching):
+        yield catching
+
+
+def test_a_mail_arrives_in_the_merchants_name_over_one_connection_with_the_others(catcher):
+    receipts(3)
+    assert mailroom.drain() == 3
+    assert states() == ["sent"] * 3
+    assert catcher.connections == 1
+    mail = catcher.mails[0]
+    assert mail["From"] == "Amal's Bakery via Qist <qist@localhost>"
+    assert mail["Reply-To"] == "Amal's Bakery <amal@example.com>"
+    assert (mail["To"], mail["Auto-Submitted"]) == ("omar@example.com", "auto-generated")
+    assert mail["Message-ID"] == f"<receipt.{mails.outbox()[0].data['payment_id']}@localhost>"
+    assert "SAR 25.00" in text_of(mail)
+    assert "SAR&nbsp;25.00" in mails.html_of(mail)
+    kept = mails.outbox()[0]
+    assert (kept.message_id, kept.subject) == (mail["Message-ID"], mail["Subject"])
+    assert kept.body.split() == text_of(mail).split()
+
+
+@pytest.mark.parametrize(("security", "login"), [("starttls", True), ("tls", True), ("none", True)])
+def test_it_is_sent_over_tls_and_with_a_login(app, monkeypatch, tmp_path, security, login):
+    monkeypatch.setenv("SSL_CERT_FILE", str(mails.authority_in(tmp_path)))
+    receipts()
+    with Catcher(security, login=login) as catcher, sending(app, catcher):
+        mailroom.drain()
+        assert (states(), len(catcher.mails)) == (["sent"], 1)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(app):
+    receipts()
+    with Catcher("starttls") as catcher, sending(app, catcher):
+        mailroom.drain()
+        assert (states(), catcher.mails) == (["waiting"], [])
+    assert "certificate" in mails.outbox()[0].last_error
+
+
+def test_a_wrong_password_is_said_without_saying_it(app):
+    receipts()
+    with Catcher(login=True) as catcher, sending(app, catcher, smtp_password="not the password"):
+        mailroom.drain()
+    (mail,) = mails.outbox()
+    assert (mail.state, mail.attempts) == ("waiting", 1)
+    assert "refuses the login" in mail.last_error
+    assert "not the password" not in mail.last_error
+
+
+def test_without_a_mail_server_mails_are_kept_and_each_is_logged(app, capsys):
+    receipts(2)
+    with sending(app, None):
+        assert mailroom.drain() == 2
+    assert states() == ["kept"] * 2
+    assert "SAR 33.34" in mails.outbox()[0].body
+    assert mailroom.drain() == 0
+
+
+def test_a_refusal_is_tried_again_with_growing_pauses_and_is_dead_after_eight(catcher):
+    receipts()
+    catcher.answer = lambda recipient: "451 4.7.1 greylisted, come back"
+    now, pauses = clock.now(), []
+    for number in range(1, 9):
+        with time_machine.travel(now, tick=False):
+            assert mailroom.drain() == 1
+            (mail,) = mails.outbox()
+            assert mail.attempts == number
+            pauses.append((mail.next_try_at - now).total_seconds() / 60)
+            assert mailroom.drain() == 0
+            now = mail.next_try_at
+    minutes = zip(pauses, (1, 4, 16, 64, 256, 360, 360), strict=False)
+    assert all(least <= pause <= least * 1.2 for pause, least in minutes)
+    assert (mail.state, mail.last_error) == ("dead", "The mail server said: 451 4.7.1 greylisted, come back")
+    with later(days=30):
+        assert mailroom.drain() == 0
+
+
+def test_the_operator_can_send_a_dead_mail_again(catcher):
+    receipts()
+    catcher.answer = lambda recipient: "550 5.1.1 nobody of this name"
+    mailroom.drain()
+    (mail,) = mails.outbox()
+    assert (mail.state, mail.attempts) == ("dead", 1)
+    catcher.answer = lambda recipient: None
+    mailroom.resend(mail.id)
+    mailroom.drain()
+    assert (states(), len(catcher.mails)) == (["sent"], 1)
+    with pytest.raises(Refused) as refused:
+        mailroom.resend(mail.id)
+    assert refused.value.code == "not_dead"
+
+
+@pytest.mark.parametrize(
+    ("answer", "dead"),
+    [
+        ("550 nobody of this name", True),
+        ("550 5.1.1 nobody of this name", True),
+        ("550 5.7.1 relaying denied", False),
+        ("554 5.7.1 your address is on a list", False),
+        ("452 4.2.2 mailbox full", False),
+    ],
+)
+def test_only_a_mailbox_that_is_not_there_ends_a_mail_at_once(catcher, answer, dead):
+    receipts()
+    catcher.answer = lambda recipient: answer
+    mailroom.drain()
+    assert states() == ["dead" if dead else "waiting"]
+
+
+def test_one_mail_that_can_not_be_sent_or_written_holds_up_no_other(catcher, monkeypatch):
+    receipts(4)
+    first, second, *_ = mails.outbox()
+    builder, broken = letters.BUILDERS["receipt"], first.id
+    monkeypatch.setitem(letters.BUILDERS, "receipt", lambda row: 1 / 0 if row.id == broken else builder(row))
+    odd = f"<{second.dedupe_key.replace(':', '.')}@localhost>"
+    catcher.at_data = lambda mail: "554 5.6.0 odd content" if mail["Message-ID"] == odd else None
+    assert mailroom.drain() == 4
+    assert states() == ["waiting", "waiting", "sent", "sent"]
+    assert "ZeroDivisionError" in mails.outbox()[0].last_error
+    assert "odd content" in mails.outbox()[1].last_error
+
+
+def test_a_server_that_is_away_costs_one_mail_a_try_and_the_others_none(app):
+    receipts(3)
+    catcher = Catcher()
+    with sending(app, catcher):
+        assert mailroom.drain() == 1
+        assert [mail.attempts for mail in mails.outbox()] == [1, 0, 0]
+        assert set(states()) == {"waiting"}
+        assert mailroom.drain() == 0
+        with catcher, later(minutes=2):
+            assert mailroom.drain() == 3
+    assert len(set(catcher.ids)) == 3
+
+
+def test_what_is_not_wanted_any_more_is_dropped_with_a_reason(catcher):
+    amal, omar = people.amal(), people.omar()
+    row = people.installments_of(people.a_plan(amal))[0]
+    people.pay(row.id, omar, "card_declined")
+    people.pay(row.id, omar)
+    mailroom.drain()
+    assert [(mail.kind, mail.state) for mail in mails.outbox()] == [
+        ("payment_declined", "dropped"),
+        ("receipt", "sent"),
+    ]
+    assert mails.outbox()[0].last_error == "What it was to pay is not open any more."
+    assert len(catcher.mails) == 1
+
+
+def test_two_drains_at_once_send_each_mail_once(app, catcher):
+    receipts(12)
+    catcher.pause = 0.01
+    assert sum(at_once(app, [mailroom.drain] * 3)) >= 12
+    assert states() == ["sent"] * 12
+    assert len(catcher.ids) == len(set(catcher.ids)) == 12
+
+
+def test_a_claim_whose_drain_died_is_taken_by_another_when_its_lease_ends(catcher):
+    receipts(2)
+    assert len(mailroom._claim(20)) == 2
+    assert mailroom.drain() == 0
+    with later(seconds=mailroom.LEASE.total_seconds() + 1):
+        assert mailroom.drain() == 2
+    assert len(catcher.mails) == 2
+    assert [mail.attempts for mail in mails.outbox()] == [2, 2]
+
+
+def test_a_drain_that_was_frozen_past_its_lease_changes_nothing(catcher):
+    receipts()
+    (old,) = mailroom._claim(20)
+    with later(seconds=mailroom.LEASE.total_seconds() + 1):
+        assert mailroom.drain() == 1
+    mailroom._fail(old, "too late")
+    mailroom._let_go([old])
+    assert (states(), len(catcher.mails)) == (["sent"], 1)
+
+
+def test_a_mail_that_kills_whoever_sends_it_is_given_up():
+    receipts()
+    for number in range(mailroom.TRIES):
+        with later(hours=number):
+            assert len(mailroom._claim(20)) == 1
+    with later(hours=mailroom.TRIES):
+        assert mailroom._claim(20) == []
+    assert states() == ["dead"]
+    assert "killed" in mails.outbox()[0].last_error
+
+
+def test_a_worker_killed_while_it_sends_loses_nothing(app, catcher):
+    """A real process and a real SIGKILL, before the server has said that it took the mail."""
+    receipts(3)
+    catcher.pause = 0.5
+    settings = app.config["QIST"]
+    environ = {
+        **os.environ, "PYTHONPATH": str(ROOT), "FLASK_SKIP_DOTENV": "1", "SECRET_KEY": settings.secret_key,
+        "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "PUBLIC_URL": settings.public_url,
+        "SMTP_HOST": "localhost", "SMTP_PORT": str(catcher.port), "SMTP_SECURITY": "none",
+    }  # fmt: skip
+    code = "from portal import app, jobs\nwith app.create_app().app_context(): jobs.drain_outbox()"
+    worker = subprocess.Popen([sys.executable, "-c", code], env=environ, start_new_session=True)
+    deadline = time.monotonic() + 20
+    while not catcher.mails and time.monotonic() < deadline:
+        time.sleep(0.01)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    catcher.pause = 0
+    assert "claimed" in states()
+    with later(seconds=mailroom.LEASE.total_seconds() + 1):
+        mailroom.drain()
+    assert states() == ["sent"] * 3
+    assert len(set(catcher.ids)) == 3
+    assert len(catcher.ids) <= 4  # the one in the window came again, under the same Message-ID
+
+
+def test_a_name_with_a_line_end_adds_no_header_and_one_like_an_address_shows_none(app, catcher):
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal)
+    bad = 'Shop\r\nBcc: victim@example.com\r\n\r\n<b>"PayPal" <pay@pal.example>\x00'.replace("\x00", "")
+    db.session.execute(db.text("UPDATE merchants SET business_name = :bad"), {"bad": bad})
+    db.session.execute(db.text("UPDATE plans SET description = :odd"), {"odd": "Cake\u202e\r\nBcc: x@example.com"})
+    db.session.commit()
+    people.pay(people.installments_of(plan_id)[0].id, omar)
+    mailroom.drain()
+    (mail,) = catcher.mails
+    assert catcher.recipients == ["omar@example.com"]
+    assert mail["Bcc"] is None
+    assert [address.addr_spec for address in mail["From"].addresses] == ["qist@localhost"]
+    assert "@" not in mail["From"].addresses[0].display_name
+    assert "<b>" not in mails.html_of(mail)
+    assert mail["Subject"] == "We received your payment of SAR 33.34"
+
+
+def test_addresses_in_other_scripts_travel(app, catcher):
+    amal = people.amal()
+    plans.open_plan(amal, NewPlan("nadia@bücher.example", 60_00, 2, people.today_of(amal)))
+    plans.open_plan(amal, NewPlan("نادية@example.com", 60_00, 2, people.today_of(amal)))
+    mailroom.drain()
+    assert states() == ["sent", "sent"]
+    assert catcher.recipients == ["nadia@xn--bcher-kva.example", "نادية@example.com"]
+
+
+def test_a_link_is_in_the_mail_and_afterwards_nowhere(catcher):
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    token = opened.invitation_token
+    mailroom.drain()
+    assert f"http://localhost/invitations/{token}" in text_of(catcher.mails[0])
+    row = db.session.execute(db.text("SELECT outbox::text FROM outbox")).scalar_one()
+    assert token not in row
+    assert "(removed)" in row
+
+
+def test_a_link_that_was_replaced_is_not_mailed(catcher):
+    amal = people.amal()
+    plan_id = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
+    token = mailroom.letters.invitations.renew(plan_id, merchant_id=amal)
+    mailroom.drain()
+    assert states() == ["dropped", "sent"]
+    assert token in text_of(catcher.mails[0])
+
+
+def test_a_password_link_is_made_when_its_mail_is_written(catcher):
+    omar = people.omar()
+    password_resets.ask("omar")
+    (mail,) = mails.outbox()
+    assert (mail.kind, mail.data) == ("password_reset", {})
+    mailroom.drain()
+    link = next(line for line in text_of(catcher.mails[0]).splitlines() if "/password-resets/" in line)
+    assert password_resets.find(link.rsplit("/", 1)[1]).user_id == omar
+
+
+def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
+    amal, omar = people.amal(), people.omar()
+    people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    with sending(app, None):
+        mailroom.drain()
+    assert opened.invitation_token in mails.outbox()[1].body
+    with later(days=2):
+        assert mailroom.purge() == 0
+        assert [mail.body is None for mail in mails.outbox()] == [False, True]
+        row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+        assert opened.invitation_token not in row
+    with later(days=91):
+        assert mailroom.purge() == 2
+
+
+def test_demo_people_have_no_mailbox(catcher):
+    yusuf = people.a_customer("yusuf")
+    db.session.execute(db.text("UPDATE users SET email = 'yusuf@demo.example.com' WHERE id = :id"), {"id": yusuf})
+    db.session.commit()
+    people.pay(people.installments_of(people.a_plan(people.amal(), "yusuf@demo.example.com"))[0].id, yusuf)
+    mailroom.drain()
+    assert (states(), catcher.mails) == (["kept"], [])
+
+
+def test_a_kind_that_nobody_knows_is_dropped(catcher):
+    @transaction
+    def post():
+        outbox.post("postcard", to_user_id=people_id, dedupe_key="postcard:1")
+
+    people_id = people.omar()
+    post()
+    mailroom.drain()
+    assert states() == ["dropped"]
+
+
+def test_each_mail_costs_a_handful_of_statements(app, catcher):
+    receipts(2)
+    with queries(app) as two:
+        mailroom.drain()
+    assert len(two) <= 3 + 2 * 9
