@@ -9,9 +9,9 @@ from sqlalchemy.orm import joinedload
 
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan, User
+from portal.models import Installment, Payment, Plan, Refund, User
 
-T = TypeVar("T", Plan, Installment, Payment)
+T = TypeVar("T", Plan, Installment, Payment, Refund)
 
 MAX_ID = 2**63 - 1
 
@@ -39,6 +39,21 @@ def my_payment(user: User, payment_id: int) -> Payment:
     return _mine(select(Payment).where(Payment.id == payment_id, _party(user, Payment)), payment_id)
 
 
+def my_refund(user: User, refund_id: int) -> Refund:
+    """The refund, if it gives back on a plan that this user made or owes. Raises NotFound."""
+    return _mine(select(Refund).where(Refund.id == refund_id, _party(user, Refund)), refund_id)
+
+
+def my_customer(user: User, customer_id: int) -> User:
+    """Somebody with a plan of this merchant's. Raises NotFound."""
+    plans = select(Plan.id).where(Plan.merchant_id == user.id, Plan.customer_id == User.id)
+    found = select(User).where(User.id == customer_id, plans.exists())
+    customer: User | None = db.session.scalar(found) if 0 < customer_id <= MAX_ID else None
+    if customer is None:
+        raise NotFound()
+    return customer
+
+
 def address() -> str:
     """Who asks, by address. An IPv6 network (/64) counts as one: a single home has 2**64 addresses."""
     try:
@@ -59,7 +74,7 @@ def account(login: str) -> str:
     return f"user:{user.id}" if user is not None else f"name:{name}"
 
 
-def _party(user: User, table: type[Plan] | type[Installment] | type[Payment]) -> ColumnElement[bool]:
+def _party(user: User, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:
     return or_(table.merchant_id == user.id, table.customer_id == user.id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import config, extensions, logs, models
+from portal import config, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
@@ -15,7 +15,7 @@ from portal.web import setup as web
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["create_app", "models", "payment"]
+__all__ = ["create_app", "models", "payment", "queue"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -78,17 +78,11 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
 def _limiter_config(settings: Settings) -> dict[str, Any]:
     """Limits are counted in Valkey; without it, or while it is away, in this process.
 
-    The storage gets the same short timeouts as the queue: a frozen Valkey must not block a sign-in.
+    The storage waits no longer than the queue does, and shares its pause: a frozen Valkey must not block a sign-in.
     """
     url = settings.redis_url
-    if url and url.startswith("unix:"):
-        url = f"redis+{url}"
-    options: dict[str, Any] = {}
-    if url:
-        options = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
     return {
-        "RATELIMIT_STORAGE_URI": url or "memory://",
-        "RATELIMIT_STORAGE_OPTIONS": options,
+        "RATELIMIT_STORAGE_URI": f"qist+{url}" if url else "memory://",
         "RATELIMIT_STRATEGY": "fixed-window",
         "RATELIMIT_HEADERS_ENABLED": False,
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,

@@ -12,8 +12,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.extensions import db
-from portal.models import ApiKey
-from portal.services import api_keys, plans, tokens
+from portal.models import ApiKey, Outbox
+from portal.services import (
+    api_keys,
+    mailroom,
+    password_resets,
+    payment_methods,
+    plans,
+    refunds,
+    reminder_mails,
+    tokens,
+)
 from portal.services.plans import NewPlan
 from tests import people
 from tests.web import browser_of
@@ -25,6 +34,9 @@ ANYONE = (200, 200, 200, 200, 200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200)
 PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
 MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
+CUSTOMERS = (401, 200, 200, 403, 403, 403, 403, 403)
+PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
+PLANS_MERCHANT_MADE = (401, 403, 403, 201, 404, 403, 403, 403)
 
 API = {
     "POST /auth/register/": (422,) * 8,
@@ -46,6 +58,19 @@ API = {
     "POST /api/plans/installments/<row:installment_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
     "GET /api/payments/": SIGNED_IN,
     "GET /api/payments/<row:payment_id>/": PARTIES,
+    "POST /api/plans/<row:plan_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
+    "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_MADE,
+    "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_MADE,
+    "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
+    "POST /api/payments/<row:payment_id>/reverse/": PLANS_MERCHANT,
+    "GET /api/plans/<row:plan_id>/refunds/": PARTIES,
+    "GET /api/refunds/": SIGNED_IN,
+    "GET /api/refunds/<row:refund_id>/": PARTIES,
+    "GET /api/payment-methods/": CUSTOMERS,
+    "POST /api/payment-methods/": (401, 201, 201, 403, 403, 403, 403, 403),
+    "DELETE /api/payment-methods/<row:method_id>/": (401, 204, 404, 403, 403, 403, 403, 403),
     "GET /api/analytics/dashboard/": MERCHANTS,
     "GET /api/plans/analytics/dashboard/": MERCHANTS,
     "GET /api/analytics/merchant/": MERCHANTS,
@@ -55,9 +80,23 @@ API = {
     "GET /api/openapi.json": ANYONE,
 }
 
+# What the API is sent, where it needs something. It happens to a plan of its own, which nothing else looks at.
+WHY = {"reason": "Returned"}
+BODIES: dict[str, dict[str, str]] = {
+    "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
+    "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": "2020-01-01"},
+    "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **WHY},
+    "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **WHY},
+    "POST /api/plans/<row:plan_id>/cancel/": WHY,
+    "POST /api/plans/<row:plan_id>/write-off/": WHY,
+    "POST /api/payments/<row:payment_id>/reverse/": WHY,
+    "POST /api/payment-methods/": {"card": "card_ok"},
+}
+
 # Pages send people who aren't signed in to the sign-in page (303). What changes things sends on (303) or is 422.
 PAGE = (303, 200, 200, 200, 200, 200, 303, 303)
 MERCHANTS_PAGE = (303, 403, 403, 200, 200, 403, 303, 303)
+OPERATORS_PAGE = (303, 403, 403, 403, 403, 200, 303, 303)
 MERCHANTS_FORM = (303, 403, 403, 422, 422, 403, 303, 303)
 OWN_MERCHANTS_BUTTON = (303, 403, 403, 303, 404, 403, 303, 303)
 GOES_ON = (303, 303, 404, 303, 404, 404, 303, 303)
@@ -77,11 +116,34 @@ PAGES = {
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
     "GET /dashboard": MERCHANTS_PAGE,
     "GET /home": (303, 200, 200, 403, 403, 403, 303, 303),
-    "GET /operator": (303, 403, 403, 403, 403, 200, 303, 303),
+    "GET /operator": OPERATORS_PAGE,
+    "GET /operator/checks": OPERATORS_PAGE,
+    "POST /operator/jobs/<job_id>/retry": (303, 403, 403, 403, 403, 303, 303, 303),
+    "POST /operator/jobs/<job_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
+    "POST /operator/jobs/clear": (303, 403, 403, 403, 403, 303, 303, 303),
+    "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/test_outbox.py has the other cases
+    "GET /outbox/<int:outbox_id>": ANYONE,
+    "GET /outbox/<int:outbox_id>/html": ANYONE,
+    "POST /outbox/<int:outbox_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
+    "GET /password-resets/new": ANYONE,
+    "POST /password-resets": (422,) * 8,
+    "GET /password-resets/sent": ANYONE,
+    "GET /password-resets/<reset_token>": ANYONE,
+    "POST /password-resets/<reset_token>": (422,) * 8,
     "GET /settings": MERCHANTS_PAGE,
     "POST /settings": MERCHANTS_FORM,
     "GET /plans": PAGE,
     "POST /plans": MERCHANTS_FORM,
+    "GET /plans.csv": MERCHANTS_PAGE,
+    "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /customers": MERCHANTS_PAGE,
+    "GET /customers.csv": MERCHANTS_PAGE,
+    "GET /customers/<int:customer_id>": (303, 403, 403, 200, 404, 403, 303, 303),
+    "GET /payments": PAGE,
+    "GET /payments.csv": MERCHANTS_PAGE,
+    "GET /installments.csv": MERCHANTS_PAGE,
+    "GET /journal": MERCHANTS_PAGE,
+    "GET /journal.csv": MERCHANTS_PAGE,
     "GET /plans/new": MERCHANTS_PAGE,
     "POST /plans/preview": MERCHANTS_PAGE,
     "GET /plans/preview": (303, 403, 403, 303, 303, 403, 303, 303),
@@ -95,9 +157,44 @@ PAGES = {
     "GET /installments/<int:installment_id>/payments": GOES_ON,
     "POST /installments/<int:installment_id>/payments": (303, 422, 404, 403, 404, 404, 303, 303),
     "GET /payments/<int:payment_id>": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /plans/<int:plan_id>/pay": (303, 200, 404, 403, 404, 404, 303, 303),
+    "POST /plans/<int:plan_id>/pay": (303, 422, 404, 403, 404, 404, 303, 303),
+    **{
+        f"{method} {act}": (303, 403, 403, status, 404, 403, 303, 303)
+        for method, status in (("GET", 200), ("POST", 422))
+        for act in (
+            "/plans/<int:plan_id>/record-payment",
+            "/plans/<int:plan_id>/credit",
+            "/plans/<int:plan_id>/refund",
+            "/plans/<int:plan_id>/write-off",
+            "/plans/<int:plan_id>/cancel",
+            "/payments/<int:payment_id>/reverse",
+        )
+    },
+    "GET /invitations/<token>/pay": ANYONE,
+    "POST /invitations/<token>/pay": (422,) * 8,
+    "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan
+    "GET /payment-methods": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /payment-methods": (303, 422, 422, 403, 403, 403, 303, 303),
+    "POST /payment-methods/<int:method_id>/remove": (303, 303, 404, 403, 403, 403, 303, 303),
+    "POST /gateway/callbacks": (401,) * 8,
+    "GET /settings/reminders": MERCHANTS_PAGE,
+    "POST /settings/reminders": MERCHANTS_FORM,
+    "GET /account/reminders": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/reminders": (303, 303, 303, 403, 403, 403, 303, 303),
+    "GET /reminders/off/<off_token>": ANYONE,
+    "POST /reminders/off/<off_token>": ANYONE,
+    "POST /plans/<int:plan_id>/reminders": OWN_MERCHANTS_BUTTON,
+    "POST /plans/<int:plan_id>/mute": OWN_MERCHANTS_BUTTON,
+    "POST /plans/<int:plan_id>/unmute": OWN_MERCHANTS_BUTTON,
+    "POST /customers/<int:customer_id>/mute": OWN_MERCHANTS_BUTTON,
+    "POST /customers/<int:customer_id>/unmute": OWN_MERCHANTS_BUTTON,
+    "POST /plans/<int:plan_id>/automatic-payment": (303, 303, 404, 403, 403, 403, 303, 303),
+    "POST /plans/<int:plan_id>/automatic-payment/off": (303, 303, 404, 403, 403, 403, 303, 303),
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    "POST /account/sessions/end": (303,) * 8,  # nearly last, for it ends tokens
     "POST /logout": (303,) * 8,  # last, for it ends the sessions
 }
 EXPECTED = API | PAGES
@@ -124,14 +221,32 @@ def world(app: Flask, database: str) -> World:
             plan_id = people.a_plan(ids[merchant], f"{customer}@example.com", count=5)
             installments = [row.id for row in people.installments_of(plan_id)]
             new = NewPlan(f"{merchant}s-new@example.com", 1000, 1, people.today_of(ids[merchant]))
+            payment_id = people.pay(installments[4], ids[customer]).id
+            (refund_id,) = refunds.refund(plan_id, merchant_id=ids[merchant], amount=1, reason="Why not").refund_ids
+            to_change, to_write_off = (people.a_plan(ids[merchant], f"{customer}@example.com") for _ in range(2))
             objects[merchant] = {
                 "plan_id": plan_id,
+                "to_change": to_change,
+                "to_write_off": to_write_off,
                 "installments": installments,
-                "payment_id": people.pay(installments[4], ids[customer]).id,
+                "payment_id": payment_id,
+                "refund_id": refund_id,
+                "method_id": payment_methods.save(ids[customer], "card_ok"),
+                "saved_id": payment_methods.save(ids[customer], "card_ok"),
                 "token": plans.open_plan(ids[merchant], new).invitation_token,
+                "reset_token": password_resets.make(ids[customer]),
+                "off_token": reminder_mails.off_token(ids[customer]),
+                "outbox_id": _a_mail_to(ids[customer]),
+                "customer_id": ids[customer],
                 "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),
             }
     return World({name: browser_of(app, name) for name in ids}, bearers, objects)
+
+
+def _a_mail_to(user_id: int) -> int:
+    """One that is kept, because there is no mail server."""
+    mailroom.drain()
+    return db.session.scalars(db.select(Outbox.id).where(Outbox.to_user_id == user_id)).first() or 0
 
 
 def routes(app: Flask) -> list[str]:
@@ -180,15 +295,23 @@ def ask(app: Flask, world: World, route: str, who: str | None, of: dict[str, Any
     method, rule = route.split(" ")
     api = route in API
     installment = of["installments"][0 if api else 1]
+    plan = of["plan_id"] if route not in BODIES else of["to_write_off"] if "write-off" in route else of["to_change"]
     address = (
         rule.replace("<row:", "<int:")
-        .replace("<int:plan_id>", str(of["plan_id"]))
+        .replace("<int:plan_id>", str(plan))
         .replace("<int:installment_id>", str(installment))
         .replace("<int:payment_id>", str(of["payment_id"]))
+        .replace("<int:refund_id>", str(of["refund_id"]))
+        .replace("<int:method_id>", str(of["method_id" if api else "saved_id"]))
+        .replace("<int:customer_id>", str(of["customer_id"]))
         .replace("<int:key_id>", str(of["key_id"]))
         .replace("<token>", of["token"])
+        .replace("<reset_token>", of["reset_token"])
+        .replace("<off_token>", of["off_token"])
+        .replace("<int:outbox_id>", str(of["outbox_id"]))
+        .replace("<job_id>", "no-such-job")
     )
     assert "<" not in address, address
     headers = {"Authorization": f"Bearer {world.bearers[who]}"} if who and (api or "key" in who) else {}
     client = world.browsers[who] if who in world.browsers and not api else app.test_client()
-    return client.open(address, method=method, headers=headers).status_code
+    return client.open(address, method=method, headers=headers, json=BODIES.get(route)).status_code

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, flash, url_for
 from wtforms import PasswordField
 
 from portal.errors import Invalid
-from portal.services import accounts
+from portal.services import accounts, sessions
 from portal.web import limits
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import login_needed, me, my_session
@@ -45,4 +45,13 @@ def update_password() -> Response:
         apply_faults(form, invalid)
         return page("account/password.html", invalid.status, form=form)
     flash("Your password is changed. Other browsers are signed out.", "success")
+    return go(url_for("account.password"))
+
+
+@bp.post("/sessions/end")
+@login_needed
+def end_sessions() -> Response:
+    """Sign out everywhere else: other browsers, and whoever signed in at the API."""
+    sessions.end_others(me().id, my_session().id)
+    flash("You are signed out everywhere else.", "success")
     return go(url_for("account.password"))

@@ -10,7 +10,8 @@ from wtforms import Field, IntegerField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
-from portal.errors import Invalid
+from portal import money
+from portal.errors import Fault, Invalid
 
 UNUSABLE = "This holds a character that can't be used. Please type it again."
 
@@ -58,6 +59,32 @@ class Needed:
             raise StopValidation()
         if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
             raise StopValidation(self.message)
+
+
+class OneLine:
+    """Text that fits on one line of at most `longest` characters."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        self.field_flags = {"maxlength": longest}
+
+    def __call__(self, form: Any, field: Field) -> None:
+        text = (field.data or "").strip()
+        if len(text) > self.longest:
+            raise StopValidation(f"Use at most {self.longest} characters; these are {len(text)}.")
+        if not text.isprintable():
+            raise StopValidation("Write it on one line, in letters that can be seen.")
+
+
+def read_amount(field: Field, currency: str) -> int:
+    """What was typed, in minor units of `currency`. Raises Invalid on the field when it is no amount, or zero."""
+    try:
+        minor = money.parse(field.data or "", currency)
+    except money.BadAmount as error:
+        raise Invalid(Fault(field.name, "bad_amount", str(error))) from error
+    if not minor:
+        raise Invalid(Fault(field.name, "bad_amount", "Enter more than zero."))
+    return minor
 
 
 def choices(pairs: Iterable[tuple[str, str]]) -> list[Any]:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.models import User
 from portal.reports import home
 from portal.web.guards import me, role_needed
+from portal.web.methods import methods_of
 from portal.web.plan_page import Note, take_note
 from portal.web.respond import fragments, page
 from portal.web.words import state_of
@@ -41,5 +42,6 @@ def _context(customer: User, note: Note | None) -> dict[str, Any]:
         "first": rows[0] if rows else None,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
         "receipts": home.latest_payments(customer.id),
+        "methods": methods_of(customer.id),
         "note": note,
     }

@@ -1,15 +1,21 @@
 """Installments: the list behind the dashboard's figures, and one row that follows its payment by itself."""
 
+from datetime import timedelta
+from typing import Any
+
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.errors import Invalid
 from portal.models import Installment, User
+from portal.reports import exports
 from portal.reports import plans as reports
 from portal.reports.paging import Page
 from portal.web import home, plan_page
-from portal.web.guards import login_needed, me
+from portal.web.downloads import csv_file
+from portal.web.guards import login_needed, me, my_merchant, role_needed
+from portal.web.lists import Asked
 from portal.web.payments import note_about
 from portal.web.respond import go, is_htmx, page, two_shapes
 from portal.web.words import state_of
@@ -18,32 +24,53 @@ bp = Blueprint("installments", __name__)
 
 PAGE_LENGTH = 30
 FILTERS = ("open", "late", "paid")
+STATUSES = (*FILTERS, "counted", "past")
 
 
 @bp.get("/installments")
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
-    user = me()
-    status, cursor = request.args.get("status", ""), request.args.get("cursor", "")
-    wrong = bool(status and status not in FILTERS)
+    user, asked = me(), Asked()
+    wanted = wanted_of(asked)
     found: Page[Installment] = Page([], None)
-    if not wrong:
+    if not asked.wrong:
         try:
-            found = reports.list_installments(user, status=status or None, limit=PAGE_LENGTH, cursor=cursor or None)
+            found = reports.list_installments(user, **wanted, limit=PAGE_LENGTH, cursor=asked.cursor)
         except Invalid:
-            wrong = True
+            asked.wrong = True
     return page(
         "installments/index.html",
-        400 if wrong else 200,
+        400 if asked.wrong else 200,
         installments=found.items,
         next_cursor=found.next_cursor,
-        wrong=wrong,
-        chosen="" if wrong else status,
-        cursor=cursor,
+        wrong=asked.wrong,
+        asked=asked.kept,
+        first=asked.day("from"),
+        last=asked.day("to"),
+        cursor=asked.cursor,
         filters=FILTERS,
         merchant=user.role == "merchant",
     )
+
+
+@bp.get("/installments.csv")
+@role_needed("merchant")
+def export() -> ResponseReturnValue:
+    """All installments of the list, as a file."""
+    asked = Asked()
+    return csv_file("installments", exports.installments(me(), **asked.right(wanted_of(asked))), my_merchant())
+
+
+def wanted_of(asked: Asked) -> dict[str, Any]:
+    """Which installments an address asks for: those due `from` a day `to` a day, both included."""
+    first, last = asked.day("from"), asked.day("to")
+    return {
+        "status": asked.choice("status", STATUSES),
+        "currency": asked.currency(),
+        "due_after": first - timedelta(days=1) if first else None,
+        "due_before": last + timedelta(days=1) if last else None,
+    }
 
 
 @bp.get("/installments/<int:installment_id>")

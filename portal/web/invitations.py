@@ -9,13 +9,14 @@ from wtforms import PasswordField, StringField
 
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
-from portal.models import Invitation, Plan
+from portal.models import Installment, Invitation, Plan
 from portal.services import invitations
 from portal.web import limits
 from portal.web.failures import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.respond import go, page
 from portal.web.sessions import sign_in
+from portal.web.words import state_of
 
 bp = Blueprint("invitations", __name__)
 
@@ -29,7 +30,7 @@ class ClaimForm(Form):
 def show(token: str) -> Response:
     """The plan, and the form that claims the record."""
     invitation = invitations.find(token)
-    return _closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
+    return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
 
 @bp.post("/invitations/<token>")
@@ -39,34 +40,58 @@ def update(token: str) -> Response:
     form = ClaimForm()
     invitation = invitations.find(token)
     if invitation is None:
-        return _closed()
+        return closed()
     plan_id = invitation.plan_id
     if not form.validate():
         return _page(invitation, token, form, 422)
     try:
         user_id = invitations.claim(token, username=form.username.data or "", password=form.password.data or "")
     except NotFound:
-        return _closed()
+        return closed()
     except Invalid as invalid:
         apply_faults(form, invalid)
         again = invitations.find(token)
-        return _closed() if again is None else _page(again, token, form, invalid.status)
+        return closed() if again is None else _page(again, token, form, invalid.status)
     sign_in(user_id)
     flash("Your account is ready. This is your plan.", "success")
     return go(url_for("plans.show", plan_id=plan_id))
 
 
-def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> Response:
-    plan = db.session.get_one(
+def plan_of(invitation: Invitation) -> Plan:
+    """The plan with its parties and installments."""
+    return db.session.get_one(
         Plan,
         invitation.plan_id,
-        options=[joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)],
+        options=[
+            joinedload(Plan.merchant),
+            joinedload(Plan.customer),
+            selectinload(Plan.installments).selectinload(Installment.held_allocations),
+        ],
+        populate_existing=True,
     )
-    return _quietly(page("invitations/show.html", status, form=form, plan=plan, token=token, invitation=invitation))
 
 
-def _closed() -> Response:
-    return _quietly(
+def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> Response:
+    plan = plan_of(invitation)
+    states = [state_of(row) for row in plan.installments]
+    return quietly(
+        page(
+            "invitations/show.html",
+            status,
+            form=form,
+            plan=plan,
+            states=states,
+            checking="checking" in states,
+            upcoming=next((row for row in plan.installments if row.is_open), None),
+            token=token,
+            invitation=invitation,
+        )
+    )
+
+
+def closed() -> Response:
+    """The link does not open anything (any more)."""
+    return quietly(
         show_failure(
             404,
             "This link can't be used",
@@ -78,7 +103,8 @@ def _closed() -> Response:
     )
 
 
-def _quietly(answer: Response) -> Response:
+def quietly(answer: Response) -> Response:
+    """The address holds a secret: it is kept nowhere, and no other page learns it."""
     answer.headers["Referrer-Policy"] = "no-referrer"
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -18,6 +18,10 @@ R = TypeVar("R")
 
 FAILURES: Final = "10 per 15 minutes"
 """Wrong passwords for one account, whoever tries."""
+ASKED: Final = "5 per hour"
+"""Links for a forgotten password that one account is mailed, whoever asks."""
+CALLBACKS: Final = "600 per minute"
+"""Callbacks from one address."""
 
 
 def _whoever() -> str:
@@ -56,6 +60,15 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     return by_address(by_account(view))
 
 
+def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:
+    """RATELIMIT_LOGIN by address, and ASKED by the account whose mailbox would fill up."""
+    by_address = limiter.limit(
+        lambda: current_app.config["QIST"].ratelimit_login, key_func=address, scope="reset", methods=["POST"]
+    )
+    by_account = limiter.shared_limit(ASKED, scope="reset-asked", key_func=_typed_login, methods=["POST"])
+    return by_address(by_account(view))
+
+
 def checking_password(view: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account that is signed in: a browser left open is no way to guess its password."""
     by_account = limiter.shared_limit(
@@ -69,6 +82,12 @@ def writing(view: Callable[P, R]) -> Callable[P, R]:
     decorate = limiter.shared_limit(
         lambda: current_app.config["QIST"].ratelimit_writes, scope="writes", key_func=_whoever, methods=["POST"]
     )
+    return decorate(view)
+
+
+def calling_back(view: Callable[P, R]) -> Callable[P, R]:
+    """CALLBACKS, by address: a gateway that is not ours is turned away before its signature is looked at."""
+    decorate = limiter.limit(lambda: CALLBACKS, key_func=address, scope="callbacks", methods=["POST"])
     return decorate(view)
 
 

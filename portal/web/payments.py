@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from flask import Blueprint, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -12,13 +12,14 @@ from portal import access, money
 from portal.errors import Busy, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, User
+from portal.reports import receipts
 from portal.services import idempotency, payments
 from portal.services.idempotency import KeyReused, Once
 from portal.web import home, limits, plan_page
 from portal.web.guards import login_needed, me
 from portal.web.plan_form import KEY
 from portal.web.plan_page import Note
-from portal.web.respond import go, is_htmx, page
+from portal.web.respond import fragment_or_page, go, is_htmx, page, two_shapes
 from portal.web.words import why_declined
 
 bp = Blueprint("payments", __name__)
@@ -26,6 +27,7 @@ bp = Blueprint("payments", __name__)
 CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
 USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
 INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
+TAKEN_BACK: Final = "This was paid, but the bank has taken the payment back since."
 STATUS: Final = {"succeeded": 200, "in_flight": 202, "declined": 402}
 
 
@@ -76,16 +78,27 @@ def create(installment_id: int) -> ResponseReturnValue:
     except Refused as refused:
         return _answer(installment_id, Note(installment_id, "warn", refused.message), refused.status)
     payment = access.my_payment(me(), attempt.payment_id)
-    return _answer(installment_id, note_of(payment, installment_id), STATUS[payment.state])
+    return _answer(installment_id, note_of(payment, installment_id), STATUS.get(payment.state, 200))
 
 
 @bp.get("/payments/<int:payment_id>")
 @login_needed
 def show(payment_id: int) -> ResponseReturnValue:
-    """The receipt of a payment, or what became of it."""
+    """The receipt of a payment, or what became of it; for one that waits for the bank: nothing while it waits."""
     payment = access.my_payment(me(), payment_id)
+    if is_htmx() and payment.state == "in_flight":
+        return two_shapes(Response(status=204))
     plan = access.my_plan(me(), payment.plan_id)
-    return page("payments/show.html", payment=payment, plan=plan, payer=me().id == payment.customer_id)
+    receipt = receipts.receipt(payment.id)
+    return fragment_or_page(
+        "payments/_receipt.html",
+        "payments/show.html",
+        payment=payment,
+        refunds=receipt.refunds if receipt else [],
+        plan=plan,
+        payer=me().id == payment.customer_id,
+        polls=request.path,
+    )
 
 
 def note_of(payment: Payment, installment_id: int) -> Note:
@@ -96,6 +109,8 @@ def note_of(payment: Payment, installment_id: int) -> Note:
             return Note(installment_id, "success", f"{amount} paid", payment.id)
         case "declined":
             return Note(installment_id, "error", why_declined(payment, mine=True))
+        case "reversed":
+            return Note(installment_id, "warn", TAKEN_BACK, payment.id)
     return Note(installment_id, "info", CHECKING)
 
 

@@ -8,9 +8,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from portal.extensions import db
-from portal.models import Installment, Invitation, Plan, User
+from portal.models import Installment, Invitation, Mute, Plan, User
 from portal.reports import plans as reports
+from portal.reports import receipts
+from portal.reports.standing import standing
 from portal.web import respond, timeline
+from portal.web.methods import methods_of
 from portal.web.words import state_of
 
 NOTE: Final = "note"
@@ -51,24 +54,28 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     note = note if note and any(row.id == note.installment_id for row in installments) else None
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
-    receipts = {
+    payer = viewer.id == plan.customer_id
+    money_now = standing(plan.id)
+    paid_by = {
         part.installment_id: payment.id
-        for payment in payments
+        for payment in reversed(payments)
         if payment.state == "succeeded"
         for part in payment.allocations
     }
     return {
         "plan": plan,
-        "payer": viewer.id == plan.customer_id,
+        "payer": payer,
+        "methods": methods_of(viewer.id) if payer else [],
+        "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
+        "standing": money_now,
+        "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,
-        "checking": "checking" in states,
+        "checking": "checking" in states or money_now.in_flight is not None,
         "upcoming": next((row for row in installments if row.is_open), None),
-        "paid": sum(row.paid for row in installments),
-        "remaining": sum(row.remaining for row in installments),
         "payments": payments,
-        "receipts": receipts,
-        "events": timeline.entries(reports.timeline_of(plan.id), plan, installments, viewer),
+        "receipts": paid_by,
+        "events": timeline.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
         "note": note,
         "new": filled or None,
     }

@@ -1,25 +1,31 @@
 """Plans: the list, the form with its preview, and a plan's own page."""
 
-from flask import Blueprint, current_app, flash, request, session, url_for
+from typing import Any
+
+from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access, clock
 from portal.errors import Invalid
 from portal.models import Merchant, Plan
 from portal.models.plans import PLAN_STATUSES
+from portal.reports import exports
 from portal.reports import plans as reports
 from portal.reports.paging import Page
 from portal.services import idempotency, plans
 from portal.services.idempotency import KeyReused, Once
 from portal.web import limits, plan_page
+from portal.web.downloads import csv_file
 from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
+from portal.web.lists import Asked
 from portal.web.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
+SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
 LINK = "claim_link"
 BROKEN = "Please send the form again."
 ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
@@ -29,35 +35,54 @@ ALREADY_MADE = "A plan was already made from this page. Look at your plans first
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user = me()
-    asked = {name: request.args.get(name, "").strip() for name in ("status", "customer", "cursor")}
-    search = asked["customer"] if user.role == "merchant" else ""
-    wrong = bool(asked["status"] and asked["status"] not in PLAN_STATUSES)
+    user, asked = me(), Asked()
+    wanted = wanted_of(asked, merchant=user.role == "merchant")
+    sort = asked.choice("sort", SORTS)
     found: Page[Plan] = Page([], None)
-    if not wrong and "\x00" not in search:
+    if not asked.wrong:
         try:
             found = reports.list_plans(
                 user,
-                status=asked["status"] or None,
-                customer=search or None,
+                **wanted,
+                newest_first=sort != "oldest",
+                next_due_first=sort == "due",
                 limit=PAGE_LENGTH,
-                cursor=asked["cursor"] or None,
+                cursor=asked.cursor,
             )
         except Invalid:
-            wrong = True
+            asked.wrong = True
     return fragment_or_page(
         "plans/_list.html",
         "plans/index.html",
-        400 if wrong else 200,
+        400 if asked.wrong else 200,
         plans=found.items,
         next_cursor=found.next_cursor,
-        wrong=wrong,
-        chosen="" if wrong else asked["status"],
-        search=search.replace("\x00", ""),
-        cursor=asked["cursor"],
+        wrong=asked.wrong,
+        asked=asked.kept,
+        cursor=asked.cursor,
         statuses=PLAN_STATUSES,
+        sorts=SORTS,
         merchant=user.role == "merchant",
     )
+
+
+@bp.get("/plans.csv")
+@role_needed("merchant")
+def export() -> ResponseReturnValue:
+    """All plans of the list, as a file."""
+    asked = Asked()
+    wanted = wanted_of(asked, merchant=True)
+    asked.choice("sort", SORTS)
+    return csv_file("plans", exports.plans(me(), **asked.right(wanted)), my_merchant())
+
+
+def wanted_of(asked: Asked, *, merchant: bool) -> dict[str, Any]:
+    """Which plans an address asks for; its file has the same ones."""
+    return {
+        "status": asked.choice("status", PLAN_STATUSES),
+        "search": asked.text("search") if merchant else None,
+        "currency": asked.currency(),
+    }
 
 
 @bp.get("/plans/new")

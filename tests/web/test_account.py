@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 
+from portal.services import tokens
 from tests import people
 from tests.people import PASSWORD
 from tests.web import browser_of, sign_in
@@ -58,3 +59,20 @@ def test_a_browser_left_open_is_no_way_to_guess_the_password(app: Flask, omar: i
         assert here.post("/account/password", data=wrong).status_code == 422
     right = {"current_password": PASSWORD, "new_password": NEW}
     assert here.post("/account/password", data=right).status_code == 429
+
+
+def test_omar_signs_out_everywhere_else(app: Flask, omar: int) -> None:
+    with app.app_context():
+        sara = people.sara()
+        mine, hers = tokens.start(omar), tokens.start(sara)
+    here, elsewhere, at_saras = browser_of(app, "omar"), browser_of(app, "omar"), browser_of(app, "sara")
+    assert "Sign out everywhere else" in here.get("/account/password").text
+    answer = here.post("/account/sessions/end")
+    assert (answer.status_code, answer.location) == (303, "/account/password")
+    assert "You are signed out everywhere else." in here.get("/account/password").text
+    assert elsewhere.get("/account/password").status_code == 303
+    assert at_saras.get("/account/password").status_code == 200
+    api = app.test_client()
+    asked = [api.get("/auth/me/", headers={"Authorization": f"Bearer {pair.access}"}) for pair in (mine, hers)]
+    assert [answer.status_code for answer in asked] == [401, 200]
+    assert api.post("/token/refresh/", json={"refresh": mine.refresh}).status_code == 401

@@ -112,7 +112,7 @@ def test_the_token_is_in_no_log_line(client: FlaskClient, invited: tuple[int, st
     assert token not in logged.getvalue()
 
 
-def test_the_page_costs_three_queries(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_page_costs_four_queries(app: Flask, invited: tuple[int, str]) -> None:
     with queries(app) as sent:
         assert app.test_client().get(invited[1]).status_code == 200
-    assert len(sent) == 3
+    assert len(sent) == 4

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from portal import queue
 from portal.app import create_app
 from portal.embedded import Valkey
 from portal.extensions import limiter
@@ -22,7 +23,9 @@ def again(app: Flask) -> Iterator[None]:
     """The limiter belongs to one application at a time: give it back to the tests' own."""
     limiter._storage_dead = False
     limiter.enabled = True
+    queue.pause.end()
     yield
+    queue.pause.end()
     limiter.init_app(app)
     limiter._storage_dead = False
     limiter.enabled = False

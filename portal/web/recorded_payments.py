@@ -1,0 +1,121 @@
+"""Record money that came in cash or by transfer."""
+
+from datetime import date
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from wtforms import RadioField, StringField
+
+from portal import allotment
+from portal.errors import Fault, Invalid
+from portal.services import recorded_payments
+from portal.services.idempotency import Once
+from portal.services.recorded_payments import REFERENCE_MAX
+from portal.web import confirm, filters, limits
+from portal.web.confirm import Act, ActForm, Books, Confirmation, Told
+from portal.web.forms import OneLine, choices, read_amount
+from portal.web.guards import role_needed
+from portal.web.methods import RECORDED
+
+bp = Blueprint("recorded_payments", __name__)
+
+OLDEST: Final = "It goes to the oldest open installment first."
+RECOVERY: Final = "This had been written off, so the payment is booked as a recovery."
+
+
+class RecordForm(ActForm):
+    """Text as it was typed."""
+
+    amount = StringField("Amount received")
+    method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
+    received_on = StringField("Received on")
+    reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
+
+
+@bp.get("/plans/<int:plan_id>/record-payment")
+@role_needed("merchant")
+def new(plan_id: int) -> ResponseReturnValue:
+    """How much came when, and how."""
+    books = confirm.books_of(plan_id)
+    return confirm.ask(ACT, RecordForm(received_on=books.plan.today.isoformat()), books)
+
+
+@bp.post("/plans/<int:plan_id>/record-payment")
+@limits.writing
+@role_needed("merchant")
+def create(plan_id: int) -> ResponseReturnValue:
+    """Show what it changes, then do it."""
+    return confirm.answer(ACT, RecordForm(), confirm.books_of(plan_id))
+
+
+def _why_not(books: Books) -> str | None:
+    if books.standing.in_flight:
+        return confirm.BUSY
+    return None if books.standing.owed else "Nothing is left to pay on this plan, so there is nothing to record."
+
+
+def _day(form: RecordForm) -> date:
+    try:
+        return date.fromisoformat((form.received_on.data or "").strip())
+    except ValueError:
+        raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
+
+
+def _preview(form: RecordForm, books: Books) -> Confirmation:
+    """Every mistake at once."""
+    owed, plan = books.standing.owed, books.plan
+    wrong: list[Fault] = []
+    amount, day = 0, plan.today
+    try:
+        amount = read_amount(form.amount, plan.currency)
+    except Invalid as invalid:
+        wrong += invalid.faults
+    try:
+        day = _day(form)
+    except Invalid as invalid:
+        wrong += invalid.faults
+    wrong += recorded_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+    if amount > owed:
+        message = f"That is more than is owed, which is {books.amount(owed)}."
+        wrong.append(Fault("amount", "too_much", message))
+    if wrong:
+        raise Invalid(*wrong)
+    open_now = books.open_parts()
+    recovery = not open_now
+    parts = allotment.oldest_first(open_now or [(row.id, row.payable) for row in books.installments], amount)
+    reference = (form.reference.data or "").strip()
+    changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
+    return Confirmation(
+        title=f"Record {books.amount(amount)} as received?",
+        button=f"Record {books.amount(amount)}",
+        shown={"shown": owed},
+        figures=books.figures(changes),
+        parts=[] if recovery else books.lines(parts),
+        facts=[
+            ("How it came", RECORDED[form.method.data]),
+            ("Received on", filters.day(day)),
+            *([("Reference", reference)] if reference else []),
+        ],
+        notes=[RECOVERY if recovery else OLDEST],
+        danger=False,
+    )
+
+
+def _carry_out(form: RecordForm, books: Books, once: Once) -> Told:
+    amount = read_amount(form.amount, books.plan.currency)
+    told = Told(f"{books.amount(amount)} recorded as paid.")
+    recorded_payments.record(
+        books.plan.id,
+        merchant_id=books.plan.merchant_id,
+        amount=amount,
+        method=form.method.data,
+        received_on=_day(form),
+        reference=form.reference.data or "",
+        shown=confirm.figure(form.shown),
+        once=once,
+    )
+    return told
+
+
+ACT: Final = Act("recorded_payments/new.html", _preview, _carry_out, _why_not)
