@@ -154,7 +154,7 @@ CARDS: Final = (
 )
 DEFAULT_CARD: Final = CARDS[0].token
 BOUNCING: Final = "card_reversed_later"
-SAVED_TOKEN: Final = r"pm_[0-9a-f]{32}"
+SAVED_TOKEN: Final = r"pm_[0-9a-f]{32}"  # noqa: S105 a pattern
 _BY_TOKEN: Final = {card.token: card for card in CARDS}
 
 

@@ -17,7 +17,7 @@ def book_plan(plan: Plan) -> None:
     _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=plan.merchant_id)
 
 
-def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0) -> None:
+def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason: str = "") -> None:
     """Money came in: cash up, receivable down; `recovered` had been written off, `excess` was not owed any more."""
     lines = {
         "cash": payment.amount,
@@ -25,7 +25,7 @@ def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: in
         "write_offs": -recovered,
         "overpayments": -excess,
     }
-    _book("payment", plan, lines, payment_id=payment.id, created_by=payment.created_by)
+    _book("payment", plan, lines, payment_id=payment.id, reason=reason, created_by=payment.created_by)
 
 
 def book_refund(plan: Plan, refund: Refund) -> None:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import structlog
 from sqlalchemy import select
@@ -317,10 +317,17 @@ def _hold(
     return _Charge(payment.id, key, payment.amount, payment.currency, method)
 
 
-def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], kind: str = "payment.succeeded") -> int:
+def apply(
+    plan: Plan,
+    payment: Payment,
+    installments: dict[int, Installment],
+    *,
+    kind: str = "payment.succeeded",
+    reason: str = "",
+) -> int:
     """Inside a verb's transaction: the money is there. Spread it as it was allocated, book it, and move the plan on.
 
-    Returns how much of it was not owed any more, in minor units.
+    `kind` is the event's, `reason` a merchant's. Returns how much of it was not owed any more, in minor units.
     """
     now = clock.now()
     payment.state = "succeeded"
@@ -338,8 +345,10 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], ki
         recovered += found_again
         excess += allocation.returned
     db.session.flush()
-    ledger.book_payment(plan, payment, recovered=recovered, excess=excess)
-    data = {"recovered": recovered} if recovered else {}
+    ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason=reason)
+    data: dict[str, Any] = {"recovered": recovered} if recovered else {}
+    if reason:
+        data["reason"] = reason
     timeline.record(
         kind,
         plan.id,

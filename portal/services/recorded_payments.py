@@ -23,18 +23,22 @@ def record(
     method: RecordedMethod,
     received_on: date,
     reference: str = "",
+    reason: str = "",
     shown: int | None = None,
     once: Once | None = None,
 ) -> Attempt:
     """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
 
+    `reference` is for both parties; a `reason`, if there is one to give, stands on the timeline.
+
     `shown` is what the form said was owed. When nothing remains but something was written off, it is a recovery.
 
     Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, method, received_on (never in the future) and reference; idempotency_key_reused; still_running; busy.
+    amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
+    busy.
     """
     return idempotency.patiently(
-        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, shown, once)
+        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, once)
     )
 
 
@@ -60,11 +64,13 @@ def _record(
     method: RecordedMethod,
     received_on: date,
     reference: str,
+    reason: str,
     shown: int | None,
     once: Once | None,
 ) -> Attempt:
     if once is not None and (replay := idempotency.claim(once)) is not None:
         return Attempt(replay.payment_id or 0, replay)
+    reason = changes.reason_of(reason, needed=False)
     plan, rows = changes.lock(plan_id, merchant_id=merchant_id)
     if wrong := faults(method, received_on, reference, plan.today):
         raise Invalid(*wrong)
@@ -98,7 +104,7 @@ def _record(
     ]
     db.session.add(payment)
     db.session.flush()
-    payments.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded")
+    payments.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
     if once is not None:
         idempotency.attach(once, payment.id)
         idempotency.store(once, payment)

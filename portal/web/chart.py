@@ -26,10 +26,10 @@ def chart(pairs: Iterable[tuple[str, int, int]], currency: str) -> Chart | None:
 
 
 def _round_up(amount: int) -> int:
-    """The next of 2, 4, 6, 10 times a power of ten: a scale whose middle is round too."""
+    """The next of 1, 2, 4, 6, 10 times a power of ten: a scale whose middle is round too."""
     power: int = 10 ** (len(str(amount)) - 1)
-    steps: list[int] = [step * power for step in (2, 4, 6, 10) if step * power >= amount]
-    return steps[0]
+    steps: list[int] = [step * power for step in (1, 2, 4, 6, 10)]
+    return next(step for step in steps if step >= amount and step % 2 == 0)
 
 
 def _short(amount: int, currency: str) -> str:

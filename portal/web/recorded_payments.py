@@ -10,6 +10,7 @@ from wtforms import RadioField, StringField
 from portal import allotment
 from portal.errors import Fault, Invalid
 from portal.services import recorded_payments
+from portal.services.changes import REASON_MAX
 from portal.services.idempotency import Once
 from portal.services.recorded_payments import REFERENCE_MAX
 from portal.web import confirm, filters, limits
@@ -31,6 +32,7 @@ class RecordForm(ActForm):
     method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
     received_on = StringField("Received on")
     reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
+    reason = StringField("Reason", [OneLine(REASON_MAX)])
 
 
 @bp.get("/plans/<int:plan_id>/record-payment")
@@ -96,6 +98,7 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
             ("How it came", RECORDED[form.method.data]),
             ("Received on", filters.day(day)),
             *([("Reference", reference)] if reference else []),
+            *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
         ],
         notes=[RECOVERY if recovery else OLDEST],
         danger=False,
@@ -112,6 +115,7 @@ def _carry_out(form: RecordForm, books: Books, once: Once) -> Told:
         method=form.method.data,
         received_on=_day(form),
         reference=form.reference.data or "",
+        reason=form.reason.data or "",
         shown=confirm.figure(form.shown),
         once=once,
     )

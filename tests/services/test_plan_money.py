@@ -10,7 +10,7 @@ from sqlalchemy import select
 from portal import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Event, Payment, Refund
+from portal.models import Event, LedgerEntry, Payment, Refund
 from portal.reports.standing import standing
 from portal.services import (
     callbacks,
@@ -342,3 +342,14 @@ def test_while_a_payment_is_being_checked_nothing_else_is_done_to_the_plan(plan_
         code_of(recorded_payments.record, plan_id, merchant_id=amal, amount=1, method="cash", received_on=today),
         code_of(pay, plan_id, omar, "all"),
     } == {"payment_in_flight"}
+
+
+def test_a_reason_for_cash_stands_on_the_timeline_and_in_the_journal(plan_id, amal):
+    today, why = people.today_of(amal), "Paid at the counter"
+    record = recorded_payments.record
+    record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason=f" {why} ")
+    assert db.session.scalars(select(Event.data).where(Event.kind == "payment.recorded")).one()["reason"] == why
+    assert why in db.session.scalars(select(LedgerEntry.reason)).all()
+    with pytest.raises(Invalid) as invalid:
+        record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason="x" * 201)
+    assert invalid.value.faults[0].field == "reason"
