@@ -3,12 +3,13 @@
 from flask import Blueprint, Response
 from spectree.models import Tag
 
-from portal import access, money
-from portal.api import once, problems, shapes
+from portal import access
+from portal.api import amounts, once, shapes
 from portal.api.callers import caller
+from portal.api.payments import CUSTOMERS_ONLY, NO_ANSWER, declined, found
 from portal.api.spec import endpoint, page_links, tree
-from portal.errors import Fault, Forbidden, Invalid, Refused
-from portal.models import Installment, Payment
+from portal.errors import Forbidden
+from portal.models import Payment
 from portal.reports import plans as lists
 from portal.services import payments
 
@@ -53,7 +54,7 @@ def of_plan(plan_id: int) -> list[shapes.Installment]:
     "/api/plans/installments/<row:installment_id>/pay/",
     ok={
         200: shapes.PaidInstallment,
-        202: (shapes.PaidInstallment, "The gateway gave no answer yet: look at the payment until it is known."),
+        202: (shapes.PaidInstallment, NO_ANSWER),
     },
     tag=TAG,
     writes=True,
@@ -63,75 +64,32 @@ def of_plan(plan_id: int) -> list[shapes.Installment]:
         422: ("unknown_method",),
     },
 )
-def pay(installment_id: int, json: shapes.Pay) -> tuple[shapes.PaidInstallment, int, dict[str, str]] | Response:
+def pay(installment_id: int, json: shapes.Pay) -> Response:
     """Pay an installment
 
     For the plan's customer, at any time. The gateway is simulated, and its test cards decide what comes of it. Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
-    installment = access.my_installment(caller().user, installment_id)
+    currency = access.my_installment(caller().user, installment_id).currency
     if caller().role != "customer":
-        raise Forbidden("Only the plan's customer pays it.")
-    currency = installment.currency
-    try:
+        raise Forbidden(CUSTOMERS_ONLY)
+    shown = amounts.read(currency, amount=json.amount)["amount"]
+    asked = once.asked(json, _render)
+    with amounts.in_terms_of_the_api(currency):
         attempt = payments.pay_installment(
             installment_id,
             customer_id=caller().id,
-            shown=_minor(json.amount, currency),
+            shown=shown,
             method=json.payment_method or payments.DEFAULT_METHOD,
-            once=once.asked(json, _render),
+            once=asked,
         )
-    except Refused as refused:
-        raise _in_terms_of_the_api(refused, currency) from None
-    if attempt.replay is not None:
-        stored = once.again(attempt.replay)
-        return stored or once.mark(once.respond(*_render(_payment(attempt.payment_id))))
-    if (kept := once.kept()) is not None:
-        return kept
-    payment = _payment(attempt.payment_id)
-    if payment.state == "in_flight":
-        return _paid(payment), 202, {"Location": f"/api/payments/{payment.id}/"}
-    return once.respond(*_render(payment))
-
-
-def _payment(payment_id: int) -> Payment:
-    return access.my_payment(caller().user, payment_id)
+    where = f"/api/payments/{attempt.payment_id}/"
+    return once.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render, where)
 
 
 def _render(payment: Payment) -> tuple[int, bytes]:
-    """The answer to a payment whose outcome is known."""
-    if payment.state != "declined":
-        return 200, tree.model_adapter.dump_json(_paid(payment))
-    short = payment.decline_code == "insufficient_funds"
-    message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
-    declined = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
-    return declined.status, problems.encode(problems.document(declined))
-
-
-def _paid(payment: Payment) -> shapes.PaidInstallment:
-    installment: Installment = payment.allocations[0].installment
-    return shapes.paid_installment(installment, payment)
-
-
-class _Declined(Refused):
-    """The bank said no; nothing was charged."""
-
-    status = 402
-
-
-def _minor(amount: str | None, currency: str) -> int | None:
-    if amount is None:
-        return None
-    try:
-        return money.parse(amount, currency)
-    except money.BadAmount as bad:
-        raise Invalid(Fault("amount", "bad_amount", str(bad))) from None
-
-
-def _in_terms_of_the_api(refused: Refused, currency: str) -> Refused:
-    """A method is something that was sent; amounts are decimal text here."""
-    if refused.code == "unknown_method":
-        return Invalid(Fault("payment_method", refused.code, refused.message))
-    if "remaining" in refused.facts:
-        refused.facts["remaining"] = money.plain(refused.facts["remaining"], currency)
-    return refused
+    """The answer to a payment of one installment, whatever became of it."""
+    if payment.state == "declined":
+        return declined(payment)
+    paid = shapes.paid_installment(payment.allocations[0].installment, payment)
+    return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(paid)

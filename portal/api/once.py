@@ -11,6 +11,7 @@ from portal.api import callers, problems
 from portal.errors import Fault, Invalid
 from portal.services import idempotency
 from portal.services.idempotency import Once, Replay
+from portal.services.transaction import unsure_from_here
 
 HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -37,17 +38,27 @@ def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> O
     return Once(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
 
 
-def kept() -> Response | None:
-    """The answer that this request's effect was stored with, to the last byte; None when it came without a key."""
-    found = g.pop("kept", None)
-    return None if found is None else respond(*found)
+def finish(
+    asked: Once | None,
+    replay: Replay | None,
+    find: Callable[[], Any],
+    render: Callable[[Any], tuple[int, bytes]],
+    where: str | None = None,
+) -> Response:
+    """The answer to a verb that was carried out now, or had been before.
 
-
-def again(replay: Replay) -> Response | None:
-    """The stored answer, marked as such; None when none was stored and the caller has to render it."""
-    if replay.status is None or replay.body is None:
-        return None
-    return mark(respond(replay.status, replay.body))
+    `find` reads what it made, to be rendered when no answer was stored with the effect: none was asked for, its outcome
+    is not known yet, or it became known after the caller had gone. `where` is its address, for 201 and 202.
+    """
+    if replay is not None and replay.status is not None and replay.body is not None:
+        return mark(respond(replay.status, replay.body, where))
+    stored = g.pop("kept", None)
+    with unsure_from_here():
+        status, body = stored or render(find())
+        if stored is None and asked is not None and status != 202:
+            status, body = idempotency.keep(asked, status, body)
+    answer = respond(status, body, where)
+    return answer if replay is None else mark(answer)
 
 
 def mark(answer: Response) -> Response:
@@ -56,7 +67,10 @@ def mark(answer: Response) -> Response:
     return answer
 
 
-def respond(status: int, body: bytes) -> Response:
+def respond(status: int, body: bytes, where: str | None = None) -> Response:
     """What `render` made, as it is sent."""
     media_type = "application/json" if status < 400 else problems.MEDIA_TYPE
-    return current_app.response_class(body, status, content_type=media_type)
+    answer = current_app.response_class(body, status, content_type=media_type)
+    if where is not None and status in (201, 202):
+        answer.headers["Location"] = where
+    return answer

@@ -14,6 +14,7 @@ from portal.errors import Fault, Invalid
 from portal.extensions import db
 from portal.models import Plan
 from portal.reports import plans as lists
+from portal.reports import refunds
 from portal.services import accounts, plans
 from portal.services.plans import NewPlan, Opened
 
@@ -33,7 +34,7 @@ MERCHANTS_ONLY = "Only merchants make plans."
     only=MERCHANTS_ONLY,
     refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
 )
-def create(json: shapes.NewPlan) -> tuple[shapes.Plan, int, dict[str, str]] | Response | None:
+def create(json: shapes.NewPlan) -> Response:
     """Make a plan
 
     The total is split exactly: every installment above zero, the larger ones first, at most one minor unit apart. A
@@ -42,15 +43,10 @@ def create(json: shapes.NewPlan) -> tuple[shapes.Plan, int, dict[str, str]] | Re
     new, faults = _read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
-    opened = plans.open_plan(caller().id, new, past_dates=True, once=once.asked(json, _render))
-    if opened.replay is not None:
-        return once.again(opened.replay)
-    where = {"Location": f"/api/plans/{opened.plan_id}/"}
-    if (kept := once.kept()) is not None:
-        kept.headers.extend(where)
-        return kept
-    status, found = _answer(opened)
-    return found, status, where
+    asked = once.asked(json, _render)
+    opened = plans.open_plan(caller().id, new, past_dates=True, once=asked)
+    where = f"/api/plans/{opened.plan_id}/" if opened.replay is None else None
+    return once.finish(asked, opened.replay, lambda: opened, _render, where)
 
 
 @endpoint(
@@ -89,22 +85,24 @@ def index(query: shapes.PlanQuery) -> tuple[list[shapes.Plan], int, dict[str, st
         limit=query.limit,
         cursor=query.cursor,
     )
-    return [shapes.plan(row) for row in page.items], 200, page_links(page.next_cursor)
+    return shown(*page.items), 200, page_links(page.next_cursor)
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/", ok={200: shapes.Plan}, tag=TAG)
 def show(plan_id: int) -> shapes.Plan:
     """One plan with its installments"""
-    return shapes.plan(access.my_plan(caller().user, plan_id))
+    return shown(access.my_plan(caller().user, plan_id))[0]
+
+
+def shown(*rows: Plan) -> list[shapes.Plan]:
+    """Plans as they are answered, with what was refunded of them in one query."""
+    found = refunds.given_back([row.id for row in rows])
+    return [shapes.plan(row, found[row.id]) for row in rows]
 
 
 def _render(opened: Opened) -> tuple[int, bytes]:
-    status, found = _answer(opened)
-    return status, tree.model_adapter.dump_json(found)
-
-
-def _answer(opened: Opened) -> tuple[int, shapes.Plan]:
-    return 200 if opened.existed else 201, shapes.plan(db.session.get_one(Plan, opened.plan_id, populate_existing=True))
+    found = db.session.get_one(Plan, opened.plan_id, populate_existing=True)
+    return 200 if opened.existed else 201, tree.model_adapter.dump_json(shown(found)[0])
 
 
 @reading.also(shapes.NewPlan)

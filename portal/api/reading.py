@@ -38,7 +38,7 @@ Day = Annotated[Any, _DAY]
 """A date."""
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
-_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _rules: dict[type, Callable[[Values], list[Fault]]] = {}
@@ -57,7 +57,7 @@ class _Wrong(Exception):
 def whole(least: int, most: int) -> Meta:
     """The kind of a whole number from `least` to `most`: `Annotated[Any, whole(1, 60)]`. Digit strings count too."""
     number = {"type": "integer", "minimum": least, "maximum": most}
-    return Meta(extra_json_schema={"oneOf": [number, {"type": "string", "pattern": "^[0-9]{1,9}$"}]})
+    return Meta(extra_json_schema={"oneOf": [number, {"type": "string", "pattern": "^[0-9]{1,19}$"}]})
 
 
 def also(shape: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable[[Values], list[Fault]]]:
@@ -147,7 +147,8 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     if _DAY in metas:
         return lambda raw: None if nullable and raw == b"null" else _day(raw)
     bounds = next(meta.extra_json_schema["oneOf"][0] for meta in metas if meta.extra_json_schema)
-    return lambda raw: _whole(raw, bounds["minimum"], bounds["maximum"])
+    least, most = bounds["minimum"], bounds["maximum"]
+    return lambda raw: None if nullable and raw == b"null" else _whole(raw, least, most)
 
 
 def _look_into(kind: Any) -> tuple[Any, list[Meta], bool]:

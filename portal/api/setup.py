@@ -4,7 +4,19 @@ from typing import Final
 
 from flask import Flask, Response, current_app, request
 
-from portal.api import accounts, analytics, docs, installments, payments, plans, problems, tokens
+from portal.api import (
+    accounts,
+    analytics,
+    changes,
+    docs,
+    installments,
+    payment_methods,
+    payments,
+    plans,
+    problems,
+    refunds,
+    tokens,
+)
 from portal.api.once import HEADER
 from portal.api.spec import RowId
 from portal.extensions import csrf
@@ -15,6 +27,9 @@ BLUEPRINTS: Final = (
     plans.bp,
     installments.bp,
     payments.bp,
+    payment_methods.bp,
+    refunds.bp,
+    changes.bp,
     analytics.bp,
     docs.bp,
 )
@@ -57,7 +72,7 @@ def _add_headers(answer: Response) -> Response:
     answer.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        answer.headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+        answer.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
         answer.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         answer.headers["Access-Control-Max-Age"] = "600"
     return answer

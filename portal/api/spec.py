@@ -114,7 +114,7 @@ def endpoint(
     """Hang a view at an address and its aliases, each with and without the slash at its end.
 
     `ok` has the shape of each good status, `refuses` the codes of each status beyond those that every endpoint of its
-    kind has. A view that `writes` needs a token that may, counts as a write, and takes an Idempotency-Key.
+    kind has. A view that `writes` needs a token that may, counts as a write, and takes an Idempotency-Key with a POST.
     """
 
     def decorate(view: View) -> View:
@@ -123,7 +123,7 @@ def endpoint(
             signed_in=not anyone,
             roles=roles,
             writes=writes,
-            repeatable=writes,
+            repeatable=writes and method == "POST",
             reads_body="json" in view.__annotations__,
             pages="query" in view.__annotations__,
             limited=writes or limit is not None,

@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import requests
 
 from tests.people import PASSWORD
@@ -97,3 +98,9 @@ def problem(answer: requests.Response, status: int, code: str) -> dict[str, Any]
     assert found["type"].endswith(code) and found["title"] and found["detail"]
     assert answer.headers["X-Request-Id"]
     return found
+
+
+def both(*addresses: str) -> Any:
+    """Every address with and without the slash at its end."""
+    shapes = [shape for address in addresses for shape in (address, address.rstrip("/"))]
+    return pytest.mark.parametrize("address", shapes)

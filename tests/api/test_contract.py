@@ -1,11 +1,10 @@
 """Each row of the JSON contract, over HTTP against the really started system: both slashes, every alias."""
 
 import json
-from typing import Any
 
 import pytest
 
-from tests.api import Api, Person, a_name, customer, merchant, plan, problem
+from tests.api import Api, Person, a_name, both, customer, merchant, plan, problem
 from tests.live import Live
 from tests.people import PASSWORD
 
@@ -23,12 +22,6 @@ def amal(nobody: Api) -> Person:
 @pytest.fixture(scope="module")
 def omar(nobody: Api) -> Person:
     return customer(nobody)
-
-
-def both(*addresses: str) -> Any:
-    """Every address with and without the slash at its end."""
-    shapes = [shape for address in addresses for shape in (address, address.rstrip("/"))]
-    return pytest.mark.parametrize("address", shapes)
 
 
 PLAN = {

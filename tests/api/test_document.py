@@ -63,7 +63,7 @@ def test_the_examples_are_what_the_schemas_say(document: dict[str, Any]) -> None
         against(document, name, example)
     for operation in operations(document):
         for answer in operation["responses"].values():
-            for found in answer["content"].get("application/problem+json", {}).get("examples", {}).values():
+            for found in answer.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
                 against(document, "Problem", found["value"])
 
 
@@ -74,6 +74,15 @@ def test_real_answers_are_what_the_schemas_say(document: dict[str, Any], api: Ap
     where = f"/api/plans/installments/{made['installments'][0]['id']}/pay/"
     against(document, "PaidInstallment", omar.api.post(where).json())
     against(document, "Payment", omar.api.get("/api/payments/").json()[0])
+    base, why = f"/api/plans/{made['id']}", {"reason": "A layer was missing"}
+    cash = {"amount": "10.00", "method": "cash", "received_on": "2026-09-01"}
+    against(document, "Payment", amal.api.post(f"{base}/payments/", cash).json())
+    against(document, "Payment", omar.api.post(f"{base}/pay/", {"choice": "amount", "amount": "10.00"}).json())
+    against(document, "RefundAnswer", amal.api.post(f"{base}/refunds/", {**why, "amount": "15.00"}).json())
+    against(document, "Refund", omar.api.get("/api/refunds/").json()[0])
+    against(document, "Plan", amal.api.post(f"{base}/credits/", {**why, "amount": "1.00"}).json())
+    against(document, "CancelledPlan", amal.api.post(f"{base}/cancel/", {**why, "refund": "1.00"}).json())
+    against(document, "SavedPaymentMethod", omar.api.post("/api/payment-methods/", {"card": "card_ok"}).json())
     against(document, "Dashboard", amal.api.get("/api/analytics/dashboard/").json())
     against(document, "AgeingReport", amal.api.get("/api/analytics/ageing/").json())
     against(document, "Account", omar.api.get("/auth/me/").json())
@@ -121,4 +130,11 @@ def test_a_generated_client_works(
     assert paid.status == "paid"
     again = pay.sync(plan_made.installments[0].id, client=payer, body=models.Pay())
     assert again.code == "already_paid"
-    assert part("api.analytics.analytics_dashboard").sync(client=client).total_revenue == 33.34
+    rest = part("api.payments.payments_pay").sync(
+        plan_made.id, client=payer, body=models.PayPlan(choice=models.PayPlanChoice.ALL, payment_method="card_slow")
+    )
+    assert (rest.amount, rest.state) == ("66.66", "succeeded")
+    refund = models.NewRefund(amount="33.34", reason="A layer was missing", payment=paid.payment.id)
+    back = part("api.refunds.refunds_create").sync(plan_made.id, client=client, body=refund)
+    assert (back.refunded, [one.payment for one in back.refunds]) == ("33.34", [paid.payment.id])
+    assert part("api.analytics.analytics_dashboard").sync(client=client).total_revenue == 66.66

@@ -12,6 +12,7 @@ from flask import Flask
 from portal.extensions import db
 from portal.models import Plan, User
 from portal.reports import dashboard
+from portal.services import accounts, sessions
 from tests.api import Api, a_name, customer, merchant, plan, problem
 from tests.people import PASSWORD
 
@@ -323,6 +324,25 @@ def test_a_fault_of_ours_tells_nothing(app: Flask, amal: Api, monkeypatch: pytes
     answer = amal.get("/api/analytics/dashboard/")
     problem(answer, 500, "internal_error")
     assert "sauce" not in answer.text
+
+
+def test_a_fault_of_ours_tells_nothing_where_people_sign_in(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the secret sauce")
+
+    monkeypatch.setattr(sessions, "authenticate", broken)
+    monkeypatch.setattr(accounts, "register", broken)
+    account = {"username": "nora", "email": "nora@example.com", "password": PASSWORD, "password2": PASSWORD}
+    for base in ("", "/api"):
+        for path, body in (
+            ("/token/", {"username": "nora", "password": PASSWORD}),
+            ("/auth/register/", {**account, "role": "customer"}),
+        ):
+            answer = api.post(base + path, body)
+            problem(answer, 500, "internal_error")
+            assert "sauce" not in answer.text and PASSWORD not in answer.text
 
 
 def test_a_password_never_comes_back(api: Api) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from portal.extensions import db
 from portal.gateways.payment import charges
-from portal.models import IdempotencyKey, Payment, Plan
-from portal.services import payments
+from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
+from portal.services import payments, refunds
 from tests.api import Api, Person, a_name, customer, merchant, plan, problem
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
@@ -86,6 +86,72 @@ def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, 
     known = omar.api.post(where, body, Idempotency_Key="k")
     assert known.status_code == 200 and known.headers[REPLAYED] == "true"
     assert known.json()["status"] == "paid" and known.json()["payment"]["id"] == first.json()["payment"]["id"]
+    bounced = {"reason": "The bank took it back"}
+    assert amal.api.post(f"/api/payments/{known.json()['payment']['id']}/reverse/", bounced).status_code == 200
+    assert omar.api.post(where, body, Idempotency_Key="k").content == known.content
+
+
+def test_every_change_of_a_plan_is_carried_out_once_and_answered_the_same(
+    app: Flask, amal: Person, omar: Person
+) -> None:
+    made = plan(amal, omar.email, start_date="2199-08-31")
+    base = f"/api/plans/{made['id']}"
+    cash = {"amount": "20.00", "method": "cash", "received_on": "2026-09-01"}
+    for number, (person, where, body, status) in enumerate(
+        [
+            (omar, f"{base}/pay/", {"choice": "amount", "amount": "30.00"}, 200),
+            (omar, f"{base}/pay/", {"choice": "all", "payment_method": "card_declined"}, 402),
+            (amal, f"{base}/payments/", cash, 201),
+            (amal, f"{base}/refunds/", {"amount": "25.00", "reason": "A layer was missing"}, 201),
+            (amal, f"{base}/credits/", {"amount": "10.00", "reason": "Late"}, 200),
+            (amal, f"{base}/cancel/", {"refund": "5.00", "reason": "Returned"}, 200),
+            (omar, "/api/payment-methods/", {"card": "card_ok"}, 201),
+        ]
+    ):
+        first = person.api.post(where, body, Idempotency_Key=f"k{number}")
+        assert first.status_code == status, first.text
+        again = person.api.post(where.rstrip("/"), body, Idempotency_Key=f"k{number}")
+        assert (again.status_code, again.content) == (status, first.content), where
+        assert again.headers[REPLAYED] == "true" and REPLAYED not in first.headers
+        assert status not in (201, 202) or again.headers["Location"] == first.headers["Location"]
+        other = {**body, "card": "card_slow"} if "card" in body else {**body, "payment_method": "card_slow"}
+        other = other if person is omar else {**body, "expected": "1.00"}
+        problem(person.api.post(where, other, Idempotency_Key=f"k{number}"), 422, "idempotency_key_reused")
+    found = amal.api.get(f"{base}/").json()
+    money = ("total_amount", "paid", "credited", "remaining", "refunded", "refunding")
+    assert [found[name] for name in money] == ["100.00", "50.00", "50.00", "0.00", "30.00", "0.00"]
+    assert (count(app, Payment), count(app, Refund), count(app, PaymentMethod)) == (3, 3, 1)
+
+
+def test_a_write_off_and_a_reversal_too(amal: Person, omar: Person) -> None:
+    made = plan(amal, omar.email, start_date="2199-08-31")
+    paid = omar.api.post(f"/api/plans/{made['id']}/pay/", {"choice": "amount", "amount": "30.00"}).json()
+    body = {"reason": "It bounced"}
+    for where in (f"/api/payments/{paid['id']}/reverse/", f"/api/plans/{made['id']}/write-off/"):
+        first, again = (amal.api.post(where, body, Idempotency_Key="k") for _ in range(2))
+        assert first.status_code == again.status_code == 200, first.text
+        assert first.content == again.content and again.headers[REPLAYED] == "true"
+        problem(amal.api.post(where, {"reason": "Another"}, Idempotency_Key="k"), 422, "idempotency_key_reused")
+
+
+def test_a_refund_whose_answer_was_lost_is_answered_when_it_is_known(app: Flask, amal: Person, omar: Person) -> None:
+    for card, status in (("card_refund_lost_done", 201), ("card_refund_lost_not_done", 409)):
+        made = plan(amal, omar.email)
+        omar.api.post(pay_address(made), {"payment_method": card})
+        where, body = f"/api/plans/{made['id']}/refunds/", {"amount": "5.00", "reason": "A layer was missing"}
+        first = amal.api.post(where, body, Idempotency_Key="k")
+        assert first.status_code == 202 and first.json()["refunding"] == "5.00"
+        refund_id = first.json()["refunds"][0]["id"]
+        with app.app_context():
+            refunds.settle_refund(refund_id)
+        known = amal.api.post(where, body, Idempotency_Key="k")
+        assert known.status_code == status and known.headers[REPLAYED] == "true"
+        if status == 201:
+            assert (known.json()["refunded"], known.json()["refunds"][0]["id"]) == ("5.00", refund_id)
+            assert known.headers["Location"] == f"/api/refunds/{refund_id}/"
+        else:
+            assert problem(known, 409, "refund_declined")["refund_ids"] == [refund_id]
+        assert amal.api.post(where, body, Idempotency_Key="k").content == known.content
 
 
 def test_a_refusal_without_effect_leaves_the_key_free(app: Flask, amal: Person, omar: Person) -> None:

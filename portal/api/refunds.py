@@ -1,0 +1,113 @@
+"""Refunds: money that was paid and goes back."""
+
+from flask import Blueprint, Response
+from spectree.models import Tag
+
+from portal import access
+from portal.api import amounts, once, problems, reading, shapes
+from portal.api.callers import caller
+from portal.api.spec import endpoint, page_links, tree
+from portal.errors import Refused
+from portal.reports import refunds as lists
+from portal.services import refunds
+from portal.services.refunds import Asked
+
+bp = Blueprint("api_refunds", __name__)
+TAG = Tag("Refunds", "Money that was paid and goes back. It never opens an installment again.")
+
+reading.also(shapes.NewRefund)(amounts.reason_faults)
+
+
+@endpoint(bp, "GET", "/api/refunds/", ok={200: list[shapes.Refund]}, tag=TAG)
+def index(query: shapes.RefundQuery) -> tuple[list[shapes.Refund], int, dict[str, str]]:
+    """List your refunds
+
+    Of all your plans, newest first. The next page is in the Link header.
+    """
+    return _page(query)
+
+
+@endpoint(bp, "GET", "/api/refunds/<row:refund_id>/", ok={200: shapes.Refund}, tag=TAG)
+def show(refund_id: int) -> shapes.Refund:
+    """One refund and its state"""
+    return shapes.refund(access.my_refund(caller().user, refund_id))
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/refunds/", ok={200: list[shapes.Refund]}, tag=TAG)
+def of_plan(plan_id: int, query: shapes.RefundQuery) -> tuple[list[shapes.Refund], int, dict[str, str]]:
+    """A plan's refunds
+
+    Newest first. The next page is in the Link header.
+    """
+    return _page(query, access.my_plan(caller().user, plan_id).id)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/refunds/",
+    ok={
+        201: shapes.RefundAnswer,
+        202: (shapes.RefundAnswer, "The gateway gave no answer yet: look at the refunds until it is known."),
+    },
+    tag=TAG,
+    roles=("merchant",),
+    writes=True,
+    only="Only the plan's merchant refunds.",
+    refuses={
+        409: (
+            "amount_changed",
+            "nothing_to_refund",
+            "payment_in_flight",
+            "refund_declined",
+            "still_running",
+            "too_much",
+        ),
+    },
+)
+def create(plan_id: int, json: shapes.NewRefund) -> Response:
+    """Refund
+
+    For the plan's merchant: at most what was paid less what was refunded or is on its way back, as often as you like.
+    It is taken from the newest payments first, unless a payment is named, so one request may make several refunds; when
+    the bank declines only some of them, the answer is 201 with `declined` above zero. When it declines all of them,
+    nothing went back: 409 `refund_declined`. Money that you recorded yourself goes back by hand, and is booked at once.
+    """
+    currency = access.my_plan(caller().user, plan_id).currency
+    given = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
+    asked = once.asked(json, _render)
+    with amounts.in_terms_of_the_api(currency):
+        made = refunds.refund(
+            plan_id,
+            merchant_id=caller().id,
+            amount=given["amount"] or 0,
+            reason=json.reason,
+            payment_id=json.payment,
+            shown=given["expected"],
+            once=asked,
+        )
+    several = len(made.refund_ids) != 1
+    where = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{made.refund_ids[0]}/"
+    return once.finish(asked, made.replay, lambda: made, _render, where)
+
+
+def _render(made: Asked) -> tuple[int, bytes]:
+    rows = lists.of_ids(made.refund_ids)
+    states = {row.state for row in rows}
+    if states == {"declined"}:
+        message = "The bank declined this refund. Nothing went back."
+        refused = Refused("refund_declined", message, refund_ids=[row.id for row in rows])
+        return refused.status, problems.encode(problems.document(refused))
+    return 202 if "in_flight" in states else 201, tree.model_adapter.dump_json(shapes.refund_answer(rows))
+
+
+def _page(query: shapes.RefundQuery, plan_id: int | None = None) -> tuple[list[shapes.Refund], int, dict[str, str]]:
+    page = lists.list_refunds(
+        caller().user,
+        plan_id=plan_id,
+        state=query.status,
+        newest_first=query.sort == "-id",
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [shapes.refund(row) for row in page.items], 200, page_links(page.next_cursor)

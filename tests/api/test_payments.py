@@ -1,0 +1,181 @@
+"""Paying more or less than one installment, money that came without the gateway, and saved cards, over HTTP."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from portal import clock
+from tests.api import Api, Person, both, customer, merchant, plan, problem
+from tests.live import Live
+
+TODAY = clock.today("Asia/Riyadh")
+
+
+@pytest.fixture(scope="module")
+def nobody(live: Live) -> Api:
+    return Api(live.url)
+
+
+@pytest.fixture(scope="module")
+def amal(nobody: Api) -> Person:
+    return merchant(nobody)
+
+
+@pytest.fixture(scope="module")
+def omar(nobody: Api) -> Person:
+    return customer(nobody)
+
+
+def half_due(amal: Person, omar: Person, **more: Any) -> dict[str, Any]:
+    """SAR 100.00 in three: one a week ago, one today, one in a week."""
+    first = (TODAY - timedelta(days=7)).isoformat()
+    return plan(amal, omar.email, start_date=first, interval="weekly", **more)
+
+
+def parts(payment: dict[str, Any], made: dict[str, Any]) -> dict[int, str]:
+    """What a payment gave to which installment, by number."""
+    numbers = {part["id"]: part["number"] for part in made["installments"]}
+    return {numbers[part["installment"]]: part["amount"] for part in payment["installments"]}
+
+
+@both("/api/plans/{plan}/pay/")
+def test_omar_pays_what_is_due_then_all_the_rest(amal: Person, omar: Person, nobody: Api, address: str) -> None:
+    made = half_due(amal, omar)
+    where = address.format(plan=made["id"])
+    problem(amal.api.post(where, {"choice": "all"}), 403, "forbidden")
+    problem(customer(nobody).api.post(where, {"choice": "all"}), 404, "not_found")
+    problem(nobody.post(where, {"choice": "all"}), 401, "no_token")
+    due = omar.api.post(where, {"choice": "due", "expected": "66.67"})
+    assert due.status_code == 200, due.text
+    assert (due.json()["amount"], due.json()["state"], due.json()["method"]) == ("66.67", "succeeded", "card")
+    assert parts(due.json(), made) == {1: "33.34", 2: "33.33"}
+    problem(omar.api.post(where, {"choice": "due"}), 409, "nothing_due")
+    stale = problem(omar.api.post(where, {"choice": "all", "expected": "100.00"}), 409, "amount_changed")
+    assert stale["remaining"] == "33.33"
+    rest = omar.api.post(where, {"choice": "all"}).json()
+    assert parts(rest, made) == {3: "33.33"}
+    problem(omar.api.post(where, {"choice": "all"}), 409, "already_paid")
+    found = omar.api.get(f"/api/plans/{made['id']}/").json()
+    assert (found["status"], found["paid"], found["remaining"]) == ("completed", "100.00", "0.00")
+
+
+def test_omar_pays_an_amount_and_the_oldest_goes_first(amal: Person, omar: Person) -> None:
+    made = half_due(amal, omar)
+    where = f"/api/plans/{made['id']}/pay/"
+    paid = omar.api.post(where, {"choice": "amount", "amount": "40", "expected": 100})
+    assert paid.status_code == 200
+    assert parts(paid.json(), made) == {1: "33.34", 2: "6.66"}
+    found = amal.api.get(f"/api/plans/{made['id']}/").json()
+    assert (found["status"], found["paid"], found["remaining"]) == ("active", "40.00", "60.00")
+    second = found["installments"][1]
+    assert (second["status"], second["amount_paid"], second["remaining"], second["paid_at"]) == (
+        "pending",
+        "6.66",
+        "26.67",
+        None,
+    )
+    more = problem(omar.api.post(where, {"choice": "amount", "amount": "60.01"}), 409, "too_much")
+    assert more["remaining"] == "60.00"
+    problem(omar.api.post(where, {"choice": "amount"}), 422, "required")
+    problem(omar.api.post(where, {"choice": "all", "amount": "60.00"}), 422, "not_wanted")
+    problem(omar.api.post(where, {"choice": "amount", "amount": "0"}), 422, "bad_amount")
+    problem(omar.api.post(where, {"choice": "half"}), 422, "wrong_type")
+    problem(omar.api.post(where, {"choice": "all", "payment_method": "4242"}), 422, "unknown_method")
+    declined = omar.api.post(where, {"choice": "all", "payment_method": "card_insufficient_funds"})
+    problem(declined, 402, "insufficient_funds")
+    assert amal.api.get(f"/api/plans/{made['id']}/").json()["paid"] == "40.00"
+
+
+def test_a_payment_without_an_answer_holds_the_plan(amal: Person, omar: Person) -> None:
+    made = half_due(amal, omar)
+    where = f"/api/plans/{made['id']}/pay/"
+    sent = omar.api.post(where, {"choice": "due", "payment_method": "card_lost_charged"})
+    assert sent.status_code == 202 and sent.json()["state"] == "in_flight"
+    assert sent.headers["Location"] == f"/api/payments/{sent.json()['id']}/"
+    again = omar.api.post(where, {"choice": "all"})  # a worker may settle the first one meanwhile
+    assert again.status_code == 200 or problem(again, 409, "payment_in_flight")["payment_id"] == sent.json()["id"]
+
+
+@both("/api/plans/{plan}/payments/")
+def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, nobody: Api, address: str) -> None:
+    made = half_due(amal, omar)
+    where = address.format(plan=made["id"])
+    body = {"amount": "50.00", "method": "transfer", "received_on": TODAY.isoformat(), "reference": "RF18"}
+    problem(omar.api.post(where, body), 403, "forbidden")
+    problem(merchant(nobody).api.post(where, body), 404, "not_found")
+    answer = amal.api.post(where, {**body, "expected": "100.00"})
+    assert answer.status_code == 201, answer.text
+    found = answer.json()
+    assert answer.headers["Location"] == f"/api/payments/{found['id']}/"
+    assert (found["method"], found["payment_method"], found["reference"]) == ("transfer", "transfer", "RF18")
+    assert (found["received_on"], found["state"], found["amount"]) == (TODAY.isoformat(), "succeeded", "50.00")
+    assert parts(found, made) == {1: "33.34", 2: "16.66"}
+    assert omar.api.get(where).json() == [found] == amal.api.get(where).json()
+    assert problem(amal.api.post(where, {**body, "amount": "50.01"}), 409, "too_much")["remaining"] == "50.00"
+    assert problem(amal.api.post(where, {**body, "expected": "99"}), 409, "amount_changed")["remaining"] == "50.00"
+    tomorrow = (TODAY + timedelta(days=2)).isoformat()
+    wrong = {**body, "amount": "1.005", "received_on": tomorrow, "reference": "a\nb"}
+    faults = problem(amal.api.post(where, wrong), 422, "invalid")["errors"]
+    assert {fault["pointer"] for fault in faults} == {"#/amount", "#/received_on", "#/reference"}
+    problem(amal.api.post(where, {**body, "received_on": tomorrow}), 422, "date_in_future")
+    problem(amal.api.post(where, {**body, "method": "card_ok"}), 422, "wrong_type")
+
+
+@both("/api/payments/{payment}/reverse/")
+def test_amal_reverses_a_transfer_that_bounced(amal: Person, omar: Person, nobody: Api, address: str) -> None:
+    made = half_due(amal, omar)
+    body = {"amount": "100.00", "method": "transfer", "received_on": TODAY.isoformat()}
+    payment = amal.api.post(f"/api/plans/{made['id']}/payments/", body).json()
+    assert amal.api.get(f"/api/plans/{made['id']}/").json()["status"] == "completed"
+    where = address.format(payment=payment["id"])
+    problem(omar.api.post(where, {"reason": "x"}), 403, "forbidden")
+    problem(merchant(nobody).api.post(where, {"reason": "x"}), 404, "not_found")
+    problem(amal.api.post(where), 422, "required")
+    problem(amal.api.post(where, {"reason": " "}), 422, "required")
+    stale = problem(amal.api.post(where, {"reason": "x", "expected": "1.00"}), 409, "amount_changed")
+    assert stale["reversible"] == "100.00"
+    answer = amal.api.post(where, {"reason": "The bank sent it back", "expected": "100.00"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "reversed" and answer.json()["reversed_at"]
+    found = omar.api.get(f"/api/plans/{made['id']}/").json()
+    assert (found["status"], found["paid"], found["remaining"]) == ("overdue", "0.00", "100.00")
+    problem(amal.api.post(where, {"reason": "again"}), 409, "not_reversible")
+
+
+@both("/api/payment-methods/")
+def test_omar_saves_a_card_pays_with_it_and_removes_it(amal: Person, nobody: Api, address: str) -> None:
+    omar, sara = customer(nobody), customer(nobody)
+    problem(amal.api.get(address), 403, "forbidden")
+    problem(nobody.post(address, {"card": "card_ok"}), 401, "no_token")
+    assert omar.api.get(address).json() == []
+    made = omar.api.post(address, {"card": "card_ok"})
+    assert made.status_code == 201, made.text
+    saved = made.json()
+    assert set(saved) == {"id", "token", "brand", "last4", "created_at"} and saved["last4"] == "4242"
+    assert omar.api.get(address).json() == [saved]
+    assert sara.api.get(address).json() == []
+    problem(omar.api.post(address, {"card": "4242 4242 4242 4242"}), 422, "unknown_method")
+    where = f"/api/plans/{half_due(amal, omar)['id']}/pay/"
+    theirs = f"/api/plans/{half_due(amal, sara)['id']}/pay/"
+    body = {"choice": "due", "payment_method": saved["token"]}
+    problem(sara.api.post(theirs, body), 422, "unknown_method")
+    paid = omar.api.post(where, body).json()
+    assert (paid["state"], paid["method"], paid["payment_method"]) == ("succeeded", "card", "saved_card")
+    assert saved["token"] not in amal.api.get("/api/payments/").text
+    mine = f"{address.rstrip('/')}/{saved['id']}" + ("/" if address.endswith("/") else "")
+    problem(sara.api.call("DELETE", mine), 404, "not_found")
+    problem(omar.api.call("DELETE", "/api/payment-methods/9999999999999999999/"), 404, "not_found")
+    problem(amal.api.call("DELETE", mine), 403, "forbidden")
+    gone = omar.api.call("DELETE", mine)
+    assert (gone.status_code, gone.content) == (204, b"")
+    problem(omar.api.call("DELETE", mine), 404, "not_found")
+    assert omar.api.get(address).json() == []
+    problem(omar.api.post(where, {**body, "choice": "all"}), 422, "unknown_method")
+
+
+def test_a_customer_keeps_ten_cards_at_most(nobody: Api) -> None:
+    omar = customer(nobody)
+    codes = [omar.api.post("/api/payment-methods/", {"card": "card_ok"}).status_code for _ in range(11)]
+    assert codes == [201] * 10 + [409]
+    assert len(omar.api.get("/api/payment-methods/").json()) == 10
