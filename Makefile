@@ -44,17 +44,35 @@ lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer v
 	$(COMPILE) $(UPGRADE) --extra build --extra local --extra dev -o requirements-dev.lock
 	rm -rf $(UV)
 
-build:  ## Build the container image
+build: .secrets  ## Build the container image
 	docker compose build
 
-up:  ## Start it in containers
+# Compose stops the old containers before it starts any new one, the migration too. So that runs first, by itself: while it
+# does, the old version serves; when it fails, the old version stays.
+up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); again after an update
+	docker compose run --rm migrate
 	docker compose up --detach --wait
+	@echo "Qist is ready: http://$$(docker compose port web 8000)"
 
-down:  ## Stop the containers
+down:  ## Stop the containers; the data stays
 	docker compose down
 
 logs:  ## Follow the containers' output
 	docker compose logs --follow --tail 100
+
+# What has no value in .env yet gets a random one; what has stays, since the database was made with its password.
+.PHONY: .secrets
+.secrets:
+	@umask 077; \
+	for name in SECRET_KEY DATABASE_PASSWORD; do \
+		if ! grep -qsE "^[[:space:]]*(export[[:space:]]+)?$$name=[\"']?[^\"'[:space:]#]" .env; then \
+			if [ -s .env ] && [ -n "$$(tail -c 1 .env)" ]; then echo >> .env; fi; \
+			value=$$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n'); \
+			[ $${#value} -eq 64 ] || { echo "no random numbers on this machine"; exit 1; }; \
+			echo "$$name=$$value" >> .env && chmod 600 .env || exit 1; \
+			echo "wrote a random $$name into .env"; \
+		fi; \
+	done
 
 clean:  ## Remove what can be made again (not the data in .qist)
 	rm -rf .venv $(UV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -102,7 +102,18 @@ def scheduler(info: ScriptInfo) -> None:
     """Run the scheduler of the periodic jobs."""
     from portal import processes
 
-    processes.scheduler(info.load_app())
+    processes.scheduler(info.load_app().config["QIST"])
+
+
+@main.command(with_appcontext=False)
+@click.argument("what", type=click.Choice(["web", "worker", "scheduler"]))
+def alive(what: str) -> None:
+    """Say whether this machine's web server, worker or scheduler is at work. Exit code 1 when it is not."""
+    from portal import alive  # only this command needs it
+
+    trouble = alive.ask(what, settings())
+    click.echo(f"{what} {trouble or 'is at work'}")
+    sys.exit(1 if trouble else 0)
 
 
 @main.command(hidden=True)

@@ -20,6 +20,7 @@ SECRET_KEY_LENGTH = 32
 SECRET_KEY_VARIETY = 8
 EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 ON = ("1", "on", "true", "yes")
 OFF = ("0", "off", "false", "no")
@@ -71,13 +72,13 @@ def load(environ: Mapping[str, str]) -> Settings:
     production = read.one("QIST_ENV", "development", _choice("development", "production")) == "production"
     host = read.one("HOST", "127.0.0.1", _host)
     port = read.one("PORT", "8000", _whole(1, 65535))
-    secure = ("https",) if production else ("https", "http")
     settings = Settings(
         env="production" if production else "development",
         host=host,
         port=port,
         home=Path(read.text("QIST_HOME") or ".qist").expanduser().absolute(),
-        public_url=read.maybe("PUBLIC_URL", _web_address(*secure)) or _own_address(host, port),
+        public_url=read.maybe("PUBLIC_URL", _public_address if production else _web_address("https", "http"))
+        or _own_address(host, port),
         database_url=read.maybe("DATABASE_URL", _database_url, secret=True),
         redis_url=read.maybe("REDIS_URL", _redis_url, secret=True),
         secret_key=read.maybe("SECRET_KEY", _strong if production else str, secret=True),
@@ -204,6 +205,12 @@ def _web_address(*schemes: str) -> Callable[[str], str]:
         return f"{parts.scheme}://{parts.netloc}"
 
     return parse
+
+
+def _public_address(text: str) -> str:
+    """https; plain http only where nothing leaves this machine: containers that are tried out before TLS is there."""
+    own = _split(text, "accepted: an address such as https://pay.example.org, without a path").hostname in LOOPBACK
+    return _web_address("https", "http")(text) if own else _web_address("https")(text)
 
 
 def _origins(text: str) -> tuple[str, ...]:

@@ -208,6 +208,8 @@ class Supervisor:
             if self.settings.host not in ("127.0.0.1", "::1", "localhost"):
                 lines.append(f"  (refused on {self.settings.host}: demo logins work on 127.0.0.1 only)")
             lines.append("")
+        if not self.settings.smtp_host:
+            lines += [f"  Mails stay in the outbox: {self.settings.public_url}/outbox", ""]
         self.output.write("\n".join([*lines, "  Ctrl-C stops everything.", ""]))
 
 

@@ -1,6 +1,18 @@
 """Door 3: every job RQ may run, by name. At least once, and maybe twice at a time, so each only says "look now"."""
 
-from portal.services import idempotency, payments, tokens
+from portal.services import (
+    automatic_payments,
+    callbacks,
+    idempotency,
+    lateness,
+    mailroom,
+    password_resets,
+    payments,
+    refunds,
+    reminders,
+    stuck,
+    tokens,
+)
 
 
 def settle_payment(payment_id: int) -> None:
@@ -8,11 +20,51 @@ def settle_payment(payment_id: int) -> None:
     payments.settle_payment(payment_id)
 
 
+def settle_refund(refund_id: int) -> None:
+    """Ask the gateway what became of one refund."""
+    refunds.settle_refund(refund_id)
+
+
 def settle_unknown_payments() -> int:
-    """Ask the gateway about every payment that has been in flight for too long."""
-    return payments.settle_unknown_payments()
+    """Ask the gateway about every payment and refund that has been in flight for too long."""
+    return payments.settle_unknown_payments() + refunds.settle_unknown_refunds()
+
+
+def deliver_callbacks() -> int:
+    """Play the simulated gateway's part: payments bounce, and it tells us."""
+    return callbacks.deliver_due()
+
+
+def drain_outbox() -> int:
+    """Send what waits in the outbox."""
+    return mailroom.drain()
+
+
+def sweep_stuck() -> dict[str, int]:
+    """Bring back what waits and nobody looks at."""
+    return stuck.sweep()
+
+
+def collect_automatic_payments() -> int:
+    """Collect what is due on plans whose customers asked for that."""
+    return automatic_payments.collect_automatic_payments()
+
+
+def send_due_soon_reminders() -> int:
+    """Find who is to be reminded before the due day and on it."""
+    return reminders.send_due_soon_reminders()
+
+
+def mark_late_installments() -> int:
+    """Write down, once, which installments have become late."""
+    return lateness.mark_late_installments()
+
+
+def send_overdue_reminders() -> int:
+    """Find who is to be reminded after the due day."""
+    return reminders.send_overdue_reminders()
 
 
 def purge_expired() -> int:
     """Forget what is past its time."""
-    return idempotency.purge() + tokens.purge()
+    return idempotency.purge() + tokens.purge() + mailroom.purge() + password_resets.purge()

@@ -17,6 +17,13 @@ class Entry:
 
 
 TIMETABLE: Final = (
+    Entry("drain_outbox", every=5),
     Entry("settle_unknown_payments", every=15),
+    Entry("deliver_callbacks", every=15),
+    Entry("sweep_stuck", every=30),
+    Entry("collect_automatic_payments", every=60),
+    Entry("mark_late_installments", every=60),
+    Entry("send_due_soon_reminders", every=60),
+    Entry("send_overdue_reminders", every=60),
     Entry("purge_expired", every=3600),
 )

@@ -7,7 +7,7 @@ client's requests would share it (and who is signed in with it); tests of verbs 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
+from portal import queue
 from portal.app import create_app
 from portal.extensions import db, limiter
 from tests import servers
@@ -71,7 +72,20 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for outcome in ("passed", "failed", "error", "skipped")
     }
     ran = counts["passed"] + counts["failed"]
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
+        for name, line in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(line)
     terminalreporter.write_line(f"browser tests: {ran} ran, {counts['error']} errors, {counts['skipped']} skipped")
+
+
+Figures = Callable[[str], None]
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """`figures("300 payments, 0 lost")`: what a test measured, told at the end of the run."""
+    return lambda line: record_property("figures", line)
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +126,7 @@ def client(app: Flask, database: str) -> FlaskClient:
 @pytest.fixture
 def valkey(app: Flask) -> Iterator[redis.Redis]:
     """This worker's corner of Valkey, emptied."""
+    queue.pause.end()
     with redis.Redis.from_url(app.config["QIST"].redis_url, socket_timeout=5) as connection:
         connection.flushdb()
         yield connection

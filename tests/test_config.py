@@ -139,6 +139,16 @@ def test_production_refuses_debug_and_plain_http() -> None:
     assert "PUBLIC_URL: 'http://shop.example.org'" in refusal({**PRODUCTION, "PUBLIC_URL": "http://shop.example.org"})
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
+def test_production_may_be_tried_out_over_plain_http_on_this_machine_itself(url: str) -> None:
+    assert load({**PRODUCTION, "PUBLIC_URL": url}).public_url == url
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1.example.org", "http://localhost@example.org", "http://0.0.0.0:8000"])
+def test_no_other_plain_address_passes_for_this_machine_itself(url: str) -> None:
+    assert f"PUBLIC_URL: {url!r} is not accepted" in refusal({**PRODUCTION, "PUBLIC_URL": url})
+
+
 def test_secrets_are_not_in_the_representation() -> None:
     shown = repr(load({**PRODUCTION, "SMTP_USER": "u", "SMTP_PASSWORD": "hidden-word"}))
     assert STRONG not in shown and "hidden-word" not in shown

@@ -2,18 +2,26 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Payment, Plan
+from portal.reports.payments import RECEIVED
+
+NET = Payment.amount - Payment.refunded - Payment.reversed
+"""What stayed of a payment whose money came in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Totals in one currency: amounts in minor units, counts of installments and plans."""
+    """Totals in one currency: amounts in minor units, counts of installments and plans.
+
+    `collected` is what stayed of the payments: less what was refunded and what the bank took back.
+    """
 
     currency: str
     collected: int = 0
@@ -30,10 +38,7 @@ class Figures:
 
         Waived, cancelled and written-off installments do not count.
         """
-        if not self.counted_installments:
-            return Decimal("0.00")
-        rate = Decimal(100 * self.paid_installments) / self.counted_installments
-        return rate.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return percent(self.paid_installments, self.counted_installments) or Decimal("0.00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +49,40 @@ class Dashboard:
     others: list[Figures]
 
 
+def percent(part: int, whole: int) -> Decimal | None:
+    """`part` of `whole` in percent with two digits; None of nothing."""
+    return (Decimal(100 * part) / whole).quantize(Decimal("0.01"), ROUND_HALF_UP) if whole else None
+
+
 def figures(merchant: Merchant) -> Dashboard:
     """The merchant's totals, by currency and never added across."""
-    now = clock.now()
-    owing = Installment.remaining > 0
-    paid = Installment.is_paid()
+    now, mine = clock.now(), Installment.merchant_id == merchant.user_id
     late = Installment.is_late(now)
-    rows = db.session.execute(
+    totals: tuple[Select[*tuple[Any, ...]], ...] = (
         select(
             Installment.currency,
-            func.coalesce(func.sum(Installment.paid), 0),
-            func.coalesce(func.sum(Installment.remaining), 0),
-            func.coalesce(func.sum(Installment.remaining).filter(late), 0),
-            func.count().filter(late),
-            func.count(Installment.plan_id.distinct()).filter(late),
-            func.count().filter(paid),
-            func.count().filter(owing | paid),
-        )
-        .where(Installment.merchant_id == merchant.user_id)
-        .group_by(Installment.currency)
-        .order_by(Installment.currency)
-    ).all()
-    by_currency = {row[0]: Figures(row[0], *(int(value) for value in row[1:])) for row in rows}
+            func.sum(Installment.remaining).label("outstanding"),
+            func.coalesce(func.sum(Installment.remaining).filter(late), 0).label("overdue"),
+            func.count().filter(late).label("overdue_installments"),
+            func.count().label("open_installments"),
+        ).where(mine, Installment.remaining > 0),
+        select(Installment.currency, func.count().label("paid_installments")).where(mine, Installment.is_paid()),
+        select(Plan.currency, func.count().label("overdue_plans")).where(
+            Plan.merchant_id == merchant.user_id, Plan.has_status("overdue", now)
+        ),
+        select(Payment.currency, func.sum(NET).label("collected")).where(
+            Payment.merchant_id == merchant.user_id, Payment.state.in_(RECEIVED)
+        ),
+    )
+    found: dict[str, dict[str, int]] = {}
+    for total in totals:
+        for row in db.session.execute(total.group_by(text("1"))).mappings():
+            counted = {name: int(value) for name, value in row.items() if name != "currency"}
+            found.setdefault(row["currency"], {}).update(counted)
+    by_currency = {}
+    for currency, values in sorted(found.items()):
+        counts = values.pop("open_installments", 0) + values.get("paid_installments", 0)
+        by_currency[currency] = Figures(currency, counted_installments=counts, **values)
     home = by_currency.pop(merchant.home_currency, Figures(merchant.home_currency))
     return Dashboard(home, list(by_currency.values()))
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import ColumnElement, false, func, or_, select
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
+from portal import clock
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 
@@ -27,18 +28,13 @@ class Home:
 
 
 def home(customer_id: int) -> Home:
-    """What this customer owes, to whom and when; at most 12 installments and 20 plans, the rest is in the lists."""
-    soon = list(
-        db.session.scalars(
-            Installment.of_customer(customer_id)
-            .where(Installment.remaining > 0)
-            .order_by(Installment.due_date, Installment.id)
-            .limit(2 * DUE_LIMIT)
-            .options(joinedload(Installment.plan).joinedload(Plan.merchant), selectinload(Installment.held_allocations))
-        )
-    )
-    due = [row for row in soon if row.due_date <= row.plan.today]
-    coming = [row for row in soon if row.due_date > row.plan.today]
+    """What this customer owes, to whom and when; at most 12 due, 12 coming and 20 plans, the rest is in the lists."""
+    zones = db.session.scalars(
+        select(Plan.time_zone).where(Plan.customer_id == customer_id, Plan.state == "active").distinct()
+    ).all()
+    today = [(Plan.time_zone == zone, clock.today(zone)) for zone in zones]
+    due = _open(customer_id, [is_there & (Installment.due_date <= day) for is_there, day in today])
+    coming = _open(customer_id, [is_there & (Installment.due_date > day) for is_there, day in today])
     owed = db.session.execute(
         select(Installment.currency, func.sum(Installment.remaining))
         .where(Installment.customer_id == customer_id, Installment.remaining > 0)
@@ -57,7 +53,20 @@ def home(customer_id: int) -> Home:
     closed = db.session.scalar(
         select(func.count()).select_from(Plan).where(Plan.customer_id == customer_id, Plan.state != "active")
     )
-    return Home(due[:DUE_LIMIT], coming[:DUE_LIMIT], {row[0]: int(row[1]) for row in owed}, plans, closed or 0)
+    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, closed or 0)
+
+
+def _open(customer_id: int, either: list[ColumnElement[bool]]) -> list[Installment]:
+    """Open installments of which one of the rules holds, soonest due first, with plans and what holds them."""
+    found = (
+        Installment.of_customer(customer_id)
+        .join(Installment.plan)
+        .where(Installment.remaining > 0, or_(false(), *either))
+        .order_by(Installment.due_date, Installment.id)
+        .limit(DUE_LIMIT)
+        .options(contains_eager(Installment.plan).joinedload(Plan.merchant), selectinload(Installment.held_allocations))
+    )
+    return list(db.session.scalars(found))
 
 
 def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:

@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select
@@ -42,7 +42,7 @@ def fetch(
     """
     columns = tuple_(*keys)
     if cursor is not None:
-        after = _decode(cursor, keys)
+        after = _decode(cursor, [key.type.python_type for key in keys])
         found = found.where(columns < after if descending else columns > after)
     rows = db.session.scalars(
         found.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(limit + 1)
@@ -52,17 +52,27 @@ def fetch(
     return Page(items, _encode([getattr(items[-1], key.key) for key in keys]) if more else None)
 
 
+def write(*values: Any) -> str:
+    """The cursor of a list that is not read by `fetch`: what its last row is ordered by."""
+    return _encode(values)
+
+
+def read(cursor: str, *kinds: type) -> tuple[Any, ...]:
+    """What `write` was given, of these types. Raises Invalid on `cursor` when it is not one that a page gave."""
+    return _decode(cursor, kinds)
+
+
 def _encode(values: Sequence[Any]) -> str:
     text = json.dumps([value.isoformat() if isinstance(value, date) else value for value in values])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _decode(cursor: str, keys: Sequence[InstrumentedAttribute[Any]]) -> tuple[Any, ...]:
+def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
     try:
         values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        if not isinstance(values, list) or len(values) != len(keys):
+        if not isinstance(values, list) or len(values) != len(kinds):
             raise ValueError
-        return tuple(_read(value, key.type.python_type) for value, key in zip(values, keys, strict=True))
+        return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise Invalid(Fault("cursor", "bad_cursor", "This cursor is not one that a page gave.")) from None
 
@@ -72,4 +82,6 @@ def _read(value: Any, kind: type) -> Any:
         return value
     if kind is date and type(value) is str:
         return date.fromisoformat(value)
+    if kind is datetime and type(value) is str and (instant := datetime.fromisoformat(value)).tzinfo is not None:
+        return instant
     raise ValueError

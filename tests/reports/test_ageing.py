@@ -54,6 +54,17 @@ def test_days_begin_at_the_merchants_midnight(amal: int) -> None:
         assert report(amal).home.days_1_30 == 500
 
 
+def test_each_plan_keeps_the_calendar_it_was_made_in(amal: int) -> None:
+    """21:30 UTC: the due day is over in Riyadh, and not in New York, where the shop has moved since."""
+    with time_machine.travel("2026-11-23T21:30:00Z", tick=False):
+        people.a_plan(amal, total=500, count=1, first=date(2026, 11, 23))
+        db.session.rollback()
+        with db.engine.begin() as connection:
+            connection.execute(db.text("UPDATE merchants SET time_zone = 'America/New_York'"))
+        people.a_plan(amal, total=70, count=1, first=date(2026, 11, 23))
+        assert report(amal).home == Ageing("SAR", 570, 70, 500)
+
+
 def test_the_buckets_add_up_to_what_is_outstanding(amal: int) -> None:
     omar = people.omar()
     for first in (-200, -75, -45, -10, 3):

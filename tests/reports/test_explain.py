@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -11,14 +12,14 @@ from sqlalchemy import event, select, text
 from portal import access, clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, User
-from portal.reports import dashboard, home, payments, plans
+from portal.reports import customers, dashboard, exports, home, overview, payments, plans, refunds, statements
+from portal.services import lateness, reminders, sessions
 from portal.services import payments as paying
-from portal.services import sessions
 from tests import servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "events"}
+LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events"}
 MERCHANTS = 100
 
 FILL = """
@@ -45,6 +46,10 @@ INSERT INTO payments (plan_id, merchant_id, customer_id, currency, amount, state
     FROM installments WHERE remaining = 0;
 INSERT INTO allocations (payment_id, installment_id, amount, state)
     SELECT payments.id, substr(gateway_key, 4)::bigint, 100, 'applied' FROM payments;
+INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, amount, state, group_key, gateway_key,
+                     created_by, created_at, settled_at)
+    SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
+           now(), now() FROM payments WHERE id % 5 = 0;
 INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, merchant_id, 'plan.opened', now() FROM plans
 """
 
@@ -109,7 +114,15 @@ def look_as(user: User) -> dict:
         "installments, late": lambda: plans.list_installments(user, status="late"),
         "installments, open": lambda: plans.list_installments(user, status="open"),
         "installments, due soon": lambda: plans.list_installments(user, due_after=today, status="pending"),
+        "installments of an email": lambda: plans.list_installments(user, customer_email="person4321@example.com"),
+        "installments, last due first": lambda: plans.list_installments(user, soonest_first=False),
         "payments": lambda: payments.list_payments(user),
+        "payments, declined": lambda: payments.list_payments(user, state="declined"),
+        "payments, oldest first": lambda: payments.list_payments(user, newest_first=False),
+        "payments of a plan": lambda: payments.list_payments(user, plan_id=mine.id),
+        "refunds": lambda: refunds.list_refunds(user),
+        "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
+        "what went back": lambda: refunds.given_back([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
@@ -117,6 +130,29 @@ def look_as(user: User) -> dict:
     }
     if user.role == "merchant":
         merchant = db.session.get_one(Merchant, user.id)
+        month = clock.now() - timedelta(days=30)
+        second = customers.list_customers(merchant, limit=5).next_cursor
+        looks |= {
+            "plans, searched": lambda: plans.list_plans(user, search="nothing like it"),
+            "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
+            "plans of one customer": lambda: plans.list_plans(user, customer_id=mine.customer_id),
+            "payments with plans": lambda: payments.list_with_plans(user),
+            "payments since": lambda: payments.list_with_plans(user, since=month),
+            "payments, refunded": lambda: payments.list_with_plans(user, state="refunded"),
+            "installments between": lambda: plans.list_installments(
+                user, status="open", due_after=today, due_before=today + timedelta(days=31)
+            ),
+            "customers": lambda: customers.list_customers(merchant, limit=5),
+            "customers, second page": lambda: customers.list_customers(merchant, limit=5, cursor=second),
+            "customers, found": lambda: customers.list_customers(merchant, search="person1"),
+            "customers, owing": lambda: customers.list_customers(merchant, show="owing"),
+            "customers, overdue": lambda: customers.list_customers(merchant, show="overdue"),
+            "overview": lambda: overview.overview(merchant),
+            "file of plans": lambda: next(exports.plans(user).rows),
+            "file of customers": lambda: next(exports.customers(user).rows),
+            "file of payments": lambda: next(exports.payments(user).rows),
+            "statement": lambda: statements.statement(mine),
+        }
         looks["figures"] = lambda: dashboard.figures(merchant)
         looks["latest payments"] = lambda: dashboard.latest_payments(user.id)
         looks["who needs attention"] = lambda: dashboard.plans_needing_attention(user.id)
@@ -149,12 +185,12 @@ def test_a_page_far_down_a_list_is_read_from_where_it_begins(large):
     """Keyset paging: no sort of everything that comes before, whoever asks."""
     with large.app_context():
         user = db.session.scalars(select(User).where(User.role == "merchant").limit(1)).one()
-        for listed in (plans.list_plans, plans.list_installments, payments.list_payments):
-            cursor = listed(user, limit=50).next_cursor
+        for listed in (plans.list_plans, plans.list_installments, payments.list_payments, refunds.list_refunds):
+            cursor = listed(user, limit=20).next_cursor
             with explained() as found:
                 listed(user, limit=10, cursor=cursor)
             (first, *_) = found
-            rows = [node for node in nodes(first) if node.get("Relation Name") in {"plans", "installments", "payments"}]
+            rows = [node for node in nodes(first) if node.get("Relation Name") in LARGE]
             assert not [node for node in nodes(first) if node["Node Type"] == "Sort"], (listed.__name__, first)
             assert any("Index" in node["Node Type"] for node in rows)
 
@@ -170,3 +206,32 @@ def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(lar
         assert len(found) == 5
         scans = [node for plan in found for node in nodes(plan) if node.get("Relation Name") in LARGE]
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
+
+
+def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(large):
+    """Batch by batch through what is open, in the order of its due dates; later batches begin where the last ended."""
+    with large.app_context():
+        look = reminders._look()
+        day = look.first_day
+        walk = {"after_date": day - timedelta(90), "after_id": 77, "batch": reminders.BATCH, "now": look.now}
+        scan = {
+            "utc": look.now.replace(tzinfo=None),
+            "first": day - timedelta(380),
+            "last": day,
+            "least": 1,
+            "most": 90,
+        }
+        for statement, parameters in (
+            (reminders._SCAN, look.parameters | walk | scan),
+            (lateness._TELL, walk | {"before": day}),
+        ):
+            db.session.execute(text("SET LOCAL random_page_cost = 1.1"))
+            (found,) = db.session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), parameters)
+            reads = [node for node in nodes(found["Plan"]) if node.get("Relation Name") == "installments"]
+            assert [(node["Node Type"], node["Index Name"]) for node in reads] == [
+                ("Index Scan", "ix_installments_open_due_date_id")
+            ]
+            assert "ROW(due_date, id) > " in reads[0]["Index Cond"]
+            looked = next(node for node in nodes(found["Plan"]) if node.get("Subplan Name") == "CTE looked")
+            assert "Sort" not in {node["Node Type"] for node in nodes(looked)}
+            db.session.rollback()

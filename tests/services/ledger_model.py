@@ -186,7 +186,8 @@ class PlanModel:
             return
         while amount:
             room = {place: part.left for place, part in enumerate(self.parts)}
-            level = min(amount // len([size for size in room.values() if size]), min(filter(None, room.values())))
+            sizes = [size for size in room.values() if size]
+            level = min(amount // len(sizes), *sizes)
             for place, size in room.items():
                 share = min(size, max(level, 1), amount)
                 self.parts[place].credited += share

@@ -3,15 +3,12 @@
 What was charged is counted in the gateway's own table, not in ours.
 """
 
-import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Barrier
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 
 from portal.errors import Refused
 from portal.extensions import db
@@ -21,9 +18,11 @@ from portal.reports import checks
 from portal.services import payments
 from portal.services.idempotency import Once
 from tests import people
+from tests.crowd import slowly
 
 CROWD = 8
 ROUNDS, SEEN_IN = 10, 9
+WRITE = "INSERT INTO payments"
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -100,29 +99,10 @@ def test_eight_payments_at_once_are_one_charge(app, count, keys):
     assert [found for found in checks.run() if found[1]] == []
 
 
-@contextmanager
-def slowly(*, locks: bool = True) -> Iterator[None]:
-    """Everybody thinks for a moment between reading and writing, so that a gap, if there is one, is wide.
-
-    The test's own switch: without `locks`, FOR NO KEY UPDATE is dropped from every statement on its way out.
-    """
-
-    def change(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("INSERT INTO payments"):
-            time.sleep(0.02)
-        return statement if locks else statement.replace(" FOR NO KEY UPDATE", ""), parameters
-
-    event.listen(db.engine, "before_cursor_execute", change, retval=True)
-    try:
-        yield
-    finally:
-        event.remove(db.engine, "before_cursor_execute", change)
-
-
 def test_canary_without_row_locks_the_race_is_seen(app):
     """Only the unique index still stands then: it is hit, which with the locks never happens."""
     installment_ids, omar = some_plans(ROUNDS)
-    with slowly(locks=False):
+    with slowly(WRITE, locks=False, pause=0.15):
         rounds = race(app, installment_ids, omar)
     hit = [
         got
@@ -137,7 +117,7 @@ def test_canary_without_row_locks_and_without_the_index_customers_are_charged_tw
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
-    with slowly(locks=False):
+    with slowly(WRITE, locks=False, pause=0.15):
         race(app, installment_ids, omar)
     assert sum(times > 1 for times in charged().values()) >= SEEN_IN
 
@@ -147,7 +127,7 @@ def test_with_row_locks_alone_nobody_is_charged_twice(app):
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
-    with slowly():
+    with slowly(WRITE):
         race(app, installment_ids, omar)
     assert charged() == dict.fromkeys(installment_ids, 1)
 
