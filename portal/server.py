@@ -104,6 +104,7 @@ class Server:
             found.append(psutil.Process(self.process.pid))  # somebody removed its folder under it
         self._end(found, patience)
         if self.process:
+            self.process.kill()  # nothing, when it has ended
             self.process.wait()
         self._forget()
 
@@ -133,6 +134,7 @@ class Server:
 
     def _found(self) -> list[psutil.Process]:
         found = []
+        psutil.process_iter.cache_clear()  # what it remembers of a number that was given to another since is no use
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(OSError, psutil.Error):
                 place = f"/proc/{process.pid}/cwd" if LINUX else process.cwd()

@@ -1,0 +1,39 @@
+"""Receipts: one payment with what it paid and what went back of it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal.extensions import db
+from portal.models import Allocation, Payment, Refund
+
+REFUNDS_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A payment with its allocations and their installments, and its refunds, newest first."""
+
+    payment: Payment
+    refunds: list[Refund]
+
+
+def receipt(payment_id: int, *, plan_id: int | None = None) -> Receipt | None:
+    """The receipt of a payment that the caller may see; with `plan_id` only if it paid that plan."""
+    found = select(Payment).where(Payment.id == payment_id)
+    if plan_id is not None:
+        found = found.where(Payment.plan_id == plan_id)
+    payment = db.session.scalar(found.options(selectinload(Payment.allocations).joinedload(Allocation.installment)))
+    if payment is None:
+        return None
+    refunds = select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id.desc()).limit(REFUNDS_LIMIT)
+    return Receipt(payment, list(db.session.scalars(refunds)))
+
+
+def refunds_of(plan_id: int) -> dict[int, list[Refund]]:
+    """The refunds of a plan's payments, newest first, by payment."""
+    found: dict[int, list[Refund]] = {}
+    for refund in db.session.scalars(Refund.of_plan(plan_id).limit(REFUNDS_LIMIT)):
+        found.setdefault(refund.payment_id, []).append(refund)
+    return found

@@ -1,0 +1,1 @@
+"""Workers, schedulers and web servers as real processes, which meet real signals."""

@@ -1,0 +1,81 @@
+"""Whether web server, worker and scheduler are at work, as the containers' health checks ask."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import redis
+from flask import Flask
+from rq import Worker
+from werkzeug.serving import make_server
+
+from portal import alive, clock, processes, queue
+from portal.config import Settings
+from portal.extensions import db
+from tests.live import free_port
+
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def settings(app: Flask) -> Settings:
+    found: Settings = app.config["QIST"]
+    return found
+
+
+@pytest.fixture
+def served(app: Flask, settings: Settings, database: str) -> Iterator[Settings]:
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield replace(settings, host="0.0.0.0", port=server.port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_web_server_that_can_serve_is_at_work(served: Settings) -> None:
+    assert alive.ask("web", served) is None
+
+
+def test_a_web_server_without_its_migrations_is_not(served: Settings, app: Flask) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    assert alive.ask("web", served) == "not ready: migrations not up to date: run qist db upgrade"
+
+
+def test_a_web_server_that_is_not_there_is_not(settings: Settings) -> None:
+    assert str(alive.ask("web", replace(settings, port=free_port()))).startswith("does not answer: ")
+
+
+def test_a_worker_is_at_work_as_long_as_it_reports(settings: Settings, valkey: redis.Redis) -> None:
+    assert alive.ask("worker", settings) == "no worker of this machine has reported"
+    worker = Worker([queue.queue(valkey)], connection=valkey, serializer=queue.JSONSerializer)
+    worker.register_birth()
+    assert alive.ask("worker", settings) is None
+    long_ago = clock.now() - timedelta(seconds=alive.SILENT_FOR + 5)
+    valkey.hset(worker.key, "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    assert alive.ask("worker", settings) == f"has not reported for {alive.SILENT_FOR + 5:.0f} s"
+
+
+def test_another_machines_worker_does_not_count(settings: Settings, valkey: redis.Redis) -> None:
+    worker = Worker([queue.queue(valkey)], connection=valkey, serializer=queue.JSONSerializer)
+    worker.hostname = "another-machine"
+    worker.register_birth()
+    assert alive.ask("worker", settings) == "no worker of this machine has reported"
+
+
+def test_a_scheduler_is_at_work_as_long_as_it_ticks(settings: Settings, valkey: redis.Redis) -> None:
+    assert alive.ask("scheduler", settings) == "has never ticked"
+    processes.look(valkey, ())
+    assert alive.ask("scheduler", settings) is None
+    valkey.set(queue.TICK_KEY, clock.now().timestamp() - 60)
+    assert alive.ask("scheduler", settings) == "has not ticked for 60 s"
+
+
+@pytest.mark.parametrize("what", ["worker", "scheduler"])
+def test_without_valkey_neither_is_at_work(what: str, settings: Settings) -> None:
+    trouble = alive.ask(what, replace(settings, redis_url=NOBODY))
+    assert str(trouble).startswith("Valkey does not answer: ")
