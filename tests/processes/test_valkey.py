@@ -180,8 +180,7 @@ def test_nobody_waits_for_valkey_and_every_receipt_arrives(
     assert set(signing_in.answers) == {"/home"}, signing_in.answers
     assert len(receipts) == paid
     if frozen > 10:  # in less time too few come to say anything about the slowest of a hundred
-        # Where a payment takes seconds without any trouble, the machine is so busy that chance moves it by more.
-        assert during <= before + max(MORE, before / 2)
+        assert during <= before + MORE
         assert signing_in.within(trouble, thawed) >= 3
 
 
