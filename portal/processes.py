@@ -159,7 +159,10 @@ def register(scheduler: Scheduler, timetable: tuple[Entry, ...]) -> None:
     for name, entry in wanted.items():
         if name not in present or _interval(connection, name) != entry.every:
             connection.delete(queue.JsonJob.key_for(name))
-            scheduler.schedule(clock.now(), f"{queue.JOBS}.{entry.job}", interval=entry.every, id=name, result_ttl=-1)
+            what = f"{queue.JOBS}.{entry.job}"
+            scheduler.schedule(
+                clock.now(), what, interval=entry.every, id=name, timeout=queue.JOB_SECONDS, result_ttl=-1
+            )
     for stranger in present - wanted.keys():
         scheduler.cancel(stranger)
 

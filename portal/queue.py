@@ -33,6 +33,9 @@ TICK_SECONDS: Final = 5
 TICK_KEY: Final = "qist:scheduler:tick"
 """Where the scheduler writes the time (Unix seconds) of its last loop."""
 
+JOB_SECONDS: Final = 90
+"""What a job may take. A worker that hangs in one is freed a minute later, and what it left is looked for again."""
+
 TIMEOUT: Final = 0.25
 """Seconds a web request waits for Valkey. A connection that was cut is tried again once; silence is not."""
 NEVER: Final = ConnectionRetry(NoBackoff(), retries=0)
@@ -163,7 +166,7 @@ def tidy() -> int:
 
 def queue(connection: Redis) -> Queue:
     """The queue over a connection, with JSON jobs."""
-    return Queue(NAME, connection=connection, job_class=JsonJob, serializer=JSONSerializer)
+    return Queue(NAME, connection=connection, default_timeout=JOB_SECONDS, job_class=JsonJob, serializer=JSONSerializer)
 
 
 def in_a_hurry() -> dict[str, Any]:
