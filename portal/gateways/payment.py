@@ -212,13 +212,7 @@ def charge(key: str, amount: int, currency: str, token: str) -> Outcome:
 
 def look_up(key: str) -> Outcome:
     """What is known of a charge so far, leaving the key open. Never raises."""
-    try:
-        with db.engine.begin() as connection:
-            row = connection.execute(select(charges).where(charges.c.key == key)).one_or_none()
-    except SQLAlchemyError:
-        log.warning("gateway.no_answer", key=key, exc_info=True)
-        return UNKNOWN
-    return UNKNOWN if row is None else _outcome(row)
+    return _so_far(charges, key)
 
 
 def resolve(key: str) -> Outcome:
@@ -266,13 +260,7 @@ def refund(key: str, charge_key: str, amount: int) -> Outcome:
 
 def look_up_refund(key: str) -> Outcome:
     """What is known of a refund so far, leaving the key open. Never raises."""
-    try:
-        with db.engine.begin() as connection:
-            row = connection.execute(select(refunds).where(refunds.c.key == key)).one_or_none()
-    except SQLAlchemyError:
-        log.warning("gateway.no_answer", key=key, exc_info=True)
-        return UNKNOWN
-    return UNKNOWN if row is None else _outcome(row)
+    return _so_far(refunds, key)
 
 
 def resolve_refund(key: str) -> Outcome:
@@ -345,6 +333,16 @@ def _why_not(connection: Connection, charged: Row[Any] | None, amount: int, effe
     if gone + amount > charged.amount:
         return "over_refunded"
     return None if effect in ("refunded", "lost_done") else effect
+
+
+def _so_far(table: Table, key: str) -> Outcome:
+    try:
+        with db.engine.begin() as connection:
+            row = connection.execute(select(table).where(table.c.key == key)).one_or_none()
+    except SQLAlchemyError:
+        log.warning("gateway.no_answer", key=key, exc_info=True)
+        return UNKNOWN
+    return UNKNOWN if row is None else _outcome(row)
 
 
 def _final_word(table: Table, key: str, code: str, prefix: str) -> Outcome:

@@ -30,12 +30,13 @@ def act(visitor: Visitor, plan: str, name: str, does: str, **typed: str) -> Page
     if page.get_by_role("link", name=name).count() == 0:
         page.locator("#plan-acts summary").click()
     page.get_by_role("link", name=name).click()
+    page.wait_for_load_state("load")
     for field, value in typed.items():
         page.locator(f"[name={field}]").fill(value)
     page.get_by_role("button", name="Continue").click()
     confirmation = page.locator(".confirmation")
     expect(confirmation).to_contain_text("After")
-    assert page.locator("dialog[open]").count() == (1 if page.evaluate("!!window.htmx") else 0)
+    expect(page.locator("dialog[open]")).to_have_count(1 if page.evaluate("!!window.htmx") else 0)
     confirmation.get_by_role("button", name=does).click()
     expect(page).to_have_url(re.compile(f"{plan}$"))
     return page
