@@ -40,6 +40,7 @@ SHAPE = """
          WHERE attnum > 0 AND NOT attisdropped AND attrelid >= 16384
         UNION ALL SELECT format('%s %s %s', oid, proname, md5(prosrc)) FROM pg_proc
          WHERE pronamespace = 'public'::regnamespace
+        UNION ALL SELECT version_num FROM alembic_version
     ) AS things"""
 EMPTY = """
     SELECT format('DELETE FROM %I', relname) FROM pg_class
@@ -161,7 +162,7 @@ def template() -> tuple[str, int, str]:
 
 
 def _shape(connection: psycopg.Connection) -> tuple[str, int]:
-    """Every table, column, constraint, index, trigger and function, as a digest; and the size in bytes."""
+    """A digest of the revision and every table, column, constraint, index, trigger and function; the size in bytes."""
     row = connection.execute(SHAPE).fetchone()
     assert row
     return row[0], row[1]
