@@ -11,13 +11,17 @@ from portal.models.plans import Plan
 
 
 class Invitation(Model):
-    """One link for one plan. Only the SHA-256 of its token is kept; renewing revokes the one before."""
+    """One link for one plan; renewing revokes the one before.
+
+    Of its token only the SHA-256 is kept, and a random seed: token = f(SECRET_KEY, seed), see services/invitations.py.
+    """
 
     __tablename__ = "invitations"
 
     id: Mapped[Id]
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    seed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]
@@ -27,6 +31,7 @@ class Invitation(Model):
 
     __table_args__ = (
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        CheckConstraint("octet_length(seed) = 32", name="seed"),
         CheckConstraint("expires_at > created_at", name="expires"),
         CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
         Index(

@@ -38,8 +38,9 @@ class Outbox(Model):
     dropped: no longer wanted when its time came (`last_error` says why). dead: given up. `attempts` counts claims, so
     together with the id it says whose claim it is.
 
-    The address is not here: it is the recipient's own at the moment of sending. `data` holds plain facts; a secret in
-    it (the token of a link) is taken out, and out of `body` (the text) and `html`, as soon as the mail is sent.
+    The address is not here: it is the recipient's own at the moment of sending. `data` holds plain facts, and
+    no secret: the token of a link comes into the mail as it is written, and out of `body` (the text) and `html` as soon
+    as it is sent.
     """
 
     __tablename__ = "outbox"

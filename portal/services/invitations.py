@@ -1,12 +1,20 @@
-"""Invitations: a link by which a customer who has no account yet sees their plan and claims their record."""
+"""Invitations: a link by which a customer who has no account yet sees their plan and claims their record.
 
+A plan has one link at a time, and every mail about the plan carries that one: a reminder must not close the page that
+somebody has open. So its token has to be told again, though nowhere kept: it is an HMAC of a random seed that stands in
+the row, under SECRET_KEY. Who reads the database alone learns no link.
+"""
+
+import base64
 import hashlib
+import hmac
 import secrets
 import unicodedata
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import select, update
+from flask import current_app
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import clock
@@ -21,23 +29,24 @@ LASTS: Final = timedelta(days=30)
 
 def invite(plan: Plan, *, by: int) -> str:
     """Inside a verb's transaction: a link for this plan, in place of any before, and mail it. Returns the token."""
-    token = _make(plan, by=by)
+    invitation, token = _make(plan, by=by)
     outbox.post(
         "invitation",
         to_user_id=plan.customer_id,
         merchant_id=plan.merchant_id,
         plan_id=plan.id,
-        dedupe_key=f"invitation:{plan.id}:{_digest(token).hex()[:16]}",
-        data={"token": token},
+        dedupe_key=f"invitation:{plan.id}:{invitation.id}",
+        data={"invitation_id": invitation.id},
     )
     return token
 
 
 @transaction
-def make_another(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
-    """A fresh link for an invited customer, to this plan or their newest, in place of the one before.
+def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
+    """The link of an invited customer, to this plan or their newest, good for another 30 days from now.
 
-    Returns the plan's id and the token, once; None when they have claimed their record, or have no plan.
+    Where there is none that works (revoked, lapsed, or made under another SECRET_KEY) a new one is made. Returns the
+    plan's id and the token; None when they have claimed their record, or have no plan.
     """
     newest = select(Plan.id).where(Plan.customer_id == customer_id)
     if plan_id is not None:
@@ -49,20 +58,42 @@ def make_another(customer_id: int, *, plan_id: int | None = None) -> tuple[int, 
     customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
     if customer.is_claimed or customer.deactivated_at is not None:
         return None
-    return plan.id, _make(plan, by=None)
-
-
-def _make(plan: Plan, *, by: int | None) -> str:
     now = clock.now()
-    db.session.execute(
-        update(Invitation)
-        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
-        .values(revoked_at=now)
-    )
-    token = secrets.token_urlsafe(32)
-    db.session.add(Invitation(plan_id=plan.id, token_hash=_digest(token), created_at=now, expires_at=now + LASTS))
+    invitation = db.session.scalar(_open(plan).where(Invitation.expires_at > now))
+    token = token_of(invitation) if invitation is not None else None
+    if invitation is None or token is None:
+        return plan.id, _make(plan, by=None)[1]
+    invitation.expires_at = now + LASTS
+    return plan.id, token
+
+
+def token_of(invitation: Invitation) -> str | None:
+    """The token of this link; None when it was made under another SECRET_KEY (it goes on working)."""
+    token = _token(invitation.seed)
+    return token if _digest(token) == invitation.token_hash else None
+
+
+def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
+    now, seed = clock.now(), secrets.token_bytes(32)
+    for before in db.session.scalars(_open(plan)):
+        before.revoked_at = now
+    db.session.flush()
+    token = _token(seed)
+    made = Invitation(plan_id=plan.id, token_hash=_digest(token), seed=seed, created_at=now, expires_at=now + LASTS)
+    db.session.add(made)
+    db.session.flush()
     timeline.record("invitation.created", plan.id, by=by)
-    return token
+    return made, token
+
+
+def _open(plan: Plan) -> Select[Invitation]:
+    """What was neither revoked nor used, lapsed or not: one at most."""
+    return (
+        select(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
 
 
 @transaction
@@ -85,14 +116,8 @@ def revoke(plan_id: int, *, merchant_id: int) -> None:
     plan = Plan.lock(plan_id)
     if plan is None or plan.merchant_id != merchant_id:
         raise NotFound()
-    now = clock.now()
-    gone = db.session.execute(
-        update(Invitation)
-        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
-        .values(revoked_at=now)
-        .returning(Invitation.id)
-    ).all()
-    if gone:
+    for invitation in db.session.scalars(_open(plan)):
+        invitation.revoked_at = clock.now()
         timeline.record("invitation.revoked", plan.id, by=merchant_id)
 
 
@@ -148,6 +173,12 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     )
     timeline.record("customer.claimed", invitation.plan_id, by=customer.id)
     return customer.id
+
+
+def _token(seed: bytes) -> str:
+    secret: str = current_app.config["SECRET_KEY"]
+    key = hmac.digest(secret.encode(), b"invitations", "sha256")
+    return base64.urlsafe_b64encode(hmac.digest(key, seed, "sha256")).rstrip(b"=").decode()
 
 
 def _digest(token: str) -> bytes:

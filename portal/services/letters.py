@@ -16,7 +16,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal import clock, money
 from portal.extensions import db
 from portal.gateways.payment import CARDS
-from portal.models import Installment, Merchant, Outbox, Payment, PaymentMethod, Plan, Refund, User
+from portal.models import Installment, Invitation, Merchant, Outbox, Payment, PaymentMethod, Plan, Refund, User
 from portal.services import invitations, password_resets, reminder_mails
 
 SCHEDULE_ROWS: Final = 6
@@ -168,15 +168,15 @@ def _refund(row: Outbox) -> Facts:
 
 
 def _invitation(row: Outbox) -> Facts:
-    token = str(row.data.get("token", ""))
-    found = invitations.find(token) if token else None
-    if found is None:
-        raise Unwanted("Its link was used, revoked or replaced.")
+    found = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
+    token = invitations.token_of(found)
+    if token is None:
+        raise Unwanted("Its link was made under another SECRET_KEY. Make a new link on the plan's page.")
     return _invited(row, found.plan_id, token, again=False)
 
 
 def _invitation_again(row: Outbox) -> Facts:
-    made = invitations.make_another(row.to_user_id)
+    made = invitations.tell_again(row.to_user_id)
     if made is None:
         raise Unwanted("There is no plan that waits for this email.")
     return _invited(row, *made, again=True)
@@ -217,7 +217,7 @@ def _password_reset(row: Outbox) -> Facts:
 
 
 def _reminder(row: Outbox) -> Facts | None:
-    """Somebody who has no account yet can't sign in to pay: their link is a fresh one to the plan."""
+    """Somebody who has no account yet can't sign in to pay: theirs is the plan's link."""
     facts = reminder_mails.facts(row.id)
     if facts is None:
         return None
@@ -225,9 +225,9 @@ def _reminder(row: Outbox) -> Facts | None:
     if len(facts["items"]) == 1:
         facts |= _progress(_plan(plan_ids[0])[1])
     if not db.session.get_one(User, row.to_user_id).is_claimed:
-        made = invitations.make_another(row.to_user_id, plan_id=plan_ids[0])
-        if made is not None:
-            facts |= {"pay_url": _link(f"/invitations/{made[1]}"), "secret": made[1]}
+        link = invitations.tell_again(row.to_user_id, plan_id=plan_ids[0])
+        if link is not None:
+            facts |= {"pay_url": _link(f"/invitations/{link[1]}"), "secret": link[1]}
     return facts
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import ARRAY, Text, cast, delete, select, update
+from sqlalchemy import delete, select, update
 
 from portal import clock
 from portal.errors import NotFound, Refused
@@ -37,9 +37,8 @@ BUDGET: Final = 60.0
 """Seconds after which a drain leaves the rest to the next one, well before RQ would stop it."""
 KEPT: Final = timedelta(days=90)
 SECRETS_KEPT: Final = timedelta(days=1)
-"""How long a link in a mail that can only be read here, or that was given up, can be read."""
+"""How long a link in a mail that can only be read here can be read."""
 
-_SECRET = "token"  # noqa: S105 the name of a fact
 _HOLDS_LINK = "holds_link"
 _REMOVED = "(removed)"
 
@@ -102,9 +101,8 @@ def purge(limit: int = 10_000) -> int:
     now = clock.now()
     db.session.execute(
         update(Outbox)
-        .where(Outbox.state.in_(("kept", "dead")), Outbox.ended_at < now - SECRETS_KEPT)
-        .where(Outbox.data.has_key(_SECRET) | Outbox.data.has_key(_HOLDS_LINK))
-        .values(body=None, html=None, data=Outbox.data.op("-")(cast([_SECRET, _HOLDS_LINK], ARRAY(Text))))
+        .where(Outbox.state == "kept", Outbox.ended_at < now - SECRETS_KEPT, Outbox.data.has_key(_HOLDS_LINK))
+        .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
     )
     old = select(Outbox.id).where(Outbox.ended_at < now - KEPT).order_by(Outbox.ended_at).limit(limit)
     return len(db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all())
@@ -167,7 +165,6 @@ def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, sec
     row = _lock(claim)
     if row is None:
         return
-    row.data = {name: fact for name, fact in row.data.items() if name != _SECRET}
     row.state, row.ended_at, row.last_error = state, clock.now(), None
     row.message_id, row.subject, row.body, row.html = message_id, letter.subject, letter.text, letter.html
     if secret is not None and current_app.config["QIST"].smtp_host is None:
@@ -182,7 +179,6 @@ def _drop(claim: _Claim, reason: str) -> None:
     row = _lock(claim)
     if row is not None:
         row.state, row.ended_at, row.last_error = "dropped", clock.now(), reason[:300]
-        row.data = {name: fact for name, fact in row.data.items() if name != _SECRET}
 
 
 @transaction

@@ -3,8 +3,10 @@
 import itertools
 import re
 import secrets
+from collections import deque
+from contextlib import suppress
 
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Error, Locator, Page, Response, expect
 
 PASSWORD = "seven green boats"
 WATCH = """
@@ -19,19 +21,29 @@ _numbers = itertools.count(1)
 
 
 class Visitor:
-    """One browser. `troubles` collects what nobody should ever see."""
+    """One browser. `troubles` collects what nobody should ever see, `answers` the last pages and fragments it got."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.troubles: list[str] = []
+        self.answers: deque[str] = deque(maxlen=12)
         context.expose_binding("policyViolated", lambda _, what: self.troubles.append(f"policy: {what}"))
         context.add_init_script(WATCH)
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
-        self.page.on(
-            "response",
-            lambda answer: self.troubles.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None,
-        )
+        self.page.on("response", self._answered)
+
+    def _answered(self, answer: Response) -> None:
+        if answer.status >= 500:
+            self.troubles.append(f"{answer.status} {answer.url}")
+        if answer.request.resource_type in ("document", "xhr", "fetch"):
+            self.answers.append(f"{answer.request.method} {answer.url}: {answer.status}")
+
+    def story(self) -> str:
+        """For whoever has to find out why a test failed: what it was answered, and what stands on its page."""
+        with suppress(Error):
+            return "\n".join([*self.answers, self.page.url, self.page.locator("body").inner_text(timeout=2000)])
+        return "\n".join(self.answers)
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not EXPECTED.match(text):

@@ -159,7 +159,10 @@ def _an_entry(lines: str, **columns: str) -> str:
 
 
 def _an_invitation(**columns: str) -> str:
-    good = {"plan_id": ":plan", "token_hash": "sha256('x')", "created_at": "now()", "expires_at": "now() + '1 day'"}
+    good = {
+        "plan_id": ":plan", "token_hash": "sha256('x')", "seed": "sha256('y')", "created_at": "now()",
+        "expires_at": "now() + '1 day'",
+    }  # fmt: skip
     return _insert("invitations", good | columns)
 
 
@@ -456,6 +459,7 @@ GUARDS = [
           "DELETE FROM allocations WHERE payment_id = :declined", by="allocations_fixed"),
     # Invitations
     Guard("a link under half a hash", "ck_invitations_token_hash", _an_invitation(token_hash="'x'")),
+    Guard("a link of half a seed", "ck_invitations_seed", _an_invitation(seed="'y'")),
     Guard("a link that lapsed before it was made", "ck_invitations_expires", _an_invitation(expires_at="now()")),
     Guard("revoked and claimed", "ck_invitations_one_end", _an_invitation(revoked_at="now()", claimed_at="now()")),
     Guard("two links under one token", "uq_invitations_token_hash",

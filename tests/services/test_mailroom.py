@@ -14,7 +14,7 @@ import time_machine
 from portal import clock
 from portal.errors import Refused
 from portal.extensions import db
-from portal.services import letters, mailroom, outbox, password_resets, plans
+from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, reminder_mails
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
 from tests import mails, people
@@ -303,6 +303,18 @@ def test_a_link_that_was_replaced_is_not_mailed(catcher):
     mailroom.drain()
     assert states() == ["dropped", "sent"]
     assert token in text_of(catcher.mails[0])
+
+
+def test_a_reminder_to_somebody_without_an_account_leads_by_the_link_they_have(catcher):
+    """The page that they have open goes on working: at the moment of the mail they may be about to pay."""
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    reminder_mails.send_now(opened.plan_id, merchant_id=amal)
+    mailroom.drain()
+    assert [mail.kind for mail in mails.outbox()] == ["invitation", "reminder"]
+    for mail in catcher.mails:
+        assert f"http://localhost/invitations/{opened.invitation_token}" in text_of(mail)
+    assert invitations.find(opened.invitation_token).plan_id == opened.plan_id
 
 
 def test_a_password_link_is_made_when_its_mail_is_written(catcher):

@@ -1,5 +1,6 @@
 """A mail is a row in the commit of what it tells about: there once, or not at all."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -124,17 +125,45 @@ def test_registering_an_invited_email_mails_a_fresh_link_once_an_hour():
     assert kinds() == ["invitation", "invitation_again", "invitation_again"]
 
 
-def test_a_fresh_link_takes_the_place_of_the_one_before():
+def test_a_link_is_told_again_and_then_good_for_another_thirty_days():
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Outbox.to_user_id)).one()
-    plan_id, token = invitations.make_another(nadia)
-    assert plan_id == opened.plan_id
-    assert invitations.find(opened.invitation_token) is None
-    assert invitations.find(token) is not None
-    invitations.claim(token, username="nadia", password=people.PASSWORD)
-    assert invitations.make_another(nadia) is None
-    assert db.session.scalar(db.select(db.func.count(Invitation.id))) == 2
+    with time_machine.travel(clock.now() + timedelta(days=29)):
+        assert invitations.tell_again(nadia) == (opened.plan_id, opened.invitation_token)
+    with time_machine.travel(clock.now() + timedelta(days=58)):
+        assert invitations.find(opened.invitation_token) is not None
+        assert db.session.scalar(db.select(db.func.count(Invitation.id))) == 1
+        invitations.claim(opened.invitation_token, username="nadia", password=people.PASSWORD)
+        assert invitations.tell_again(nadia) is None
+
+
+@pytest.mark.parametrize("end", ["lapsed", "revoked", "made under another key"])
+def test_where_no_link_can_be_told_again_a_fresh_one_is_made(app, monkeypatch, end):
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    nadia = db.session.scalars(db.select(Outbox.to_user_id)).one()
+    if end == "revoked":
+        invitations.revoke(opened.plan_id, merchant_id=amal)
+    elif end == "made under another key":
+        monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
+        assert invitations.find(opened.invitation_token) is not None
+    with time_machine.travel(clock.now() + timedelta(days=31 if end == "lapsed" else 0)):
+        plan_id, token = invitations.tell_again(nadia)
+        assert plan_id == opened.plan_id
+        assert token != opened.invitation_token
+        assert invitations.find(opened.invitation_token) is None
+        assert invitations.find(token) is not None
+
+
+def test_no_link_can_be_made_of_what_the_database_holds():
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    kept = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, outbox o")).scalar_one()
+    assert opened.invitation_token not in kept
+    invitation = db.session.scalars(db.select(Invitation)).one()
+    assert invitations.token_of(invitation) == opened.invitation_token
+    assert hashlib.sha256(invitation.seed).digest() != invitation.token_hash
 
 
 def test_the_report_says_how_many_wait_and_since_when_with_index_scans(app):
