@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, false, func, or_, select
+from sqlalchemy import ColumnElement, exists, false, func, or_, select
 from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from portal import clock
@@ -18,6 +18,7 @@ class Home:
     """`due` is what is due on or before the merchant's today, oldest first; `coming` is what follows it.
 
     `owed` is what remains of everything, in minor units by currency. `plans` are the open plans by their next due date.
+    `all_paid`: of the closed plans none was cancelled, and nothing of them is written off.
     """
 
     due: list[Installment]
@@ -25,6 +26,7 @@ class Home:
     owed: dict[str, int]
     plans: list[Plan]
     closed_plans: int
+    all_paid: bool
 
 
 def home(customer_id: int) -> Home:
@@ -50,10 +52,13 @@ def home(customer_id: int) -> Home:
             .options(joinedload(Plan.merchant), selectinload(Plan.installments))
         )
     )
-    closed = db.session.scalar(
-        select(func.count()).select_from(Plan).where(Plan.customer_id == customer_id, Plan.state != "active")
-    )
-    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, closed or 0)
+    lost = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
+    closed, paid = db.session.execute(
+        select(func.count(), func.count().filter(Plan.state == "completed", ~lost))
+        .select_from(Plan)
+        .where(Plan.customer_id == customer_id, Plan.state != "active")
+    ).one()
+    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, closed, closed == paid)
 
 
 def _open(customer_id: int, either: list[ColumnElement[bool]]) -> list[Installment]:

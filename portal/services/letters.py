@@ -85,6 +85,7 @@ def _receipt(row: Outbox) -> Facts:
     plan, rows = _plan(payment.plan_id)
     numbers = {installment.id: installment.number for installment in rows}
     remaining = sum(installment.remaining for installment in rows)
+    lost = sum(installment.payable for installment in rows) if not remaining and plan.cancelled_at is None else 0
     coming = next((installment for installment in rows if installment.is_open), None)
     return _progress(rows) | {
         "amount": money.show(payment.amount, plan.currency),
@@ -100,6 +101,7 @@ def _receipt(row: Outbox) -> Facts:
             for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
         ],
         "remaining": money.show(remaining, plan.currency) if remaining else None,
+        "written_off": money.show(lost, plan.currency) if lost else None,
         "next": {"amount": money.show(coming.remaining, plan.currency), "date": day(coming.due_date)}
         if coming is not None
         else None,
@@ -141,6 +143,8 @@ def _plan_completed(row: Outbox) -> Facts:
     plan, rows = _plan(row.plan_id)
     if plan.state != "completed":
         raise Unwanted("Something is owed again.")
+    if any(installment.written_off for installment in rows):
+        raise Unwanted("Some of it was written off, so not all of it is paid.")
     return _progress(rows) | {
         "purchase": _purchase(plan),
         "paid": money.show(sum(installment.paid for installment in rows), plan.currency),

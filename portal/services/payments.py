@@ -360,7 +360,7 @@ def apply(
         **by_itself(payment),
     )
     _mail("receipt", payment)
-    plan_states.follow(plan, installments.values())
+    plan_states.follow(plan, installments.values(), recovered=recovered)
     return excess
 
 

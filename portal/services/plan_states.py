@@ -1,6 +1,6 @@
 """A plan's state follows its money. Called inside a verb's transaction; never commits by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from sqlalchemy import func, select
 
@@ -11,11 +11,12 @@ from portal.models.plans import PlanState
 from portal.services import outbox, timeline
 
 
-def follow(plan: Plan, installments: Iterable[Installment]) -> None:
+def follow(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
     """Set the state that the plan's installments and payments, all of them changed already, ask for.
 
     Active as long as something remains; then completed if something was kept of what was paid, else cancelled. What
-    its merchant cancelled stays cancelled.
+    its merchant cancelled stays cancelled. Its customer is told that all is paid once, when nothing is written off:
+    `recovered` minor units of that have just come in.
     """
     plan.updated_at = clock.now()
     if any(row.left > 0 for row in installments):
@@ -24,13 +25,13 @@ def follow(plan: Plan, installments: Iterable[Installment]) -> None:
             timeline.record("plan.reopened", plan.id, by=None)
         return
     state: PlanState = "completed" if plan.cancelled_at is None and _kept(plan.id) > 0 else "cancelled"
-    if plan.state == state:
-        return
-    plan.state = state
-    plan.closed_at = plan.closed_at or plan.updated_at
-    if plan.cancelled_at is None:
-        timeline.record("plan.completed" if state == "completed" else "plan.closed", plan.id, by=None)
-    if state == "completed":
+    changed = plan.state != state
+    if changed:
+        plan.state = state
+        plan.closed_at = plan.closed_at or plan.updated_at
+        if plan.cancelled_at is None:
+            timeline.record("plan.completed" if state == "completed" else "plan.closed", plan.id, by=None)
+    if state == "completed" and (changed or recovered) and not any(row.written_off for row in installments):
         outbox.post(
             "plan_completed",
             to_user_id=plan.customer_id,

@@ -74,6 +74,7 @@ def plan_of(invitation: Invitation) -> Plan:
 def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> Response:
     plan = plan_of(invitation)
     states = [state_of(row) for row in plan.installments]
+    upcoming = next((row for row in plan.installments if row.is_open), None)
     return quietly(
         page(
             "invitations/show.html",
@@ -82,7 +83,8 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             plan=plan,
             states=states,
             checking="checking" in states,
-            upcoming=next((row for row in plan.installments if row.is_open), None),
+            upcoming=upcoming,
+            written_off=0 if upcoming else sum(row.payable for row in plan.installments),
             token=token,
             invitation=invitation,
         )

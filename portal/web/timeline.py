@@ -110,7 +110,7 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
         case "plan.cancelled":
             return f"Plan cancelled, {amount} void"
         case "plan.closed":
-            return "Nothing is left to pay. Plan closed"
+            return "Nothing remains. Plan closed"
         case "plan.reopened":
             return "Plan open again"
         case "payment.declined":
@@ -118,7 +118,7 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
             what = "Automatic payment" if data.get("automatic") else "Payment"
             return f"{what} of {amount}{where} did not go through. {reason}"
         case "plan.completed":
-            return "Nothing is left to pay. Plan completed"
+            return "Nothing remains. Plan completed"
         case "invitation.created":
             return "Link for the customer made"
         case "invitation.revoked":

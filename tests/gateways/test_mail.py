@@ -40,8 +40,8 @@ LINK = {
 }  # fmt: skip
 RECEIPT = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
-    "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "next": NEXT,
-    "receipt_url": LINK["receipt"],
+    "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
+    "next": NEXT, "receipt_url": LINK["receipt"],
 }  # fmt: skip
 INVITATION = {
     **PURCHASE, **PROGRESS, "total": "SAR\u00a0300.00", "installments": "4 payments", "interval": "every month",
@@ -54,6 +54,9 @@ SAMPLES = {
     "receipt of all": ("receipt", RECEIPT | {
         "remaining": None, "next": None, "how": "cash", "reference": "No. 12",
         "parts": [("Payment 3 of 4", "SAR\u00a0100.00"), ("Payment 4 of 4", "SAR\u00a0200.00")],
+    }),
+    "receipt after a write-off": ("receipt", RECEIPT | {
+        "remaining": None, "written_off": "SAR\u00a0250.00", "next": None,
     }),
     "payment_declined": ("payment_declined", {
         **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": False,

@@ -29,7 +29,7 @@ def look(customer_id):
 
 
 def test_nothing_at_all(omar):
-    assert look(omar) == home.Home([], [], {}, [], 0)
+    assert look(omar) == home.Home([], [], {}, [], 0, True)
     assert home.latest_payments(omar) == []
 
 
@@ -56,7 +56,7 @@ def test_what_is_paid_is_neither_due_nor_owed(merchants, omar):
     assert [row.id for row in look(omar).due] == [second.id]
     assert look(omar).owed == {"SAR": 10_00}
     people.pay(second.id, omar)
-    assert look(omar) == home.Home([], [], {}, [], 1)
+    assert look(omar) == home.Home([], [], {}, [], 1, True)
     assert [payment.amount for payment in home.latest_payments(omar)] == [10_00, 10_00]
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 
 from portal.extensions import db
 from portal.models import Payment
-from portal.services import invitations, payments, plans
+from portal.services import invitations, payments, plans, write_offs
 from portal.services.plans import NewPlan
 from tests import people
 from tests.people import PASSWORD
@@ -63,6 +63,21 @@ def test_wrong_amounts_declines_and_lost_answers_are_told(app: Flask, invited: t
     settled = layla.get(lost.location, headers=HTMX)
     assert "SAR 100.00 paid" in words(settled) and "<html" not in settled.text
     assert "Nothing is left to pay." in layla.get(link).text
+
+
+def test_what_was_written_off_can_still_be_paid_by_the_link(app: Flask, invited: tuple[int, str]) -> None:
+    plan, link = invited
+    layla = app.test_client()
+    pay(layla, plan, address=f"{link}/pay", choice="next")
+    with app.app_context():
+        write_offs.write_off(plan, merchant_id=people.plan_of(plan).merchant_id, reason="No answer for a year")
+    page = layla.get(link)
+    assert "wrote off SAR 66.66 . You can still pay it." in words(page) and f'href="{link}/pay"' in page.text
+    assert "Nothing is left to pay" not in page.text
+    assert pay(layla, plan, address=f"{link}/pay", choice="all").status_code == 303
+    page = layla.get(link)
+    assert "Nothing is left to pay." in page.text and f'href="{link}/pay"' not in page.text
+    assert (money_of(app, plan).paid, money_of(app, plan).written_off) == (100_00, 0)
 
 
 def test_the_link_opens_this_plan_and_nothing_else(app: Flask, invited: tuple[int, str]) -> None:

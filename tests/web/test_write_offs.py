@@ -2,7 +2,8 @@
 
 from flask import Flask
 
-from tests.web import browser_of
+from tests import people
+from tests.web import HTMX, browser_of
 from tests.web.acts import a_world, do, money_of, words
 from tests.web.test_plan_payments import pay
 
@@ -22,3 +23,20 @@ def test_what_is_left_is_written_off_and_a_later_payment_is_a_recovery(app: Flas
     assert money_of(app, plan).owed == 46_66
     pay(omar, plan, choice="all", method="card_lost_charged")
     assert "Checking with the bank" in omar.get(f"/plans/{plan}").text
+
+
+def test_what_was_written_off_is_called_paid_nowhere(app: Flask, database: str) -> None:
+    plan, _ = a_world(app)
+    omar, amal = browser_of(app, "omar"), browser_of(app, "amal")
+    with app.app_context():
+        second = people.installments_of(plan)[1].id
+    do(amal, f"/plans/{plan}/write-off", reason="No answer for a year")
+    home = omar.get("/home").text
+    assert "Nothing more is expected on your plans." in home and "Your closed plans" in home and "paid." not in home
+    assert "Nothing is left to pay" not in amal.get(f"/plans/{plan}").text
+    form = {"key": "one-use-key-0123456789", "shown": "3333"}
+    paid = words(omar.post(f"/installments/{second}/payments", data=form, headers=HTMX))
+    assert "SAR 33.33 paid" in paid and "wrote off SAR 33.33 . You can still pay it." in paid
+    assert "Everything is paid." not in paid
+    assert pay(omar, plan, choice="all").status_code == 303
+    assert "All paid" in omar.get(f"/plans/{plan}").text and "All your plans are paid." in omar.get("/home").text

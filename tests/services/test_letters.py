@@ -1,0 +1,103 @@
+"""What a mail says is so at the moment of sending, and nobody is told that all is paid when it is not."""
+
+import pytest
+
+from portal.services import mailroom, payments, recorded_payments, refunds, reversals, write_offs
+from tests import mails, people
+from tests.mails import Catcher, html_of, sending, text_of
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def catcher(app):
+    with Catcher() as catching, sending(app, catching):
+        yield catching
+
+
+@pytest.fixture
+def amal(context):
+    return people.amal()
+
+
+@pytest.fixture
+def omar(context):
+    return people.omar()
+
+
+@pytest.fixture
+def plan_id(amal, omar):
+    """100.00 in four."""
+    return people.a_plan(amal, total=100_00, count=4)
+
+
+def kinds():
+    return [mail.kind for mail in mails.outbox()]
+
+
+def write_off(plan_id, amal):
+    write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
+
+
+def record(plan_id, amal, amount):
+    recorded_payments.record(plan_id, merchant_id=amal, amount=amount, method="cash", received_on=people.today_of(amal))
+
+
+def recover(plan_id, omar, method="card_ok"):
+    """Omar pays all that was written off."""
+    asked = payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method=method)
+    return asked.payment_id
+
+
+def both_forms(mail):
+    """The text and the HTML of a mail, with plain blanks."""
+    return [" ".join(form.replace("&nbsp;", " ").split()) for form in (text_of(mail), html_of(mail))]
+
+
+class TestAfterAWriteOff:
+    def test_nobody_is_told_that_all_is_paid(self, catcher, plan_id, amal, omar):
+        people.pay(people.installments_of(plan_id)[0].id, omar)
+        write_off(plan_id, amal)
+        assert people.plan_of(plan_id).state == "completed"
+        assert kinds() == ["receipt"]
+        mailroom.drain()
+        (receipt,) = catcher.mails
+        for form in both_forms(receipt):
+            assert "wrote off SAR 75.00. You can still pay it." in form.replace("<bdi>", "").replace("</bdi>", "")
+            assert "Nothing is left to pay" not in form
+
+    def test_a_receipt_says_what_can_still_be_paid(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        record(plan_id, amal, 10_00)
+        mailroom.drain()
+        assert kinds() == ["receipt"]
+        text, html = both_forms(catcher.mails[0])
+        assert "Nothing more is expected. Amal's Bakery wrote off SAR 90.00. You can still pay it." in text
+        assert "wrote off SAR 90.00" in html
+        assert "Nothing is left to pay" not in text + html
+
+    def test_all_is_paid_once_the_last_of_it_came_in_and_is_told_once(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        record(plan_id, amal, 10_00)
+        assert kinds() == ["receipt"]
+        recover(plan_id, omar)
+        assert kinds() == ["receipt", "receipt", "plan_completed"]
+        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Sorry")
+        assert kinds().count("plan_completed") == 1
+        mailroom.drain()
+        done = catcher.mails[2]
+        assert done["Subject"] == "All paid: A cake"
+        assert "SAR 100.00 in all. Nothing is left to pay." in both_forms(done)[0]
+
+    def test_a_mail_that_was_right_when_it_was_posted_is_not_sent(self, catcher, plan_id, amal, omar):
+        """The bank took the last payment back before the mail was written, and Amal gave it up."""
+        paid = payments.pay_plan(plan_id, customer_id=omar, choice="amount", shown=None, method="card_ok", amount=40_00)
+        recover(plan_id, omar)
+        reversals.reverse(paid.payment_id, merchant_id=amal, reason="It bounced")
+        write_off(plan_id, amal)
+        mailroom.drain()
+        (done,) = [mail for mail in mails.outbox() if mail.kind == "plan_completed"]
+        assert (done.state, done.last_error) == (
+            "dropped",
+            "Some of it was written off, so not all of it is paid.",
+        )
