@@ -113,14 +113,15 @@ def _payment_declined(row: Outbox) -> Facts:
     payment = _payment(row)
     plan, rows = _plan(payment.plan_id)
     wanted = {part.installment_id for part in payment.allocations}
-    if not any(installment.is_open for installment in rows if installment.id in wanted):
+    parts = [installment for installment in rows if installment.id in wanted]
+    if plan.cancelled_at is not None or not any(part.payable for part in parts):
         raise Unwanted("What it was to pay is not open any more.")
     return _progress(rows) | {
         "amount": money.show(payment.amount, plan.currency),
         "purchase": _purchase(plan),
         "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
         "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
-        "automatic": payment.automatic,
+        "automatic": payment.automatic and any(part.is_open for part in parts),
         "pay_url": _link(f"/plans/{plan.id}"),
     }
 

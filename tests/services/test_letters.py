@@ -89,6 +89,13 @@ class TestAfterAWriteOff:
         assert done["Subject"] == "All paid: A cake"
         assert "SAR 100.00 in all. Nothing is left to pay." in both_forms(done)[0]
 
+    def test_a_recovery_that_the_bank_declines_is_told(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        recover(plan_id, omar, "card_declined")
+        mailroom.drain()
+        assert [(mail.kind, mail.state) for mail in mails.outbox()] == [("payment_declined", "sent")]
+        assert "Nothing was charged." in text_of(catcher.mails[0])
+
     def test_a_mail_that_was_right_when_it_was_posted_is_not_sent(self, catcher, plan_id, amal, omar):
         """The bank took the last payment back before the mail was written, and Amal gave it up."""
         paid = payments.pay_plan(plan_id, customer_id=omar, choice="amount", shown=None, method="card_ok", amount=40_00)
