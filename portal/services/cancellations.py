@@ -31,7 +31,8 @@ def cancel(
     """Void what remains of an active plan, and give back `refund` minor units of what was paid, newest payment first.
 
     `shown` is what the form said remained, `shown_refundable` what it said may be refunded. The plan is cancelled in
-    one commit with the refunds held; a refund that the bank declines leaves the plan cancelled.
+    one commit with the refunds held; a refund that the bank declines leaves the plan cancelled. When the answer to one
+    of several can't be recorded, the sweep carries out the rest.
 
     Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
     too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.

@@ -1,5 +1,8 @@
 """Give money back: hold the refund, ask the gateway, record the outcome. Three steps, as for a payment.
 
+A refund that is held is promised. Whoever dies before the gateway was asked leaves a row that `settle_unknown_refunds`
+carries out, under the same key.
+
 A refund never reopens an installment. What is in flight counts against what may be refunded, on the payment's own row,
 where a check keeps it within what came in.
 """
@@ -34,6 +37,15 @@ class Asked:
     replay: Replay | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What the gateway needs to know; plain values, so that no transaction has to stay open for it."""
+
+    key: str
+    charge_key: str
+    amount: int
+
+
 def refund(
     plan_id: int,
     *,
@@ -48,7 +60,7 @@ def refund(
 
     At most what was paid less what was refunded or is on its way; as often as wanted. Money that was recorded by hand
     goes back by hand: it is booked at once. `shown` is what the form said may be refunded. A declined refund leaves
-    everything as it was.
+    everything as it was. When the answer to one of several can't be recorded, the sweep carries out the rest.
 
     Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
     on amount and reason; idempotency_key_reused; still_running; busy.
@@ -63,13 +75,10 @@ def refund(
 @unsure_from_here()
 def send(refund_id: int, once: Once | None = None) -> None:
     """Ask the gateway for a refund that is held, and record its answer."""
-    held = db.session.scalars(select(Refund).where(Refund.id == refund_id, Refund.state == "in_flight")).one_or_none()
-    if held is None or held.gateway_key is None:
+    wish = _wish(refund_id)
+    if wish is None:
         return
-    key, amount = held.gateway_key, held.amount
-    charge_key = db.session.scalar(select(Payment.gateway_key).where(Payment.id == held.payment_id)) or ""
-    db.session.rollback()
-    outcome = gateway.refund(key, charge_key, amount)
+    outcome = gateway.refund(wish.key, wish.charge_key, wish.amount)
     if outcome.state == "unknown":
         queue.ring("settle_refund", refund_id)
     else:
@@ -112,17 +121,26 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, once: Once | None =
 
 
 def settle_refund(refund_id: int) -> None:
-    """Ask the gateway for the final word on one refund in flight. Does nothing when it is settled already."""
-    key = db.session.scalar(select(Refund.gateway_key).where(Refund.id == refund_id, Refund.state == "in_flight"))
-    db.session.rollback()
-    if key is not None:
-        record_outcome(refund_id, gateway.resolve_refund(key))
+    """Bring one refund in flight to its end. Does nothing when it is settled already.
+
+    What the gateway knows nothing of was promised and never asked for, so it is asked for, under the same key, which
+    gives back once at most. If that has no answer either, the gateway's final word counts.
+    """
+    wish = _wish(refund_id)
+    if wish is None:
+        return
+    outcome = gateway.look_up_refund(wish.key)
+    if outcome.state == "unknown":
+        outcome = gateway.refund(wish.key, wish.charge_key, wish.amount)
+    if outcome.state == "unknown":
+        outcome = gateway.resolve_refund(wish.key)
+    record_outcome(refund_id, outcome)
 
 
 def settle_unknown_refunds(limit: int = 200) -> int:
-    """Settle every refund in flight for longer than UNKNOWN_AFTER, oldest first, at most `limit`.
+    """Bring every refund in flight for longer than UNKNOWN_AFTER to its end, oldest first, at most `limit`.
 
-    May run twice at once and be killed anywhere. Returns how many were asked about; one that fails is logged and does
+    May run twice at once and be killed anywhere. Returns how many were looked at; one that fails is logged and does
     not keep the others waiting.
     """
     found = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
@@ -170,6 +188,17 @@ def check_amount(amount: int, limit: int, currency: str) -> None:
     """Refuses too_much above `limit`, what may be refunded; Invalid on amount below 1. Minor units."""
     words = "That is more than may be refunded, which is {limit}. Nothing was refunded."
     changes.within(amount, limit, currency, words=words, fact="refundable")
+
+
+def _wish(refund_id: int) -> _Wish | None:
+    """What to ask the gateway for; None when this refund is settled, or goes back by hand. Ends the transaction."""
+    found = db.session.execute(
+        select(Refund.gateway_key, Payment.gateway_key, Refund.amount)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Refund.id == refund_id, Refund.state == "in_flight")
+    ).one_or_none()
+    db.session.rollback()
+    return None if found is None or found[0] is None else _Wish(found[0], found[1] or "", found[2])
 
 
 @transaction

@@ -11,10 +11,12 @@ from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Event, Payment, Refund
+from portal.reports import checks
 from portal.reports.standing import standing
-from portal.services import payments, recorded_payments, refunds
+from portal.services import cancellations, payments, recorded_payments, refunds
 from portal.services.idempotency import Once
 from tests import people
+from tests.crowd import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -58,6 +60,19 @@ def given_back():
     db.session.rollback()
     found = select(func.coalesce(func.sum(gateway.refunds.c.amount), 0))
     return db.session.scalar(found.where(gateway.refunds.c.outcome == "refunded"))
+
+
+def balance_of(account):
+    """What the ledger says, over all plans."""
+    db.session.rollback()
+    balance = "SELECT coalesce(sum(amount), 0) FROM ledger_lines WHERE account = :account"
+    return db.session.scalar(text(balance), {"account": account})
+
+
+def broken():
+    """Invariants that do not hold."""
+    db.session.rollback()
+    return [found for found in checks.run() if found[1]]
 
 
 def test_the_newest_payment_is_refunded_first_and_nothing_is_owed_again(plan_id, amal, omar):
@@ -184,8 +199,11 @@ def test_nothing_is_refunded_while_a_payment_is_being_checked(plan_id, amal, oma
     assert code_of(give, plan_id, amal, 1_00) == "payment_in_flight"
 
 
-def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, omar):
-    """No verb of ours lets it come to this; somebody with SQL can."""
+def charged_too_much(plan_id, omar):
+    """25.00 is at the bank for the first installment, of which 15.00 is owed by now.
+
+    No verb of ours lets it come to this; somebody with SQL can.
+    """
     (payment_id,) = paid(plan_id, omar, "card_lost_charged")
     row = people.installments_of(plan_id)[0]
     db.session.execute(text("UPDATE installments SET credited = 10_00 WHERE id = :id"), {"id": row.id})
@@ -195,6 +213,11 @@ def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, 
     db.session.execute(text(line), {"id": entry_id, "account": "credits", "amount": 10_00})
     db.session.execute(text(line), {"id": entry_id, "account": "receivable", "amount": -10_00})
     db.session.commit()
+    return payment_id
+
+
+def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, omar):
+    payment_id = charged_too_much(plan_id, omar)
     payments.settle_payment(payment_id)
     first = people.installments_of(plan_id)[0]
     assert (first.status, first.paid, first.credited) == ("paid", 15_00, 10_00)
@@ -203,7 +226,98 @@ def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, 
     one = db.session.scalars(select(Refund)).one()
     assert (one.excess, one.created_by, one.state, one.amount) == (True, None, "succeeded", 10_00)
     assert given_back() == 10_00
-    balance = "SELECT coalesce(sum(amount), 0) FROM ledger_lines WHERE account = :account"
-    assert db.session.scalar(text(balance), {"account": "overpayments"}) == 0
-    assert db.session.scalar(text(balance), {"account": "cash"}) == 15_00
+    assert balance_of("overpayments") == 0
+    assert balance_of("cash") == 15_00
+    assert broken() == []
     assert db.session.scalar(select(func.count(Payment.id))) == 1
+
+
+class Died(BaseException):
+    """The process, as far as the verb can tell."""
+
+
+@pytest.fixture
+def death(monkeypatch):
+    """Whoever does this dies just before the gateway is asked for a refund."""
+
+    def dies(*_):
+        raise Died
+
+    def before_the_gateway_was_asked(call, *args, **kwargs):
+        with monkeypatch.context() as dying:
+            dying.setattr(gateway, "refund", dies)
+            with pytest.raises(Died):
+                call(*args, **kwargs)
+        db.session.rollback()
+
+    return before_the_gateway_was_asked
+
+
+def after_a_while():
+    with time_machine.travel(clock.now() + timedelta(seconds=16)):
+        return refunds.settle_unknown_refunds()
+
+
+def test_a_refund_that_nobody_lived_to_ask_for_is_made_once(plan_id, amal, omar, death):
+    paid(plan_id, omar, "card_ok", "card_ok")
+    death(give, plan_id, amal, 30_00)
+    assert (given_back(), standing(plan_id).refunding) == (0, 30_00)
+    assert [after_a_while(), after_a_while()] == [2, 0]
+    assert (given_back(), standing(plan_id).refunded, standing(plan_id).refunding) == (30_00, 30_00, 0)
+    assert broken() == []
+
+
+def test_so_is_that_of_a_cancellation(plan_id, amal, omar, death):
+    paid(plan_id, omar, "card_ok", "card_ok")
+    death(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
+    assert people.plan_of(plan_id).cancelled_at is not None
+    after_a_while()
+    assert (given_back(), standing(plan_id).refunded) == (50_00, 50_00)
+    assert broken() == []
+
+
+def test_so_is_what_was_charged_beyond_what_was_owed(plan_id, amal, omar, death):
+    payment_id = charged_too_much(plan_id, omar)
+    death(payments.settle_payment, payment_id)
+    assert (given_back(), balance_of("overpayments")) == (0, -10_00)
+    assert broken() == []
+    after_a_while()
+    assert (given_back(), balance_of("overpayments"), balance_of("cash")) == (10_00, 0, 15_00)
+    assert broken() == []
+
+
+@pytest.mark.parametrize(
+    ("card", "state", "back"),
+    [
+        ("card_refund_declined", "declined", 0),
+        ("card_refund_lost_done", "succeeded", 10_00),
+        ("card_refund_lost_not_done", "declined", 0),
+    ],
+)
+def test_when_the_sweep_asks_the_answer_is_the_cards_all_the_same(plan_id, amal, omar, death, card, state, back):
+    (payment_id,) = paid(plan_id, omar, card)
+    death(give, plan_id, amal, 10_00)
+    after_a_while()
+    assert db.session.scalars(select(Refund.state)).all() == [state]
+    assert (given_back(), people.payment_of(payment_id).refundable) == (back, 25_00 - back)
+    assert broken() == []
+
+
+def test_a_refund_is_not_made_after_the_bank_took_the_payment_back(plan_id, amal, omar, death):
+    (payment_id,) = paid(plan_id, omar, "card_ok")
+    death(give, plan_id, amal, 10_00)
+    gateway.bounce(people.payment_of(payment_id).gateway_key)
+    after_a_while()
+    assert db.session.scalars(select(Refund.decline_code)).all() == ["charge_reversed"]
+    assert given_back() == 0
+
+
+def test_who_was_only_slow_and_the_sweep_give_back_once(app, plan_id, amal, omar, death):
+    """The gateway is asked under one key by both, at the same time."""
+    paid(plan_id, omar, "card_ok")
+    death(give, plan_id, amal, 10_00)
+    refund_id = db.session.scalars(select(Refund.id)).one()
+    db.session.rollback()
+    at_once(app, [lambda: refunds.send(refund_id), lambda: refunds.settle_refund(refund_id)] * 4)
+    assert (given_back(), standing(plan_id).refunded) == (10_00, 10_00)
+    assert broken() == []
