@@ -96,6 +96,7 @@ PAYMENTS: Final = Check(
         "Every payment that came in is booked once, and again if the bank took it back; no other is booked",
         "The gateway charged what came in through it, and nothing that was declined",
         "What the gateway took back, and we acknowledged, is reversed or had been refunded",
+        "Overpaid in the ledger is what was charged beyond what was owed and has not gone back; each has its refund",
     ),
     """
     SELECT count(*) FILTER (WHERE parts.amount IS DISTINCT FROM payments.amount
@@ -113,16 +114,20 @@ PAYMENTS: Final = Check(
                     IS DISTINCT FROM ('charged', payments.amount, payments.currency))
                OR (payments.state = 'declined' AND charge.outcome = 'charged'))),
            count(*) FILTER (WHERE charge.told_at IS NOT NULL AND payments.state <> 'reversed'
-                                  AND payments.refunded <> payments.amount)
+                                  AND payments.refunded <> payments.amount),
+           count(*) FILTER (WHERE payments.state <> 'reversed' AND (coalesce(over.amount, 0), coalesce(back.excess, 0))
+                                  <> (coalesce(back.excess_gone, 0) - parts.returned, parts.returned))
     FROM payments
     LEFT JOIN (
-        SELECT payment_id, sum(amount) AS amount, bool_and(state = 'held') AS held,
+        SELECT payment_id, sum(amount) AS amount, sum(returned) AS returned, bool_and(state = 'held') AS held,
                bool_and(state = 'applied') AS applied, bool_and(state = 'released') AS released
         FROM allocations GROUP BY payment_id
     ) AS parts ON parts.payment_id = payments.id
     LEFT JOIN (
         SELECT payment_id, sum(amount) FILTER (WHERE state = 'succeeded') AS refunded,
-               sum(amount) FILTER (WHERE state = 'in_flight') AS refunding
+               sum(amount) FILTER (WHERE state = 'in_flight') AS refunding,
+               sum(amount) FILTER (WHERE excess) AS excess,
+               sum(amount) FILTER (WHERE excess AND state = 'succeeded') AS excess_gone
         FROM refunds GROUP BY payment_id
     ) AS back ON back.payment_id = payments.id
     LEFT JOIN (
@@ -131,6 +136,12 @@ PAYMENTS: Final = Check(
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id AND account = 'cash'
         WHERE payment_id IS NOT NULL GROUP BY payment_id
     ) AS books ON books.payment_id = payments.id
+    LEFT JOIN (
+        SELECT coalesce(entry.payment_id, refunds.payment_id) AS payment_id, sum(line.amount) AS amount
+        FROM ledger_lines AS line JOIN ledger_entries AS entry ON entry.id = line.entry_id
+        LEFT JOIN refunds ON refunds.id = entry.refund_id
+        WHERE line.account = 'overpayments' GROUP BY 1
+    ) AS over ON over.payment_id = payments.id
     LEFT JOIN gateway_charges AS charge ON charge.key = payments.gateway_key
     """,
 )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("context")
 RULES = tuple(rule for check in checks.CHECKS for rule in check.rules)
 (
     TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PAID, VOID, ALLOCATED, GIVEN,
-    BOOKED, CHARGED, TOLD, OWN, REFUND_BOOKED, RETURNED, BALANCED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
+    BOOKED, CHARGED, TOLD, OVERPAID, OWN, REFUND_BOOKED, RETURNED, BALANCED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
 ) = RULES  # fmt: skip
 KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
 BACK = "(SELECT gateway_key FROM refunds WHERE id = :given)"
@@ -65,7 +65,7 @@ BREAKS = {
     "cash that nobody paid": (
         CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
-        REFUNDED, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
+        REFUNDED, OVERPAID, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
     "an installment that says more is paid": (
         PAID, RECEIVABLE, NEXT, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
     "what the bank took back counts as paid": (
@@ -103,6 +103,12 @@ BREAKS = {
         f"WHERE key = {KEY.format(':declined')}"),
     "a charge taken back that still counts": (
         TOLD, f"UPDATE gateway_charges SET reversed_at = now(), told_at = now() WHERE key = {KEY.format(':payment')}"),
+    "what was owed booked as overpaid": (
+        OVERPAID, RECEIVABLE, lines("payment", ":done_plan", "'receivable'", "account = 'overpayments'")),
+    "more charged than was owed, and nobody gives it back": (
+        OVERPAID, PAID, "UPDATE allocations SET returned = 1 WHERE payment_id = :payment"),
+    "a refund of an excess that there is not": (
+        OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
         REFUND_BOOKED, CASH, REFUNDED, lines("refund", ":back_plan", "'cash', 'refunds'", "amount = 2 * amount")),
     "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
