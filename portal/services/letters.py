@@ -38,7 +38,7 @@ class Unwanted(Exception):
 def facts_of(row: Outbox) -> Facts:
     """Everything that the mail's templates need, as of now. Raises Unwanted.
 
-    Besides: `to`, `reply_to` (the merchant's address, None: nobody's), and `secret`, which may not be kept.
+    Besides: `to`, `reply_to` (the merchant's address, None: nobody's), and `secret`, the tokens that may not be kept.
 
     No transaction may be open that has to go on: making a link commits.
     """
@@ -208,7 +208,7 @@ def _invited(row: Outbox, plan_id: int, token: str, *, again: bool) -> Facts:
         "expires": day(clock.local_date(invitation.expires_at, plan.time_zone)),
         "url": _link(f"/invitations/{token}"),
         "again": again,
-        "secret": token,
+        "secret": (token,),
     }
 
 
@@ -218,22 +218,33 @@ def _password_reset(row: Outbox) -> Facts:
     token = password_resets.make(row.to_user_id)
     if token is None:
         raise Unwanted("This account has no password to reset.")
-    return {"url": _link(f"/password-resets/{token}"), "secret": token}
+    return {"url": _link(f"/password-resets/{token}"), "secret": (token,)}
 
 
 def _reminder(row: Outbox) -> Facts | None:
-    """Somebody who has no account yet can't sign in to pay: theirs is the plan's link."""
+    """Somebody who has no account yet can't sign in to pay: theirs are the plans' links."""
     facts = reminder_mails.facts(row.id)
     if facts is None:
         return None
-    plan_ids = sorted(map(int, row.data["told"]))
     if len(facts["items"]) == 1:
-        facts |= _progress(_plan(plan_ids[0])[1])
+        facts |= _progress(_plan(facts["items"][0]["plan_id"])[1])
     if not db.session.get_one(User, row.to_user_id).is_claimed:
-        link = invitations.tell_again(row.to_user_id, plan_id=plan_ids[0])
-        if link is not None:
-            facts |= {"pay_url": _link(f"/invitations/{link[1]}"), "secret": link[1]}
+        facts |= _pay_by_invitation(row.to_user_id, facts["items"])
     return facts
+
+
+def _pay_by_invitation(customer_id: int, items: list[Facts]) -> Facts:
+    """A link opens one plan, so of several each item has its plan's. Nothing when there are none any more."""
+    plan_ids = list(dict.fromkeys(item["plan_id"] for item in items))
+    links = {plan_id: invitations.tell_again(customer_id, plan_id=plan_id) for plan_id in plan_ids}
+    tokens = {plan_id: link[1] for plan_id, link in links.items() if link is not None}
+    if len(tokens) < len(plan_ids):
+        return {}
+    urls = {plan_id: _link(f"/invitations/{token}") for plan_id, token in tokens.items()}
+    found: Facts = {"pay_url": urls[plan_ids[0]], "secret": tuple(tokens.values())}
+    if len(plan_ids) > 1:
+        found |= {"pay_url": None, "items": [item | {"pay_url": urls[item["plan_id"]]} for item in items]}
+    return found
 
 
 def _progress(rows: Sequence[Installment]) -> Facts:

@@ -160,8 +160,8 @@ def _deliver(claim: _Claim, server: mail.Server) -> None:
 
 
 @transaction
-def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, secret: str | None) -> None:
-    """Sent, or kept. `secret` is what may not stay readable, unless the mail can be read here only: then for a day."""
+def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, secret: tuple[str, ...] | None) -> None:
+    """Sent, or kept. `secret` are what may not stay readable, unless the mail can be read here only: then for a day."""
     row = _lock(claim)
     if row is None:
         return
@@ -170,7 +170,8 @@ def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, sec
     if secret is not None and current_app.config["QIST"].smtp_host is None:
         row.data = {**row.data, _HOLDS_LINK: True}
     elif secret is not None:
-        row.body, row.html = letter.text.replace(secret, _REMOVED), letter.html.replace(secret, _REMOVED)
+        for token in secret:
+            row.body, row.html = row.body.replace(token, _REMOVED), row.html.replace(token, _REMOVED)
     letters.after_sending(row)
 
 

@@ -31,8 +31,8 @@ def facts(outbox_id: int) -> dict[str, Any] | None:
     payment at the bank are not spoken of; their reminders wait for another day. A mail of a day gone by that was never
     written is left to today's.
 
-    Keys: customer_name, merchant, items (plan, description, number, of, due, days, amount, late, automatic; at most
-    SHOWN), more (how many are not listed), total, pay_url, settings_url.
+    Keys: customer_name, merchant, items (plan_id, plan, description, number, of, due, days, amount, late, automatic,
+    pay_url: one of its own, here None; at most SHOWN), more (how many are not listed), total, pay_url, settings_url.
     """
     mail = db.session.get_one(Outbox, outbox_id, with_for_update=True, populate_existing=True)
     merchant = db.session.get_one(Merchant, mail.merchant_id)
@@ -200,6 +200,7 @@ def _open(customer_id: int, merchant_id: int) -> list[Installment]:
 
 def _item(row: Installment) -> dict[str, Any]:
     return {
+        "plan_id": row.plan_id,
         "plan": f"Plan {row.plan_id}",
         "description": row.plan.description,
         "number": row.number,
@@ -209,6 +210,7 @@ def _item(row: Installment) -> dict[str, Any]:
         "amount": money.show(row.remaining, row.currency),
         "late": row.status == "late",
         "automatic": row.plan.automatic_method_id is not None,
+        "pay_url": None,
     }
 
 

@@ -26,7 +26,7 @@ NEXT = {"amount": "SAR\u00a0250.00", "date": "1 January 2027"}
 def item(**more):
     return {
         "plan": "Plan 7", "description": "Linen sofa <three seats>", "number": 2, "of": 4, "due": "1 December 2026",
-        "days": -3, "amount": "SAR\u00a0300.00", "late": False, "automatic": False,
+        "days": -3, "amount": "SAR\u00a0300.00", "late": False, "automatic": False, "pay_url": None,
     } | more  # fmt: skip
 
 
@@ -90,6 +90,10 @@ SAMPLES = {
     "reminder after": ("reminder", REMINDER | {"items": [item(days=7, late=True)]}),
     "reminder of several": ("reminder", REMINDER | {
         "items": [item(days=1, late=True), item(days=0), item(number=3, description="")], "more": 2,
+    }),
+    "reminder of several by their own links": ("reminder", REMINDER | {
+        "items": [item(days=1, pay_url=LINK["reminder"]), item(pay_url="https://pay.example.org/plans/8")],
+        "pay_url": None,
     }),
 }  # fmt: skip
 

@@ -317,6 +317,37 @@ def test_a_reminder_to_somebody_without_an_account_leads_by_the_link_they_have(c
     assert invitations.find(opened.invitation_token).plan_id == opened.plan_id
 
 
+def several_plans_of_nadia(amal):
+    """Something of each is due today. Returns the tokens of their links by plan, the newest plan due first."""
+    today = people.today_of(amal)
+    made = [NewPlan("nadia@example.com", 60_00, 2, today - timedelta(days=days)) for days in (0, 1, 2)]
+    opened = [plans.open_plan(amal, new, past_dates=True) for new in made]
+    reminder_mails.send_now(opened[0].plan_id, merchant_id=amal)
+    return {one.plan_id: one.invitation_token for one in reversed(opened)}
+
+
+def test_a_reminder_of_several_plans_leads_to_each_by_its_own_link(catcher):
+    tokens = several_plans_of_nadia(people.amal())
+    mailroom.drain()
+    reminder = catcher.mails[-1]
+    links = [f"http://localhost/invitations/{token}" for token in tokens.values()]
+    text, html = text_of(reminder), mails.html_of(reminder)
+    assert [line.strip() for line in text.splitlines() if "/invitations/" in line] == links
+    assert [part.split('"')[0] for part in html.split('href="')[1:] if "/invitations/" in part.split('"')[0]] == links
+    assert "Together: SAR 90.00" in text and "http://localhost/home" not in text
+    assert {plan_id: invitations.find(token).plan_id for plan_id, token in tokens.items()} == {id: id for id in tokens}
+
+
+def test_none_of_several_links_stays_in_what_is_kept_of_a_mail(catcher):
+    tokens = several_plans_of_nadia(people.amal())
+    mailroom.drain()
+    kept = mails.outbox()[-1]
+    assert (kept.kind, kept.state) == ("reminder", "sent")
+    row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    assert not [token for token in tokens.values() if token in row]
+    assert kept.body.count("(removed)") == kept.html.count("(removed)") == 3
+
+
 def test_a_password_link_is_made_when_its_mail_is_written(catcher):
     omar = people.omar()
     password_resets.ask("omar")
