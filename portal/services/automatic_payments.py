@@ -26,8 +26,9 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 """Plans that one look collects from, before it looks again."""
-BUDGET: Final = 90.0
-"""Seconds after which the rest is left to the next job, well before this one would be stopped in the middle."""
+BUDGET: Final = 30.0
+"""Seconds after which the rest is left to the next job."""
+LONGEST_STEP: Final = payments.LONGEST_STEP
 
 _WAITING = text("""
     WITH zones AS MATERIALIZED (

@@ -3,9 +3,10 @@
 from datetime import date
 
 import pytest
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import func, select
 
-from portal import jobs
+from portal import jobs, queue
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways.payment import charges
@@ -185,6 +186,27 @@ class TestOnce:
             now.shift(60)
             assert jobs.collect_automatic_payments() == 1
         assert people.installments_of(cake)[0].status == "paid"
+
+    def test_stopped_while_the_bank_thinks_it_goes_on_with_no_other_plan(self, amal, omar, cake):
+        with on("2026-02-01 12:00"):
+            second = people.a_plan(amal, count=1, first=DUE)
+        turn_on(cake, omar, "card_slow")
+        turn_on(second, omar)
+        with on("2026-03-10 10:00"):
+            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+                jobs.collect_automatic_payments()
+            db.session.rollback()
+            assert db.session.scalars(select(Payment.state)).all() == ["in_flight"]
+            assert db.session.scalar(select(func.count()).select_from(charges)) == 0
+            assert jobs.collect_automatic_payments() == 1
+        assert people.plan_of(second).state == "completed"
+
+    def test_out_of_time_it_leaves_the_rest_to_the_next_job(self, omar, cake, monkeypatch):
+        turn_on(cake, omar)
+        with on("2026-03-10 10:00"), monkeypatch.context() as patched:
+            patched.setattr(automatic, "BUDGET", -1)
+            assert jobs.collect_automatic_payments() == 0
+        assert collected("2026-03-10 10:01") == [(50_00, "succeeded")]
 
     def test_one_plan_that_fails_keeps_no_other_waiting(self, amal, omar, cake, monkeypatch):
         with on("2026-02-01 12:00"):
