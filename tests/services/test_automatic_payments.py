@@ -12,10 +12,11 @@ from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import AutomaticAttempt, Event, Outbox, Payment, PaymentMethod
 from portal.services import automatic_payments as automatic
-from portal.services import payment_methods, payments
+from portal.services import payment_methods, payments, reminder_settings
 from tests import people
 from tests.crowd import at_once
 from tests.reminding import on, remind_on
+from tests.sql import queries
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -122,6 +123,26 @@ class TestCollecting:
         remind_on(amal)
         turn_on(cake, omar)
         assert collected("2026-03-10 10:00") == [(50_00, "succeeded")]
+
+    def test_a_day_that_amal_chose_when_it_had_passed_does_not_count_and_is_looked_at_once(self, app, amal, omar, cake):
+        turn_on(cake, omar, "card_declined")
+        assert collected("2026-03-10 10:00") == [(50_00, "declined")]
+        with on("2026-03-14 10:00"):
+            reminder_settings.update(amal, days=[3, 7], sending_hour=9)
+        assert collected("2026-03-14 10:01") == []
+        with on("2026-03-14 10:02"), queries(app) as sent:
+            assert jobs.collect_automatic_payments() == 0
+        assert len(sent) == 1
+        assert collected("2026-03-17 10:00") == [(50_00, "declined")]
+
+    @pytest.mark.parametrize("when", ["2026-03-12 00:30", "2026-03-12 09:30"])
+    def test_a_day_before_it_was_turned_on_is_looked_at_once(self, app, omar, cake, when):
+        turn_on(cake, omar, when=when)
+        assert collected("2026-03-12 10:00") == []
+        with on("2026-03-12 10:01"), queries(app) as sent:
+            assert jobs.collect_automatic_payments() == 0
+        assert len(sent) == 1
+        assert collected("2026-03-17 10:00") == [(50_00, "succeeded")]
 
     def test_another_plan_is_left_alone(self, amal, omar, cake):
         with on("2026-02-01 12:00"):
