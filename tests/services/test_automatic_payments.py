@@ -1,10 +1,11 @@
 """Automatic payment: collected on the due day and with each overdue reminder, once for each, whatever crashes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
 from rq.timeouts import JobTimeoutException
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from portal import jobs, queue
 from portal.errors import NotFound, Refused
@@ -12,9 +13,10 @@ from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import AutomaticAttempt, Event, Outbox, Payment, PaymentMethod
 from portal.services import automatic_payments as automatic
-from portal.services import payment_methods, payments, reminder_settings
+from portal.services import automatic_stops, payment_methods, payments, reminder_settings
 from tests import people
 from tests.crowd import at_once
+from tests.processes.running import until
 from tests.reminding import on, remind_on
 from tests.sql import queries
 
@@ -65,6 +67,15 @@ def collected(when):
 def kinds(plan_id):
     db.session.rollback()
     return list(db.session.scalars(select(Event.kind).where(Event.plan_id == plan_id).order_by(Event.id)))
+
+
+def waiting_for_a_lock(count):
+    """Whether so many of this database's connections wait for a lock that another holds."""
+    found = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with db.engine.connect() as looking:
+        return looking.scalar(found) == count
 
 
 class TestCollecting:
@@ -270,6 +281,38 @@ class TestOnAndOff:
         assert mail.subject == "Automatic payment is off for A cake"
         assert "The card ending in 4242 was removed" in mail.body
         assert f"/plans/{cake}" in mail.body
+
+    def test_removing_a_method_waits_for_its_plans_before_it_holds_the_method(self, app, omar, cake):
+        """Turning on locks the plan and then the method; the other way round the two would wait for each other."""
+        method = turn_on(cake, omar)
+        db.session.rollback()
+        with db.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+            other.execute(text("SELECT FROM plans FOR NO KEY UPDATE"))
+            removing = pool.submit(at_once, app, [lambda: payment_methods.remove(omar, method)])
+            until(lambda: waiting_for_a_lock(1))
+            other.execute(text("SELECT FROM payment_methods FOR SHARE NOWAIT"))
+            other.rollback()
+            assert removing.result() == [None]
+        assert people.plan_of(cake).automatic_method_id is None
+
+    def test_a_plan_that_takes_a_method_up_while_it_is_removed_is_stopped_too(self, app, amal, omar, cake, monkeypatch):
+        method = turn_on(cake, omar)
+        with on("2026-03-01 12:00"):
+            second = people.a_plan(amal, count=1, first=DUE)
+        stop, stopped = automatic_stops.stop, []
+
+        def and_meanwhile(method_id):
+            stop(method_id)
+            if not stopped:
+                stopped.append(method_id)
+                ask = {"customer_id": omar, "method_id": method_id}
+                assert at_once(app, [lambda: automatic.turn_on(second, **ask)]) == [None]
+
+        monkeypatch.setattr(automatic_stops, "stop", and_meanwhile)
+        payment_methods.remove(omar, method)
+        for plan_id in (cake, second):
+            assert people.plan_of(plan_id).automatic_method_id is None
+            assert kinds(plan_id)[-1] == "automatic_payment.stopped"
 
     def test_a_method_that_is_gone_is_not_used(self, omar, cake):
         method = turn_on(cake, omar)
