@@ -13,9 +13,9 @@ from sqlalchemy import func, select, text
 from portal import clock, jobs, queue, services
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Event, IdempotencyKey
+from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.processes import look
-from portal.services import payments, transaction
+from portal.services import payments, purging, transaction
 from portal.services.idempotency import Once
 from portal.timetable import TIMETABLE
 from tests import people
@@ -113,6 +113,30 @@ def test_purging_forgets_old_keys_and_nothing_that_still_runs():
         assert jobs.purge_expired() == 2
     db.session.rollback()
     assert db.session.scalars(select(IdempotencyKey.state)).all() == ["running"]
+
+
+def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_other_waiting(monkeypatch):
+    omar = people.omar()
+    now = clock.now()
+    for number in range(5):
+        once = Once(omar, "POST /pay", str(number), "f")
+        db.session.add(
+            IdempotencyKey(
+                user_id=once.user_id, scope=once.scope, key=once.key, fingerprint="f", state="done", created_at=now
+            )
+        )
+        db.session.add(TokenFamily(user_id=omar, created_at=now, expires_at=now + timedelta(hours=1)))
+    db.session.commit()
+    monkeypatch.setattr(purging, "CHUNK", 2)
+    with time_machine.travel(now + timedelta(hours=25)):
+        with monkeypatch.context() as patched:
+            patched.setattr(purging, "BUDGET", -1)
+            assert jobs.purge_expired() == 0
+        with monkeypatch.context() as patched:
+            patched.setitem(purging.KINDS, "idempotency_keys", lambda limit: 1 // 0)
+            assert jobs.purge_expired() == 5
+        assert jobs.purge_expired() == 5
+        assert jobs.purge_expired() == 0
 
 
 def test_the_timetable_is_registered_once_however_often_the_scheduler_looks(valkey):
