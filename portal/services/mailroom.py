@@ -106,7 +106,7 @@ def purge(limit: int = 10_000) -> int:
     now = clock.now()
     db.session.execute(
         update(Outbox)
-        .where(Outbox.state == "kept", Outbox.ended_at < now - SECRETS_KEPT, Outbox.data.has_key(_HOLDS_LINK))
+        .where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
         .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
     )
     old = select(Outbox.id).where(Outbox.ended_at < now - KEPT).order_by(Outbox.ended_at).limit(limit)

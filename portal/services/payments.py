@@ -32,7 +32,7 @@ CARDS: Final = gateway.CARDS
 """The gateway's test cards, for a door that lets people choose one."""
 Card = gateway.Card
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
-"""A payment in flight for longer than this is asked about; the gateway has answered by then, even about its slow card."""
+"""A payment in flight for longer is asked about; the gateway has answered by then, even about its slow card."""
 
 LONGEST_STEP: Final = 3 * LONGEST + gateway.SLOW
 """Seconds that one payment takes whose locks are all waited for: it is held, charged to the slow card, and booked, and
