@@ -4,7 +4,6 @@ A missing or odd value stops the start with every fault named at once: variable,
 accepted. An empty value counts as not set, because Compose files and CI systems pass empty strings for "nothing".
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,7 +57,6 @@ class Settings:
     trusted_proxies: int
     web_threads: int
     web_workers: int
-    gateway_timeout: float  # seconds
     log_level: str
 
     @property
@@ -101,7 +99,6 @@ def load(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=read.one("TRUSTED_PROXIES", "0", _whole(0, 5)),
         web_threads=read.one("WEB_THREADS", "8", _whole(1, 64)),
         web_workers=read.one("WEB_WORKERS", "2" if production else "1", _whole(1, 64)),
-        gateway_timeout=read.one("GATEWAY_TIMEOUT", "10", _seconds(0.1, 60)),
         log_level=read.one("LOG_LEVEL", "info", _log_level),
     )
     if production:
@@ -159,19 +156,6 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ValueError(f"accepted: a whole number from {least} to {most}")
         return int(text)
-
-    return parse
-
-
-def _seconds(least: float, most: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            raise ValueError(f"accepted: seconds from {least:g} to {most:g}")
-        return number
 
     return parse
 

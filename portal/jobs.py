@@ -3,15 +3,13 @@
 from portal.services import (
     automatic_payments,
     callbacks,
-    idempotency,
     lateness,
     mailroom,
-    password_resets,
     payments,
+    purging,
     refunds,
     reminders,
     stuck,
-    tokens,
 )
 
 
@@ -67,4 +65,4 @@ def send_overdue_reminders() -> int:
 
 def purge_expired() -> int:
     """Forget what is past its time."""
-    return idempotency.purge() + tokens.purge() + mailroom.purge() + password_resets.purge()
+    return purging.purge_expired()

@@ -78,6 +78,7 @@ def _worked(connection: Redis, level: str) -> bool:
             worker_ttl=60,
             job_monitoring_interval=10,
         )
+        one.death_penalty_class = queue.time_limit  # type: ignore[assignment]
         threading.Thread(target=_stay_known, args=(one, connection, gone), daemon=True).start()
         one.work(logging_level=level)
     except StopRequested:

@@ -21,6 +21,7 @@ from redis.retry import Retry as ConnectionRetry
 from rq import Queue, Retry
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,11 @@ TICK_KEY: Final = "qist:scheduler:tick"
 """Where the scheduler writes the time (Unix seconds) of its last loop."""
 
 JOB_SECONDS: Final = 90
-"""What a job may take. A worker that hangs in one is freed a minute later, and what it left is looked for again."""
+"""What a job may take. A worker that hangs in one is freed a minute later, and what it left is looked for again.
+
+Whatever goes through payments, callbacks or mails one by one has a BUDGET of seconds, after which it begins no other.
+Together with its LONGEST_STEP that is less than this, so that nothing is stopped in the middle.
+"""
 
 TIMEOUT: Final = 0.25
 """Seconds a web request waits for Valkey. A connection that was cut is tried again once; silence is not."""
@@ -51,6 +56,17 @@ class JsonJob(Job):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["serializer"] = JSONSerializer
         super().__init__(*args, **kwargs)
+
+
+class TimeIsUp(BaseException):
+    """A job took longer than JOB_SECONDS. It is no Exception: whoever keeps one row's failure from the others, or takes
+    a database error for "no answer", would take this for one and go on."""
+
+
+def time_limit(seconds: int, error: type[Exception], **more: Any) -> UnixSignalDeathPenalty:
+    """What a worker stops a job with, RQ's `death_penalty_class`: its own, but in a job it raises TimeIsUp."""
+    raised = TimeIsUp if error is JobTimeoutException else error
+    return UnixSignalDeathPenalty(seconds, raised, **more)  # type: ignore[no-untyped-call]
 
 
 class _Pause:

@@ -1,16 +1,21 @@
 """Jobs only say "look now": each may run twice, at once, and for something that is gone."""
 
+import importlib
+import pkgutil
+import time
 from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import func, select, text
 
-from portal import clock, jobs, queue
+from portal import clock, jobs, queue, services
 from portal.extensions import db
-from portal.models import Event, IdempotencyKey
+from portal.gateways import payment as gateway
+from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.processes import look
-from portal.services import payments
+from portal.services import payments, purging, transaction
 from portal.services.idempotency import Once
 from portal.timetable import TIMETABLE
 from tests import people
@@ -49,6 +54,55 @@ def test_the_sweep_finds_what_nobody_rang_for():
     assert settled() == 3
 
 
+def limited():
+    """Every service that goes through many rows for a number of seconds."""
+    names = (found.name for found in pkgutil.iter_modules(services.__path__, "portal.services."))
+    return [module for module in map(importlib.import_module, names) if hasattr(module, "BUDGET")]
+
+
+@pytest.mark.parametrize("service", limited(), ids=lambda service: service.__name__.rsplit(".", 1)[1])
+def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_the_longest(service):
+    assert service.BUDGET + service.LONGEST_STEP <= queue.JOB_SECONDS - 5
+
+
+def test_the_job_that_asks_about_payments_has_time_left_for_refunds():
+    asked = payments.BUDGET + payments.LONGEST_STEP
+    assert asked + transaction.LONGEST < queue.JOB_SECONDS
+
+
+def test_a_payment_is_not_asked_about_while_it_is_charged_to_the_slow_card():
+    assert payments.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + transaction.STATEMENT_SECONDS
+
+
+@pytest.mark.parametrize(
+    "held",
+    ["SELECT FROM plans FOR UPDATE", "LOCK TABLE gateway_charges"],
+    ids=["in a verb", "in the gateway"],
+)
+def test_a_job_whose_time_is_up_does_not_go_on_with_the_next_row(held):
+    """Where a database error is "no answer", and where one row's failure is kept from the others."""
+    in_flight(2)
+    began = time.monotonic()
+    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+        with db.engine.connect() as other:
+            other.execute(text(held))
+            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+                jobs.settle_unknown_payments()
+        assert time.monotonic() - began < 3
+        assert settled() == 0
+        assert jobs.settle_unknown_payments() == 2
+    assert settled() == 2
+
+
+def test_a_sweep_out_of_time_leaves_the_rest_to_the_next(monkeypatch):
+    in_flight(2)
+    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+        with monkeypatch.context() as patched:
+            patched.setattr(payments, "BUDGET", -1)
+            assert jobs.settle_unknown_payments() == 0
+        assert jobs.settle_unknown_payments() == 2
+
+
 def test_purging_forgets_old_keys_and_nothing_that_still_runs():
     amal, omar = people.amal(), people.omar()
     first, second, third = people.installments_of(people.a_plan(amal))
@@ -59,6 +113,30 @@ def test_purging_forgets_old_keys_and_nothing_that_still_runs():
         assert jobs.purge_expired() == 2
     db.session.rollback()
     assert db.session.scalars(select(IdempotencyKey.state)).all() == ["running"]
+
+
+def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_other_waiting(monkeypatch):
+    omar = people.omar()
+    now = clock.now()
+    for number in range(5):
+        once = Once(omar, "POST /pay", str(number), "f")
+        db.session.add(
+            IdempotencyKey(
+                user_id=once.user_id, scope=once.scope, key=once.key, fingerprint="f", state="done", created_at=now
+            )
+        )
+        db.session.add(TokenFamily(user_id=omar, created_at=now, expires_at=now + timedelta(hours=1)))
+    db.session.commit()
+    monkeypatch.setattr(purging, "CHUNK", 2)
+    with time_machine.travel(now + timedelta(hours=25)):
+        with monkeypatch.context() as patched:
+            patched.setattr(purging, "BUDGET", -1)
+            assert jobs.purge_expired() == 0
+        with monkeypatch.context() as patched:
+            patched.setitem(purging.KINDS, "idempotency_keys", lambda limit: 1 // 0)
+            assert jobs.purge_expired() == 5
+        assert jobs.purge_expired() == 5
+        assert jobs.purge_expired() == 0
 
 
 def test_the_timetable_is_registered_once_however_often_the_scheduler_looks(valkey):

@@ -8,6 +8,7 @@ import ipaddress
 import re
 import smtplib
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from portal.config import Settings
 
 TIMEOUT: Final = 10.0
 """Seconds that the mail server may take for connecting and for each answer."""
+LONGEST: Final = 25.0
+"""Seconds that one mail may take in all, connecting and every answer included. Then its connection counts as broken."""
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 NAME_MAX: Final = 80
@@ -129,12 +132,29 @@ def display_name(name: str) -> str:
     return one_line(re.sub(r"[<>@\"\\]", " ", one_line(name)))[:NAME_MAX].strip()
 
 
+class _Conversation(smtplib.SMTP):
+    """A connection that waits for no answer past `end` (of the monotonic clock); smtplib limits each alone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.end = time.monotonic() + LONGEST
+        super().__init__(*args, **kwargs)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is not None:
+            self.sock.settimeout(max(0.01, min(TIMEOUT, self.end - time.monotonic())))
+        return super().getreply()
+
+
+class _TlsConversation(_Conversation, smtplib.SMTP_SSL):
+    """The same, over TLS from the beginning."""
+
+
 class Server:
     """One connection to the mail server, opened when the first mail needs it and used for all that follow."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.smtp: smtplib.SMTP | None = None
+        self.smtp: _Conversation | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -145,8 +165,14 @@ class Server:
         self._hang_up()
 
     def send(self, made: EmailMessage, to: str) -> None:
-        """Hand one mail over. Returns when the server has taken it. Raises NotSent or Away."""
+        """Hand one mail over. Returns when the server has taken it. Raises NotSent or Away.
+
+        Whatever else is raised in the middle, "your time is up" too, ends the connection: it may stand anywhere, and
+        the next mail would take the answer to this one for its own.
+        """
+        end = time.monotonic() + LONGEST
         smtp = self.smtp or self._connect()
+        smtp.end = end
         to = _ascii_domain(to)
         utf8 = not to.isascii()
         if utf8 and not smtp.has_extn("smtputf8"):
@@ -167,19 +193,23 @@ class Server:
         except (smtplib.SMTPException, OSError) as error:
             self._hang_up()
             raise NotSent(f"The connection broke: {_why(error)}") from None
+        except BaseException:
+            smtp.close()
+            self.smtp = None
+            raise
 
-    def _connect(self) -> smtplib.SMTP:
+    def _connect(self) -> _Conversation:
         settings = self.settings
         assert settings.smtp_host  # noqa: S101 whoever has none does not come here
         context = ssl.create_default_context() if settings.smtp_security != "none" else None
-        smtp: smtplib.SMTP | None = None
+        smtp: _Conversation | None = None
         try:
             if settings.smtp_security == "tls":
-                smtp = smtplib.SMTP_SSL(
+                smtp = _TlsConversation(
                     settings.smtp_host, settings.smtp_port, _greeting(settings), timeout=TIMEOUT, context=context
                 )
             else:
-                smtp = smtplib.SMTP(settings.smtp_host, settings.smtp_port, _greeting(settings), timeout=TIMEOUT)
+                smtp = _Conversation(settings.smtp_host, settings.smtp_port, _greeting(settings), timeout=TIMEOUT)
             if settings.smtp_security == "starttls":
                 smtp.starttls(context=context)
             if settings.smtp_user:

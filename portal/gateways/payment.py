@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     select,
     text,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -280,11 +281,8 @@ def bounce(key: str) -> bool:
         return taken.scalar() is not None
 
 
-def bounce_due(limit: int = 100) -> list[str]:
-    """Take back what was charged to the card that bounces, when its time has come.
-
-    Returns the keys of charges that were taken back and that nobody has been told of, oldest first.
-    """
+def bounce_due(limit: int = 100) -> None:
+    """Take back what was charged to the card that bounces, when its time has come; at most `limit` charges."""
     now = clock.now()
     with db.engine.begin() as connection:
         due = (
@@ -295,13 +293,16 @@ def bounce_due(limit: int = 100) -> list[str]:
             .limit(limit)
         )
         connection.execute(update(charges).where(charges.c.key.in_(due)).values(reversed_at=now))
-        untold = (
-            select(charges.c.key)
-            .where(charges.c.reversed_at.is_not(None), charges.c.told_at.is_(None))
-            .order_by(charges.c.reversed_at, charges.c.key)
-            .limit(limit)
-        )
-        return list(connection.execute(untold).scalars())
+
+
+def untold(limit: int, after: str | None = None) -> list[str]:
+    """The keys of charges that were taken back and that nobody has been told of, oldest first, those after a key."""
+    place = charges.c.reversed_at, charges.c.key
+    found = select(charges.c.key).where(charges.c.reversed_at.is_not(None), charges.c.told_at.is_(None))
+    if after is not None:
+        found = found.where(tuple_(*place) > select(*place).where(charges.c.key == after).scalar_subquery())
+    with db.engine.begin() as connection:
+        return list(connection.execute(found.order_by(*place).limit(limit)).scalars())
 
 
 def told(key: str) -> None:

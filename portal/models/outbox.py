@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    TextClause,
     select,
     text,
 )
@@ -28,6 +29,7 @@ OutboxState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
 OUTBOX_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
 
 _PENDING = "state IN ('waiting', 'claimed')"
+_HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
 
 
 class Outbox(Model):
@@ -40,7 +42,7 @@ class Outbox(Model):
 
     The address is not here: it is the recipient's own at the moment of sending. `data` holds plain facts, and
     no secret: the token of a link comes into the mail as it is written, and out of `body` (the text) and `html` as soon
-    as it is sent.
+    as it is sent. Where it has to stay readable for a while, `holds_link` in `data` says so.
     """
 
     __tablename__ = "outbox"
@@ -79,8 +81,14 @@ class Outbox(Model):
         Index("ix_outbox_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
         Index("ix_outbox_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
         Index("ix_outbox_dead_id", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_outbox_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
         Index("ix_outbox_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
+
+    @staticmethod
+    def holds_link() -> TextClause:
+        """That a token still stands in a mail that can be read here only. In the words of its index."""
+        return text(_HOLDS_LINK)
 
     @staticmethod
     def due(now: datetime) -> Select["Outbox"]:

@@ -82,7 +82,8 @@ class Mute(Model):
 class AutomaticAttempt(Model):
     """One rule of one installment on which its plan was collected automatically; never twice, whatever crashes.
 
-    `rule` is 0 on the due day, else the days of an overdue reminder. Written in the commit that starts the payment.
+    `rule` is 0 on the due day, else the days of an overdue reminder. Written in the commit that starts the payment; or
+    without one, for a rule whose day lay before collecting was turned on or before the merchant chose that day.
     """
 
     __tablename__ = "automatic_attempts"

@@ -7,6 +7,7 @@ attempt for each, whatever crashes; what became of it the sweep finds out.
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -26,8 +27,9 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 """Plans that one look collects from, before it looks again."""
-BUDGET: Final = 90.0
-"""Seconds after which the rest is left to the next job, well before this one would be stopped in the middle."""
+BUDGET: Final = 30.0
+"""Seconds after which the rest is left to the next job."""
+LONGEST_STEP: Final = payments.LONGEST_STEP
 
 _WAITING = text("""
     WITH zones AS MATERIALIZED (
@@ -129,6 +131,8 @@ def _collect(plan_id: int) -> bool:
     except Refused as refused:
         if refused.code == "unknown_method":
             _stop(method_id)
+        elif refused.code == "nothing_due":
+            _pass_over(plan_id)
         elif refused.status >= 500:
             raise
         return False
@@ -137,18 +141,36 @@ def _collect(plan_id: int) -> bool:
 
 def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
     """Behind the plan's lock: everything due, if a rule of it has come that was not tried. Refuses nothing_due."""
-    merchant = db.session.get_one(Merchant, plan.merchant_id)
-    due = [(row, row.left) for row, _ in owed if row.left > 0 and row.due_date <= plan.today]
     if plan.automatic_method_id == method_id:
-        rules = [(row, newest_rule(row, merchant.reminder_days, plan.today)) for row, _ in due]
-        fresh = _note([(row.id, rule) for row, rule in rules if rule is not None])
-        if any(row.id in fresh and _counts(row, rule, plan, merchant) for row, rule in rules if rule is not None):
-            return due
+        come = _come(plan, [row for row, _ in owed])
+        fresh = _note([(row.id, rule) for row, rule, _ in come])
+        if any(counts and row.id in fresh for row, _, counts in come):
+            return [(row, row.left) for row, _, _ in come]
     raise Refused("nothing_due", "Nothing is to be collected now.")
 
 
+@transaction
+def _pass_over(plan_id: int) -> None:
+    """Note what has come and never counts, or the plan would be looked at every minute until its next rule comes."""
+    plan = Plan.lock(plan_id)
+    if plan is not None and plan.automatic_method_id is not None:
+        come = _come(plan, Installment.lock_of_plan(plan_id))
+        _note([(row.id, rule) for row, rule, counts in come if not counts])
+
+
+def _come(plan: Plan, rows: Sequence[Installment]) -> list[tuple[Installment, int, bool]]:
+    """Everything due, each with the newest rule that has come, and whether that counts."""
+    merchant = db.session.get_one(Merchant, plan.merchant_id)
+    due = [row for row in rows if row.left > 0 and row.due_date <= plan.today]
+    newest = [(row, newest_rule(row, merchant.reminder_days, plan.today)) for row in due]
+    return [(row, rule, _counts(row, rule, plan, merchant)) for row, rule in newest if rule is not None]
+
+
 def _counts(row: Installment, rule: int, plan: Plan, merchant: Merchant) -> bool:
-    """Whether the rule's day is none from before it was turned on, or before the merchant chose those days."""
+    """Whether the rule's day is none from before it was turned on, or before the merchant chose those days.
+
+    Both only ever move forward, so what does not count now never will.
+    """
     since = [plan.automatic_since, merchant.reminding_since if rule > 0 else None]
     day = row.due_date + timedelta(days=rule)
     return all(day >= clock.local_date(instant, plan.time_zone) for instant in since if instant is not None)

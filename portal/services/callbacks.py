@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from typing import Final
 
 import structlog
@@ -25,6 +26,10 @@ log = structlog.get_logger(__name__)
 
 MAX_AGE: Final = 300
 """Seconds a signature is good for; a recorded callback that is sent again later is refused."""
+BUDGET: Final = 30.0
+"""Seconds after which the rest of the gateway's callbacks is left to the next job."""
+LONGEST_STEP: Final = payments.LONGEST_STEP
+"""Seconds that one takes: the payment is booked, what was too much of it goes back, and the bank took it back."""
 _SIGNATURE: Final = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 
 
@@ -89,19 +94,34 @@ def sign(body: bytes) -> str:
 def deliver_due(limit: int = 100) -> int:
     """Play the gateway's part: let charges bounce whose time has come, and call us back about each, until we take it.
 
-    Returns how many callbacks were taken.
+    Goes through all of them, `limit` at a time, and begins none after BUDGET seconds; one that we refuse, or fail on,
+    comes again the next time and keeps no other waiting. Returns how many callbacks were taken.
     """
-    taken = 0
-    for key in gateway.bounce_due(limit):
-        body = json.dumps({"type": "charge.reversed", "key": key}).encode()
-        try:
-            receive(body, sign(body))
-        except Refused as refused:
-            log.info("callback.again_later", code=refused.code)
-            continue
-        gateway.told(key)
-        taken += 1
+    taken, stop = 0, time.monotonic() + BUDGET
+    gateway.bounce_due(limit)
+    keys = gateway.untold(limit)
+    while keys:
+        for key in keys:
+            if time.monotonic() > stop:
+                return taken
+            taken += _call_back(key)
+        keys = gateway.untold(limit, after=keys[-1])
     return taken
+
+
+def _call_back(key: str) -> bool:
+    """Whether the callback about this charge was taken."""
+    body = json.dumps({"type": "charge.reversed", "key": key}).encode()
+    try:
+        receive(body, sign(body))
+        gateway.told(key)
+    except Refused as refused:
+        log.info("callback.again_later", code=refused.code)
+        return False
+    except Exception:
+        log.exception("callback.not_taken", key=key)
+        return False
+    return True
 
 
 def _known(outcome: gateway.Outcome) -> gateway.Outcome:

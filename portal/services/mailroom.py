@@ -21,7 +21,7 @@ from portal.extensions import db
 from portal.gateways import mail
 from portal.models import Outbox
 from portal.services import demo, letters, outbox
-from portal.services.transaction import after_commit, transaction
+from portal.services.transaction import LONGEST, after_commit, transaction
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +32,11 @@ LONGEST_PAUSE: Final = timedelta(hours=6)
 BATCH: Final = 20
 LEASE: Final = timedelta(minutes=3)
 MARGIN: Final = timedelta(minutes=2)
-"""What must be left of the lease when a mail is begun; the slowest server is given up before."""
-BUDGET: Final = 60.0
-"""Seconds after which a drain leaves the rest to the next one, well before RQ would stop it."""
+"""What must be left of the lease when a mail is begun: more than LONGEST_STEP, so that nobody else sends it, too."""
+BUDGET: Final = 25.0
+"""Seconds after which a drain leaves the rest to the next one."""
+LONGEST_STEP: Final = LONGEST + mail.LONGEST + LONGEST
+"""Seconds that one mail takes when the database is slow, too: a link is made for it, it is sent, and marked."""
 KEPT: Final = timedelta(days=90)
 SECRETS_KEPT: Final = timedelta(days=1)
 """How long a link in a mail that can only be read here can be read."""
@@ -57,7 +59,7 @@ def drain(limit: int = 500) -> int:
 
     A mail that fails waits longer each time and is dead after TRIES tries; at once when there is no such mailbox. One
     that can't be written is logged and fails like any other. While the mail server is away only one mail of a batch
-    counts a try. Without SMTP_HOST every mail is kept, to be read in the outbox.
+    counts a try. Begins none after BUDGET seconds. Without SMTP_HOST every mail is kept, to be read in the outbox.
     """
     looked, stop = 0, time.monotonic() + BUDGET
     with mail.Server(current_app.config["QIST"]) as server:
@@ -66,12 +68,15 @@ def drain(limit: int = 500) -> int:
             if not claims:
                 break
             for place, claim in enumerate(claims):
+                if time.monotonic() >= stop:
+                    _let_go(claims[place:])
+                    return looked + place
                 try:
                     _deliver(claim, server)
                 except mail.Away as away:
                     log.warning("mail.server_away", reason=away.reason)
                     _fail(claim, away.reason)
-                    _let_go(claims[place + 1 :])
+                    _let_go(claims[place + 1 :], FIRST_PAUSE)
                     return looked + place + 1
                 except Exception as error:
                     log.exception("mail.not_sent", outbox_id=claim.id)
@@ -101,7 +106,7 @@ def purge(limit: int = 10_000) -> int:
     now = clock.now()
     db.session.execute(
         update(Outbox)
-        .where(Outbox.state == "kept", Outbox.ended_at < now - SECRETS_KEPT, Outbox.data.has_key(_HOLDS_LINK))
+        .where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
         .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
     )
     old = select(Outbox.id).where(Outbox.ended_at < now - KEPT).order_by(Outbox.ended_at).limit(limit)
@@ -127,7 +132,10 @@ def _deliver(claim: _Claim, server: mail.Server) -> None:
     settings = current_app.config["QIST"]
     db.session.rollback()
     row = db.session.get(Outbox, claim.id, populate_existing=True)
-    if row is None or not _is_ours(row, claim) or clock.now() > claim.until - MARGIN:
+    if row is None or not _is_ours(row, claim):
+        return
+    if clock.now() > claim.until - MARGIN:
+        _let_go([claim])
         return
     try:
         facts = letters.facts_of(row)
@@ -197,12 +205,12 @@ def _fail(claim: _Claim, reason: str, *, for_good: bool = False) -> None:
 
 
 @transaction
-def _let_go(claims: list[_Claim]) -> None:
-    """The server went away before it was their turn: that is no try of theirs."""
+def _let_go(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
+    """The server went away, or the time was over, before it was their turn: that is no try of theirs."""
     for claim in claims:
         row = _lock(claim)
         if row is not None:
-            row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + FIRST_PAUSE
+            row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + pause
 
 
 def _give_up(row: Outbox, reason: str, now: datetime) -> None:

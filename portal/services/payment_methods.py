@@ -55,11 +55,15 @@ def remove(customer_id: int, method_id: int) -> None:
 
     Refuses: not_found.
     """
-    method = db.session.scalar(PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id))
-    if method is None:
+    found = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
+    if db.session.scalar(found) is None:
+        raise NotFound()
+    automatic_stops.stop(method_id)  # locks plans, which everybody locks before methods
+    locked = found.with_for_update(key_share=True).execution_options(populate_existing=True)
+    if (method := db.session.scalar(locked)) is None:
         raise NotFound()
     method.removed_at = clock.now()
-    automatic_stops.stop(method.id)
+    automatic_stops.stop(method_id)  # a plan that took it up meanwhile; from here on none can
 
 
 def is_usable(customer_id: int, token: str) -> bool:

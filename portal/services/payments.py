@@ -6,6 +6,7 @@ about the same key.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +22,7 @@ from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline
 from portal.services.idempotency import Once, Replay
-from portal.services.transaction import transaction, unsure_from_here
+from portal.services.transaction import LONGEST, transaction, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,13 @@ CARDS: Final = gateway.CARDS
 """The gateway's test cards, for a door that lets people choose one."""
 Card = gateway.Card
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
-"""A payment in flight for longer than this is asked about; an honest gateway has answered by then."""
+"""A payment in flight for longer is asked about; the gateway has answered by then, even about its slow card."""
+
+LONGEST_STEP: Final = 3 * LONGEST + gateway.SLOW
+"""Seconds that one payment takes whose locks are all waited for: it is held, charged to the slow card, and booked, and
+what was too much of it is given back."""
+BUDGET: Final = 20.0
+"""Seconds after which the sweep leaves the rest to the next one. Refunds are asked about after it, in the same job."""
 
 Choice = Literal["due", "all", "amount"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
@@ -220,19 +227,23 @@ def settle_payment(payment_id: int) -> None:
 def settle_unknown_payments(limit: int = 200) -> int:
     """Settle every payment that has been in flight for longer than UNKNOWN_AFTER, oldest first, at most `limit`.
 
-    May run twice at once and be killed anywhere. Returns how many were asked about; one that fails is logged and
-    does not keep the others waiting.
+    Begins none after BUDGET seconds. May run twice at once and be killed anywhere. Returns how many were asked about;
+    one that fails is logged and does not keep the others waiting.
     """
+    asked, stop = 0, time.monotonic() + BUDGET
     waiting = db.session.scalars(
         Payment.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Payment.id).limit(limit)
     )
     ids = list(waiting)
     for payment_id in ids:
+        if time.monotonic() > stop:
+            break
         try:
             settle_payment(payment_id)
         except Exception:
             log.exception("payment.not_settled", payment_id=payment_id)
-    return len(ids)
+        asked += 1
+    return asked
 
 
 @transaction

@@ -22,7 +22,14 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS: Final = 3
 RETRIED: Final = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
-_LIMITS = text("SELECT set_config('lock_timeout', '3s', true), set_config('statement_timeout', '5s', true)")
+LOCK_SECONDS: Final = 3
+STATEMENT_SECONDS: Final = 5
+LONGEST: Final = ATTEMPTS * STATEMENT_SECONDS
+"""Seconds that a verb takes which at each of its attempts waits as long as one statement may."""
+_LIMITS = text(
+    f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true),"
+    f" set_config('statement_timeout', '{STATEMENT_SECONDS}s', true)"
+)
 
 _AFTERWARDS: Final = "after_commit"
 

@@ -23,5 +23,14 @@ def nap(name: str, seconds: float) -> None:
     note(f"ended {name}")
 
 
+def stubborn() -> None:
+    """Takes a minute, and goes on with the next thing whatever goes wrong."""
+    note("began")
+    try:
+        time.sleep(60)
+    except Exception:
+        note("went on")
+
+
 def whoami() -> None:
     note(f"parent {os.getppid()}")

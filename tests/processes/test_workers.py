@@ -43,6 +43,17 @@ def in_a_job(running: Running, doorbell: Doorbell, name: str) -> psutil.Process:
     return worker
 
 
+def test_a_job_that_takes_too_long_is_stopped_though_it_goes_on_whatever_goes_wrong(
+    running: Running, doorbell: Doorbell
+) -> None:
+    running.start("worker")
+    job = queue.queue(doorbell.client).enqueue("tests.processes.chores.stubborn", job_timeout=1)
+    until(lambda: job.get_status(refresh=True) == "failed", why=running.output)
+    assert noted(doorbell.client) == ["began"]
+    result = job.latest_result()
+    assert result and "exceeded maximum timeout" in str(result.exc_string)
+
+
 def test_a_killed_work_horse_and_then_a_killed_worker_cost_a_second_run_each(
     running: Running, doorbell: Doorbell
 ) -> None:

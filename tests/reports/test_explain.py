@@ -13,13 +13,13 @@ from portal import access, clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, User
 from portal.reports import customers, dashboard, exports, home, overview, payments, plans, refunds, statements
-from portal.services import lateness, reminders, sessions
+from portal.services import lateness, mailroom, reminders, sessions
 from portal.services import payments as paying
 from tests import servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events"}
+LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "outbox"}
 MERCHANTS = 100
 
 FILL = """
@@ -50,6 +50,10 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
            now(), now() FROM payments WHERE id % 5 = 0;
+INSERT INTO outbox (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
+    SELECT 'm' || id, 'receipt', customer_id, CASE WHEN id % 500 = 0 THEN jsonb_build_object('holds_link', true)
+           ELSE jsonb_build_object() END, 'kept', at, at, at, '<m>', 'A receipt'
+    FROM plans, LATERAL (SELECT now() - id % 89 * interval '1 day' AS at);
 INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, merchant_id, 'plan.opened', now() FROM plans
 """
 
@@ -71,12 +75,14 @@ def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
 
 
 @contextmanager
-def explained() -> Iterator[list[dict]]:
-    """PostgreSQL's plan for every SELECT that is sent meanwhile, with its parameters, on disks that need not seek."""
+def explained(*beginnings: str) -> Iterator[list[dict]]:
+    """PostgreSQL's plan for every statement that is sent meanwhile and begins so (SELECT, unless told otherwise), with
+    its parameters, on disks that need not seek."""
+    beginnings = beginnings or ("SELECT",)
     found: list[dict] = []
 
     def explain(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith("SELECT") and "set_config" not in statement:
+        if statement.startswith(beginnings) and "set_config" not in statement:
             cursor.connection.execute("SET LOCAL random_page_cost = 1.1")
             answer = cursor.connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
             found.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
@@ -206,6 +212,16 @@ def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(lar
         assert len(found) == 5
         scans = [node for plan in found for node in nodes(plan) if node.get("Relation Name") in LARGE]
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
+
+
+def test_forgetting_mails_and_the_links_in_them_stands_on_an_index(large):
+    with large.app_context():
+        with explained("UPDATE", "DELETE") as found:
+            assert mailroom.purge() == 0
+        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "outbox"]
+        used = {node["Index Name"] for plan in found for node in nodes(plan) if "Index Name" in node}
+        assert "Seq Scan" not in {node["Node Type"] for node in reads}
+        assert used >= {"ix_outbox_holding_link_ended_at", "ix_outbox_ended_at"}
 
 
 def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(large):

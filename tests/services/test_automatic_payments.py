@@ -1,20 +1,24 @@
 """Automatic payment: collected on the due day and with each overdue reminder, once for each, whatever crashes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from sqlalchemy import func, select
+from rq.timeouts import JobTimeoutException
+from sqlalchemy import func, select, text
 
-from portal import jobs
+from portal import jobs, queue
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import AutomaticAttempt, Event, Outbox, Payment, PaymentMethod
 from portal.services import automatic_payments as automatic
-from portal.services import payment_methods, payments
+from portal.services import automatic_stops, payment_methods, payments, reminder_settings
 from tests import people
 from tests.crowd import at_once
+from tests.processes.running import until
 from tests.reminding import on, remind_on
+from tests.sql import queries
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -63,6 +67,15 @@ def collected(when):
 def kinds(plan_id):
     db.session.rollback()
     return list(db.session.scalars(select(Event.kind).where(Event.plan_id == plan_id).order_by(Event.id)))
+
+
+def waiting_for_a_lock(count):
+    """Whether so many of this database's connections wait for a lock that another holds."""
+    found = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with db.engine.connect() as looking:
+        return looking.scalar(found) == count
 
 
 class TestCollecting:
@@ -121,6 +134,26 @@ class TestCollecting:
         remind_on(amal)
         turn_on(cake, omar)
         assert collected("2026-03-10 10:00") == [(50_00, "succeeded")]
+
+    def test_a_day_that_amal_chose_when_it_had_passed_does_not_count_and_is_looked_at_once(self, app, amal, omar, cake):
+        turn_on(cake, omar, "card_declined")
+        assert collected("2026-03-10 10:00") == [(50_00, "declined")]
+        with on("2026-03-14 10:00"):
+            reminder_settings.update(amal, days=[3, 7], sending_hour=9)
+        assert collected("2026-03-14 10:01") == []
+        with on("2026-03-14 10:02"), queries(app) as sent:
+            assert jobs.collect_automatic_payments() == 0
+        assert len(sent) == 1
+        assert collected("2026-03-17 10:00") == [(50_00, "declined")]
+
+    @pytest.mark.parametrize("when", ["2026-03-12 00:30", "2026-03-12 09:30"])
+    def test_a_day_before_it_was_turned_on_is_looked_at_once(self, app, omar, cake, when):
+        turn_on(cake, omar, when=when)
+        assert collected("2026-03-12 10:00") == []
+        with on("2026-03-12 10:01"), queries(app) as sent:
+            assert jobs.collect_automatic_payments() == 0
+        assert len(sent) == 1
+        assert collected("2026-03-17 10:00") == [(50_00, "succeeded")]
 
     def test_another_plan_is_left_alone(self, amal, omar, cake):
         with on("2026-02-01 12:00"):
@@ -186,6 +219,27 @@ class TestOnce:
             assert jobs.collect_automatic_payments() == 1
         assert people.installments_of(cake)[0].status == "paid"
 
+    def test_stopped_while_the_bank_thinks_it_goes_on_with_no_other_plan(self, amal, omar, cake):
+        with on("2026-02-01 12:00"):
+            second = people.a_plan(amal, count=1, first=DUE)
+        turn_on(cake, omar, "card_slow")
+        turn_on(second, omar)
+        with on("2026-03-10 10:00"):
+            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+                jobs.collect_automatic_payments()
+            db.session.rollback()
+            assert db.session.scalars(select(Payment.state)).all() == ["in_flight"]
+            assert db.session.scalar(select(func.count()).select_from(charges)) == 0
+            assert jobs.collect_automatic_payments() == 1
+        assert people.plan_of(second).state == "completed"
+
+    def test_out_of_time_it_leaves_the_rest_to_the_next_job(self, omar, cake, monkeypatch):
+        turn_on(cake, omar)
+        with on("2026-03-10 10:00"), monkeypatch.context() as patched:
+            patched.setattr(automatic, "BUDGET", -1)
+            assert jobs.collect_automatic_payments() == 0
+        assert collected("2026-03-10 10:01") == [(50_00, "succeeded")]
+
     def test_one_plan_that_fails_keeps_no_other_waiting(self, amal, omar, cake, monkeypatch):
         with on("2026-02-01 12:00"):
             second = people.a_plan(amal, count=1, first=DUE)
@@ -227,6 +281,38 @@ class TestOnAndOff:
         assert mail.subject == "Automatic payment is off for A cake"
         assert "The card ending in 4242 was removed" in mail.body
         assert f"/plans/{cake}" in mail.body
+
+    def test_removing_a_method_waits_for_its_plans_before_it_holds_the_method(self, app, omar, cake):
+        """Turning on locks the plan and then the method; the other way round the two would wait for each other."""
+        method = turn_on(cake, omar)
+        db.session.rollback()
+        with db.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+            other.execute(text("SELECT FROM plans FOR NO KEY UPDATE"))
+            removing = pool.submit(at_once, app, [lambda: payment_methods.remove(omar, method)])
+            until(lambda: waiting_for_a_lock(1))
+            other.execute(text("SELECT FROM payment_methods FOR SHARE NOWAIT"))
+            other.rollback()
+            assert removing.result() == [None]
+        assert people.plan_of(cake).automatic_method_id is None
+
+    def test_a_plan_that_takes_a_method_up_while_it_is_removed_is_stopped_too(self, app, amal, omar, cake, monkeypatch):
+        method = turn_on(cake, omar)
+        with on("2026-03-01 12:00"):
+            second = people.a_plan(amal, count=1, first=DUE)
+        stop, stopped = automatic_stops.stop, []
+
+        def and_meanwhile(method_id):
+            stop(method_id)
+            if not stopped:
+                stopped.append(method_id)
+                ask = {"customer_id": omar, "method_id": method_id}
+                assert at_once(app, [lambda: automatic.turn_on(second, **ask)]) == [None]
+
+        monkeypatch.setattr(automatic_stops, "stop", and_meanwhile)
+        payment_methods.remove(omar, method)
+        for plan_id in (cake, second):
+            assert people.plan_of(plan_id).automatic_method_id is None
+            assert kinds(plan_id)[-1] == "automatic_payment.stopped"
 
     def test_a_method_that_is_gone_is_not_used(self, omar, cake):
         method = turn_on(cake, omar)

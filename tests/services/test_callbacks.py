@@ -308,6 +308,31 @@ class TestTheGatewaysOwnPart:
         assert booked() == before
         assert nothing_is_broken()
 
+    def test_one_that_is_refused_and_one_that_fails_keep_no_other_waiting(self, amal, omar, monkeypatch):
+        plan_ids = [people.a_plan(amal) for _ in range(4)]
+        bounced = [people.pay(people.installments_of(plan_id)[0].id, omar) for plan_id in plan_ids]
+        people.pay(people.installments_of(plan_ids[0])[1].id, omar, "card_lost_charged")
+        for payment in bounced:
+            gateway.bounce(payment.gateway_key)
+        reverse, broken = reversals.reverse_by_gateway, bounced[1].id
+        monkeypatch.setattr(
+            reversals, "reverse_by_gateway", lambda payment_id: 1 / 0 if payment_id == broken else reverse(payment_id)
+        )
+        assert callbacks.deliver_due(limit=1) == 2
+        states = [people.payment_of(payment.id).state for payment in bounced]
+        assert states == ["succeeded", "succeeded", "reversed", "reversed"]
+        monkeypatch.undo()
+        assert callbacks.deliver_due(limit=1) == 1
+        assert people.payment_of(broken).state == "reversed"
+
+    def test_out_of_time_the_rest_is_left_to_the_next_job(self, plan_id, omar, monkeypatch):
+        payment = people.pay(people.installments_of(plan_id)[0].id, omar)
+        gateway.bounce(payment.gateway_key)
+        with monkeypatch.context() as patched:
+            patched.setattr(callbacks, "BUDGET", -1)
+            assert callbacks.deliver_due() == 0
+        assert callbacks.deliver_due() == 1
+
     def test_while_the_gateway_does_not_answer_a_callback_has_to_come_again(self, plan_id, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
         gateway.bounce(payment.gateway_key)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from flask import current_app
+from rq.timeouts import JobTimeoutException
 
-from portal import clock
+from portal import clock, queue
 from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import mail as gateway
 from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, reminder_mails
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
@@ -219,6 +222,81 @@ def test_a_drain_that_was_frozen_past_its_lease_changes_nothing(catcher):
     mailroom._fail(old, "too late")
     mailroom._let_go([old])
     assert (states(), len(catcher.mails)) == (["sent"], 1)
+
+
+def test_a_mail_whose_lease_is_nearly_over_is_left_to_another_drain_and_has_lost_no_try(app, catcher):
+    receipts()
+    (claim,) = mailroom._claim(20)
+    almost = mailroom.LEASE - mailroom.MARGIN + timedelta(seconds=1)
+    with later(seconds=almost.total_seconds()), gateway.Server(app.config["QIST"]) as server:
+        mailroom._deliver(claim, server)
+        assert [(mail.state, mail.attempts) for mail in mails.outbox()] == [("waiting", 0)]
+        assert mailroom.drain() == 1
+    assert (states(), len(catcher.mails)) == (["sent"], 1)
+
+
+def test_a_drain_out_of_time_lets_the_rest_of_its_batch_go(catcher, monkeypatch):
+    receipts(6)
+    catcher.pause = 0.3
+    with monkeypatch.context() as patched:
+        patched.setattr(mailroom, "BUDGET", 0.5)
+        assert mailroom.drain() in (1, 2)
+    late = [mail for mail in mails.outbox() if mail.state != "sent"]
+    assert len(late) >= 4
+    assert {(mail.state, mail.attempts) for mail in late} == {("waiting", 0)}
+    catcher.pause = 0
+    assert mailroom.drain() == len(late)
+    assert states() == ["sent"] * 6
+    assert len(catcher.ids) == len(set(catcher.ids)) == 6
+
+
+def test_a_drain_that_is_stopped_while_the_server_thinks_sends_no_other_mail(catcher):
+    receipts(2)
+    catcher.pause = 2
+    with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+        mailroom.drain()
+    assert states() == ["claimed"] * 2
+    catcher.pause = 0
+    with later(seconds=mailroom.LEASE.total_seconds() + 1):
+        assert mailroom.drain() == 2
+    assert [(mail.state, mail.last_error) for mail in mails.outbox()] == [("sent", None)] * 2
+    assert catcher.ids == [catcher.ids[0], *[mail.message_id for mail in mails.outbox()]]
+
+
+def letter(number):
+    """A mail to Omar under a Message-ID of its own, as it travels."""
+    envelope = gateway.Envelope("omar@example.com", f"<{number}@localhost>", clock.now())
+    return gateway.message(current_app.config["QIST"], gateway.Letter("Hello", "Hello", "<p>Hello</p>"), envelope)
+
+
+def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catcher):
+    """On the old one it would take "taken", said to the first, for the answer to its own greeting."""
+    catcher.pause = 1.5
+    with gateway.Server(app.config["QIST"]) as server:
+        with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+            server.send(letter(1), "omar@example.com")
+        catcher.pause = 0
+        server.send(letter(2), "omar@example.com")
+        server.send(letter(3), "omar@example.com")
+    assert catcher.ids == ["<1@localhost>", "<2@localhost>", "<3@localhost>"]
+    assert catcher.connections == 2
+
+
+def test_one_mail_takes_so_many_seconds_in_all_and_no_more(app, catcher, monkeypatch):
+    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    with gateway.Server(app.config["QIST"]) as server:
+        server.send(letter(1), "omar@example.com")
+        time.sleep(1.1)
+        server.send(letter(2), "omar@example.com")
+        catcher.pause, began = 3, time.monotonic()
+        with pytest.raises(gateway.NotSent, match="The connection broke"):
+            server.send(letter(3), "omar@example.com")
+        assert time.monotonic() - began < 2
+
+
+def test_a_lease_outlives_the_slowest_mail():
+    assert mailroom.MARGIN.total_seconds() > mailroom.LONGEST_STEP
+    assert timedelta(seconds=mailroom.BUDGET) < mailroom.LEASE - mailroom.MARGIN
 
 
 def test_a_mail_that_kills_whoever_sends_it_is_given_up():
