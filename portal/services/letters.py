@@ -45,10 +45,10 @@ def facts_of(row: Outbox) -> Facts:
     builder = BUILDERS.get(row.kind)
     if builder is None:
         raise Unwanted(f"Nobody knows what a mail of kind {row.kind} says.")
+    recipient = db.session.get_one(User, row.to_user_id)
     facts = builder(row)
     if facts is None:
         raise Unwanted("It was not wanted any more when its time came.")
-    recipient = db.session.get_one(User, row.to_user_id)
     if recipient.deactivated_at is not None:
         raise Unwanted("The account is closed.")
     return _common(row, recipient) | facts
@@ -87,26 +87,29 @@ def _receipt(row: Outbox) -> Facts:
     remaining = sum(installment.remaining for installment in rows)
     lost = sum(installment.payable for installment in rows) if not remaining and plan.cancelled_at is None else 0
     coming = next((installment for installment in rows if installment.is_open), None)
-    return _progress(rows) | {
-        "amount": money.show(payment.amount, plan.currency),
-        "purchase": _purchase(plan),
-        "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
-        "how": _how(payment),
-        "reference": payment.reference or None,
-        "parts": [
-            (
-                f"Payment {numbers[part.installment_id]} of {plan.num_installments}",
-                money.show(part.amount - part.returned, plan.currency),
-            )
-            for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
-        ],
-        "remaining": money.show(remaining, plan.currency) if remaining else None,
-        "written_off": money.show(lost, plan.currency) if lost else None,
-        "next": {"amount": money.show(coming.remaining, plan.currency), "date": day(coming.due_date)}
-        if coming is not None
-        else None,
-        "receipt_url": _link(f"/payments/{payment.id}"),
-    }
+    return (
+        _progress(rows)
+        | {
+            "amount": money.show(payment.amount, plan.currency),
+            "purchase": _purchase(plan),
+            "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+            "how": _how(payment),
+            "reference": payment.reference or None,
+            "parts": [
+                (
+                    f"Payment {numbers[part.installment_id]} of {plan.num_installments}",
+                    money.show(part.amount - part.returned, plan.currency),
+                )
+                for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
+            ],
+            "remaining": money.show(remaining, plan.currency) if remaining else None,
+            "written_off": money.show(lost, plan.currency) if lost else None,
+            "next": {"amount": money.show(coming.remaining, plan.currency), "date": day(coming.due_date)}
+            if coming is not None
+            else None,
+        }
+        | _door(row, "receipt_url", f"/payments/{payment.id}", below=f"/payments/{payment.id}")
+    )
 
 
 def _payment_declined(row: Outbox) -> Facts:
@@ -116,14 +119,17 @@ def _payment_declined(row: Outbox) -> Facts:
     parts = [installment for installment in rows if installment.id in wanted]
     if plan.cancelled_at is not None or not any(part.payable for part in parts):
         raise Unwanted("What it was to pay is not open any more.")
-    return _progress(rows) | {
-        "amount": money.show(payment.amount, plan.currency),
-        "purchase": _purchase(plan),
-        "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
-        "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
-        "automatic": payment.automatic and any(part.is_open for part in parts),
-        "pay_url": _link(f"/plans/{plan.id}"),
-    }
+    return (
+        _progress(rows)
+        | {
+            "amount": money.show(payment.amount, plan.currency),
+            "purchase": _purchase(plan),
+            "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
+            "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
+            "automatic": payment.automatic and any(part.is_open for part in parts),
+        }
+        | _door(row, "pay_url", f"/plans/{plan.id}")
+    )
 
 
 def _automatic_stopped(row: Outbox) -> Facts:
@@ -146,11 +152,14 @@ def _plan_completed(row: Outbox) -> Facts:
         raise Unwanted("Something is owed again.")
     if any(installment.written_off for installment in rows):
         raise Unwanted("Some of it was written off, so not all of it is paid.")
-    return _progress(rows) | {
-        "purchase": _purchase(plan),
-        "paid": money.show(sum(installment.paid for installment in rows), plan.currency),
-        "plan_url": _link(f"/plans/{plan.id}"),
-    }
+    return (
+        _progress(rows)
+        | {
+            "purchase": _purchase(plan),
+            "paid": money.show(sum(installment.paid for installment in rows), plan.currency),
+        }
+        | _door(row, "plan_url", f"/plans/{plan.id}")
+    )
 
 
 def _refund(row: Outbox) -> Facts:
@@ -168,8 +177,7 @@ def _refund(row: Outbox) -> Facts:
         "refunded_on": day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
         "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
-        "plan_url": _link(f"/plans/{plan.id}"),
-    }
+    } | _door(row, "plan_url", f"/plans/{plan.id}")
 
 
 def _invitation(row: Outbox) -> Facts:
@@ -245,6 +253,15 @@ def _pay_by_invitation(customer_id: int, items: list[Facts]) -> Facts:
     if len(plan_ids) > 1:
         found |= {"pay_url": None, "items": [item | {"pay_url": urls[item["plan_id"]]} for item in items]}
     return found
+
+
+def _door(row: Outbox, name: str, path: str, *, below: str = "") -> Facts:
+    """The address under `name`: a page's path; for whoever can't sign in, what is `below` their plan's link."""
+    if not db.session.get_one(User, row.to_user_id).is_claimed:
+        link = invitations.tell_again(row.to_user_id, plan_id=row.plan_id)
+        if link is not None:
+            return {name: _link(f"/invitations/{link[1]}{below}"), "secret": (link[1],)}
+    return {name: _link(path)}
 
 
 def _progress(rows: Sequence[Installment]) -> Facts:

@@ -1,6 +1,7 @@
 """Mails leave through a real SMTP server: each once, whoever is killed, and one that fails holds up no other."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from portal import clock, queue
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import mail as gateway
-from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, reminder_mails
+from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, refunds, reminder_mails
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
 from tests import mails, people
@@ -424,6 +425,27 @@ def test_none_of_several_links_stays_in_what_is_kept_of_a_mail(catcher):
     row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
     assert not [token for token in tokens.values() if token in row]
     assert kept.body.count("(removed)") == kept.html.count("(removed)") == 3
+
+
+def test_what_happens_to_their_plan_opens_by_their_link_as_long_as_they_have_no_account(app, catcher):
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    first, second = people.installments_of(opened.plan_id)
+    nadia = first.customer_id
+    people.pay(first.id, nadia, "card_declined")
+    mailroom.drain()
+    paid = people.pay(first.id, nadia)
+    refunds.refund(opened.plan_id, merchant_id=amal, amount=1_00, reason="Too dear")
+    people.pay(second.id, nadia)
+    mailroom.drain()
+    kinds = [mail.kind for mail in mails.outbox()]
+    assert kinds == ["invitation", "payment_declined", "receipt", "refund", "receipt", "plan_completed"]
+    links = [re.findall(r"http://localhost(/\S+)", text_of(mail))[0] for mail in catcher.mails]
+    plan = f"/invitations/{opened.invitation_token}"
+    assert links == [plan, plan, f"{plan}/payments/{paid.id}", plan, f"{plan}/payments/{paid.id + 1}", plan]
+    assert {app.test_client().get(link).status_code for link in links} == {200}
+    kept = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    assert opened.invitation_token not in kept
 
 
 def test_a_password_link_is_made_when_its_mail_is_written(catcher):
