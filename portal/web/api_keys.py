@@ -32,7 +32,7 @@ class LastDayField(DateField):
 
 class KeyForm(Form):
     name = StringField("Name", [Needed("Enter a name that tells you where the key is used.")])
-    scope = SelectField("May", choices=SCOPES)
+    scope = SelectField("What it may do", choices=SCOPES)
     expires_on = LastDayField("Last day", [Optional()])
 
 

@@ -10,7 +10,7 @@ the one-use key, the figures that are sent along, and what happens when they cha
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -62,6 +62,11 @@ class ReasonForm(ActForm):
     """With a reason, which stands on the timeline."""
 
     reason = StringField("Reason", [Needed("Say why. It stands on the plan’s timeline."), OneLine(REASON_MAX)])
+
+    def __iter__(self) -> Iterator[Field]:
+        """The reason last, as on the page: the summary of mistakes reads from the top down."""
+        yield from (found for found in super().__iter__() if found.name != "reason")
+        yield self.reason
 
 
 F = TypeVar("F", bound=ActForm)

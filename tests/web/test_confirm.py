@@ -1,5 +1,6 @@
 """What the merchant's acts on money have in common: shown first, done once, never on figures that changed."""
 
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -48,7 +49,9 @@ def case(request: pytest.FixtureRequest, app: Flask, database: str) -> tuple[Cas
 def test_it_is_shown_before_and_after_and_done_once(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     amal, before = browser_of(app, "amal"), money_of(app, plan)
-    assert amal.get(act.address).status_code == 200
+    form = amal.get(act.address)
+    names = re.findall(r'<(?:input|select|textarea)[^>]* id="([^"]+)"', form.text)
+    assert form.status_code == 200 and len(names) == len(set(names)), "each thing is asked for once"
     shown = check(amal, act.address, **act.typed)
     assert shown.status_code == 200
     for expected in (act.asks, "before", "After", "Remaining SAR 66.66", *WHY.values()):
