@@ -23,9 +23,10 @@ LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds",
 MERCHANTS = 100
 
 FILL = """
-INSERT INTO users (role, email, username, password_hash, created_at)
+INSERT INTO users (role, email, email_key, username, username_key, password_hash, created_at)
     SELECT CASE WHEN n <= :merchants THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
-           'person' || n, 'h', now() FROM generate_series(1, :people) AS n;
+           'person' || n || '@example.com', 'person' || n, 'person' || n,
+           'h', now() FROM generate_series(1, :people) AS n;
 INSERT INTO merchants (user_id, business_name, home_currency, time_zone, grace_days, updated_at)
     SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now() FROM users WHERE role = 'merchant';
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
