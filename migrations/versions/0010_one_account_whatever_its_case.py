@@ -1,4 +1,4 @@
-"""Emails and usernames are compared by keys that Python makes.
+"""Emails and usernames are compared by keys that Python makes, and a charge that ended without an answer says so.
 
 The database's lower() knows the letters of one locale, or none: "ΝΙΚΟΣ@example.com" and "νικος@example.com" were two.
 
@@ -23,6 +23,7 @@ ASCII = "{0} ~ '[^ -~]' OR {0}_key = lower({0} COLLATE \"C\")"
 
 
 def upgrade() -> None:
+    op.add_column("payments", sa.Column("unanswered_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("users", sa.Column("email_key", sa.Text(), nullable=True))
     op.add_column("users", sa.Column("username_key", sa.Text(), nullable=True))
     op.execute('UPDATE users SET email_key = lower(email COLLATE "C"), username_key = lower(username COLLATE "C")')
@@ -72,6 +73,7 @@ def downgrade() -> None:
             postgresql_ops={f"{column}_lower": "text_pattern_ops"},
         )
         op.drop_column("users", f"{column}_key")
+    op.drop_column("payments", "unanswered_at")
 
 
 def _fold(column: str) -> None:

@@ -1,6 +1,7 @@
 """Each row of the JSON contract, over HTTP against the really started system: both slashes, every alias."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -172,6 +173,16 @@ def test_a_declined_card_pays_nothing(amal: Person, omar: Person, card: str, cod
     part = plan(amal, omar.email)["installments"][0]
     problem(omar.api.post(f"/api/plans/installments/{part['id']}/pay/", {"payment_method": card}), 402, code)
     assert omar.api.get(f"/api/plans/installments/{part['id']}/").json()["status"] == part["status"]
+
+
+def test_of_two_simultaneous_payments_one_is_made_and_the_other_is_told(amal: Person, omar: Person) -> None:
+    for _ in range(10):
+        where = f"/api/plans/installments/{plan(amal, omar.email)['installments'][0]['id']}/pay/"
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(lambda where: omar.api.as_(omar.api.token).post(where), [where, where])
+        paid, told = sorted((one, other), key=lambda answer: answer.status_code)
+        assert paid.status_code == 200 and paid.json()["status"] == "paid", paid.text
+        problem(told, 409, "already_paid")
 
 
 def test_another_amount_than_is_owed_pays_nothing(amal: Person, omar: Person) -> None:
