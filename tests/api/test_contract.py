@@ -273,8 +273,9 @@ def test_anyone_reads_the_docs(nobody: Api, address: str) -> None:
     assert answer.status_code == 200 and "swagger-ui-bundle" in answer.text
 
 
-def test_anyone_reads_the_document(nobody: Api) -> None:
-    answer = nobody.get("/api/openapi.json")
+@both("/api/openapi.json/")
+def test_anyone_reads_the_document(nobody: Api, address: str) -> None:
+    answer = nobody.get(address)
     assert answer.json()["openapi"].startswith("3.1")
 
 

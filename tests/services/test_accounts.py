@@ -98,6 +98,8 @@ CANNOT_BE_USED = [
     ({"time_zone": "Mars/Olympus"}, ("time_zone", "unknown_zone")),
     ({"time_zone": "../etc/passwd"}, ("time_zone", "unknown_zone")),
     ({"time_zone": ""}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "localtime"}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "Factory"}, ("time_zone", "unknown_zone")),
 ]
 
 
