@@ -14,6 +14,7 @@ import time_machine
 from portal import clock
 from portal.errors import Refused
 from portal.extensions import db
+from portal.models.users import User
 from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, reminder_mails
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
@@ -345,8 +346,7 @@ def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
 
 def test_demo_people_have_no_mailbox(catcher):
     yusuf = people.a_customer("yusuf")
-    change = "UPDATE users SET email = :to, email_key = :to WHERE id = :id"
-    db.session.execute(db.text(change), {"id": yusuf, "to": "yusuf@demo.example.com"})
+    db.session.get_one(User, yusuf).email = "yusuf@demo.example.com"
     db.session.commit()
     people.pay(people.installments_of(people.a_plan(people.amal(), "yusuf@demo.example.com"))[0].id, yusuf)
     mailroom.drain()
