@@ -95,6 +95,7 @@ def test_exchanging_tokens_uses_no_sign_ins_up(app: Flask, database: str, limits
     answers = [app.test_client().post("/token/refresh/", json={"refresh": "x"}).status_code for _ in range(31)]
     assert answers == [401] * 30 + [429]
     assert sign_in(app.test_client(), "nobody", "a wrong guess").status_code == 401
+    assert app.test_client().post("/token/", json={"username": "nobody", "password": "wrong"}).status_code == 401
 
 
 def test_a_second_that_has_begun_is_waited_for(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
