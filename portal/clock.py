@@ -2,7 +2,11 @@
 
 import functools
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
+
+NO_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
+"""Files among the zones that are none: "not set yet", and links to what this machine is set to."""
 
 
 def now() -> datetime:
@@ -25,10 +29,16 @@ def walls(instant: datetime) -> dict[str, datetime]:
 
     Statements take this along, so that the database's own table of zones, which may be another year's, decides nothing.
     """
-    return {name: instant.astimezone(zone).replace(tzinfo=None) for name, zone in zones().items()}
+    return {name: instant.astimezone(zone).replace(tzinfo=None) for name, zone in _files().items()}
 
 
 @functools.cache
 def zones() -> dict[str, ZoneInfo]:
-    """Every time zone by its IANA name. Looking them up walks hundreds of files, so it is done once."""
+    """Every time zone that somebody can be in, by its IANA name."""
+    return {name: zone for name, zone in _files().items() if name not in NO_PLACES}
+
+
+@functools.cache
+def _files() -> dict[str, ZoneInfo]:
+    """Every zone this machine knows. Looking them up walks hundreds of files, so it is done once."""
     return {name: ZoneInfo(name) for name in sorted(available_timezones())}

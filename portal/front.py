@@ -13,9 +13,9 @@ from gunicorn.http import errors
 from gunicorn.http.message import Request
 from gunicorn.workers.gthread import ThreadWorker
 
-ADDRESSES: Final = ("/api/", "/auth/", "/token")
-"""Where the JSON API answers, as a test compares. gunicorn loads this before it forks, so nothing of the application is
-imported here."""
+ADDRESSES: Final = ("/api/", "/auth/", "/token/")
+"""Where the JSON API answers (with a slash at the end), as a test compares. gunicorn loads this before it forks, so
+nothing of the application is imported here."""
 
 BROKEN: Final = (500, "internal_error", "Something broke on our side. It has been written down under X-Request-Id.")
 REFUSED: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
@@ -49,7 +49,7 @@ def answer(status: int, code: str, detail: str, name: str, address: str | None) 
     """The whole answer. Without an address, nobody knows what was asked for: then it is the API's, as no page of ours
     sends anything that can't be read."""
     title = HTTPStatus(status).phrase
-    if address is None or address.startswith(ADDRESSES):
+    if address is None or f"{address}/".startswith(ADDRESSES):
         kind = "application/problem+json"
         found = {"type": f"urn:qist:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
         body = json.dumps(found, separators=(",", ":"))

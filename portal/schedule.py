@@ -1,6 +1,7 @@
 """A plan's schedule: how much falls due when, and from when it is late. Pure; preview and verb share it."""
 
 import calendar
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, get_args
@@ -15,6 +16,7 @@ MAX_INSTALLMENTS: Final = 60
 MAX_GRACE_DAYS: Final = 30
 FIRST_DATE: Final = date(2000, 1, 1)
 LAST_DATE: Final = date(2199, 12, 31)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,13 @@ def build(total: int, count: int, interval: Interval, first: date) -> list[Row]:
     return [
         Row(n, due, amount) for n, (due, amount) in enumerate(zip(dates, money.split(total, count), strict=True), 1)
     ]
+
+
+def read_date(text: str) -> date:
+    """The date that this says, as YYYY-MM-DD and in no other of ISO 8601's ways. Raises ValueError."""
+    if not _DATE.fullmatch(text):
+        raise ValueError("A date is written like 2026-08-31.")
+    return date.fromisoformat(text)
 
 
 def due_dates(count: int, interval: Interval, first: date) -> list[date]:

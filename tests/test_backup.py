@@ -107,7 +107,10 @@ def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> No
     with closing(connect(restored)) as connection:
         with pytest.raises(psycopg.errors.DatabaseError, match="append-only"):
             connection.execute("UPDATE ledger_lines SET amount = amount + 1")
-        connection.execute("UPDATE users SET email = 'someone-else@example.com' WHERE email = 'omar@example.com'")
+        connection.execute(
+            "UPDATE users SET email = 'someone-else@example.com', email_key = 'someone-else@example.com' "
+            "WHERE email = 'omar@example.com'"
+        )
     differ = contents(restored).rows
     assert [name for name in differ if differ[name] != before.rows[name]] == ["users"]
 

@@ -23,6 +23,12 @@ def test_the_same_instant_is_another_day_elsewhere(zone, today):
         assert clock.today(zone) == today
 
 
+def test_zones_are_places_and_the_same_on_every_machine(monkeypatch):
+    names = {"UTC", "Asia/Riyadh", "Etc/GMT+3", "EST", "Factory", "localtime", "posixrules"}
+    monkeypatch.setattr(clock, "_files", lambda: dict.fromkeys(names, UTC))
+    assert set(clock.zones.__wrapped__()) == {"UTC", "Asia/Riyadh", "Etc/GMT+3", "EST"}
+
+
 def test_now_is_aware_and_in_utc():
     with time_machine.travel(datetime(2026, 2, 28, 21, 30, tzinfo=UTC), tick=False):
         assert clock.now() == datetime(2026, 2, 28, 21, 30, tzinfo=UTC)

@@ -8,6 +8,7 @@ import pytest
 
 from portal import front
 from portal.api import setup
+from portal.web import failures
 from tests.live import Live
 
 HOST = b"Host: localhost\r\n"
@@ -77,4 +78,14 @@ def test_nothing_of_it_is_written_down(live: Live) -> None:
 
 
 def test_it_knows_the_apis_addresses() -> None:
-    assert front.ADDRESSES == setup.ADDRESSES
+    assert front.ADDRESSES == setup.ADDRESSES == failures.JSON_PATHS
+
+
+@pytest.mark.parametrize("address", ["/api", "/api/plans/", "/auth", "/auth/me", "/token", "/token/refresh/", None])
+def test_an_address_of_the_api_is_answered_as_the_api_does(address: str | None) -> None:
+    assert b"Content-Type: application/problem+json" in front.answer(400, "unreadable", "No.", "name", address)
+
+
+@pytest.mark.parametrize("address", ["/", "/apis", "/tokens", "/authors/", "/token-x", "/login"])
+def test_any_other_address_is_answered_with_a_page(address: str) -> None:
+    assert b"Content-Type: text/html" in front.answer(400, "unreadable", "No.", "name", address)

@@ -43,9 +43,21 @@ def show(installment_id: int) -> shapes.Installment:
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/installments/", ok={200: list[shapes.Installment]}, tag=TAG)
-def of_plan(plan_id: int) -> list[shapes.Installment]:
-    """A plan's installments, by number"""
-    return [shapes.installment(row) for row in access.my_plan(caller().user, plan_id).installments]
+def of_plan(plan_id: int, query: shapes.PlanInstallmentQuery) -> tuple[list[shapes.Installment], int, dict[str, str]]:
+    """A plan's installments, by number
+
+    All of them, unless `limit` says otherwise. The next page is in the Link header.
+    """
+    page = lists.list_installments(
+        caller().user,
+        plan_id=access.my_plan(caller().user, plan_id).id,
+        status=query.status,
+        due_before=query.due_before,
+        due_after=query.due_after,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [shapes.installment(row) for row in page.items], 200, page_links(page.next_cursor)
 
 
 @endpoint(
@@ -80,7 +92,7 @@ def pay(installment_id: int, json: shapes.Pay) -> Response:
             installment_id,
             customer_id=caller().id,
             shown=shown,
-            method=json.payment_method or payments.DEFAULT_METHOD,
+            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
             once=asked,
         )
     where = f"/api/payments/{attempt.payment_id}/"

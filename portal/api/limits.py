@@ -1,72 +1,34 @@
-"""How often a caller may ask. Counted in Valkey; while that is away, in this process and more strictly."""
+"""How often a caller may ask. Registrations, sign-ins and writes are counted together with those of the pages."""
 
-import math
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
-from flask import Response, current_app, g
-from limits import parse_many
-from limits.storage import MemoryStorage
+from flask import Response, g
 
-from portal import access, clock
-from portal.extensions import limiter
+from portal import access
+from portal.limits import counted, registering, seconds_to_wait, setting, signing_in
+from portal.limits import trying_password as _trying_password
+from portal.limits import writing as _writing
 
-V = TypeVar("V", bound=Callable[..., object])
+__all__ = ["refreshing", "registering", "seconds_to_wait", "signing_in", "trying_password", "writing"]
 
-FAILURES: Final = "10 per 15 minutes"
-"""Wrong passwords for one account, whoever tries; counted together with those of the sign-in page."""
-
-
-def registering(view: V) -> V:
-    """RATELIMIT_REGISTER, by address."""
-    return _shared(_setting("ratelimit_register"), "api-register", access.address)(view)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def signing_in(view: V) -> V:
-    """RATELIMIT_LOGIN, by address."""
-    return _shared(_setting("ratelimit_login"), "api-login", access.address)(view)
+def refreshing(view: Callable[P, R]) -> Callable[P, R]:
+    """RATELIMIT_LOGIN, by address, of exchanges alone: who stays signed in uses nobody's tries up."""
+    return counted(setting("ratelimit_login"), "refresh", access.address)(view)
 
 
-def trying_password(step: V) -> V:
+def trying_password(step: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account that `g.login` names: a right password counts for nothing."""
-    return _shared(lambda: _strict(FAILURES), "login-failures", lambda: access.account(g.login), _failed)(step)
+    return _trying_password(lambda: access.account(g.login), _failed)(step)
 
 
-def writing(view: V) -> V:
+def writing(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_WRITES, by API key, else by account."""
-    return _shared(_setting("ratelimit_writes"), "writes", lambda: g.caller.name)(view)
-
-
-def seconds_to_wait() -> int:
-    """After a refusal: whole seconds until the next try."""
-    limit = limiter.current_limit
-    return 60 if limit is None else max(1, math.ceil(limit.reset_at - clock.now().timestamp()))
-
-
-def _shared(
-    limit: Callable[[], str], scope: str, key: Callable[[], str], counts: Callable[[Response], bool] | None = None
-) -> Callable[[V], V]:
-    decorator = limiter.shared_limit(limit, scope=scope, key_func=key, deduct_when=counts)
-
-    def decorate(view: V) -> V:
-        return cast(V, decorator(view))
-
-    return decorate
-
-
-def _setting(name: str) -> Callable[[], str]:
-    return lambda: _strict(getattr(current_app.config["QIST"], name))
-
-
-def _strict(text: str) -> str:
-    """The limit as it is set, or a fraction of it while every process counts for itself."""
-    settings = current_app.config["QIST"]
-    if settings.redis_url is None or not isinstance(limiter.limiter.storage, MemoryStorage):
-        return text
-    share = 2 * settings.web_workers
-    return ";".join(
-        f"{max(1, item.amount // share)} per {item.multiples} {item.GRANULARITY.name}" for item in parse_many(text)
-    )
+    return _writing(lambda: g.caller.name)(view)
 
 
 def _failed(answer: Response) -> bool:

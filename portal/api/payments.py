@@ -82,7 +82,7 @@ def pay(plan_id: int, json: shapes.PayPlan) -> Response:
             choice=json.choice,
             amount=given["amount"],
             shown=given["expected"],
-            method=json.payment_method or payments.DEFAULT_METHOD,
+            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
             once=asked,
         )
     where = f"/api/payments/{attempt.payment_id}/"

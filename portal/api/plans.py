@@ -45,7 +45,7 @@ def create(json: shapes.NewPlan) -> Response:
         raise Invalid(*faults)
     asked = once.asked(json, _render)
     opened = plans.open_plan(caller().id, new, past_dates=True, once=asked)
-    where = f"/api/plans/{opened.plan_id}/" if opened.replay is None else None
+    where = f"/api/plans/{_id_of(opened)}/"
     return once.finish(asked, opened.replay, lambda: opened, _render, where)
 
 
@@ -81,6 +81,8 @@ def index(query: shapes.PlanQuery) -> tuple[list[shapes.Plan], int, dict[str, st
         caller().user,
         status=query.status,
         customer_email=query.customer_email,
+        due_before=query.due_before,
+        due_after=query.due_after,
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,
@@ -98,6 +100,14 @@ def shown(*rows: Plan) -> list[shapes.Plan]:
     """Plans as they are answered, with what was refunded of them in one query."""
     found = refunds.given_back([row.id for row in rows])
     return [shapes.plan(row, found[row.id]) for row in rows]
+
+
+def _id_of(opened: Opened) -> int:
+    """The plan's id; of one that was made before, as that was answered."""
+    if opened.replay is None or opened.replay.body is None:
+        return opened.plan_id
+    found: int = msgspec.json.decode(opened.replay.body)["id"]
+    return found
 
 
 def _render(opened: Opened) -> tuple[int, bytes]:

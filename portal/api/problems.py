@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
+CHALLENGE: Final = 'Bearer realm="qist"'
+"""RFC 6750, section 3.1: where no token was sent there is nothing to say about it."""
 
 CODES: Final[dict[int, tuple[str, str]]] = {
     400: ("unreadable", "The request can't be read."),
@@ -76,7 +78,8 @@ def refused(error: Refused) -> Response:
     if isinstance(error, Busy | StillRunning):
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="qist", error="invalid_token"'
+        sent = error.code == "bad_token" and "Authorization" in request.headers
+        headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if sent else "")
     return _respond(error.status, document(error), headers)
 
 

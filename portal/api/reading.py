@@ -16,6 +16,7 @@ import msgspec
 from flask import request
 from msgspec import Meta
 
+from portal import schedule
 from portal.api.problems import NotJson, Unreadable
 from portal.errors import Fault, Invalid
 
@@ -39,7 +40,6 @@ Day = Annotated[Any, _DAY]
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _rules: dict[type, Callable[[Values], list[Fault]]] = {}
 
@@ -193,11 +193,9 @@ def _whole(raw: bytes, least: int, most: int) -> int:
 def _day(raw: bytes) -> date:
     text = _by_msgspec(raw, str)
     try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
+        return schedule.read_date(text)
     except ValueError:
-        pass
-    raise _Wrong("bad_date", "Send a date like 2026-08-31.")
+        raise _Wrong("bad_date", "Send a date like 2026-08-31.") from None
 
 
 def _by_msgspec(raw: bytes, kind: Any) -> Any:

@@ -35,7 +35,8 @@ BLUEPRINTS: Final = (
 )
 for _blueprint in BLUEPRINTS:
     _blueprint.register_error_handler(Exception, problems.problem)
-ADDRESSES: Final = ("/api/", "/auth/", "/token")
+ADDRESSES: Final = ("/api/", "/auth/", "/token/")
+"""What the addresses of the API begin with, once they have a slash at their end."""
 
 ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
 SHOWN_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
@@ -56,7 +57,7 @@ def init_app(app: Flask) -> None:
 
 def _add_headers(answer: Response) -> Response:
     """What was answered is the caller's own; pages of the origins in CORS_ORIGINS may read it, without cookies."""
-    if not request.path.startswith(ADDRESSES) or request.endpoint == "api_docs.show":
+    if not f"{request.path}/".startswith(ADDRESSES) or request.endpoint == "api_docs.show":
         return answer
     answer.headers.setdefault("Cache-Control", "no-store")
     if request.method == "OPTIONS":

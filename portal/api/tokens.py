@@ -41,7 +41,7 @@ def create(json: shapes.Login) -> shapes.Tokens:
     ok={200: shapes.Tokens},
     tag=TAG,
     anyone=True,
-    limit=limits.signing_in,
+    limit=limits.refreshing,
     refuses={401: ("bad_token",)},
 )
 def refresh(json: shapes.Refresh) -> shapes.Tokens:

@@ -40,7 +40,8 @@ _RECORDED = "method IN ('cash', 'transfer')"
 class Payment(Model):
     """One attempt to move money. `in_flight` until the gateway's answer is known, however long that takes.
 
-    `gateway_key` is the one name under which the gateway is asked to charge, and asked again what became of it; money
+    `gateway_key` is the one name under which the gateway is asked to charge, and asked again what became of it;
+    `unanswered_at` is when the charge ended without an answer. Money
     that a merchant recorded has none, but a day on which it came and perhaps a reference. `refunded` went back by
     refunds, `refunding` is on its way back, `reversed` was taken back by the bank: together never more than `amount`.
     """
@@ -68,6 +69,7 @@ class Payment(Model):
     reversed: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     created_by: Mapped[UserId]
     created_at: Mapped[Instant]
+    unanswered_at: Mapped[Instant | None]
     settled_at: Mapped[Instant | None]
     reversed_at: Mapped[Instant | None]
 

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Literal, get_args
 
 from flask_login import UserMixin
-from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, false, func, or_, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, Text, false, or_, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from portal import names
 from portal.extensions import Model
 from portal.models.columns import Id, Instant
 
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 Role = Literal["merchant", "customer", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
+_ASCII = "{0} ~ '[^ -~]' OR {0}_key = lower({0} COLLATE \"C\")"
+"""Of plain letters the database knows the key as well."""
+
 
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     """An account. An invited customer has an email and nothing to sign in with until the record is claimed.
 
+    `email_key` and `username_key` are what is the same whatever the case (names.py); they follow what they are keys of.
     `early_reminders`: a customer may turn those before the due day off.
     """
 
@@ -27,7 +32,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     id: Mapped[Id]
     role: Mapped[Role] = mapped_column(Enum(*ROLES, name="role", native_enum=False, create_constraint=True))
     email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(String(150))
+    username_key: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     created_at: Mapped[Instant]
@@ -36,22 +43,16 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     merchant: Mapped["Merchant | None"] = relationship(back_populates="user", lazy="select")
 
     __table_args__ = (
-        Index("uq_users_email_lower", func.lower(email), unique=True),
-        Index("uq_users_username_lower", func.lower(username), unique=True),
-        Index(
-            "ix_users_email_lower_prefix",
-            func.lower(email).label("email_lower"),
-            postgresql_ops={"email_lower": "text_pattern_ops"},
-        ),
-        Index(
-            "ix_users_username_lower_prefix",
-            func.lower(username).label("username_lower"),
-            postgresql_ops={"username_lower": "text_pattern_ops"},
-        ),
+        Index("uq_users_email_key", "email_key", unique=True),
+        Index("uq_users_username_key", "username_key", unique=True),
+        Index("ix_users_email_key_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
+        Index("ix_users_username_key_prefix", "username_key", postgresql_ops={"username_key": "text_pattern_ops"}),
         CheckConstraint("(username IS NULL) = (password_hash IS NULL)", name="claimed_whole"),
         CheckConstraint("username IS NOT NULL OR role = 'customer'", name="only_customers_are_invited"),
+        CheckConstraint("position('@' in username) = 0 OR username_key = email_key", name="username_is_no_other_email"),
+        CheckConstraint(_ASCII.format("email"), name="email_key"),
         CheckConstraint(
-            "position('@' in username) = 0 OR lower(username) = lower(email)", name="username_is_no_other_email"
+            f"(username IS NULL) = (username_key IS NULL) AND ({_ASCII.format('username')})", name="username_key"
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
     )
@@ -70,15 +71,20 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         """What other people on the same plan see: the username, or the email of a record not claimed yet."""
         return self.username or self.email
 
-    @staticmethod
-    def has_email(email: str) -> ColumnElement[bool]:
-        """Same email, whatever its case. Nobody has one that can't be stored (NUL, half a surrogate pair)."""
-        return func.lower(User.email) == func.lower(email) if email.isprintable() else false()
+    @validates("email", "username")
+    def _follow(self, column: str, value: str | None) -> str | None:
+        setattr(self, f"{column}_key", None if value is None else names.key(value))
+        return value
 
     @staticmethod
-    def has_username(username: str) -> ColumnElement[bool]:
-        """Same username, whatever its case. Nobody has one that can't be stored."""
-        return func.lower(User.username) == func.lower(username) if username.isprintable() else false()
+    def has_email(typed: str) -> ColumnElement[bool]:
+        """Same email, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
+        return User.email_key == names.email_key(typed) if names.can_be(typed) else false()
+
+    @staticmethod
+    def has_username(typed: str) -> ColumnElement[bool]:
+        """Same username, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
+        return User.username_key == names.username_key(typed) if names.can_be(typed) else false()
 
     @staticmethod
     def by_login(login: str) -> Select["User"]:
@@ -88,10 +94,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     @staticmethod
     def starts_with(text: str) -> ColumnElement[bool]:
         """Email or username begins with `text`, whatever its case; on an index."""
-        if not text.isprintable():
+        if not names.can_be(text):
             return false()
-        prefix = text.lower()
         return or_(
-            func.lower(User.email).startswith(prefix, autoescape=True),
-            func.lower(User.username).startswith(prefix, autoescape=True),
+            User.email_key.startswith(names.key(text), autoescape=True),
+            User.username_key.startswith(names.username_key(text), autoescape=True),
         )

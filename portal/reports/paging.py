@@ -38,7 +38,7 @@ def fetch(
 ) -> Page[Any]:
     """Up to `limit` rows of `found`, ordered by `keys` (together unique), from the row after `cursor`.
 
-    Raises Invalid on `cursor` when it is not one that a page gave.
+    Raises Invalid on `?cursor` when it is not one that a page gave.
     """
     columns = tuple_(*keys)
     if cursor is not None:
@@ -58,7 +58,7 @@ def write(*values: Any) -> str:
 
 
 def read(cursor: str, *kinds: type) -> tuple[Any, ...]:
-    """What `write` was given, of these types. Raises Invalid on `cursor` when it is not one that a page gave."""
+    """What `write` was given, of these types. Raises Invalid on `?cursor` when it is not one that a page gave."""
     return _decode(cursor, kinds)
 
 
@@ -74,7 +74,7 @@ def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
             raise ValueError
         return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise Invalid(Fault("cursor", "bad_cursor", "This cursor is not one that a page gave.")) from None
+        raise Invalid(Fault("?cursor", "bad_cursor", "This cursor is not one that a page gave.")) from None
 
 
 def _read(value: Any, kind: type) -> Any:

@@ -23,6 +23,8 @@ def list_plans(
     customer_id: int | None = None,
     search: str | None = None,
     currency: str | None = None,
+    due_before: date | None = None,
+    due_after: date | None = None,
     newest_first: bool = True,
     next_due_first: bool = False,
     limit: int = paging.DEFAULT_LIMIT,
@@ -42,6 +44,8 @@ def list_plans(
         customer_id=customer_id,
         search=search,
         currency=currency,
+        due_before=due_before,
+        due_after=due_after,
     ).options(joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments))
     if next_due_first:
         open_ones = found.where(Plan.state == "active")
@@ -58,8 +62,13 @@ def find_plans(
     customer_id: int | None = None,
     search: str | None = None,
     currency: str | None = None,
+    due_before: date | None = None,
+    due_after: date | None = None,
 ) -> Select[Plan]:
     """The plans that are meant, in no order.
+
+    `due_before` and `due_after` are local dates, both exclusive, about the oldest open installment: a plan of which
+    nothing is due any more is neither.
 
     `search` is the beginning of a customer's email or username or of the merchant's own number for the plan, or stands
     anywhere in its description, whatever the case: words begin with articles in some languages, so "anywhere" it is.
@@ -75,6 +84,12 @@ def find_plans(
         found = found.where(Plan.customer_id == customer_id)
     if currency:
         found = found.where(Plan.currency == currency)
+    if due_before or due_after:
+        found = found.where(Plan.state == "active")
+    if due_before:
+        found = found.where(Plan.next_due_on < due_before)
+    if due_after:
+        found = found.where(Plan.next_due_on > due_after)
     if search and search.strip():
         found = found.where(_mentions(user, search.strip()))
     return found
@@ -96,6 +111,7 @@ def _mentions(user: User, text: str) -> ColumnElement[bool]:
 def list_installments(
     user: User,
     *,
+    plan_id: int | None = None,
     status: str | None = None,
     customer_email: str | None = None,
     currency: str | None = None,
@@ -105,13 +121,14 @@ def list_installments(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
-    """The installments that this merchant is owed or this customer owes, soonest due first.
+    """The installments that this merchant is owed or this customer owes, soonest due first; of one plan, by number.
 
     `status` is "open", "counted" (paid or open: what rates are taken of), "past" (of those, the ones whose time has
     passed) or one of INSTALLMENT_STATUSES; `due_before` and `due_after` are local dates, both exclusive.
     """
     found = find_installments(
         user,
+        plan_id=plan_id,
         status=status,
         customer_email=customer_email,
         currency=currency,
@@ -119,13 +136,14 @@ def list_installments(
         due_after=due_after,
     )
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    keys = (Installment.due_date, Installment.id)
+    keys = (Installment.due_date, Installment.id) if plan_id is None else (Installment.number,)
     return paging.fetch(found.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
 def find_installments(
     user: User,
     *,
+    plan_id: int | None = None,
     status: str | None = None,
     customer_email: str | None = None,
     currency: str | None = None,
@@ -134,6 +152,8 @@ def find_installments(
 ) -> Select[Installment]:
     """The installments that are meant, in no order."""
     found = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
+    if plan_id is not None:
+        found = found.where(Installment.plan_id == plan_id)
     now = clock.now()
     if status in ("counted", "past"):
         found = found.where(or_(Installment.remaining > 0, Installment.is_paid()))

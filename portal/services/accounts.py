@@ -1,16 +1,14 @@
 """Accounts: register, change what is one's own, and find or invite a customer by email."""
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal import clock, money
+from portal import clock, money, names
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Merchant, PasswordReset, User, UserSession
@@ -58,12 +56,13 @@ def registration_faults(new: NewAccount) -> list[Fault]:
 
 def create_operator(username: str, email: str, password: str) -> int:
     """Make an operator (from the command line only). Returns the user's id. Refuses like `register`."""
-    username, email_read = username.strip(), _read_email(email.strip())
-    faults = email_read[1] + _username_faults(username, email) + passwords.faults(password, username=username)
-    faults += _taken(username, email.strip())
+    username, (stored, faults) = names.username(username), _read_email(email.strip())
+    email = stored or email.strip()
+    faults = faults + _username_faults(username, email) + passwords.faults(password, username=username)
+    faults += _taken(username, email)
     if faults:
         raise Invalid(*faults)
-    new = NewAccount("operator", username, email_read[0] or email, password)
+    new = NewAccount("operator", username, email, password)
     return _insert(new, passwords.hash_password(password))
 
 
@@ -131,7 +130,9 @@ def find_or_invite(email: str) -> User:
     user = db.session.scalar(select(User).where(User.has_email(valid)))
     if user is None:
         db.session.execute(
-            insert(User).values(role="customer", email=valid, created_at=clock.now()).on_conflict_do_nothing()
+            insert(User)
+            .values(role="customer", email=valid, email_key=names.key(valid), created_at=clock.now())
+            .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
     if not user.is_claimed:  # nobody claims it before the link that this plan gets is there to be ended
@@ -191,7 +192,7 @@ def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> l
 
 def _look_at(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     """The account with name and email as they will be stored, and everything that is wrong with it."""
-    new = replace(new, username=unicodedata.normalize("NFKC", new.username.strip()), email=new.email.strip())
+    new = replace(new, username=names.username(new.username), email=new.email.strip())
     email, faults = _read_email(new.email)
     new = replace(new, email=email or new.email)
     faults += _username_faults(new.username, new.email)
@@ -211,10 +212,9 @@ def email_faults(email: str, field: str) -> list[Fault]:
 def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Fault]]:
     if not email:
         return None, [Fault(field, "required", "Enter an email address.")]
-    try:
-        return validate_email(email, check_deliverability=False).normalized, []
-    except EmailNotValidError:
+    if (stored := names.email(email)) is None:
         return None, [Fault(field, "bad_email", "Enter an email address like name@example.com.")]
+    return stored, []
 
 
 def _username_faults(username: str, email: str) -> list[Fault]:
@@ -223,7 +223,7 @@ def _username_faults(username: str, email: str) -> list[Fault]:
     if not _USERNAME.fullmatch(username):
         message = f"Use up to {USERNAME_MAX} letters, digits and . + - _ and nothing else."
         return [Fault("username", "bad_username", message)]
-    if "@" in username and username.lower() != email.lower():
+    if "@" in username and names.key(username) != names.key(email):
         return [Fault("username", "username_is_email", "A username with an @ has to be your own email.")]
     return []
 
@@ -235,9 +235,9 @@ def _taken(username: str, email: str | None) -> list[Fault]:
         same.append(User.has_email(email))
     faults = []
     for user in db.session.scalars(select(User).where(or_(*same))).all():
-        if user.username is not None and user.username.lower() == username.lower():
+        if user.username_key == names.username_key(username):
             faults.append(Fault("username", "username_taken", "This username is taken. Choose another."))
-        if email is not None and user.email.lower() == email.lower():
+        if email is not None and user.email_key == names.email_key(email):
             faults.append(_email_fault(user.is_claimed))
     db.session.rollback()
     return faults
@@ -277,8 +277,8 @@ def _insert(new: NewAccount, password_hash: str) -> int:
         db.session.flush()
     except IntegrityError as error:
         taken = {
-            "uq_users_email_lower": Fault("email", "email_taken", "There is an account with this email already."),
-            "uq_users_username_lower": Fault("username", "username_taken", "This username is taken. Choose another."),
+            "uq_users_email_key": Fault("email", "email_taken", "There is an account with this email already."),
+            "uq_users_username_key": Fault("username", "username_taken", "This username is taken. Choose another."),
         }
         if (fault := taken.get(violated(error) or "")) is not None:
             raise Invalid(fault) from error

@@ -16,6 +16,8 @@ from portal import clock
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Merchant
+from portal.services import idempotency
+from portal.services.idempotency import Once
 from portal.services.tokens import BadToken
 from portal.services.transaction import transaction
 
@@ -28,13 +30,22 @@ NOTED_EVERY: Final = timedelta(minutes=1)
 _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
 
 
-@transaction
-def create(merchant_id: int, *, name: str, can_write: bool, expires_on: date | None = None) -> str:
+def create(
+    merchant_id: int, *, name: str, can_write: bool, expires_on: date | None = None, once: Once | None = None
+) -> str:
     """Make a key. Returns it, once. `expires_on` is the last local day on which it can be used (None: no end).
 
     Refuses: forbidden (not a merchant); Invalid on name and expires_on (before the merchant's today);
-    too_many_keys (LIVE_MAX that still count).
+    too_many_keys (LIVE_MAX that still count); already_made (the same request came before; no second answer holds the
+    key); idempotency_key_reused; still_running.
     """
+    return idempotency.patiently(lambda: _create(merchant_id, name, can_write, expires_on, once))
+
+
+@transaction
+def _create(merchant_id: int, name: str, can_write: bool, expires_on: date | None, once: Once | None) -> str:
+    if once is not None and idempotency.claim(once) is not None:
+        raise Refused("already_made", "This key was made already, and can't be shown again.")
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
         raise Forbidden("Only merchants have API keys.")
@@ -65,6 +76,8 @@ def create(merchant_id: int, *, name: str, can_write: bool, expires_on: date | N
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
         )
     )
+    if once is not None:
+        idempotency.store(once, None)
     return f"{START}{prefix}.{secret}"
 
 

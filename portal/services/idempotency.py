@@ -151,17 +151,21 @@ def finish_refunds(group_key: str) -> None:
         row.state = "done"
 
 
-def patiently(attempt: Callable[[], R]) -> R:
+def patiently(attempt: Callable[[], R], may_wait: Callable[[Refused, float], bool] | None = None) -> R:
     """Call `attempt` (a verb) again and again for PATIENCE seconds while it says StillRunning.
 
-    A verb that raises has rolled back, so no connection and no transaction is held in between.
+    Another refusal is waited out as well while `may_wait` says so; it is told how many seconds have passed. A verb that
+    raises has rolled back, so no connection and no transaction is held in between.
     """
-    deadline = time.monotonic() + PATIENCE
+    began = time.monotonic()
     while True:
         try:
             return attempt()
-        except StillRunning:
-            if time.monotonic() >= deadline:
+        except Refused as refused:
+            waited = time.monotonic() - began
+            if waited >= PATIENCE:
+                raise
+            if not isinstance(refused, StillRunning) and (may_wait is None or not may_wait(refused, waited)):
                 raise
             time.sleep(_STEP)
 

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import hmac
 import secrets
-import unicodedata
 from datetime import timedelta
 from typing import Final
 
@@ -17,7 +16,7 @@ from flask import current_app
 from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal import clock
+from portal import clock, names
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
@@ -131,7 +130,7 @@ def claim(token: str, *, username: str, password: str) -> int:
 
     Refuses: not_found (the link is unknown, used, revoked or lapsed); Invalid on username and password.
     """
-    username = unicodedata.normalize("NFKC", username.strip())
+    username = names.username(username)
     invitation = find(token)
     if invitation is None:
         raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
@@ -163,7 +162,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     try:
         db.session.flush()
     except IntegrityError as error:
-        if violated(error) == "uq_users_username_lower":
+        if violated(error) == "uq_users_username_key":
             raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
         raise
     db.session.execute(

@@ -6,14 +6,16 @@ about the same key.
 """
 
 import secrets
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal import allotment, clock, money, queue
 from portal.errors import Fault, Invalid, NotFound, Refused
@@ -40,6 +42,12 @@ what was too much of it is given back."""
 BUDGET: Final = 20.0
 """Seconds after which the sweep leaves the rest to the next one. Refunds are asked about after it, in the same job."""
 
+ANSWERED_WITHIN: Final = timedelta(seconds=3)
+"""How long the gateway's answer is waited for by somebody else who pays the same plan."""
+BRIEFLY: Final = 0.5
+"""Seconds for which everybody may wait for it; beyond that only a few, as each waiting request holds a thread."""
+_places = threading.BoundedSemaphore(4)
+
 Choice = Literal["due", "all", "amount"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
@@ -53,6 +61,10 @@ class Attempt:
 
     payment_id: int
     replay: Replay | None = None
+
+
+class _BeingCharged(Refused):
+    """Another payment of the plan is with the gateway, which most likely answers in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,16 +161,46 @@ def _pay(
     *,
     automatic: bool = False,
 ) -> Attempt:
-    started = idempotency.patiently(lambda: _start(find, choose, customer_id, method, once, automatic))
+    with _patience(automatic) as may_wait:
+        started = idempotency.patiently(lambda: _start(find, choose, customer_id, method, once, automatic), may_wait)
     if isinstance(started, Attempt):
         return started
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
-    if outcome.state == "unknown":
-        queue.ring("settle_payment", started.payment_id)
-        return Attempt(started.payment_id)
     with unsure_from_here():
-        record_outcome(started.payment_id, outcome, once)
+        if outcome.state == "unknown":
+            _no_answer(started.payment_id)
+            queue.ring("settle_payment", started.payment_id)
+        else:
+            record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
+
+
+@contextmanager
+def _patience(automatic: bool) -> Iterator[Callable[[Refused, float], bool]]:
+    """Who meets a payment that is being charged this moment waits for what comes of it; a job comes again instead."""
+    placed = False
+
+    def may_wait(refused: Refused, waited: float) -> bool:
+        nonlocal placed
+        if automatic or not isinstance(refused, _BeingCharged):
+            return False
+        if waited > BRIEFLY and not placed:
+            placed = _places.acquire(blocking=False)
+            return placed
+        return True
+
+    try:
+        yield may_wait
+    finally:
+        if placed:
+            _places.release()
+
+
+@transaction
+def _no_answer(payment_id: int) -> None:
+    """Note that the gateway gave no answer, so that nobody waits for one; a job asks what became of it."""
+    open_still = Payment.id == payment_id, Payment.state == "in_flight"
+    db.session.execute(update(Payment).where(*open_still).values(unanswered_at=clock.now()))
 
 
 def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None = None) -> None:
@@ -276,7 +318,8 @@ def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> Non
     if not owed:
         raise Refused("already_paid", "This plan is already paid. Nothing was charged.")
     if (waiting := Payment.in_flight_of_plan(plan.id)) is not None:
-        raise Refused(
+        fresh = waiting.unanswered_at is None and clock.now() - waiting.created_at < ANSWERED_WITHIN
+        raise (_BeingCharged if fresh else Refused)(
             "payment_in_flight",
             "Another payment of this plan is still being checked with the bank. Nothing more was charged.",
             payment_id=waiting.id,

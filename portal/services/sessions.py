@@ -31,8 +31,7 @@ def authenticate(login: str, password: str) -> int:
 
     A demo account, whose password everybody knows, signs in only where nobody else can connect.
     """
-    login = login.strip()
-    user = db.session.scalar(User.by_login(login)) if login else None
+    user = db.session.scalar(User.by_login(login)) if login.strip() else None
     if user is not None and (not user.is_active or _is_shut_out(user)):
         user = None
     user_id: int | None = user.id if user is not None else None

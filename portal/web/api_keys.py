@@ -3,20 +3,28 @@
 from datetime import timedelta
 
 from flask import Blueprint, Response, flash, request, url_for
-from wtforms import DateField, SelectField, StringField
-from wtforms.validators import Optional
+from wtforms import DateField, HiddenField, SelectField, StringField
+from wtforms.validators import Optional, Regexp
 
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey
-from portal.services import api_keys
+from portal.services import api_keys, idempotency
+from portal.services.idempotency import Once
 from portal.web import limits
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import me, my_merchant, role_needed
+from portal.web.plan_form import KEY
 from portal.web.respond import go, page
+from portal.web.words import one_use_key
 
 bp = Blueprint("api_keys", __name__)
 
+BROKEN = "Please send the form again."
+ALREADY_MADE = (
+    "A key was made from this page already, and can’t be shown again. It is in your list: if you have not copied it, "
+    "revoke it. Press again to make another one."
+)
 SCOPES = [("read", "Read only"), ("write", "Read and write")]
 
 
@@ -31,9 +39,15 @@ class LastDayField(DateField):
 
 
 class KeyForm(Form):
+    key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     name = StringField("Name", [Needed("Enter a name that tells you where the key is used.")])
     scope = SelectField("What it may do", choices=SCOPES)
     expires_on = LastDayField("Last day", [Optional()])
+
+    def renew_key(self, why: str) -> None:
+        """The key can't be used (any more): the next submit is another API key."""
+        self.key.data, self.key.errors = one_use_key(), ()
+        self.form_errors.append(why)
 
 
 @bp.get("/settings/api-keys")
@@ -47,22 +61,26 @@ def index() -> Response:
 @limits.writing
 @role_needed("merchant")
 def create() -> Response:
-    """Make a key and show it, this once."""
+    """Make a key and show it, this once: the same form again makes no other."""
     form = KeyForm()
     if not form.validate():
+        if form.key.errors:
+            form.renew_key(BROKEN)
         return _page(form, 422)
+    name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
+    once = Once(
+        me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
+    )
     try:
-        made = api_keys.create(
-            me().id,
-            name=form.name.data or "",
-            can_write=form.scope.data == "write",
-            expires_on=form.expires_on.data,
-        )
+        made = api_keys.create(once.user_id, name=name, can_write=can_write, expires_on=last_day, once=once)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
     except Refused as refused:
-        form.form_errors.append(refused.message)
+        if refused.code in ("already_made", "idempotency_key_reused"):
+            form.renew_key(ALREADY_MADE)
+        else:
+            form.form_errors.append(refused.message)
         return _page(form, refused.status)
     return _page(KeyForm(formdata=None), 201, made=made)
 

@@ -22,7 +22,8 @@ from portal.web.tracing import request_id
 
 log = structlog.get_logger(__name__)
 
-JSON_PATHS: Final = ("/api/", "/auth/", "/token")
+JSON_PATHS: Final = ("/api/", "/auth/", "/token/")
+"""What the addresses of the API begin with, once they have a slash at their end."""
 RETRY_AFTER: Final = 5
 
 WORDS: Final[dict[int, tuple[str, str]]] = {
@@ -184,7 +185,8 @@ def _for_pages(handler: Callable[[Any], ResponseReturnValue]) -> Callable[[Any],
     """Addresses of the API answer in its own shape, once it has hung its hook here."""
 
     def answer(error: Exception) -> ResponseReturnValue:
-        hook = current_app.extensions.get("api_errors") if request.path.startswith(JSON_PATHS) else None
+        json = f"{request.path}/".startswith(JSON_PATHS)
+        hook = current_app.extensions.get("api_errors") if json else None
         found: ResponseReturnValue = (hook or handler)(error)
         return found
 

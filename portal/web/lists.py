@@ -1,12 +1,12 @@
 """What the address of a list asks for: filters, search, order, page. A list and its file are asked for alike."""
 
-import re
 from collections.abc import Collection
 from datetime import date
 from typing import Any
 
 from flask import request
 
+from portal import schedule
 from portal.errors import NotFound
 from portal.money import CURRENCIES
 
@@ -44,10 +44,10 @@ class Asked:
         if not value:
             return None
         try:
-            found = date.fromisoformat(value) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) else None
+            found = schedule.read_date(value)
         except ValueError:
             found = None
-        if found is None or not 2000 <= found.year <= 2199:
+        if found is None or not schedule.FIRST_DATE <= found <= schedule.LAST_DATE:
             self.wrong = True
             return None
         self._keep(name, value)

@@ -60,7 +60,7 @@ def show(reset_token: str) -> Response:
 
 
 @bp.post("/password-resets/<reset_token>")
-@limits.registering
+@limits.resetting
 def update(reset_token: str) -> Response:
     """Set it. Everybody who was signed in as this account is signed out."""
     form = ChooseForm()

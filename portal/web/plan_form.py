@@ -73,7 +73,7 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
         message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
         faults.append(Fault("num_installments", "bad_count", message))
     try:
-        first = date.fromisoformat((form.start_date.data or "").strip())
+        first = schedule.read_date((form.start_date.data or "").strip())
     except ValueError:
         faults.append(Fault("start_date", "bad_date", "Choose a date."))
     plan = NewPlan(

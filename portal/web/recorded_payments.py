@@ -7,7 +7,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from wtforms import RadioField, StringField
 
-from portal import allotment
+from portal import allotment, schedule
 from portal.errors import Fault, Invalid
 from portal.services import recorded_payments
 from portal.services.changes import REASON_MAX
@@ -59,7 +59,7 @@ def _why_not(books: Books) -> str | None:
 
 def _day(form: RecordForm) -> date:
     try:
-        return date.fromisoformat((form.received_on.data or "").strip())
+        return schedule.read_date((form.received_on.data or "").strip())
     except ValueError:
         raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
 

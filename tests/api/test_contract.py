@@ -1,6 +1,7 @@
 """Each row of the JSON contract, over HTTP against the really started system: both slashes, every alias."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -174,11 +175,22 @@ def test_a_declined_card_pays_nothing(amal: Person, omar: Person, card: str, cod
     assert omar.api.get(f"/api/plans/installments/{part['id']}/").json()["status"] == part["status"]
 
 
+def test_of_two_simultaneous_payments_one_is_made_and_the_other_is_told(amal: Person, omar: Person) -> None:
+    for _ in range(10):
+        where = f"/api/plans/installments/{plan(amal, omar.email)['installments'][0]['id']}/pay/"
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(lambda where: omar.api.as_(omar.api.token).post(where), [where, where])
+        paid, told = sorted((one, other), key=lambda answer: answer.status_code)
+        assert paid.status_code == 200 and paid.json()["status"] == "paid", paid.text
+        problem(told, 409, "already_paid")
+
+
 def test_another_amount_than_is_owed_pays_nothing(amal: Person, omar: Person) -> None:
     part = plan(amal, omar.email)["installments"][0]
     where = f"/api/plans/installments/{part['id']}/pay/"
     assert problem(omar.api.post(where, {"amount": "33.33"}), 409, "amount_changed")["remaining"] == "33.34"
-    problem(omar.api.post(where, {"payment_method": "4242"}), 422, "unknown_method")
+    for method in ("4242", ""):
+        problem(omar.api.post(where, {"payment_method": method}), 422, "unknown_method")
     assert omar.api.post(where, {"amount": 33.34}).status_code == 200
 
 
@@ -261,8 +273,9 @@ def test_anyone_reads_the_docs(nobody: Api, address: str) -> None:
     assert answer.status_code == 200 and "swagger-ui-bundle" in answer.text
 
 
-def test_anyone_reads_the_document(nobody: Api) -> None:
-    answer = nobody.get("/api/openapi.json")
+@both("/api/openapi.json/")
+def test_anyone_reads_the_document(nobody: Api, address: str) -> None:
+    answer = nobody.get(address)
     assert answer.json()["openapi"].startswith("3.1")
 
 
@@ -323,6 +336,49 @@ def test_lists_are_filtered(nobody: Api) -> None:
     late = amal.api.get(f"/api/plans/installments/?status=late&customer_email={omar.email}&sort=-due_date").json()
     assert [one["due_date"] for one in late] == ["2020-03-31", "2020-02-29", "2020-01-31"]
     assert amal.api.get("/api/payments/?status=declined").json() == []
+
+
+def test_plans_are_filtered_by_their_next_due_date(nobody: Api) -> None:
+    amal, omar = merchant(nobody), customer(nobody)
+    old, new = plan(amal, omar.email, start_date="2020-01-31"), plan(amal, omar.email, start_date="2199-01-01")
+    done = plan(amal, omar.email, start_date="2020-01-31", num_installments=1)
+    assert omar.api.post(f"/api/plans/{done['id']}/pay/", {"choice": "all"}).status_code == 200
+
+    def found(query: str) -> list[int]:
+        answers = [person.api.get(f"/api/plans/?sort=id&{query}").json() for person in (amal, omar)]
+        assert answers[0] == answers[1]
+        return [one["id"] for one in answers[0]]
+
+    assert found("due_before=2020-02-01") == [old["id"]] and found("due_before=2020-01-31") == []
+    assert found("due_after=2020-01-30") == [old["id"], new["id"]] and found("due_after=2020-01-31") == [new["id"]]
+    assert found("due_after=2020-01-30&due_before=2199-01-01") == [old["id"]]
+    problem(amal.api.get("/api/plans/?due_before=20200201"), 422, "bad_date")
+    omar.api.post(f"/api/plans/installments/{old['installments'][0]['id']}/pay/")
+    assert found("due_before=2020-02-29") == [] and found("due_before=2020-03-01") == [old["id"]]
+
+
+def test_a_plans_installments_are_filtered_and_come_in_pages(nobody: Api) -> None:
+    amal, omar = merchant(nobody), customer(nobody)
+    made = plan(amal, omar.email, start_date="2190-01-01", num_installments=60, interval="weekly", total_amount="60.00")
+    plan(amal, omar.email, start_date="2199-01-01")
+    where = f"/api/plans/{made['id']}/installments/"
+    ids = [one["id"] for one in made["installments"]]
+    assert omar.api.post(f"/api/plans/installments/{ids[1]}/pay/").status_code == 200
+
+    def found(query: str) -> list[int]:
+        return [one["id"] for one in amal.api.get(f"{where}?{query}").json()]
+
+    whole = amal.api.get(where)
+    assert [one["id"] for one in whole.json()] == ids and "Link" not in whole.headers
+    assert found("status=paid") == [ids[1]] and found("status=pending") == [ids[0], *ids[2:]]
+    assert found("due_after=2190-01-01&due_before=2190-01-22") == ids[1:3]
+    first = omar.api.get(f"{where}?limit=2&status=pending")
+    assert [one["id"] for one in first.json()] == [ids[0], ids[2]]
+    second = omar.api.get(first.links["next"]["url"].removeprefix(omar.api.url))
+    assert [one["id"] for one in second.json()] == ids[3:5]
+    (fault,) = problem(amal.api.get(f"{where}?cursor=x"), 422, "bad_cursor")["errors"]
+    assert (fault["pointer"], fault["in"]) == ("#/cursor", "query")
+    problem(merchant(nobody).api.get(f"{where}?limit=2"), 404, "not_found")
 
 
 def test_the_documented_shape_is_exact(amal: Person, omar: Person) -> None:

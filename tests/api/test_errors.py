@@ -45,7 +45,12 @@ def test_an_address_that_is_not_there(api: Api) -> None:
         "/api//nothing/",
     ):
         problem(api.get(address), 404, "not_found")
-    assert api.get("/nothing").headers["Content-Type"].startswith("text/html")
+    for address in ("/api", "/auth", "/auth/", "/token/nothing"):
+        assert problem(api.get(address), 404, "not_found")
+        assert api.get(address).headers["Cache-Control"] == "no-store"
+    for address in ("/nothing", "/tokens", "/apis/plans", "/token-refresh/", "/authors"):
+        answer = api.get(address)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8"), address
 
 
 def test_a_method_that_is_not_there(api: Api, amal: Api) -> None:
@@ -59,9 +64,14 @@ def test_no_token_and_bad_ones(api: Api) -> None:
     for header in ("", "Basic YTpi", "Bearer", "Bearer ", "Token x"):
         answer = api.get("/auth/me/", Authorization=header)
         problem(answer, 401, "no_token")
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="qist"'
     for token in ("x", "a.b.c", "qist_x", "qist_aaaaaaaaaa." + "A" * 43, "A" * 4000, "Bearer x"):
-        problem(api.get("/auth/me/", Authorization=f"Bearer {token}"), 401, "bad_token")
+        answer = api.get("/auth/me/", Authorization=f"Bearer {token}")
+        problem(answer, 401, "bad_token")
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="qist", error="invalid_token"'
+    wrong = api.post("/token/", {"username": "nobody", "password": "not this one"})
+    problem(wrong, 401, "bad_credentials")
+    assert wrong.headers["WWW-Authenticate"] == 'Bearer realm="qist"'
 
 
 def test_the_session_cookie_counts_for_nothing(api: Api) -> None:

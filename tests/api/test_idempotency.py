@@ -50,6 +50,42 @@ def test_the_same_plan_twice_is_one_plan(app: Flask, amal: Person, omar: Person)
     assert amal.api.post("/api/plans/", body, Idempotency_Key="order-2").json()["id"] != first.json()["id"]
 
 
+def test_the_address_of_what_was_made_comes_again_too(app: Flask, amal: Person, omar: Person, api: Api) -> None:
+    """Of every operation that says where what it made can be looked at."""
+    made = plan(amal, omar.email, num_installments=4)
+    paid, base = pay_address(made, 0), f"/api/plans/{made['id']}"
+    assert omar.api.post(paid).status_code == 200
+    lost = {"payment_method": "card_lost_charged"}
+    asks = {
+        "plans_create": (amal, "/api/plans/", {"customer_email": omar.email, **TERMS}),
+        "payments_record": (
+            amal,
+            f"{base}/payments/",
+            {"amount": "1.00", "method": "cash", "received_on": "2026-09-01"},
+        ),
+        "refunds_create": (amal, f"{base}/refunds/", {"amount": "1.00", "reason": "A layer was missing"}),
+        "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
+        "installments_pay": (omar, pay_address(made, 1), lost),
+        "payments_pay": (omar, f"/api/plans/{plan(amal, omar.email)['id']}/pay/", {"choice": "all", **lost}),
+    }
+    document = api.get("/api/openapi.json").json()
+    declared = set()
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for answer in operation.get("responses", {}).values() if isinstance(operation, dict) else ():
+                if {"Location", "Idempotent-Replayed"} <= set(answer.get("headers", ())):
+                    declared.add(operation["operationId"])
+    assert declared == set(asks)
+    for name, (person, where, body) in asks.items():
+        first = person.api.post(where, body, Idempotency_Key=name)
+        assert first.status_code == (202 if body.keys() >= lost.keys() else 201), first.text
+        assert person.api.get(first.headers["Location"]).status_code == 200, name
+        if first.status_code == 201:
+            again = person.api.post(where, body, Idempotency_Key=name)
+            assert again.headers[REPLAYED] == "true"
+            assert again.headers.get("Location") == first.headers["Location"], name
+
+
 def test_a_key_counts_for_its_caller_and_address_only(app: Flask, amal: Person, omar: Person, api: Api) -> None:
     badr = merchant(api)
     body = {"customer_email": omar.email, **TERMS}

@@ -81,7 +81,8 @@ def test_omar_pays_an_amount_and_the_oldest_goes_first(amal: Person, omar: Perso
     problem(omar.api.post(where, {"choice": "all", "amount": "60.00"}), 422, "not_wanted")
     problem(omar.api.post(where, {"choice": "amount", "amount": "0"}), 422, "bad_amount")
     problem(omar.api.post(where, {"choice": "half"}), 422, "wrong_type")
-    problem(omar.api.post(where, {"choice": "all", "payment_method": "4242"}), 422, "unknown_method")
+    for method in ("4242", ""):
+        problem(omar.api.post(where, {"choice": "all", "payment_method": method}), 422, "unknown_method")
     declined = omar.api.post(where, {"choice": "all", "payment_method": "card_insufficient_funds"})
     problem(declined, 402, "insufficient_funds")
     assert amal.api.get(f"/api/plans/{made['id']}/").json()["paid"] == "40.00"

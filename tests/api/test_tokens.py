@@ -53,6 +53,19 @@ def test_every_forged_token_is_401(app: Flask, api: Api) -> None:
     assert omar.api.get("/auth/me/").status_code == 200
 
 
+def test_an_email_is_one_account_in_every_script(api: Api) -> None:
+    mine = {"username": "ΑΣ@example.com", "email": "ας@example.com"}
+    rest = {"password": PASSWORD, "password2": PASSWORD, "role": "customer"}
+    found = problem(
+        api.post("/auth/register/", {**mine, **rest, "email": "omar@example.com"}), 422, "username_is_email"
+    )
+    assert found["errors"][0]["pointer"] == "#/username"
+    assert api.post("/auth/register/", {**mine, **rest}).status_code == 201
+    again = {"username": "aspa", "email": "ΑΣ@example.com"}
+    problem(api.post("/auth/register/", {**again, **rest}), 422, "email_taken")
+    assert api.post("/token/", {"username": "Ας@example.com", "password": PASSWORD}).status_code == 200
+
+
 @pytest.mark.parametrize("length", [4_000, 10_240, 16_000])
 def test_an_overlong_token_is_401_through_the_real_server(live: Live, length: int) -> None:
     nobody = Api(live.url, "A" * length)

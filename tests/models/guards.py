@@ -78,7 +78,9 @@ def _user(**columns: str) -> str:
     return _insert(
         "users",
         {"role": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
+        | {"email_key": "'x@example.com'", "username_key": "'x'"}
         | {"created_at": "now()"}
+        | {f"{name}_key": f"lower({columns[name]})" for name in ("email", "username") if name in columns}
         | columns,
     )
 
@@ -214,10 +216,19 @@ BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     # People
-    Guard("an email again in other case", "uq_users_email_lower", _user(email="'OMAR@Example.com'")),
-    Guard("a username again in other case", "uq_users_username_lower", _user(username="'OMAR'")),
+    Guard("an email again in other case", "uq_users_email_key", _user(email="'OMAR@Example.com'")),
+    Guard("a username again in other case", "uq_users_username_key", _user(username="'OMAR'")),
     Guard("somebody else's email as a name", "ck_users_username_is_no_other_email",
           _user(username="'omar@example.com'")),
+    Guard("somebody else's email as a name, by its key", "ck_users_username_is_no_other_email",
+          _user(username="'ΟΜΑΡ@example.com'", username_key="'ομαρ@example.com'")),
+    Guard("an email again in other letters of other case", "uq_users_email_key",
+          _user(email="'ΣΑΣ@example.com'", email_key="'omar@example.com'")),
+    Guard("a key that is not the email's", "ck_users_email_key", _user(email_key="'y@example.com'")),
+    Guard("a key that is not the name's", "ck_users_username_key", _user(username_key="'y'")),
+    Guard("a name without a key", "ck_users_username_key", _user(username_key="NULL")),
+    Guard("a key without a name", "ck_users_username_key",
+          _user(username="NULL", username_key="'x'", password_hash="NULL")),
     Guard("a name without a password", "ck_users_claimed_whole", _user(password_hash="NULL")),
     Guard("a merchant who can't sign in", "ck_users_only_customers_are_invited",
           _user(role="'merchant'", username="NULL", password_hash="NULL")),

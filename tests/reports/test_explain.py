@@ -23,9 +23,10 @@ LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds",
 MERCHANTS = 100
 
 FILL = """
-INSERT INTO users (role, email, username, password_hash, created_at)
+INSERT INTO users (role, email, email_key, username, username_key, password_hash, created_at)
     SELECT CASE WHEN n <= :merchants THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
-           'person' || n, 'h', now() FROM generate_series(1, :people) AS n;
+           'person' || n || '@example.com', 'person' || n, 'person' || n,
+           'h', now() FROM generate_series(1, :people) AS n;
 INSERT INTO merchants (user_id, business_name, home_currency, time_zone, grace_days, updated_at)
     SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now() FROM users WHERE role = 'merchant';
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
@@ -115,6 +116,9 @@ def look_as(user: User) -> dict:
         "plans, completed": lambda: plans.list_plans(user, status="completed"),
         "plans of a customer": lambda: plans.list_plans(user, customer="person4321"),
         "plans of an email": lambda: plans.list_plans(user, customer_email="person4321@example.com"),
+        "plans, due before": lambda: plans.list_plans(user, due_before=today),
+        "plans, due after": lambda: plans.list_plans(user, due_after=today, due_before=today + timedelta(days=7)),
+        "installments of a plan": lambda: plans.list_installments(user, plan_id=mine.id, status="paid", limit=1),
         "installments": lambda: plans.list_installments(user),
         "installments, second page": lambda: plans.list_installments(user, cursor=later),
         "installments, late": lambda: plans.list_installments(user, status="late"),

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select, text
 
-from portal import clock
+from portal import access, clock
 from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
-from portal.models import Merchant, User
-from portal.services import accounts, plans, sessions
+from portal.models import Merchant, Outbox, User
+from portal.reports import plans as plan_lists
+from portal.services import accounts, password_resets, plans, sessions
 from portal.services.accounts import NewAccount
 from portal.services.plans import NewPlan
 from tests import people
@@ -97,6 +98,8 @@ CANNOT_BE_USED = [
     ({"time_zone": "Mars/Olympus"}, ("time_zone", "unknown_zone")),
     ({"time_zone": "../etc/passwd"}, ("time_zone", "unknown_zone")),
     ({"time_zone": ""}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "localtime"}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "Factory"}, ("time_zone", "unknown_zone")),
 ]
 
 
@@ -129,6 +132,43 @@ def test_names_are_taken_whatever_their_case():
         ("username", "username_taken"),
         ("email", "email_taken"),
     }
+
+
+@pytest.mark.parametrize(("first", "again"), [("ΝΙΚΟΣ", "νικος"), ("νικος", "ΝΙΚΟΣ"), ("STRASSE", "straße")])
+def test_they_are_taken_in_every_script(first, again):
+    """Also where the database's own lower() knows nothing of the letters."""
+    user_id = accounts.register(replace(HANA, username=first, email=f"{first}@example.com"))
+    taken = {("username", "username_taken"), ("email", "email_taken")}
+    assert faults_of(accounts.register, replace(HANA, username=again, email=f"{again}@example.com")) == taken
+    assert sessions.authenticate(again, people.PASSWORD) == user_id
+    assert sessions.authenticate(f"{again}@Example.com", people.PASSWORD) == user_id
+    assert count_of_users() == 1
+
+
+def test_an_email_in_capitals_is_ones_own_in_every_script():
+    user_id = accounts.register(replace(HANA, username="ΑΣ@example.com", email="ας@example.com"))
+    assert sessions.authenticate("ασ@example.com", people.PASSWORD) == user_id
+    assert faults_of(accounts.register, replace(HANA, username="ΑΣ@example.com", email="hana@example.com")) == {
+        ("username", "username_is_email"),
+        ("username", "username_taken"),
+    }
+
+
+@pytest.mark.parametrize("login", ["ｈａｎａ", " ＨＡＮＡ ", "amé@xn--bcher-kva.example", "AME\u0301@BÜCHER.example"])
+def test_what_was_typed_to_register_can_be_typed_to_sign_in(login):
+    user_id = accounts.register(replace(HANA, username=" ｈａｎａ", email="ame\u0301@bücher.example"))
+    assert sessions.authenticate(login, people.PASSWORD) == user_id
+    assert access.account(login) == f"user:{user_id}"
+    password_resets.ask(login)
+    assert db.session.scalar(select(Outbox.to_user_id)) == user_id
+
+
+def test_a_plan_for_an_invited_email_in_other_letters_is_for_the_same_customer():
+    amal = people.amal()
+    first, second = people.a_plan(amal, "ΝΙΚΟΣ@example.com"), people.a_plan(amal, "νικος@example.com")
+    assert people.plan_of(first).customer_id == people.plan_of(second).customer_id
+    found = plan_lists.list_plans(db.session.get_one(User, amal), customer_email="Νικος@EXAMPLE.com")
+    assert len(found.items) == 2
 
 
 def test_names_are_taken_by_different_people():

@@ -18,6 +18,7 @@ from portal import clock, queue
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import mail as gateway
+from portal.models.users import User
 from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, refunds, reminder_mails
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
@@ -476,7 +477,7 @@ def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
 
 def test_demo_people_have_no_mailbox(catcher):
     yusuf = people.a_customer("yusuf")
-    db.session.execute(db.text("UPDATE users SET email = 'yusuf@demo.example.com' WHERE id = :id"), {"id": yusuf})
+    db.session.get_one(User, yusuf).email = "yusuf@demo.example.com"
     db.session.commit()
     people.pay(people.installments_of(people.a_plan(people.amal(), "yusuf@demo.example.com"))[0].id, yusuf)
     mailroom.drain()

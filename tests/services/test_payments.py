@@ -1,5 +1,7 @@
 """Omar pays Amal: what is charged, what is booked, and what becomes of an answer that never came."""
 
+import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports import checks
-from portal.services import payments
+from portal.services import idempotency, payments
 from tests import people
 from tests.crowd import at_once
 
@@ -283,6 +285,105 @@ class TestNoAnswer:
         payments.settle_payment(payment.id)
         assert people.payment_of(payment.id).decline_code == "not_charged"
         assert nothing_is_broken()
+
+
+class TestTwoAtOnce:
+    """Omar pays in two places at once: the gateway takes half a second for the first."""
+
+    @pytest.fixture(autouse=True)
+    def gateway_takes_a_moment(self, monkeypatch):
+        monkeypatch.setattr(gateway, "SLOW", 0.5)
+
+    def both(self, app, *calls, later=0.15):
+        """The second begins when the first is with the gateway."""
+
+        def after_a_moment(call):
+            time.sleep(later)
+            began = time.monotonic()
+            try:
+                return call(), time.monotonic() - began
+            except Refused as error:
+                return error, time.monotonic() - began
+
+        db.session.rollback()
+        first, *others = calls
+        got = at_once(app, [first, *(lambda call=call: after_a_moment(call) for call in others)])
+        db.session.rollback()
+        return got
+
+    def test_the_second_waits_with_nothing_held_and_learns_that_it_is_paid(self, app, amal, omar):
+        """Nothing held: while everybody sleeps, the pool has every connection."""
+        plan_id = people.a_plan(amal)
+        first = people.installments_of(plan_id)[0].id
+        out = []
+
+        def look():
+            for _ in range(40):
+                out.append(db.engine.pool.checkedout())
+                time.sleep(0.01)
+
+        paid, (error, waited), _ = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), look
+        )
+        assert paid.state == "succeeded" and error.code == "already_paid"
+        assert 0.2 < waited < 2.5
+        assert out.count(0) > len(out) / 2
+        assert (charges(), nothing_is_broken()) == (1, True)
+
+    def test_the_second_pays_when_the_first_was_for_another_installment(self, app, amal, omar):
+        first, second, _ = (row.id for row in people.installments_of(people.a_plan(amal)))
+        _, (paid, waited) = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(second, omar)
+        )
+        assert paid.state == "succeeded" and waited > 0.2
+        assert (charges(), nothing_is_broken()) == (2, True)
+
+    def test_patience_ends(self, app, amal, omar, monkeypatch):
+        monkeypatch.setattr(idempotency, "PATIENCE", 0.15)
+        first = people.installments_of(people.a_plan(amal))[0].id
+        _, (error, waited) = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar)
+        )
+        assert error.code == "payment_in_flight" and waited < 0.4
+
+    def test_only_a_few_wait_for_long(self, app, amal, omar, monkeypatch):
+        monkeypatch.setattr(gateway, "SLOW", 1.0)
+        monkeypatch.setattr(payments, "BRIEFLY", 0.1)
+        first = people.installments_of(people.a_plan(amal))[0].id
+        _, *got = self.both(app, lambda: people.pay(first, omar, "card_slow"), *[lambda: people.pay(first, omar)] * 7)
+        codes = Counter(error.code for error, _ in got)
+        assert codes == {"already_paid": 4, "payment_in_flight": 3}
+        assert max(waited for error, waited in got if error.code == "payment_in_flight") < 0.6
+        with pytest.raises(ValueError, match="released too many times"):
+            payments._places.release()
+
+    def test_a_job_waits_for_nobody(self, app, amal, omar):
+        plan_id = people.a_plan(amal)
+        first = people.installments_of(plan_id)[0].id
+        _, (error, waited) = self.both(
+            app,
+            lambda: people.pay(first, omar, "card_slow"),
+            lambda: payments.collect(plan_id, customer_id=omar, method="card_ok", choose=lambda plan, owed: owed),
+        )
+        assert error.code == "payment_in_flight" and waited < 0.3
+
+    def test_nobody_waits_for_an_answer_that_was_lost(self, amal, omar):
+        first = people.installments_of(people.a_plan(amal))[0].id
+        payment = people.pay(first, omar, "card_lost_charged")
+        assert payment.unanswered_at is not None
+        began = time.monotonic()
+        assert refused(people.pay, first, omar).code == "payment_in_flight"
+        assert time.monotonic() - began < 0.5
+
+    def test_nobody_waits_for_a_charge_whose_process_died(self, amal, omar):
+        first = people.installments_of(people.a_plan(amal))[0].id
+        payment = people.pay(first, omar, "card_lost_charged")
+        db.session.execute(update(Payment).where(Payment.id == payment.id).values(unanswered_at=None))
+        db.session.commit()
+        with time_machine.travel(clock.now() + timedelta(seconds=3)):
+            began = time.monotonic()
+            assert refused(people.pay, first, omar).code == "payment_in_flight"
+            assert time.monotonic() - began < 0.5
 
 
 class TestOutcome:

@@ -1,6 +1,7 @@
 """A merchant's page for API keys."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,9 +9,11 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from portal import clock
 from portal.services.api_keys import LIVE_MAX
+from portal.web.words import one_use_key
 from tests import people
 from tests.web import browser_of
 
@@ -22,6 +25,12 @@ def amal(app: Flask, database: str) -> FlaskClient:
     with app.app_context():
         people.amal()
     return browser_of(app, "amal")
+
+
+def form_key(page: TestResponse) -> str:
+    found = re.search(r'name="key" type="hidden" value="([\w-]{16,64})"', page.text)
+    assert found, page.text
+    return found[1]
 
 
 def new_key(text: str) -> str:
@@ -83,6 +92,29 @@ def test_what_is_wrong_is_told_beside_its_field(amal: FlaskClient, sent: dict[st
     assert answer.status_code == 422
     assert message in answer.text
     assert "No keys yet" in answer.text
+
+
+def test_one_form_makes_one_key(app: Flask, amal: FlaskClient) -> None:
+    form = {"key": form_key(amal.get(PAGE)), "name": "Web shop", "scope": "write"}
+    made = amal.post(PAGE, data=form)
+    again = amal.post(PAGE, data=form)
+    assert (made.status_code, again.status_code) == (201, 409)
+    assert new_key(made.text) not in again.text and "can’t be shown again" in again.text
+    other = amal.post(PAGE, data=form | {"name": "Till"})
+    assert other.status_code == 422 and "A key was made from this page already" in other.text
+    assert amal.get(PAGE).text.count("<bdi>Web shop</bdi>") == 2, "in the list, and in the question about it"
+    assert amal.post(PAGE, data=form | {"name": "Till", "key": form_key(other)}).status_code == 201
+    assert form_key(made) != form["key"]
+    broken = amal.post(PAGE, data=form | {"key": "x"})
+    assert broken.status_code == 422 and "send the form again" in broken.text
+
+
+def test_a_form_sent_eight_times_at_once_makes_one_key(app: Flask, amal: FlaskClient) -> None:
+    form = {"key": one_use_key(), "name": "Web shop", "scope": "write"}
+    browsers = [browser_of(app, "amal") for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda browser: browser.post(PAGE, data=form).status_code, browsers))
+    assert sorted(codes) == [201] + [409] * 7
 
 
 def test_a_key_ends_with_its_last_local_day(app: Flask, amal: FlaskClient) -> None:

@@ -14,12 +14,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
+from portal.api.setup import BLUEPRINTS
 from portal.app import create_app
 from portal.errors import Busy, Forbidden, NotFound, Refused, StillRunning, Unsure
 from portal.extensions import db, limiter
 from portal.web import limits
 from tests import people, servers
 from tests.web import HTMX, browser_of, sign_in
+
+NEED_NO_TOKEN = {"/gateway/callbacks", "/reminders/off/<off_token>"}
+"""The gateway signs what it sends; a mail program that turns reminders off at one press has no page of ours."""
 
 REFUSALS: dict[str, Exception] = {
     "busy": Busy(),
@@ -187,11 +191,23 @@ class TestForms:
         sign_in(client, "amal", csrf_token=before)
         assert client.post("/logout", data={"csrf_token": before}).status_code == 400
 
-    @pytest.mark.parametrize(
-        "path", ["/login", "/register", "/logout", "/theme", "/account/password", "/invitations/x"]
-    )
-    def test_every_form_needs_it(self, client: FlaskClient, database: str, path: str) -> None:
-        assert client.post(path, data={"theme": "dark"}).status_code == 400
+    def test_every_form_needs_it(self, app: Flask, amal: FlaskClient, subtests: pytest.Subtests) -> None:
+        """Every address that takes a POST, signed in and signed out, before anything else is looked at."""
+        rules = [rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+        of_the_api = {blueprint.name for blueprint in BLUEPRINTS}
+        pages = [
+            rule
+            for rule in rules
+            if rule.endpoint.partition(".")[0] not in of_the_api and rule.rule not in NEED_NO_TOKEN
+        ]
+        assert len(pages) > 30 and {rule.rule for rule in rules} >= NEED_NO_TOKEN
+        for rule in pages:
+            path = re.sub(r"<[^>]+>", "1", rule.rule)
+            with subtests.test(path):
+                for who in (amal, app.test_client()):
+                    answer = who.post(path, data={"theme": "dark", "csrf_token": "x"})
+                    assert answer.status_code == 400
+                    assert "This page had been open for too long" in answer.text
 
     def test_signed_out_in_another_tab_htmx_leads_to_the_sign_in_page(self, amal: FlaskClient) -> None:
         stale = self.token(amal, "/settings")

@@ -48,6 +48,17 @@ def test_layla_claims_her_record_and_is_at_her_plan(client: FlaskClient, invited
     assert sign_in(client, "layla@example.com").location == "/home"
 
 
+def test_ones_own_email_in_capitals_is_a_name_in_every_script(app: Flask, client: FlaskClient, database: str) -> None:
+    with app.app_context():
+        amal = people.amal()
+        opened = plans.open_plan(amal, NewPlan("ας@example.com", 100_00, 1, people.today_of(amal)))
+    where = f"/invitations/{opened.invitation_token}"
+    assert client.post(where, data=CHOSEN | {"username": "ΑΠ@example.com"}).status_code == 422
+    assert client.post(where, data=CHOSEN | {"username": "ΑΣ@example.com"}).status_code == 303
+    client.post("/logout")
+    assert sign_in(client, "ΑΣ@example.com").location == "/home"
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_used_unknown_or_replaced_link_says_what_to_do(
     app: Flask, client: FlaskClient, invited: tuple[int, str], method: str

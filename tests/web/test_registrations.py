@@ -124,6 +124,15 @@ def test_a_name_or_email_that_somebody_has_is_refused_whatever_its_case(app: Fla
     assert beside(answer, "email") == "There is an account with this email already. Sign in instead."
 
 
+def test_ones_own_email_in_capitals_is_a_name_in_every_script(app: Flask, client: FlaskClient) -> None:
+    theirs = client.post("/register", data=OMAR | {"username": "ΑΣ@example.com", "email": "ασπ@example.com"})
+    assert theirs.status_code == 422 and "your own email" in beside(theirs, "username")
+    assert client.post("/register", data=OMAR | {"username": "ΑΣ@example.com", "email": "ας@example.com"}).location
+    again = app.test_client().post("/register", data=OMAR | {"username": "aspa", "email": "ΑΣ@example.com"})
+    assert again.status_code == 422 and beside(again, "email")
+    assert accounts(app) == 1
+
+
 def test_an_invited_email_cannot_be_registered_without_its_link(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         people.a_plan(people.amal(), "layla@example.com")

@@ -10,7 +10,14 @@ from portal.api.shapes.changes import (
     NewWriteOff,
     cancelled_plan,
 )
-from portal.api.shapes.installments import Installment, InstallmentQuery, PaidInstallment, installment, paid_installment
+from portal.api.shapes.installments import (
+    Installment,
+    InstallmentQuery,
+    PaidInstallment,
+    PlanInstallmentQuery,
+    installment,
+    paid_installment,
+)
 from portal.api.shapes.kinds import FaultShape, Problem
 from portal.api.shapes.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.shapes.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
@@ -40,6 +47,7 @@ __all__ = [
     "Payment",
     "PaymentQuery",
     "Plan",
+    "PlanInstallmentQuery",
     "PlanQuery",
     "PlanTerms",
     "Preview",

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from portal import models
-from portal.api.reading import Day
+from portal.api.reading import Day, whole
 from portal.api.shapes.kinds import Id, Instant, Money, Out, PageQuery, Text, decimal
 from portal.api.shapes.payments import PaymentState
+from portal.reports.paging import MAX_LIMIT
+from portal.schedule import MAX_INSTALLMENTS
 
 InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
 
@@ -51,6 +53,15 @@ class InstallmentQuery(PageQuery, kw_only=True):
     due_before: Day | None = None
     due_after: Day | None = None
     sort: Annotated[Literal["due_date", "-due_date"], Meta(description="Soonest due first, or last.")] = "due_date"
+
+
+class PlanInstallmentQuery(PageQuery, kw_only=True):
+    """Which of a plan's installments: all of them, when nothing is said. Both dates are exclusive."""
+
+    limit: Annotated[Any, whole(1, MAX_LIMIT)] = MAX_INSTALLMENTS
+    status: InstallmentStatus | None = None
+    due_before: Day | None = None
+    due_after: Day | None = None
 
 
 def installment(row: models.Installment) -> Installment:

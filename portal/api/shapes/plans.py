@@ -91,10 +91,12 @@ class Plan(Out, kw_only=True):
 
 
 class PlanQuery(PageQuery, kw_only=True):
-    """Which plans."""
+    """Which plans. Both dates are exclusive, and about the oldest open installment."""
 
     status: PlanStatus | None = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    due_before: Annotated[Day | None, Meta(description="A plan of which nothing is due any more is neither.")] = None
+    due_after: Day | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
