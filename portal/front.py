@@ -4,6 +4,8 @@ Its own are HTML pages that repeat what was sent, a mistyped Authorization line 
 """
 
 import json
+import socket
+import time
 import uuid
 from http import HTTPStatus
 from typing import Any, Final
@@ -25,6 +27,9 @@ REFUSED: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
     (errors.ExpectationFailed, (417, "unreadable", "This expectation can't be met.")),
     (errors.ParseException, (400, "unreadable", "This is not a request that can be read.")),
 )
+LINGER: Final = 0.5
+"""Seconds for which a connection is read on after its request was refused."""
+LINGER_BYTES: Final = 2**20
 PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p>'
 
 
@@ -41,8 +46,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.log.info("A request could not be read (%s), number %s", type(exc).__name__, name)
         try:
             util.write_nonblock(client, answer(status, code, detail, name, target(exc)))
+            say_goodbye(client)
         except Exception:
             self.log.debug("Nobody waits for the answer any more.")
+
+
+def say_goodbye(client: socket.socket) -> None:
+    """Nothing more comes from here; take in for a moment what is still being sent.
+
+    A connection that is closed on unread bytes is reset, and whoever was sending never sees what was answered.
+    """
+    client.shutdown(socket.SHUT_WR)
+    client.settimeout(LINGER)
+    left, end = LINGER_BYTES, time.monotonic() + LINGER
+    while left > 0 and time.monotonic() < end:
+        part = client.recv(65_536)
+        if not part:
+            return
+        left -= len(part)
 
 
 def answer(status: int, code: str, detail: str, name: str, address: str | None) -> bytes:

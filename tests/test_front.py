@@ -1,8 +1,8 @@
 """What never reaches the application, over raw sockets against the really started system."""
 
-import contextlib
 import json
 import socket
+import time
 
 import pytest
 
@@ -33,15 +33,16 @@ REFUSED = {
 }
 
 
-def ask(live: Live, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+def ask(live: Live, sent: bytes, *later: bytes) -> tuple[int, dict[str, str], bytes]:
     got = b""
     with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
-        with contextlib.suppress(ConnectionError):  # it needn't read to the end what it refuses
-            connection.sendall(sent)
-            connection.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(ConnectionError):
-            while part := connection.recv(65_536):
-                got += part
+        connection.sendall(sent)
+        for part in later:
+            time.sleep(0.1)
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65_536):
+            got += part
     head, _, body = got.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     return int(first.split()[1]), {name.lower(): text for name, text in (line.split(": ", 1) for line in lines)}, body
@@ -57,6 +58,12 @@ def test_what_the_api_can_not_read_is_a_problem_document(live: Live, what: str) 
     assert found["type"] == f"urn:qist:problem:{found['code']}"
     assert headers["x-request-id"] and headers["cache-control"] == "no-store"
     assert b"secret" not in body
+
+
+def test_whoever_still_sends_is_not_cut_off_before_the_answer(live: Live) -> None:
+    """A connection that is closed on unread bytes is reset. `ask` fails then."""
+    code, headers, _ = ask(live, REFUSED["an address of 100 KB"][0], b"A" * 100_000, b"A" * 100_000)
+    assert (code, headers["content-type"]) == (414, "application/problem+json")
 
 
 def test_a_page_that_can_not_be_read_is_a_page(live: Live) -> None:
