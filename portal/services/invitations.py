@@ -44,10 +44,18 @@ def invite(plan: Plan, *, by: int) -> str:
 def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
     """The link of an invited customer, to this plan or their newest, good for another 30 days from now.
 
-    Where there is none that works (revoked, lapsed, or made under another SECRET_KEY) a new one is made. Returns the
-    plan's id and the token; None when they have claimed their record, or have no plan.
+    Where there is none that can be told (lapsed, or made under another SECRET_KEY) a new one is made; but what its
+    merchant revoked only its merchant renews. Returns the plan's id and the token; None when they have claimed their
+    record, or have no such plan.
     """
-    newest = select(Plan.id).where(Plan.customer_id == customer_id)
+    revoked = (
+        select(Invitation.revoked_at)
+        .where(Invitation.plan_id == Plan.id)
+        .order_by(Invitation.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    newest = select(Plan.id).where(Plan.customer_id == customer_id, revoked.is_(None))
     if plan_id is not None:
         newest = newest.where(Plan.id == plan_id)
     plan_id = db.session.scalar(newest.order_by((Plan.state == "active").desc(), Plan.id.desc()).limit(1))
