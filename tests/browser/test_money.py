@@ -45,9 +45,9 @@ def act(visitor: Visitor, plan: str, name: str, does: str, **typed: str) -> Page
 @BOTH
 def test_a_customer_saves_a_card_and_pays_what_they_choose(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    plan = amal.make_plan(f"{name}@example.com", total="100", count="3")
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    plan = amal.have_plan(f"{name}@example.com", total="100", count="3")
 
     page = omar.open("/payment-methods")
     omar.press("Save card")
@@ -81,9 +81,9 @@ def test_a_customer_saves_a_card_and_pays_what_they_choose(visit: Visit, scripts
 @BOTH
 def test_a_merchant_does_what_happens_to_money_in_life(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    plan = amal.make_plan(f"{name}@example.com", total="400", count="4")
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    plan = amal.have_plan(f"{name}@example.com", total="400", count="4")
     pay(omar, plan, "The next installment")
     summary, timeline = amal.page.locator("#plan-summary"), amal.page.locator("#plan-timeline")
 
@@ -107,7 +107,7 @@ def test_a_merchant_does_what_happens_to_money_in_life(visit: Visit, scripts: bo
     expect(summary).to_contain_text("Written off")
     expect(omar.open(plan).locator("#plan-summary")).to_contain_text("You can still pay it.")
 
-    other = amal.make_plan(f"{name}@example.com")
+    other = amal.have_plan(f"{name}@example.com")
     act(amal, other, "Cancel the plan", "Cancel plan", reason="Sold out")
     expect(summary).to_contain_text("Cancelled")
     expect(omar.open(other).locator("#plan-summary")).to_contain_text("This plan was cancelled")
@@ -115,9 +115,9 @@ def test_a_merchant_does_what_happens_to_money_in_life(visit: Visit, scripts: bo
 
 def test_a_confirmation_that_got_old_says_so_in_the_same_dialog(visit: Visit) -> None:
     omar, amal = visit(), visit()
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    plan = amal.make_plan(f"{name}@example.com", total="400", count="4")
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    plan = amal.have_plan(f"{name}@example.com", total="400", count="4")
     page = amal.open(f"{plan}/credit")
     page.get_by_label("Amount").fill("20")
     page.get_by_label("Reason").fill("It came late")

@@ -82,9 +82,9 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
 @pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
 def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    first, second = (amal.make_plan(f"{name}@example.com") for _ in range(2))
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    first, second = (amal.have_plan(f"{name}@example.com") for _ in range(2))
     omar.open("/home" if button == "at home" else first)
     pay = {
         "at the top": omar.page.locator("#pay-next"),
@@ -101,9 +101,9 @@ def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, butto
 @BOTH
 def test_a_declined_card_is_told_and_another_one_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    page = omar.open(amal.make_plan(f"{name}@example.com"))
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    page = omar.open(amal.have_plan(f"{name}@example.com"))
     omar.choose_card(omar.row(2), "card_declined")
     omar.row(2).get_by_role("button", name="Pay now").click()
     expect(omar.row(2)).to_contain_text("Your card was declined. Nothing was charged.")
@@ -116,12 +116,12 @@ def test_a_declined_card_is_told_and_another_one_pays(visit: Visit, scripts: boo
 def test_a_lost_answer_is_checked_and_the_page_follows_by_itself(visit: Visit) -> None:
     """On the plan's page and at home, charged and not charged: four at once, for most of it is waiting."""
     amal = visit()
-    amal.register("merchant", "amal")
+    amal.come("merchant", "amal")
     waiting: list[tuple[Page, Locator, str]] = []
     for start in ("plan", "home"):
         for card, words in (("card_lost_charged", "Paid"), ("card_lost_not_charged", "Nothing was charged")):
             omar = visit()
-            plan = amal.make_plan(f"{omar.register('customer', 'omar')}@example.com")
+            plan = amal.have_plan(f"{omar.come('customer', 'omar')}@example.com")
             page = omar.open(plan if start == "plan" else "/home")
             place = omar.row(1) if start == "plan" else page.locator("#home")
             omar.choose_card(place, card)
@@ -141,7 +141,7 @@ def test_a_lost_answer_is_checked_and_the_page_follows_by_itself(visit: Visit) -
 
 def test_the_preview_follows_the_typing(visit: Visit) -> None:
     amal = visit()
-    amal.register("merchant", "amal")
+    amal.come("merchant", "amal")
     page = amal.open("/plans/new")
     expect(page.locator("#preview")).to_contain_text("Enter a total to see the schedule.")
     page.get_by_label("Total").press_sequentially("100", delay=20)
@@ -156,7 +156,7 @@ def test_the_preview_follows_the_typing(visit: Visit) -> None:
 
 def test_without_javascript_the_preview_has_a_button(visit: Visit) -> None:
     amal = visit(scripts=False)
-    amal.register("merchant", "amal")
+    amal.come("merchant", "amal")
     page = amal.open("/plans/new")
     page.get_by_label("Total").fill("100")
     amal.press("Preview")
@@ -166,7 +166,7 @@ def test_without_javascript_the_preview_has_a_button(visit: Visit) -> None:
 
 def test_a_wrong_form_takes_the_focus_to_what_is_wrong(visit: Visit) -> None:
     amal = visit()
-    amal.register("merchant", "amal")
+    amal.come("merchant", "amal")
     page = amal.open("/plans/new")
     page.get_by_label("Customer’s email").fill("nobody")
     page.get_by_role("button", name="Create plan").click()
@@ -177,9 +177,9 @@ def test_a_wrong_form_takes_the_focus_to_what_is_wrong(visit: Visit) -> None:
 
 def test_plans_are_found_while_typing(visit: Visit) -> None:
     amal = visit()
-    name = amal.register("merchant", "amal")
+    name = amal.come("merchant", "amal")
     for customer in ("layla", "noor"):
-        amal.make_plan(f"{customer}-{name}@example.com")
+        amal.have_plan(f"{customer}-{name}@example.com")
     page = amal.open("/plans")
     page.get_by_label("Search plans").press_sequentially("lay", delay=20)
     expect(page.locator("#plans-list tbody tr")).to_have_count(1)
@@ -188,9 +188,9 @@ def test_plans_are_found_while_typing(visit: Visit) -> None:
 
 def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
     omar, amal = visit(), visit()
-    name = omar.register("customer", "omar")
-    amal.register("merchant", "amal")
-    plan = amal.make_plan(f"{name}@example.com")
+    name = omar.come("customer", "omar")
+    amal.come("merchant", "amal")
+    plan = amal.have_plan(f"{name}@example.com")
     page = omar.open(plan)
     page.context.clear_cookies()
     page.locator("#pay-next").click()
