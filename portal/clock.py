@@ -1,7 +1,10 @@
 """The only place that asks what time it is."""
 
 import functools
-from datetime import UTC, date, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -9,9 +12,22 @@ NO_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
 """Files among the zones that are none: "not set yet", and links to what this machine is set to."""
 
 
+_pretended: ContextVar[datetime | None] = ContextVar("pretended", default=None)
+
+
 def now() -> datetime:
     """This instant, in UTC."""
-    return datetime.now(UTC)
+    return _pretended.get() or datetime.now(UTC)
+
+
+@contextmanager
+def pretend(instant: datetime) -> Iterator[None]:
+    """For whoever asks in here it is `instant` (aware). For demo data, which has a past, and nobody else."""
+    before = _pretended.set(instant.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _pretended.reset(before)
 
 
 def today(zone: str) -> date:
@@ -22,6 +38,11 @@ def today(zone: str) -> date:
 def local_date(instant: datetime, zone: str) -> date:
     """The calendar date of `instant` (aware) in `zone`."""
     return instant.astimezone(ZoneInfo(zone)).date()
+
+
+def midnight(day: date, zone: str) -> datetime:
+    """The instant at which `day` begins in `zone`, in UTC: its first that exists, where clocks jump over midnight."""
+    return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
 def walls(instant: datetime) -> dict[str, datetime]:

@@ -3,11 +3,10 @@
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo
 
-from portal import money
+from portal import clock, money
 
 Interval = Literal["weekly", "biweekly", "monthly"]
 INTERVALS: Final[tuple[Interval, ...]] = get_args(Interval)
@@ -78,9 +77,5 @@ def late_on(due: date, grace_days: int) -> date:
 
 
 def late_at(due: date, grace_days: int, zone: str) -> datetime:
-    """The instant (UTC) at which `late_on` begins in `zone` (an IANA name).
-
-    Where clocks jump over midnight the day begins at its first moment that exists.
-    """
-    midnight = datetime.combine(late_on(due, grace_days), time.min, ZoneInfo(zone))
-    return midnight.astimezone(UTC)
+    """The instant (UTC) at which `late_on` begins in `zone` (an IANA name)."""
+    return clock.midnight(late_on(due, grace_days), zone)

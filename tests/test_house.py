@@ -141,3 +141,8 @@ def test_every_endpoint_is_noun_and_action(app: Flask) -> None:
         if rule.endpoint != "static" and not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", rule.endpoint)
     ]
     assert odd == []
+
+
+def test_only_the_demo_pretends_that_it_is_another_time():
+    found = {path.name for path in (ROOT / "portal").rglob("*.py") if "clock.pretend(" in path.read_text()}
+    assert found == {"demo.py"}

@@ -97,7 +97,7 @@ def overview(merchant: Merchant) -> Overview:
     Months begin at the merchant's local midnight; a payment belongs to the one in which it was booked.
     """
     firsts = month_starts(clock.today(merchant.time_zone), MONTHS)
-    since = midnight(firsts[-1], merchant.time_zone)
+    since = clock.midnight(firsts[-1], merchant.time_zone)
     last_plan = _last_plan_before(merchant, since)
     found: dict[str, Totals] = {}
 
@@ -128,11 +128,6 @@ def month_starts(today: date, count: int) -> list[date]:
 def month_after(first: date) -> date:
     """The first day of the month after the one that begins on `first`."""
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
-
-
-def midnight(day: date, zone: str) -> datetime:
-    """The instant at which a local date begins."""
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
 
 
 def _last_plan_before(merchant: Merchant, since: datetime) -> int:
@@ -195,7 +190,7 @@ def _add_paid(of: Of, merchant: Merchant, since: datetime, last_plan: int) -> No
 
 def _add_payments(of: Of, merchant: Merchant, firsts: list[date], last_plan: int) -> None:
     """What came in, month by month; the month before this one in two parts: up to the same day and hour, and after."""
-    starts = [midnight(first, merchant.time_zone) for first in firsts]
+    starts = [clock.midnight(first, merchant.time_zone) for first in firsts]
     edges = [*starts[:-1], _a_month_ago(firsts, merchant.time_zone), starts[-1]]
     place = func.width_bucket(Payment.settled_at, literal(edges, ARRAY(DateTime(timezone=True))))
     paid_off = func.sum(Payment.amount - Payment.reversed).filter(Payment.plan_id <= last_plan)
@@ -222,7 +217,7 @@ def _a_month_ago(firsts: list[date], zone: str) -> datetime:
     """This day and hour of the month before, or its end where it had no such day."""
     local = clock.now().astimezone(ZoneInfo(zone))
     day = firsts[-2] + timedelta(days=local.day - 1)
-    end = midnight(firsts[-1], zone)
+    end = clock.midnight(firsts[-1], zone)
     return min(end, datetime.combine(day, local.time(), ZoneInfo(zone)))
 
 

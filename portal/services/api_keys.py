@@ -6,9 +6,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, or_, select, update
 
@@ -123,4 +122,4 @@ def _digest(secret: str) -> bytes:
 
 
 def _end_of(day: date, zone: str) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time.min, ZoneInfo(zone))
+    return clock.midnight(day + timedelta(days=1), zone)

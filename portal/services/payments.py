@@ -381,9 +381,12 @@ def apply(
 ) -> int:
     """Inside a verb's transaction: the money is there. Spread it as it was allocated, book it, and move the plan on.
 
-    `kind` is the event's, `reason` a merchant's. Returns how much of it was not owed any more, in minor units.
+    `kind` is the event's, `reason` a merchant's. What was received by hand on an earlier day was paid on that day,
+    and is booked today. Returns how much of it was not owed any more, in minor units.
     """
     now = clock.now()
+    day = payment.received_on
+    paid_at = now if day is None or day == plan.today else clock.midnight(day, plan.time_zone)
     payment.state = "succeeded"
     recovered = excess = 0
     for allocation in payment.allocations:
@@ -395,7 +398,7 @@ def apply(
         row.paid += owed + found_again
         row.written_off -= found_again
         if row.left == 0 and owed + found_again:
-            row.paid_at = now
+            row.paid_at = paid_at
         recovered += found_again
         excess += allocation.returned
     db.session.flush()

@@ -12,7 +12,6 @@ from portal.models import Payment
 from portal.models.payments import PAYMENT_STATES
 from portal.reports import exports
 from portal.reports import payments as reports
-from portal.reports.overview import midnight
 from portal.reports.paging import Page
 from portal.web.downloads import csv_file
 from portal.web.guards import login_needed, me, my_merchant, role_needed
@@ -82,6 +81,6 @@ def wanted_of(asked: Asked, zone: str) -> dict[str, Any]:
 def between(first: date | None, last: date | None, zone: str) -> dict[str, Any]:
     """`since` and `until`: the instants at which these days begin and end in this zone."""
     return {
-        "since": midnight(first, zone) if first else None,
-        "until": midnight(last + timedelta(days=1), zone) if last else None,
+        "since": clock.midnight(first, zone) if first else None,
+        "until": clock.midnight(last + timedelta(days=1), zone) if last else None,
     }

@@ -9,7 +9,7 @@ from sqlalchemy import MetaData, func, select
 
 from portal.extensions import db
 from portal.models import Event, Invitation, Merchant, Payment, Plan, User
-from portal.reports import checks
+from portal.reports import checks, overview
 from portal.services import accounts, demo, passwords, payments, sessions
 from portal.services.sessions import BadCredentials
 from tests import people
@@ -75,6 +75,22 @@ def test_what_a_killed_run_left_out_is_added_by_the_next(context, plans_made):
     assert demo.seed() is True
     assert db.session.scalar(select(func.count(Plan.id))) == 20
     assert demo.seed() is False
+
+
+def test_it_has_a_past_in_which_nothing_comes_before_its_time(context):
+    demo.seed()
+    now = datetime.now(UTC)
+    made = {plan.id: plan.created_at for plan in db.session.scalars(select(Plan))}
+    paid = list(db.session.scalars(select(Payment).order_by(Payment.id)))
+    assert min(made.values()) < now - timedelta(days=150) and max(made.values()) <= now
+    assert len({payment.created_at.date() for payment in paid}) > 15
+    assert all(made[payment.plan_id] < payment.created_at <= now for payment in paid)
+    assert [payment.created_at for payment in paid] == sorted(payment.created_at for payment in paid)
+    events = list(db.session.scalars(select(Event).order_by(Event.id)))
+    assert [event.created_at for event in events] == sorted(event.created_at for event in events)
+    for merchant in db.session.scalars(select(Merchant)):
+        totals = overview.overview(merchant).home
+        assert 0 < totals.on_time < totals.past
 
 
 def test_the_password_is_one_that_people_may_choose():

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from portal import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Event, LedgerEntry, Payment, Refund
+from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
+from portal.reports import overview
 from portal.reports.standing import standing
 from portal.services import (
     callbacks,
@@ -245,6 +246,15 @@ class TestRecord:
         payment = people.payment_of(attempt.payment_id)
         assert (payment.state, payment.gateway_key, payment.reference) == ("succeeded", None, "till 4")
         assert remains(plan_id) == [0, 20_00, 25_00, 25_00]
+
+    def test_what_came_on_its_day_was_paid_on_time_though_it_is_recorded_later(self, amal, omar):
+        plan_id = people.a_plan(amal, total=100_00, count=4, first=-5)
+        due = people.installments_of(plan_id)[0].due_date
+        recorded_payments.record(plan_id, merchant_id=amal, amount=25_00, method="transfer", received_on=due)
+        first = people.installments_of(plan_id)[0]
+        assert clock.local_date(first.paid_at, "Asia/Riyadh") == due
+        home = overview.overview(db.session.get_one(Merchant, amal)).home
+        assert (home.on_time, home.past) == (1, 1)
 
     @pytest.mark.parametrize(
         ("field", "change"),
