@@ -146,3 +146,9 @@ def test_every_endpoint_is_noun_and_action(app: Flask) -> None:
 def test_only_the_demo_pretends_that_it_is_another_time():
     found = {path.name for path in (ROOT / "portal").rglob("*.py") if "clock.pretend(" in path.read_text()}
     assert found == {"demo.py"}
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
+    """Otherwise each worker starts a system of its own, and says nothing: a newer pytest took the groups' marks away."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@together")
