@@ -150,5 +150,5 @@ def test_only_the_demo_pretends_that_it_is_another_time():
 
 @pytest.mark.xdist_group("together")
 def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
-    """Otherwise each worker starts a system of its own, and says nothing: a newer pytest took the groups' marks away."""
+    """Otherwise each worker starts a system of its own, and says nothing: pytest 9.2 took the marks away."""
     assert worker_id == "master" or request.node.nodeid.endswith("@together")
