@@ -99,18 +99,22 @@ def resend(outbox_id: int) -> None:
 
 @transaction
 def purge(limit: int = 10_000) -> int:
-    """Forget mails that ended 90 days ago, at most `limit`, and links that still stand in others.
+    """Forget mails that ended 90 days ago, and links that still stand in others: at most `limit` of either.
 
-    Returns how many went.
+    Returns how many rows that was.
     """
     now = clock.now()
-    db.session.execute(
+    ended = select(Outbox.id).order_by(Outbox.ended_at).limit(limit)
+    holding = ended.where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
+    emptied = db.session.execute(
         update(Outbox)
-        .where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
+        .where(Outbox.id.in_(holding))
         .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
-    )
-    old = select(Outbox.id).where(Outbox.ended_at < now - KEPT).order_by(Outbox.ended_at).limit(limit)
-    return len(db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all())
+        .returning(Outbox.id)
+    ).all()
+    old = ended.where(Outbox.ended_at < now - KEPT)
+    gone = db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all()
+    return len(emptied) + len(gone)
 
 
 @transaction
