@@ -499,6 +499,25 @@ def test_so_many_links_are_forgotten_at_a_time_until_none_is_left(app, monkeypat
         assert {mail.body for mail in mails.outbox()} == {None}
 
 
+@pytest.mark.parametrize("end", ["none", "revoked", "lapsed"])
+def test_an_invitation_whose_link_was_made_under_another_key_brings_a_new_one(app, monkeypatch, catcher, end):
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
+    if end == "revoked":
+        invitations.revoke(opened.plan_id, merchant_id=amal)
+    with later(days=31 if end == "lapsed" else 0):
+        mailroom.drain()
+        if end != "none":
+            assert (states(), catcher.mails) == (["dropped"], [])
+            return
+        assert states() == ["sent"]
+        link = next(word for word in text_of(catcher.mails[0]).split() if "/invitations/" in word)
+        token = link.rpartition("/")[2]
+        assert token != opened.invitation_token
+        assert invitations.find(token).plan_id == opened.plan_id
+
+
 def test_demo_people_have_no_mailbox(catcher):
     yusuf = people.a_customer("yusuf")
     db.session.get_one(User, yusuf).email = "yusuf@demo.example.com"
