@@ -4,7 +4,7 @@ import time
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from portal.extensions import db
@@ -12,12 +12,13 @@ from portal.extensions import db
 ONE_AT_A_TIME = 7_117_115_116
 """The advisory lock that several hosts starting at once queue for."""
 ATTEMPTS = 20
+RETRIED = ("55P03", "40P01")
+"""A lock that somebody else had, a deadlock."""
 
 
 def run_migrations() -> None:
     with db.engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
-        connection.commit()
+        _queue(connection)
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 connection.execute(text("SELECT set_config('lock_timeout', '500ms', false)"))
@@ -34,7 +35,7 @@ def run_migrations() -> None:
                     return
                 except OperationalError as error:
                     connection.rollback()
-                    if getattr(error.orig, "sqlstate", None) != "55P03" or attempt == ATTEMPTS:
+                    if getattr(error.orig, "sqlstate", None) not in RETRIED or attempt == ATTEMPTS:
                         raise
                     time.sleep(0.5)
         finally:
@@ -42,6 +43,14 @@ def run_migrations() -> None:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
             connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
             connection.commit()
+
+
+def _queue(connection: Connection) -> None:
+    """Asking again, not waiting in the database: an index that is built beside the writing waits for whoever does."""
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ONE_AT_A_TIME}):
+        connection.commit()
+        time.sleep(0.2)
+    connection.commit()
 
 
 run_migrations()

@@ -46,6 +46,14 @@ def test_a_web_server_without_its_migrations_is_not(served: Settings, app: Flask
     assert alive.ask("web", served) == "not ready: migrations not up to date: run qist db upgrade"
 
 
+def test_a_web_server_goes_on_while_the_next_version_brings_the_database_up_to_date(
+    served: Settings, app: Flask
+) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    assert alive.ask("web", served) is None
+
+
 def test_a_web_server_that_is_not_there_is_not(settings: Settings) -> None:
     assert str(alive.ask("web", replace(settings, port=free_port()))).startswith("does not answer: ")
 

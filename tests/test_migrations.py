@@ -47,7 +47,7 @@ def test_accounts_get_their_keys(app: Flask, database: str, caplog: pytest.LogCa
     ]
     add = "INSERT INTO users (role, email, username, password_hash, created_at) VALUES ('customer', :e, :n, :h, now())"
     with app.app_context():
-        flask_migrate.downgrade(revision="0008")
+        flask_migrate.downgrade(revision="0010")
         with db.engine.begin() as connection:
             for email, name, _, _ in people:
                 connection.execute(db.text(add), {"e": email, "n": name, "h": name and "h"})

@@ -9,6 +9,9 @@ from portal.extensions import Model
 from portal.models.columns import Id, Instant
 from portal.models.plans import Plan
 
+_RANDOM = "(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))"
+"""For links that the version before makes while it is being replaced: it knows of no seeds."""
+
 
 class Invitation(Model):
     """One link for one plan; renewing revokes the one before.
@@ -21,7 +24,7 @@ class Invitation(Model):
     id: Mapped[Id]
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    seed: Mapped[bytes] = mapped_column(LargeBinary)
+    seed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text(_RANDOM))
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]
@@ -34,6 +37,7 @@ class Invitation(Model):
         CheckConstraint("octet_length(seed) = 32", name="seed"),
         CheckConstraint("expires_at > created_at", name="expires"),
         CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
+        Index("ix_invitations_plan_id_id", "plan_id", "id"),
         Index(
             "uq_invitations_live_plan_id",
             "plan_id",

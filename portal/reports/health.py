@@ -46,7 +46,10 @@ def _check_database(health: Health) -> None:
     except SQLAlchemyError:
         health.problems["database"] = "does not answer"
         return
-    if current != _heads(current_app.extensions["migrate"].directory):
+    known, heads = _revisions(current_app.extensions["migrate"].directory)
+    if current and not current & known:  # the next version is being put in this one's place
+        health.degraded["migrations"] = "those of a newer version"
+    elif current != heads:
         health.problems["migrations"] = "not up to date: run qist db upgrade"
 
 
@@ -66,7 +69,9 @@ def _check_valkey(health: Health) -> None:
 
 
 @functools.cache
-def _heads(directory: str) -> set[str]:
+def _revisions(directory: str) -> tuple[set[str], set[str]]:
+    """Those that this version knows, and the newest of them."""
     config = Config()
     config.set_main_option("script_location", str(Path(directory)).replace("%", "%%"))
-    return set(ScriptDirectory.from_config(config).get_heads())
+    scripts = ScriptDirectory.from_config(config)
+    return {script.revision for script in scripts.walk_revisions()}, set(scripts.get_heads())

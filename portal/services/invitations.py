@@ -170,7 +170,8 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     try:
         db.session.flush()
     except IntegrityError as error:
-        if violated(error) == "uq_users_username_key":
+        # The second: of two accounts whose emails differ in nothing but case, the other one has the key.
+        if violated(error) in ("uq_users_username_key", "ck_users_username_is_no_other_email"):
             raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
         raise
     db.session.execute(

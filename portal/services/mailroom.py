@@ -20,7 +20,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import mail
 from portal.models import Outbox
-from portal.services import demo, letters, outbox
+from portal.services import demo, invitations, letters, outbox
 from portal.services.transaction import LONGEST, after_commit, transaction
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ SECRETS_KEPT: Final = timedelta(days=1)
 """How long a link in a mail that can only be read here can be read."""
 
 _HOLDS_LINK = "holds_link"
+_TOKEN = "token"  # noqa: S105 a fact's name
 _REMOVED = "(removed)"
 
 
@@ -99,18 +100,22 @@ def resend(outbox_id: int) -> None:
 
 @transaction
 def purge(limit: int = 10_000) -> int:
-    """Forget mails that ended 90 days ago, at most `limit`, and links that still stand in others.
+    """Forget mails that ended 90 days ago, and links that still stand in others: at most `limit` of either.
 
-    Returns how many went.
+    Returns how many rows that was.
     """
     now = clock.now()
-    db.session.execute(
+    ended = select(Outbox.id).order_by(Outbox.ended_at).limit(limit)
+    holding = ended.where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
+    emptied = db.session.execute(
         update(Outbox)
-        .where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
+        .where(Outbox.id.in_(holding))
         .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
-    )
-    old = select(Outbox.id).where(Outbox.ended_at < now - KEPT).order_by(Outbox.ended_at).limit(limit)
-    return len(db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all())
+        .returning(Outbox.id)
+    ).all()
+    old = ended.where(Outbox.ended_at < now - KEPT)
+    gone = db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all()
+    return len(emptied) + len(gone)
 
 
 @transaction
@@ -173,7 +178,7 @@ def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, sec
     row = _lock(claim)
     if row is None:
         return
-    row.state, row.ended_at, row.last_error = state, clock.now(), None
+    _end(row, state, None, clock.now())
     row.message_id, row.subject, row.body, row.html = message_id, letter.subject, letter.text, letter.html
     if secret is not None and current_app.config["QIST"].smtp_host is None:
         row.data = {**row.data, _HOLDS_LINK: True}
@@ -187,7 +192,7 @@ def _finish(claim: _Claim, letter: mail.Letter, message_id: str, state: Any, sec
 def _drop(claim: _Claim, reason: str) -> None:
     row = _lock(claim)
     if row is not None:
-        row.state, row.ended_at, row.last_error = "dropped", clock.now(), reason[:300]
+        _end(row, "dropped", reason, clock.now())
 
 
 @transaction
@@ -214,8 +219,18 @@ def _let_go(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
 
 
 def _give_up(row: Outbox, reason: str, now: datetime) -> None:
-    row.state, row.ended_at, row.last_error = "dead", now, reason[:300]
+    _end(row, "dead", reason, now)
     log.error("mail.dead", kind=row.kind, outbox_id=row.id, reason=reason)
+
+
+def _end(row: Outbox, state: Any, reason: str | None, now: datetime) -> None:
+    """The version before wrote a link's token into the facts. No mail that has ended keeps it; one that is sent again
+    has the invitation's id."""
+    if _TOKEN in row.data:
+        made = invitations.find(row.data[_TOKEN])
+        facts = {name: fact for name, fact in row.data.items() if name != _TOKEN}
+        row.data = facts | ({"invitation_id": made.id} if made is not None else {})
+    row.state, row.ended_at, row.last_error = state, now, reason[:300] if reason is not None else None
 
 
 def _lock(claim: _Claim) -> Outbox | None:

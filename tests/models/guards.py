@@ -226,7 +226,7 @@ GUARDS = [
           _user(email="'ΣΑΣ@example.com'", email_key="'omar@example.com'")),
     Guard("a key that is not the email's", "ck_users_email_key", _user(email_key="'y@example.com'")),
     Guard("a key that is not the name's", "ck_users_username_key", _user(username_key="'y'")),
-    Guard("a name without a key", "ck_users_username_key", _user(username_key="NULL")),
+    Guard("a name without a key", "ck_users_username_key", "UPDATE users SET username_key = NULL WHERE id = :omar"),
     Guard("a key without a name", "ck_users_username_key",
           _user(username="NULL", username_key="'x'", password_hash="NULL")),
     Guard("a name without a password", "ck_users_claimed_whole", _user(password_hash="NULL")),

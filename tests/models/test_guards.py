@@ -34,6 +34,7 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "users_keys": "refuses nothing: tests/test_upgrades.py",
     "pk_merchants": "one settings row a user; says only that",
     "pk_alembic_version": "Alembic's own",
     "alembic_version_pkc": "Alembic's own",

@@ -155,6 +155,20 @@ def test_her_own_email_may_be_her_name():
     assert claim(invite(people.amal())[1], "Nadia@example.com")
 
 
+def test_where_somebody_else_has_the_key_of_her_email_it_cannot_be_her_name():
+    """Two accounts from before emails had keys: they differ in nothing but case, and only one has the key."""
+    _, token = invite(people.amal(), "νικος@example.com")
+    db.session.execute(text("UPDATE users SET email_key = email WHERE email = 'νικος@example.com'"))
+    db.session.commit()
+    people.a_customer("nikos")
+    db.session.scalars(select(User).where(User.has_username("nikos"))).one().email = "ΝΙΚΟΣ@example.com"
+    db.session.commit()
+    with pytest.raises(Invalid) as refused:
+        claim(token, "νικος@example.com")
+    assert refused.value.code == "username_taken"
+    assert claim(token, "νικος")
+
+
 def test_of_eight_who_claim_at_once_one_does(app):
     _, token = invite(people.amal())
     results = at_once(app, [lambda n=n: claim(token, f"nadia{n}") for n in range(8)])

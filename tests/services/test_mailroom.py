@@ -19,7 +19,17 @@ from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import mail as gateway
 from portal.models.users import User
-from portal.services import invitations, letters, mailroom, outbox, password_resets, plans, refunds, reminder_mails
+from portal.services import (
+    invitations,
+    letters,
+    mailroom,
+    outbox,
+    password_resets,
+    plans,
+    purging,
+    refunds,
+    reminder_mails,
+)
 from portal.services.plans import NewPlan
 from portal.services.transaction import transaction
 from tests import mails, people
@@ -467,12 +477,45 @@ def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
         mailroom.drain()
     assert opened.invitation_token in mails.outbox()[1].body
     with later(days=2):
-        assert mailroom.purge() == 0
+        assert mailroom.purge() == 1
         assert [mail.body is None for mail in mails.outbox()] == [False, True]
         row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
         assert opened.invitation_token not in row
     with later(days=91):
         assert mailroom.purge() == 2
+
+
+def test_so_many_links_are_forgotten_at_a_time_until_none_is_left(app, monkeypatch):
+    amal = people.amal()
+    for number in range(5):
+        plans.open_plan(amal, NewPlan(f"nadia{number}@example.com", 60_00, 2, people.today_of(amal)))
+    with sending(app, None):
+        mailroom.drain()
+    with later(days=2):
+        assert mailroom.purge(limit=2) == 2
+        assert [mail.body is None for mail in mails.outbox()] == [True, True, False, False, False]
+        monkeypatch.setattr(purging, "CHUNK", 2)
+        assert purging.purge_expired() == 3
+        assert {mail.body for mail in mails.outbox()} == {None}
+
+
+@pytest.mark.parametrize("end", ["none", "revoked", "lapsed"])
+def test_an_invitation_whose_link_was_made_under_another_key_brings_a_new_one(app, monkeypatch, catcher, end):
+    amal = people.amal()
+    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
+    if end == "revoked":
+        invitations.revoke(opened.plan_id, merchant_id=amal)
+    with later(days=31 if end == "lapsed" else 0):
+        mailroom.drain()
+        if end != "none":
+            assert (states(), catcher.mails) == (["dropped"], [])
+            return
+        assert states() == ["sent"]
+        link = next(word for word in text_of(catcher.mails[0]).split() if "/invitations/" in word)
+        token = link.rpartition("/")[2]
+        assert token != opened.invitation_token
+        assert invitations.find(token).plan_id == opened.plan_id
 
 
 def test_demo_people_have_no_mailbox(catcher):
