@@ -40,7 +40,7 @@ LONGEST_STEP: Final = 3 * LONGEST + gateway.SLOW
 """Seconds that one payment takes whose locks are all waited for: it is held, charged to the slow card, and booked, and
 what was too much of it is given back."""
 BUDGET: Final = 20.0
-"""Seconds after which the sweep leaves the rest to the next one. Refunds are asked about after it, in the same job."""
+"""Seconds after which the sweep leaves the rest to the next one."""
 
 ANSWERED_WITHIN: Final = timedelta(seconds=3)
 """How long the gateway's answer is waited for by somebody else who pays the same plan."""
