@@ -16,9 +16,10 @@ from typing import Any, Final, Literal, get_args
 
 import structlog
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import allotment, clock, money, queue
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
@@ -168,8 +169,8 @@ def _pay(
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
     with unsure_from_here():
         if outcome.state == "unknown":
-            _no_answer(started.payment_id)
             queue.ring("settle_payment", started.payment_id)
+            _note_no_answer(started.payment_id)
         else:
             record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
@@ -194,6 +195,14 @@ def _patience(automatic: bool) -> Iterator[Callable[[Refused, float], bool]]:
     finally:
         if placed:
             _places.release()
+
+
+def _note_no_answer(payment_id: int) -> None:
+    """Only so that nobody waits for an answer; without the note they wait ANSWERED_WITHIN, and all else stands."""
+    try:
+        _no_answer(payment_id)
+    except (Busy, SQLAlchemyError):
+        log.warning("payment.not_noted", payment_id=payment_id, exc_info=True)
 
 
 @transaction

@@ -8,13 +8,13 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, text, update
 
-from portal import clock
+from portal import clock, queue
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports import checks
-from portal.services import idempotency, payments
+from portal.services import idempotency, payments, transaction
 from tests import people
 from tests.crowd import at_once
 
@@ -374,6 +374,28 @@ class TestTwoAtOnce:
         began = time.monotonic()
         assert refused(people.pay, first, omar).code == "payment_in_flight"
         assert time.monotonic() - began < 0.5
+
+    def test_an_answer_that_was_lost_is_asked_for_though_it_cant_be_noted(self, amal, omar, monkeypatch):
+        """The note is for those who would wait; a worker is rung for, and the caller is told, whatever becomes of it."""
+        limits = "SELECT set_config('lock_timeout', '50ms', true), set_config('statement_timeout', '5s', true)"
+        monkeypatch.setattr(transaction, "_LIMITS", text(limits))
+        rung = []
+        monkeypatch.setattr(queue, "ring", lambda *call: rung.append(call))
+        first = people.installments_of(people.a_plan(amal))[0].id
+        db.session.rollback()
+        ask = gateway.charge
+        with db.engine.connect() as somebody:
+
+            def then_held(*args):
+                outcome = ask(*args)
+                somebody.execute(text("SELECT FROM payments FOR UPDATE"))
+                return outcome
+
+            monkeypatch.setattr(gateway, "charge", then_held)
+            payment = people.pay(first, omar, "card_lost_charged")
+            somebody.rollback()
+        assert (payment.state, payment.unanswered_at) == ("in_flight", None)
+        assert rung == [("settle_payment", payment.id)]
 
     def test_nobody_waits_for_a_charge_whose_process_died(self, amal, omar):
         first = people.installments_of(people.a_plan(amal))[0].id
