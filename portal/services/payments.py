@@ -23,7 +23,7 @@ from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline
+from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline, turns
 from portal.services.idempotency import Once, Replay
 from portal.services.transaction import LONGEST, transaction, unsure_from_here
 
@@ -276,17 +276,18 @@ def settle_payment(payment_id: int) -> None:
 
 
 def settle_unknown_payments(limit: int = 200) -> int:
-    """Settle every payment that has been in flight for longer than UNKNOWN_AFTER, oldest first, at most `limit`.
+    """Settle every payment that has been in flight for longer than UNKNOWN_AFTER: of the oldest, at most `limit`.
 
-    Begins none after BUDGET seconds. May run twice at once and be killed anywhere. Returns how many were asked about;
-    one that fails is logged and does not keep the others waiting.
+    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
+    and be killed anywhere. Returns how many were asked about; one that fails is logged and does not keep the others
+    waiting.
     """
     asked, stop = 0, time.monotonic() + BUDGET
     waiting = db.session.scalars(
         Payment.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Payment.id).limit(limit)
     )
     ids = list(waiting)
-    for payment_id in ids:
+    for payment_id in turns.from_anywhere(ids):
         if time.monotonic() > stop:
             break
         try:

@@ -10,7 +10,7 @@ import time_machine
 from sqlalchemy import func, select, text, update
 
 from portal import clock, queue
-from portal.errors import NotFound, Refused
+from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
@@ -260,6 +260,30 @@ class TestNoAnswer:
         with time_machine.travel(clock.now() + LATER):
             assert payments.settle_unknown_payments() == 2
         assert [people.payment_of(id).state for id in (stuck, other)] == ["in_flight", "succeeded"]
+
+    def test_those_that_use_all_the_time_up_every_time_dont_keep_newer_ones_waiting_for_ever(
+        self, amal, omar, monkeypatch
+    ):
+        *stuck, other = [
+            people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged").id
+            for _ in range(4)
+        ]
+        record = payments.record_outcome
+
+        def somebody_holds_the_plan(payment_id, *rest):
+            if payment_id in stuck:
+                time.sleep(0.1)
+                raise Busy()
+            record(payment_id, *rest)
+
+        monkeypatch.setattr(payments, "record_outcome", somebody_holds_the_plan)
+        monkeypatch.setattr(payments, "BUDGET", 0.05)
+        with time_machine.travel(clock.now() + LATER):
+            for _ in range(60):
+                payments.settle_unknown_payments()
+                if people.payment_of(other).state == "succeeded":
+                    break
+        assert people.payment_of(other).state == "succeeded"
 
     def test_four_sweeps_at_once_book_once(self, app, amal, omar):
         plan_ids = [people.a_plan(amal) for _ in range(6)]
