@@ -24,8 +24,13 @@ def settle_refund(refund_id: int) -> None:
 
 
 def settle_unknown_payments() -> int:
-    """Ask the gateway about every payment and refund that has been in flight for too long."""
-    return payments.settle_unknown_payments() + refunds.settle_unknown_refunds()
+    """Ask the gateway about every payment that has been in flight for too long."""
+    return payments.settle_unknown_payments()
+
+
+def settle_unknown_refunds() -> int:
+    """Ask the gateway about every refund that has been in flight for too long, and for what nobody asked for."""
+    return refunds.settle_unknown_refunds()
 
 
 def deliver_callbacks() -> int:

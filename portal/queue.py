@@ -37,8 +37,9 @@ TICK_KEY: Final = "qist:scheduler:tick"
 JOB_SECONDS: Final = 90
 """What a job may take. A worker that hangs in one is freed a minute later, and what it left is looked for again.
 
-Whatever goes through payments, callbacks or mails one by one has a BUDGET of seconds, after which it begins no other.
-Together with its LONGEST_STEP that is less than this, so that nothing is stopped in the middle.
+Whatever goes through payments, refunds, callbacks or mails one by one has a BUDGET of seconds, after which it begins
+no other. Together with its LONGEST_STEP that is less than this, so that nothing is stopped in the middle; so it is the
+only thing that its job does.
 """
 
 TIMEOUT: Final = 0.25

@@ -19,6 +19,7 @@ class Entry:
 TIMETABLE: Final = (
     Entry("drain_outbox", every=5),
     Entry("settle_unknown_payments", every=15),
+    Entry("settle_unknown_refunds", every=15),
     Entry("deliver_callbacks", every=15),
     Entry("sweep_stuck", every=30),
     Entry("collect_automatic_payments", every=60),

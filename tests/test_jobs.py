@@ -1,6 +1,8 @@
 """Jobs only say "look now": each may run twice, at once, and for something that is gone."""
 
+import ast
 import importlib
+import inspect
 import pkgutil
 import time
 from datetime import timedelta
@@ -15,7 +17,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.processes import look
-from portal.services import payments, purging, transaction
+from portal.services import payments, purging, refunds, transaction
 from portal.services.idempotency import Once
 from portal.timetable import TIMETABLE
 from tests import people
@@ -54,10 +56,39 @@ def test_the_sweep_finds_what_nobody_rang_for():
     assert settled() == 3
 
 
+def every_service():
+    names = (found.name for found in pkgutil.iter_modules(services.__path__, "portal.services."))
+    return [importlib.import_module(name) for name in names]
+
+
 def limited():
     """Every service that goes through many rows for a number of seconds."""
-    names = (found.name for found in pkgutil.iter_modules(services.__path__, "portal.services."))
-    return [module for module in map(importlib.import_module, names) if hasattr(module, "BUDGET")]
+    return [module for module in every_service() if hasattr(module, "BUDGET")]
+
+
+def goes_through_one_by_one(module):
+    """The functions with a loop in which one that fails keeps no other waiting, there or in what the loop calls."""
+    functions = {
+        node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)
+    }
+
+    def forgives(node):
+        return any(
+            isinstance(one, ast.ExceptHandler) and one.type is not None and ast.unparse(one.type) == "Exception"
+            for one in ast.walk(node)
+        )
+
+    forgiving = {name for name, node in functions.items() if forgives(node)}
+    return [
+        name
+        for name, node in functions.items()
+        for loop in ast.walk(node)
+        if isinstance(loop, ast.For | ast.While)
+        and (
+            forgives(loop)
+            or any(isinstance(one, ast.Call) and ast.unparse(one.func) in forgiving for one in ast.walk(loop))
+        )
+    ]
 
 
 @pytest.mark.parametrize("service", limited(), ids=lambda service: service.__name__.rsplit(".", 1)[1])
@@ -65,9 +96,17 @@ def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_th
     assert service.BUDGET + service.LONGEST_STEP <= queue.JOB_SECONDS - 5
 
 
-def test_the_job_that_asks_about_payments_has_time_left_for_refunds():
-    asked = payments.BUDGET + payments.LONGEST_STEP
-    assert asked + transaction.LONGEST < queue.JOB_SECONDS
+def test_whoever_goes_through_rows_one_by_one_has_a_budget():
+    one_by_one = {module.__name__.rsplit(".", 1)[1] for module in every_service() if goes_through_one_by_one(module)}
+    assert one_by_one == {"automatic_payments", "callbacks", "mailroom", "payments", "purging", "refunds"}
+    assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
+
+
+def test_a_job_does_one_thing_so_that_no_budget_is_spent_after_another():
+    for node in ast.parse(inspect.getsource(jobs)).body:
+        if isinstance(node, ast.FunctionDef):
+            asked = [ast.unparse(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
+            assert len(asked) == 1, (node.name, asked)
 
 
 def test_a_payment_is_not_asked_about_while_it_is_charged_to_the_slow_card():
@@ -101,6 +140,21 @@ def test_a_sweep_out_of_time_leaves_the_rest_to_the_next(monkeypatch):
             patched.setattr(payments, "BUDGET", -1)
             assert jobs.settle_unknown_payments() == 0
         assert jobs.settle_unknown_payments() == 2
+
+
+def test_so_does_the_one_for_refunds(monkeypatch):
+    amal, omar = people.amal(), people.omar()
+    for _ in range(2):
+        plan_id = people.a_plan(amal)
+        people.pay(people.installments_of(plan_id)[0].id, omar, "card_refund_lost_done")
+        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="A dent")
+    with time_machine.travel(clock.now() + refunds.UNKNOWN_AFTER + timedelta(seconds=1)):
+        with monkeypatch.context() as patched:
+            patched.setattr(refunds, "BUDGET", -1)
+            assert jobs.settle_unknown_refunds() == 0
+        assert jobs.settle_unknown_payments() == 0
+        assert jobs.settle_unknown_refunds() == 2
+        assert jobs.settle_unknown_refunds() == 0
 
 
 def test_purging_forgets_old_keys_and_nothing_that_still_runs():

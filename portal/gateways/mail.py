@@ -4,9 +4,11 @@
 style sheet written into each element, because mail programs drop what stands apart.
 """
 
+import io
 import ipaddress
 import re
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -28,9 +30,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from portal.config import Settings
 
 TIMEOUT: Final = 10.0
-"""Seconds that the mail server may take for connecting and for each answer."""
+"""Seconds that the mail server may take for each of its addresses to connect to, for TLS, and for each answer."""
 LONGEST: Final = 25.0
-"""Seconds that one mail may take in all, connecting and every answer included. Then its connection counts as broken."""
+"""Seconds that one mail may take in all, connecting and every answer included, however slowly they drip in. Then its
+connection counts as broken. Looking up the server's name counts, but nothing here can end it: while its name servers
+are silent, the system's resolver decides (usually 5 seconds and two tries for each of them)."""
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 NAME_MAX: Final = 80
@@ -132,21 +136,74 @@ def display_name(name: str) -> str:
     return one_line(re.sub(r"[<>@\"\\]", " ", one_line(name)))[:NAME_MAX].strip()
 
 
-class _Conversation(smtplib.SMTP):
-    """A connection that waits for no answer past `end` (of the monotonic clock); smtplib limits each alone."""
+class _Incoming(io.RawIOBase):
+    """What the server says, until `end` of the monotonic clock. A socket's own timeout begins anew with each byte."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.end = time.monotonic() + LONGEST
-        super().__init__(*args, **kwargs)
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.end = 0.0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.sock.settimeout(_left(self.end))
+        return self.sock.recv_into(buffer)
+
+
+class _Conversation(smtplib.SMTP):
+    """A connection that waits for nothing past `end` (of the monotonic clock), nor longer than TIMEOUT for one thing.
+
+    Sending and the TLS handshake are over within the socket's timeout, however many pieces they come in.
+    """
+
+    incoming: _Incoming
+
+    def __init__(self, end: float, host: str, port: int, name: str) -> None:
+        self.end = end
+        super().__init__(host, port, name)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """The first of the server's addresses that answers; smtplib would give each of them all the time."""
+        failed = OSError("no address")
+        for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                sock = socket.create_connection((str(address[0]), port), _left(self.end))
+                return self._hurried(sock)
+            except OSError as error:
+                failed = error
+        raise failed
 
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None:
-            self.sock.settimeout(max(0.01, min(TIMEOUT, self.end - time.monotonic())))
-        return super().getreply()
+            if self.file is None:
+                self.incoming = _Incoming(self.sock)
+                self.file = io.BufferedReader(self.incoming)
+            self.incoming.end = min(self.end, time.monotonic() + TIMEOUT)
+        said = super().getreply()
+        self._hurry()
+        return said
+
+    def send(self, s: Any) -> None:
+        self._hurry()
+        super().send(s)
+
+    def _hurry(self) -> None:
+        """When the time is over this lets a farewell out that takes no waiting; whoever waits for an answer is told."""
+        if self.sock is not None:
+            self._hurried(self.sock)
+
+    def _hurried(self, sock: socket.socket) -> socket.socket:
+        sock.settimeout(max(0.01, min(TIMEOUT, self.end - time.monotonic())))
+        return sock
 
 
-class _TlsConversation(_Conversation, smtplib.SMTP_SSL):
+class _TlsConversation(smtplib.SMTP_SSL, _Conversation):
     """The same, over TLS from the beginning."""
+
+    def __init__(self, end: float, host: str, port: int, name: str, context: ssl.SSLContext) -> None:
+        self.end = end
+        smtplib.SMTP_SSL.__init__(self, host, port, name, context=context)
 
 
 class Server:
@@ -171,7 +228,7 @@ class Server:
         the next mail would take the answer to this one for its own.
         """
         end = time.monotonic() + LONGEST
-        smtp = self.smtp or self._connect()
+        smtp = self.smtp or self._connect(end)
         smtp.end = end
         to = _ascii_domain(to)
         utf8 = not to.isascii()
@@ -198,20 +255,18 @@ class Server:
             self.smtp = None
             raise
 
-    def _connect(self) -> _Conversation:
+    def _connect(self, end: float) -> _Conversation:
         settings = self.settings
         assert settings.smtp_host  # noqa: S101 whoever has none does not come here
-        context = ssl.create_default_context() if settings.smtp_security != "none" else None
+        where = settings.smtp_host, settings.smtp_port, _greeting(settings)
         smtp: _Conversation | None = None
         try:
             if settings.smtp_security == "tls":
-                smtp = _TlsConversation(
-                    settings.smtp_host, settings.smtp_port, _greeting(settings), timeout=TIMEOUT, context=context
-                )
+                smtp = _TlsConversation(end, *where, ssl.create_default_context())
             else:
-                smtp = _Conversation(settings.smtp_host, settings.smtp_port, _greeting(settings), timeout=TIMEOUT)
+                smtp = _Conversation(end, *where)
             if settings.smtp_security == "starttls":
-                smtp.starttls(context=context)
+                smtp.starttls(context=ssl.create_default_context())
             if settings.smtp_user:
                 smtp.login(settings.smtp_user, settings.smtp_password or "")
             else:
@@ -235,6 +290,14 @@ class Server:
             with suppress(smtplib.SMTPException, OSError):
                 smtp.quit()
             smtp.close()
+
+
+def _left(end: float) -> float:
+    """Seconds until then, at most TIMEOUT. Raises TimeoutError when there are none."""
+    seconds = min(TIMEOUT, end - time.monotonic())
+    if seconds <= 0:
+        raise TimeoutError("it took too long")
+    return seconds
 
 
 def _address(name: str, address: str) -> Address:

@@ -1,5 +1,6 @@
 """Plans: one purchase, split."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -174,4 +175,17 @@ class Plan(Model):
             .where(Plan.id == plan_id)
             .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
+        )
+
+    @staticmethod
+    def lock_all(plan_ids: Iterable[int]) -> "list[Plan]":
+        """Lock several as `lock` does one, by id, so that no two who do this wait for each other."""
+        return list(
+            db.session.scalars(
+                select(Plan)
+                .where(Plan.id.in_(plan_ids))
+                .order_by(Plan.id)
+                .with_for_update(key_share=True)
+                .execution_options(populate_existing=True)
+            )
         )

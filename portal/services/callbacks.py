@@ -20,7 +20,7 @@ from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Payment, Refund
-from portal.services import payments, refunds, reversals
+from portal.services import payments, refunds, reversals, turns
 
 log = structlog.get_logger(__name__)
 
@@ -94,18 +94,20 @@ def sign(body: bytes) -> str:
 def deliver_due(limit: int = 100) -> int:
     """Play the gateway's part: let charges bounce whose time has come, and call us back about each, until we take it.
 
-    Goes through all of them, `limit` at a time, and begins none after BUDGET seconds; one that we refuse, or fail on,
-    comes again the next time and keeps no other waiting. Returns how many callbacks were taken.
+    Reads all of them, `limit` at a time, goes from a random one to the newer and around, and begins none after BUDGET
+    seconds; one that we refuse, or fail on, comes again the next time and keeps no other waiting. Returns how many
+    callbacks were taken.
     """
     taken, stop = 0, time.monotonic() + BUDGET
     gateway.bounce_due(limit)
-    keys = gateway.untold(limit)
-    while keys:
-        for key in keys:
-            if time.monotonic() > stop:
-                return taken
-            taken += _call_back(key)
-        keys = gateway.untold(limit, after=keys[-1])
+    keys = page = gateway.untold(limit)
+    while page:
+        page = gateway.untold(limit, after=keys[-1])
+        keys += page
+    for key in turns.from_anywhere(keys):
+        if time.monotonic() > stop:
+            break
+        taken += _call_back(key)
     return taken
 
 

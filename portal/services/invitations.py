@@ -9,11 +9,12 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal import clock, names
@@ -59,19 +60,42 @@ def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, st
     if plan_id is not None:
         newest = newest.where(Plan.id == plan_id)
     plan_id = db.session.scalar(newest.order_by((Plan.state == "active").desc(), Plan.id.desc()).limit(1))
-    plan = Plan.lock(plan_id) if plan_id is not None else None
-    if plan is None:
+    if plan_id is None:
         return None
+    token = _tell(customer_id, [plan_id]).get(plan_id)
+    return (plan_id, token) if token is not None else None
+
+
+@transaction
+def tell_all_again(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+    """What `tell_again` does, for several plans in one commit. Returns the token by plan, of those that have one."""
+    return _tell(customer_id, plan_ids)
+
+
+def _tell(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+    """Inside a verb's transaction. What was revoked is looked for behind the locks, so no link is made after it."""
+    plans = [plan for plan in Plan.lock_all(plan_ids) if plan.customer_id == customer_id]
     customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
     if customer.is_claimed or customer.deactivated_at is not None:
-        return None
-    now = clock.now()
-    invitation = db.session.scalar(_open(plan).where(Invitation.expires_at > now))
-    token = token_of(invitation) if invitation is not None else None
-    if invitation is None or token is None:
-        return plan.id, _make(plan, by=None)[1]
-    invitation.expires_at = now + LASTS
-    return plan.id, token
+        return {}
+    last = select(func.max(Invitation.id)).where(Invitation.plan_id.in_(plan_ids)).group_by(Invitation.plan_id)
+    found = (
+        select(Invitation).where(Invitation.id.in_(last)).with_for_update().execution_options(populate_existing=True)
+    )
+    newest = {invitation.plan_id: invitation for invitation in db.session.scalars(found)}
+    now, tokens = clock.now(), {}
+    for plan in plans:
+        invitation = newest.get(plan.id)
+        if invitation is not None and invitation.revoked_at is not None:
+            continue
+        works = invitation is not None and invitation.claimed_at is None and invitation.expires_at > now
+        token = token_of(invitation) if invitation is not None and works else None
+        if invitation is None or token is None:
+            token = _make(plan, by=None)[1]
+        else:
+            invitation.expires_at = now + LASTS
+        tokens[plan.id] = token
+    return tokens
 
 
 def token_of(invitation: Invitation) -> str | None:

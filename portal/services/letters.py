@@ -248,16 +248,15 @@ def _reminder(row: Outbox) -> Facts | None:
 
 
 def _pay_by_invitation(customer_id: int, items: list[Facts]) -> Facts:
-    """A link opens one plan, so of several each item has its plan's. Nothing when there are none any more."""
+    """A link opens one plan, so of several each item has its plan's where there is one. Nothing when there is none."""
     plan_ids = list(dict.fromkeys(item["plan_id"] for item in items))
-    links = {plan_id: invitations.tell_again(customer_id, plan_id=plan_id) for plan_id in plan_ids}
-    tokens = {plan_id: link[1] for plan_id, link in links.items() if link is not None}
-    if len(tokens) < len(plan_ids):
+    tokens = invitations.tell_all_again(customer_id, plan_ids)
+    if not tokens:
         return {}
     urls = {plan_id: _link(f"/invitations/{token}") for plan_id, token in tokens.items()}
-    found: Facts = {"pay_url": urls[plan_ids[0]], "secret": tuple(tokens.values())}
+    found: Facts = {"pay_url": urls.get(plan_ids[0]), "secret": tuple(tokens.values())}
     if len(plan_ids) > 1:
-        found |= {"pay_url": None, "items": [item | {"pay_url": urls[item["plan_id"]]} for item in items]}
+        found |= {"pay_url": None, "items": [item | {"pay_url": urls.get(item["plan_id"])} for item in items]}
     return found
 
 

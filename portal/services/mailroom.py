@@ -33,10 +33,12 @@ BATCH: Final = 20
 LEASE: Final = timedelta(minutes=3)
 MARGIN: Final = timedelta(minutes=2)
 """What must be left of the lease when a mail is begun: more than LONGEST_STEP, so that nobody else sends it, too."""
-BUDGET: Final = 25.0
+BUDGET: Final = 15.0
 """Seconds after which a drain leaves the rest to the next one."""
-LONGEST_STEP: Final = LONGEST + mail.LONGEST + LONGEST
-"""Seconds that one mail takes when the database is slow, too: a link is made for it, it is sent, and marked."""
+LONGEST_STEP: Final = LONGEST + LONGEST + mail.LONGEST + LONGEST
+"""Seconds that one mail takes when the database is slow, too: what it says is noted, its links are made, it is sent,
+and marked. That the rest of the batch is let go comes on top; a drain that is stopped in it leaves leases, which end.
+"""
 KEPT: Final = timedelta(days=90)
 SECRETS_KEPT: Final = timedelta(days=1)
 """How long a link in a mail that can only be read here can be read."""

@@ -16,13 +16,14 @@ from typing import Any, Final, Literal, get_args
 
 import structlog
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from portal import allotment, clock, money, queue
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline
+from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline, turns
 from portal.services.idempotency import Once, Replay
 from portal.services.transaction import LONGEST, transaction, unsure_from_here
 
@@ -40,7 +41,7 @@ LONGEST_STEP: Final = 3 * LONGEST + gateway.SLOW
 """Seconds that one payment takes whose locks are all waited for: it is held, charged to the slow card, and booked, and
 what was too much of it is given back."""
 BUDGET: Final = 20.0
-"""Seconds after which the sweep leaves the rest to the next one. Refunds are asked about after it, in the same job."""
+"""Seconds after which the sweep leaves the rest to the next one."""
 
 ANSWERED_WITHIN: Final = timedelta(seconds=3)
 """How long the gateway's answer is waited for by somebody else who pays the same plan."""
@@ -168,8 +169,8 @@ def _pay(
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
     with unsure_from_here():
         if outcome.state == "unknown":
-            _no_answer(started.payment_id)
             queue.ring("settle_payment", started.payment_id)
+            _note_no_answer(started.payment_id)
         else:
             record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
@@ -194,6 +195,14 @@ def _patience(automatic: bool) -> Iterator[Callable[[Refused, float], bool]]:
     finally:
         if placed:
             _places.release()
+
+
+def _note_no_answer(payment_id: int) -> None:
+    """Only so that nobody waits for an answer; without the note they wait ANSWERED_WITHIN, and all else stands."""
+    try:
+        _no_answer(payment_id)
+    except (Busy, SQLAlchemyError):
+        log.warning("payment.not_noted", payment_id=payment_id, exc_info=True)
 
 
 @transaction
@@ -267,17 +276,18 @@ def settle_payment(payment_id: int) -> None:
 
 
 def settle_unknown_payments(limit: int = 200) -> int:
-    """Settle every payment that has been in flight for longer than UNKNOWN_AFTER, oldest first, at most `limit`.
+    """Settle every payment that has been in flight for longer than UNKNOWN_AFTER: of the oldest, at most `limit`.
 
-    Begins none after BUDGET seconds. May run twice at once and be killed anywhere. Returns how many were asked about;
-    one that fails is logged and does not keep the others waiting.
+    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
+    and be killed anywhere. Returns how many were asked about; one that fails is logged and does not keep the others
+    waiting.
     """
     asked, stop = 0, time.monotonic() + BUDGET
     waiting = db.session.scalars(
         Payment.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Payment.id).limit(limit)
     )
     ids = list(waiting)
-    for payment_id in ids:
+    for payment_id in turns.from_anywhere(ids):
         if time.monotonic() > stop:
             break
         try:

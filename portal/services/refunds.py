@@ -8,6 +8,7 @@ where a check keeps it within what came in.
 """
 
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -20,13 +21,19 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import changes, idempotency, ledger, outbox, plan_states, timeline
+from portal.services import changes, idempotency, ledger, outbox, plan_states, timeline, turns
 from portal.services.idempotency import Once, Replay
-from portal.services.transaction import transaction, unsure_from_here
+from portal.services.transaction import LONGEST, transaction, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
+
+BUDGET: Final = 30.0
+"""Seconds after which the sweep leaves the rest to the next one."""
+LONGEST_STEP: Final = 3 * LONGEST
+"""Seconds that one refund takes whose locks are all waited for: the gateway is asked what it knows, asked to give back,
+and what came of that is booked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +145,24 @@ def settle_refund(refund_id: int) -> None:
 
 
 def settle_unknown_refunds(limit: int = 200) -> int:
-    """Bring every refund in flight for longer than UNKNOWN_AFTER to its end, oldest first, at most `limit`.
+    """Bring every refund in flight for longer than UNKNOWN_AFTER to its end: of the oldest, at most `limit`.
 
-    May run twice at once and be killed anywhere. Returns how many were looked at; one that fails is logged and does
-    not keep the others waiting.
+    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
+    and be killed anywhere. Returns how many were looked at; one that fails is logged and does not keep the others
+    waiting.
     """
+    looked, stop = 0, time.monotonic() + BUDGET
     found = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
     ids = list(db.session.scalars(found))
-    for refund_id in ids:
+    for refund_id in turns.from_anywhere(ids):
+        if time.monotonic() > stop:
+            break
         try:
             settle_refund(refund_id)
         except Exception:
             log.exception("refund.not_settled", refund_id=refund_id)
-    return len(ids)
+        looked += 1
+    return looked
 
 
 def hold(

@@ -50,7 +50,7 @@ def _try(name: str, part: Callable[[], int]) -> int:
 
 
 def _outcomes() -> int:
-    """`settle_unknown_payments` asks about each every few seconds, so the gateway does not answer."""
+    """Two jobs of the timetable ask about each every few seconds, so the gateway does not answer."""
     before = clock.now() - HANGING_AFTER
     return sum(
         db.session.scalar(select(func.count()).select_from(table.waiting(before).order_by(None).subquery())) or 0

@@ -108,10 +108,10 @@ class Staff:
         deadline = time.monotonic() + seconds
         while not what():  # type: ignore[operator]
             assert time.monotonic() < deadline, self.running.output()[-6000:]
-            if self.count("state IN ('waiting', 'claimed')"):
-                self.ring()
-                if not self.count("state IN ('waiting', 'claimed') AND next_try_at <= now()") and not self.alive():
-                    self.five_minutes_pass()
+            if self.count("state IN ('waiting', 'claimed') AND next_try_at <= now()"):
+                self.ring()  # for more than that nobody would ring, and idle drains would hide that all have stopped
+            elif self.count("state IN ('waiting', 'claimed')") and not self.alive():
+                self.five_minutes_pass()
             time.sleep(0.05)
 
     def alive(self) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -332,6 +333,28 @@ class TestTheGatewaysOwnPart:
             patched.setattr(callbacks, "BUDGET", -1)
             assert callbacks.deliver_due() == 0
         assert callbacks.deliver_due() == 1
+
+    def test_those_that_use_all_the_time_up_every_time_dont_keep_newer_ones_waiting_for_ever(
+        self, amal, omar, monkeypatch
+    ):
+        bounced = [people.pay(people.installments_of(people.a_plan(amal))[0].id, omar) for _ in range(4)]
+        for payment in bounced:
+            gateway.bounce(payment.gateway_key)
+        *stuck, other = [payment.id for payment in bounced]
+        reverse = reversals.reverse_by_gateway
+
+        def somebody_holds_the_plan(payment_id):
+            if payment_id in stuck:
+                time.sleep(0.1)
+                raise Busy()
+            reverse(payment_id)
+
+        monkeypatch.setattr(reversals, "reverse_by_gateway", somebody_holds_the_plan)
+        monkeypatch.setattr(callbacks, "BUDGET", 0.05)
+        for _ in range(60):
+            if callbacks.deliver_due(limit=2):
+                break
+        assert people.payment_of(other).state == "reversed"
 
     def test_while_the_gateway_does_not_answer_a_callback_has_to_come_again(self, plan_id, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)

@@ -1,9 +1,25 @@
 """What a mail says is so at the moment of sending, and nobody is told that all is paid when it is not."""
 
 import pytest
+from sqlalchemy import event, update
+from structlog.testing import capture_logs
 
-from portal.services import mailroom, payments, recorded_payments, refunds, reversals, write_offs
+from portal import clock
+from portal.extensions import db
+from portal.models import Invitation
+from portal.services import (
+    invitations,
+    letters,
+    mailroom,
+    payments,
+    recorded_payments,
+    refunds,
+    reminder_mails,
+    reversals,
+    write_offs,
+)
 from tests import mails, people
+from tests.crowd import at_once
 from tests.mails import Catcher, html_of, sending, text_of
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -108,3 +124,73 @@ class TestAfterAWriteOff:
             "dropped",
             "Some of it was written off, so not all of it is paid.",
         )
+
+
+class TestLinksOfSeveralPlans:
+    """Nadia has no account yet, so her reminder carries a link to each of her plans with something due."""
+
+    COUNT = 6
+
+    @pytest.fixture
+    def plan_ids(self, amal):
+        return [people.a_plan(amal, "nadia@example.com", first=-1) for _ in range(self.COUNT)]
+
+    @pytest.fixture
+    def nadia(self, plan_ids):
+        return people.plan_of(plan_ids[0]).customer_id
+
+    def remind(self, plan_ids, amal):
+        reminder_mails.send_now(plan_ids[0], merchant_id=amal)
+        return mails.outbox()[-1]
+
+    def lapse(self, *plan_ids):
+        lapsed = update(Invitation).where(Invitation.plan_id.in_(plan_ids))
+        db.session.execute(lapsed.values(expires_at=clock.now()))
+        db.session.commit()
+
+    def test_all_are_told_in_one_commit(self, plan_ids, amal, nadia):
+        mail, commits = self.remind(plan_ids, amal), []
+        count = commits.append
+        event.listen(db.engine, "commit", count)
+        try:
+            facts = letters.facts_of(mail)
+        finally:
+            event.remove(db.engine, "commit", count)
+        assert len(commits) == 2, "what it says, and all of its links"
+        assert facts["pay_url"] is None
+        links = {item["plan_id"]: item["pay_url"].rpartition("/")[2] for item in facts["items"]}
+        assert {plan_id: invitations.find(token).plan_id for plan_id, token in links.items()} == {
+            plan_id: plan_id for plan_id in plan_ids
+        }
+        assert set(facts["secret"]) == set(links.values())
+
+    def test_the_same_links_again_and_fresh_ones_where_they_lapsed(self, plan_ids, nadia):
+        first = invitations.tell_all_again(nadia, plan_ids)
+        assert list(first) == plan_ids
+        self.lapse(*plan_ids[:2])
+        again = invitations.tell_all_again(nadia, plan_ids)
+        assert [first[plan_id] == again[plan_id] for plan_id in plan_ids] == [False, False, True, True, True, True]
+        assert invitations.tell_again(nadia, plan_id=plan_ids[0]) == (plan_ids[0], again[plan_ids[0]])
+        invitations.claim(again[plan_ids[3]], username="nadia", password=people.PASSWORD)
+        assert invitations.tell_all_again(nadia, plan_ids) == {}
+
+    def test_somebody_elses_plan_has_no_link_for_her(self, plan_ids, nadia, amal):
+        others = people.a_plan(amal, "huda@example.com")
+        assert list(invitations.tell_all_again(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
+
+    def test_what_amal_revoked_leaves_the_other_links_where_they_are(self, catcher, plan_ids, amal, nadia):
+        invitations.revoke(plan_ids[1], merchant_id=amal)
+        kept = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
+        facts = letters.facts_of(self.remind(plan_ids, amal))
+        assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == kept
+        mailroom.drain()
+        assert "Those with a link above can be paid there." in both_forms(catcher.mails[-1])[0]
+
+    def test_two_who_tell_them_at_once_in_any_order_dont_block_each_other(self, app, plan_ids, nadia):
+        self.lapse(*plan_ids)
+        db.session.rollback()
+        orders = [plan_ids, plan_ids[::-1]] * 4
+        with capture_logs() as logs:
+            told = at_once(app, [lambda order=order: invitations.tell_all_again(nadia, order) for order in orders])
+        assert all(tokens == told[0] for tokens in told)
+        assert logs == []

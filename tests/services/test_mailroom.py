@@ -1,11 +1,15 @@
 """Mails leave through a real SMTP server: each once, whoever is killed, and one that fails holds up no other."""
 
+import dataclasses
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -304,6 +308,84 @@ def test_one_mail_takes_so_many_seconds_in_all_and_no_more(app, catcher, monkeyp
         with pytest.raises(gateway.NotSent, match="The connection broke"):
             server.send(letter(3), "omar@example.com")
         assert time.monotonic() - began < 2
+
+
+BEGINNING = b"\x16\x03\x03\x40\x00"
+"""Of a TLS record of 16 kB; what comes after it counts as its content."""
+
+
+class Dripping:
+    """A mail server that says something again and again, and never finishes what it says."""
+
+    def __init__(self, greeting, drip):
+        self.greeting, self.drip = greeting, drip
+        self.listening = socket.create_server(("localhost", 0))
+        self.port = self.listening.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listening.close()
+
+    def serve(self):
+        end = time.monotonic() + 6
+        with suppress(OSError):
+            connection, _ = self.listening.accept()
+            with connection:
+                connection.sendall(self.greeting)
+                while time.monotonic() < end:
+                    time.sleep(0.05)
+                    connection.sendall(self.drip)
+
+
+@pytest.mark.parametrize(
+    ("security", "greeting", "drip"),
+    [
+        ("none", b"", b"2"),
+        ("none", b"", b"220-welcome\r\n"),
+        ("none", b"220 welcome\r\n", b"250-and so on\r\n"),
+        ("tls", b"", BEGINNING),
+        ("starttls", b"220 welcome\r\n250-here\r\n250 STARTTLS\r\n220 go\r\n", BEGINNING),
+    ],
+    ids=["byte by byte", "line by line", "in an answer", "tls", "starttls"],
+)
+def test_a_server_that_never_finishes_its_answer_is_given_up_in_time(app, monkeypatch, security, greeting, drip):
+    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    with Dripping(greeting, drip) as server:
+        settings = dataclasses.replace(
+            app.config["QIST"], smtp_host="localhost", smtp_port=server.port, smtp_security=security
+        )
+        began = time.monotonic()
+        with gateway.Server(settings) as connection, pytest.raises(gateway.Away, match="can't be reached"):
+            connection.send(letter(1), "omar@example.com")
+        assert time.monotonic() - began < 3
+
+
+def test_all_addresses_of_a_server_share_the_time_of_one_mail(app, monkeypatch):
+    """None of four answers; the mail's time is over at the third."""
+    tried = []
+
+    def never(address, timeout, *_):
+        tried.append(address)
+        time.sleep(timeout)
+        raise TimeoutError("timed out")
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{number}", 587)) for number in range(1, 5)]
+    settings = dataclasses.replace(
+        app.config["QIST"], smtp_host="mail.example.com", smtp_port=587, smtp_security="none"
+    )
+    monkeypatch.setattr(gateway, "LONGEST", 0.5)
+    monkeypatch.setattr(gateway, "TIMEOUT", 0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        patched.setattr(socket, "create_connection", never)
+        began = time.monotonic()
+        with gateway.Server(settings) as server, pytest.raises(gateway.Away):
+            server.send(letter(1), "omar@example.com")
+    assert tried == [("192.0.2.1", 587), ("192.0.2.2", 587), ("192.0.2.3", 587)]
+    assert 0.5 <= time.monotonic() - began < 2
 
 
 def test_a_lease_outlives_the_slowest_mail():

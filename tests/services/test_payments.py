@@ -1,5 +1,6 @@
 """Omar pays Amal: what is charged, what is booked, and what becomes of an answer that never came."""
 
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,13 +9,13 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, text, update
 
-from portal import clock
-from portal.errors import NotFound, Refused
+from portal import clock, queue
+from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports import checks
-from portal.services import idempotency, payments
+from portal.services import idempotency, payments, transaction
 from tests import people
 from tests.crowd import at_once
 
@@ -260,6 +261,30 @@ class TestNoAnswer:
             assert payments.settle_unknown_payments() == 2
         assert [people.payment_of(id).state for id in (stuck, other)] == ["in_flight", "succeeded"]
 
+    def test_those_that_use_all_the_time_up_every_time_dont_keep_newer_ones_waiting_for_ever(
+        self, amal, omar, monkeypatch
+    ):
+        *stuck, other = [
+            people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged").id
+            for _ in range(4)
+        ]
+        record = payments.record_outcome
+
+        def somebody_holds_the_plan(payment_id, *rest):
+            if payment_id in stuck:
+                time.sleep(0.1)
+                raise Busy()
+            record(payment_id, *rest)
+
+        monkeypatch.setattr(payments, "record_outcome", somebody_holds_the_plan)
+        monkeypatch.setattr(payments, "BUDGET", 0.05)
+        with time_machine.travel(clock.now() + LATER):
+            for _ in range(60):
+                payments.settle_unknown_payments()
+                if people.payment_of(other).state == "succeeded":
+                    break
+        assert people.payment_of(other).state == "succeeded"
+
     def test_four_sweeps_at_once_book_once(self, app, amal, omar):
         plan_ids = [people.a_plan(amal) for _ in range(6)]
         for plan_id in plan_ids:
@@ -288,26 +313,58 @@ class TestNoAnswer:
 
 
 class TestTwoAtOnce:
-    """Omar pays in two places at once: the gateway takes half a second for the first."""
+    """Omar pays in two places at once: the gateway has the first until it may answer.
+
+    Whoever waits does so for PATIENCE, three seconds; NOT_AT_ALL only tells that from not waiting.
+    """
+
+    NOT_AT_ALL = 2.0
+    A_MOMENT = 0.5
 
     @pytest.fixture(autouse=True)
-    def gateway_takes_a_moment(self, monkeypatch):
-        monkeypatch.setattr(gateway, "SLOW", 0.5)
+    def slow_gateway(self, monkeypatch):
+        """It says when it is asked to charge the slow card, and answers when it may, or before anybody's patience ends.
 
-    def both(self, app, *calls, later=0.15):
-        """The second begins when the first is with the gateway."""
+        When it is asked, the payment is in flight and committed.
+        """
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        charge = gateway.charge
 
-        def after_a_moment(call):
-            time.sleep(later)
+        def takes_its_time(key, amount, currency, token):
+            if token == "card_slow":
+                self.asked.set()
+                self.may_answer.wait(2.5)
+            return charge(key, amount, currency, token)
+
+        monkeypatch.setattr(gateway, "SLOW", 0)
+        monkeypatch.setattr(gateway, "charge", takes_its_time)
+
+    def both(self, app, *calls, back=0):
+        """The others begin when the first is with the gateway; it answers when `back` of them are back.
+
+        0: a moment after the second began. Returns what each of the others got with the seconds that it took.
+        """
+        home = []
+
+        def once_it_is_asked(place, call):
+            assert self.asked.wait(30)
             began = time.monotonic()
+            if place == 0 and not back:
+                threading.Timer(self.A_MOMENT, self.may_answer.set).start()
             try:
-                return call(), time.monotonic() - began
+                result = call()
             except Refused as error:
-                return error, time.monotonic() - began
+                result = error
+            waited = time.monotonic() - began
+            home.append(place)
+            if len(home) == back:
+                self.may_answer.set()
+            return result, waited
 
         db.session.rollback()
         first, *others = calls
-        got = at_once(app, [first, *(lambda call=call: after_a_moment(call) for call in others)])
+        waiting = [lambda place=place, call=call: once_it_is_asked(place, call) for place, call in enumerate(others)]
+        got = at_once(app, [first, *waiting])
         db.session.rollback()
         return got
 
@@ -326,8 +383,8 @@ class TestTwoAtOnce:
             app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), look
         )
         assert paid.state == "succeeded" and error.code == "already_paid"
-        assert 0.2 < waited < 2.5
-        assert out.count(0) > len(out) / 2
+        assert self.A_MOMENT <= waited < 2.5
+        assert out.count(0) > len(out) / 4
         assert (charges(), nothing_is_broken()) == (1, True)
 
     def test_the_second_pays_when_the_first_was_for_another_installment(self, app, amal, omar):
@@ -335,25 +392,25 @@ class TestTwoAtOnce:
         _, (paid, waited) = self.both(
             app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(second, omar)
         )
-        assert paid.state == "succeeded" and waited > 0.2
+        assert paid.state == "succeeded" and waited >= self.A_MOMENT
         assert (charges(), nothing_is_broken()) == (2, True)
 
     def test_patience_ends(self, app, amal, omar, monkeypatch):
         monkeypatch.setattr(idempotency, "PATIENCE", 0.15)
         first = people.installments_of(people.a_plan(amal))[0].id
         _, (error, waited) = self.both(
-            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar)
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), back=1
         )
-        assert error.code == "payment_in_flight" and waited < 0.4
+        assert error.code == "payment_in_flight" and 0.15 <= waited < self.NOT_AT_ALL
 
     def test_only_a_few_wait_for_long(self, app, amal, omar, monkeypatch):
-        monkeypatch.setattr(gateway, "SLOW", 1.0)
         monkeypatch.setattr(payments, "BRIEFLY", 0.1)
         first = people.installments_of(people.a_plan(amal))[0].id
-        _, *got = self.both(app, lambda: people.pay(first, omar, "card_slow"), *[lambda: people.pay(first, omar)] * 7)
+        calls = [lambda: people.pay(first, omar, "card_slow"), *[lambda: people.pay(first, omar)] * 7]
+        _, *got = self.both(app, *calls, back=3)
         codes = Counter(error.code for error, _ in got)
         assert codes == {"already_paid": 4, "payment_in_flight": 3}
-        assert max(waited for error, waited in got if error.code == "payment_in_flight") < 0.6
+        assert max(waited for error, waited in got if error.code == "payment_in_flight") < self.NOT_AT_ALL
         with pytest.raises(ValueError, match="released too many times"):
             payments._places.release()
 
@@ -364,8 +421,9 @@ class TestTwoAtOnce:
             app,
             lambda: people.pay(first, omar, "card_slow"),
             lambda: payments.collect(plan_id, customer_id=omar, method="card_ok", choose=lambda plan, owed: owed),
+            back=1,
         )
-        assert error.code == "payment_in_flight" and waited < 0.3
+        assert error.code == "payment_in_flight" and waited < self.NOT_AT_ALL
 
     def test_nobody_waits_for_an_answer_that_was_lost(self, amal, omar):
         first = people.installments_of(people.a_plan(amal))[0].id
@@ -373,7 +431,29 @@ class TestTwoAtOnce:
         assert payment.unanswered_at is not None
         began = time.monotonic()
         assert refused(people.pay, first, omar).code == "payment_in_flight"
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < self.NOT_AT_ALL
+
+    def test_an_answer_that_was_lost_is_asked_for_though_it_cant_be_noted(self, amal, omar, monkeypatch):
+        """The note is for those who would wait. A worker is rung for and the caller is told, whatever becomes of it."""
+        limits = "SELECT set_config('lock_timeout', '50ms', true), set_config('statement_timeout', '5s', true)"
+        monkeypatch.setattr(transaction, "_LIMITS", text(limits))
+        rung = []
+        monkeypatch.setattr(queue, "ring", lambda *call: rung.append(call))
+        first = people.installments_of(people.a_plan(amal))[0].id
+        db.session.rollback()
+        ask = gateway.charge
+        with db.engine.connect() as somebody:
+
+            def then_held(*args):
+                outcome = ask(*args)
+                somebody.execute(text("SELECT FROM payments FOR UPDATE"))
+                return outcome
+
+            monkeypatch.setattr(gateway, "charge", then_held)
+            payment = people.pay(first, omar, "card_lost_charged")
+            somebody.rollback()
+        assert (payment.state, payment.unanswered_at) == ("in_flight", None)
+        assert rung == [("settle_payment", payment.id)]
 
     def test_nobody_waits_for_a_charge_whose_process_died(self, amal, omar):
         first = people.installments_of(people.a_plan(amal))[0].id
@@ -383,7 +463,7 @@ class TestTwoAtOnce:
         with time_machine.travel(clock.now() + timedelta(seconds=3)):
             began = time.monotonic()
             assert refused(people.pay, first, omar).code == "payment_in_flight"
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < self.NOT_AT_ALL
 
 
 class TestOutcome:
