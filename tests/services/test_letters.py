@@ -18,25 +18,9 @@ from portal.services import (
     write_offs,
 )
 from tests import mails, people
-from tests.mails import Catcher, html_of, sending, text_of
+from tests.mails import html_of, text_of
 
 pytestmark = pytest.mark.usefixtures("context")
-
-
-@pytest.fixture
-def catcher(app):
-    with Catcher() as catching, sending(app, catching):
-        yield catching
-
-
-@pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
 
 
 @pytest.fixture
