@@ -7,6 +7,7 @@ import json
 import socket
 import time
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -28,13 +29,28 @@ REFUSED: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
     (errors.ParseException, (400, "unreadable", "This is not a request that can be read.")),
 )
 LINGER: Final = 0.5
-"""Seconds for which a connection is read on after its request was refused."""
+"""Seconds for which a connection that ends is read on. Whoever stays holds one of the pool's threads so long."""
 LINGER_BYTES: Final = 2**20
 PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p>'
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Answers what gunicorn can't read as the API does, or with a small page where a page was asked for."""
+
+    def handle(self, conn: Any) -> Any:
+        """Called in a thread of the pool. Its result is false when the connection is to be closed.
+
+        gunicorn would do all of that in its main thread: one client that doesn't hang up kept everybody waiting for 2
+        seconds. So the waiting is done here, and nothing is left to wait for there. Closing itself stays gunicorn's.
+        """
+        result = super().handle(conn)
+        if not result:
+            with suppress(OSError):
+                try:
+                    say_goodbye(conn.sock)
+                finally:
+                    conn.sock.shutdown(socket.SHUT_RD)
+        return result
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Called with what was raised while a request was read or carried out."""
@@ -46,7 +62,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.log.info("A request could not be read (%s), number %s", type(exc).__name__, name)
         try:
             util.write_nonblock(client, answer(status, code, detail, name, target(exc)))
-            say_goodbye(client)
         except Exception:
             self.log.debug("Nobody waits for the answer any more.")
 
@@ -57,9 +72,9 @@ def say_goodbye(client: socket.socket) -> None:
     A connection that is closed on unread bytes is reset, and whoever was sending never sees what was answered.
     """
     client.shutdown(socket.SHUT_WR)
-    client.settimeout(LINGER)
     left, end = LINGER_BYTES, time.monotonic() + LINGER
-    while left > 0 and time.monotonic() < end:
+    while left > 0 and (seconds := end - time.monotonic()) > 0:
+        client.settimeout(seconds)
         part = client.recv(65_536)
         if not part:
             return

@@ -20,6 +20,7 @@ R = TypeVar("R")
 
 FAILURES: Final = "10 per 15 minutes"
 """Wrong passwords for one account, whoever tries."""
+WRITING: Final = ["POST", "PUT", "PATCH", "DELETE"]
 
 Limit = str | Callable[[], str]
 Counts = Callable[[Response], bool]
@@ -48,10 +49,10 @@ def writing(caller: Callable[[], str]) -> Callable[[Callable[P, R]], Callable[P,
 def counted(
     limit: Limit, scope: str, key: Callable[[], str], counts: Counts | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """POSTs of all that have this scope, by `key`. `counts`: only those with such an answer."""
+    """What writes, of all that have this scope, by `key`. `counts`: only those with such an answer."""
     wanted = limit if callable(limit) else lambda: limit
     decorator = limiter.shared_limit(
-        lambda: _strict(wanted()), scope=scope, key_func=key, methods=["POST"], deduct_when=counts
+        lambda: _strict(wanted()), scope=scope, key_func=key, methods=WRITING, deduct_when=counts
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 from portal import queue
 from portal.app import create_app
 from portal.extensions import db, limiter
-from tests import servers
+from tests import people, servers
 from tests.live import Live
 
 SWITCHES = [
@@ -116,6 +116,18 @@ def context(app: Flask, database: str) -> Iterator[AppContext]:
     with app.app_context() as pushed:
         yield pushed
         db.session.rollback()
+
+
+@pytest.fixture
+def amal(context: AppContext) -> int:
+    """Amal's account, for tests that call verbs directly."""
+    return people.amal()
+
+
+@pytest.fixture
+def omar(context: AppContext) -> int:
+    """Her customer's."""
+    return people.omar()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -31,11 +32,12 @@ REFUSED = {
     "a body that ends early": (LOGIN + b'Content-Length: 500\r\n\r\n{"username": "omar", "password": "x"}', 400),
     "an expectation": (LOGIN + b"Expect: a-miracle\r\nContent-Length: 2\r\n\r\n{}", 417),
 }
+GOOD = b"GET /login HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
 
 
 def ask(live: Live, sent: bytes, *later: bytes) -> tuple[int, dict[str, str], bytes]:
     got = b""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
         connection.sendall(sent)
         for part in later:
             time.sleep(0.1)
@@ -64,6 +66,24 @@ def test_whoever_still_sends_is_not_cut_off_before_the_answer(live: Live) -> Non
     """A connection that is closed on unread bytes is reset. `ask` fails then."""
     code, headers, _ = ask(live, REFUSED["an address of 100 KB"][0], b"A" * 100_000, b"A" * 100_000)
     assert (code, headers["content-type"]) == (414, "application/problem+json")
+
+
+@pytest.mark.parametrize("sent", [REFUSED["no method"][0], GOOD], ids=["refused", "answered"])
+def test_nobody_waits_for_those_who_do_not_hang_up(live: Live, sent: bytes) -> None:
+    """Four connections stay open after their answer, which said that they end. The others' requests go on."""
+    ask(live, GOOD)
+    begun = time.monotonic()
+    with ExitStack() as held:
+        address = ("127.0.0.1", live.port)
+        staying = [held.enter_context(socket.create_connection(address, timeout=20)) for _ in range(4)]
+        for connection in staying:
+            connection.sendall(sent)
+        for connection in staying:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
+        for _ in range(5):
+            assert ask(live, GOOD)[0] == 200
+            time.sleep(front.LINGER / 2)
+    assert time.monotonic() - begun < 3.5
 
 
 def test_a_page_that_can_not_be_read_is_a_page(live: Live) -> None:

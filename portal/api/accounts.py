@@ -3,7 +3,8 @@
 from flask import Blueprint
 from spectree.models import Tag
 
-from portal.api import callers, limits, shapes
+from portal import limits
+from portal.api import callers, shapes
 from portal.api.spec import endpoint
 from portal.errors import Fault, Invalid
 from portal.extensions import db

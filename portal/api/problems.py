@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal.api import limits
+from portal import limits
 from portal.errors import Busy, Fault, Invalid, Refused, StillRunning
 from portal.extensions import db
 

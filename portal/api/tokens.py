@@ -3,8 +3,10 @@
 from flask import Blueprint, g
 from spectree.models import Tag
 
-from portal.api import limits, shapes
+from portal.api import shapes
+from portal.api.limits import refreshing, trying_password
 from portal.api.spec import endpoint
+from portal.limits import signing_in
 from portal.services import sessions, tokens
 from portal.services.tokens import Pair
 
@@ -20,7 +22,7 @@ TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made
     ok={200: shapes.Tokens},
     tag=TAG,
     anyone=True,
-    limit=limits.signing_in,
+    limit=signing_in,
     refuses={401: ("bad_credentials",)},
 )
 def create(json: shapes.Login) -> shapes.Tokens:
@@ -41,7 +43,7 @@ def create(json: shapes.Login) -> shapes.Tokens:
     ok={200: shapes.Tokens},
     tag=TAG,
     anyone=True,
-    limit=limits.refreshing,
+    limit=refreshing,
     refuses={401: ("bad_token",)},
 )
 def refresh(json: shapes.Refresh) -> shapes.Tokens:
@@ -53,7 +55,7 @@ def refresh(json: shapes.Refresh) -> shapes.Tokens:
     return _tokens(tokens.refresh(json.refresh))
 
 
-@limits.trying_password
+@trying_password
 def _authenticate(json: shapes.Login) -> int:
     return sessions.authenticate(json.username, json.password)
 

@@ -104,7 +104,11 @@ def _receipt(row: Outbox) -> Facts:
             ],
             "remaining": money.show(remaining, plan.currency) if remaining else None,
             "written_off": money.show(lost, plan.currency) if lost else None,
-            "next": {"amount": money.show(coming.remaining, plan.currency), "date": day(coming.due_date)}
+            "next": {
+                "amount": money.show(coming.remaining, plan.currency),
+                "date": day(coming.due_date),
+                "past": coming.due_date < plan.today,
+            }
             if coming is not None
             else None,
         }
@@ -142,6 +146,7 @@ def _automatic_stopped(row: Outbox) -> Facts:
         "purchase": _purchase(plan),
         "amount": money.show(coming.remaining, plan.currency),
         "due": day(coming.due_date),
+        "past": coming.due_date < plan.today,
         "plan_url": _link(f"/plans/{plan.id}"),
     }
 

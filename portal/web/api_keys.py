@@ -14,9 +14,8 @@ from portal.services.idempotency import Once
 from portal.web import limits
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import me, my_merchant, role_needed
-from portal.web.plan_form import KEY
 from portal.web.respond import go, page
-from portal.web.words import one_use_key
+from portal.web.words import KEY, one_use_key
 
 bp = Blueprint("api_keys", __name__)
 

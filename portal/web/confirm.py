@@ -31,9 +31,8 @@ from portal.services.changes import REASON_MAX
 from portal.services.idempotency import KeyReused, Once
 from portal.web.forms import Form, Needed, OneLine, apply_faults
 from portal.web.guards import me
-from portal.web.plan_form import KEY
 from portal.web.respond import go, is_htmx, page, two_shapes
-from portal.web.words import one_use_key
+from portal.web.words import KEY, one_use_key
 
 CHANGED: Final = "Something changed in the meantime, and nothing was done. These are the figures as they are now."
 USED: Final = "This button was used already, and nothing was done this time. Look at the figures and press again."

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from portal import limits
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
-from portal.web import limits
 from portal.web.guards import me, sign_in_first, somebody, start_of
 from portal.web.respond import announce, current_page, is_htmx, local_path
 from portal.web.tracing import request_id

@@ -7,11 +7,11 @@ from flask import Blueprint, Response, flash, url_for
 from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
 
+from portal import limits
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
 from portal.services import invitations
-from portal.web import limits
 from portal.web.failures import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.respond import go, page

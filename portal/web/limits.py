@@ -1,4 +1,4 @@
-"""How often somebody may try. Registrations, sign-ins and writes are counted together with those of the API.
+"""Limits as the pages count them: by who somebody is, and by what is tried here only. The rest: portal/limits.py.
 
 Each decorator counts one kind of request, by address or by account. Over it: 429 with Retry-After.
 """
@@ -11,22 +11,6 @@ from flask_login import current_user
 
 from portal import limits
 from portal.access import account, address
-from portal.limits import FAILURES, counted, registering, seconds_to_wait, setting
-
-__all__ = [
-    "ASKED",
-    "CALLBACKS",
-    "FAILURES",
-    "asking_for_reset",
-    "calling_back",
-    "checking_password",
-    "count_wrong_password",
-    "registering",
-    "resetting",
-    "seconds_to_wait",
-    "signing_in",
-    "writing",
-]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,18 +45,18 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, and ASKED by the account whose mailbox would fill up."""
-    by_address = counted(setting("ratelimit_login"), "reset", address)
-    return by_address(counted(ASKED, "reset-asked", _typed_login)(view))
+    by_address = limits.counted(limits.setting("ratelimit_login"), "reset", address)
+    return by_address(limits.counted(ASKED, "reset-asked", _typed_login)(view))
 
 
 def resetting(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_REGISTER, by address, of passwords that are set by a mailed link."""
-    return counted(setting("ratelimit_register"), "reset-used", address)(view)
+    return limits.counted(limits.setting("ratelimit_register"), "reset-used", address)(view)
 
 
 def checking_password(view: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account that is signed in: a browser left open is no way to guess its password."""
-    return counted(FAILURES, "password-failures", _whoever, _was_wrong)(view)
+    return limits.counted(limits.FAILURES, "password-failures", _whoever, _was_wrong)(view)
 
 
 def writing(view: Callable[P, R]) -> Callable[P, R]:
@@ -82,4 +66,4 @@ def writing(view: Callable[P, R]) -> Callable[P, R]:
 
 def calling_back(view: Callable[P, R]) -> Callable[P, R]:
     """CALLBACKS, by address: a gateway that is not ours is turned away before its signature is looked at."""
-    return counted(lambda: CALLBACKS, "callbacks", address)(view)
+    return limits.counted(lambda: CALLBACKS, "callbacks", address)(view)

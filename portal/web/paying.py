@@ -22,8 +22,7 @@ from portal.services.idempotency import KeyReused, Once
 from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
 from portal.web.methods import Method, methods_of
-from portal.web.plan_form import KEY
-from portal.web.words import due_words, one_use_key, why_declined
+from portal.web.words import KEY, due_words, one_use_key, why_declined
 
 CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
 USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."

@@ -17,10 +17,9 @@ from portal.services import idempotency, payments
 from portal.services.idempotency import KeyReused, Once
 from portal.web import home, limits, plan_page
 from portal.web.guards import login_needed, me
-from portal.web.plan_form import KEY
 from portal.web.plan_page import Note
 from portal.web.respond import fragment_or_page, go, is_htmx, page, two_shapes
-from portal.web.words import why_declined
+from portal.web.words import KEY, why_declined
 
 bp = Blueprint("payments", __name__)
 

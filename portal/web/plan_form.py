@@ -14,10 +14,9 @@ from portal.models import Merchant
 from portal.schedule import Row
 from portal.services.plans import DESCRIPTION_MAX, NewPlan, plan_faults
 from portal.web.forms import Form
-from portal.web.words import INTERVALS, one_use_key
+from portal.web.words import INTERVALS, KEY, one_use_key
 
 ENOUGH = "Enter a total to see the schedule."
-KEY = r"[A-Za-z0-9_-]{16,64}"
 
 
 class PlanForm(Form):

@@ -7,10 +7,9 @@ from babel.numbers import get_currency_name
 from flask import Blueprint, Response, flash, request
 from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
 
-from portal import clock, money
+from portal import clock, limits, money
 from portal.errors import Invalid
 from portal.services import accounts
-from portal.web import limits
 from portal.web.forms import Form, apply_faults, choices
 from portal.web.guards import me, somebody, start_of
 from portal.web.respond import go, page

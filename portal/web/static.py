@@ -4,6 +4,7 @@ One hash of the whole folder stands in the path (/static/<hash>/css/base.css): w
 itself carries the hash too, and a page never mixes files of two versions.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,29 +14,49 @@ from whitenoise import WhiteNoise
 
 
 def init_app(app: Flask) -> None:
-    folder = Path(app.static_folder or "static")
-    version = fingerprint(folder)
-    served = WhiteNoise(
-        app.wsgi_app,
-        allow_all_origins=False,
-        max_age=WhiteNoise.FOREVER,
-        immutable_file_test=lambda path, url: True,
-        add_headers_function=lambda headers, path, url: headers.__setitem__("X-Content-Type-Options", "nosniff"),
-    )
-    served.add_files(str(folder), prefix=f"static/{version}")
-    app.wsgi_app = served  # type: ignore[method-assign]
+    """In production the files are those of the start; on a laptop an edited one has its new address at once."""
+    folder, inner = Path(app.static_folder or "static"), app.wsgi_app
+    settled = fingerprint(_files(folder)) if app.config["QIST"].production else None
+
+    def version() -> str:
+        return settled or fingerprint(_files(folder))
+
+    @functools.lru_cache(maxsize=1)
+    def served(version: str) -> WhiteNoise:
+        made = WhiteNoise(
+            inner,
+            autorefresh=settled is None,
+            allow_all_origins=False,
+            max_age=WhiteNoise.FOREVER,
+            immutable_file_test=lambda path, url: True,
+            add_headers_function=lambda headers, path, url: headers.__setitem__("X-Content-Type-Options", "nosniff"),
+        )
+        made.add_files(str(folder), prefix=f"static/{version}")
+        return made
+
+    def in_front(environ: Any, start_response: Any) -> Any:
+        return served(version())(environ, start_response)
+
+    served(version())
+    app.wsgi_app = in_front  # type: ignore[method-assign]
 
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static":
-            values["filename"] = f"{version}/{values['filename']}"
+            values["filename"] = f"{version()}/{values['filename']}"
 
 
-def fingerprint(folder: Path) -> str:
+def _files(folder: Path) -> tuple[tuple[Path, str, int, int], ...]:
+    """Each with its name, and when it was written at what size: they are read again when one of these has changed."""
+    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple((path, path.relative_to(folder).as_posix(), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+
+
+@functools.lru_cache(maxsize=1)
+def fingerprint(files: tuple[tuple[Path, str, int, int], ...]) -> str:
     """A short hash of every file's name and content."""
     found = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            found.update(hashlib.sha256(path.read_bytes()).digest())
+    for path, name, *_ in files:
+        found.update(f"{name}\0".encode())
+        found.update(hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:12]

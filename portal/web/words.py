@@ -25,6 +25,8 @@ REFUND_DECLINED: Final = {
     "over_refunded": "More can't go back than was paid.",
 }
 """By the gateway's code; whatever else it says is the card's own refusal."""
+KEY: Final = r"[A-Za-z0-9_-]{16,64}"
+"""What a one-use key looks like."""
 
 
 def init_app(app: Flask) -> None:

@@ -168,6 +168,8 @@ def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkey
     assert 1 <= int(answer.headers["Retry-After"]) <= 61
     assert amal.api.get("/api/plans/").status_code == 200
     assert plan(badr, omar.email)
+    codes = [omar.api.call("DELETE", "/api/payment-methods/1/").status_code for _ in range(4)]
+    assert codes == [404, 404, 404, 429]
     with app.app_context():
         key = api_keys.create(amal.id, name="Shop", can_write=True)
     assert api.as_(key).post("/api/plans/", {}).status_code == 422

@@ -20,7 +20,7 @@ COMMON = {
 PROGRESS = {"states": ["paid", "late", "pending", "pending"], "words": "1 of 4 paid, 1 late"}
 PURCHASE = {"purchase": "Linen sofa <three seats>"}
 AMOUNT = {"amount": "SAR\u00a0300.00"}
-NEXT = {"amount": "SAR\u00a0250.00", "date": "1 January 2027"}
+NEXT = {"amount": "SAR\u00a0250.00", "date": "1 January 2027", "past": False}
 
 
 def item(**more):
@@ -79,7 +79,7 @@ SAMPLES = {
         "payment_amount": "SAR\u00a0600.00", "paid_on": "1 November 2026", "plan_url": LINK["refund"],
     }),
     "automatic_stopped": ("automatic_stopped", {
-        **AMOUNT, **PURCHASE, **PROGRESS, "last4": "4242", "due": "1 December 2026",
+        **AMOUNT, **PURCHASE, **PROGRESS, "last4": "4242", "due": "1 December 2026", "past": False,
         "plan_url": LINK["automatic_stopped"],
     }),
     "invitation": ("invitation", INVITATION),

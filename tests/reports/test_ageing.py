@@ -2,20 +2,13 @@
 
 from datetime import date
 
-import pytest
 import time_machine
-from flask.ctx import AppContext
 
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports import dashboard
 from portal.reports.ageing import Ageing, Report, ageing
 from tests import people
-
-
-@pytest.fixture
-def amal(context: AppContext) -> int:
-    return people.amal()
 
 
 def report(merchant_id: int) -> Report:

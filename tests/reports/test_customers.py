@@ -12,11 +12,6 @@ from tests.sql import queries
 pytestmark = pytest.mark.usefixtures("context")
 
 
-@pytest.fixture
-def amal(context):
-    return people.amal()
-
-
 def merchant(merchant_id):
     db.session.rollback()
     return db.session.get_one(Merchant, merchant_id)

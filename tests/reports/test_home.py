@@ -18,11 +18,6 @@ def merchants(context):
     return people.amal(), people.badr()
 
 
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
 def look(customer_id):
     db.session.rollback()
     return home.home(customer_id)

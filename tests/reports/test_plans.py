@@ -31,16 +31,6 @@ def ids(page):
 
 
 @pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
-@pytest.fixture
 def shop(amal, omar):
     """One plan of each status, and one of Badr's for Sara."""
     people.sara()

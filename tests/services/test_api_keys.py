@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from flask.ctx import AppContext
 
 from portal import clock
 from portal.errors import Forbidden, Invalid, NotFound
@@ -14,11 +13,6 @@ from portal.models import ApiKey, User
 from portal.services import api_keys
 from portal.services.tokens import BadToken
 from tests import people
-
-
-@pytest.fixture
-def amal(context: AppContext) -> int:
-    return people.amal()
 
 
 def test_a_key_names_its_merchant_and_keeps_only_a_hash(amal: int) -> None:

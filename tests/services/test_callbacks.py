@@ -25,16 +25,6 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
-@pytest.fixture
 def plan_id(amal, omar):
     """100.00 in three."""
     return people.a_plan(amal)

@@ -27,11 +27,6 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def omar(context):
-    return people.omar()
-
-
-@pytest.fixture
 def first(omar):
     """The first installment of a plan of Amal's for Omar."""
     return people.installments_of(people.a_plan(people.amal()))[0].id

@@ -1,6 +1,9 @@
 """What a mail says is so at the moment of sending, and nobody is told that all is paid when it is not."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from sqlalchemy import event, update
 from structlog.testing import capture_logs
 
@@ -8,9 +11,11 @@ from portal import clock
 from portal.extensions import db
 from portal.models import Invitation
 from portal.services import (
+    automatic_payments,
     invitations,
     letters,
     mailroom,
+    payment_methods,
     payments,
     recorded_payments,
     refunds,
@@ -20,25 +25,9 @@ from portal.services import (
 )
 from tests import mails, people
 from tests.crowd import at_once
-from tests.mails import Catcher, html_of, sending, text_of
+from tests.mails import html_of, text_of
 
 pytestmark = pytest.mark.usefixtures("context")
-
-
-@pytest.fixture
-def catcher(app):
-    with Catcher() as catching, sending(app, catching):
-        yield catching
-
-
-@pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
 
 
 @pytest.fixture
@@ -68,6 +57,31 @@ def recover(plan_id, omar, method="card_ok"):
 def both_forms(mail):
     """The text and the HTML of a mail, with plain blanks."""
     return [" ".join(form.replace("&nbsp;", " ").split()) for form in (text_of(mail), html_of(mail))]
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "of which {} was due on"), (0, "next {} on"), (1, "next {} on")])
+def test_a_receipt_tells_what_was_due_already_from_what_comes(catcher, amal, omar, days, said):
+    rows = people.installments_of(people.a_plan(amal, count=2, first=days - 7, interval="weekly"))
+    people.pay(rows[0].id, omar)
+    mailroom.drain()
+    text, html = both_forms(catcher.mails[0])
+    assert f"Still to pay: SAR 50.00, {said.format('SAR 50.00')} {letters.day(rows[1].due_date)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {letters.day(rows[1].due_date)}" in html
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "{} was due on"), (0, "Next is {} on")])
+def test_the_mail_that_automatic_payment_is_off_does_so_too(catcher, amal, omar, days, said):
+    """The card is removed while the first installment waits."""
+    plan_id = people.a_plan(amal, count=2, first=1)
+    card = payment_methods.save(omar, "card_ok")
+    automatic_payments.turn_on(plan_id, customer_id=omar, method_id=card)
+    due = people.installments_of(plan_id)[0].due_date
+    with time_machine.travel(clock.now() + timedelta(days=1 - days)):
+        payment_methods.remove(omar, card)
+        mailroom.drain()
+    text, html = both_forms(catcher.mails[0])
+    assert f"{said.format('SAR 50.00')} {letters.day(due)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {letters.day(due)}" in html
 
 
 class TestAfterAWriteOff:

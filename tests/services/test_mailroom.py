@@ -62,12 +62,6 @@ def later(**delta):
     return time_machine.travel(clock.now() + timedelta(**delta))
 
 
-@pytest.fixture
-def catcher(app):
-    with Catcher() as catching, sending(app, catching):
-        yield catching
-
-
 def test_a_mail_arrives_in_the_merchants_name_over_one_connection_with_the_others(catcher):
     receipts(3)
     assert mailroom.drain() == 3

@@ -24,16 +24,6 @@ pytestmark = pytest.mark.usefixtures("context")
 LATER = timedelta(seconds=16)
 
 
-@pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
 def refused(call, *args, **kwargs):
     with pytest.raises(Refused) as error:
         call(*args, **kwargs)

@@ -31,16 +31,6 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
-@pytest.fixture
 def plan_id(amal, omar):
     """100.00 in four; the first two are due by now."""
     return people.a_plan(amal, total=100_00, count=4, first=-31)

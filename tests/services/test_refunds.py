@@ -22,16 +22,6 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
-def amal(context):
-    return people.amal()
-
-
-@pytest.fixture
-def omar(context):
-    return people.omar()
-
-
-@pytest.fixture
 def plan_id(amal, omar):
     return people.a_plan(amal, total=100_00, count=4)
 

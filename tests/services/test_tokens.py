@@ -12,7 +12,6 @@ import jwt
 import pytest
 import time_machine
 from flask import Flask
-from flask.ctx import AppContext
 
 from portal import clock
 from portal.extensions import db
@@ -22,11 +21,6 @@ from portal.services.tokens import BadToken, Pair
 from tests import people
 
 NOON = "2026-11-23T12:00:00Z"
-
-
-@pytest.fixture
-def omar(context: AppContext) -> int:
-    return people.omar()
 
 
 @pytest.fixture

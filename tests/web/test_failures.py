@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
+from portal import limits
 from portal.api.setup import BLUEPRINTS
 from portal.app import create_app
 from portal.errors import Busy, Forbidden, NotFound, Refused, StillRunning, Unsure
 from portal.extensions import db, limiter
-from portal.web import limits
 from tests import people, servers
 from tests.web import HTMX, browser_of, sign_in
 

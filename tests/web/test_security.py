@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from portal.app import ROOT, create_app
 from portal.extensions import limiter
 from portal.services import invitations
+from portal.web import static
 from tests import people, servers
 from tests.web import HTMX, browser_of
 
@@ -80,7 +83,11 @@ def test_a_request_id_from_outside_is_kept_when_it_looks_like_one(client: FlaskC
         assert (client.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given) is kept
 
 
-def test_static_files_have_addresses_that_change_with_their_content(client: FlaskClient) -> None:
+@pytest.mark.parametrize("where", ["app", "production"])
+def test_static_files_have_addresses_that_change_with_their_content(
+    database: str, request: pytest.FixtureRequest, where: str
+) -> None:
+    client = request.getfixturevalue(where).test_client()
     page = client.get("/").text
     found = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     assert len(found) >= 8
@@ -99,6 +106,27 @@ def test_static_files_have_addresses_that_change_with_their_content(client: Flas
     assert client.get("/static/0123456789ab/css/base.css").status_code == 404
     assert client.get(f"{folder}/../../portal/app.py").status_code == 404
     assert client.get(f"{folder}/%2e%2e/%2e%2e/pyproject.toml").status_code == 404
+
+
+@pytest.mark.parametrize("production", [False, True], ids=["on a laptop", "in production"])
+def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: Path, production: bool) -> None:
+    sheet = tmp_path / "page.css"
+    sheet.write_text("a {}")
+    app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.config["QIST"] = SimpleNamespace(production=production)
+    static.init_app(app)
+    app.add_url_rule("/", "page", lambda: url_for("static", filename="page.css"))
+    client = app.test_client()
+    before = client.get("/").text
+    assert client.get(before).text == "a {}"
+    sheet.write_text("a { color: red }")
+    after = client.get("/").text
+    assert (after == before) is production
+    if not production:
+        answer = client.get(after)
+        assert (answer.text, answer.headers["Content-Length"]) == ("a { color: red }", "16")
+        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert client.get(before).status_code == 404
 
 
 def test_cookies_are_out_of_reach_for_scripts_and_other_sites(client: FlaskClient) -> None:
