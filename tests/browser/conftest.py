@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.visitors import Visitor
 from tests.live import Live
 
 Visit = Callable[..., Visitor]
+PATIENCE = 15_000.0
+"""Milliseconds that a page may take on a machine that has much else to do."""
+expect.set_options(timeout=PATIENCE)
 VISITORS = pytest.StashKey[list[Visitor]]()
 
 
@@ -39,7 +42,7 @@ def visit(request: pytest.FixtureRequest, browser: Browser, live: Live) -> Itera
             viewport={"width": width, "height": 900},
             reduced_motion="reduce",
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         visitors.append(Visitor(context))
         return visitors[-1]
