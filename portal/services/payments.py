@@ -6,24 +6,31 @@ about the same key.
 """
 
 import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
 import structlog
-from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import select
 
 from portal import allotment, clock, money, queue
-from portal.errors import Busy, Fault, Invalid, NotFound, Refused
+from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import idempotency, ledger, outbox, payment_methods, plan_states, refunds, timeline, turns
+from portal.services import (
+    idempotency,
+    ledger,
+    outbox,
+    patience,
+    payment_methods,
+    plan_states,
+    refunds,
+    timeline,
+    turns,
+)
 from portal.services.idempotency import Once, Replay
 from portal.services.transaction import LONGEST, transaction, unsure_from_here
 
@@ -43,12 +50,6 @@ what was too much of it is given back."""
 BUDGET: Final = 20.0
 """Seconds after which the sweep leaves the rest to the next one."""
 
-ANSWERED_WITHIN: Final = timedelta(seconds=3)
-"""How long the gateway's answer is waited for by somebody else who pays the same plan."""
-BRIEFLY: Final = 0.5
-"""Seconds for which everybody may wait for it; beyond that only a few, as each waiting request holds a thread."""
-_places = threading.BoundedSemaphore(4)
-
 Choice = Literal["due", "all", "amount"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
@@ -62,10 +63,6 @@ class Attempt:
 
     payment_id: int
     replay: Replay | None = None
-
-
-class _BeingCharged(Refused):
-    """Another payment of the plan is with the gateway, which most likely answers in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +159,7 @@ def _pay(
     *,
     automatic: bool = False,
 ) -> Attempt:
-    with _patience(automatic) as may_wait:
+    with patience.waiting(never=automatic) as may_wait:
         started = idempotency.patiently(lambda: _start(find, choose, customer_id, method, once, automatic), may_wait)
     if isinstance(started, Attempt):
         return started
@@ -170,46 +167,10 @@ def _pay(
     with unsure_from_here():
         if outcome.state == "unknown":
             queue.ring("settle_payment", started.payment_id)
-            _note_no_answer(started.payment_id)
+            patience.note_no_answer(started.payment_id)
         else:
             record_outcome(started.payment_id, outcome, once)
     return Attempt(started.payment_id)
-
-
-@contextmanager
-def _patience(automatic: bool) -> Iterator[Callable[[Refused, float], bool]]:
-    """Who meets a payment that is being charged this moment waits for what comes of it; a job comes again instead."""
-    placed = False
-
-    def may_wait(refused: Refused, waited: float) -> bool:
-        nonlocal placed
-        if automatic or not isinstance(refused, _BeingCharged):
-            return False
-        if waited > BRIEFLY and not placed:
-            placed = _places.acquire(blocking=False)
-            return placed
-        return True
-
-    try:
-        yield may_wait
-    finally:
-        if placed:
-            _places.release()
-
-
-def _note_no_answer(payment_id: int) -> None:
-    """Only so that nobody waits for an answer; without the note they wait ANSWERED_WITHIN, and all else stands."""
-    try:
-        _no_answer(payment_id)
-    except (Busy, SQLAlchemyError):
-        log.warning("payment.not_noted", payment_id=payment_id, exc_info=True)
-
-
-@transaction
-def _no_answer(payment_id: int) -> None:
-    """Note that the gateway gave no answer, so that nobody waits for one; a job asks what became of it."""
-    open_still = Payment.id == payment_id, Payment.state == "in_flight"
-    db.session.execute(update(Payment).where(*open_still).values(unanswered_at=clock.now()))
 
 
 def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None = None) -> None:
@@ -327,13 +288,7 @@ def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> Non
         raise Refused("plan_cancelled", "This plan was cancelled. Nothing was charged.")
     if not owed:
         raise Refused("already_paid", "This plan is already paid. Nothing was charged.")
-    if (waiting := Payment.in_flight_of_plan(plan.id)) is not None:
-        fresh = waiting.unanswered_at is None and clock.now() - waiting.created_at < ANSWERED_WITHIN
-        raise (_BeingCharged if fresh else Refused)(
-            "payment_in_flight",
-            "Another payment of this plan is still being checked with the bank. Nothing more was charged.",
-            payment_id=waiting.id,
-        )
+    patience.check(plan.id)
 
 
 def _unchanged(shown: int | None, owed: int, plan: Plan) -> None:

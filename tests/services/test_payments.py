@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports import checks
-from portal.services import idempotency, payments, transaction
+from portal.services import idempotency, patience, payments, transaction
 from tests import people
 from tests.crowd import at_once
 
@@ -394,7 +394,7 @@ class TestTwoAtOnce:
         assert error.code == "payment_in_flight" and 0.15 <= waited < self.NOT_AT_ALL
 
     def test_only_a_few_wait_for_long(self, app, amal, omar, monkeypatch):
-        monkeypatch.setattr(payments, "BRIEFLY", 0.1)
+        monkeypatch.setattr(patience, "BRIEFLY", 0.1)
         first = people.installments_of(people.a_plan(amal))[0].id
         calls = [lambda: people.pay(first, omar, "card_slow"), *[lambda: people.pay(first, omar)] * 7]
         _, *got = self.both(app, *calls, back=3)
@@ -402,7 +402,7 @@ class TestTwoAtOnce:
         assert codes == {"already_paid": 4, "payment_in_flight": 3}
         assert max(waited for error, waited in got if error.code == "payment_in_flight") < self.NOT_AT_ALL
         with pytest.raises(ValueError, match="released too many times"):
-            payments._places.release()
+            patience.places.release()
 
     def test_a_job_waits_for_nobody(self, app, amal, omar):
         plan_id = people.a_plan(amal)
