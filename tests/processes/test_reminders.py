@@ -91,7 +91,8 @@ class Staff:
         inner = horses(worker)
         if how.startswith("work-horse"):
             for horse in inner:
-                horse.send_signal(number)
+                with suppress(psutil.NoSuchProcess):
+                    horse.send_signal(number)
             return
         worker.send_signal(number)
         if number == signal.SIGKILL:
