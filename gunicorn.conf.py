@@ -10,7 +10,7 @@ from portal.config import load
 settings = load(os.environ)
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-worker_class = "portal.front.Worker"
+worker_class = "portal.gunicorn_worker.Worker"
 workers = settings.web_workers
 threads = settings.web_threads
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 a disk that stalls would look like a hung worker

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from portal.app import create_app
 from portal.extensions import db
-from tests import servers
+from tests.fixtures import servers
 
 PLANS: Final = 250_000
 EACH: Final = 4

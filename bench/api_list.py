@@ -12,9 +12,9 @@ from flask import Flask, Response
 from portal.api import callers
 from portal.app import create_app
 from portal.extensions import db
-from portal.services import tokens
-from tests import people, servers
-from tests.sql import queries
+from portal.services.accounts import tokens
+from tests.fixtures import people, servers
+from tests.fixtures.query_log import queries
 
 PLANS = 50
 INSTALLMENTS = 4

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from bench import _large
 from portal.extensions import db
-from portal.reports import checks
+from portal.reports.operations import checks
 
 
 def main(plans: int = _large.PLANS) -> None:

@@ -13,7 +13,10 @@ from sqlalchemy import text
 from bench import _large
 from portal.extensions import db
 from portal.models import Merchant, User
-from portal.reports import customers, dashboard, exports, overview, payments, plans
+from portal.reports import exports
+from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.payments import payments
+from portal.reports.plans import plans
 
 
 def main(count: int = _large.PLANS) -> None:

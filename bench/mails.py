@@ -15,11 +15,11 @@ from flask import Flask
 
 from portal.app import create_app
 from portal.extensions import db
-from portal.gateways import mail
-from portal.services import mailroom
-from tests import people, servers
-from tests.gateways.test_mail import COMMON, RECEIPT
-from tests.live import free_port
+from portal.gateways import email
+from portal.services.mail import delivery
+from tests.fixtures import people, servers
+from tests.fixtures.live import free_port
+from tests.gateways.test_email import COMMON, RECEIPT
 
 MAILS = 600
 FORK = multiprocessing.get_context("fork")
@@ -41,7 +41,7 @@ def main() -> None:
         rates = {workers: run(app, workers, count) for workers in (1, 2)}
         began = time.perf_counter()
         for _ in range(100):
-            mail.compose("receipt", COMMON | RECEIPT)
+            email.compose("receipt", COMMON | RECEIPT)
         writing = (time.perf_counter() - began) / 100
         for workers, rate in rates.items():
             print(f"{workers} worker{'s' if workers > 1 else ''}: {rate:6.0f} mails/s")
@@ -85,7 +85,7 @@ def run(app: Flask, workers: int, count: Any) -> float:
 
 def work(app: Flask) -> None:
     with app.app_context():
-        while mailroom.drain(limit=MAILS):
+        while delivery.drain(limit=MAILS):
             pass
         db.engine.dispose()
 

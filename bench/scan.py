@@ -14,8 +14,9 @@ from sqlalchemy import event, text
 from bench import _large
 from portal.app import create_app
 from portal.extensions import db
-from portal.services import lateness, reminders
-from tests import servers
+from portal.services.plans import lateness
+from portal.services.reminders import reminders
+from tests.fixtures import servers
 
 WANTED = 50_000
 

@@ -16,14 +16,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from portal.services import demo  # noqa: E402
+from portal.local import demo_data  # noqa: E402
 from tests.conftest import SWITCHES  # noqa: E402
-from tests.live import Live  # noqa: E402
+from tests.fixtures.live import Live  # noqa: E402
 
 SHOTS = ROOT / "docs" / "screenshots"
 WIDE = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
-PASSWORDS = {name: password for _, name, password in demo.LOGINS}
+PASSWORDS = {name: password for _, name, password in demo_data.LOGINS}
 
 
 def main() -> None:

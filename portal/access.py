@@ -7,7 +7,7 @@ from flask import request
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import joinedload
 
-from portal import names
+from portal.domain import identifiers
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan, Refund, User
@@ -71,7 +71,11 @@ def address() -> str:
 def account(login: str) -> str:
     """Whose password is tried: one account, whether its username or its email was typed; else what was typed."""
     user = db.session.scalar(User.by_login(login)) if login.strip() else None
-    return f"user:{user.id}" if user is not None else f"name:{names.username_key(login[: names.LONGEST])[:254]}"
+    return (
+        f"user:{user.id}"
+        if user is not None
+        else f"name:{identifiers.username_key(login[: identifiers.LONGEST])[:254]}"
+    )
 
 
 def _party(user: User, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:

@@ -11,11 +11,12 @@ from portal import config, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
+from portal.valkey import rate_limit_storage
 from portal.web import setup as web
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["create_app", "models", "payment", "queue"]
+__all__ = ["create_app", "models", "payment", "queue", "rate_limit_storage"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,8 @@ from portal.errors import Refused
 
 if TYPE_CHECKING:
     from flask import Flask
+
+ROOT = Path(__file__).resolve().parent.parent
 
 open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
@@ -28,33 +31,34 @@ def settings() -> Settings:
 
 
 def make_app() -> "Flask":
-    found = settings()
-    if not found.production:
-        _use_this_laptops(found)
+    configured = settings()
+    if not configured.production:
+        _use_local_servers(configured)
     from portal.app import create_app  # `qist dev` and --help needn't wait for the whole app
 
     return create_app(settings())
 
 
-def _use_this_laptops(found: Settings) -> None:
+def _use_local_servers(configured: Settings) -> None:
     """Where no address is given, use what a running `qist dev` uses; without one, start PostgreSQL for this command."""
     try:
-        from portal import dev, embedded  # production is installed without what they need
+        # Production is installed without the packages that these import.
+        from portal.local import postgres, supervisor, valkey
     except ModuleNotFoundError:
         return
-    from portal import home as homes
+    from portal.local import data_dir as homes
 
     try:
-        if not found.secret_key:
-            homes.ensure(found.home)
-            os.environ["SECRET_KEY"] = dev.secret_key(found.home)
-        if not found.redis_url:
-            os.environ["REDIS_URL"] = embedded.Valkey.running(found.home) or ""
-        if not found.database_url:
-            url = embedded.Postgres.running(found.home)
+        if not configured.secret_key:
+            homes.ensure(configured.home)
+            os.environ["SECRET_KEY"] = supervisor.secret_key(configured.home)
+        if not configured.redis_url:
+            os.environ["REDIS_URL"] = valkey.Valkey.running(configured.home) or ""
+        if not configured.database_url:
+            url = postgres.Postgres.running(configured.home)
             if not url:
-                open_until_exit.enter_context(homes.held(found.home))
-                url = open_until_exit.enter_context(embedded.Postgres(found.home)).url
+                open_until_exit.enter_context(homes.held(configured.home))
+                url = open_until_exit.enter_context(postgres.Postgres(configured.home)).url
             os.environ["DATABASE_URL"] = url
     except homes.HomeError as error:
         raise click.ClickException(str(error)) from None
@@ -73,45 +77,46 @@ main.add_command(shell_command)
 def dev() -> None:
     """Run everything on this laptop: database, queue, web, worker, scheduler. Ctrl-C stops it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is started, Ctrl-C may simply end us
-    from portal import dev  # production is installed without what it needs
+    from portal.local import supervisor  # production is installed without what it needs
 
-    sys.exit(dev.run(settings(), os.environ))
+    sys.exit(supervisor.run(settings(), os.environ))
 
 
 @main.command(with_appcontext=False)
 def web() -> None:
     """Run the web server (gunicorn)."""
-    from portal import processes
-
     settings()
-    processes.web()
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+    os.execv(sys.executable, command)  # noqa: S606 gunicorn takes this process's place, with its signals and exit code
 
 
 @main.command(with_appcontext=False)
 @pass_script_info
 def worker(info: ScriptInfo) -> None:
     """Run one worker for background jobs."""
-    from portal import processes
+    from portal.jobs import worker as worker_process
 
-    processes.worker(info.load_app())
+    worker_process.run(info.load_app())
 
 
 @main.command(with_appcontext=False)
 @pass_script_info
 def scheduler(info: ScriptInfo) -> None:
     """Run the scheduler of the periodic jobs."""
-    from portal import processes
+    from portal.jobs import scheduler as scheduler_process
 
-    processes.scheduler(info.load_app().config["QIST"])
+    scheduler_process.run(info.load_app().config["QIST"])
 
 
 @main.command(with_appcontext=False)
 @click.argument("what", type=click.Choice(["web", "worker", "scheduler"]))
 def alive(what: str) -> None:
     """Say whether this machine's web server, worker or scheduler is at work. Exit code 1 when it is not."""
-    from portal import alive  # only this command needs it
+    from portal.jobs import healthcheck
 
-    trouble = alive.ask(what, settings())
+    trouble = healthcheck.ask(what, settings())
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 
@@ -122,25 +127,25 @@ def prepare(wanted: bool) -> None:
     """Bring the database up to date, as `qist dev` does before anything else starts."""
     import flask_migrate
 
-    from portal import home as homes
+    from portal.local import data_dir as homes
 
     flask_migrate.upgrade()
     home = settings().home
     told = home / "demo-logins"
     if wanted and not told.exists():
-        from portal.services import demo
+        from portal.local import demo_data
 
         click.echo("adding demo data ...")
-        demo.seed()
+        demo_data.seed()
         homes.write_private(told, "Demo logins:\n" + _logins() + "\n", home)
 
 
 @main.command("seed-demo")
 def seed_demo() -> None:
     """Add the demo merchants, customers and plans. A second run changes nothing."""
-    from portal.services import demo
+    from portal.local import demo_data
 
-    _tell(demo.seed)
+    _tell(demo_data.seed)
     click.echo(_logins())
 
 
@@ -150,7 +155,7 @@ def seed_demo() -> None:
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
 def create_operator(username: str, email: str, password: str) -> None:
     """Make an account that looks after this installation."""
-    from portal.services import accounts
+    from portal.services.accounts import accounts
 
     _tell(accounts.create_operator, username, email, password)
     click.echo(f"{username} can sign in now.")
@@ -159,7 +164,7 @@ def create_operator(username: str, email: str, password: str) -> None:
 @main.command()
 def check() -> None:
     """Check every rule that the data must keep. Exit code 1 when one is broken."""
-    from portal.reports import checks
+    from portal.reports.operations import checks
 
     broken = 0
     for name, count in checks.run():
@@ -169,9 +174,9 @@ def check() -> None:
 
 
 def _logins() -> str:
-    from portal.services import demo
+    from portal.local import demo_data
 
-    return "\n".join(f"  {role:<10} {name:<14} {password}" for role, name, password in demo.LOGINS)
+    return "\n".join(f"  {role:<10} {name:<14} {password}" for role, name, password in demo_data.LOGINS)
 
 
 def _tell(verb: Any, *args: Any) -> Any:

@@ -18,11 +18,11 @@ from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
-from portal import queue
 from portal.app import create_app
 from portal.extensions import db, limiter
-from tests import people, servers
-from tests.live import Live
+from portal.valkey import connections
+from tests.fixtures import people, servers
+from tests.fixtures.live import Live
 
 SWITCHES = [
     "--no-sandbox",
@@ -138,7 +138,7 @@ def client(app: Flask, database: str) -> FlaskClient:
 @pytest.fixture
 def valkey(app: Flask) -> Iterator[redis.Redis]:
     """This worker's corner of Valkey, emptied."""
-    queue.pause.end()
+    connections.breaker.close()
     with redis.Redis.from_url(app.config["QIST"].redis_url, socket_timeout=5) as connection:
         connection.flushdb()
         yield connection

@@ -6,7 +6,7 @@ from portal import access
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import User
-from tests import people
+from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
 

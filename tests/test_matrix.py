@@ -13,18 +13,12 @@ from flask.testing import FlaskClient
 
 from portal.extensions import db
 from portal.models import ApiKey, Outbox
-from portal.services import (
-    api_keys,
-    mailroom,
-    password_resets,
-    payment_methods,
-    plans,
-    refunds,
-    reminder_mails,
-    tokens,
-)
-from portal.services.plans import NewPlan
-from tests import people
+from portal.services.accounts import api_keys, password_resets, tokens
+from portal.services.mail import delivery, reminders
+from portal.services.payments import payment_methods, refunds
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
 from tests.web import browser_of
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -121,7 +115,7 @@ PAGES = {
     "POST /operator/jobs/<job_id>/retry": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/<job_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/clear": (303, 403, 403, 403, 403, 303, 303, 303),
-    "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/test_outbox.py has the other cases
+    "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/operations/test_emails.py has the other cases
     "GET /outbox/<int:outbox_id>": ANYONE,
     "GET /outbox/<int:outbox_id>/html": ANYONE,
     "POST /outbox/<int:outbox_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
@@ -235,7 +229,7 @@ def world(app: Flask, database: str) -> World:
                 "saved_id": payment_methods.save(ids[customer], "card_ok"),
                 "token": plans.open_plan(ids[merchant], new).invitation_token,
                 "reset_token": password_resets.make(ids[customer]),
-                "off_token": reminder_mails.off_token(ids[customer]),
+                "off_token": reminders.off_token(ids[customer]),
                 "outbox_id": _a_mail_to(ids[customer]),
                 "customer_id": ids[customer],
                 "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),
@@ -245,7 +239,7 @@ def world(app: Flask, database: str) -> World:
 
 def _a_mail_to(user_id: int) -> int:
     """One that is kept, because there is no mail server."""
-    mailroom.drain()
+    delivery.drain()
     return db.session.scalars(db.select(Outbox.id).where(Outbox.to_user_id == user_id)).first() or 0
 
 

@@ -16,8 +16,9 @@ import pytest
 from rq.job import JobStatus
 
 from portal import queue
-from portal.embedded import Valkey
-from tests import people, servers
+from portal.local.valkey import Valkey
+from portal.valkey import connections
+from tests.fixtures import people, servers
 
 ROOT = Path(__file__).parent.parent
 LONGEST = 0.7 + 0.5  # one short retry and its connections; the rest is for a busy machine
@@ -31,36 +32,36 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 app = create_app(servers.settings_for(sys.argv[1]))
-connection = queue.patient(app.config["QIST"].redis_url)
+connection = connections.for_workers(app.config["QIST"].redis_url)
 with app.app_context():
     Worker(
-        [queue.queue(connection)], connection=connection, job_class=queue.JsonJob, serializer=JSONSerializer
+        [queue.queue_on(connection)], connection=connection, job_class=queue.JsonJob, serializer=JSONSerializer
     ).work(burst=True)
 """
 
 
 @pytest.fixture(autouse=True)
 def no_pause() -> Iterator[None]:
-    queue.pause.end()
+    connections.breaker.close()
     yield
-    queue.pause.end()
+    connections.breaker.close()
 
 
 def jobs(valkey):
-    return queue.queue(valkey).get_jobs()
+    return queue.queue_on(valkey).get_jobs()
 
 
 def test_a_job_is_enqueued_by_name_as_json(context, valkey):
-    assert queue.ring("settle_payment", 17) is True
+    assert queue.enqueue("settle_payment", 17) is True
     (job,) = jobs(valkey)
-    assert (job.func_name, job.args, job.retries_left) == ("portal.jobs.settle_payment", [17], 3)
+    assert (job.func_name, job.args, job.retries_left) == ("portal.jobs.tasks.settle_payment", [17], 3)
     assert not any(job.retry_intervals or []), "a retry with an interval waits for a scheduler that nobody runs"
     raw = zlib.decompress(valkey.hget(job.key, "data"))
-    assert json.loads(raw) == ["portal.jobs.settle_payment", None, [17], {}]
+    assert json.loads(raw) == ["portal.jobs.tasks.settle_payment", None, [17], {}]
 
 
 def test_nothing_in_valkey_is_a_pickle(context, valkey):
-    queue.ring("settle_payment", 17)
+    queue.enqueue("settle_payment", 17)
     for key in valkey.keys("rq:job:*"):
         for value in valkey.hgetall(key).values():
             data = zlib.decompress(value) if value[:1] == b"x" else value
@@ -72,7 +73,7 @@ def test_a_real_worker_runs_it(context, valkey):
     amal, omar = people.amal(), people.omar()
     payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
     (job,) = jobs(valkey)
-    assert (job.func_name, job.args) == ("portal.jobs.settle_payment", [payment.id])
+    assert (job.func_name, job.args) == ("portal.jobs.tasks.settle_payment", [payment.id])
     done = subprocess.run(
         [sys.executable, "-c", WORKER, servers.database_name()],
         cwd=ROOT,
@@ -88,7 +89,7 @@ def test_a_real_worker_runs_it(context, valkey):
 def rung(app) -> tuple[bool, float]:
     began = time.monotonic()
     with app.app_context():
-        answer = queue.ring("settle_payment", 17)
+        answer = queue.enqueue("settle_payment", 17)
     return answer, time.monotonic() - began
 
 
@@ -102,7 +103,7 @@ def test_with_valkey_away_it_gives_up_at_once_and_then_does_not_try(app, monkeyp
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=address))
     answer, took = rung(app)
     assert answer is False and took < LONGEST
-    assert queue.pause.is_on()
+    assert connections.breaker.is_on()
     answer, took = rung(app)
     assert answer is False and took < 0.05
 
@@ -132,8 +133,8 @@ def test_with_valkey_frozen_it_gives_up_soon_skips_thirty_seconds_and_comes_back
     finally:
         process.send_signal(signal.SIGCONT)
     assert rung(app)[0] is False, "still skipped, though it would answer again"
-    left = queue.pause._until - time.monotonic()
-    assert 25 < left <= queue.PAUSE == 30
+    left = connections.breaker._until - time.monotonic()
+    assert 25 < left <= connections.PAUSE == 30
     monkeypatch.setattr(queue.time, "monotonic", lambda now=time.monotonic: now() + 31)
     assert rung(app)[0] is True
 

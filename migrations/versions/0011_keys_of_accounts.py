@@ -1,6 +1,6 @@
 """Emails and usernames get keys by which they are compared, those that the version before writes as well.
 
-The keys are made by Python (portal/names.py). The version before knows none, and it goes on serving until it is
+The keys are made by Python (portal/domain/identifiers.py). The version before knows none, and it goes on serving until it is
 replaced: for what it writes the database makes a key as near to Python's as it can. The release after this one has no
 use for the trigger.
 

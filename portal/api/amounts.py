@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from portal import money
+from portal.domain import money
 from portal.errors import Fault, Invalid, Refused
-from portal.services import changes
+from portal.services.payments import preconditions
 
 FACTS: Final = ("remaining", "refundable", "reversible")
 """What a refusal says in minor units."""
@@ -35,7 +35,7 @@ def reason_faults(values: dict[str, object]) -> list[Fault]:
     """What is wrong with the reason, if there is one."""
     if "reason" in values:
         try:
-            changes.reason_of(str(values["reason"]))
+            preconditions.reason_of(str(values["reason"]))
         except Invalid as invalid:
             return list(invalid.faults)
     return []

@@ -10,7 +10,7 @@ from flask import g, request
 from portal.errors import Forbidden, Refused
 from portal.extensions import db
 from portal.models import Merchant, User
-from portal.services import api_keys, tokens
+from portal.services.accounts import api_keys, tokens
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal import limits
+from portal import rate_limits
 from portal.errors import Busy, Fault, Invalid, Refused, StillRunning
 from portal.extensions import db
 
@@ -134,7 +134,7 @@ def _refused_by_http(error: HTTPException) -> Response:
     status = status if status in CODES else 400 if status < 500 else 500
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        headers["Retry-After"] = str(limits.seconds_to_wait())
+        headers["Retry-After"] = str(rate_limits.seconds_to_wait())
     return answer(status, *CODES[status], headers=headers)
 
 

@@ -4,21 +4,21 @@ from typing import Final
 
 from flask import Flask, Response, current_app, request
 
-from portal.api import (
+from portal.api import problems
+from portal.api.endpoints import RowId
+from portal.api.idempotency import HEADER
+from portal.api.openapi import docs
+from portal.api.resources import (
     accounts,
     analytics,
-    changes,
-    docs,
     installments,
     payment_methods,
     payments,
+    plan_actions,
     plans,
-    problems,
     refunds,
     tokens,
 )
-from portal.api.once import HEADER
-from portal.api.spec import RowId
 from portal.extensions import csrf
 
 BLUEPRINTS: Final = (
@@ -29,7 +29,7 @@ BLUEPRINTS: Final = (
     payments.bp,
     payment_methods.bp,
     refunds.bp,
-    changes.bp,
+    plan_actions.bp,
     analytics.bp,
     docs.bp,
 )

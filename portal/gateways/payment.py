@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import clock
+from portal.domain import clock
 from portal.extensions import db
 
 log = structlog.get_logger(__name__)

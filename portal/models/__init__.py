@@ -3,23 +3,23 @@
 Importing this package makes the metadata complete.
 """
 
-from portal.models.api_keys import ApiKey
+from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.merchants import Merchant
+from portal.models.accounts.password_resets import PasswordReset
+from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
+from portal.models.accounts.user_sessions import UserSession
+from portal.models.accounts.users import User
+from portal.models.emails import Outbox
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
-from portal.models.installments import Installment
-from portal.models.invitations import Invitation
 from portal.models.ledger import LedgerEntry, LedgerLine
-from portal.models.merchants import Merchant
-from portal.models.outbox import Outbox
-from portal.models.password_resets import PasswordReset
-from portal.models.payment_methods import PaymentMethod
-from portal.models.payments import Allocation, Payment
-from portal.models.plans import Plan
-from portal.models.refresh_tokens import RefreshToken, TokenFamily
-from portal.models.refunds import Refund
-from portal.models.reminders import AutomaticAttempt, Mute, Reminder
-from portal.models.user_sessions import UserSession
-from portal.models.users import User
+from portal.models.payments.payment_methods import PaymentMethod
+from portal.models.payments.payments import Allocation, Payment
+from portal.models.payments.refunds import Refund
+from portal.models.plans.installments import Installment
+from portal.models.plans.invitations import Invitation
+from portal.models.plans.plans import Plan
+from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 
 __all__ = [
     "Allocation",

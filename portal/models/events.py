@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
+from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
-from portal.models.users import User
 
 
 class Event(Model):

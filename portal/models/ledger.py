@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import Currency, Id, Instant, Minor
-from portal.models.plans import Plan
+from portal.models.plans.plans import Plan
 
 EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)

@@ -14,15 +14,15 @@ from sqlalchemy import Select, String, and_, case, cast, func, literal, select, 
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
-from portal import clock, money
+from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Allocation, Installment, LedgerEntry, LedgerLine, Payment, Plan, User
-from portal.models.installments import INSTALLMENT_STATUSES
-from portal.models.plans import PLAN_STATUSES
-from portal.reports import payments as payment_lists
-from portal.reports import plans as plan_lists
-from portal.reports.customers import Show
-from portal.reports.dashboard import NET
+from portal.models.plans.installments import INSTALLMENT_STATUSES
+from portal.models.plans.plans import PLAN_STATUSES
+from portal.reports.merchants.customers import Show
+from portal.reports.merchants.dashboard import NET
+from portal.reports.payments import payments as payment_lists
+from portal.reports.plans import plans as plan_lists
 
 Cell = str | int | None
 BATCH = 500

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import clock
+from portal.domain import clock
 from portal.errors import Refused, StillRunning
 from portal.extensions import db
 from portal.models import IdempotencyKey
-from portal.services.transaction import transaction
+from portal.services.unit_of_work import transaction
 
 R = TypeVar("R")
 

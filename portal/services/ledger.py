@@ -6,7 +6,7 @@ receivable is what remains, credits and write_offs what its installments say, ca
 
 from typing import Any
 
-from portal import clock
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import EntryKind

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, has_request_context
 
-from portal import money
+from portal.domain import money
 from portal.models import Installment, Merchant, Plan, User
-from portal.web import theme
 from portal.web.guards import somebody, start_of
+from portal.web.middleware import theme
 
-SHELLS = {"merchant": "shells/merchant.html", "customer": "shells/customer.html"}
+SHELLS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
 STARTS = {"merchant": "Dashboard", "customer": "My plans", "operator": "Operator"}
 
 
@@ -70,7 +70,7 @@ def surroundings() -> dict[str, Any]:
         "lang": "en",
         "dir": "ltr",
         "theme": theme.chosen(),
-        "shell": SHELLS.get(user.role, "shells/public.html") if user is not None else "shells/public.html",
+        "shell": SHELLS.get(user.role, "layout/public.html") if user is not None else "layout/public.html",
         "business_name": business(user) if user is not None and user.role == "merchant" else "",
         "person_name": user.display_name if user is not None else "",
         "start_href": start_of(user),

@@ -10,7 +10,7 @@ from wtforms import Field, IntegerField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
-from portal import money
+from portal.domain import money
 from portal.errors import Fault, Invalid
 
 UNUSABLE = "This holds a character that can't be used. Please type it again."

@@ -2,56 +2,32 @@
 
 from flask import Flask
 
-from portal.web import (
-    account,
-    api_keys,
-    automatic_payments,
-    bodies,
+from portal.web import error_pages, filters, labels, method_labels, public
+from portal.web.accounts import account, api_keys, password_resets, registrations, sessions
+from portal.web.adjustments import cancellations, credits, write_offs
+from portal.web.invitations import invitation_payments, invitations, plan_invitations
+from portal.web.merchants import customers, dashboard, journal, settings
+from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
+from portal.web.operations import emails, health, operator
+from portal.web.payments import (
+    automatic,
     callbacks,
-    cancellations,
-    credits,
-    customers,
-    dashboard,
-    failures,
-    filters,
-    health,
-    home,
-    installments,
-    invitation_payments,
-    invitations,
-    journal,
-    methods,
-    mutes,
-    operator,
-    outbox,
-    password_resets,
+    manual_payments,
     payment_lists,
     payment_methods,
     payments,
-    plan_invitations,
     plan_payments,
-    plans,
-    public,
-    recorded_payments,
     refunds,
-    registrations,
-    reminders,
     reversals,
-    security,
-    sessions,
-    settings,
     statements,
-    static,
-    theme,
-    tracing,
-    words,
-    write_offs,
 )
+from portal.web.plans import home, installments, plans
+from portal.web.reminders import mutes, reminders
 
 BLUEPRINTS = (
     account.bp,
     api_keys.bp,
-    automatic_payments.bp,
+    automatic.bp,
     callbacks.bp,
     cancellations.bp,
     credits.bp,
@@ -65,7 +41,7 @@ BLUEPRINTS = (
     journal.bp,
     mutes.bp,
     operator.bp,
-    outbox.bp,
+    emails.bp,
     password_resets.bp,
     payment_lists.bp,
     payment_methods.bp,
@@ -74,7 +50,7 @@ BLUEPRINTS = (
     plan_payments.bp,
     plans.bp,
     public.bp,
-    recorded_payments.bp,
+    manual_payments.bp,
     refunds.bp,
     registrations.bp,
     reminders.bp,
@@ -91,5 +67,15 @@ def init_app(app: Flask) -> None:
     """Register the blueprints and what stands around every request; the outermost comes last."""
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    for surrounding in (bodies, sessions, filters, words, methods, failures, security, static, tracing):
+    for surrounding in (
+        request_bodies,
+        sessions,
+        filters,
+        labels,
+        method_labels,
+        error_pages,
+        security_headers,
+        static_files,
+        request_ids,
+    ):
         surrounding.init_app(app)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.people import PASSWORD
+from tests.fixtures.people import PASSWORD
 
 counter = itertools.count(1)
 

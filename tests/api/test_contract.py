@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.api import Api, Person, a_name, both, customer, merchant, plan, problem
-from tests.live import Live
-from tests.people import PASSWORD
+from tests.fixtures.live import Live
+from tests.fixtures.people import PASSWORD
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@
 
 from flask import Flask
 
-from portal.services import refunds, tokens
-from tests import people
-from tests.sql import queries
+from portal.services.accounts import tokens
+from portal.services.payments import refunds
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
 
 LISTS = ("/api/plans/", "/api/plans/installments/", "/api/payments/", "/api/refunds/")
 

@@ -14,7 +14,7 @@ from openapi_schema_validator import OAS31Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from portal.api import examples
+from portal.api.openapi import examples
 from tests.api import Api, customer, merchant, plan
 
 

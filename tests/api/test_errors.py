@@ -11,10 +11,10 @@ from flask import Flask
 
 from portal.extensions import db
 from portal.models import Plan, User
-from portal.reports import dashboard
-from portal.services import accounts, sessions
+from portal.reports.merchants import dashboard
+from portal.services.accounts import accounts, sessions
 from tests.api import Api, a_name, customer, merchant, plan, problem
-from tests.people import PASSWORD
+from tests.fixtures.people import PASSWORD
 
 ADDRESSES = ("/api/plans/", "/auth/me/", "/token/", "/api/nothing/", "/auth/nothing", "/token/nothing", "/api/")
 TERMS = {

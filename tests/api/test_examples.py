@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import Live
+from tests.fixtures.live import Live
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
-from portal.services import payments, refunds
+from portal.services.payments import payments, refunds
 from tests.api import Api, Person, a_name, customer, merchant, plan, problem
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}

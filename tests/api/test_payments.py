@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from portal import clock
+from portal.domain import clock
 from tests.api import Api, Person, both, customer, merchant, plan, problem
-from tests.live import Live
+from tests.fixtures.live import Live
 
 TODAY = clock.today("Asia/Riyadh")
 

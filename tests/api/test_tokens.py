@@ -8,16 +8,16 @@ import redis
 import time_machine
 from flask import Flask
 
-from portal import clock
 from portal.config import Settings
+from portal.domain import clock
 from portal.extensions import db, limiter
 from portal.models import User
-from portal.services import api_keys
-from portal.services.tokens import Pair
+from portal.services.accounts import api_keys
+from portal.services.accounts.tokens import Pair
 from tests.api import Api, a_name, customer, merchant, plan, problem, sign_in
-from tests.live import Live
-from tests.people import PASSWORD
-from tests.services.test_tokens import forged
+from tests.fixtures.live import Live
+from tests.fixtures.people import PASSWORD
+from tests.services.accounts.test_tokens import forged
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.browser.visitors import Visitor
-from tests.live import Live
+from tests.fixtures.live import Live
 
 Visit = Callable[..., Visitor]
 PATIENCE = 15_000.0

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.api import Api, merchant
 from tests.browser.conftest import Visit
-from tests.live import Live
+from tests.fixtures.live import Live
 
 pytestmark = pytest.mark.browser
 

@@ -13,11 +13,12 @@ from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
-from portal.embedded import Postgres, Valkey
-from portal.services import demo
+from portal.local import demo_data
+from portal.local.postgres import Postgres
+from portal.local.valkey import Valkey
 from tests.browser.conftest import Visit
-from tests.live import Live
-from tests.rq_rooms import a_failed_job
+from tests.fixtures.live import Live
+from tests.fixtures.rq_jobs import a_failed_job
 
 pytestmark = pytest.mark.browser
 
@@ -171,7 +172,7 @@ def an_operator(live: Live) -> None:
         "--email",
         "olga@example.com",
     ]
-    subprocess.run([*command, "--password", demo.PASSWORD], env=live.environ, check=True, capture_output=True)
+    subprocess.run([*command, "--password", demo_data.PASSWORD], env=live.environ, check=True, capture_output=True)
     url = Postgres.running(live.home)
     assert url
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -190,7 +191,7 @@ def test_every_page_can_be_used_by_everybody(visit: Visit, name: str) -> None:
     visitor = visit()
     page = visitor.page
     if name:
-        visitor.sign_in(name, demo.PASSWORD)
+        visitor.sign_in(name, demo_data.PASSWORD)
     faults: list[str] = []
     for path in PAGES[name]:
         address = follow(page, path)

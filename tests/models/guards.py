@@ -12,9 +12,12 @@ from typing import Any
 
 from portal.extensions import db
 from portal.models import IdempotencyKey, Installment, Invitation, LedgerEntry, Plan, User
-from portal.services import cancellations, plans, refunds, sessions
-from portal.services.plans import NewPlan
-from tests import people
+from portal.services.accounts import sessions
+from portal.services.adjustments import cancellations
+from portal.services.payments import refunds
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from portal.extensions import db
-from tests import people, servers
+from tests.fixtures import people, servers
 from tests.models.guards import GUARDS, Guard, world
 
 CATALOG = """
@@ -34,7 +34,7 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
-    "users_keys": "refuses nothing: tests/test_upgrades.py",
+    "users_keys": "refuses nothing: tests/deployment/test_upgrades.py",
     "pk_merchants": "one settings row a user; says only that",
     "pk_alembic_version": "Alembic's own",
     "alembic_version_pkc": "Alembic's own",

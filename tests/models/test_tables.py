@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, create_engine, text
 
 from portal.extensions import db
-from tests import servers
+from tests.fixtures import servers
 
 DESCRIBED = {
     "columns": "SELECT table_name || '.' || column_name AS name, concat_ws(' ', data_type, character_maximum_length, "

@@ -13,9 +13,9 @@ from typing import Self
 import psutil
 import redis
 
-from portal.embedded import Valkey
-from portal.server import still_running
-from tests import servers
+from portal.local.child_server import still_running
+from portal.local.valkey import Valkey
+from tests.fixtures import servers
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = (sys.executable, "-c")

@@ -27,15 +27,16 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import create_app
-from portal.embedded import Postgres
 from portal.extensions import db, limiter
 from portal.gateways import payment as gateway
+from portal.local.postgres import Postgres
 from portal.models import Allocation, IdempotencyKey, Installment, Payment
-from portal.reports import checks
-from portal.services import payments, tokens
-from tests import people, servers
+from portal.reports.operations import checks
+from portal.services.accounts import tokens
+from portal.services.payments import payments
 from tests.conftest import Figures
-from tests.live import free_port
+from tests.fixtures import people, servers
+from tests.fixtures.live import free_port
 from tests.processes.running import Running, until
 
 CLIENTS = 8
@@ -280,7 +281,7 @@ def harm(work: Work, web: Web, cluster: Cluster, kills: int, restarts: int) -> N
 
 
 def sweep(app: Flask, stop: threading.Event, settled: list[int]) -> None:
-    """What the timetable does every 15 seconds, with less patience."""
+    """What the schedule does every 15 seconds, with less patience."""
     while not stop.wait(0.5):
         with app.app_context():
             try:

@@ -18,12 +18,13 @@ import pytest
 from flask import Flask
 from rq import Retry
 
-from portal import clock, queue
+from portal import queue
+from portal.domain import clock
 from portal.extensions import db
-from portal.server import still_running
-from tests import people
+from portal.local.child_server import still_running
 from tests.conftest import Figures
-from tests.mails import Catcher
+from tests.fixtures import people
+from tests.fixtures.mails import Catcher
 from tests.processes.running import Doorbell, Running, horses
 
 ZONES = ("Asia/Riyadh", "Pacific/Auckland", "America/New_York")
@@ -69,9 +70,9 @@ class Staff:
 
     def ring(self) -> None:
         """As every request does that posts a mail."""
-        line = queue.queue(self.doorbell.client)
+        line = queue.queue_on(self.doorbell.client)
         if len(line) < len(self.workers):
-            line.enqueue("portal.jobs.drain_outbox", retry=Retry(max=3))
+            line.enqueue("portal.jobs.tasks.drain_outbox", retry=Retry(max=3))
 
     def busy(self) -> psutil.Process | None:
         return next((worker for worker in self.workers if horses(worker)), None)

@@ -11,9 +11,10 @@ import psutil
 import pytest
 import redis
 
-from portal import clock, queue
-from portal.processes import LOCK, OURS, look
-from portal.timetable import TIMETABLE, Entry
+from portal import queue
+from portal.domain import clock
+from portal.jobs.schedule import SCHEDULE, Entry
+from portal.jobs.scheduler import ID_PREFIX, LOCK, look
 from tests.conftest import Figures
 from tests.processes.running import PYTHON, Doorbell, Running, until
 
@@ -22,24 +23,24 @@ LINE = "rq:queue:qist"
 
 SCHEDULER = """
 import sys
-from portal import processes
+from portal.jobs import scheduler
 from portal.config import load
-from portal.timetable import Entry
+from portal.jobs.schedule import Entry
 import os
 
-processes.LOCKED_FOR = float(sys.argv[3])
-timetable = tuple(Entry(f"chore_{number}", every=int(sys.argv[2])) for number in range(int(sys.argv[1])))
-processes.scheduler(load(os.environ), timetable, every=0.2)
+scheduler.LOCK_SECONDS = float(sys.argv[3])
+schedule = tuple(Entry(f"chore_{number}", every=int(sys.argv[2])) for number in range(int(sys.argv[1])))
+scheduler.run(load(os.environ), schedule, every=0.2)
 """
 
 
 def a_scheduler(running: Running, every: int, locked_for: float = 10) -> psutil.Popen:
-    """The real scheduler with a long timetable and little patience."""
+    """The real scheduler with a long schedule and little patience."""
     return running.start(*PYTHON, SCHEDULER, str(ENTRIES), str(every), str(locked_for))
 
 
 def wanted() -> list[str]:
-    return sorted(f"{OURS}chore_{number}" for number in range(ENTRIES))
+    return sorted(f"{ID_PREFIX}chore_{number}" for number in range(ENTRIES))
 
 
 def entries(valkey: redis.Redis) -> list[str]:
@@ -68,7 +69,7 @@ def test_stopped_in_the_middle_of_a_batch_it_loses_no_entry_and_doubles_none(
         assert code == (-signal.SIGKILL if how == signal.SIGKILL else 0), running.output()
         middle += valkey.llen(LINE) < ENTRIES
         valkey.delete(LOCK)  # as if the seconds of a killed scheduler's lock were over
-        look(valkey, tuple(Entry(name.removeprefix(OURS), every=3600) for name in wanted()))
+        look(valkey, tuple(Entry(name.removeprefix(ID_PREFIX), every=3600) for name in wanted()))
         assert entries(valkey) == wanted()
         assert sorted(enqueued(valkey)) == wanted(), "each waits for a worker, once"
     figures(f"scheduler stopped {stops} times ({middle} of {stops // 2} SIGKILLs met a batch): 0 lost, 0 doubled")
@@ -108,7 +109,7 @@ def test_two_schedulers_run_each_entry_once_even_when_one_freezes_with_the_lock(
 
 
 def test_a_flushed_valkey_and_an_unreadable_entry_are_put_right_by_the_next_look(valkey: redis.Redis) -> None:
-    names = sorted(OURS + entry.job for entry in TIMETABLE)
+    names = sorted(ID_PREFIX + entry.job for entry in SCHEDULE)
     look(valkey)
     assert entries(valkey) == names
     valkey.flushdb()
@@ -116,18 +117,18 @@ def test_a_flushed_valkey_and_an_unreadable_entry_are_put_right_by_the_next_look
     assert entries(valkey) == names
     valkey.hset(f"rq:job:{names[0]}", "data", b"\x80 no job of ours")
     valkey.hset(f"rq:job:{names[0]}", "meta", b"\x80 no job of ours")
-    valkey.zadd("rq:scheduler:scheduled_jobs", {names[0]: 0, "timetable-of-last-year": 0, "someone-else": 0})
+    valkey.zadd("rq:scheduler:scheduled_jobs", {names[0]: 0, "schedule-of-last-year": 0, "someone-else": 0})
     look(valkey)
     assert entries(valkey) == names
-    assert queue.JsonJob.fetch(names[0], connection=valkey).meta["interval"] in {entry.every for entry in TIMETABLE}
+    assert queue.JsonJob.fetch(names[0], connection=valkey).meta["interval"] in {entry.every for entry in SCHEDULE}
 
 
 def test_without_a_worker_each_entry_waits_in_the_line_once(valkey: redis.Redis) -> None:
     for _ in range(4):
         look(valkey)
-        for entry in TIMETABLE:
-            valkey.zadd("rq:scheduler:scheduled_jobs", {OURS + entry.job: clock.now().timestamp() - 1})
-    assert sorted(enqueued(valkey)) == sorted(OURS + entry.job for entry in TIMETABLE)
+        for entry in SCHEDULE:
+            valkey.zadd("rq:scheduler:scheduled_jobs", {ID_PREFIX + entry.job: clock.now().timestamp() - 1})
+    assert sorted(enqueued(valkey)) == sorted(ID_PREFIX + entry.job for entry in SCHEDULE)
 
 
 def test_a_scheduler_outlives_its_valkey(running: Running, doorbell: Doorbell) -> None:

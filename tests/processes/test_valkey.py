@@ -16,11 +16,11 @@ import psycopg
 import pytest
 from flask import Flask
 
-from portal.services import tokens
-from tests import people
+from portal.services.accounts import tokens
 from tests.conftest import Figures
-from tests.live import free_port
-from tests.mails import Catcher
+from tests.fixtures import people
+from tests.fixtures.live import free_port
+from tests.fixtures.mails import Catcher
 from tests.processes.running import Doorbell, Running, until
 
 PAYERS = 8

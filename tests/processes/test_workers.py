@@ -18,8 +18,8 @@ WIP, LINE, BETWEEN = "rq:wip:qist", "rq:queue:qist", "rq:queue:qist:intermediate
 
 
 def enqueue(valkey: redis.Redis, chore: str, *args: str | float) -> Job:
-    """As portal.queue.ring does."""
-    return queue.queue(valkey).enqueue(f"tests.processes.chores.{chore}", *args, retry=Retry(max=3))
+    """As portal.queue.enqueue does."""
+    return queue.queue_on(valkey).enqueue(f"tests.processes.chores.{chore}", *args, retry=Retry(max=3))
 
 
 def noted(valkey: redis.Redis) -> list[str]:
@@ -47,7 +47,7 @@ def test_a_job_that_takes_too_long_is_stopped_though_it_goes_on_whatever_goes_wr
     running: Running, doorbell: Doorbell
 ) -> None:
     running.start("worker")
-    job = queue.queue(doorbell.client).enqueue("tests.processes.chores.stubborn", job_timeout=1)
+    job = queue.queue_on(doorbell.client).enqueue("tests.processes.chores.stubborn", job_timeout=1)
     until(lambda: job.get_status(refresh=True) == "failed", why=running.output)
     assert noted(doorbell.client) == ["began"]
     result = job.latest_result()

@@ -9,13 +9,20 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
-from portal import access, clock
+from portal import access
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, User
-from portal.reports import customers, dashboard, exports, home, overview, payments, plans, refunds, statements
-from portal.services import lateness, mailroom, reminders, sessions
-from portal.services import payments as paying
-from tests import servers
+from portal.reports import exports
+from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.payments import payments, refunds, statements
+from portal.reports.plans import home, plans
+from portal.services.accounts import sessions
+from portal.services.mail import delivery
+from portal.services.payments import payments as paying
+from portal.services.plans import lateness
+from portal.services.reminders import reminders
+from tests.fixtures import servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
 
@@ -221,7 +228,7 @@ def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(lar
 def test_forgetting_mails_and_the_links_in_them_stands_on_an_index(large):
     with large.app_context():
         with explained("UPDATE", "DELETE") as found:
-            assert mailroom.purge() == 20
+            assert delivery.purge() == 20
         reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "outbox"]
         used = {node["Index Name"] for plan in found for node in nodes(plan) if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in reads}

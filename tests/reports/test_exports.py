@@ -10,11 +10,11 @@ from flask.ctx import AppContext
 
 from portal.extensions import db
 from portal.models import Installment, LedgerLine, Payment, Plan, User
-from portal.models.installments import INSTALLMENT_STATUSES
+from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.reports import exports
 from portal.reports.exports import Export
-from tests import people
-from tests.books import everything
+from tests.fixtures import people
+from tests.fixtures.books import everything
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from tests.mails import Catcher, sending
+from tests.fixtures.mails import Catcher, sending
 
 
 @pytest.fixture

@@ -12,16 +12,17 @@ import pytest
 import time_machine
 from sqlalchemy import func, select
 
-from portal import clock
+from portal.domain import clock
 from portal.errors import Refused, StillRunning
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import IdempotencyKey, Payment
-from portal.reports import checks
-from portal.services import idempotency, payments
+from portal.reports.operations import checks
+from portal.services import idempotency
 from portal.services.idempotency import KeyReused, Once
-from tests import people, servers
-from tests.crowd import at_once
+from portal.services.payments import payments
+from tests.fixtures import people, servers
+from tests.fixtures.crowd import at_once
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -4,7 +4,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.people import PASSWORD
+from tests.fixtures.people import PASSWORD
 
 HTMX = {"HX-Request": "true"}
 

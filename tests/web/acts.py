@@ -7,8 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.reports.standing import Standing, standing
-from tests import people
+from portal.reports.plans.standing import Standing, standing
+from tests.fixtures import people
 from tests.web import HTMX
 
 

@@ -1,0 +1,196 @@
+"""The OpenAPI document: what spectree gathered from the views, with the errors, headers and examples they share."""
+
+import json
+from typing import Any, Final
+
+from portal.api import problems
+from portal.api.endpoints import Declared, declared, tree
+from portal.api.openapi import examples
+
+Json = dict[str, Any]
+
+DESCRIPTION: Final = """\
+Qist splits a purchase into installments that the customer pays over time.
+
+**Sign in** with `POST /token/` and send the access token as `Authorization: Bearer ...`; a merchant's server sends an
+API key in its place, made under Settings, API keys. **Money** is a decimal string with the currency's own digits.
+**Days** are local dates where the merchant is; **instants** are UTC. **Lists** are plain arrays: the next page is in
+the `Link` header. **Errors** are problem documents (RFC 9457) with a stable `code`. Send an **Idempotency-Key** with
+every POST that changes something, and send it again, with the same key, when its answer was lost: it is carried out
+once.
+
+Every address answers with and without the slash at its end.
+"""
+
+WORDS: Final = {
+    400: "The body is not JSON that can be read.",
+    401: "No token, or one that is not valid, has expired, or was revoked.",
+    402: "The bank declined. Nothing was charged.",
+    403: "Not for this account, or not with this key.",
+    404: "Not there, or not yours: the same answer.",
+    409: "Not in this state.",
+    413: "The body is too large.",
+    415: "The body does not say that it is JSON.",
+    422: "Something that was sent can't be used. Lists every fault.",
+    429: "Too many requests: wait as long as Retry-After says.",
+    500: "A fault of ours. It was written down under the answer's X-Request-Id.",
+    503: "Too busy right now: send it again after Retry-After.",
+}
+
+
+def build() -> Json:
+    """The whole document. Needs an app context."""
+    made: Json = json.loads(json.dumps(tree.spec))
+    made["info"]["description"] = DESCRIPTION
+    made["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
+    made["servers"] = [{"url": "/"}]
+    made["security"] = []
+    components = made["components"]
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From POST /token/."},
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key: qist_..., from Settings, API keys."},
+    }
+    components["headers"] = {
+        "RequestId": {"schema": {"type": "string"}, "description": "Names this answer in our logs."},
+        "RetryAfter": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait."},
+        "Link": {"schema": {"type": "string"}, "description": 'The next page: <...>; rel="next". None on the last.'},
+        "Location": {"schema": {"type": "string"}, "description": "Where to look at it."},
+        "Replayed": {"schema": {"const": "true"}, "description": "Set when this was carried out before."},
+    }
+    for path in made["paths"].values():
+        for operation in path.values():
+            _complete(operation, declared[operation["operationId"]])
+    shown = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
+    components["schemas"] = shown
+    for name, schema in shown.items():
+        _tidy(schema)
+        if name in examples.SHAPES:
+            schema["examples"] = [examples.SHAPES[name]]
+    made["paths"] = dict(sorted(made["paths"].items()))
+    components["schemas"] = dict(sorted(components["schemas"].items()))
+    return made
+
+
+def encode(made: Json) -> bytes:
+    """As it is sent."""
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _complete(operation: Json, known: Declared) -> None:
+    if known.aliases:
+        operation["description"] += "\n\nAlso at " + ", ".join(f"`{alias}`" for alias in known.aliases) + "."
+    operation["description"] = operation["description"].strip()
+    for parameter in operation["parameters"]:
+        _tidy_parameter(parameter)
+    operation["security"] = [{"token": []}, {"key": []}] if known.signed_in else []
+    if known.repeatable:
+        operation["parameters"].append(_idempotency_key())
+    if known.reads_body:
+        _complete_body(operation)
+    responses = operation["responses"]
+    del responses["422"]  # spectree's own; ours follows where it can happen
+    for status, found in responses.items():
+        found["headers"] = _headers(int(status), known)
+        for content in found.get("content", {}).values():
+            content["schema"] = _list_or_ref(content["schema"])
+    for status in _errors(operation, known):
+        responses[str(status)] = _error(status, known)
+
+
+def _complete_body(operation: Json) -> None:
+    """Nothing at all counts as {}, so a body is needed only where a field is."""
+    body = operation["requestBody"]
+    shape = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    body["required"] = bool(tree.models[shape].get("required"))
+
+
+def _list_or_ref(schema: Json) -> Json:
+    """Lists are shown where they are used; a component for each would only have to be followed."""
+    name = schema["$ref"].rpartition("/")[2]
+    if name.endswith("List"):
+        return {"type": "array", "items": {"$ref": f"#/components/schemas/{name.removesuffix('List')}"}}
+    return schema
+
+
+def _headers(status: int, known: Declared) -> Json:
+    names = {"X-Request-Id": "RequestId"}
+    if status in (429, 503):
+        names["Retry-After"] = "RetryAfter"
+    if known.pages and status == 200:
+        names["Link"] = "Link"
+    if status in (201, 202):
+        names["Location"] = "Location"
+    if known.repeatable and status < 400:
+        names["Idempotent-Replayed"] = "Replayed"
+    return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
+
+
+def _errors(operation: Json, known: Declared) -> list[int]:
+    """Every error that this endpoint can answer with."""
+    statuses = set(known.codes) | {500, 503}
+    if known.signed_in:
+        statuses |= {401}
+    if known.roles or known.writes:
+        statuses |= {403}
+    if any(parameter["in"] == "path" for parameter in operation["parameters"]):
+        statuses |= {404}
+    if known.reads_body:
+        statuses |= {400, 413, 415, 422}
+    if known.pages:
+        statuses |= {422}
+    if known.repeatable:
+        statuses |= {409, 422}
+    if known.limited:
+        statuses |= {429}
+    return sorted(statuses)
+
+
+def _error(status: int, known: Declared) -> Json:
+    default = problems.CODES.get(status, ("invalid", WORDS[status]))[0]
+    codes = list(known.codes.get(status, ()))
+    text = WORDS[status]
+    if codes:
+        text += " `code` is " + ", ".join(f"`{code}`" for code in codes) + (", or another." if status == 422 else ".")
+    return {
+        "description": text,
+        "headers": _headers(status, known),
+        "content": {
+            problems.MEDIA_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {code: {"value": examples.problem(status, code)} for code in codes or [default]},
+            }
+        },
+    }
+
+
+def _idempotency_key() -> Json:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+        "description": "Kept for 24 hours. With the same body the first answer comes again; with another, 422.",
+        "example": "order-1234-attempt-1",
+    }
+
+
+def _tidy(schema: Json) -> None:
+    """A null as default says no more than that the field may be left out; generators stumble over it."""
+    for found in schema.get("properties", {}).values():
+        if found.get("default", "") in (None, "", {}, []):
+            found.pop("default", None)
+        for option in (found, *found.get("anyOf", ())):
+            if "enum" in option:
+                option["type"] = "string"
+
+
+def _tidy_parameter(parameter: Json) -> None:
+    """In an address there is no null, and a number is its digits: the first option is the one that is left."""
+    schema = parameter["schema"]
+    for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
+        schema.update(options[0] if options else {})
+    if "enum" in schema:
+        schema["type"] = "string"
+    schema.pop("description", None)
+    if schema.get("default", "") is None:
+        del schema["default"]

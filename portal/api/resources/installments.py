@@ -1,0 +1,107 @@
+"""Installments: seen by both parties, paid by the customer."""
+
+from flask import Blueprint, Response
+from spectree.models import Tag
+
+from portal import access
+from portal.api import amounts, idempotency, schemas
+from portal.api.callers import caller
+from portal.api.endpoints import endpoint, page_links, tree
+from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, declined, found
+from portal.errors import Forbidden
+from portal.models import Payment
+from portal.reports.plans import plans as lists
+from portal.services.payments import payments
+
+bp = Blueprint("api_installments", __name__)
+TAG = Tag("Installments", "What falls due when, and paying it.")
+
+
+@endpoint(bp, "GET", "/api/plans/installments/", ok={200: list[schemas.Installment]}, tag=TAG)
+def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], int, dict[str, str]]:
+    """List your installments
+
+    Of all your plans, soonest due first. The next page is in the Link header.
+    """
+    page = lists.list_installments(
+        caller().user,
+        status=query.status,
+        customer_email=query.customer_email,
+        due_before=query.due_before,
+        due_after=query.due_after,
+        soonest_first=query.sort == "due_date",
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.installment(row) for row in page.items], 200, page_links(page.next_cursor)
+
+
+@endpoint(bp, "GET", "/api/plans/installments/<row:installment_id>/", ok={200: schemas.Installment}, tag=TAG)
+def show(installment_id: int) -> schemas.Installment:
+    """One installment"""
+    return schemas.installment(access.my_installment(caller().user, installment_id))
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/installments/", ok={200: list[schemas.Installment]}, tag=TAG)
+def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[schemas.Installment], int, dict[str, str]]:
+    """A plan's installments, by number
+
+    All of them, unless `limit` says otherwise. The next page is in the Link header.
+    """
+    page = lists.list_installments(
+        caller().user,
+        plan_id=access.my_plan(caller().user, plan_id).id,
+        status=query.status,
+        due_before=query.due_before,
+        due_after=query.due_after,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.installment(row) for row in page.items], 200, page_links(page.next_cursor)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/installments/<row:installment_id>/pay/",
+    ok={
+        200: schemas.PaidInstallment,
+        202: (schemas.PaidInstallment, NO_ANSWER),
+    },
+    tag=TAG,
+    writes=True,
+    refuses={
+        402: ("declined", "insufficient_funds"),
+        409: ("already_paid", "amount_changed", "payment_in_flight", "plan_cancelled", "still_running"),
+        422: ("unknown_method",),
+    },
+)
+def pay(installment_id: int, json: schemas.Pay) -> Response:
+    """Pay an installment
+
+    For the plan's customer, at any time. The gateway is simulated, and its test cards decide what comes of it. Send an
+    Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
+    """
+    currency = access.my_installment(caller().user, installment_id).currency
+    if caller().role != "customer":
+        raise Forbidden(CUSTOMERS_ONLY)
+    shown = amounts.read(currency, amount=json.amount)["amount"]
+    asked = idempotency.asked(json, _render)
+    with amounts.in_terms_of_the_api(currency):
+        attempt = payments.pay_installment(
+            installment_id,
+            customer_id=caller().id,
+            shown=shown,
+            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            once=asked,
+        )
+    where = f"/api/payments/{attempt.payment_id}/"
+    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render, where)
+
+
+def _render(payment: Payment) -> tuple[int, bytes]:
+    """The answer to a payment of one installment, whatever became of it."""
+    if payment.state == "declined":
+        return declined(payment)
+    paid = schemas.paid_installment(payment.allocations[0].installment, payment)
+    return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(paid)

@@ -1,0 +1,178 @@
+"""Payments: what a customer pays of a plan, what a merchant recorded, and what became of each attempt."""
+
+from flask import Blueprint, Response
+from spectree.models import Tag
+
+from portal import access
+from portal.api import amounts, idempotency, problems, schemas
+from portal.api.callers import caller
+from portal.api.endpoints import endpoint, page_links, tree
+from portal.errors import Fault, Forbidden, Refused
+from portal.models import Payment
+from portal.reports.payments import payments as lists
+from portal.services.payments import manual_payments, payments
+
+bp = Blueprint("api_payments", __name__)
+TAG = Tag("Payments", "Attempts to move money, and what became of them.")
+NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is known."
+CUSTOMERS_ONLY = "Only the plan's customer pays it."
+
+
+@endpoint(bp, "GET", "/api/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
+def index(query: schemas.PaymentQuery) -> tuple[list[schemas.Payment], int, dict[str, str]]:
+    """List your payments
+
+    Of all your plans, newest first. The next page is in the Link header.
+    """
+    return _page(query)
+
+
+@endpoint(bp, "GET", "/api/payments/<row:payment_id>/", ok={200: schemas.Payment}, tag=TAG)
+def show(payment_id: int) -> schemas.Payment:
+    """One payment and its state"""
+    return schemas.payment(access.my_payment(caller().user, payment_id))
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
+def of_plan(plan_id: int, query: schemas.PaymentQuery) -> tuple[list[schemas.Payment], int, dict[str, str]]:
+    """A plan's payments
+
+    Newest first. The next page is in the Link header.
+    """
+    return _page(query, access.my_plan(caller().user, plan_id).id)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/pay/",
+    ok={200: schemas.Payment, 202: (schemas.Payment, NO_ANSWER)},
+    tag=TAG,
+    writes=True,
+    refuses={
+        402: ("declined", "insufficient_funds"),
+        409: (
+            "already_paid",
+            "amount_changed",
+            "nothing_due",
+            "payment_in_flight",
+            "plan_cancelled",
+            "still_running",
+            "too_much",
+        ),
+        422: ("unknown_method",),
+    },
+)
+def pay(plan_id: int, json: schemas.PayPlan) -> Response:
+    """Pay what is due, all that remains, or an amount
+
+    For the plan's customer. An amount goes to the oldest installment first; the answer says which installments it paid.
+    More than remains is 409 `too_much`. Send an Idempotency-Key, so that a request whose answer was lost can be sent
+    again: it is carried out once.
+    """
+    currency = access.my_plan(caller().user, plan_id).currency
+    if caller().role != "customer":
+        raise Forbidden(CUSTOMERS_ONLY)
+    given = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
+    asked = idempotency.asked(json, render)
+    with amounts.in_terms_of_the_api(currency):
+        attempt = payments.pay_plan(
+            plan_id,
+            customer_id=caller().id,
+            choice=json.choice,
+            amount=given["amount"],
+            shown=given["expected"],
+            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            once=asked,
+        )
+    where = f"/api/payments/{attempt.payment_id}/"
+    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), render, where)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/payments/",
+    ok={201: schemas.Payment},
+    tag=TAG,
+    roles=("merchant",),
+    writes=True,
+    only="Only the plan's merchant records payments.",
+    refuses={
+        409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
+        422: ("date_in_future",),
+    },
+)
+def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
+    """Record money that came in cash or by transfer
+
+    For the plan's merchant. It goes to the oldest installment first; more than remains is 409 `too_much`.
+    """
+    plan = access.my_plan(caller().user, plan_id)
+    currency, today = plan.currency, plan.today
+    wrong = manual_payments.faults(json.method, json.received_on, json.reference, today)
+    given = amounts.read(currency, *wrong, amount=json.amount, expected=json.expected)
+    asked = idempotency.asked(json, _render_recorded)
+    with amounts.in_terms_of_the_api(currency):
+        attempt = manual_payments.record(
+            plan_id,
+            merchant_id=caller().id,
+            amount=given["amount"] or 0,
+            method=json.method,
+            received_on=json.received_on,
+            reference=json.reference,
+            reason=json.reason,
+            shown=given["expected"],
+            once=asked,
+        )
+    where = f"/api/payments/{attempt.payment_id}/"
+    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render_recorded, where)
+
+
+def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
+    """An amount is needed with one of the choices, and misleading with the others."""
+    if json.choice == "amount" and json.amount is None:
+        return [Fault("amount", "required", "Say how much to pay.")]
+    if json.choice != "amount" and json.amount is not None:
+        return [Fault("amount", "not_wanted", "Leave it out, or choose amount.")]
+    return []
+
+
+def found(payment_id: int) -> Payment:
+    """The caller's payment as it is now."""
+    return access.my_payment(caller().user, payment_id)
+
+
+def render(payment: Payment) -> tuple[int, bytes]:
+    """The answer to a customer's payment, whatever became of it."""
+    if payment.state == "declined":
+        return declined(payment)
+    return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(schemas.payment(payment))
+
+
+def declined(payment: Payment) -> tuple[int, bytes]:
+    """The bank said no; nothing was charged."""
+    short = payment.decline_code == "insufficient_funds"
+    message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
+    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
+    return refused.status, problems.encode(problems.document(refused))
+
+
+def _render_recorded(payment: Payment) -> tuple[int, bytes]:
+    return 201, tree.model_adapter.dump_json(schemas.payment(payment))
+
+
+class _Declined(Refused):
+    status = 402
+
+
+def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
+    page = lists.list_payments(
+        caller().user,
+        plan_id=plan_id,
+        state=query.status,
+        newest_first=query.sort == "-id",
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.payment(row) for row in page.items], 200, page_links(page.next_cursor)

@@ -1,0 +1,150 @@
+"""Plans: made by merchants, seen by both parties."""
+
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response
+from spectree.models import Tag
+
+from portal import access
+from portal.api import idempotency, parsing, schemas
+from portal.api.callers import caller, merchant
+from portal.api.endpoints import endpoint, page_links, tree
+from portal.domain import clock, money, schedule
+from portal.errors import Fault, Invalid
+from portal.extensions import db
+from portal.models import Plan
+from portal.reports.payments import refunds
+from portal.reports.plans import plans as lists
+from portal.services.accounts import accounts
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan, Opened
+
+bp = Blueprint("api_plans", __name__)
+TAG = Tag("Plans", "A purchase, split into installments.")
+MERCHANTS_ONLY = "Only merchants make plans."
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/",
+    ok={201: schemas.Plan, 200: (schemas.Plan, "This plan was made before, under the same external_id.")},
+    tag=TAG,
+    roles=("merchant",),
+    writes=True,
+    only=MERCHANTS_ONLY,
+    refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
+)
+def create(json: schemas.NewPlan) -> Response:
+    """Make a plan
+
+    The total is split exactly: every installment above zero, the larger ones first, at most one minor unit apart. A
+    first date in the past is taken, for plans that come from another system. A customer who has no account is invited.
+    """
+    new, faults = _read(msgspec.structs.asdict(json))
+    if faults:
+        raise Invalid(*faults)
+    asked = idempotency.asked(json, _render)
+    opened = plans.open_plan(caller().id, new, past_dates=True, once=asked)
+    where = f"/api/plans/{_id_of(opened)}/"
+    return idempotency.finish(asked, opened.replay, lambda: opened, _render, where)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/preview/",
+    ok={200: schemas.Preview},
+    tag=TAG,
+    roles=("merchant",),
+    only=MERCHANTS_ONLY,
+    refuses={422: ("total_too_small",)},
+)
+def preview(json: schemas.PlanTerms) -> schemas.Preview:
+    """See a plan's schedule without making it
+
+    Made by the function that makes the real one, from the same fields.
+    """
+    new, faults = _read(msgspec.structs.asdict(json))
+    if faults:
+        raise Invalid(*faults)
+    rows = schedule.build(new.total, new.num_installments, new.interval, new.start_date)
+    return schemas.preview(merchant().home_currency, new.total, new.interval, rows)
+
+
+@endpoint(bp, "GET", "/api/plans/", ok={200: list[schemas.Plan]}, tag=TAG)
+def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, str]]:
+    """List your plans
+
+    A merchant's are those it made, a customer's those they owe. The next page is in the Link header.
+    """
+    page = lists.list_plans(
+        caller().user,
+        status=query.status,
+        customer_email=query.customer_email,
+        due_before=query.due_before,
+        due_after=query.due_after,
+        newest_first=query.sort == "-id",
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return shown(*page.items), 200, page_links(page.next_cursor)
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/", ok={200: schemas.Plan}, tag=TAG)
+def show(plan_id: int) -> schemas.Plan:
+    """One plan with its installments"""
+    return shown(access.my_plan(caller().user, plan_id))[0]
+
+
+def shown(*rows: Plan) -> list[schemas.Plan]:
+    """Plans as they are answered, with what was refunded of them in one query."""
+    found = refunds.given_back([row.id for row in rows])
+    return [schemas.plan(row, found[row.id]) for row in rows]
+
+
+def _id_of(opened: Opened) -> int:
+    """The plan's id; of one that was made before, as that was answered."""
+    if opened.replay is None or opened.replay.body is None:
+        return opened.plan_id
+    found: int = msgspec.json.decode(opened.replay.body)["id"]
+    return found
+
+
+def _render(opened: Opened) -> tuple[int, bytes]:
+    found = db.session.get_one(Plan, opened.plan_id, populate_existing=True)
+    return 200 if opened.existed else 201, tree.model_adapter.dump_json(shown(found)[0])
+
+
+@parsing.also(schemas.NewPlan)
+@parsing.also(schemas.PlanTerms)
+def _other_faults(values: parsing.Values) -> list[Fault]:
+    return _read(values)[1]
+
+
+def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
+    """The plan these fields ask for, and what is wrong with those that are there."""
+    seller = merchant()
+    today = clock.today(seller.time_zone)
+    faults = []
+    total: int | None = None
+    if "total_amount" in values:
+        try:
+            total = money.parse(values["total_amount"], seller.home_currency)
+        except money.BadAmount as bad:
+            faults.append(Fault("total_amount", "bad_amount", str(bad)))
+    new = NewPlan(
+        customer_email=values.get("customer_email") or "",
+        total=money.MAX_MINOR if total is None else total,
+        num_installments=values.get("num_installments", 1),
+        start_date=values.get("start_date", today),
+        interval=values.get("interval", "monthly"),
+        description=values.get("description", ""),
+        external_id=values.get("external_id"),
+        notes=values.get("metadata", {}),
+    )
+    faults += plans.plan_faults(new, today, past_dates=True)
+    if values.get("customer_email") is not None:
+        faults = accounts.email_faults(new.customer_email, "customer_email") + faults
+    return new, faults

@@ -1,0 +1,113 @@
+"""Refunds: money that was paid and goes back."""
+
+from flask import Blueprint, Response
+from spectree.models import Tag
+
+from portal import access
+from portal.api import amounts, idempotency, parsing, problems, schemas
+from portal.api.callers import caller
+from portal.api.endpoints import endpoint, page_links, tree
+from portal.errors import Refused
+from portal.reports.payments import refunds as lists
+from portal.services.payments import refunds
+from portal.services.payments.refunds import Asked
+
+bp = Blueprint("api_refunds", __name__)
+TAG = Tag("Refunds", "Money that was paid and goes back. It never opens an installment again.")
+
+parsing.also(schemas.NewRefund)(amounts.reason_faults)
+
+
+@endpoint(bp, "GET", "/api/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)
+def index(query: schemas.RefundQuery) -> tuple[list[schemas.Refund], int, dict[str, str]]:
+    """List your refunds
+
+    Of all your plans, newest first. The next page is in the Link header.
+    """
+    return _page(query)
+
+
+@endpoint(bp, "GET", "/api/refunds/<row:refund_id>/", ok={200: schemas.Refund}, tag=TAG)
+def show(refund_id: int) -> schemas.Refund:
+    """One refund and its state"""
+    return schemas.refund(access.my_refund(caller().user, refund_id))
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)
+def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refund], int, dict[str, str]]:
+    """A plan's refunds
+
+    Newest first. The next page is in the Link header.
+    """
+    return _page(query, access.my_plan(caller().user, plan_id).id)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/refunds/",
+    ok={
+        201: schemas.RefundAnswer,
+        202: (schemas.RefundAnswer, "The gateway gave no answer yet: look at the refunds until it is known."),
+    },
+    tag=TAG,
+    roles=("merchant",),
+    writes=True,
+    only="Only the plan's merchant refunds.",
+    refuses={
+        409: (
+            "amount_changed",
+            "nothing_to_refund",
+            "payment_in_flight",
+            "refund_declined",
+            "still_running",
+            "too_much",
+        ),
+    },
+)
+def create(plan_id: int, json: schemas.NewRefund) -> Response:
+    """Refund
+
+    For the plan's merchant: at most what was paid less what was refunded or is on its way back, as often as you like.
+    It is taken from the newest payments first, unless a payment is named, so one request may make several refunds; when
+    the bank declines only some of them, the answer is 201 with `declined` above zero. When it declines all of them,
+    nothing went back: 409 `refund_declined`. Money that you recorded yourself goes back by hand, and is booked at once.
+    """
+    currency = access.my_plan(caller().user, plan_id).currency
+    given = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
+    asked = idempotency.asked(json, _render)
+    with amounts.in_terms_of_the_api(currency):
+        made = refunds.refund(
+            plan_id,
+            merchant_id=caller().id,
+            amount=given["amount"] or 0,
+            reason=json.reason,
+            payment_id=json.payment,
+            shown=given["expected"],
+            once=asked,
+        )
+    several = len(made.refund_ids) != 1
+    where = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{made.refund_ids[0]}/"
+    return idempotency.finish(asked, made.replay, lambda: made, _render, where)
+
+
+def _render(made: Asked) -> tuple[int, bytes]:
+    rows = lists.of_ids(made.refund_ids)
+    states = {row.state for row in rows}
+    if states == {"declined"}:
+        message = "The bank declined this refund. Nothing went back."
+        refused = Refused("refund_declined", message, refund_ids=[row.id for row in rows])
+        return refused.status, problems.encode(problems.document(refused))
+    return 202 if "in_flight" in states else 201, tree.model_adapter.dump_json(schemas.refund_answer(rows))
+
+
+def _page(query: schemas.RefundQuery, plan_id: int | None = None) -> tuple[list[schemas.Refund], int, dict[str, str]]:
+    page = lists.list_refunds(
+        caller().user,
+        plan_id=plan_id,
+        state=query.status,
+        newest_first=query.sort == "-id",
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.refund(row) for row in page.items], 200, page_links(page.next_cursor)

@@ -1,0 +1,64 @@
+"""Sign in, and stay signed in."""
+
+from flask import Blueprint, g
+from spectree.models import Tag
+
+from portal.api import schemas
+from portal.api.endpoints import endpoint
+from portal.api.rate_limits import refreshing, trying_password
+from portal.rate_limits import signing_in
+from portal.services.accounts import sessions, tokens
+from portal.services.accounts.tokens import Pair
+
+bp = Blueprint("api_tokens", __name__)
+TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made on its settings page.")
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/token/",
+    "/api/token/",
+    ok={200: schemas.Tokens},
+    tag=TAG,
+    anyone=True,
+    limit=signing_in,
+    refuses={401: ("bad_credentials",)},
+)
+def create(json: schemas.Login) -> schemas.Tokens:
+    """Sign in
+
+    With the username, or the email in its place. The access token lasts 15 minutes unless the installation says
+    otherwise.
+    """
+    g.login = json.username
+    return _tokens(tokens.start(_authenticate(json)))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/token/refresh/",
+    "/api/token/refresh/",
+    ok={200: schemas.Tokens},
+    tag=TAG,
+    anyone=True,
+    limit=refreshing,
+    refuses={401: ("bad_token",)},
+)
+def refresh(json: schemas.Refresh) -> schemas.Tokens:
+    """Exchange a refresh token for the next pair
+
+    Each refresh token is exchanged once. It stays good for a minute after that, for clients that ask twice at the same
+    time; used later, every token of this sign-in is revoked, because somebody else holds a copy.
+    """
+    return _tokens(tokens.refresh(json.refresh))
+
+
+@trying_password
+def _authenticate(json: schemas.Login) -> int:
+    return sessions.authenticate(json.username, json.password)
+
+
+def _tokens(pair: Pair) -> schemas.Tokens:
+    return schemas.Tokens(access=pair.access, refresh=pair.refresh)

@@ -1,0 +1,74 @@
+"""What goes in and out, as msgspec shapes; the OpenAPI document is made of them."""
+
+from portal.api.schemas.accounts import Account, Login, Refresh, Registration, Tokens, account
+from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.installments import (
+    Installment,
+    InstallmentQuery,
+    PaidInstallment,
+    PlanInstallmentQuery,
+    installment,
+    paid_installment,
+)
+from portal.api.schemas.kinds import FaultShape, Problem
+from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
+from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
+from portal.api.schemas.plan_actions import (
+    CancelledPlan,
+    NewCancellation,
+    NewCredit,
+    NewReversal,
+    NewWriteOff,
+    cancelled_plan,
+)
+from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, preview
+from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
+
+__all__ = [
+    "Account",
+    "AgeingReport",
+    "CancelledPlan",
+    "Dashboard",
+    "FaultShape",
+    "Installment",
+    "InstallmentQuery",
+    "Login",
+    "NewCancellation",
+    "NewCredit",
+    "NewPaymentMethod",
+    "NewPlan",
+    "NewRecordedPayment",
+    "NewRefund",
+    "NewReversal",
+    "NewWriteOff",
+    "PaidInstallment",
+    "Pay",
+    "PayPlan",
+    "Payment",
+    "PaymentQuery",
+    "Plan",
+    "PlanInstallmentQuery",
+    "PlanQuery",
+    "PlanTerms",
+    "Preview",
+    "Problem",
+    "Refresh",
+    "Refund",
+    "RefundAnswer",
+    "RefundQuery",
+    "Registration",
+    "SavedPaymentMethod",
+    "Tokens",
+    "account",
+    "ageing",
+    "cancelled_plan",
+    "dashboard",
+    "installment",
+    "paid_installment",
+    "payment",
+    "payment_method",
+    "plan",
+    "preview",
+    "refund",
+    "refund_answer",
+]

@@ -1,0 +1,90 @@
+"""Installments."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from portal import models
+from portal.api.parsing import Day, whole
+from portal.api.schemas.kinds import Id, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.payments import PaymentState
+from portal.domain.schedule import MAX_INSTALLMENTS
+from portal.reports.paging import MAX_LIMIT
+
+InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
+
+
+class Installment(Out, kw_only=True):
+    """One part of a plan. `late` once its date and the grace days have passed where the merchant is."""
+
+    id: Id
+    plan: Id
+    number: int
+    amount: Money
+    currency: str
+    due_date: date
+    status: InstallmentStatus
+    paid_at: Instant | None
+    amount_paid: Money
+    credited: Annotated[Money, Meta(description="Owed no more: the merchant lowered it, or cancelled the plan.")]
+    written_off: Annotated[Money, Meta(description="Expected no more. It may still be paid.")]
+    remaining: Money
+
+
+class PaymentRef(Out, kw_only=True):
+    """The payment that was made, and its state."""
+
+    id: Id
+    state: PaymentState
+
+
+class PaidInstallment(Installment, kw_only=True):
+    """The installment after the payment."""
+
+    payment: PaymentRef
+
+
+class InstallmentQuery(PageQuery, kw_only=True):
+    """Which installments. Both dates are exclusive."""
+
+    status: InstallmentStatus | None = None
+    customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    due_before: Day | None = None
+    due_after: Day | None = None
+    sort: Annotated[Literal["due_date", "-due_date"], Meta(description="Soonest due first, or last.")] = "due_date"
+
+
+class PlanInstallmentQuery(PageQuery, kw_only=True):
+    """Which of a plan's installments: all of them, when nothing is said. Both dates are exclusive."""
+
+    limit: Annotated[Any, whole(1, MAX_LIMIT)] = MAX_INSTALLMENTS
+    status: InstallmentStatus | None = None
+    due_before: Day | None = None
+    due_after: Day | None = None
+
+
+def installment(row: models.Installment) -> Installment:
+    return Installment(**_installment(row))
+
+
+def paid_installment(row: models.Installment, payment: models.Payment) -> PaidInstallment:
+    return PaidInstallment(**_installment(row), payment=PaymentRef(id=payment.id, state=payment.state))
+
+
+def _installment(row: models.Installment) -> dict[str, Any]:
+    currency = row.currency
+    return {
+        "id": row.id,
+        "plan": row.plan_id,
+        "number": row.number,
+        "amount": decimal(row.amount, currency),
+        "currency": currency,
+        "due_date": row.due_date,
+        "status": row.status,
+        "paid_at": row.paid_at,
+        "amount_paid": decimal(row.paid, currency),
+        "credited": decimal(row.credited, currency),
+        "written_off": decimal(row.written_off, currency),
+        "remaining": decimal(row.remaining, currency),
+    }

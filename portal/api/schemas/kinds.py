@@ -1,0 +1,59 @@
+"""The kinds of values that all shapes share, and the problem document."""
+
+import functools
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct, field
+
+from portal.api.parsing import Amount, whole
+from portal.domain import money
+from portal.reports.paging import MAX_LIMIT
+
+Money = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,3})?$", description="Decimal text with the currency's digits.")]
+Number = Annotated[Any, Meta(extra_json_schema={"type": "number"})]
+"""A Decimal, written as an exact JSON number."""
+Id = Annotated[int, Meta(ge=1)]
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, UTC.")]
+Text = Annotated[str, Meta(max_length=1000)]
+AnAmount = Annotated[Amount, Meta(description="A decimal string, or a JSON number, which is read as its text.")]
+Reason = Annotated[Text, Meta(description="Why, in up to 200 letters on one line. It stands on the plan's timeline.")]
+
+MAX_ID: Final = 2**63 - 1
+
+decimal: Final = functools.lru_cache(maxsize=4096)(money.plain)
+"""Minor units as decimal text with the currency's digits. A list says the same few amounts again and again."""
+
+
+class In(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a caller sends. Fields that are not known are refused."""
+
+
+class Out(Struct, kw_only=True):
+    """What a caller gets. More fields may come; none of these goes."""
+
+
+class FaultShape(Out, kw_only=True):
+    """One thing that is wrong with what was sent."""
+
+    pointer: Annotated[str, Meta(description="Which field (JSON pointer), or which parameter.")]
+    detail: str
+    code: str
+
+
+class Problem(Out, kw_only=True):
+    """Why it was refused (RFC 9457). `code` is stable; `errors` lists every fault of a 422."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FaultShape] = field(default_factory=list)
+
+
+class PageQuery(In, kw_only=True):
+    """Which page of a list."""
+
+    limit: Annotated[Any, whole(1, MAX_LIMIT)] = 50
+    cursor: Annotated[Text | None, Meta(description="From the Link header of the page before.")] = None

@@ -1,0 +1,149 @@
+"""Plans."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, field
+
+from portal import models
+from portal.api.parsing import Day, whole
+from portal.api.schemas.installments import Installment, installment
+from portal.api.schemas.kinds import AnAmount, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
+from portal.reports.payments.refunds import GivenBack
+
+PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
+Metadata = Annotated[
+    dict[str, str],
+    Meta(description="Texts of your own: up to 20, names of up to 40 letters, texts of up to 500.", max_length=20),
+]
+
+
+class PlanTerms(In, kw_only=True):
+    """A plan to be: how much, in how many installments, from when. In the merchant's home currency."""
+
+    total_amount: AnAmount
+    num_installments: Annotated[Any, whole(1, MAX_INSTALLMENTS)]
+    start_date: Day
+    interval: Interval = "monthly"
+    customer_email: Text | None = None
+
+
+class NewPlan(PlanTerms, kw_only=True):
+    """A purchase to split. A customer who is not known yet is invited."""
+
+    customer_email: Text
+    description: Annotated[Text, Meta(description="What was bought; the customer sees it.")] = ""
+    external_id: Annotated[
+        Text | None, Meta(description="Your own name for the plan: sent again, it is the same plan.")
+    ] = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+class ScheduleRow(Out, kw_only=True):
+    """One installment to be."""
+
+    number: int
+    amount: Money
+    due_date: date
+
+
+class Preview(Out, kw_only=True):
+    """What a plan would be. Nothing was made."""
+
+    total_amount: Money
+    currency: str
+    num_installments: int
+    interval: Interval
+    start_date: date
+    installments: list[ScheduleRow]
+
+
+class Plan(Out, kw_only=True):
+    """A purchase in installments. `overdue` as soon as one of them is late.
+
+    `total_amount` is `paid`, `credited` (what cancelling made void counts too), `written_off` and `remaining` together.
+    `refunded` went back of what was paid, and `refunding` is on its way back: a refund never opens an installment.
+    """
+
+    id: Id
+    merchant: Id
+    customer: Id
+    customer_email: str
+    total_amount: Money
+    currency: str
+    num_installments: int
+    interval: Interval
+    start_date: date
+    status: PlanStatus
+    paid: Money
+    credited: Money
+    written_off: Money
+    remaining: Money
+    refunded: Money
+    refunding: Money
+    description: str
+    external_id: str | None
+    metadata: dict[str, Any]
+    created_at: Instant
+    updated_at: Instant
+    installments: list[Installment]
+
+
+class PlanQuery(PageQuery, kw_only=True):
+    """Which plans. Both dates are exclusive, and about the oldest open installment."""
+
+    status: PlanStatus | None = None
+    customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    due_before: Annotated[Day | None, Meta(description="A plan of which nothing is due any more is neither.")] = None
+    due_after: Day | None = None
+    sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
+
+
+def plan(row: models.Plan, given_back: GivenBack) -> Plan:
+    return Plan(**fields_of(row, given_back))
+
+
+def fields_of(row: models.Plan, given_back: GivenBack) -> dict[str, Any]:
+    """The fields of a plan, for it and for the shapes that are made of it."""
+    parts = row.installments
+    amounts = {
+        "total_amount": row.total,
+        "paid": sum(part.paid for part in parts),
+        "credited": sum(part.credited for part in parts),
+        "written_off": sum(part.written_off for part in parts),
+        "remaining": sum(part.remaining for part in parts),
+        "refunded": given_back.refunded,
+        "refunding": given_back.refunding,
+    }
+    return {
+        "id": row.id,
+        "merchant": row.merchant_id,
+        "customer": row.customer_id,
+        "customer_email": row.customer.email,
+        "currency": row.currency,
+        "num_installments": row.num_installments,
+        "interval": row.interval,
+        "start_date": row.start_date,
+        "status": row.status,
+        "description": row.description,
+        "external_id": row.external_id,
+        "metadata": row.notes,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "installments": [installment(part) for part in parts],
+        **{name: decimal(amount, row.currency) for name, amount in amounts.items()},
+    }
+
+
+def preview(currency: str, total: int, interval: Interval, rows: list[Row]) -> Preview:
+    return Preview(
+        total_amount=decimal(total, currency),
+        currency=currency,
+        num_installments=len(rows),
+        interval=interval,
+        start_date=rows[0].due_date,
+        installments=[
+            ScheduleRow(number=row.number, amount=decimal(row.amount, currency), due_date=row.due_date) for row in rows
+        ],
+    )

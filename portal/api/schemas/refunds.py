@@ -1,0 +1,102 @@
+"""Refunds."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from portal import models
+from portal.api.parsing import Amount, whole
+from portal.api.schemas.kinds import (
+    MAX_ID,
+    AnAmount,
+    Id,
+    In,
+    Instant,
+    Money,
+    Out,
+    PageQuery,
+    Reason,
+    decimal,
+)
+
+RefundState = Literal["in_flight", "succeeded", "declined"]
+
+
+class NewRefund(In, kw_only=True):
+    """Money to give back: of one payment, or of the newest payments first."""
+
+    amount: AnAmount
+    reason: Reason
+    payment: Annotated[Any, whole(1, MAX_ID), Meta(description="Take it from this payment only: its id.")] | None = None
+    expected: Annotated[
+        Amount | None, Meta(description="What you take to be refundable; if it is not, 409 amount_changed.")
+    ] = None
+
+
+class Refund(Out, kw_only=True):
+    """What goes back of one payment. `in_flight` until the gateway's answer is known."""
+
+    id: Id
+    plan: Id
+    payment: Id
+    amount: Money
+    currency: str
+    state: RefundState
+    reason: str
+    decline_code: str | None
+    created_at: Instant
+    settled_at: Instant | None
+
+
+class RefundAnswer(Out, kw_only=True):
+    """What came of asking for a refund: one for each payment that it takes from, and how much came of them in all.
+
+    Above zero, `declined` did not go back.
+    """
+
+    plan: Id
+    currency: str
+    amount: Money
+    refunded: Money
+    refunding: Money
+    declined: Money
+    refunds: list[Refund]
+
+
+class RefundQuery(PageQuery, kw_only=True):
+    """Which refunds."""
+
+    status: RefundState | None = None
+    sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
+
+
+def refund(row: models.Refund) -> Refund:
+    return Refund(
+        id=row.id,
+        plan=row.plan_id,
+        payment=row.payment_id,
+        amount=decimal(row.amount, row.currency),
+        currency=row.currency,
+        state=row.state,
+        reason=row.reason,
+        decline_code=row.decline_code,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
+    )
+
+
+def refund_answer(rows: Sequence[models.Refund]) -> RefundAnswer:
+    currency = rows[0].currency
+    sums = dict.fromkeys(("succeeded", "in_flight", "declined"), 0)
+    for row in rows:
+        sums[row.state] += row.amount
+    return RefundAnswer(
+        plan=rows[0].plan_id,
+        currency=currency,
+        amount=decimal(sum(sums.values()), currency),
+        refunded=decimal(sums["succeeded"], currency),
+        refunding=decimal(sums["in_flight"], currency),
+        declined=decimal(sums["declined"], currency),
+        refunds=[refund(row) for row in rows],
+    )

@@ -1,0 +1,265 @@
+"""Demo data, made through the verbs and dated from today: half a year of two merchants, four customers, twenty plans.
+
+Each step looks whether it was done, so a run that was interrupted is completed by the next, and a run after that
+changes nothing. Demo logins are public knowledge, so they work on this machine's own address only.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from flask import current_app
+from sqlalchemy import select
+
+from portal.domain import clock, schedule
+from portal.domain.schedule import Interval
+from portal.extensions import db
+from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
+from portal.services.accounts import accounts
+from portal.services.accounts.accounts import NewAccount
+from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.payments import manual_payments, payment_methods, payments, refunds, reversals
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+
+DOMAIN: Final = "demo.example.com"
+PASSWORD: Final = "four equal parts"  # noqa: S105 printed for everybody; refused on any other address
+
+MERCHANTS: Final = (
+    NewAccount("merchant", "amal", f"amal@{DOMAIN}", PASSWORD, "Amal Home & Living", "SAR", "Asia/Riyadh"),
+    NewAccount("merchant", "badr", f"badr@{DOMAIN}", PASSWORD, "Badr Electronics", "KWD", "Asia/Kuwait"),
+)
+CUSTOMERS: Final = tuple(
+    NewAccount("customer", name, f"{name}@{DOMAIN}", PASSWORD) for name in ("omar", "sara", "yusuf")
+)
+BEFORE: Final = timedelta(days=170)
+"""How long ago the first of them came."""
+
+LOGINS: Final = tuple((new.role, new.username, new.password) for new in (*MERCHANTS, *CUSTOMERS))
+"""Role, username and password of everybody who can sign in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Demo:
+    """A plan to be: `total` in minor units, first due `starts` days from the merchant's today, `paid` from the front.
+
+    Every second payment comes `slow` days after its day. `tried` is a test card with which the installment after those
+    was tried as well, `then` what came after that.
+    """
+
+    merchant: str
+    customer: str
+    description: str
+    total: int
+    count: int
+    interval: Interval
+    starts: int
+    paid: int = 0
+    slow: int = 0
+    tried: str = ""
+    then: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something that happened `at` an instant, not after now. `take` returns whether it still had to be done."""
+
+    at: datetime
+    take: Callable[[], bool]
+
+
+PLANS: Final = (
+    _Demo("amal", "omar", "Oak dining table, six chairs", 480_000, 6, "monthly", -155, paid=6, slow=3, then="refund"),
+    _Demo("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2, slow=2, then="transfer"),
+    _Demo("amal", "omar", "Standing lamp", 45_000, 3, "biweekly", 0),
+    _Demo("amal", "sara", "Wool carpet 2 by 3 metres", 210_000, 6, "monthly", -95, paid=2),
+    _Demo("amal", "sara", "Bookshelf in walnut", 132_000, 4, "biweekly", -14, paid=1, tried="card_declined"),
+    _Demo("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=1, then="credit"),
+    _Demo("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3, slow=1, then="cash"),
+    _Demo("amal", "yusuf", "Kitchen island", 650_000, 12, "monthly", 9),
+    _Demo("amal", "yusuf", "Two bar stools", 38_000, 2, "monthly", -40, tried="card_insufficient_funds"),
+    _Demo("amal", "noor", "Mirror with brass frame", 56_000, 4, "biweekly", 3),
+    _Demo("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1, then="cancel"),
+    _Demo("amal", "sara", "Garden table", 88_000, 4, "weekly", 1, paid=1, tried="card_lost_charged"),
+    _Demo("badr", "omar", "Laptop, 14 inches", 345_500, 10, "monthly", -62, paid=3, slow=4),
+    _Demo("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
+    _Demo("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
+    _Demo("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=3, then="write_off"),
+    _Demo("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=2, then="reversal"),
+    _Demo("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
+    _Demo("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
+    _Demo("badr", "noor", "Tablet for school", 120_000, 6, "monthly", 7),
+)
+
+
+def seed(say: Callable[[str], object] = lambda _: None) -> bool:
+    """Put in what is missing of the demo data; True when something was. `say` is told what takes a while.
+
+    Everything happens in the order of its time, most of it before today. Takes a second or two. Refuses like the verbs
+    it calls, when somebody else has one of the demo usernames.
+    """
+    steps = sorted(_steps(clock.now()), key=lambda step: step.at)
+    changed = False
+    for number, step in enumerate(steps, 1):
+        with clock.pretend(step.at):
+            changed |= step.take()
+        if number % 30 == 0:
+            say(f"demo data: {number} of {len(steps)} steps")
+    return changed
+
+
+def is_demo(email: str) -> bool:
+    """Whether this email belongs to a demo account, whose password everybody knows."""
+    return email.lower().endswith(f"@{DOMAIN}")
+
+
+def logins_work() -> bool:
+    """Whether demo accounts may sign in: only where nobody else can connect, and never in production."""
+    settings = current_app.config["QIST"]
+    return not settings.production and _is_loopback(settings.host)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _steps(now: datetime) -> Iterator[_Step]:
+    """Who comes, what they buy and what they pay. A plan's own steps are in order, and nothing lies after `now`."""
+    for place, new in enumerate((*MERCHANTS, *CUSTOMERS)):
+        yield _Step(now - BEFORE + timedelta(hours=place), partial(_register, new))
+    yield _Step(now - timedelta(days=30), partial(_save_card, "omar"))
+    zones = {new.username: new.time_zone for new in MERCHANTS}
+    for place, plan in enumerate(PLANS):
+        yield from _story(plan, place, now, zones[plan.merchant])
+
+
+def _story(plan: _Demo, place: int, now: datetime, zone: str) -> Iterator[_Step]:
+    today = clock.local_date(now, zone)
+    starts = today + timedelta(days=plan.starts)
+    due = schedule.due_dates(plan.count, plan.interval, starts)
+    days = [min(starts, today) - timedelta(days=2 + place % 3)]
+    days += [due[number] + timedelta(days=plan.slow if number % 2 else 0) for number in range(plan.paid)]
+    takes = [partial(_open, plan, starts)]
+    takes += [partial(_pay, plan, number, "card_ok") for number in range(1, plan.paid + 1)]
+    if plan.tried:
+        days.append(today if plan.tried.startswith("card_lost") else due[plan.paid])
+        takes.append(partial(_pay, plan, plan.paid + 1, plan.tried))
+    if plan.then:
+        days.append(min(days[-1], today) + timedelta(days=1))
+        takes.append(partial(_follow, plan))
+    hour = time(9 + place % 9, place * 7 % 60)
+    for day, take in zip(days, takes, strict=True):
+        yield _Step(min(now, datetime.combine(day, hour, ZoneInfo(zone))), take)
+
+
+def _register(new: NewAccount) -> bool:
+    if db.session.scalar(select(User.id).where(User.has_email(new.email))) is not None:
+        return False
+    accounts.register(new)
+    return True
+
+
+def _save_card(customer: str) -> bool:
+    customer_id = _id_of(customer)
+    if db.session.scalar(select(PaymentMethod.id).where(PaymentMethod.customer_id == customer_id).limit(1)) is not None:
+        return False
+    payment_methods.save(customer_id, "card_ok")
+    return True
+
+
+def _open(demo: _Demo, starts: date) -> bool:
+    if _plan_of(demo) is not None:
+        return False
+    new = NewPlan(f"{demo.customer}@{DOMAIN}", demo.total, demo.count, starts, demo.interval, demo.description)
+    plans.open_plan(_id_of(demo.merchant), new)
+    return True
+
+
+def _pay(demo: _Demo, number: int, card: str) -> bool:
+    plan_id = _plan_of(demo)
+    if plan_id is None or (demo.then and _happened(plan_id, _AFTER[demo.then][0])):
+        return False
+    row = db.session.scalars(
+        select(Installment).where(Installment.plan_id == plan_id, Installment.number == number)
+    ).one()
+    tried = db.session.scalar(select(Payment.id).where(Payment.plan_id == plan_id, Payment.method == card).limit(1))
+    if not row.is_open or (card != "card_ok" and tried is not None):
+        return False
+    payments.pay_installment(row.id, customer_id=row.customer_id, shown=row.remaining, method=card)
+    return True
+
+
+def _follow(demo: _Demo) -> bool:
+    plan_id = _plan_of(demo)
+    kind, take = _AFTER[demo.then]
+    if plan_id is None or _happened(plan_id, kind):
+        return False
+    take(plan_id, _id_of(demo.merchant))
+    return True
+
+
+def _id_of(username: str) -> int:
+    return db.session.scalars(select(User.id).where(User.has_username(username))).one()
+
+
+def _plan_of(demo: _Demo) -> int | None:
+    made = select(Plan.id).where(Plan.merchant_id == _id_of(demo.merchant), Plan.description == demo.description)
+    return db.session.scalar(made)
+
+
+def _happened(plan_id: int, kind: str) -> bool:
+    return db.session.scalar(select(Event.id).where(Event.plan_id == plan_id, Event.kind == kind).limit(1)) is not None
+
+
+def _refund(plan_id: int, merchant_id: int) -> None:
+    refunds.refund(plan_id, merchant_id=merchant_id, amount=40_000, reason="One chair came with a scratch")
+
+
+def _credit(plan_id: int, merchant_id: int) -> None:
+    credits.credit(plan_id, merchant_id=merchant_id, amount=2_500, how="last", reason="Delivered a week late")
+
+
+def _cash(plan_id: int, merchant_id: int) -> None:
+    today = db.session.get_one(Plan, plan_id).today
+    manual_payments.record(
+        plan_id, merchant_id=merchant_id, amount=20_000, method="cash", received_on=today, reference="Receipt 1041"
+    )
+
+
+def _cancel(plan_id: int, merchant_id: int) -> None:
+    cancellations.cancel(plan_id, merchant_id=merchant_id, refund=10_000, reason="The fabric is sold out")
+
+
+def _write_off(plan_id: int, merchant_id: int) -> None:
+    write_offs.write_off(plan_id, merchant_id=merchant_id, reason="Moved abroad, cannot be reached")
+
+
+def _reverse(plan_id: int, merchant_id: int) -> None:
+    newest = db.session.scalars(Payment.of_plan(plan_id).where(Payment.state == "succeeded").limit(1)).one()
+    reversals.reverse(newest.id, merchant_id=merchant_id, reason="The bank took it back: not enough money")
+
+
+def _transfer(plan_id: int, merchant_id: int) -> None:
+    today = db.session.get_one(Plan, plan_id).today
+    manual_payments.record(
+        plan_id, merchant_id=merchant_id, amount=30_000, method="transfer", received_on=today, reference="INV 2207"
+    )
+
+
+_AFTER: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
+    "refund": ("refund.succeeded", _refund),
+    "credit": ("credit.given", _credit),
+    "cash": ("payment.recorded", _cash),
+    "transfer": ("payment.recorded", _transfer),
+    "cancel": ("plan.cancelled", _cancel),
+    "write_off": ("plan.written_off", _write_off),
+    "reversal": ("payment.reversed", _reverse),
+}
+"""What came after the payments, and the event by which one sees that it did."""

@@ -1,0 +1,79 @@
+"""API keys: what a merchant's server signs in with."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Select,
+    String,
+    and_,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+
+from portal.domain import clock
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Id, Instant
+
+
+class ApiKey(Model):
+    """A named key of one merchant. Only the SHA-256 of its secret is kept; `prefix` tells keys apart in lists.
+
+    Every key may read; `can_write` says whether it may change anything.
+    """
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    name: Mapped[str] = mapped_column(String(80))
+    prefix: Mapped[str] = mapped_column(String(16), unique=True)
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    can_write: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant | None]
+    last_used_at: Mapped[Instant | None]
+    revoked_at: Mapped[Instant | None]
+
+    user: Mapped[User] = relationship(primaryjoin="foreign(ApiKey.merchant_id) == User.id", viewonly=True)
+
+    __table_args__ = (
+        CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
+        CheckConstraint("name <> ''", name="named"),
+        CheckConstraint("expires_at > created_at", name="expires"),
+        Index("ix_api_keys_merchant_id_id", "merchant_id", "id"),
+    )
+
+    @property
+    def state(self) -> str:
+        """active, expired or revoked, as of now."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= clock.now() else "active"
+
+    @staticmethod
+    def is_live(now: datetime) -> ColumnElement[bool]:
+        """Neither revoked nor past its date. `now` is aware."""
+        return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
+
+    @staticmethod
+    def live(prefix: str, now: datetime) -> Select["ApiKey"]:
+        """The key with this prefix and its merchant's account, if both still count. `now` is aware."""
+        return (
+            select(ApiKey)
+            .join(ApiKey.user)
+            .options(contains_eager(ApiKey.user))
+            .where(ApiKey.prefix == prefix, ApiKey.is_live(now), User.deactivated_at.is_(None))
+        )
+
+    @staticmethod
+    def of_merchant(merchant_id: int) -> Select["ApiKey"]:
+        """Newest first."""
+        return select(ApiKey).where(ApiKey.merchant_id == merchant_id).order_by(ApiKey.id.desc())

@@ -1,0 +1,45 @@
+"""A merchant's settings."""
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, SmallInteger, String, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Currency, Instant
+
+
+class Merchant(Model):
+    """What a merchant chose for itself. The home currency is fixed (trigger) once a plan exists.
+
+    `reminder_days` are signed days from the due date, ascending, on which customers are reminded from `sending_hour` on
+    (0 to 23, local). Days that lay before `reminding_since`, when they were last changed, are not caught up.
+    """
+
+    __tablename__ = "merchants"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    business_name: Mapped[str] = mapped_column(String(120))
+    home_currency: Mapped[Currency]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    grace_days: Mapped[int] = mapped_column(SmallInteger, default=0)
+    reminder_days: Mapped[list[int]] = mapped_column(
+        ARRAY(SmallInteger), default=lambda: [-3, 0, 1, 7, 14], server_default=text("'{-3,0,1,7,14}'")
+    )
+    sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
+    reminding_since: Mapped[Instant | None]
+    updated_at: Mapped[Instant]
+
+    user: Mapped[User] = relationship(back_populates="merchant")
+
+    __table_args__ = (
+        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint(
+            "cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days) "
+            "AND array_position(reminder_days, NULL) IS NULL",
+            name="reminder_days",
+        ),
+        CheckConstraint("sending_hour BETWEEN 0 AND 23", name="sending_hour"),
+        CheckConstraint("business_name <> ''", name="named"),
+        CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),
+    )

@@ -1,0 +1,48 @@
+"""Links by which people who forgot their password choose a new one."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, select, text
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Id, Instant
+
+
+class PasswordReset(Model):
+    """One link for one person, made when its mail is written. Only the SHA-256 of its token is kept; it works once."""
+
+    __tablename__ = "password_resets"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+
+    user: Mapped[User] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        CheckConstraint("expires_at > created_at", name="expires"),
+        Index("uq_password_resets_live_user_id", "user_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_password_resets_expires_at", "expires_at"),
+    )
+
+    @staticmethod
+    def live(token_hash: bytes, now: datetime) -> Select["PasswordReset"]:
+        """The link this token opens, with its user, if it was neither used, replaced nor let lapse. `now` is aware."""
+        return (
+            select(PasswordReset)
+            .join(PasswordReset.user)
+            .options(contains_eager(PasswordReset.user))
+            .where(
+                PasswordReset.token_hash == token_hash,
+                PasswordReset.ended_at.is_(None),
+                PasswordReset.expires_at > now,
+                User.deactivated_at.is_(None),
+                User.password_hash.is_not(None),
+            )
+        )

@@ -1,0 +1,63 @@
+"""Signed-in API clients: a family of refresh tokens for every sign-in. Ending the family ends its access tokens too."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, select
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Id, Instant
+
+
+class TokenFamily(Model):
+    """One sign-in over the API and everything that was refreshed from it."""
+
+    __tablename__ = "token_families"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+
+    user: Mapped[User] = relationship()
+
+    __table_args__ = (
+        Index("ix_token_families_user_id_id", "user_id", "id"),
+        Index("ix_token_families_expires_at", "expires_at"),
+    )
+
+    @staticmethod
+    def live(family_id: int, user_id: int, now: datetime) -> Select["TokenFamily"]:
+        """The family with its user, unless it ended or the user was deactivated. `now` is aware."""
+        return (
+            select(TokenFamily)
+            .join(TokenFamily.user)
+            .options(contains_eager(TokenFamily.user))
+            .where(
+                TokenFamily.id == family_id,
+                TokenFamily.user_id == user_id,
+                TokenFamily.ended_at.is_(None),
+                TokenFamily.expires_at > now,
+                User.deactivated_at.is_(None),
+                User.password_hash.is_not(None),
+            )
+        )
+
+
+class RefreshToken(Model):
+    """One refresh token, by the SHA-256 of its id. `used_at` is when it was first exchanged for the next one."""
+
+    __tablename__ = "refresh_tokens"
+
+    id: Mapped[Id]
+    family_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("token_families.id", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[Instant]
+    used_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        Index("ix_refresh_tokens_family_id", "family_id"),
+    )

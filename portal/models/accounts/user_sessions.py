@@ -1,0 +1,46 @@
+"""Signed-in browsers. The cookie holds a token; the row decides whether it still counts."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, String, select
+from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Id, Instant
+
+
+class UserSession(Model):
+    """One browser of one person. Only the SHA-256 of its token is kept; signing out ends the row."""
+
+    __tablename__ = "user_sessions"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+
+    user: Mapped[User] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        Index("ix_user_sessions_user_id_id", "user_id", "id"),
+    )
+
+    @staticmethod
+    def live(token_hash: bytes, now: datetime) -> Select["UserSession"]:
+        """The session that this token stands for with its user (and merchant), unless it ended. `now` is aware."""
+        return (
+            select(UserSession)
+            .join(UserSession.user)
+            .options(contains_eager(UserSession.user).joinedload(User.merchant))
+            .where(
+                UserSession.token_hash == token_hash,
+                UserSession.ended_at.is_(None),
+                UserSession.expires_at > now,
+                User.deactivated_at.is_(None),
+            )
+        )

@@ -1,0 +1,100 @@
+"""Mails that are to be sent, and what became of them: a row is written in the commit of what the mail tells about."""
+
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    Index,
+    Select,
+    SmallInteger,
+    String,
+    Text,
+    TextClause,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.accounts.users import User
+from portal.models.columns import Id, Instant, UserId
+from portal.models.plans.plans import Plan
+
+OutboxState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
+OUTBOX_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
+
+_PENDING = "state IN ('waiting', 'claimed')"
+_HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
+
+
+class Outbox(Model):
+    """One mail to one person. `dedupe_key` names what it tells about: there is never a second row for the same thing.
+
+    waiting: to be sent from `next_try_at` on. claimed: a worker has it until `next_try_at`, the end of its lease; then
+    anybody may take it. sent: the mail server took it. kept: no mail server is configured, it can be read here only.
+    dropped: no longer wanted when its time came (`last_error` says why). dead: given up. `attempts` counts claims, so
+    together with the id it says whose claim it is.
+
+    The address is not here: it is the recipient's own at the moment of sending. `data` holds plain facts, and
+    no secret: the token of a link comes into the mail as it is written, and out of `body` (the text) and `html` as soon
+    as it is sent. Where it has to stay readable for a while, `holds_link` in `data` says so.
+    """
+
+    __tablename__ = "outbox"
+
+    id: Mapped[Id]
+    dedupe_key: Mapped[str] = mapped_column(String(150), unique=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    to_user_id: Mapped[UserId]
+    merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
+    state: Mapped[OutboxState] = mapped_column(
+        Enum(*OUTBOX_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
+    )
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
+    next_try_at: Mapped[Instant]
+    created_at: Mapped[Instant]
+    ended_at: Mapped[Instant | None]
+    last_error: Mapped[str | None] = mapped_column(String(300))
+    message_id: Mapped[str | None] = mapped_column(String(300))
+    subject: Mapped[str | None] = mapped_column(String(300))
+    body: Mapped[str | None] = mapped_column(Text, deferred=True)
+    html: Mapped[str | None] = mapped_column(Text, deferred=True)
+
+    recipient: Mapped[User] = relationship()
+    plan: Mapped[Plan | None] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("dedupe_key ~ '^[A-Za-z0-9_:-]+$'", name="dedupe_key"),
+        CheckConstraint(f"({_PENDING}) = (ended_at IS NULL)", name="ended"),
+        CheckConstraint(
+            "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="told"
+        ),
+        CheckConstraint("state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL", name="reason"),
+        CheckConstraint("attempts >= 0 AND jsonb_typeof(data) = 'object'", name="data"),
+        Index("ix_outbox_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
+        Index("ix_outbox_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
+        Index("ix_outbox_dead_id", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_outbox_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
+        Index("ix_outbox_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+    )
+
+    @staticmethod
+    def holds_link() -> TextClause:
+        """That a token still stands in a mail that can be read here only. In the words of its index."""
+        return text(_HOLDS_LINK)
+
+    @staticmethod
+    def due(now: datetime) -> Select["Outbox"]:
+        """What somebody has to take now, oldest first: waiting mails, and those whose claim has run out."""
+        return (
+            select(Outbox)
+            .where(Outbox.state.in_(("waiting", "claimed")), Outbox.next_try_at <= now)
+            .order_by(Outbox.next_try_at, Outbox.id)
+        )

@@ -1,0 +1,92 @@
+"""Refunds: money that went in and goes back."""
+
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Select,
+    String,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.columns import Currency, Id, Instant, Minor
+from portal.models.payments.payments import Payment
+from portal.models.plans.plans import Plan
+
+RefundState = Literal["in_flight", "succeeded", "declined"]
+REFUND_STATES: tuple[RefundState, ...] = get_args(RefundState)
+
+
+class Refund(Model):
+    """One attempt to give back a part of one payment; in flight until the gateway's answer is known.
+
+    What was asked for at once and came from several payments shares its `group_key`. `excess` gives back what was
+    charged beyond what was owed by then. Money that came without the gateway goes back without it: no `gateway_key`.
+    """
+
+    __tablename__ = "refunds"
+
+    id: Mapped[Id]
+    payment_id: Mapped[int] = mapped_column(BigInteger)
+    plan_id: Mapped[int] = mapped_column(BigInteger)
+    merchant_id: Mapped[int] = mapped_column(BigInteger)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[Currency]
+    amount: Mapped[Minor]
+    state: Mapped[RefundState] = mapped_column(
+        Enum(*REFUND_STATES, name="state", native_enum=False, create_constraint=True), default="in_flight"
+    )
+    reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    excess: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    group_key: Mapped[str] = mapped_column(String(32))
+    gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
+    gateway_reference: Mapped[str | None] = mapped_column(String(64))
+    decline_code: Mapped[str | None] = mapped_column(String(40))
+    created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    created_at: Mapped[Instant]
+    settled_at: Mapped[Instant | None]
+
+    payment: Mapped[Payment] = relationship(foreign_keys=[payment_id, plan_id], viewonly=True)
+    plan: Mapped[Plan] = relationship(primaryjoin="foreign(Refund.plan_id) == Plan.id", viewonly=True)
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["plan_id", "merchant_id", "customer_id", "currency"],
+            ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
+            name="fk_refunds_plan",
+        ),
+        ForeignKeyConstraint(["payment_id", "plan_id"], ["payments.id", "payments.plan_id"], name="fk_refunds_payment"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
+        CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
+        CheckConstraint("gateway_key IS NOT NULL OR state = 'succeeded'", name="by_hand"),
+        Index("ix_refunds_payment_id", "payment_id"),
+        Index("ix_refunds_plan_id_id", "plan_id", "id"),
+        Index("ix_refunds_merchant_id_id", "merchant_id", "id"),
+        Index("ix_refunds_customer_id_id", "customer_id", "id"),
+        Index("ix_refunds_group_key", "group_key"),
+        Index("ix_refunds_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),
+    )
+
+    @staticmethod
+    def of_plan(plan_id: int) -> Select["Refund"]:
+        """Newest first."""
+        return select(Refund).where(Refund.plan_id == plan_id).order_by(Refund.id.desc())
+
+    @staticmethod
+    def waiting(before: datetime) -> Select["Refund"]:
+        """Refunds in flight since before this instant, oldest first."""
+        return (
+            select(Refund)
+            .where(Refund.state == "in_flight", Refund.created_at <= before)
+            .order_by(Refund.created_at, Refund.id)
+        )

@@ -1,0 +1,192 @@
+"""Installments: what falls due when, and how much of it is still owed."""
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Computed,
+    ForeignKeyConstraint,
+    Index,
+    Select,
+    SmallInteger,
+    UniqueConstraint,
+    and_,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.domain import clock
+from portal.extensions import Model, db
+from portal.models.columns import Currency, Id, Instant, Minor
+from portal.models.plans.plans import Plan
+
+if TYPE_CHECKING:
+    from portal.models.payments.payments import Allocation
+
+INSTALLMENT_STATUSES = ("pending", "late", "paid", "waived", "cancelled", "written_off")
+
+_OPEN = text("remaining > 0")
+
+
+class Installment(Model):
+    """One part of a plan. Amount, number and dates never change (trigger); what happened to it is in four columns.
+
+    `late_on` is the local date, and `late_at` the instant at which that date begins in the merchant's zone, from which
+    an unpaid installment is late. Both are fixed with the schedule, so lateness is one comparison everywhere.
+    Merchant, customer and currency are the plan's own (foreign key), repeated so that lists and sums need no join.
+    """
+
+    __tablename__ = "installments"
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(BigInteger)
+    merchant_id: Mapped[int] = mapped_column(BigInteger)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    currency: Mapped[Currency]
+    number: Mapped[int] = mapped_column(SmallInteger)
+    due_date: Mapped[date]
+    late_on: Mapped[date]
+    late_at: Mapped[Instant]
+    amount: Mapped[Minor]
+    paid: Mapped[Minor] = mapped_column(default=0)
+    credited: Mapped[Minor] = mapped_column(default=0)
+    written_off: Mapped[Minor] = mapped_column(default=0)
+    remaining: Mapped[int] = mapped_column(
+        BigInteger, Computed("amount - paid - credited - written_off", persisted=True)
+    )
+    paid_at: Mapped[Instant | None]
+    cancelled_at: Mapped[Instant | None]
+
+    plan: Mapped[Plan] = relationship(back_populates="installments", foreign_keys=[plan_id])
+    held_allocations: Mapped[list["Allocation"]] = relationship(
+        primaryjoin="and_(Allocation.installment_id == Installment.id, Allocation.state == 'held')",
+        viewonly=True,
+    )
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["plan_id", "merchant_id", "customer_id", "currency"],
+            ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
+            name="fk_installments_plan",
+        ),
+        UniqueConstraint("plan_id", "number"),
+        CheckConstraint("number BETWEEN 1 AND 60", name="number"),
+        CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("paid >= 0", name="paid"),
+        CheckConstraint("credited >= 0", name="credited"),
+        CheckConstraint("written_off >= 0", name="written_off"),
+        CheckConstraint("remaining >= 0", name="remaining"),
+        CheckConstraint("late_on > due_date", name="late_after_due"),
+        CheckConstraint("due_date BETWEEN '2000-01-01' AND '2199-12-31'", name="due_date"),
+        CheckConstraint("cancelled_at IS NULL OR remaining = 0", name="cancelled_owes_nothing"),
+        Index(
+            "ix_installments_merchant_id_due_date_id",
+            "merchant_id",
+            "due_date",
+            "id",
+            postgresql_include=["currency", "paid", "remaining"],
+        ),
+        Index("ix_installments_customer_id_due_date_id", "customer_id", "due_date", "id"),
+        Index(
+            "ix_installments_open_merchant_id_due_date_id",
+            "merchant_id",
+            "due_date",
+            "id",
+            postgresql_include=["currency", "remaining", "late_at", "customer_id", "plan_id"],
+            postgresql_where=_OPEN,
+        ),
+        Index(
+            "ix_installments_paid_merchant_id_paid_at",
+            "merchant_id",
+            "paid_at",
+            postgresql_include=["currency", "late_at", "plan_id"],
+            postgresql_where=text("remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL"),
+        ),
+        Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),
+        Index("ix_installments_open_due_date_id", "due_date", "id", postgresql_where=_OPEN),
+    )
+
+    @property
+    def status(self) -> str:
+        """pending, late, paid, waived, cancelled or written_off, as of now."""
+        if self.remaining > 0:
+            return "late" if self.late_at <= clock.now() else "pending"
+        if self.cancelled_at is not None:
+            return "cancelled"
+        if self.written_off > 0:
+            return "written_off"
+        return "paid" if self.paid > 0 else "waived"
+
+    @property
+    def is_open(self) -> bool:
+        """Something of it is still owed."""
+        return self.remaining > 0
+
+    @property
+    def payable(self) -> int:
+        """What may be paid of it now, in minor units: what remains, or what was written off (a recovery)."""
+        return self.remaining or (self.written_off if self.cancelled_at is None else 0)
+
+    @property
+    def left(self) -> int:
+        """`remaining` from the other columns, right between a change and its flush."""
+        return self.amount - self.paid - self.credited - self.written_off
+
+    def days_past_due(self, today: date) -> int:
+        """Days from the due date to `today` (both local); 0 when it is not past."""
+        return max(0, (today - self.due_date) // timedelta(days=1))
+
+    @staticmethod
+    def is_late(now: datetime) -> ColumnElement[bool]:
+        """The same rule as `status == "late"`, in SQL. `now` is aware."""
+        return and_(Installment.remaining > 0, Installment.late_at <= now)
+
+    @staticmethod
+    def is_paid() -> ColumnElement[bool]:
+        """The same rule as `status == "paid"`, in SQL."""
+        return and_(
+            Installment.remaining == 0,
+            Installment.paid > 0,
+            Installment.written_off == 0,
+            Installment.cancelled_at.is_(None),
+        )
+
+    @staticmethod
+    def has_status(status: str, now: datetime) -> ColumnElement[bool]:
+        """The same rules as `status`, in SQL, and "open" for pending or late. `now` is aware."""
+        settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
+        rules: dict[str, ColumnElement[bool]] = {
+            "open": Installment.remaining > 0,
+            "pending": and_(Installment.remaining > 0, Installment.late_at > now),
+            "late": Installment.is_late(now),
+            "paid": Installment.is_paid(),
+            "waived": and_(settled, Installment.paid == 0, Installment.written_off == 0),
+            "cancelled": Installment.cancelled_at.is_not(None),
+            "written_off": and_(settled, Installment.written_off > 0),
+        }
+        return rules[status]
+
+    @staticmethod
+    def of_customer(customer_id: int) -> Select["Installment"]:
+        return select(Installment).where(Installment.customer_id == customer_id)
+
+    @staticmethod
+    def of_merchant(merchant_id: int) -> Select["Installment"]:
+        return select(Installment).where(Installment.merchant_id == merchant_id)
+
+    @staticmethod
+    def lock_of_plan(plan_id: int) -> list["Installment"]:
+        """Lock and read afresh all installments of a plan whose row is locked already, in order of id."""
+        return list(
+            db.session.scalars(
+                select(Installment)
+                .where(Installment.plan_id == plan_id)
+                .order_by(Installment.id)
+                .with_for_update(key_share=True)
+                .execution_options(populate_existing=True)
+            )
+        )

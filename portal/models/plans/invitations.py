@@ -1,0 +1,55 @@
+"""Links that let an invited customer see a plan and claim their record."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, and_, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.extensions import Model
+from portal.models.columns import Id, Instant
+from portal.models.plans.plans import Plan
+
+_RANDOM = "(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))"
+"""For links that the version before makes while it is being replaced: it knows of no seeds."""
+
+
+class Invitation(Model):
+    """One link for one plan; renewing revokes the one before.
+
+    Of its token only the SHA-256 is kept, and a random seed: token = f(SECRET_KEY, seed), see services/plans.
+    """
+
+    __tablename__ = "invitations"
+
+    id: Mapped[Id]
+    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    seed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text(_RANDOM))
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    revoked_at: Mapped[Instant | None]
+    claimed_at: Mapped[Instant | None]
+
+    plan: Mapped[Plan] = relationship()
+
+    __table_args__ = (
+        CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
+        CheckConstraint("octet_length(seed) = 32", name="seed"),
+        CheckConstraint("expires_at > created_at", name="expires"),
+        CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
+        Index("ix_invitations_plan_id_id", "plan_id", "id"),
+        Index(
+            "uq_invitations_live_plan_id",
+            "plan_id",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL AND claimed_at IS NULL"),
+        ),
+    )
+
+    @staticmethod
+    def live(token_hash: bytes, now: datetime) -> Select["Invitation"]:
+        """The invitation that this token opens, if it was neither revoked, used nor let lapse. `now` is aware."""
+        return select(Invitation).where(
+            Invitation.token_hash == token_hash,
+            and_(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None), Invitation.expires_at > now),
+        )

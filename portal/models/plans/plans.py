@@ -1,0 +1,191 @@
+"""Plans: one purchase, split."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Enum,
+    ForeignKey,
+    Index,
+    Select,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    and_,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.domain import clock
+from portal.domain.money import MAX_MINOR
+from portal.domain.schedule import INTERVALS, Interval
+from portal.extensions import Model, db
+from portal.models.accounts.merchants import Merchant
+from portal.models.accounts.users import User
+from portal.models.columns import Currency, Id, Instant, Minor, UserId
+
+if TYPE_CHECKING:
+    from portal.models.plans.installments import Installment
+
+PlanState = Literal["active", "completed", "cancelled"]
+PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
+PLAN_STATUSES = ("active", "overdue", "completed", "cancelled")
+"""What people see and filter by: `overdue` is an active plan of which something is late."""
+
+
+class Plan(Model):
+    """A purchase of `total` minor units in installments.
+
+    `state` is stored; `overdue` is computed from `next_late_at`. That and `next_due_on` describe the oldest open
+    installment; a trigger keeps them, so no verb can forget to. Zone and grace days are the merchant's at the time.
+    A plan is completed when nothing remains and something was kept of what was paid, else cancelled; `cancelled_at`
+    says that its merchant cancelled it, which is final. `external_id` is the merchant's own name for it, unique among
+    theirs; `notes` (column metadata) is theirs alone too. Nobody is reminded of a muted plan; `automatic_method_id` is
+    the saved method that its customer lets the due day collect from.
+    """
+
+    __tablename__ = "plans"
+
+    id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    customer_id: Mapped[UserId]
+    description: Mapped[str] = mapped_column(String(200), default="")
+    external_id: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
+    total: Mapped[Minor]
+    currency: Mapped[Currency]
+    num_installments: Mapped[int] = mapped_column(SmallInteger)
+    interval: Mapped[Interval] = mapped_column(
+        Enum(*INTERVALS, name="interval", native_enum=False, create_constraint=True)
+    )
+    start_date: Mapped[date]
+    time_zone: Mapped[str] = mapped_column(String(64))
+    grace_days: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[PlanState] = mapped_column(
+        Enum(*PLAN_STATES, name="state", native_enum=False, create_constraint=True), default="active"
+    )
+    next_due_on: Mapped[date | None]
+    next_late_at: Mapped[Instant | None]
+    created_at: Mapped[Instant]
+    updated_at: Mapped[Instant]
+    closed_at: Mapped[Instant | None]
+    cancelled_at: Mapped[Instant | None]
+    muted_at: Mapped[Instant | None]
+    automatic_method_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payment_methods.id"))
+    automatic_since: Mapped[Instant | None]
+
+    merchant: Mapped[Merchant] = relationship()
+    customer: Mapped[User] = relationship()
+    installments: Mapped[list["Installment"]] = relationship(
+        order_by="Installment.number", back_populates="plan", foreign_keys="Installment.plan_id"
+    )
+
+    __table_args__ = (
+        UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
+        CheckConstraint(f"total > 0 AND total <= {MAX_MINOR} AND total >= num_installments", name="total"),
+        CheckConstraint("num_installments BETWEEN 1 AND 60", name="num_installments"),
+        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
+        CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
+        CheckConstraint("merchant_id <> customer_id", name="two_parties"),
+        CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
+        CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
+        Index("ix_plans_merchant_id_id", "merchant_id", "id"),
+        Index(
+            "ix_plans_automatic_next_due_on",
+            "next_due_on",
+            "id",
+            postgresql_where=text("automatic_method_id IS NOT NULL AND state = 'active'"),
+        ),
+        Index(
+            "ix_plans_automatic_method_id",
+            "automatic_method_id",
+            postgresql_where=text("automatic_method_id IS NOT NULL"),
+        ),
+        Index("ix_plans_customer_id_id", "customer_id", "id"),
+        Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
+        Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
+        Index(
+            "ix_plans_merchant_id_next_late_at",
+            "merchant_id",
+            "next_late_at",
+            "id",
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "ix_plans_open_merchant_id_next_due_on_id",
+            "merchant_id",
+            "next_due_on",
+            "id",
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
+        ),
+        Index(
+            "uq_plans_merchant_id_external_id",
+            "merchant_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
+    )
+
+    @property
+    def status(self) -> str:
+        """active, overdue, completed or cancelled, as of now."""
+        if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
+            return "overdue"
+        return self.state
+
+    @property
+    def today(self) -> date:
+        """The local date where this plan's merchant was when it was made; due dates are in this calendar."""
+        return clock.today(self.time_zone)
+
+    @staticmethod
+    def has_status(status: str, now: datetime) -> ColumnElement[bool]:
+        """The same rule as `status`, in SQL. `now` is aware."""
+        if status == "overdue":
+            return and_(Plan.state == "active", Plan.next_late_at <= now)
+        if status == "active":
+            return and_(Plan.state == "active", Plan.next_late_at > now)
+        return Plan.state == status
+
+    @staticmethod
+    def of_merchant(merchant_id: int) -> Select["Plan"]:
+        return select(Plan).where(Plan.merchant_id == merchant_id)
+
+    @staticmethod
+    def of_customer(customer_id: int) -> Select["Plan"]:
+        return select(Plan).where(Plan.customer_id == customer_id)
+
+    @staticmethod
+    def lock(plan_id: int) -> "Plan | None":
+        """Lock the row against every other change to this plan until the transaction ends, and read it afresh."""
+        return db.session.scalar(
+            select(Plan)
+            .where(Plan.id == plan_id)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+
+    @staticmethod
+    def lock_all(plan_ids: Iterable[int]) -> "list[Plan]":
+        """Lock several as `lock` does one, by id, so that no two who do this wait for each other."""
+        return list(
+            db.session.scalars(
+                select(Plan)
+                .where(Plan.id.in_(plan_ids))
+                .order_by(Plan.id)
+                .with_for_update(key_share=True)
+                .execution_options(populate_existing=True)
+            )
+        )

@@ -1,0 +1,79 @@
+"""Is everything there that requests need, and what works less well right now."""
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import current_app
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from portal import queue
+from portal.domain import clock
+from portal.extensions import db
+from portal.valkey import connections
+
+
+@dataclass(slots=True)
+class Health:
+    """`problems` stop requests from being served; `degraded` parts are waited for, and nothing is lost meanwhile."""
+
+    problems: dict[str, str] = field(default_factory=dict)
+    degraded: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        return not self.problems
+
+    @property
+    def status(self) -> str:
+        return "unavailable" if self.problems else "degraded" if self.degraded else "ok"
+
+
+def check() -> Health:
+    """Look at the database, its migrations, Valkey and the scheduler."""
+    health = Health()
+    _check_database(health)
+    _check_valkey(health)
+    return health
+
+
+def _check_database(health: Health) -> None:
+    try:
+        with db.engine.connect() as connection:
+            current = set(MigrationContext.configure(connection).get_current_heads())
+    except SQLAlchemyError:
+        health.problems["database"] = "does not answer"
+        return
+    known, heads = _revisions(current_app.extensions["migrate"].directory)
+    if current and not current & known:  # the next version is being put in this one's place
+        health.degraded["migrations"] = "those of a newer version"
+    elif current != heads:
+        health.problems["migrations"] = "not up to date: run qist db upgrade"
+
+
+def _check_valkey(health: Health) -> None:
+    url = current_app.config["QIST"].redis_url
+    if not url:
+        health.degraded["valkey"] = "not configured"
+        return
+    try:
+        ticked = connections.for_requests(url).get(queue.TICK_KEY)
+    except (RedisError, OSError):
+        health.degraded["valkey"] = "does not answer"
+        return
+    age = clock.now().timestamp() - float(ticked or 0)
+    if age > 3 * queue.TICK_SECONDS:
+        health.degraded["scheduler"] = "has not ticked for three intervals"
+
+
+@functools.cache
+def _revisions(directory: str) -> tuple[set[str], set[str]]:
+    """Those that this version knows, and the newest of them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(directory)).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    return {script.revision for script in scripts.walk_revisions()}, set(scripts.get_heads())

@@ -1,0 +1,292 @@
+"""Accounts: register, change what is one's own, and find or invite a customer by email."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+
+from portal.domain import clock, identifiers, money
+from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import Merchant, PasswordReset, User, UserSession
+from portal.models.accounts.users import Role
+from portal.services import emails
+from portal.services.accounts import passwords, tokens
+from portal.services.unit_of_work import transaction, violated
+
+USERNAME_MAX: Final = 150
+BUSINESS_NAME_MAX: Final = 120
+_USERNAME = re.compile(r"[\w.@+-]{1,150}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What somebody typed to register. The last three count for merchants only."""
+
+    role: Role
+    username: str
+    email: str
+    password: str
+    business_name: str = ""
+    home_currency: str = "USD"
+    time_zone: str = "UTC"
+
+
+def register(new: NewAccount) -> int:
+    """Make an account that can sign in. Returns the user's id.
+
+    Refuses with Invalid, all faults at once, on: username (missing, characters, taken, somebody's email), email
+    (malformed, taken, `email_invited`), password, and for a merchant business_name, home_currency, time_zone. An email
+    that was invited is mailed a fresh link.
+    """
+    new, faults = _look_at(new)
+    if faults:
+        if any(fault.code == "email_invited" for fault in faults):
+            _invite_again(new.email)
+        raise Invalid(*faults)
+    return _insert(new, passwords.hash_password(new.password))
+
+
+def registration_faults(new: NewAccount) -> list[Fault]:
+    """What `register` would refuse, without registering: for a door that has faults of its own to tell as well."""
+    return _look_at(new)[1]
+
+
+def create_operator(username: str, email: str, password: str) -> int:
+    """Make an operator (from the command line only). Returns the user's id. Refuses like `register`."""
+    username, (stored, faults) = identifiers.username(username), _read_email(email.strip())
+    email = stored or email.strip()
+    faults = faults + _username_faults(username, email) + passwords.faults(password, username=username)
+    faults += _taken(username, email)
+    if faults:
+        raise Invalid(*faults)
+    new = NewAccount("operator", username, email, password)
+    return _insert(new, passwords.hash_password(password))
+
+
+def change_password(user_id: int, *, current: str, new: str, keep_session_id: int | None) -> None:
+    """Set a new password and sign out every other browser and every API client. `keep_session_id` is the one that asks.
+
+    Refuses with Invalid: current_password (wrong), new_password (too weak, or the same as before).
+    """
+    user = db.session.get(User, user_id)
+    if user is None:
+        raise NotFound()
+    hashed, username, email = user.password_hash, user.username or "", user.email
+    db.session.rollback()
+    if not passwords.verify(current, hashed):
+        raise Invalid(Fault("current_password", "wrong_password", "This is not your current password."))
+    faults = passwords.faults(new, username=username, email=email, field="new_password")
+    if not faults and new == current:
+        faults = [Fault("new_password", "password_unchanged", "Choose a password that differs from the current one.")]
+    if faults:
+        raise Invalid(*faults)
+    _set_password(user_id, passwords.hash_password(new), keep_session_id)
+
+
+@transaction
+def update_merchant(
+    merchant_id: int, *, business_name: str, time_zone: str, grace_days: int, home_currency: str
+) -> None:
+    """Change a merchant's settings. Zone and grace days count for plans made afterwards.
+
+    Refuses with Invalid: business_name, time_zone, grace_days (0 to 30), home_currency (unknown, or another one once a
+    plan exists: `currency_fixed`).
+    """
+    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    if merchant is None:
+        raise NotFound()
+    faults = merchant_faults(business_name, time_zone, home_currency)
+    if not 0 <= grace_days <= 30:
+        faults.append(Fault("grace_days", "grace_days", "Choose 0 to 30 days."))
+    if faults:
+        raise Invalid(*faults)
+    merchant.business_name = business_name.strip()
+    merchant.time_zone = time_zone
+    merchant.grace_days = grace_days
+    merchant.home_currency = home_currency
+    merchant.updated_at = clock.now()
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        if violated(error) == "home_currency_fixed":
+            raise Invalid(
+                Fault("home_currency", "currency_fixed", "The home currency can't change once you have a plan.")
+            ) from error
+        raise
+
+
+def find_or_invite(email: str) -> User:
+    """Inside a verb's transaction: the customer with this email, or a new record that nobody has claimed yet.
+
+    Refuses with Invalid on customer_email: malformed, or one that belongs to a merchant or an operator
+    (`not_a_customer`, the same words for both).
+    """
+    valid, faults = _read_email(email.strip(), field="customer_email")
+    if valid is None:
+        raise Invalid(*faults)
+    user = db.session.scalar(select(User).where(User.has_email(valid)))
+    if user is None:
+        db.session.execute(
+            insert(User)
+            .values(role="customer", email=valid, email_key=identifiers.key(valid), created_at=clock.now())
+            .on_conflict_do_nothing()
+        )
+        user = db.session.scalars(select(User).where(User.has_email(valid))).one()
+    if not user.is_claimed:  # nobody claims it before the link that this plan gets is there to be ended
+        db.session.refresh(user, with_for_update={"read": True})
+    if user.role != "customer" or user.deactivated_at is not None:
+        raise Invalid(Fault("customer_email", "not_a_customer", "A plan can't be made for this email."))
+    return user
+
+
+def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
+    """Inside a verb's transaction: a new password; other browsers, API clients and reset links of the account end."""
+    user = db.session.get(User, user_id, with_for_update={"key_share": True})
+    if user is None:
+        raise Refused("not_found", "This account is not there any more.")
+    user.password_hash = password_hash
+    now = clock.now()
+    end = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    if keep_session_id is not None:
+        end = end.where(UserSession.id != keep_session_id)
+    db.session.execute(end.values(ended_at=now))
+    db.session.execute(
+        update(PasswordReset)
+        .where(PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    tokens.end_all(user_id)
+
+
+def invite_again(user_id: int) -> None:
+    """Inside a verb's transaction: mail this invited customer a fresh link, once an hour at most."""
+    emails.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
+
+
+def claim_faults(username: str, password: str, email: str) -> list[Fault]:
+    """What is wrong with the name and password that an invited customer chose for their own email."""
+    return (
+        _username_faults(username, email)
+        + passwords.faults(password, username=username, email=email)
+        + _taken(username, None)
+    )
+
+
+def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
+    """What is wrong with a merchant's settings."""
+    faults = []
+    name = business_name.strip()
+    if not name:
+        faults.append(Fault("business_name", "required", "Enter the name that customers know you by."))
+    elif len(name) > BUSINESS_NAME_MAX or not name.isprintable():
+        faults.append(Fault("business_name", "too_long", f"Use at most {BUSINESS_NAME_MAX} letters, on one line."))
+    if home_currency not in money.CURRENCIES:
+        faults.append(Fault("home_currency", "unknown_currency", "Choose a currency from the list."))
+    if time_zone not in clock.zones():
+        faults.append(Fault("time_zone", "unknown_zone", "Choose a time zone from the list."))
+    return faults
+
+
+def _look_at(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
+    """The account with name and email as they will be stored, and everything that is wrong with it."""
+    new = replace(new, username=identifiers.username(new.username), email=new.email.strip())
+    email, faults = _read_email(new.email)
+    new = replace(new, email=email or new.email)
+    faults += _username_faults(new.username, new.email)
+    faults += passwords.faults(new.password, username=new.username, email=new.email)
+    if new.role not in ("merchant", "customer"):
+        faults.append(Fault("role", "unknown_role", "Choose merchant or customer."))
+    if new.role == "merchant":
+        faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
+    return new, faults + _taken(new.username, new.email)
+
+
+def email_faults(email: str, field: str) -> list[Fault]:
+    """What is wrong with an email address as such, whoever has it."""
+    return _read_email(email.strip(), field)[1]
+
+
+def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Fault]]:
+    if not email:
+        return None, [Fault(field, "required", "Enter an email address.")]
+    if (stored := identifiers.email(email)) is None:
+        return None, [Fault(field, "bad_email", "Enter an email address like name@example.com.")]
+    return stored, []
+
+
+def _username_faults(username: str, email: str) -> list[Fault]:
+    if not username:
+        return [Fault("username", "required", "Choose a username.")]
+    if not _USERNAME.fullmatch(username):
+        message = f"Use up to {USERNAME_MAX} letters, digits and . + - _ and nothing else."
+        return [Fault("username", "bad_username", message)]
+    if "@" in username and identifiers.key(username) != identifiers.key(email):
+        return [Fault("username", "username_is_email", "A username with an @ has to be your own email.")]
+    return []
+
+
+def _taken(username: str, email: str | None) -> list[Fault]:
+    """Names that somebody has. `email` None: don't look for it."""
+    same = [User.has_username(username)]
+    if email is not None:
+        same.append(User.has_email(email))
+    faults = []
+    for user in db.session.scalars(select(User).where(or_(*same))).all():
+        if user.username_key == identifiers.username_key(username):
+            faults.append(Fault("username", "username_taken", "This username is taken. Choose another."))
+        if email is not None and user.email_key == identifiers.email_key(email):
+            faults.append(_email_fault(user.is_claimed))
+    db.session.rollback()
+    return faults
+
+
+def _email_fault(claimed: bool) -> Fault:
+    if claimed:
+        return Fault("email", "email_taken", "There is an account with this email already. Sign in instead.")
+    return Fault(
+        "email",
+        "email_invited",
+        "A merchant has invited this email. A fresh link is on its way to it by mail: open that one.",
+    )
+
+
+@transaction
+def _invite_again(email: str) -> None:
+    user = db.session.scalar(select(User).where(User.has_email(email)))
+    if user is not None and not user.is_claimed and user.deactivated_at is None:
+        invite_again(user.id)
+
+
+@transaction
+def _insert(new: NewAccount, password_hash: str) -> int:
+    now = clock.now()
+    user = User(role=new.role, username=new.username, email=new.email, password_hash=password_hash, created_at=now)
+    db.session.add(user)
+    if new.role == "merchant":
+        user.merchant = Merchant(
+            business_name=new.business_name.strip(),
+            home_currency=new.home_currency,
+            time_zone=new.time_zone,
+            grace_days=0,
+            updated_at=now,
+        )
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        taken = {
+            "uq_users_email_key": Fault("email", "email_taken", "There is an account with this email already."),
+            "uq_users_username_key": Fault("username", "username_taken", "This username is taken. Choose another."),
+        }
+        if (fault := taken.get(violated(error) or "")) is not None:
+            raise Invalid(fault) from error
+        raise
+    return user.id
+
+
+@transaction
+def _set_password(user_id: int, password_hash: str, keep_session_id: int | None) -> None:
+    replace_password(user_id, password_hash, keep_session_id=keep_session_id)

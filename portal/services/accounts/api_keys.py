@@ -1,0 +1,125 @@
+"""API keys of merchants: `qist_<prefix>.<secret>`, of which only a hash of the secret is kept."""
+
+import base64
+import contextlib
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, or_, select, update
+
+from portal.domain import clock
+from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import ApiKey, Merchant
+from portal.services import idempotency
+from portal.services.accounts.tokens import BadToken
+from portal.services.idempotency import Once
+from portal.services.unit_of_work import transaction
+
+START: Final = "qist_"
+NAME_MAX: Final = 80
+LIVE_MAX: Final = 50
+NOTED_EVERY: Final = timedelta(minutes=1)
+"""`last_used_at` is this exact; a write for every request would be wasted."""
+
+_SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
+
+
+def create(
+    merchant_id: int, *, name: str, can_write: bool, expires_on: date | None = None, once: Once | None = None
+) -> str:
+    """Make a key. Returns it, once. `expires_on` is the last local day on which it can be used (None: no end).
+
+    Refuses: forbidden (not a merchant); Invalid on name and expires_on (before the merchant's today);
+    too_many_keys (LIVE_MAX that still count); already_made (the same request came before; no second answer holds the
+    key); idempotency_key_reused; still_running.
+    """
+    return idempotency.patiently(lambda: _create(merchant_id, name, can_write, expires_on, once))
+
+
+@transaction
+def _create(merchant_id: int, name: str, can_write: bool, expires_on: date | None, once: Once | None) -> str:
+    if once is not None and idempotency.claim(once) is not None:
+        raise Refused("already_made", "This key was made already, and can't be shown again.")
+    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    if merchant is None:
+        raise Forbidden("Only merchants have API keys.")
+    name = name.strip()
+    faults = []
+    if not name:
+        faults.append(Fault("name", "required", "Enter a name that tells you where the key is used."))
+    elif len(name) > NAME_MAX or not name.isprintable():
+        faults.append(Fault("name", "too_long", f"Use at most {NAME_MAX} letters, on one line."))
+    if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
+        faults.append(Fault("expires_on", "date_in_past", "Choose today or a later day."))
+    if faults:
+        raise Invalid(*faults)
+    now = clock.now()
+    live = select(func.count()).select_from(ApiKey).where(ApiKey.merchant_id == merchant_id, ApiKey.is_live(now))
+    if (db.session.scalar(live) or 0) >= LIVE_MAX:
+        raise Refused("too_many_keys", f"You have {LIVE_MAX} keys. Revoke one that you don't need any more.")
+    prefix = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:10]
+    secret = secrets.token_urlsafe(32)
+    db.session.add(
+        ApiKey(
+            merchant_id=merchant_id,
+            name=name,
+            prefix=prefix,
+            secret_hash=_digest(secret),
+            can_write=can_write,
+            created_at=now,
+            expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
+        )
+    )
+    if once is not None:
+        idempotency.store(once, None)
+    return f"{START}{prefix}.{secret}"
+
+
+@transaction
+def revoke(key_id: int, *, merchant_id: int) -> None:
+    """Make a key stop working, at once and for good. One that is revoked already stays so. Refuses: not_found."""
+    key = db.session.scalar(
+        select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
+    )
+    if key is None:
+        raise NotFound()
+    key.revoked_at = key.revoked_at or clock.now()
+
+
+def find(token: str) -> ApiKey:
+    """The key with its merchant's account. Notes that it was used. Refuses: bad_token."""
+    shape = _SHAPE.fullmatch(token)
+    if shape is None:
+        raise BadToken()
+    prefix, secret = shape.groups()
+    key = db.session.scalar(ApiKey.live(prefix, clock.now()))
+    if key is None or not hmac.compare_digest(key.secret_hash, _digest(secret)):
+        raise BadToken()
+    if key.last_used_at is None or clock.now() - key.last_used_at > NOTED_EVERY:
+        with contextlib.suppress(Busy):
+            _note(key.id)
+        key = db.session.scalar(ApiKey.live(prefix, clock.now()))
+        if key is None:
+            raise BadToken()
+    return key
+
+
+@transaction
+def _note(key_id: int) -> None:
+    now = clock.now()
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - NOTED_EVERY)
+    db.session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now))
+
+
+def _digest(secret: str) -> bytes:
+    """SHA-256; secrets hold 256 random bits, so nothing slower is needed."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _end_of(day: date, zone: str) -> datetime:
+    return clock.midnight(day + timedelta(days=1), zone)

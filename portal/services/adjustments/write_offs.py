@@ -1,0 +1,41 @@
+"""Write off what remains of a plan: nobody expects it any more, but a later payment is a recovery."""
+
+from portal.errors import Refused
+from portal.services import events, idempotency, ledger
+from portal.services.adjustments.credits import Done
+from portal.services.idempotency import Once
+from portal.services.payments import preconditions
+from portal.services.plans import plan_status
+from portal.services.unit_of_work import transaction
+
+
+def write_off(
+    plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, once: Once | None = None
+) -> Done:
+    """Write off all that remains. `shown` is what the form said remained, in minor units.
+
+    Refuses: not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid on reason;
+    idempotency_key_reused; still_running; busy.
+    """
+    return idempotency.patiently(lambda: _write_off(plan_id, merchant_id, reason, shown, once))
+
+
+@transaction
+def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, once: Once | None) -> Done:
+    if once is not None and (replay := idempotency.claim(once)) is not None:
+        return Done(plan_id, replay)
+    reason = preconditions.reason_of(reason)
+    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    remaining = sum(row.left for row in rows)
+    preconditions.unchanged(shown, remaining, plan.currency)
+    if not remaining:
+        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was written off.")
+    for row in rows:
+        row.written_off += row.left
+    ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
+    events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
+    plan_status.follow(plan, rows)
+    done = Done(plan.id)
+    if once is not None:
+        idempotency.store(once, done)
+    return done

@@ -1,0 +1,112 @@
+"""Record money that came without the gateway: cash, or a bank transfer."""
+
+from datetime import date
+
+from portal.domain import allocation, clock, schedule
+from portal.errors import Fault, Invalid, Refused
+from portal.extensions import db
+from portal.models import Allocation, Payment
+from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
+from portal.services import idempotency
+from portal.services.idempotency import Once
+from portal.services.payments import payments, preconditions
+from portal.services.payments.payments import Attempt
+from portal.services.unit_of_work import transaction
+
+REFERENCE_MAX = 120
+
+
+def record(
+    plan_id: int,
+    *,
+    merchant_id: int,
+    amount: int,
+    method: RecordedMethod,
+    received_on: date,
+    reference: str = "",
+    reason: str = "",
+    shown: int | None = None,
+    once: Once | None = None,
+) -> Attempt:
+    """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
+
+    `reference` is for both parties; a `reason`, if there is one to give, stands on the timeline.
+
+    `shown` is what the form said was owed. When nothing remains but something was written off, it is a recovery.
+
+    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
+    amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
+    busy.
+    """
+    return idempotency.patiently(
+        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, once)
+    )
+
+
+def faults(method: str, received_on: date, reference: str, today: date) -> list[Fault]:
+    """What is wrong with these fields. `today` is the local date of the plan."""
+    found = []
+    if method not in RECORDED_METHODS:
+        found.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+    if received_on > today:
+        found.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+    elif received_on < schedule.FIRST_DATE:
+        found.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+    if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
+        found.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+    return found
+
+
+@transaction
+def _record(
+    plan_id: int,
+    merchant_id: int,
+    amount: int,
+    method: RecordedMethod,
+    received_on: date,
+    reference: str,
+    reason: str,
+    shown: int | None,
+    once: Once | None,
+) -> Attempt:
+    if once is not None and (replay := idempotency.claim(once)) is not None:
+        return Attempt(replay.payment_id or 0, replay)
+    reason = preconditions.reason_of(reason, needed=False)
+    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    if wrong := faults(method, received_on, reference, plan.today):
+        raise Invalid(*wrong)
+    open_now = [(row.id, row.left) for row in rows if row.left > 0] or [
+        (row.id, row.payable) for row in rows if row.payable > 0
+    ]
+    owed = sum(size for _, size in open_now)
+    preconditions.unchanged(shown, owed, plan.currency)
+    if not owed:
+        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
+    words = "That is more than is owed, which is {limit}. Nothing was recorded."
+    preconditions.within(amount, owed, plan.currency, words=words, fact="remaining")
+    now = clock.now()
+    payment = Payment(
+        plan_id=plan.id,
+        merchant_id=plan.merchant_id,
+        customer_id=plan.customer_id,
+        currency=plan.currency,
+        amount=amount,
+        state="succeeded",
+        method=method,
+        reference=reference.strip(),
+        received_on=received_on,
+        created_by=merchant_id,
+        created_at=now,
+        settled_at=now,
+    )
+    payment.allocations = [
+        Allocation(installment_id=name, amount=share, state="applied")
+        for name, share in allocation.oldest_first(open_now, amount)
+    ]
+    db.session.add(payment)
+    db.session.flush()
+    payments.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    if once is not None:
+        idempotency.attach(once, payment.id)
+        idempotency.store(once, payment)
+    return Attempt(payment.id)

@@ -1,0 +1,218 @@
+"""Invitations: a link by which a customer who has no account yet sees their plan and claims their record.
+
+A plan has one link at a time, and every mail about the plan carries that one: a reminder must not close the page that
+somebody has open. So its token has to be told again, though nowhere kept: it is an HMAC of a random seed that stands in
+the row, under SECRET_KEY. Who reads the database alone learns no link.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from flask import current_app
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from portal.domain import clock, identifiers
+from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import Invitation, Plan, User
+from portal.services import emails, events
+from portal.services.accounts import accounts, passwords
+from portal.services.unit_of_work import transaction, violated
+
+LASTS: Final = timedelta(days=30)
+
+
+def invite(plan: Plan, *, by: int) -> str:
+    """Inside a verb's transaction: a link for this plan, in place of any before, and mail it. Returns the token."""
+    invitation, token = _make(plan, by=by)
+    emails.post(
+        "invitation",
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"invitation:{plan.id}:{invitation.id}",
+        data={"invitation_id": invitation.id},
+    )
+    return token
+
+
+@transaction
+def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
+    """The link of an invited customer, to this plan or their newest, good for another 30 days from now.
+
+    Where there is none that can be told (lapsed, or made under another SECRET_KEY) a new one is made; but what its
+    merchant revoked only its merchant renews. Returns the plan's id and the token; None when they have claimed their
+    record, or have no such plan.
+    """
+    revoked = (
+        select(Invitation.revoked_at)
+        .where(Invitation.plan_id == Plan.id)
+        .order_by(Invitation.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    newest = select(Plan.id).where(Plan.customer_id == customer_id, revoked.is_(None))
+    if plan_id is not None:
+        newest = newest.where(Plan.id == plan_id)
+    plan_id = db.session.scalar(newest.order_by((Plan.state == "active").desc(), Plan.id.desc()).limit(1))
+    if plan_id is None:
+        return None
+    token = _tell(customer_id, [plan_id]).get(plan_id)
+    return (plan_id, token) if token is not None else None
+
+
+@transaction
+def tell_all_again(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+    """What `tell_again` does, for several plans in one commit. Returns the token by plan, of those that have one."""
+    return _tell(customer_id, plan_ids)
+
+
+def _tell(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+    """Inside a verb's transaction. What was revoked is looked for behind the locks, so no link is made after it."""
+    plans = [plan for plan in Plan.lock_all(plan_ids) if plan.customer_id == customer_id]
+    customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
+    if customer.is_claimed or customer.deactivated_at is not None:
+        return {}
+    last = select(func.max(Invitation.id)).where(Invitation.plan_id.in_(plan_ids)).group_by(Invitation.plan_id)
+    found = (
+        select(Invitation).where(Invitation.id.in_(last)).with_for_update().execution_options(populate_existing=True)
+    )
+    newest = {invitation.plan_id: invitation for invitation in db.session.scalars(found)}
+    now, tokens = clock.now(), {}
+    for plan in plans:
+        invitation = newest.get(plan.id)
+        if invitation is not None and invitation.revoked_at is not None:
+            continue
+        works = invitation is not None and invitation.claimed_at is None and invitation.expires_at > now
+        token = token_of(invitation) if invitation is not None and works else None
+        if invitation is None or token is None:
+            token = _make(plan, by=None)[1]
+        else:
+            invitation.expires_at = now + LASTS
+        tokens[plan.id] = token
+    return tokens
+
+
+def token_of(invitation: Invitation) -> str | None:
+    """The token of this link; None when it was made under another SECRET_KEY (it goes on working)."""
+    token = _token(invitation.seed)
+    return token if _digest(token) == invitation.token_hash else None
+
+
+def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
+    now, seed = clock.now(), secrets.token_bytes(32)
+    for before in db.session.scalars(_open(plan)):
+        before.revoked_at = now
+    db.session.flush()
+    token = _token(seed)
+    made = Invitation(plan_id=plan.id, token_hash=_digest(token), seed=seed, created_at=now, expires_at=now + LASTS)
+    db.session.add(made)
+    db.session.flush()
+    events.record("invitation.created", plan.id, by=by)
+    return made, token
+
+
+def _open(plan: Plan) -> Select[Invitation]:
+    """What was neither revoked nor used, lapsed or not: one at most."""
+    return (
+        select(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+@transaction
+def renew(plan_id: int, *, merchant_id: int) -> str:
+    """A fresh link for a plan whose customer has not claimed their record; the old link stops working.
+
+    Returns the token, once. Refuses: not_found; already_claimed.
+    """
+    plan = Plan.lock(plan_id)
+    if plan is None or plan.merchant_id != merchant_id:
+        raise NotFound()
+    if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
+        raise Refused("already_claimed", "This customer has an account already and can sign in.")
+    return invite(plan, by=merchant_id)
+
+
+@transaction
+def revoke(plan_id: int, *, merchant_id: int) -> None:
+    """Make the link of this plan stop working. Refuses: not_found."""
+    plan = Plan.lock(plan_id)
+    if plan is None or plan.merchant_id != merchant_id:
+        raise NotFound()
+    for invitation in db.session.scalars(_open(plan)):
+        invitation.revoked_at = clock.now()
+        events.record("invitation.revoked", plan.id, by=merchant_id)
+
+
+def find(token: str) -> Invitation | None:
+    """The invitation this token opens, or None when it is unknown, used, revoked or lapsed."""
+    return db.session.scalar(Invitation.live(_digest(token), clock.now()))
+
+
+def claim(token: str, *, username: str, password: str) -> int:
+    """Set a name and a password on the invited record. Returns the customer's id; every link to them ends.
+
+    Refuses: not_found (the link is unknown, used, revoked or lapsed); Invalid on username and password.
+    """
+    username = identifiers.username(username)
+    invitation = find(token)
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
+    if faults:
+        raise Invalid(*faults)
+    return _claim(token, username, passwords.hash_password(password))
+
+
+@transaction
+def _claim(token: str, username: str, password_hash: str) -> int:
+    """The customer's row is locked first, as by whoever makes a link, so that no link outlives the claim."""
+    found = Invitation.live(_digest(token), clock.now())
+    invitation = db.session.scalar(found)
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    customer_id = invitation.plan.customer_id
+    customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
+    invitation = db.session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    if invitation is None:
+        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+    plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
+    if customer.is_claimed:
+        raise NotFound("This account was claimed already. Sign in instead.")
+    customer.username = username
+    customer.password_hash = password_hash
+    now = clock.now()
+    invitation.claimed_at = now
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        # The second: of two accounts whose emails differ in nothing but case, the other one has the key.
+        if violated(error) in ("uq_users_username_key", "ck_users_username_is_no_other_email"):
+            raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
+        raise
+    db.session.execute(
+        update(Invitation)
+        .where(Invitation.plan_id.in_(plan_ids), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .values(revoked_at=now)
+    )
+    events.record("customer.claimed", invitation.plan_id, by=customer.id)
+    return customer.id
+
+
+def _token(seed: bytes) -> str:
+    secret: str = current_app.config["SECRET_KEY"]
+    key = hmac.digest(secret.encode(), b"invitations", "sha256")
+    return base64.urlsafe_b64encode(hmac.digest(key, seed, "sha256")).rstrip(b"=").decode()
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,198 @@
+"""Open a plan: one purchase, split into installments."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from sqlalchemy import func, select
+
+from portal.domain import clock, money, schedule
+from portal.domain.schedule import Interval
+from portal.errors import Fault, Forbidden, Invalid, Refused
+from portal.extensions import db
+from portal.models import Installment, Merchant, Plan
+from portal.services import events, idempotency, ledger
+from portal.services.accounts import accounts
+from portal.services.idempotency import Once, Replay
+from portal.services.plans import invitations
+from portal.services.unit_of_work import transaction
+
+DESCRIPTION_MAX = 200
+EXTERNAL_ID_MAX: Final = 100
+NOTES_MAX: Final = 20
+NOTE_NAME_MAX: Final = 40
+NOTE_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewPlan:
+    """What a merchant asks for. `total` is in minor units of the merchant's home currency, dates are local.
+
+    `external_id` is the merchant's own name for the plan: a second one with it is the same plan or refused. `notes` are
+    texts of the merchant's own, which nothing here reads.
+    """
+
+    customer_email: str
+    total: int
+    num_installments: int
+    start_date: date
+    interval: Interval = "monthly"
+    description: str = ""
+    external_id: str | None = None
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The plan, and the token of a claim link when its customer has no account yet. It can't be read again.
+
+    `existed` says that the merchant had made this very plan, by its external id, before.
+    """
+
+    plan_id: int
+    invitation_token: str | None = None
+    replay: Replay | None = None
+    existed: bool = False
+
+
+def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once: Once | None = None) -> Opened:
+    """Make a plan with its whole schedule, book it, and invite a customer who is not known yet.
+
+    `past_dates` allows a first due date before the merchant's today (for migrations over the API).
+    Refuses: forbidden (not a merchant); Invalid on customer_email, total_amount, num_installments, start_date,
+    interval, description, external_id and metadata, all at once; external_id_used (by a plan that differs from this);
+    idempotency_key_reused; still_running.
+    """
+    return idempotency.patiently(lambda: _open(merchant_id, new, past_dates, once))
+
+
+@transaction
+def _open(merchant_id: int, new: NewPlan, past_dates: bool, once: Once | None) -> Opened:
+    if once is not None and (replay := idempotency.claim(once)) is not None:
+        return Opened(0, replay=replay)
+    merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
+    if merchant is None:
+        raise Forbidden("Only merchants make plans.")
+    faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
+    try:
+        customer = accounts.find_or_invite(new.customer_email)
+    except Invalid as invalid:
+        raise Invalid(*invalid.faults, *faults) from None
+    if faults:
+        raise Invalid(*faults)
+    if (plan := _named(merchant_id, new.external_id)) is not None:
+        if not _is_same(plan, customer.id, new):
+            raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
+        return _answer(Opened(plan.id, existed=True), once)
+    now = clock.now()
+    plan = Plan(
+        merchant_id=merchant_id,
+        customer_id=customer.id,
+        description=new.description.strip(),
+        external_id=new.external_id,
+        notes=new.notes,
+        total=new.total,
+        currency=merchant.home_currency,
+        num_installments=new.num_installments,
+        interval=new.interval,
+        start_date=new.start_date,
+        time_zone=merchant.time_zone,
+        grace_days=merchant.grace_days,
+        created_at=now,
+        updated_at=now,
+    )
+    db.session.add(plan)
+    db.session.flush()
+    db.session.add_all(_installments(plan))
+    ledger.book_plan(plan)
+    events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
+    token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
+    db.session.flush()
+    return _answer(Opened(plan.id, token), once)
+
+
+def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
+    """What is wrong with a plan to be, apart from its customer. `today` is the merchant's local date."""
+    faults = []
+    if not 0 < new.total <= money.MAX_MINOR:
+        faults.append(Fault("total_amount", "bad_total", "Enter an amount above zero."))
+    if not 1 <= new.num_installments <= schedule.MAX_INSTALLMENTS:
+        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
+        faults.append(Fault("num_installments", "bad_count", message))
+    elif 0 < new.total < new.num_installments:
+        message = "This total is too small to be split into that many installments."
+        faults.append(Fault("total_amount", "total_too_small", message))
+    if new.interval not in schedule.INTERVALS:
+        faults.append(Fault("interval", "bad_interval", "Choose weekly, every two weeks, or monthly."))
+    if not past_dates and new.start_date < today:
+        faults.append(Fault("start_date", "date_in_past", "The first due date is today or later."))
+    elif not faults:
+        try:
+            schedule.build(new.total, new.num_installments, new.interval, new.start_date)
+        except ValueError as error:
+            faults.append(Fault("start_date", "bad_dates", str(error)))
+    if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
+        message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
+        faults.append(Fault("description", "too_long", message))
+    return faults + _own_faults(new)
+
+
+def _own_faults(new: NewPlan) -> list[Fault]:
+    """What is wrong with the merchant's own name and notes for the plan."""
+    faults = []
+    name = new.external_id
+    if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
+        message = f"Use 1 to {EXTERNAL_ID_MAX} letters, on one line."
+        faults.append(Fault("external_id", "bad_external_id", message))
+    if len(new.notes) > NOTES_MAX:
+        faults.append(Fault("metadata", "too_many", f"Use at most {NOTES_MAX} entries."))
+    if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
+        message = f"Names have 1 to {NOTE_NAME_MAX} letters, texts at most {NOTE_MAX}."
+        faults.append(Fault("metadata", "too_long", message))
+    if not all(_can_be_stored(text) for note in new.notes.items() for text in note):
+        faults.append(Fault("metadata", "unusable", "Use letters, digits and signs; NUL is none of them."))
+    return faults
+
+
+def _can_be_stored(text: str) -> bool:
+    """PostgreSQL holds neither NUL nor half of a surrogate pair."""
+    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def _named(merchant_id: int, external_id: str | None) -> Plan | None:
+    """The merchant's plan of this name. Until the transaction ends nobody else can make one."""
+    if external_id is None:
+        return None
+    name = f"plan:{merchant_id}:{external_id}"
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    return db.session.scalar(Plan.of_merchant(merchant_id).where(Plan.external_id == external_id))
+
+
+def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
+    asked = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
+    made = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
+    return asked == made and new.notes == plan.notes
+
+
+def _answer(opened: Opened, once: Once | None) -> Opened:
+    if once is not None:
+        idempotency.store(once, opened)
+    return opened
+
+
+def _installments(plan: Plan) -> list[Installment]:
+    rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
+    return [
+        Installment(
+            plan_id=plan.id,
+            merchant_id=plan.merchant_id,
+            customer_id=plan.customer_id,
+            currency=plan.currency,
+            number=row.number,
+            due_date=row.due_date,
+            late_on=schedule.late_on(row.due_date, plan.grace_days),
+            late_at=schedule.late_at(row.due_date, plan.grace_days, plan.time_zone),
+            amount=row.amount,
+        )
+        for row in rows
+    ]

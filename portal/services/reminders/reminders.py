@@ -1,0 +1,221 @@
+"""Reminders: decide each rule of each installment once, and put what is to be told into one mail a day.
+
+A scan only means "look now". What is due is one statement over a bounded batch, and the unique (installment, rule, due
+date) makes its effect happen once, however many scans run and wherever they are killed; docs/reminders.md has the whole
+story. Due dates are days of the plan's own zone; the day of a mail is the merchant's. What a mail says is decided when
+it is sent: services/mail/reminders.py.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models.plans.reminders import FIRST_DAY, LAST_DAY
+from portal.services import emails
+from portal.services.unit_of_work import after_commit, transaction
+
+KIND: Final = "reminder"
+BATCH: Final = 500
+"""Installments that one statement looks at."""
+CAUGHT_UP: Final = 366
+"""Days for which the last overdue reminder is caught up. An early one is, as long as no overdue one has followed."""
+CARRIED: Final = 60
+"""Days after which a reminder whose mail never went out is given up; a dead mail is kept for longer than that."""
+
+_ZONES = """zones AS MATERIALIZED (
+        SELECT name, CAST(wall AS timestamp) AS wall, CAST(wall AS date) AS today,
+               extract(hour FROM CAST(wall AS timestamp)) AS hour
+        FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
+    )"""
+
+_POST = """INSERT INTO outbox (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
+        SELECT :kind, format('reminder:%s:%s:%s', customer_id, merchant_id, local_day), customer_id, merchant_id,
+               jsonb_build_object('day', local_day), 'waiting', :now, :now
+        FROM (SELECT DISTINCT customer_id, merchant_id, local_day FROM {told}) AS mail
+        ORDER BY customer_id, merchant_id, local_day
+        ON CONFLICT (dedupe_key) DO NOTHING
+        RETURNING id"""
+
+_RULES = text("""
+    SELECT min(day) AS first, max(day) AS last, min(day) FILTER (WHERE day > 0) AS overdue, max(reach) AS reach
+    FROM (SELECT DISTINCT reminder_days FROM merchants) AS merchant,
+         LATERAL (SELECT coalesce(min(day) FILTER (WHERE day > 0), :last_day + 1) FROM unnest(reminder_days) AS day)
+             AS until (reach),
+         LATERAL unnest(reminder_days) AS day
+""")
+
+_SCAN = text(f"""
+    WITH {_ZONES}, looked AS MATERIALIZED (
+        SELECT id, plan_id, merchant_id, customer_id, due_date FROM installments
+        WHERE remaining > 0 AND due_date BETWEEN :first AND :last AND (due_date, id) > (:after_date, :after_id)
+        ORDER BY due_date, id LIMIT :batch
+    ), newest AS (
+        SELECT looked.*, rule, theirs.today AS local_day,
+               plan.muted_at IS NULL
+               AND NOT EXISTS (SELECT FROM mutes WHERE mutes.merchant_id = looked.merchant_id
+                               AND mutes.customer_id = looked.customer_id)
+               AND customer.deactivated_at IS NULL
+               AND CASE WHEN rule < 0 THEN customer.early_reminders ELSE plan.automatic_method_id IS NULL END
+               AND looked.due_date + rule >= CAST(
+                   greatest(plan.created_at, merchant.reminding_since) AT TIME ZONE 'UTC' + (here.wall - :utc) AS date)
+               AS wanted
+        FROM looked
+        JOIN plans AS plan ON plan.id = looked.plan_id
+        JOIN merchants AS merchant ON merchant.user_id = looked.merchant_id
+        JOIN users AS customer ON customer.id = looked.customer_id
+        JOIN zones AS here ON here.name = plan.time_zone
+        JOIN zones AS theirs ON theirs.name = merchant.time_zone
+        CROSS JOIN LATERAL (
+            SELECT max(day) AS rule FROM unnest(merchant.reminder_days) AS day WHERE looked.due_date + day <= here.today
+        ) AS passed
+        WHERE here.hour >= merchant.sending_hour AND rule BETWEEN :least AND :most
+    ), made AS (
+        INSERT INTO reminders (installment_id, rule, due_date, plan_id, merchant_id, customer_id, local_day, state,
+                               created_at)
+        SELECT id, rule, due_date, plan_id, merchant_id, customer_id, local_day,
+               CASE WHEN wanted THEN 'waiting' ELSE 'dropped' END, :now
+        FROM newest
+        WHERE NOT EXISTS (SELECT FROM reminders WHERE installment_id = newest.id AND reminders.rule >= newest.rule)
+        ORDER BY id
+        ON CONFLICT (installment_id, rule, due_date) DO NOTHING
+        RETURNING installment_id, rule, customer_id, merchant_id, local_day, state
+    ), older AS (
+        UPDATE reminders SET state = 'superseded' FROM made
+        WHERE reminders.installment_id = made.installment_id AND reminders.state = 'waiting'
+          AND reminders.rule < made.rule
+    ), told AS (SELECT * FROM made WHERE state = 'waiting'
+    ), posted AS ({_POST.format(told="told")}
+    )
+    SELECT (SELECT count(*) FROM told) AS told, (SELECT count(*) FROM posted) AS posted, count(*) AS looked,
+           (SELECT due_date FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_date,
+           (SELECT id FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_id
+    FROM looked
+""")  # noqa: S608 (nothing in it comes from outside)
+
+_CARRY = text(f"""
+    WITH {_ZONES}, due AS MATERIALIZED (
+        SELECT reminder.id, theirs.today, installment.remaining > 0 AND local_day > theirs.today - :carried AS wanted
+        FROM reminders AS reminder
+        JOIN installments AS installment ON installment.id = reminder.installment_id
+        JOIN plans AS plan ON plan.id = reminder.plan_id
+        JOIN merchants AS merchant ON merchant.user_id = reminder.merchant_id
+        JOIN zones AS here ON here.name = plan.time_zone
+        JOIN zones AS theirs ON theirs.name = merchant.time_zone
+        WHERE reminder.state = 'waiting' AND outbox_id IS NULL AND local_day < :before AND local_day < theirs.today
+          AND theirs.hour >= merchant.sending_hour
+          AND (installment.remaining = 0 OR NOT EXISTS (
+              SELECT FROM unnest(merchant.reminder_days) AS day
+              WHERE day > reminder.rule AND reminder.due_date + day <= here.today))
+        ORDER BY local_day, reminder.id LIMIT :batch
+        FOR UPDATE OF reminder SKIP LOCKED
+    ), carried AS (
+        UPDATE reminders SET local_day = due.today, state = CASE WHEN due.wanted THEN 'waiting' ELSE 'dropped' END
+        FROM due WHERE reminders.id = due.id
+        RETURNING reminders.customer_id, reminders.merchant_id, reminders.local_day, reminders.state
+    ), told AS (SELECT * FROM carried WHERE state = 'waiting'
+    ), posted AS ({_POST.format(told="told")}
+    )
+    SELECT (SELECT count(*) FROM carried) AS carried, (SELECT count(*) FROM posted) AS posted
+""")  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One scan: its instant, and what clocks show everywhere at it."""
+
+    now: datetime
+    walls: dict[str, datetime]
+
+    @property
+    def first_day(self) -> date:
+        return min(self.walls.values()).date()
+
+    @property
+    def last_day(self) -> date:
+        return max(self.walls.values()).date()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        walls = json.dumps({name: wall.isoformat() for name, wall in self.walls.items()})
+        return {"walls": walls, "now": self.now, "batch": BATCH, "kind": KIND}
+
+
+def send_due_soon_reminders() -> int:
+    """Decide the rules up to the due day that have come, the newest of each installment alone; post their mails.
+
+    Takes up again what came too late for the mail of its day, too. Returns how many reminders are new.
+    """
+    look = _look()
+    rules = _rules()
+    made = 0
+    if rules.first is not None:
+        due = look.first_day - timedelta(rules.reach), look.last_day - timedelta(rules.first)
+        made = _scan(look, FIRST_DAY, 0, due)
+    while _carry_over(look) == BATCH:
+        pass
+    return made
+
+
+def send_overdue_reminders() -> int:
+    """Decide the rules after the due day that have come, the newest of each installment alone; post their mails.
+
+    Returns how many reminders are new.
+    """
+    look = _look()
+    rules = _rules()
+    if rules.overdue is None:
+        return 0
+    due = look.first_day - timedelta(rules.last + CAUGHT_UP), look.last_day - timedelta(rules.overdue)
+    return _scan(look, 1, LAST_DAY, due)
+
+
+def _look() -> _Look:
+    now = clock.now()
+    return _Look(now, clock.walls(now))
+
+
+def _rules() -> Any:
+    """Over all merchants: first and last rule, first overdue one, and days past due until which early ones count."""
+    row = db.session.execute(_RULES, {"last_day": LAST_DAY}).one()
+    db.session.rollback()
+    return row
+
+
+def _scan(look: _Look, least: int, most: int, due: tuple[date, date]) -> int:
+    """Look at open installments due in these days (local dates), batch by batch in the order of their index."""
+    told, after = 0, (date.min, 0)
+    while True:
+        new, looked, last = _scan_batch(look, least, most, due, after)
+        told += new
+        if looked < BATCH:
+            return told
+        after = last
+
+
+@transaction
+def _scan_batch(
+    look: _Look, least: int, most: int, due: tuple[date, date], after: tuple[date, int]
+) -> tuple[int, int, tuple[date, int]]:
+    row = db.session.execute(
+        _SCAN,
+        look.parameters
+        | {"utc": look.now.replace(tzinfo=None), "first": due[0], "last": due[1], "least": least, "most": most}
+        | {"after_date": after[0], "after_id": after[1]},
+    ).one()
+    if row.posted:
+        after_commit(emails.ring)
+    return row.told, row.looked, (row.last_date, row.last_id)
+
+
+@transaction
+def _carry_over(look: _Look) -> int:
+    """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
+    row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()
+    if row.posted:
+        after_commit(emails.ring)
+    return int(row.carried)

@@ -1,0 +1,49 @@
+"""When a merchant reminds, and whether a customer wants to hear of what isn't due yet."""
+
+from collections.abc import Sequence
+
+from portal.domain import clock
+from portal.errors import Fault, Invalid, NotFound
+from portal.extensions import db
+from portal.models import Merchant, User
+from portal.models.plans.reminders import FIRST_DAY, LAST_DAY, MAX_DAYS
+from portal.services.unit_of_work import transaction
+
+
+@transaction
+def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
+    """Remind on these signed days from the due date (none at all: never), from this local hour on.
+
+    Counts for open plans too, from today on: days that lie behind are not made up for. Refuses: not_found; Invalid on
+    days_before, days_after (out of range, too many) and sending_hour (0 to 23).
+    """
+    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    if merchant is None:
+        raise NotFound()
+    chosen = sorted(set(days))
+    faults = []
+    if any(day < FIRST_DAY for day in chosen):
+        faults.append(Fault("days_before", "too_early", f"Remind at most {-FIRST_DAY} days before."))
+    if any(day > LAST_DAY for day in chosen):
+        faults.append(Fault("days_after", "too_late", f"Remind at most {LAST_DAY} days after."))
+    if len(chosen) > MAX_DAYS:
+        faults.append(Fault("days_after", "too_many", f"Choose at most {MAX_DAYS} reminders in all."))
+    if not 0 <= sending_hour <= 23:
+        faults.append(Fault("sending_hour", "bad_hour", "Choose an hour of the day."))
+    if faults:
+        raise Invalid(*faults)
+    now = clock.now()
+    if chosen != merchant.reminder_days:
+        merchant.reminder_days = chosen
+        merchant.reminding_since = now
+    merchant.sending_hour = sending_hour
+    merchant.updated_at = now
+
+
+@transaction
+def choose_early(customer_id: int, *, wanted: bool) -> None:
+    """Whether this customer is reminded before the due day, by any merchant. Refuses: not_found (not a customer)."""
+    customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
+    if customer is None or customer.role != "customer":
+        raise NotFound()
+    customer.early_reminders = wanted

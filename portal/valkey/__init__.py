@@ -1,0 +1,1 @@
+"""Valkey: connections, the circuit breaker, and storage of rate limits."""

@@ -1,0 +1,57 @@
+"""What everybody with an account can change about it."""
+
+from flask import Blueprint, Response, flash, url_for
+from wtforms import PasswordField
+
+from portal.errors import Invalid
+from portal.services.accounts import accounts, sessions
+from portal.web import rate_limits
+from portal.web.forms import Form, Needed, apply_faults
+from portal.web.guards import login_needed, me, my_session
+from portal.web.respond import go, page
+
+bp = Blueprint("account", __name__, url_prefix="/account")
+
+
+class PasswordForm(Form):
+    current_password = PasswordField("Current password", [Needed("Enter the password you use now.")])
+    new_password = PasswordField("New password", [Needed("Enter a new password.")])
+
+
+@bp.get("/password")
+@login_needed
+def password() -> Response:
+    return page("accounts/account_password.html", form=PasswordForm())
+
+
+@bp.post("/password")
+@login_needed
+@rate_limits.checking_password
+def update_password() -> Response:
+    """Set a new password; every other browser of this account is signed out."""
+    form = PasswordForm()
+    if not form.validate():
+        return page("accounts/account_password.html", 422, form=form)
+    try:
+        accounts.change_password(
+            me().id,
+            current=form.current_password.data or "",
+            new=form.new_password.data or "",
+            keep_session_id=my_session().id,
+        )
+    except Invalid as invalid:
+        if any(fault.code == "wrong_password" for fault in invalid.faults):
+            rate_limits.count_wrong_password()
+        apply_faults(form, invalid)
+        return page("accounts/account_password.html", invalid.status, form=form)
+    flash("Your password is changed. Other browsers are signed out.", "success")
+    return go(url_for("account.password"))
+
+
+@bp.post("/sessions/end")
+@login_needed
+def end_sessions() -> Response:
+    """Sign out everywhere else: other browsers, and whoever signed in at the API."""
+    sessions.end_others(me().id, my_session().id)
+    flash("You are signed out everywhere else.", "success")
+    return go(url_for("account.password"))

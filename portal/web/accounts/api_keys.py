@@ -1,0 +1,111 @@
+"""A merchant's API keys. A new key is shown in the answer that made it, and nowhere else, ever."""
+
+from datetime import timedelta
+
+from flask import Blueprint, Response, flash, request, url_for
+from wtforms import DateField, HiddenField, SelectField, StringField
+from wtforms.validators import Optional, Regexp
+
+from portal.errors import Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import ApiKey
+from portal.services import idempotency
+from portal.services.accounts import api_keys
+from portal.services.idempotency import Once
+from portal.web import rate_limits
+from portal.web.forms import Form, Needed, apply_faults
+from portal.web.guards import me, my_merchant, role_needed
+from portal.web.labels import KEY, one_use_key
+from portal.web.respond import go, page
+
+bp = Blueprint("api_keys", __name__)
+
+BROKEN = "Please send the form again."
+ALREADY_MADE = (
+    "A key was made from this page already, and can’t be shown again. It is in your list: if you have not copied it, "
+    "revoke it. Press again to make another one."
+)
+SCOPES = [("read", "Read only"), ("write", "Read and write")]
+
+
+class LastDayField(DateField):
+    """A day in the form that date inputs send."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        try:
+            super().process_formdata(valuelist)
+        except ValueError:
+            raise ValueError("Enter a day like 2026-12-31, or leave it empty.") from None
+
+
+class KeyForm(Form):
+    key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
+    name = StringField("Name", [Needed("Enter a name that tells you where the key is used.")])
+    scope = SelectField("What it may do", choices=SCOPES)
+    expires_on = LastDayField("Last day", [Optional()])
+
+    def renew_key(self, why: str) -> None:
+        """The key can't be used (any more): the next submit is another API key."""
+        self.key.data, self.key.errors = one_use_key(), ()
+        self.form_errors.append(why)
+
+
+@bp.get("/settings/api-keys")
+@role_needed("merchant")
+def index() -> Response:
+    """The keys there are. With ?revoke= a question about one of them, for browsers without JavaScript."""
+    return _page(KeyForm(), 200, asked=request.args.get("revoke", type=int))
+
+
+@bp.post("/settings/api-keys")
+@rate_limits.writing
+@role_needed("merchant")
+def create() -> Response:
+    """Make a key and show it, this once: the same form again makes no other."""
+    form = KeyForm()
+    if not form.validate():
+        if form.key.errors:
+            form.renew_key(BROKEN)
+        return _page(form, 422)
+    name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
+    once = Once(
+        me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
+    )
+    try:
+        made = api_keys.create(once.user_id, name=name, can_write=can_write, expires_on=last_day, once=once)
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return _page(form, invalid.status)
+    except Refused as refused:
+        if refused.code in ("already_made", "idempotency_key_reused"):
+            form.renew_key(ALREADY_MADE)
+        else:
+            form.form_errors.append(refused.message)
+        return _page(form, refused.status)
+    return _page(KeyForm(formdata=None), 201, made=made)
+
+
+@bp.post("/settings/api-keys/<int:key_id>/revoke")
+@rate_limits.writing
+@role_needed("merchant")
+def destroy(key_id: int) -> Response:
+    """The key stops working at once."""
+    if key_id >= 2**63:
+        raise NotFound()
+    api_keys.revoke(key_id, merchant_id=me().id)
+    flash("The key is revoked. Whatever used it is refused from now on.", "success")
+    return go(url_for("api_keys.index"))
+
+
+def _page(form: KeyForm, status: int, *, made: str | None = None, asked: int | None = None) -> Response:
+    keys = db.session.scalars(ApiKey.of_merchant(me().id)).all()
+    return page(
+        "accounts/api_keys_index.html",
+        status,
+        form=form,
+        keys=keys,
+        made=made,
+        asked=next((key for key in keys if key.id == asked and key.state == "active"), None),
+        last_day=lambda key: key.expires_at - timedelta(microseconds=1),
+        zone=my_merchant().time_zone,
+    )

@@ -1,0 +1,91 @@
+"""Register: one page for merchants and customers."""
+
+import functools
+from typing import Any
+
+from babel.numbers import get_currency_name
+from flask import Blueprint, Response, flash, request
+from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
+
+from portal import rate_limits
+from portal.domain import clock, money
+from portal.errors import Invalid
+from portal.services.accounts import accounts
+from portal.web.accounts.sessions import sign_in
+from portal.web.forms import Form, apply_faults, choices
+from portal.web.guards import me, somebody, start_of
+from portal.web.respond import go, page
+
+bp = Blueprint("registrations", __name__)
+
+AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+@functools.cache
+def time_zones() -> list[str]:
+    """Zones named after places, and UTC; not the old names and the fixed offsets that the database also knows."""
+    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in AREAS)]
+
+
+def zones() -> list[Any]:
+    """Every time zone for a select."""
+    return choices((name, name) for name in time_zones())
+
+
+@functools.cache
+def currencies() -> list[Any]:
+    """Every currency for a select: code, and code with name."""
+    return choices((code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES)
+
+
+class RegistrationForm(Form):
+    role = RadioField(
+        "I am registering as",
+        choices=choices([("merchant", "A merchant"), ("customer", "A customer")]),
+        default="merchant",
+        validate_choice=False,
+    )
+    business_name = StringField("Business name")
+    home_currency = SelectField("Currency", choices=currencies, default="USD", validate_choice=False)
+    time_zone = SelectField("Time zone", choices=zones, default="UTC", validate_choice=False)
+    username = StringField("Username")
+    email = EmailField("Email")
+    password = PasswordField("Password")
+
+
+@bp.get("/register")
+def new() -> Response:
+    """The form. ?role=customer comes with the customer's card chosen."""
+    if (user := somebody()) is not None:
+        return go(start_of(user))
+    form = RegistrationForm()
+    if request.args.get("role") in ("merchant", "customer"):
+        form.role.data = request.args["role"]
+    return page("accounts/registrations_new.html", form=form)
+
+
+@bp.post("/register")
+@rate_limits.registering
+def create() -> Response:
+    """Make the account and sign in."""
+    form = RegistrationForm()
+    if not form.validate():
+        return page("accounts/registrations_new.html", 422, form=form)
+    try:
+        user_id = accounts.register(
+            accounts.NewAccount(
+                role="customer" if form.role.data == "customer" else "merchant",
+                username=form.username.data or "",
+                email=form.email.data or "",
+                password=form.password.data or "",
+                business_name=form.business_name.data or "",
+                home_currency=form.home_currency.data or "USD",
+                time_zone=form.time_zone.data or "UTC",
+            )
+        )
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return page("accounts/registrations_new.html", invalid.status, form=form)
+    sign_in(user_id)
+    flash("Your account is ready.", "success")
+    return go(start_of(me()))

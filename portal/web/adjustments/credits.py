@@ -1,0 +1,103 @@
+"""Give a credit: the customer owes less."""
+
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from wtforms import RadioField, StringField
+
+from portal.domain import allocation
+from portal.errors import Fault, Invalid
+from portal.services.adjustments import credits
+from portal.services.idempotency import Once
+from portal.web import rate_limits
+from portal.web.confirmations import confirmations
+from portal.web.confirmations.confirmations import Act, Books, Confirmation, ReasonForm, Told
+from portal.web.forms import choices, read_amount
+from portal.web.guards import role_needed
+
+bp = Blueprint("credits", __name__)
+
+WAIVED: Final = "An installment that is credited to zero is waived: it counts as neither paid nor late."
+CLOSES: Final = "Nothing will be left to pay, which closes the plan."
+
+
+class CreditForm(ReasonForm):
+    amount = StringField("Amount")
+    how = RadioField(
+        "Taken off",
+        choices=choices(
+            [("last", "The last installment, then the one before it"), ("spread", "All open installments equally")]
+        ),
+        default="last",
+    )
+
+
+@bp.get("/plans/<int:plan_id>/credit")
+@role_needed("merchant")
+def new(plan_id: int) -> ResponseReturnValue:
+    """How much, and off which installments."""
+    return confirmations.ask(ACT, CreditForm(), confirmations.books_of(plan_id))
+
+
+@bp.post("/plans/<int:plan_id>/credit")
+@rate_limits.writing
+@role_needed("merchant")
+def create(plan_id: int) -> ResponseReturnValue:
+    """Show what it changes, then do it."""
+    return confirmations.answer(ACT, CreditForm(), confirmations.books_of(plan_id))
+
+
+def _why_not(books: Books) -> str | None:
+    if books.standing.in_flight:
+        return confirmations.BUSY
+    return None if books.standing.remaining else "Nothing is left to pay on this plan, so there is nothing to credit."
+
+
+def _preview(form: CreditForm, books: Books) -> Confirmation:
+    amount, remaining = read_amount(form.amount, books.plan.currency), books.standing.remaining
+    if amount > remaining:
+        owed = books.amount(remaining)
+        raise Invalid(Fault("amount", "too_much", f"That is more than what is left to pay, which is {owed}."))
+    divide = allocation.spread if form.how.data == "spread" else allocation.from_last
+    parts = divide(books.open_parts(), amount)
+    shown = books.amount(amount)
+    sizes = {row.id: row.amount for row in books.installments}
+    notes = [WAIVED] if any(part == sizes[row_id] for row_id, part in parts) else []
+    if amount == remaining:
+        notes.append(CLOSES)
+    return Confirmation(
+        title=f"Credit {shown}?",
+        button=f"Credit {shown}",
+        shown={"shown": remaining},
+        figures=books.figures({"credited": amount, "remaining": -amount}),
+        parts=books.lines(parts),
+        facts=[("Reason", form.reason.data or "")],
+        notes=notes,
+        danger=False,
+    )
+
+
+def _carry_out(form: CreditForm, books: Books, once: Once) -> Told:
+    amount = read_amount(form.amount, books.plan.currency)
+    told = Told(f"{books.amount(amount)} credited.")
+    credits.credit(
+        books.plan.id,
+        merchant_id=books.plan.merchant_id,
+        amount=amount,
+        how=form.how.data,
+        reason=form.reason.data or "",
+        shown=confirmations.figure(form.shown),
+        once=once,
+    )
+    return told
+
+
+ACT: Final = Act(
+    noun="credits",
+    title="Give a credit",
+    about="Your customer owes less. What was paid stays as it is.",
+    preview=_preview,
+    carry_out=_carry_out,
+    why_not=_why_not,
+)

@@ -1,0 +1,112 @@
+"""The link an invited customer was given: it shows the plan and lets them claim their record.
+
+The token stands in the address, so the page sends no Referer, is kept nowhere, and no log line holds its path.
+"""
+
+from flask import Blueprint, Response, flash, url_for
+from sqlalchemy.orm import joinedload, selectinload
+from wtforms import PasswordField, StringField
+
+from portal import rate_limits
+from portal.errors import Invalid, NotFound
+from portal.extensions import db
+from portal.models import Installment, Invitation, Plan
+from portal.services.plans import invitations
+from portal.web.accounts.sessions import sign_in
+from portal.web.error_pages import show as show_failure
+from portal.web.forms import Form, apply_faults
+from portal.web.labels import state_of
+from portal.web.respond import go, page
+
+bp = Blueprint("invitations", __name__)
+
+
+class ClaimForm(Form):
+    username = StringField("Username")
+    password = PasswordField("Password")
+
+
+@bp.get("/invitations/<token>")
+def show(token: str) -> Response:
+    """The plan, and the form that claims the record."""
+    invitation = invitations.find(token)
+    return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
+
+
+@bp.post("/invitations/<token>")
+@rate_limits.registering
+def update(token: str) -> Response:
+    """Claim the record, sign in, and go to the plan."""
+    form = ClaimForm()
+    invitation = invitations.find(token)
+    if invitation is None:
+        return closed()
+    plan_id = invitation.plan_id
+    if not form.validate():
+        return _page(invitation, token, form, 422)
+    try:
+        user_id = invitations.claim(token, username=form.username.data or "", password=form.password.data or "")
+    except NotFound:
+        return closed()
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        again = invitations.find(token)
+        return closed() if again is None else _page(again, token, form, invalid.status)
+    sign_in(user_id)
+    flash("Your account is ready. This is your plan.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))
+
+
+def plan_of(invitation: Invitation) -> Plan:
+    """The plan with its parties and installments."""
+    return db.session.get_one(
+        Plan,
+        invitation.plan_id,
+        options=[
+            joinedload(Plan.merchant),
+            joinedload(Plan.customer),
+            selectinload(Plan.installments).selectinload(Installment.held_allocations),
+        ],
+        populate_existing=True,
+    )
+
+
+def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> Response:
+    plan = plan_of(invitation)
+    states = [state_of(row) for row in plan.installments]
+    upcoming = next((row for row in plan.installments if row.is_open), None)
+    return quietly(
+        page(
+            "invitations/show.html",
+            status,
+            form=form,
+            plan=plan,
+            states=states,
+            checking="checking" in states,
+            upcoming=upcoming,
+            written_off=0 if upcoming else sum(row.payable for row in plan.installments),
+            token=token,
+            invitation=invitation,
+        )
+    )
+
+
+def closed() -> Response:
+    """The link does not open anything (any more)."""
+    return quietly(
+        show_failure(
+            404,
+            "This link can't be used",
+            "It may have been used already, replaced by a newer one, or be older than 30 days. "
+            "If you have set a password before, sign in. If not, ask the merchant for a new link.",
+            action_href=url_for("sessions.new"),
+            action_text="Sign in",
+        )
+    )
+
+
+def quietly(answer: Response) -> Response:
+    """The address holds a secret: it is kept nowhere, and no other page learns it."""
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,42 @@
+"""The claim link of a plan, as its merchant handles it."""
+
+from flask import Blueprint, flash, url_for
+from flask.typing import ResponseReturnValue
+
+from portal import access
+from portal.errors import Refused
+from portal.services.plans import invitations
+from portal.web import rate_limits
+from portal.web.guards import me, role_needed
+from portal.web.plans.plans import keep_link
+from portal.web.respond import go
+
+bp = Blueprint("plan_invitations", __name__)
+
+
+@bp.post("/plans/<int:plan_id>/invitation")
+@rate_limits.writing
+@role_needed("merchant")
+def create(plan_id: int) -> ResponseReturnValue:
+    """A fresh link; the one before stops working."""
+    access.my_plan(me(), plan_id)
+    try:
+        keep_link(plan_id, invitations.renew(plan_id, merchant_id=me().id))
+    except Refused as refused:
+        if refused.code != "already_claimed":
+            raise
+        flash(refused.message, "info")
+    else:
+        flash("New link made. The one before stopped working.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))
+
+
+@bp.post("/plans/<int:plan_id>/invitation/revoke")
+@rate_limits.writing
+@role_needed("merchant")
+def destroy(plan_id: int) -> ResponseReturnValue:
+    """The link stops working."""
+    access.my_plan(me(), plan_id)
+    invitations.revoke(plan_id, merchant_id=me().id)
+    flash("Link revoked. It does not open the plan any more.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))

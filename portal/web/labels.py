@@ -1,0 +1,190 @@
+"""Words for states, as people read them. Pages and fragments take them from here, so they say the same thing."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from flask import Flask
+
+from portal.domain import clock, money
+from portal.models import Installment, Merchant, Payment, Refund
+from portal.services.payments.payments import CARDS, Card
+from portal.web import filters
+
+INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
+
+DECLINED: Final = {
+    "insufficient_funds": "There is not enough money on this card.",
+    "not_charged": "The bank did not get this payment.",
+}
+NOTHING_CHARGED: Final = "Nothing was charged."
+REFUND_DECLINED: Final = {
+    "not_refunded": "The bank did not get it.",
+    "charge_reversed": "The bank had taken this payment back already.",
+    "over_refunded": "More can't go back than was paid.",
+}
+"""By the gateway's code; whatever else it says is the card's own refusal."""
+KEY: Final = r"[A-Za-z0-9_-]{16,64}"
+"""What a one-use key looks like."""
+
+
+def init_app(app: Flask) -> None:
+    for written in (
+        state_of,
+        state_words,
+        due_words,
+        local_day,
+        why_declined,
+        why_refund_declined,
+        payment_state,
+        payment_words,
+        paid_day,
+        partly_paid,
+        numbers_words,
+        card_words,
+        plural,
+        one_use_key,
+        interval_words,
+        reminder_words,
+    ):
+        app.add_template_global(written)
+    app.jinja_env.globals["test_cards"] = CARDS
+
+
+def state_of(installment: Installment) -> str:
+    """The installment's status, or "checking" while the bank's answer about its payment is awaited."""
+    return "checking" if installment.is_open and installment.held_allocations else installment.status
+
+
+def state_words(installment: Installment, state: str) -> str | None:
+    """What stands in the badge, where it is more than the name of the state."""
+    past = installment.days_past_due(installment.plan.today) if installment.is_open else 0
+    if state == "late":
+        return f"{plural(filters.days_late(installment), 'day')} late"
+    if state == "pending" and installment.due_date == installment.plan.today:
+        return "Due today"
+    if state == "pending" and past:
+        return f"Due {plural(past, 'day')} ago"
+    return None
+
+
+def partly_paid(installment: Installment) -> str | None:
+    """ "SAR 10.00 of 33.34 paid, SAR 23.34 left": what an installment is made of, where that is several things."""
+    credited = "void" if installment.cancelled_at is not None else "credited"
+    parts = [
+        (minor, words)
+        for minor, words in (
+            (installment.paid, "paid"),
+            (installment.credited, credited),
+            (installment.written_off, "written off"),
+            (installment.remaining, "left"),
+        )
+        if minor
+    ]
+    if len(parts) < 2:
+        return None
+    told = [f"{money.show(minor, installment.currency)} {words}" for minor, words in parts]
+    whole = money.show(installment.amount, installment.currency).split("\u00a0", 1)[1]
+    first = money.show(parts[0][0], installment.currency)
+    return ", ".join([f"{first} of {whole} {parts[0][1]}", *told[1:]])
+
+
+def payment_state(payment: Payment) -> str:
+    """Its state for a badge: "refunded" once something of it went back."""
+    return "refunded" if payment.state == "succeeded" and payment.refunded else payment.state
+
+
+def payment_words(payment: Payment) -> str | None:
+    """What stands in a payment's badge, where it is more than the name of the state."""
+    if payment.state != "succeeded" or payment.refunded == payment.amount:
+        return None
+    if payment.refunding:
+        return "Refunding"
+    return "Partly refunded" if payment.refunded else "Paid"
+
+
+def paid_day(payment: Payment, zone: str) -> str:
+    """The day on which the money came: "1 Dec 2026"."""
+    if payment.received_on is not None:
+        return filters.day(payment.received_on)
+    return local_day(payment.settled_at or payment.created_at, zone)
+
+
+def why_refund_declined(refund: Refund) -> str:
+    """Why no money went back."""
+    return f"{refund_refusal(refund.decline_code)} Nothing was given back."
+
+
+def refund_refusal(code: object) -> str:
+    """What the gateway means by its code."""
+    return REFUND_DECLINED.get(str(code or ""), "The card takes no refunds.")
+
+
+def numbers_words(numbers: Sequence[int]) -> str:
+    """ "installment 2", "installments 1 to 3", "installments 1 and 3" """
+    if len(numbers) == 1:
+        return f"installment {numbers[0]}"
+    if len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"installments {numbers[0]} to {numbers[-1]}"
+    *first, last = numbers
+    return f"installments {', '.join(str(number) for number in first)} and {last}"
+
+
+def due_words(installment: Installment) -> str:
+    """ "due on 1 Dec", "was due on 14 Oct", "due today"; with the year where it isn't this one."""
+    due, today = installment.due_date, installment.plan.today
+    if due == today:
+        return "due today"
+    written = filters.short_day(due) if due.year == today.year else filters.day(due)
+    return f"{'was due' if due < today else 'due'} on {written}"
+
+
+def why_declined(payment: Payment, *, mine: bool) -> str:
+    """Why no money moved, to the customer (`mine`) or to the merchant."""
+    reason = DECLINED.get(payment.decline_code or "", "Your card was declined." if mine else "The card was declined.")
+    return f"{reason} {NOTHING_CHARGED}"
+
+
+def card_words(card: Card) -> str:
+    """ "Test card 4242: succeeds" """
+    what = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
+    return f"Test card {card.last4}: {what}"
+
+
+def interval_words(interval: str) -> str:
+    """ "every two weeks" """
+    return INTERVALS[interval]
+
+
+def reminder_words(merchant: Merchant) -> str:
+    """ "Reminded 3 days before, on the due day, and 1, 7 and 14 days after, from 09:00." """
+    before = [-day for day in merchant.reminder_days if day < 0]
+    after = [day for day in merchant.reminder_days if day > 0]
+    told = [f"{_listed(before)} {'day' if before == [1] else 'days'} before the due date"] if before else []
+    told += ["on the due day"] if 0 in merchant.reminder_days else []
+    told += [f"{_listed(after)} {'day' if after == [1] else 'days'} after it"] if after else []
+    if not told:
+        return "Nobody is reminded, because no days are chosen."
+    return f"Reminded {_listed(told)}, from {merchant.sending_hour:02}:00."
+
+
+def _listed(parts: Sequence[object]) -> str:
+    """ "1, 7 and 14" """
+    words = [str(part) for part in parts]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def local_day(instant: datetime, zone: str) -> str:
+    """The date of an instant as calendars in `zone` show it: "1 Dec 2026"."""
+    return filters.day(clock.local_date(instant, zone))
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 day", "3 days" """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def one_use_key() -> str:
+    """A key for one form: however often that form arrives, it is carried out once."""
+    return secrets.token_urlsafe(18)

@@ -1,0 +1,106 @@
+"""A merchant's dashboard."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.domain import clock, money
+from portal.models import Merchant
+from portal.reports.merchants import dashboard, overview
+from portal.reports.merchants.overview import Overview, Totals, month_after
+from portal.web import filters
+from portal.web.guards import my_merchant, role_needed
+from portal.web.merchants.chart import chart
+from portal.web.respond import page
+
+bp = Blueprint("dashboard", __name__)
+
+
+@bp.get("/dashboard")
+@role_needed("merchant")
+def show() -> ResponseReturnValue:
+    """What came in, what is owed, what is late, and what to do about it."""
+    merchant = my_merchant()
+    if not dashboard.has_plans(merchant.user_id):
+        return page("merchants/dashboard_show.html", merchant=merchant, found=None)
+    found = overview.overview(merchant)
+    home = found.home
+    bars = [(f"{month.first:%b}", month.expected, month.collected) for month in home.months]
+    return page(
+        "merchants/dashboard_show.html",
+        merchant=merchant,
+        found=found,
+        home=home,
+        changes=_changes(found, merchant),
+        to=Links(found, clock.today(merchant.time_zone)),
+        chart=chart(bars, home.currency),
+        attention=dashboard.plans_needing_attention(merchant.user_id),
+        payments=dashboard.latest_payments(merchant.user_id),
+    )
+
+
+class Links:
+    """From each figure to the list it counts. Lists are narrowed to a currency where there is more than one."""
+
+    def __init__(self, found: Overview, today: date) -> None:
+        self.several = bool(found.others)
+        self.month, self.today = found.month, today
+
+    def installments(
+        self, currency: str, status: str | None = None, first: int | None = None, last: int | None = None
+    ) -> str:
+        """`first` and `last` in days from today, both included."""
+        asked: dict[str, Any] = {"status": status, "from": self._day(first), "to": self._day(last)}
+        return url_for("installments.index", **asked, **self._of(currency))
+
+    def expected(self, currency: str, month: date) -> str:
+        """What fell due in a month."""
+        days: dict[str, Any] = {"from": month, "to": month_after(month) - timedelta(days=1)}
+        return url_for("installments.index", **days, **self._of(currency))
+
+    def collected(self, currency: str, month: date | None = None) -> str:
+        """What came in in a month, or in this one."""
+        first = month or self.month
+        days: dict[str, Any] = {"from": first, "to": month_after(first) - timedelta(days=1)}
+        return url_for("payment_lists.index", **days, **self._of(currency))
+
+    def _day(self, days: int | None) -> date | None:
+        return self.today + timedelta(days=days) if days is not None else None
+
+    def _of(self, currency: str) -> dict[str, Any]:
+        return {"currency": currency} if self.several else {}
+
+
+def _changes(found: Overview, merchant: Merchant) -> dict[str, str]:
+    """How each of the four figures compares with the period before, in words."""
+    home, today = found.home, clock.today(merchant.time_zone)
+    began = filters.short_day(found.month)
+    before = found.month - timedelta(days=1)
+    until = min(today.day, before.day)
+    so_far = f"from 1 to {until} {before:%b}" if until > 1 else f"on 1 {before:%b}"
+    late = home.overdue_installments - home.overdue_before
+    rate = _points(home)
+    return {
+        "collected": f"{_more(home.collected - home.collected_before, home.currency)} {so_far}",
+        "outstanding": f"{_more(home.outstanding - home.outstanding_before, home.currency)} on {began}",
+        "overdue": f"{abs(late):,} {'more' if late > 0 else 'fewer'} than on {began}" if late else f"As on {began}",
+        "rate": f"{rate} on {began}" if rate else "",
+    }
+
+
+def _more(change: int, currency: str) -> str:
+    if not change:
+        return "As much as"
+    return f"{money.show(abs(change), currency)} {'more' if change > 0 else 'less'} than"
+
+
+def _points(home: Totals) -> str:
+    if home.success_rate_before is None:
+        return ""
+    change = home.success_rate - home.success_rate_before
+    if change == Decimal(0):
+        return "As"
+    return f"{abs(change)} points {'more' if change > 0 else 'less'} than"

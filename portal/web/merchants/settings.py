@@ -1,0 +1,61 @@
+"""A merchant's settings."""
+
+from flask import Blueprint, Response, flash, url_for
+from wtforms import SelectField, StringField
+
+from portal.errors import Invalid
+from portal.reports.merchants import dashboard
+from portal.services.accounts import accounts
+from portal.web.accounts.registrations import currencies, time_zones
+from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
+from portal.web.guards import me, my_merchant, role_needed
+from portal.web.respond import go, page
+
+bp = Blueprint("settings", __name__)
+
+
+class SettingsForm(Form):
+    business_name = StringField("Business name")
+    home_currency = SelectField("Home currency", choices=currencies, validate_choice=False)
+    time_zone = SelectField("Time zone", validate_choice=False)
+    grace_days = WholeField("Grace days", [Needed("Enter 0 to 30 days.")])
+
+
+@bp.get("/settings")
+@role_needed("merchant")
+def show() -> Response:
+    return _page(SettingsForm(obj=my_merchant()), 200)
+
+
+@bp.post("/settings")
+@role_needed("merchant")
+def update() -> Response:
+    """Save. The currency is not sent once it is fixed, so the one there is stays."""
+    form = SettingsForm(obj=my_merchant())
+    if not form.validate():
+        return _page(form, 422)
+    try:
+        accounts.update_merchant(
+            me().id,
+            business_name=form.business_name.data or "",
+            time_zone=form.time_zone.data or "",
+            grace_days=form.grace_days.data if form.grace_days.data is not None else -1,
+            home_currency=form.home_currency.data or my_merchant().home_currency,
+        )
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return _page(form, invalid.status)
+    flash("Your settings are saved.", "success")
+    return go(url_for("settings.show"))
+
+
+def _page(form: SettingsForm, status: int) -> Response:
+    merchant = my_merchant()
+    fixed = dashboard.has_plans(merchant.user_id)
+    if fixed:
+        form.home_currency.data = merchant.home_currency
+    zone = form.time_zone.data or merchant.time_zone
+    known = time_zones()
+    names = known if zone in known else [zone, *known]
+    form.time_zone.choices = choices((name, name) for name in names)
+    return page("merchants/settings_show.html", status, form=form, currency_fixed=fixed)

@@ -1,0 +1,81 @@
+"""The operator's pages: what waits, who works on it, what has failed, and the rules that must always hold."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, Response, flash, url_for
+
+from portal.domain import clock
+from portal.errors import Refused
+from portal.reports.operations import background, checks, health
+from portal.services.maintenance import failed_jobs
+from portal.web import rate_limits
+from portal.web.guards import role_needed
+from portal.web.labels import plural
+from portal.web.respond import fragment_or_page, go, page
+
+bp = Blueprint("operator", __name__)
+
+
+@bp.get("/operator")
+@role_needed("operator")
+def show() -> Response:
+    """The whole page; its figures alone for htmx, which asks for them every few seconds."""
+    return fragment_or_page(
+        "operations/_figures.html",
+        "operations/operator_show.html",
+        health=health.check(),
+        background=background.background(),
+        mail=background.mail(),
+        in_flight=background.in_flight(),
+        ago=ago,
+    )
+
+
+@bp.get("/operator/checks")
+@role_needed("operator")
+def checked() -> Response:
+    """Every rule, counted over the whole database; that may take a while, so it has a page of its own."""
+    return page("operations/operator_checks.html", checks=checks.run())
+
+
+@bp.post("/operator/jobs/<job_id>/retry")
+@rate_limits.writing
+@role_needed("operator")
+def retry_job(job_id: str) -> Response:
+    return _done(lambda: failed_jobs.retry(job_id), "The job is in the queue again.")
+
+
+@bp.post("/operator/jobs/<job_id>/clear")
+@rate_limits.writing
+@role_needed("operator")
+def clear_job(job_id: str) -> Response:
+    return _done(lambda: failed_jobs.clear(job_id), "The job is off the list.")
+
+
+@bp.post("/operator/jobs/clear")
+@rate_limits.writing
+@role_needed("operator")
+def clear_jobs() -> Response:
+    return _done(failed_jobs.clear_all, "The list of failed jobs is empty.")
+
+
+def ago(instant: datetime | None) -> str:
+    """ "just now", "40 seconds ago", "3 hours ago", "never" """
+    if instant is None:
+        return "never"
+    seconds = int((clock.now() - instant).total_seconds())
+    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= 2 * size or (seconds >= size and noun != "second"):
+            return f"{plural(seconds // size, noun)} ago"
+    return "just now"
+
+
+def _done(verb: Callable[[], object], words: str) -> Response:
+    """Back to the page, which says what was done or why not."""
+    try:
+        verb()
+        flash(words, "success")
+    except Refused as refused:
+        flash(refused.message, "error")
+    return go(url_for("operator.show"))

@@ -1,0 +1,47 @@
+"""A customer turns automatic payment on and off for a plan."""
+
+from flask import Blueprint, flash, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal import access
+from portal.errors import NotFound, Refused
+from portal.extensions import db
+from portal.models import PaymentMethod
+from portal.services.payments import automatic
+from portal.web import rate_limits
+from portal.web.guards import me, role_needed
+from portal.web.respond import go
+
+bp = Blueprint("automatic_payments", __name__)
+
+
+@bp.post("/plans/<int:plan_id>/automatic-payment")
+@rate_limits.writing
+@role_needed("customer")
+def create(plan_id: int) -> ResponseReturnValue:
+    """Collect from the saved card that was chosen."""
+    customer_id = me().id
+    access.my_plan(me(), plan_id)
+    chosen = request.form.get("method", "")
+    methods = db.session.scalars(PaymentMethod.of_customer(customer_id))
+    method_id = next((method.id for method in methods if method.token == chosen), 0)
+    try:
+        automatic.turn_on(plan_id, customer_id=customer_id, method_id=method_id)
+    except NotFound:
+        raise
+    except Refused as refused:
+        flash(refused.message, "warn")
+    else:
+        flash("Automatic payment is on for this plan.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))
+
+
+@bp.post("/plans/<int:plan_id>/automatic-payment/off")
+@rate_limits.writing
+@role_needed("customer")
+def destroy(plan_id: int) -> ResponseReturnValue:
+    """Collect nothing by itself any more."""
+    access.my_plan(me(), plan_id)
+    automatic.turn_off(plan_id, customer_id=me().id)
+    flash("Automatic payment is off for this plan.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))

@@ -1,0 +1,133 @@
+"""Record money that came in cash or by transfer."""
+
+from datetime import date
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from wtforms import RadioField, StringField
+
+from portal.domain import allocation, schedule
+from portal.errors import Fault, Invalid
+from portal.services.idempotency import Once
+from portal.services.payments import manual_payments
+from portal.services.payments.manual_payments import REFERENCE_MAX
+from portal.services.payments.preconditions import REASON_MAX
+from portal.web import filters, rate_limits
+from portal.web.confirmations import confirmations
+from portal.web.confirmations.confirmations import Act, ActForm, Books, Confirmation, Told
+from portal.web.forms import OneLine, choices, read_amount
+from portal.web.guards import role_needed
+from portal.web.method_labels import RECORDED
+
+bp = Blueprint("recorded_payments", __name__)
+
+OLDEST: Final = "It goes to the oldest open installment first."
+RECOVERY: Final = "This had been written off, so the payment is booked as a recovery."
+
+
+class RecordForm(ActForm):
+    """Text as it was typed."""
+
+    amount = StringField("Amount received")
+    method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
+    received_on = StringField("Received on")
+    reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
+    reason = StringField("Reason", [OneLine(REASON_MAX)])
+
+
+@bp.get("/plans/<int:plan_id>/record-payment")
+@role_needed("merchant")
+def new(plan_id: int) -> ResponseReturnValue:
+    """How much came when, and how."""
+    books = confirmations.books_of(plan_id)
+    return confirmations.ask(ACT, RecordForm(received_on=books.plan.today.isoformat()), books)
+
+
+@bp.post("/plans/<int:plan_id>/record-payment")
+@rate_limits.writing
+@role_needed("merchant")
+def create(plan_id: int) -> ResponseReturnValue:
+    """Show what it changes, then do it."""
+    return confirmations.answer(ACT, RecordForm(), confirmations.books_of(plan_id))
+
+
+def _why_not(books: Books) -> str | None:
+    if books.standing.in_flight:
+        return confirmations.BUSY
+    return None if books.standing.owed else "Nothing is left to pay on this plan, so there is nothing to record."
+
+
+def _day(form: RecordForm) -> date:
+    try:
+        return schedule.read_date((form.received_on.data or "").strip())
+    except ValueError:
+        raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
+
+
+def _preview(form: RecordForm, books: Books) -> Confirmation:
+    """Every mistake at once."""
+    owed, plan = books.standing.owed, books.plan
+    wrong: list[Fault] = []
+    amount, day = 0, plan.today
+    try:
+        amount = read_amount(form.amount, plan.currency)
+    except Invalid as invalid:
+        wrong += invalid.faults
+    try:
+        day = _day(form)
+    except Invalid as invalid:
+        wrong += invalid.faults
+    wrong += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+    if amount > owed:
+        message = f"That is more than is owed, which is {books.amount(owed)}."
+        wrong.append(Fault("amount", "too_much", message))
+    if wrong:
+        raise Invalid(*wrong)
+    open_now = books.open_parts()
+    recovery = not open_now
+    parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in books.installments], amount)
+    reference = (form.reference.data or "").strip()
+    changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
+    return Confirmation(
+        title=f"Record {books.amount(amount)} as received?",
+        button=f"Record {books.amount(amount)}",
+        shown={"shown": owed},
+        figures=books.figures(changes),
+        parts=[] if recovery else books.lines(parts),
+        facts=[
+            ("How it came", RECORDED[form.method.data]),
+            ("Received on", filters.day(day)),
+            *([("Reference", reference)] if reference else []),
+            *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
+        ],
+        notes=[RECOVERY if recovery else OLDEST],
+        danger=False,
+    )
+
+
+def _carry_out(form: RecordForm, books: Books, once: Once) -> Told:
+    amount = read_amount(form.amount, books.plan.currency)
+    told = Told(f"{books.amount(amount)} recorded as paid.")
+    manual_payments.record(
+        books.plan.id,
+        merchant_id=books.plan.merchant_id,
+        amount=amount,
+        method=form.method.data,
+        received_on=_day(form),
+        reference=form.reference.data or "",
+        reason=form.reason.data or "",
+        shown=confirmations.figure(form.shown),
+        once=once,
+    )
+    return told
+
+
+ACT: Final = Act(
+    noun="manual_payments",
+    title="Record a payment",
+    about="Write down money that reached you in cash or by bank transfer.",
+    preview=_preview,
+    carry_out=_carry_out,
+    why_not=_why_not,
+)

@@ -1,0 +1,182 @@
+"""The form by which a customer pays of a plan what they choose: the next installment, what is due, all, or an amount.
+
+The plan's own page and the invitation's share it. What a choice costs stands on it, and is sent along: if that has
+changed meanwhile, nothing is charged and the form comes back with the amounts as they are now.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from wtforms import HiddenField, RadioField, StringField
+
+from portal.domain import money
+from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan
+from portal.reports.plans.standing import Standing, standing
+from portal.services import idempotency
+from portal.services.idempotency import KeyReused, Once
+from portal.services.payments import payments
+from portal.web import filters
+from portal.web.forms import Form, apply_faults, choices, read_amount
+from portal.web.labels import KEY, due_words, one_use_key, why_declined
+from portal.web.method_labels import Method, methods_of
+
+CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
+USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
+INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
+CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
+NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else."
+CHOICES: Final = ("next", "due", "all", "amount")
+
+
+class PayForm(Form):
+    """What is sent. Each choice but the last carries the amount that stands on it; `shown` is what is owed in all."""
+
+    key = HiddenField(default=one_use_key)
+    shown = HiddenField()
+    shown_next = HiddenField()
+    shown_due = HiddenField()
+    choice = RadioField("What to pay", choices=choices((name, name) for name in CHOICES), validate_choice=False)
+    amount = StringField("Amount")
+    method = StringField()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to pay: what it costs in minor units (0 for an amount of their own), and what that is for."""
+
+    value: str
+    words: str
+    minor: int
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All that the form shows. Without choices there is a reason: `why_not`."""
+
+    plan: Plan
+    standing: Standing
+    choices: Sequence[Choice]
+    methods: Sequence[Method]
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """What came of pressing the button: a payment, or the form again with a notice and the HTTP status for that."""
+
+    payment_id: int | None = None
+    status: int = 200
+    notice: str = ""
+
+
+def desk_of(plan: Plan) -> Desk:
+    """What this plan's customer can pay now."""
+    now = standing(plan.id)
+    why_not = _why_not(plan, now)
+    return Desk(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
+
+
+def fill(form: PayForm, desk: Desk, chosen: str = "") -> None:
+    """A fresh key, and the amounts as they are now."""
+    offered = [choice.value for choice in desk.choices]
+    if form.choice.data not in offered:
+        form.choice.data = chosen if chosen in offered else next(iter(offered), None)
+    form.key.data = one_use_key()
+    form.shown.data = str(desk.standing.owed)
+    for choice in desk.choices:
+        if choice.value in ("next", "due"):
+            form[f"shown_{choice.value}"].data = str(choice.minor)
+
+
+def press(form: PayForm, plan: Plan, scope: str) -> Pressed:
+    """Pay what was chosen, once for each form. Errors are put beside the fields."""
+    plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
+    if not form.validate() or not _is_whole(form):
+        return Pressed(status=422, notice=INCOMPLETE)
+    choice = form.choice.data
+    if choice != "amount" and (form.amount.data or "").strip():
+        form.amount.errors = [NOT_CHOSEN]
+        return Pressed(status=422)
+    try:
+        amount = _amount(form, currency)
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return Pressed(status=invalid.status)
+    shown = int((form.shown_due.data if choice == "due" else form.shown.data) or 0)
+    method = payments.DEFAULT_METHOD if form.method.data is None else form.method.data[:64]
+    once = Once(customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method))
+    try:
+        attempt = payments.pay_plan(
+            plan_id,
+            customer_id=customer_id,
+            choice="due" if choice == "due" else "all" if choice == "all" else "amount",
+            amount=amount,
+            shown=shown,
+            method=method,
+            once=once,
+        )
+    except KeyReused as reused:
+        return Pressed(status=reused.status, notice=USED)
+    except StillRunning:
+        return Pressed(status=202, notice=CHECKING)
+    except (Busy, NotFound):
+        raise
+    except Refused as refused:
+        if refused.code == "too_much":
+            form.amount.errors = [refused.message]
+            return Pressed(status=refused.status)
+        return Pressed(status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message)
+    payment = db.session.get_one(Payment, attempt.payment_id)
+    if payment.state == "declined":
+        return Pressed(status=402, notice=why_declined(payment, mine=True))
+    return Pressed(payment_id=payment.id)
+
+
+def _amount(form: PayForm, currency: str) -> int | None:
+    """In minor units, where the choice is one; the next installment is the amount that stood on it."""
+    if form.choice.data == "amount":
+        return read_amount(form.amount, currency)
+    return int(form.shown_next.data or 0) if form.choice.data == "next" else None
+
+
+def _why_not(plan: Plan, now: Standing) -> str | None:
+    if plan.cancelled_at is not None:
+        return "This plan was cancelled. Nothing more is due."
+    if now.in_flight:
+        return "A payment of this plan is being checked with the bank. You can pay more when that is done."
+    return None if now.owed else "Nothing is left to pay on this plan."
+
+
+def _choices(plan: Plan, now: Standing) -> list[Choice]:
+    """Those that differ: nothing is offered twice under two names."""
+    found: list[Choice] = []
+    rows = db.session.scalars(
+        select(Installment)
+        .where(Installment.plan_id == plan.id, Installment.remaining > 0)
+        .order_by(Installment.number)
+    ).all()
+    for row in rows[:1]:
+        about = f"{row.number} of {plan.num_installments}, {due_words(row)}"
+        found.append(Choice("next", "The next installment", row.remaining, about))
+    due = [row for row in rows if row.due_date <= plan.today]
+    if len(due) > 1:
+        found.append(Choice("due", "Everything due", now.due_now, f"Installments {due[0].number} to {due[-1].number}"))
+    if now.owed not in [choice.minor for choice in found]:
+        last = f"The last one is due on {filters.day(rows[-1].due_date)}" if rows else ""
+        found.append(Choice("all", "All that remains", now.owed, last or "It was written off, and can still be paid"))
+    about = f"Up to {money.show(now.owed, plan.currency)}; it goes to the oldest installment first"
+    return [*found, Choice("amount", "Another amount", 0, about)]
+
+
+def _is_whole(form: PayForm) -> bool:
+    """The key and the figures that the choice needs are there."""
+    figures = [form.shown] + [form[f"shown_{name}"] for name in ("next", "due") if form.choice.data == name]
+    key = re.fullmatch(KEY, form.key.data or "")
+    whole = all(re.fullmatch(r"[0-9]{1,16}", field.data or "") for field in figures)
+    return bool(key) and whole and form.choice.data in CHOICES

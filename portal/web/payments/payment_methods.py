@@ -1,0 +1,69 @@
+"""A customer's saved cards. What is kept is the gateway's token and the last four digits."""
+
+from flask import Blueprint, Response, flash, url_for
+from flask.typing import ResponseReturnValue
+from wtforms import RadioField
+
+from portal.errors import Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import PaymentMethod
+from portal.services.payments import payment_methods
+from portal.services.payments.payments import CARDS
+from portal.web import rate_limits
+from portal.web.forms import Form, apply_faults, choices
+from portal.web.guards import me, role_needed
+from portal.web.labels import card_words
+from portal.web.respond import go, page
+
+bp = Blueprint("payment_methods", __name__)
+
+
+class CardForm(Form):
+    card = RadioField(
+        "Test card", choices=lambda: choices((card.token, card_words(card)) for card in CARDS), validate_choice=False
+    )
+
+
+@bp.get("/payment-methods")
+@role_needed("customer")
+def index() -> ResponseReturnValue:
+    """The cards this customer saved."""
+    return _page(CardForm(card=CARDS[0].token), 200)
+
+
+@bp.post("/payment-methods")
+@rate_limits.writing
+@role_needed("customer")
+def create() -> ResponseReturnValue:
+    """Save a card."""
+    form = CardForm()
+    if not form.validate():
+        return _page(form, 422)
+    try:
+        payment_methods.save(me().id, form.card.data or "")
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return _page(form, invalid.status)
+    except NotFound:
+        raise
+    except Refused as refused:
+        form.form_errors.append(refused.message)
+        return _page(form, refused.status)
+    flash("Card saved. It stands first wherever you pay.", "success")
+    return go(url_for("payment_methods.index"))
+
+
+@bp.post("/payment-methods/<int:method_id>/remove")
+@rate_limits.writing
+@role_needed("customer")
+def destroy(method_id: int) -> ResponseReturnValue:
+    """Forget a card."""
+    payment_methods.remove(me().id, method_id)
+    flash("Card removed. Payments made with it stay as they are.", "success")
+    return go(url_for("payment_methods.index"))
+
+
+def _page(form: CardForm, status: int) -> Response:
+    saved = db.session.scalars(PaymentMethod.of_customer(me().id)).all()
+    full = len(saved) >= payment_methods.LIMIT
+    return page("payments/payment_methods_index.html", status, form=form, saved=saved, full=full)

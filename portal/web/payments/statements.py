@@ -1,0 +1,49 @@
+"""The account of a plan on one printable page, for its merchant and its customer."""
+
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from portal import access
+from portal.domain import clock
+from portal.reports.payments import statements
+from portal.reports.payments.statements import Line
+from portal.web.guards import login_needed, me
+from portal.web.method_labels import method_words
+from portal.web.respond import page
+
+bp = Blueprint("statements", __name__)
+
+WORDS: Final = {
+    "plan_opened": "Plan made",
+    "payment": "Payment",
+    "refund": "Refund",
+    "credit": "Credit",
+    "write_off": "Written off",
+    "cancellation": "Plan cancelled, the rest is void",
+    "reversal": "Payment taken back by the bank",
+}
+
+
+@bp.get("/plans/<int:plan_id>/statement")
+@login_needed
+def show(plan_id: int) -> ResponseReturnValue:
+    """Everything that changed what is owed, with the balance after it."""
+    user = me()
+    plan = access.my_plan(user, plan_id)
+    return page(
+        "payments/statements_show.html",
+        plan=plan,
+        payer=user.id == plan.customer_id,
+        statement=statements.statement(plan),
+        words=_words,
+        now=clock.now(),
+    )
+
+
+def _words(line: Line) -> str:
+    if line.kind == "payment" and line.payment is not None:
+        words = f"{WORDS[line.kind]}, {method_words(line.payment)}"
+        return f"{words}, reference {line.payment.reference}" if line.payment.reference else words
+    return WORDS[line.kind]

@@ -1,0 +1,47 @@
+"""A customer's home: what is due now, what comes next, across merchants."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
+
+from portal.models import User
+from portal.reports.plans import home
+from portal.web.guards import me, role_needed
+from portal.web.labels import state_of
+from portal.web.method_labels import methods_of
+from portal.web.plans.plan_page import Note, take_note
+from portal.web.respond import fragments, page
+
+bp = Blueprint("home", __name__)
+
+
+@bp.get("/home")
+@role_needed("customer")
+def show() -> ResponseReturnValue:
+    """The customer's home."""
+    return whole(me(), take_note())
+
+
+def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:
+    """The page, with what came of the last step."""
+    return page("plans/home_show.html", status, **_context(customer, note))
+
+
+def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
+    """What the page shows, for a button pressed on it."""
+    shown = _context(customer, note)
+    return fragments(("plans/_home.html", shown), ("plans/_announcement.html", shown), status=status)
+
+
+def _context(customer: User, note: Note | None) -> dict[str, Any]:
+    found = home.home(customer.id)
+    rows = found.due + found.coming
+    return {
+        "home": found,
+        "first": rows[0] if rows else None,
+        "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
+        "receipts": home.latest_payments(customer.id),
+        "methods": methods_of(customer.id),
+        "note": note,
+    }

@@ -1,0 +1,115 @@
+"""What a plan's page shows, whole or in parts: one description, so that a part swapped in agrees with the rest."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from flask import Response, session
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal.extensions import db
+from portal.models import Installment, Invitation, Mute, Plan, User
+from portal.reports.payments import receipts
+from portal.reports.plans import plans as reports
+from portal.reports.plans.standing import standing
+from portal.web import respond
+from portal.web.labels import state_of
+from portal.web.method_labels import methods_of
+from portal.web.plans import event_sentences
+
+NOTE: Final = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What came of the last step, shown beside the installment it is about. kind: success, error, warn or info."""
+
+    installment_id: int
+    kind: str
+    text: str
+    payment_id: int | None = None
+
+
+def keep_note(note: Note) -> None:
+    """For the next page: what came of the step that leads to it."""
+    session[NOTE] = asdict(note)
+
+
+def take_note() -> Note | None:
+    """What `keep_note` left, once."""
+    kept = session.pop(NOTE, None)
+    return Note(**kept) if kept else None
+
+
+def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
+    """Everything the plan's templates use. `payer` is true for its customer, who sees buttons."""
+    installments = list(
+        db.session.scalars(
+            select(Installment)
+            .where(Installment.plan_id == plan.id)
+            .order_by(Installment.number)
+            .options(selectinload(Installment.held_allocations))
+        )
+    )
+    states = [state_of(row) for row in installments]
+    note = note if note and any(row.id == note.installment_id for row in installments) else None
+    filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
+    payments = reports.payments_of(plan.id)
+    payer = viewer.id == plan.customer_id
+    money_now = standing(plan.id)
+    paid_by = {
+        part.installment_id: payment.id
+        for payment in reversed(payments)
+        if payment.state == "succeeded"
+        for part in payment.allocations
+    }
+    return {
+        "plan": plan,
+        "payer": payer,
+        "methods": methods_of(viewer.id) if payer else [],
+        "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
+        "standing": money_now,
+        "refunds": receipts.refunds_of(plan.id),
+        "installments": installments,
+        "states": states,
+        "checking": "checking" in states or money_now.in_flight is not None,
+        "upcoming": next((row for row in installments if row.is_open), None),
+        "payments": payments,
+        "receipts": paid_by,
+        "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
+        "note": note,
+        "new": filled or None,
+    }
+
+
+def link_of(plan: Plan, viewer: User) -> Invitation | None:
+    """The invitation that its merchant may show or revoke, while the customer has no account."""
+    if viewer.id != plan.merchant_id or plan.customer.is_claimed:
+        return None
+    return db.session.scalar(
+        select(Invitation)
+        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+        .limit(1)
+    )
+
+
+def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:
+    """One installment's row, and the rest of the page that follows from it.
+
+    `every_row` sends the other open rows too: their buttons come and go with a payment that is being checked.
+    """
+    row = next(row for row in shown["installments"] if row.id == installment_id)
+    others = [
+        ("installments/_installment.html", {**shown, "installment": other})
+        for other in shown["installments"]
+        if every_row and other.is_open and other.id != installment_id
+    ]
+    return respond.fragments(
+        ("installments/_installment.html", {**shown, "installment": row}),
+        ("plans/_summary.html", shown),
+        ("payments/_of_plan.html", shown),
+        ("plans/_timeline.html", shown),
+        ("plans/_announcement.html", shown),
+        *others,
+        status=status,
+    )

@@ -1,0 +1,56 @@
+"""A merchant mutes reminders: of one plan, or to one customer."""
+
+from flask import Blueprint, flash, url_for
+from flask.typing import ResponseReturnValue
+
+from portal import access
+from portal.services.reminders import mutes
+from portal.web import rate_limits
+from portal.web.guards import me, role_needed
+from portal.web.respond import go
+
+bp = Blueprint("mutes", __name__)
+
+
+@bp.post("/plans/<int:plan_id>/mute")
+@rate_limits.writing
+@role_needed("merchant")
+def mute_plan(plan_id: int) -> ResponseReturnValue:
+    """No reminders of this plan."""
+    access.my_plan(me(), plan_id)
+    mutes.mute_plan(plan_id, merchant_id=me().id)
+    flash("Reminders of this plan are muted.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))
+
+
+@bp.post("/plans/<int:plan_id>/unmute")
+@rate_limits.writing
+@role_needed("merchant")
+def unmute_plan(plan_id: int) -> ResponseReturnValue:
+    """Reminders of this plan again."""
+    access.my_plan(me(), plan_id)
+    mutes.unmute_plan(plan_id, merchant_id=me().id)
+    flash("Reminders of this plan are sent again, from the next one on.", "success")
+    return go(url_for("plans.show", plan_id=plan_id))
+
+
+@bp.post("/customers/<int:customer_id>/mute")
+@rate_limits.writing
+@role_needed("merchant")
+def mute_customer(customer_id: int) -> ResponseReturnValue:
+    """No reminders to this customer."""
+    access.my_customer(me(), customer_id)
+    mutes.mute_customer(customer_id, merchant_id=me().id)
+    flash("Reminders to this customer are muted, for all their plans with you.", "success")
+    return go(url_for("customers.show", customer_id=customer_id))
+
+
+@bp.post("/customers/<int:customer_id>/unmute")
+@rate_limits.writing
+@role_needed("merchant")
+def unmute_customer(customer_id: int) -> ResponseReturnValue:
+    """Reminders to this customer again."""
+    access.my_customer(me(), customer_id)
+    mutes.unmute_customer(customer_id, merchant_id=me().id)
+    flash("Reminders to this customer are sent again, from the next one on.", "success")
+    return go(url_for("customers.show", customer_id=customer_id))

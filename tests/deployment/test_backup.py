@@ -1,0 +1,121 @@
+"""A backup made and restored as docs/deployment.md says is the same database: rows, guards, and every rule of money."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from flask import Flask
+from psycopg import sql
+
+from portal.app import create_app
+from portal.extensions import db
+from portal.local.postgres import Postgres
+from portal.reports.operations import checks
+from tests.fixtures import servers
+from tests.models import guards
+
+ROOT = Path(__file__).parents[2]
+DUMP = ["--format=custom", "--no-owner", "--no-privileges"]
+RESTORE = ["--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges"]
+
+OBJECTS = """
+    SELECT 'trigger', tgrelid::regclass::text, concat(pg_get_triggerdef(oid), tgenabled) FROM pg_trigger
+        WHERE NOT tgisinternal
+    UNION ALL SELECT 'constraint', conrelid::regclass::text, concat(conname, ' ', pg_get_constraintdef(oid))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT 'index', tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'function', proname, pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+    UNION ALL SELECT 'column', table_name, concat_ws(' ', column_name, data_type, is_nullable, column_default,
+        generation_expression, identity_generation) FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'sequence', sequencename, coalesce(last_value, 0)::text FROM pg_sequences
+"""
+
+SPELLING = re.compile(r"::[a-z ]+(\[\])?|[()]")
+"""Casts and brackets, which PostgreSQL writes differently once it has read its own writing."""
+
+
+@dataclass
+class Contents:
+    """A database as it can be compared: a digest of the rows for every table, and every object's definition."""
+
+    rows: dict[str, tuple[int, str]]
+    objects: set[tuple[str, str, str]]
+
+
+def contents(database: str) -> Contents:
+    with closing(connect(database)) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
+        digest = sql.SQL('SELECT count(*), md5(string_agg(r::text, chr(10) ORDER BY r::text COLLATE "C")) FROM {} AS r')
+        rows = {name: connection.execute(digest.format(sql.Identifier(name))).fetchone() for (name,) in tables}
+        objects = {(kind, name, SPELLING.sub("", what)) for kind, name, what in connection.execute(OBJECTS)}
+        return Contents(rows, objects)
+
+
+def connect(database: str) -> psycopg.Connection:
+    url = os.environ[servers.POSTGRES].replace("/qist?", f"/{database}?").replace("postgresql+psycopg:", "postgresql:")
+    return psycopg.connect(url, autocommit=True)
+
+
+def run(program: str, *arguments: str) -> None:
+    """One of PostgreSQL's own programs, from the same package as the server."""
+    tree, parts = Postgres(ROOT).program()
+    url = os.environ[servers.POSTGRES].replace("postgresql+psycopg:", "postgresql:")
+    host = url.split("host=")[1]
+    command = [str((tree / parts[0]).with_name(program)), f"--host={host}", "--username=qist", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def restored(app: Flask, database: str, tmp_path: Path) -> Iterator[str]:
+    """The name of a database restored from a backup of a busy one."""
+    with app.app_context():
+        guards.world()
+    name, file = f"{servers.database_name()}_restored", str(tmp_path / "qist.dump")
+    run("pg_dump", *DUMP, f"--file={file}", servers.database_name())
+    with servers.administrator() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    run("pg_restore", *RESTORE, f"--dbname={name}", file)
+    yield name
+    with servers.administrator() as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> None:
+    before, after = contents(servers.database_name()), contents(restored)
+    assert after.rows == before.rows
+    assert after.objects == before.objects
+    assert {name for name, (count, _) in before.rows.items() if count} >= {
+        "alembic_version", "allocations", "events", "gateway_charges", "installments", "ledger_entries", "ledger_lines",
+        "payments", "plans", "refunds", "users",
+    }  # fmt: skip
+    assert {name for kind, name, _ in before.objects if kind == "trigger"} >= {"ledger_lines", "installments", "plans"}
+
+    again = create_app(servers.settings_for(restored))
+    with again.app_context():
+        assert [(rule, count) for rule, count in checks.run() if count] == []
+        db.engine.dispose()
+
+    with closing(connect(restored)) as connection:
+        with pytest.raises(psycopg.errors.DatabaseError, match="append-only"):
+            connection.execute("UPDATE ledger_lines SET amount = amount + 1")
+        connection.execute(
+            "UPDATE users SET email = 'someone-else@example.com', email_key = 'someone-else@example.com' "
+            "WHERE email = 'omar@example.com'"
+        )
+    differ = contents(restored).rows
+    assert [name for name in differ if differ[name] != before.rows[name]] == ["users"]
+
+
+def test_the_guide_gives_the_commands_that_this_test_ran() -> None:
+    guide = (ROOT / "docs" / "deployment.md").read_text()
+    assert "pg_dump --username=qist " + " ".join(DUMP) in guide
+    assert "pg_restore --username=qist " + " ".join(RESTORE) in guide

@@ -1,0 +1,235 @@
+"""Every letter: both forms say the same, the HTML stands by itself, and nothing in it is loaded or runs."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from portal.config import load
+from portal.domain import clock
+from portal.gateways import email
+from portal.gateways.email import Envelope, Letter
+from portal.services.mail import content
+
+SETTINGS = load({"PUBLIC_URL": "https://pay.example.org", "MAIL_FROM": "Qist <pay@example.org>"})
+
+COMMON = {
+    "customer_name": "omar", "hello": "Hello omar,", "merchant": "Amal's Bakery", "sender": "Qist",
+    "home_url": "https://pay.example.org", "host": "pay.example.org", "settings_url": None,
+}  # fmt: skip
+PROGRESS = {"states": ["paid", "late", "pending", "pending"], "words": "1 of 4 paid, 1 late"}
+PURCHASE = {"purchase": "Linen sofa <three seats>"}
+AMOUNT = {"amount": "SAR\u00a0300.00"}
+NEXT = {"amount": "SAR\u00a0250.00", "date": "1 January 2027", "past": False}
+
+
+def item(**more):
+    return {
+        "plan": "Plan 7", "description": "Linen sofa <three seats>", "number": 2, "of": 4, "due": "1 December 2026",
+        "days": -3, "amount": "SAR\u00a0300.00", "late": False, "automatic": False, "pay_url": None,
+    } | more  # fmt: skip
+
+
+REMINDER = {"more": 0, "total": "SAR\u00a0300.00", "pay_url": "https://pay.example.org/plans/7",
+            "settings_url": "https://pay.example.org/reminders/off/x"}  # fmt: skip
+LINK = {
+    "receipt": "https://pay.example.org/payments/5", "payment_declined": "https://pay.example.org/plans/7",
+    "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
+    "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
+    "password_reset": "https://pay.example.org/password-resets/abc", "reminder": "https://pay.example.org/plans/7",
+}  # fmt: skip
+RECEIPT = {
+    **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
+    "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
+    "next": NEXT, "receipt_url": LINK["receipt"],
+}  # fmt: skip
+INVITATION = {
+    **PURCHASE, **PROGRESS, "total": "SAR\u00a0300.00", "installments": "4 payments", "interval": "every month",
+    "schedule": [("1 December 2026", "SAR\u00a075.00")], "more": 3, "expires": "23 December 2026", "again": False,
+    "url": LINK["invitation"],
+}  # fmt: skip
+
+SAMPLES = {
+    "receipt": ("receipt", RECEIPT),
+    "receipt of all": ("receipt", RECEIPT | {
+        "remaining": None, "next": None, "how": "cash", "reference": "No. 12",
+        "parts": [("Payment 3 of 4", "SAR\u00a0100.00"), ("Payment 4 of 4", "SAR\u00a0200.00")],
+    }),
+    "receipt after a write-off": ("receipt", RECEIPT | {
+        "remaining": None, "written_off": "SAR\u00a0250.00", "next": None,
+    }),
+    "payment_declined": ("payment_declined", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": False,
+        "reason": "There is not enough money on this card.", "pay_url": LINK["payment_declined"],
+    }),
+    "payment_declined by itself": ("payment_declined", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": True,
+        "reason": "Your card was declined.", "pay_url": LINK["payment_declined"],
+    }),
+    "plan_completed": ("plan_completed", {
+        **PURCHASE, "states": ["paid"] * 4, "words": "4 of 4 paid", "paid": "SAR\u00a0300.00",
+        "plan_url": LINK["plan_completed"],
+    }),
+    "refund": ("refund", {
+        **AMOUNT, **PURCHASE, "how": "Visa ending in 4242", "by_hand": False, "refunded_on": "23 November 2026",
+        "payment_amount": "SAR\u00a0600.00", "paid_on": "1 November 2026", "plan_url": LINK["refund"],
+    }),
+    "refund by hand": ("refund", {
+        **AMOUNT, **PURCHASE, "how": "Cash", "by_hand": True, "refunded_on": "23 November 2026",
+        "payment_amount": "SAR\u00a0600.00", "paid_on": "1 November 2026", "plan_url": LINK["refund"],
+    }),
+    "automatic_stopped": ("automatic_stopped", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "last4": "4242", "due": "1 December 2026", "past": False,
+        "plan_url": LINK["automatic_stopped"],
+    }),
+    "invitation": ("invitation", INVITATION),
+    "invitation again": ("invitation", INVITATION | {"again": True}),
+    "password_reset": ("password_reset", {"merchant": None, "url": LINK["password_reset"]}),
+    "reminder before": ("reminder", REMINDER | PROGRESS | {"items": [item()]}),
+    "reminder on the day": ("reminder", REMINDER | {"items": [item(days=0, automatic=True)]}),
+    "reminder after": ("reminder", REMINDER | {"items": [item(days=7, late=True)]}),
+    "reminder of several": ("reminder", REMINDER | {
+        "items": [item(days=1, late=True), item(days=0), item(number=3, description="")], "more": 2,
+    }),
+    "reminder of several by their own links": ("reminder", REMINDER | {
+        "items": [item(days=1, pay_url=LINK["reminder"]), item(pay_url="https://pay.example.org/plans/8")],
+        "pay_url": None,
+    }),
+}  # fmt: skip
+
+
+def written(name):
+    kind, facts = SAMPLES[name]
+    return kind, email.compose(kind, COMMON | facts)
+
+
+class Reader(HTMLParser):
+    """Which elements are open, and what leads or loads elsewhere."""
+
+    EMPTY = ("meta", "br", "base", "img", "link", "hr")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.links, self.tags, self.text = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.links += [value for name, value in attributes if name in ("href", "src", "background", "action")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_both_forms_carry_the_amount_the_link_and_the_merchant(name):
+    kind, letter = written(name)
+    read = Reader(letter.html)
+    words = " ".join(read.text).replace("\u00a0", " ")
+    assert read.open == []
+    assert LINK[kind] in letter.text
+    assert LINK[kind] in read.links
+    if kind != "password_reset":
+        for told in ("SAR 300.00", "Amal's Bakery"):
+            assert told in letter.text
+            assert told in words
+        assert "Linen sofa <three seats>" in letter.text
+        assert "Linen sofa <three seats>" in words
+        assert "Your answer goes to Amal's Bakery." in letter.text
+    assert letter.text.startswith("Hello")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_html_stands_by_itself(name):
+    _, letter = written(name)
+    read = Reader(letter.html)
+    assert not {tag for tag, _ in read.tags} & {"img", "link", "script", "iframe", "form", "video", "object", "base"}
+    assert not re.search(r"url\(|@import|@font-face|javascript:|cid:", letter.html)
+    assert {link.split("/")[2] for link in read.links} == {"pay.example.org"}
+    assert all("style" in attributes for tag, attributes in read.tags if tag in ("h1", "p", "a") and attributes)
+    assert "prefers-color-scheme: dark" in letter.html
+    assert len(letter.html) < 40_000  # some programs cut what is longer than 102 kB
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_words_are_ones_a_person_would_send(name):
+    _, letter = written(name)
+    assert 10 < len(letter.subject) < 90
+    assert "\n" not in letter.subject
+    for text in (letter.subject, letter.text, " ".join(Reader(letter.html).text)):
+        assert not re.search(r"!|None|Undefined|\{\{|&lt;|\bundefined\b|click here", text)
+    assert "\n\n\n" not in letter.text
+    assert "\u00a0" not in letter.text
+
+
+def test_its_colours_are_those_of_the_pages():
+    """Mail programs know no variables, so the values are repeated; none of them is a new one."""
+    colours = re.compile(r"#[0-9a-f]{6}\b")
+    tokens = (email.TEMPLATES.parent / "static/css/tokens.css").read_text()
+    assert set(colours.findall((email.TEMPLATES / "mail/mail.css").read_text())) <= set(colours.findall(tokens))
+
+
+def test_every_kind_has_its_letter():
+    kinds = {content.TEMPLATES.get(kind, kind) for kind in content.BUILDERS}
+    assert {kind for kind, _ in SAMPLES.values()} == kinds
+
+
+def test_a_missing_fact_is_an_error_and_no_hole():
+    with pytest.raises(Exception, match="amount"):
+        email.compose("receipt", COMMON | {name: fact for name, fact in RECEIPT.items() if name != "amount"})
+
+
+def test_sixty_installments_are_drawn_in_rows():
+    _, letter = "receipt", email.compose("receipt", COMMON | RECEIPT | {"states": ["paid"] * 3 + ["pending"] * 57})
+    assert letter.html.count('class="segments') == 4
+    assert letter.html.count("segment-paid") == 3 + 1  # and once in the style sheet
+
+
+def test_a_reminder_can_be_turned_off_from_the_mail_programs_own_button():
+    letter = Letter("Subject", "text", "<p>html</p>")
+    envelope = Envelope("omar@example.com", "<a@b>", clock.now(), unsubscribe_url="https://pay.example.org/off/x")
+    made = email.message(SETTINGS, letter, envelope)
+    assert made["List-Unsubscribe"] == "<https://pay.example.org/off/x>"
+    assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    without = email.message(SETTINGS, letter, Envelope("omar@example.com", "<a@b>", clock.now()))
+    assert without["List-Unsubscribe"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Amal's Bakery", "Amal's Bakery via Qist"),
+        ("مخبز أمل", "مخبز أمل via Qist"),
+        ('A "B" <c@d.example>', "A B c d.example via Qist"),
+        ("Line\r\nBcc: x@example.com", "Line Bcc: x example.com via Qist"),
+        ("Turned\u202earound", "Turned around via Qist"),
+        ("", "Qist"),
+        ("x" * 200, f"{'x' * 80} via Qist"),
+    ],
+)
+def test_whatever_a_business_is_called_the_sender_is_us(name, shown):
+    envelope = Envelope("omar@example.com", "<a@b>", clock.now(), on_behalf=name, reply_to="amal@example.com")
+    made = email.message(SETTINGS, Letter("S\r\nBcc: x@example.com", "text", "<p>html</p>"), envelope)
+    assert [(a.display_name, a.addr_spec) for a in made["From"].addresses] == [(shown, "pay@example.org")]
+    assert made["Subject"] == "S Bcc: x@example.com"
+    lines = made.as_bytes().split(b"\r\n\r\n")[0].decode().splitlines()
+    assert not [line for line in lines if line.lower().startswith("bcc")]
+
+
+@pytest.mark.parametrize(
+    ("address", "made"),
+    [
+        ("https://pay.example.org", "<receipt.17@pay.example.org>"),
+        ("http://127.0.0.1:8000", "<receipt.17@127.0.0.1>"),
+        ("http://[::1]:8000", "<receipt.17@[::1]>"),
+    ],
+)
+def test_the_message_id_is_made_of_the_key_and_of_where_we_are(address, made):
+    assert email.message_id(load({"PUBLIC_URL": address}), "receipt:17") == made

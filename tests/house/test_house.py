@@ -1,0 +1,154 @@
+"""The house rules that import-linter can't see, held over the syntax tree."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from portal.jobs import tasks
+from portal.jobs.schedule import SCHEDULE
+
+ROOT = Path(__file__).parents[2]
+PORTAL = ROOT / "portal"
+SOURCES = sorted(PORTAL.rglob("*.py"))
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+BELOW_THE_DOORS = [
+    path
+    for path in SOURCES
+    if path.relative_to(PORTAL).parts[0] in {"services", "reports", "models", "gateways"} or path.name == "queue.py"
+]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def calls(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of every call in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield node.lineno, ast.unparse(node.func)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line, module and name of every `from module import name`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield node.lineno, node.module or "", alias.name
+
+
+@pytest.mark.parametrize("path", BELOW_THE_DOORS, ids=name)
+def test_nothing_below_the_doors_looks_at_the_request(path: Path) -> None:
+    looks = [
+        line
+        for line, module, what in imports(path)
+        if module.startswith("flask") and what in {"request", "session", "g"}
+    ]
+    assert looks == []
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if "services" not in p.parts], ids=name)
+def test_only_services_commit(path: Path) -> None:
+    commits = [line for line, call in calls(path) if call.endswith("session.commit")]
+    assert commits == []
+
+
+def test_a_commit_is_what_the_rule_above_would_find() -> None:
+    found = [call for _, call in calls(PORTAL / "services" / "unit_of_work.py") if call.endswith("session.commit")]
+    assert found == ["db.session.commit"]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)
+def test_only_the_clock_knows_what_time_it_is(path: Path) -> None:
+    asked = {
+        "date.today",
+        "datetime.now",
+        "datetime.utcnow",
+        "datetime.today",
+        "func.now",
+        "func.current_date",
+        "time.time",
+    }
+    found = [
+        (line, call) for line, call in calls(path) if any(call == one or call.endswith(f".{one}") for one in asked)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.name not in {"cli.py"}], ids=name)
+def test_no_import_hides_in_a_function_to_dodge_a_circle(path: Path) -> None:
+    hidden = [
+        inner.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef)
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("portal")
+    ]
+    assert hidden == []
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    assert not {path.stem for path in SOURCES} & {"util", "utils", "helper", "helpers", "common", "misc"}
+
+
+def test_what_is_rung_for_exists_as_a_job() -> None:
+    rung = {
+        node.args[0].value
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"queue.enqueue", "ring"}
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert rung
+    assert all(callable(getattr(tasks, str(job), None)) for job in rung | {entry.job for entry in SCHEDULE})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in SOURCES if {"services", "reports"} & set(p.parts) or p.name in {"money.py", "schedule.py"}],
+    ids=name,
+)
+def test_every_verb_report_and_rule_says_what_it_does(path: Path) -> None:
+    silent = [
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name)
+def test_templates_hold_nothing_that_the_policy_refuses(path: Path) -> None:
+    text = path.read_text().replace("drawings[name] | safe", "")  # icons: our own file, its sha256 is checked
+    assert not re.search(r"""\sstyle\s*=|\son[a-z]+\s*=\s*["']|<script>|javascript:|\|\s*safe\b""", text)
+
+
+@pytest.mark.parametrize("path", [p for p in TEMPLATES if p.name.startswith("_")], ids=name)
+def test_a_fragment_never_extends_a_page(path: Path) -> None:
+    assert "{% extends" not in path.read_text()
+
+
+def test_every_endpoint_is_noun_and_action(app: Flask) -> None:
+    odd = [
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static" and not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", rule.endpoint)
+    ]
+    assert odd == []
+
+
+def test_only_the_demo_pretends_that_it_is_another_time():
+    found = {path.name for path in (ROOT / "portal").rglob("*.py") if "clock.pretend(" in path.read_text()}
+    assert found == {"demo_data.py"}
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
+    """Otherwise each worker starts a system of its own, and says nothing: pytest 9.2 took the marks away."""
+    assert worker_id == "master" or request.node.nodeid.endswith("@together")

@@ -1,0 +1,90 @@
+"""Amal's customers: who they are, what they owe, page by page."""
+
+import pytest
+
+from portal.errors import Invalid
+from portal.extensions import db
+from portal.models import Merchant
+from portal.reports.merchants import customers
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def merchant(merchant_id):
+    db.session.rollback()
+    return db.session.get_one(Merchant, merchant_id)
+
+
+def emails(page):
+    return [customer.user.email.removesuffix("@example.com") for customer in page.items]
+
+
+@pytest.fixture
+def crowd(amal):
+    """c0 to c6 with a plan each: c3 owes most, c1 and c5 are late, c6 has paid everything; a stranger is Badr's."""
+    for number, (total, first) in enumerate(((10, 3), (20, -9), (30, 3), (90, 3), (40, 3), (50, -9), (60, 0))):
+        customer = people.a_customer(f"c{number}")
+        plan_id = people.a_plan(amal, f"c{number}@example.com", total=total * 100, count=1, first=first)
+        if number == 6:
+            people.pay(people.installments_of(plan_id)[0].id, customer)
+    people.a_plan(people.badr(), "stranger@example.com")
+    people.a_plan(amal, "c0@example.com", total=5_00, count=1)
+
+
+def test_the_newest_account_comes_first(amal, crowd):
+    found = customers.list_customers(merchant(amal))
+    assert emails(found) == [f"c{number}" for number in range(6, -1, -1)]
+    first, last = found.items[0], found.items[-1]
+    assert (first.plans, first.open_plans, first.outstanding, first.overdue) == (1, 0, {}, {})
+    assert (last.plans, last.open_plans, last.outstanding, last.overdue) == (2, 2, {"SAR": 15_00}, {})
+
+
+def test_who_owes_most_and_who_is_most_late(amal, crowd):
+    owing = customers.list_customers(merchant(amal), show="owing")
+    assert emails(owing) == ["c3", "c5", "c4", "c2", "c1", "c0"]
+    overdue = customers.list_customers(merchant(amal), show="overdue")
+    assert emails(overdue) == ["c5", "c1"]
+    assert overdue.items[0].overdue == {"SAR": 50_00}
+
+
+def test_they_are_found_by_the_beginning_of_name_or_email(amal, crowd):
+    for show, search, found in (
+        ("all", "C3", ["c3"]), ("all", "c", [f"c{number}" for number in range(6, -1, -1)]), ("all", "%", []),
+        ("all", "stranger", []), ("all", "a\x00b", []), ("overdue", "c1@", ["c1"]), ("owing", "c6", []),
+    ):  # fmt: skip
+        assert emails(customers.list_customers(merchant(amal), show=show, search=search)) == found
+
+
+@pytest.mark.parametrize("wanted", [{}, {"search": "c"}, {"show": "owing"}, {"show": "overdue"}])
+def test_pages_follow_each_other_without_gaps(amal, crowd, wanted):
+    whole = emails(customers.list_customers(merchant(amal), **wanted))
+    seen, cursor = [], None
+    while True:
+        page = customers.list_customers(merchant(amal), **wanted, limit=2, cursor=cursor)
+        seen += emails(page)
+        if (cursor := page.next_cursor) is None:
+            break
+        people.a_plan(amal, f"later{len(seen)}@example.com", total=1, count=1, first=99)
+    assert seen[: len(whole)] == whole
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "WzFd_", "bnVsbA", "W1siYSJdXQ"])
+def test_a_cursor_that_no_page_gave_is_refused(amal, cursor):
+    for show in ("all", "owing"):
+        with pytest.raises(Invalid):
+            customers.list_customers(merchant(amal), show=show, cursor=cursor)
+
+
+def test_more_customers_cost_no_more_queries(app, amal, crowd):
+    shop = merchant(amal)
+    for wanted in ({}, {"show": "owing"}, {"search": "c"}):
+        counts = []
+        for limit in (1, 6):
+            db.session.expire_all()
+            assert shop.user_id
+            with queries(app) as sent:
+                customers.list_customers(shop, **wanted, limit=limit)
+            counts.append(len(sent))
+        assert counts == [4, 4]

@@ -1,0 +1,137 @@
+"""The dashboard's months and comparisons, counted by hand beside them."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+import time_machine
+
+from portal.extensions import db
+from portal.models import Merchant
+from portal.reports.merchants import dashboard, overview
+from portal.services.payments import refunds, reversals
+from tests.fixtures import people
+from tests.fixtures.books import everything
+from tests.fixtures.query_log import queries
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def look(merchant_id):
+    db.session.rollback()
+    return overview.overview(db.session.get_one(Merchant, merchant_id))
+
+
+def pay(plan_id, *numbers):
+    return [people.pay(row.id, row.customer_id).id for row in people.installments_of(plan_id) if row.number in numbers]
+
+
+def at(*when):
+    return datetime(*when, tzinfo=UTC)
+
+
+def test_a_shop_with_nothing():
+    found = look(people.amal())
+    assert found.others == [] and found.home.on_time_rate is None and found.home.success_rate_before is None
+    assert found.home.success_rate == Decimal("0.00") and len(found.home.months) == overview.MONTHS
+
+
+def test_three_months_of_business():
+    with time_machine.travel(at(2026, 3, 10, 9), tick=False) as now:
+        amal, _ = people.amal(), people.omar()
+        first = people.a_plan(amal, total=400_00, count=4, first=date(2026, 3, 10))
+        pay(first, 1)
+        now.move_to(at(2026, 4, 5, 9))
+        second = people.a_plan(amal, total=30_00, count=3, first=date(2026, 4, 5), interval="weekly")
+        (early,) = pay(second, 1)
+        now.move_to(at(2026, 4, 25, 9))
+        (late,) = pay(first, 2)  # due on 10 Apr: fifteen days late
+        now.move_to(at(2026, 5, 20, 9))
+        third = people.a_plan(amal, total=12_00, count=2, first=date(2026, 5, 20))
+        pay(third, 1)
+        pay(second, 2)
+        refunds.refund(first, merchant_id=amal, amount=40_00, reason="Scratched", payment_id=late)
+
+        found = look(amal)
+        home = found.home
+        assert found.month == date(2026, 5, 1)
+        assert (home.collected, home.collected_before) == (6_00 + 10_00, 10_00)  # by 20 Apr only the first 10.00
+        april, may = home.months[-2], home.months[-1]
+        assert (april.first, april.expected, april.collected) == (date(2026, 4, 1), 130_00, 10_00 + 60_00)
+        assert (may.expected, may.collected) == (106_00, 16_00)
+        assert [month.first.month for month in home.months] == [12, 1, 2, 3, 4, 5]
+        assert home.months[0].collected == home.months[0].expected == 0
+
+        assert (home.outstanding, home.outstanding_before) == (216_00, 220_00)
+        assert (home.overdue, home.overdue_installments, home.overdue_before) == (110_00, 2, 2)
+        assert (home.paid, home.counted, home.paid_before, home.counted_before) == (5, 9, 3, 7)
+        assert (home.success_rate, home.success_rate_before) == (Decimal("55.56"), Decimal("42.86"))
+        assert (home.due_in_7, home.due_in_30, home.due_in_30_count) == (0, 100_00, 1)
+        # passed by now: three of the first plan, three of the second; on time: the first of each
+        assert (home.on_time, home.past, home.on_time_rate) == (2, 6, Decimal("33.33"))
+        assert home.ages.outstanding == home.outstanding
+
+        reversals.reverse(early, merchant_id=amal, reason="Bounced")
+        home = look(amal).home
+        assert (home.months[-2].collected, home.outstanding, home.outstanding_before) == (60_00, 226_00, 230_00)
+        assert (home.collected_before, home.on_time, home.overdue_installments) == (0, 1, 3)
+
+
+def test_months_begin_at_the_merchants_midnight():
+    """21:30 UTC on the last of March is April in Riyadh."""
+    with time_machine.travel(at(2026, 3, 31, 20, 30), tick=False) as now:
+        amal, _ = people.amal(), people.omar()
+        plan_id = people.a_plan(amal, total=20_00, count=2)
+        pay(plan_id, 1)
+        now.move_to(at(2026, 3, 31, 21, 30))
+        pay(plan_id, 2)
+        found = look(amal)
+        assert found.month == date(2026, 4, 1)
+        assert [month.collected for month in found.home.months[-2:]] == [10_00, 10_00]
+
+
+@pytest.mark.parametrize(
+    ("now", "point"),
+    [
+        (at(2026, 3, 15, 9), at(2026, 2, 15, 9)),
+        (at(2026, 3, 31, 9), at(2026, 2, 28, 21)),  # February has no 31st: all of it counts
+        (at(2026, 1, 1, 0), at(2025, 12, 1, 0)),
+    ],
+)
+def test_the_month_before_is_compared_up_to_the_same_day_and_hour(now, point):
+    with time_machine.travel(now, tick=False):
+        firsts = overview.month_starts(now.date(), 6)
+        assert overview._a_month_ago(firsts, "Asia/Riyadh") == point
+
+
+def test_it_agrees_with_the_figures_of_the_api_and_with_the_ledger():
+    amal = everything()["amal"]
+    home = look(amal).home
+    figures = dashboard.figures(db.session.get_one(Merchant, amal)).home
+    assert figures.collected == sum(month.collected for month in home.months)
+    assert (figures.outstanding, figures.overdue, figures.overdue_installments) == (
+        home.outstanding,
+        home.overdue,
+        home.overdue_installments,
+    )
+    assert (figures.paid_installments, figures.counted_installments) == (home.paid, home.counted)
+    books = "SELECT account, sum(amount) FROM ledger_lines WHERE account IN ('cash', 'receivable') GROUP BY account"
+    booked = dict(db.session.execute(db.text(books)).all())
+    assert booked == {"cash": figures.collected, "receivable": figures.outstanding}
+
+
+def test_more_plans_cost_no_more_queries(app):
+    amal, _ = people.amal(), people.omar()
+
+    def cost():
+        db.session.rollback()
+        shop = db.session.get_one(Merchant, amal)
+        with queries(app) as sent:
+            overview.overview(shop)
+        return len(sent)
+
+    pay(people.a_plan(amal, first=-9), 1)
+    few = cost()
+    for _ in range(4):
+        pay(people.a_plan(amal, first=-9), 1)
+    assert cost() == few <= 7

@@ -1,0 +1,188 @@
+"""`qist check`: silent about what the verbs write, and each rule fires when the data breaks it."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from portal.extensions import db
+from portal.reports.operations import checks
+from tests.fixtures import people
+from tests.fixtures.books import everything
+from tests.models.guards import world
+
+# ruff: noqa: S608 (SQL of our own making)
+
+pytestmark = pytest.mark.usefixtures("context")
+
+RULES = tuple(rule for check in checks.CHECKS for rule in check.rules)
+(
+    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PAID, VOID, ALLOCATED, GIVEN,
+    BOOKED, CHARGED, TOLD, OVERPAID, OWN, REFUND_BOOKED, RETURNED, BALANCED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
+) = RULES  # fmt: skip
+KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
+BACK = "(SELECT gateway_key FROM refunds WHERE id = :given)"
+
+
+def lines(kind: str, plan: str, accounts: str, change: str) -> str:
+    return (
+        f"UPDATE ledger_lines SET {change} FROM ledger_entries AS entry WHERE entry.id = entry_id "
+        f"AND entry.kind = '{kind}' AND entry.plan_id = {plan} AND account IN ({accounts})"
+    )
+
+
+MORE = "amount = amount + sign(amount)"
+BREAKS = {
+    "a plan with one installment too few": (
+        TOTAL, "UPDATE plans SET num_installments = num_installments + 1 WHERE id = :plan"),
+    "a plan with another total": (TOTAL, OPENED, "UPDATE plans SET total = total + 1 WHERE id = :plan"),
+    "closed though something is owed": (
+        ACTIVE, "UPDATE plans SET state = 'cancelled', closed_at = now(), cancelled_at = now() WHERE id = :plan"),
+    "active though nothing is owed": (
+        ACTIVE, "UPDATE plans SET state = 'active', closed_at = NULL WHERE id = :done_plan"),
+    "cancelled though it was paid": (CLOSED, "UPDATE plans SET state = 'cancelled' WHERE id = :done_plan"),
+    "completed though its merchant cancelled it": (
+        CLOSED, "UPDATE plans SET state = 'completed' WHERE id = :void_plan"),
+    "late at another moment": (NEXT, "UPDATE plans SET next_late_at = now() WHERE id = :plan"),
+    "due on another day": (NEXT, "UPDATE plans SET next_due_on = NULL WHERE id = :plan"),
+    "a plan booked twice": (
+        OPENED, RECEIVABLE, "WITH entry AS (INSERT INTO ledger_entries (plan_id, kind, created_at) "
+        "VALUES (:plan, 'plan_opened', now()) RETURNING id) "
+        "INSERT INTO ledger_lines (entry_id, account, currency, amount) "
+        "SELECT id, account, 'SAR', amount FROM entry, "
+        "(VALUES ('receivable', 1), ('sales', -1)) AS line (account, amount)"),
+    "books that say more was sold": (
+        OPENED, RECEIVABLE, lines("plan_opened", ":plan", "'receivable', 'sales'", MORE)),
+    "books that say less is owed": (
+        RECEIVABLE, lines("credit", ":credit_plan", "'receivable'", "account = 'overpayments'")),
+    "a credit under another name": (CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'reversals'")),
+    "a cancellation under another name": (
+        CREDITS, lines("cancellation", ":void_plan", "'credits'", "account = 'reversals'")),
+    "a write-off under another name": (
+        WRITE_OFFS, lines("write_off", ":lost_plan", "'write_offs'", "account = 'reversals'")),
+    "a recovery under another name": (
+        WRITE_OFFS, lines("payment", ":lost_plan", "'write_offs'", "account = 'reversals'")),
+    "cash that nobody paid": (
+        CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
+    "a refund under another name": (
+        REFUNDED, OVERPAID, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
+    "an installment that says more is paid": (
+        PAID, RECEIVABLE, NEXT, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
+    "what the bank took back counts as paid": (
+        PAID, "UPDATE allocations SET returned = 0 WHERE payment_id = :bounced"),
+    "void, though its plan goes on": (VOID, "UPDATE installments SET cancelled_at = now() WHERE id = :paid"),
+    "an allocation let go too early": (
+        ALLOCATED, "UPDATE allocations SET state = 'released' WHERE payment_id = :flight"),
+    "a payment without its allocation": (ALLOCATED, "DELETE FROM allocations WHERE payment_id = :declined"),
+    "a payment that allocates less than it is": (
+        ALLOCATED, "UPDATE allocations SET amount = amount - 1 WHERE payment_id = :declined"),
+    "an allocation of another plan's installment": (
+        OWN, "UPDATE allocations SET installment_id = :free WHERE payment_id = :declined"),
+    "a payment that says more went back": (
+        GIVEN, CASH, "UPDATE payments SET refunded = refunded + 1 WHERE id = :payment"),
+    "a payment that forgot what is on its way back": (
+        GIVEN, "UPDATE payments SET refunding = 0 WHERE refunding > 0"),
+    "a refund that nobody counted": (
+        GIVEN, REFUND_BOOKED, RETURNED, REFUNDED, "INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, "
+        "currency, amount, state, group_key, gateway_key, created_at, settled_at) "
+        "VALUES (:payment, :plan, :amal, :omar, 'SAR', 1, 'succeeded', 'g', 'nobody', now(), now())"),
+    "a payment that is not booked": (BOOKED, CASH, lines("payment", ":done_plan", "'cash'", "account = 'sales'")
+        + " AND entry.payment_id IS NOT NULL", OPENED),
+    "a payment that is booked though it was declined": (
+        BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
+    "a reversal that is not booked": (
+        BOOKED, CASH, lines("reversal", ":bounced_plan", "'cash'", "account = 'reversals'")),
+    "a success that was never charged": (
+        CHARGED, f"DELETE FROM gateway_charges WHERE key = {KEY.format(':payment')}"),
+    "a success that was charged another amount": (
+        CHARGED, f"UPDATE gateway_charges SET amount = amount + 1 WHERE key = {KEY.format(':payment')}"),
+    "a success that was charged in another currency": (
+        CHARGED, f"UPDATE gateway_charges SET currency = 'USD' WHERE key = {KEY.format(':payment')}"),
+    "a decline that was charged": (
+        CHARGED, "UPDATE gateway_charges SET outcome = 'charged', decline_code = NULL "
+        f"WHERE key = {KEY.format(':declined')}"),
+    "a charge taken back that still counts": (
+        TOLD, f"UPDATE gateway_charges SET reversed_at = now(), told_at = now() WHERE key = {KEY.format(':payment')}"),
+    "what was owed booked as overpaid": (
+        OVERPAID, RECEIVABLE, lines("payment", ":done_plan", "'receivable'", "account = 'overpayments'")),
+    "more charged than was owed, and nobody gives it back": (
+        OVERPAID, PAID, "UPDATE allocations SET returned = 1 WHERE payment_id = :payment"),
+    "a refund of an excess that there is not": (
+        OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
+    "a refund that is booked twice as high": (
+        REFUND_BOOKED, CASH, REFUNDED, lines("refund", ":back_plan", "'cash', 'refunds'", "amount = 2 * amount")),
+    "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
+    "a refund of another charge": (
+        RETURNED, f"UPDATE gateway_refunds SET charge_key = {KEY.format(':payment')} WHERE key = {BACK}"),
+    "a line that changed": (
+        BALANCED, OPENED, lines("plan_opened", ":plan", "'sales'", MORE)),
+    "lines in another currency": (
+        BALANCED, lines("plan_opened", ":plan", "'sales', 'receivable'", "currency = 'USD'")),
+    "an entry without lines": (
+        BALANCED, "INSERT INTO ledger_entries (plan_id, kind, created_at) VALUES (:plan, 'credit', now())"),
+    "a charge that nobody knows": (
+        KNOWN, "INSERT INTO gateway_charges (key, amount, currency, outcome, reference, created_at) "
+        "VALUES ('stray', 1, 'SAR', 'charged', 'stray', now())"),
+    "a refund that nobody knows": (
+        RETURN_KNOWN, "INSERT INTO gateway_refunds (key, charge_key, amount, outcome, reference, created_at) "
+        f"VALUES ('stray', {KEY.format(':payment')}, 1, 'refunded', 'stray', now())"),
+    "more given back than was charged": (
+        RETURN_WITHIN, RETURNED, f"UPDATE gateway_refunds SET amount = 1000000 WHERE key = {BACK}"),
+}  # fmt: skip
+
+
+def fired():
+    db.session.rollback()
+    return {rule: count for rule, count in checks.run() if count}
+
+
+def test_they_are_silent_about_what_the_verbs_write():
+    everything()
+    assert fired() == {}
+
+
+def test_each_fires_and_no_other(subtests):
+    ids = everything()
+    for about, (*parts,) in BREAKS.items():
+        (statement,) = [part for part in parts if part not in RULES]
+        with subtests.test(about), db.engine.connect() as connection:
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            assert connection.execute(text(statement), ids).rowcount >= 1
+            counts = {}
+            for check in checks.CHECKS:
+                counts |= dict(zip(check.rules, connection.execute(text(check.sql)).one(), strict=True))
+            assert {rule for rule, count in counts.items() if count} == {part for part in parts if part in RULES}
+            connection.rollback()
+
+
+def test_what_is_broken_is_counted():
+    ids = world()
+    with db.engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
+    assert fired() == {NEXT: 2}
+
+
+def test_every_rule_has_something_that_breaks_it():
+    assert {part for parts in BREAKS.values() for part in parts if part in RULES} == set(RULES)
+
+
+def test_payments_that_go_on_meanwhile_raise_no_false_alarm(app):
+    amal, omar = people.amal(), people.omar()
+    rows = [people.installments_of(people.a_plan(amal, count=2))[0].id for _ in range(20)]
+    db.session.rollback()
+
+    def pay_all():
+        with app.app_context():
+            for row in rows:
+                people.pay(row, omar)
+
+    payer = threading.Thread(target=pay_all)
+    payer.start()
+    looked = 0
+    while payer.is_alive():
+        assert fired() == {}
+        looked += 1
+    payer.join()
+    assert looked >= 3
+    assert fired() == {}

@@ -1,0 +1,344 @@
+"""Who may have which name, and what happens when two people want it at once."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select, text
+
+from portal import access
+from portal.domain import clock
+from portal.errors import Forbidden, Invalid, NotFound
+from portal.extensions import db
+from portal.models import Merchant, Outbox, User
+from portal.reports.plans import plans as plan_lists
+from portal.services.accounts import accounts, password_resets, sessions
+from portal.services.accounts.accounts import NewAccount
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+
+pytestmark = pytest.mark.usefixtures("context")
+
+HANA = NewAccount("merchant", "hana", "hana@example.com", people.PASSWORD, "Hana's Books", "SAR", "Asia/Riyadh")
+
+
+def faults_of(call, *args, **kwargs):
+    """Field and code of everything that is refused."""
+    with pytest.raises(Invalid) as refused:
+        call(*args, **kwargs)
+    return {(fault.field, fault.code) for fault in refused.value.faults}
+
+
+def count_of_users():
+    db.session.rollback()
+    return db.session.scalar(select(func.count(User.id)))
+
+
+def test_hana_registers_as_a_merchant():
+    user = db.session.get_one(User, accounts.register(HANA))
+    assert (user.role, user.username, user.email) == ("merchant", "hana", "hana@example.com")
+    assert (user.merchant.business_name, user.merchant.home_currency, user.merchant.time_zone) == (
+        "Hana's Books",
+        "SAR",
+        "Asia/Riyadh",
+    )
+    assert user.merchant.grace_days == 0
+    assert user.password_hash.startswith("$argon2id$")
+
+
+def test_a_customer_has_no_shop():
+    user = db.session.get_one(User, people.omar())
+    assert user.role == "customer"
+    assert user.merchant is None
+
+
+def test_blanks_around_names_are_taken_off_and_compatible_characters_are_one():
+    user_id = accounts.register(replace(HANA, username="  ｈａｎａ ", email=" hana@EXAMPLE.com "))
+    user = db.session.get_one(User, user_id)
+    assert (user.username, user.email) == ("hana", "hana@example.com")
+
+
+def test_a_username_may_be_ones_own_email():
+    accounts.register(replace(HANA, username="Hana@example.com"))
+    assert sessions.authenticate("HANA@example.COM", people.PASSWORD)
+
+
+CANNOT_BE_USED = [
+    ({"username": ""}, ("username", "required")),
+    ({"username": "  "}, ("username", "required")),
+    ({"username": "ha na"}, ("username", "bad_username")),
+    ({"username": "h\x00a"}, ("username", "bad_username")),
+    ({"username": "<b>"}, ("username", "bad_username")),
+    ({"username": "h\u200ba"}, ("username", "bad_username")),
+    ({"username": "h" * 151}, ("username", "bad_username")),
+    ({"username": "omar@example.com"}, ("username", "username_is_email")),
+    ({"username": "hana@"}, ("username", "username_is_email")),
+    ({"email": ""}, ("email", "required")),
+    ({"email": "hana"}, ("email", "bad_email")),
+    ({"email": "hana@"}, ("email", "bad_email")),
+    ({"email": "a@b@example.com"}, ("email", "bad_email")),
+    ({"email": "ha na@example.com"}, ("email", "bad_email")),
+    ({"email": "h\x00@example.com"}, ("email", "bad_email")),
+    ({"email": "hana@example.com\nBcc: x@example.com"}, ("email", "bad_email")),
+    ({"email": f"{'h' * 300}@example.com"}, ("email", "bad_email")),
+    ({"password": ""}, ("password", "password_too_short")),
+    ({"password": "seven77"}, ("password", "password_too_short")),
+    ({"password": "x" * 129}, ("password", "password_too_long")),
+    ({"password": "PassWord1"}, ("password", "password_common")),
+    ({"password": "12345678"}, ("password", "password_common")),
+    ({"password": "hana@example.com"}, ("password", "password_is_name")),
+    ({"password": "seven\x00boats"}, ("password", "password_unusable")),
+    ({"role": "operator"}, ("role", "unknown_role")),
+    ({"role": ""}, ("role", "unknown_role")),
+    ({"business_name": " "}, ("business_name", "required")),
+    ({"business_name": "x" * 121}, ("business_name", "too_long")),
+    ({"business_name": "two\nlines"}, ("business_name", "too_long")),
+    ({"business_name": "nul\x00"}, ("business_name", "too_long")),
+    ({"home_currency": "XXX"}, ("home_currency", "unknown_currency")),
+    ({"home_currency": "sar"}, ("home_currency", "unknown_currency")),
+    ({"time_zone": "Mars/Olympus"}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "../etc/passwd"}, ("time_zone", "unknown_zone")),
+    ({"time_zone": ""}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "localtime"}, ("time_zone", "unknown_zone")),
+    ({"time_zone": "Factory"}, ("time_zone", "unknown_zone")),
+]
+
+
+def test_what_cannot_be_used_is_refused_beside_its_field(subtests):
+    for change, fault in CANNOT_BE_USED:
+        with subtests.test(change=change):
+            assert faults_of(accounts.register, replace(HANA, **change)) == {fault}
+            assert count_of_users() == 0
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    wrong = NewAccount("merchant", "", "nobody", "short", "", "XXX", "Nowhere")
+    assert faults_of(accounts.register, wrong) == {
+        ("username", "required"),
+        ("email", "bad_email"),
+        ("password", "password_too_short"),
+        ("business_name", "required"),
+        ("home_currency", "unknown_currency"),
+        ("time_zone", "unknown_zone"),
+    }
+
+
+def test_shops_fields_do_not_matter_to_customers():
+    assert accounts.register(NewAccount("customer", "hana", "hana@example.com", people.PASSWORD, "", "???", "???"))
+
+
+def test_names_are_taken_whatever_their_case():
+    people.omar()
+    assert faults_of(accounts.register, replace(HANA, username="OMAR", email="Omar@Example.com")) == {
+        ("username", "username_taken"),
+        ("email", "email_taken"),
+    }
+
+
+@pytest.mark.parametrize(("first", "again"), [("ΝΙΚΟΣ", "νικος"), ("νικος", "ΝΙΚΟΣ"), ("STRASSE", "straße")])
+def test_they_are_taken_in_every_script(first, again):
+    """Also where the database's own lower() knows nothing of the letters."""
+    user_id = accounts.register(replace(HANA, username=first, email=f"{first}@example.com"))
+    taken = {("username", "username_taken"), ("email", "email_taken")}
+    assert faults_of(accounts.register, replace(HANA, username=again, email=f"{again}@example.com")) == taken
+    assert sessions.authenticate(again, people.PASSWORD) == user_id
+    assert sessions.authenticate(f"{again}@Example.com", people.PASSWORD) == user_id
+    assert count_of_users() == 1
+
+
+def test_an_email_in_capitals_is_ones_own_in_every_script():
+    user_id = accounts.register(replace(HANA, username="ΑΣ@example.com", email="ας@example.com"))
+    assert sessions.authenticate("ασ@example.com", people.PASSWORD) == user_id
+    assert faults_of(accounts.register, replace(HANA, username="ΑΣ@example.com", email="hana@example.com")) == {
+        ("username", "username_is_email"),
+        ("username", "username_taken"),
+    }
+
+
+@pytest.mark.parametrize("login", ["ｈａｎａ", " ＨＡＮＡ ", "amé@xn--bcher-kva.example", "AME\u0301@BÜCHER.example"])
+def test_what_was_typed_to_register_can_be_typed_to_sign_in(login):
+    user_id = accounts.register(replace(HANA, username=" ｈａｎａ", email="ame\u0301@bücher.example"))
+    assert sessions.authenticate(login, people.PASSWORD) == user_id
+    assert access.account(login) == f"user:{user_id}"
+    password_resets.ask(login)
+    assert db.session.scalar(select(Outbox.to_user_id)) == user_id
+
+
+def test_a_plan_for_an_invited_email_in_other_letters_is_for_the_same_customer():
+    amal = people.amal()
+    first, second = people.a_plan(amal, "ΝΙΚΟΣ@example.com"), people.a_plan(amal, "νικος@example.com")
+    assert people.plan_of(first).customer_id == people.plan_of(second).customer_id
+    found = plan_lists.list_plans(db.session.get_one(User, amal), customer_email="Νικος@EXAMPLE.com")
+    assert len(found.items) == 2
+
+
+def test_names_are_taken_by_different_people():
+    people.omar()
+    people.sara()
+    assert faults_of(accounts.register, replace(HANA, username="omar", email="sara@example.com")) == {
+        ("username", "username_taken"),
+        ("email", "email_taken"),
+    }
+
+
+def test_registering_an_invited_email_gives_no_access():
+    people.a_plan(people.amal(), "nadia@example.com")
+    nadia = NewAccount("customer", "nadia", "NADIA@example.com", people.PASSWORD)
+    assert faults_of(accounts.register, nadia) == {("email", "email_invited")}
+    assert faults_of(accounts.register, replace(HANA, email="nadia@example.com")) == {("email", "email_invited")}
+    invited = db.session.scalars(select(User).where(User.has_email("nadia@example.com"))).one()
+    assert invited.password_hash is None
+    assert not invited.is_active
+    with pytest.raises(sessions.BadCredentials):
+        sessions.authenticate("nadia@example.com", people.PASSWORD)
+
+
+@pytest.mark.parametrize("same", ["email", "username", "both"])
+def test_of_two_who_register_one_name_at_once_one_is_told_that_it_is_taken(app, same):
+    for turn in range(5):
+        one = NewAccount("customer", f"a{turn}", f"a{turn}@example.com", people.PASSWORD)
+        two = replace(
+            one,
+            username=one.username.upper() if same != "email" else f"b{turn}",
+            email=one.email.upper() if same != "username" else f"b{turn}@example.com",
+        )
+        results = at_once(app, [lambda new=new: accounts.register(new) for new in (one, two, one, two)])
+        assert sorted(type(result).__name__ for result in results) == ["Invalid", "Invalid", "Invalid", "int"]
+        codes = {fault.code for result in results if isinstance(result, Invalid) for fault in result.faults}
+        assert codes <= {"email_taken", "username_taken"}
+    assert count_of_users() == 5
+
+
+def test_of_two_plans_for_one_unknown_email_at_once_both_are_made_and_the_customer_is_one(app):
+    amal, badr = people.amal(), people.badr()
+    today = people.today_of(amal)
+    calls = [
+        lambda merchant=merchant, email=email: plans.open_plan(merchant, NewPlan(email, 1000, 2, today))
+        for merchant in (amal, badr)
+        for email in ("new@example.com", "NEW@example.com")
+    ]
+    results = at_once(app, calls)
+    assert all(getattr(result, "plan_id", 0) for result in results), results
+    assert count_of_users() == 3
+
+
+def test_an_operator_is_made_on_the_command_line_only():
+    assert db.session.get_one(User, people.an_operator()).role == "operator"
+    assert faults_of(accounts.create_operator, "", "x", "short") == {
+        ("username", "required"),
+        ("email", "bad_email"),
+        ("password", "password_too_short"),
+    }
+
+
+class TestPassword:
+    NEW = "eleven red kites"
+
+    def test_it_is_changed_and_every_other_browser_is_signed_out(self):
+        omar = people.omar()
+        here, there = sessions.start(omar), sessions.start(omar)
+        elsewhere = sessions.start(people.sara())
+        keep = sessions.find(here).id
+        accounts.change_password(omar, current=people.PASSWORD, new=self.NEW, keep_session_id=keep)
+        assert sessions.find(here)
+        assert sessions.find(there) is None
+        assert sessions.find(elsewhere)
+        assert sessions.authenticate("omar", self.NEW) == omar
+        with pytest.raises(sessions.BadCredentials):
+            sessions.authenticate("omar", people.PASSWORD)
+
+    def test_it_is_not_changed(self, subtests):
+        omar = people.omar()
+        token = sessions.start(omar)
+        for current, new, fault in (
+            ("not it", self.NEW, ("current_password", "wrong_password")),
+            ("", self.NEW, ("current_password", "wrong_password")),
+            (people.PASSWORD, "short", ("new_password", "password_too_short")),
+            (people.PASSWORD, "password123", ("new_password", "password_common")),
+            (people.PASSWORD, "omar@example.com", ("new_password", "password_is_name")),
+            (people.PASSWORD, people.PASSWORD, ("new_password", "password_unchanged")),
+        ):
+            with subtests.test(new=new):
+                assert faults_of(accounts.change_password, omar, current=current, new=new, keep_session_id=None) == {
+                    fault
+                }
+                assert sessions.find(token)
+                assert sessions.authenticate("omar", people.PASSWORD) == omar
+
+    def test_nobody_and_somebody_without_a_password_have_none_to_change(self):
+        people.a_plan(people.amal(), "nadia@example.com")
+        nadia = db.session.scalars(select(User.id).where(User.has_email("nadia@example.com"))).one()
+        assert faults_of(accounts.change_password, nadia, current="", new=self.NEW, keep_session_id=None) == {
+            ("current_password", "wrong_password")
+        }
+        with pytest.raises(NotFound):
+            accounts.change_password(10**6, current="x", new=self.NEW, keep_session_id=None)
+
+
+class TestSettings:
+    def update(self, merchant_id, **changes):
+        settings = {"business_name": "Amal's", "time_zone": "Asia/Dubai", "grace_days": 5, "home_currency": "SAR"}
+        accounts.update_merchant(merchant_id, **(settings | changes))
+        db.session.rollback()
+        return db.session.get_one(Merchant, merchant_id, populate_existing=True)
+
+    def test_they_change(self):
+        merchant = self.update(people.amal(), home_currency="AED")
+        assert (merchant.business_name, merchant.time_zone, merchant.grace_days, merchant.home_currency) == (
+            "Amal's",
+            "Asia/Dubai",
+            5,
+            "AED",
+        )
+
+    def test_zone_and_grace_days_count_for_plans_made_afterwards(self):
+        amal = people.amal()
+        before = people.plan_of(people.a_plan(amal, "new@example.com"))
+        late_at = before.installments[0].late_at
+        self.update(amal, grace_days=5)
+        after = people.plan_of(people.a_plan(amal, "new@example.com"))
+        before = people.plan_of(before.id)
+        assert (before.grace_days, before.time_zone, before.installments[0].late_at) == (0, "Asia/Riyadh", late_at)
+        assert (after.grace_days, after.time_zone) == (5, "Asia/Dubai")
+        assert (after.installments[0].late_on - after.installments[0].due_date).days == 6
+
+    def test_what_cannot_be_used_is_refused(self, subtests):
+        amal = people.amal()
+        for change, fault in (
+            ({"business_name": ""}, ("business_name", "required")),
+            ({"time_zone": "Mars"}, ("time_zone", "unknown_zone")),
+            ({"grace_days": -1}, ("grace_days", "grace_days")),
+            ({"grace_days": 31}, ("grace_days", "grace_days")),
+            ({"home_currency": "XXX"}, ("home_currency", "unknown_currency")),
+        ):
+            with subtests.test(change=change):
+                assert faults_of(self.update, amal, **change) == {fault}
+
+    def test_the_home_currency_is_fixed_by_the_first_plan(self):
+        amal = people.amal()
+        people.a_plan(amal, "new@example.com")
+        assert faults_of(self.update, amal, home_currency="USD") == {("home_currency", "currency_fixed")}
+        assert self.update(amal, home_currency="SAR").home_currency == "SAR"
+
+    def test_a_plan_and_another_currency_at_once_never_leave_a_plan_in_neither(self, app):
+        for turn in range(6):
+            merchant = people.a_merchant(f"m{turn}")
+            new = NewPlan("new@example.com", 1000, 2, people.today_of(merchant))
+            at_once(
+                app,
+                [
+                    lambda m=merchant, new=new: plans.open_plan(m, new),
+                    lambda m=merchant: self.update(m, home_currency="KWD"),
+                ],
+            )
+        db.session.rollback()
+        odd = "SELECT count(*) FROM plans JOIN merchants ON user_id = merchant_id WHERE currency <> home_currency"
+        assert db.session.scalar(text(odd)) == 0
+
+    def test_only_merchants_have_them(self):
+        with pytest.raises(NotFound):
+            self.update(people.omar())
+        sara = people.sara()
+        with pytest.raises(Forbidden):
+            plans.open_plan(sara, NewPlan("omar@example.com", 1000, 2, clock.today("UTC")))

@@ -1,0 +1,148 @@
+"""Signing in and out: the row decides, and nobody learns who has an account."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select, update
+
+from portal.extensions import db
+from portal.models import User, UserSession
+from portal.services.accounts import passwords, sessions
+from portal.services.accounts.sessions import BadCredentials
+from tests.fixtures import people
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def test_omar_signs_in_with_his_name_or_his_email():
+    omar = people.omar()
+    for login in ("omar", "OMAR", " omar ", "omar@example.com", "Omar@Example.COM"):
+        assert sessions.authenticate(login, people.PASSWORD) == omar
+
+
+WRONG = [
+    ("omar", "wrong"),
+    ("omar", ""),
+    ("omar", people.PASSWORD.upper()),
+    ("omar", people.PASSWORD + " "),
+    ("omar", people.PASSWORD + "\x00"),
+    ("omar", "x" * 10_000),
+    ("nobody", people.PASSWORD),
+    ("nobody@example.com", people.PASSWORD),
+    ("", people.PASSWORD),
+    ("@", people.PASSWORD),
+    ("\x00", people.PASSWORD),
+    ("omar\x00", people.PASSWORD),
+    ("\ud800", people.PASSWORD),
+    ("om%", people.PASSWORD),
+    ("x" * 10_000, people.PASSWORD),
+    ("invited@example.com", people.PASSWORD),
+    ("invited@example.com", ""),
+]
+
+
+def test_everybody_else_gets_the_same_answer(subtests):
+    people.omar()
+    people.a_plan(people.amal(), "invited@example.com")
+    for login, password in WRONG:
+        with subtests.test(login=ascii(login)[:30]):
+            with pytest.raises(BadCredentials) as refused:
+                sessions.authenticate(login, password)
+            assert refused.value.code == "bad_credentials"
+            assert refused.value.message == "The name or the password is not right."
+
+
+def test_who_was_deactivated_can_neither_sign_in_nor_stay():
+    omar = people.omar()
+    token = sessions.start(omar)
+    db.session.execute(update(User).where(User.id == omar).values(deactivated_at=datetime.now(UTC)))
+    db.session.commit()
+    assert sessions.find(token) is None
+    with pytest.raises(BadCredentials):
+        sessions.authenticate("omar", people.PASSWORD)
+
+
+def test_a_session_is_found_by_its_token_and_by_nothing_else():
+    omar = people.omar()
+    token = sessions.start(omar, "Firefox")
+    found = sessions.find(token)
+    assert (found.user_id, found.user.username, found.user_agent) == (omar, "omar", "Firefox")
+    for other in ("", token[:-1], token + "x", token.swapcase(), "\x00", "\ud800", "é"):
+        assert sessions.find(other) is None
+
+
+def test_the_token_is_not_kept():
+    token = sessions.start(people.omar())
+    row = db.session.scalars(select(UserSession)).one()
+    assert row.token_hash == sessions.digest(token)
+    assert token.encode() not in row.token_hash
+
+
+def test_signing_out_ends_this_browser_only_and_twice_is_as_good_as_once():
+    omar = people.omar()
+    here, there = sessions.start(omar), sessions.start(omar)
+    for _ in range(2):
+        sessions.end(here)
+    assert sessions.find(here) is None
+    assert sessions.find(there)
+    sessions.end("nobody's")
+
+
+def test_a_session_lapses_after_fourteen_days():
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with time_machine.travel(now, tick=False) as clock:
+        token = sessions.start(people.omar())
+        clock.move_to(now + timedelta(days=14, seconds=-1))
+        assert sessions.find(token)
+        clock.move_to(now + timedelta(days=14))
+        db.session.rollback()
+        assert sessions.find(token) is None
+
+
+def test_an_endless_or_broken_user_agent_is_cut():
+    token = sessions.start(people.omar(), "a\x00b" * 500)
+    assert len(sessions.find(token).user_agent) == 200
+
+
+def test_a_hash_of_other_parameters_is_made_again_at_sign_in(app, monkeypatch):
+    omar = people.omar()
+    before = db.session.get_one(User, omar).password_hash
+    assert "m=8" in before
+    monkeypatch.setitem(app.config, "ARGON2_CHEAP", False)
+    with pytest.raises(BadCredentials):
+        sessions.authenticate("omar", "wrong")
+    sessions.authenticate("omar", people.PASSWORD)
+    db.session.expire_all()
+    after = db.session.get_one(User, omar).password_hash
+    assert "$argon2id$" in after and "m=19456,t=3,p=1" in after
+    sessions.authenticate("omar", people.PASSWORD)
+    db.session.expire_all()
+    assert db.session.get_one(User, omar).password_hash == after
+
+
+def test_a_hash_is_computed_even_for_nobody(app, monkeypatch):
+    """Otherwise the time would tell who has an account."""
+    people.a_plan(people.amal(), "invited@example.com")
+    people.omar()
+    checked = []
+    hasher = passwords._make(True)
+    monkeypatch.setattr(passwords, "_hasher", lambda: Counted(hasher, checked))
+    for login in ("nobody", "nobody@example.com", "invited@example.com", "omar", "\x00"):
+        with pytest.raises(BadCredentials):
+            sessions.authenticate(login, "wrong")
+    assert len(checked) == 5
+
+
+class Counted:
+    """A hasher that notes what it is asked to verify."""
+
+    def __init__(self, hasher, checked):
+        self.hasher, self.checked = hasher, checked
+
+    def verify(self, hashed, password):
+        self.checked.append(hashed)
+        return self.hasher.verify(hashed, password)
+
+    def hash(self, password):
+        return self.hasher.hash(password)

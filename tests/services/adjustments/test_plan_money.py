@@ -1,0 +1,353 @@
+"""What Amal may do to a plan besides refunding: credit, write off, cancel, record, reverse;
+and how else Omar pays."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from portal.domain import clock
+from portal.errors import Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
+from portal.reports.merchants import overview
+from portal.reports.plans.standing import standing
+from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.idempotency import Once
+from portal.services.payments import (
+    callbacks,
+    manual_payments,
+    payment_methods,
+    payments,
+    refunds,
+    reversals,
+)
+from tests.fixtures import people
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def plan_id(amal, omar):
+    """100.00 in four; the first two are due by now."""
+    return people.a_plan(amal, total=100_00, count=4, first=-31)
+
+
+def code_of(call, *args, **kwargs):
+    with pytest.raises(Refused) as refused:
+        call(*args, **kwargs)
+    db.session.rollback()
+    return refused.value.code
+
+
+def statuses(plan_id):
+    return [row.status for row in people.installments_of(plan_id)]
+
+
+def remains(plan_id):
+    return [row.remaining for row in people.installments_of(plan_id)]
+
+
+def pay(plan_id, omar, choice, **more):
+    asked = {"shown": None, "method": "card_ok"} | more
+    attempt = payments.pay_plan(plan_id, customer_id=omar, choice=choice, **asked)
+    return people.payment_of(attempt.payment_id)
+
+
+class TestOmarPays:
+    def test_everything_due_in_one_payment(self, plan_id, omar):
+        payment = pay(plan_id, omar, "due", shown=50_00)
+        assert (payment.amount, len(payment.allocations)) == (50_00, 2)
+        assert statuses(plan_id) == ["paid", "paid", "pending", "pending"]
+        assert code_of(pay, plan_id, omar, "due") == "nothing_due"
+
+    def test_all_that_remains(self, plan_id, omar):
+        assert pay(plan_id, omar, "all", shown=100_00).amount == 100_00
+        assert people.plan_of(plan_id).state == "completed"
+        assert code_of(pay, plan_id, omar, "all") == "already_paid"
+
+    def test_another_amount_fills_the_oldest_and_leaves_it_late_for_its_rest(self, plan_id, omar):
+        pay(plan_id, omar, "amount", amount=10_00, shown=100_00)
+        first = people.installments_of(plan_id)[0]
+        assert (first.paid, first.remaining, first.status) == (10_00, 15_00, "late")
+        pay(plan_id, omar, "amount", amount=20_00, shown=90_00)
+        assert remains(plan_id) == [0, 20_00, 25_00, 25_00]
+
+    def test_a_part_of_one_installment(self, plan_id, omar):
+        last = people.installments_of(plan_id)[3]
+        payments.pay_installment(last.id, customer_id=omar, shown=25_00, amount=5_00, method="card_ok")
+        assert remains(plan_id) == [25_00, 25_00, 25_00, 20_00]
+
+    def test_more_than_is_owed_is_refused_with_what_is_owed(self, plan_id, omar):
+        with pytest.raises(Refused) as refused:
+            pay(plan_id, omar, "amount", amount=100_01)
+        assert (refused.value.code, refused.value.facts) == ("too_much", {"remaining": 100_00})
+        assert remains(plan_id) == [25_00] * 4
+
+    def test_another_figure_than_was_shown_charges_nothing(self, plan_id, omar):
+        assert code_of(pay, plan_id, omar, "all", shown=99_00) == "amount_changed"
+        assert code_of(pay, plan_id, omar, "due", shown=100_00) == "amount_changed"
+        assert db.session.scalars(select(Payment)).all() == []
+
+    @pytest.mark.parametrize("amount", [None, 0, -5])
+    def test_an_amount_is_needed_for_an_amount(self, plan_id, omar, amount):
+        with pytest.raises(Invalid) as invalid:
+            pay(plan_id, omar, "amount", amount=amount)
+        assert invalid.value.faults[0].field == "amount"
+
+    def test_not_a_plan_of_somebody_else(self, plan_id):
+        with pytest.raises(NotFound):
+            pay(plan_id, people.sara(), "all")
+
+    def test_with_a_saved_method_that_is_his(self, plan_id, omar):
+        method_id = payment_methods.save(omar, "card_declined")
+        method = db.session.get_one(payment_methods.PaymentMethod, method_id)
+        token, shown = method.token, (method.brand, method.last4)
+        assert shown == ("Visa", "0002")
+        assert pay(plan_id, omar, "all", method=token).state == "declined"
+        sara = people.sara()
+        other = people.a_plan(people.badr(), "sara@example.com", total=100, count=1)
+        assert code_of(pay, other, sara, "all", method=token) == "unknown_method"
+        with pytest.raises(NotFound):
+            payment_methods.remove(sara, method_id)
+        payment_methods.remove(omar, method_id)
+        assert code_of(pay, plan_id, omar, "all", method=token) == "unknown_method"
+
+    def test_he_keeps_ten_methods_and_no_more(self, omar):
+        for _ in range(payment_methods.LIMIT):
+            payment_methods.save(omar, "card_ok")
+        assert code_of(payment_methods.save, omar, "card_ok") == "too_many_methods"
+        with pytest.raises(Invalid):
+            payment_methods.save(omar, "4242424242424242")
+
+
+class TestCredit:
+    def test_from_the_last_backwards_waives_what_reaches_zero(self, plan_id, amal):
+        credits.credit(plan_id, merchant_id=amal, amount=30_00, how="last", reason="Scratched", shown=100_00)
+        assert remains(plan_id) == [25_00, 25_00, 20_00, 0]
+        assert statuses(plan_id)[3] == "waived"
+
+    def test_spread_over_what_is_unpaid(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due")
+        credits.credit(plan_id, merchant_id=amal, amount=10_01, how="spread", reason="Scratched")
+        assert remains(plan_id) == [0, 0, 19_99, 20_00]
+
+    def test_all_of_it_closes_the_plan_as_what_it_was(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due")
+        credits.credit(plan_id, merchant_id=amal, amount=50_00, how="last", reason="A gift")
+        assert people.plan_of(plan_id).state == "completed"
+        other = people.a_plan(amal)
+        credits.credit(other, merchant_id=amal, amount=100_00, how="spread", reason="A gift")
+        assert people.plan_of(other).state == "cancelled"
+        assert set(statuses(other)) == {"waived"}
+
+    def test_refusals(self, plan_id, amal):
+        ask = {"merchant_id": amal, "how": "last", "reason": "Scratched"}
+        assert code_of(credits.credit, plan_id, amount=100_01, **ask) == "too_much"
+        assert code_of(credits.credit, plan_id, amount=1, shown=1, **ask) == "amount_changed"
+        assert code_of(credits.credit, plan_id, amount=0, **ask) == "bad_amount"
+        assert code_of(credits.credit, plan_id, amount=1, **ask | {"how": "never"}) == "bad_choice"
+        assert code_of(credits.credit, plan_id, amount=1, **ask | {"merchant_id": people.badr()}) == "not_found"
+        assert remains(plan_id) == [25_00] * 4
+
+    def test_one_key_is_one_credit(self, plan_id, amal):
+        once = Once(amal, "POST /credits", "k", "f")
+        for _ in range(3):
+            credits.credit(plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", once=once)
+        assert standing(plan_id).credited == 1_00
+
+
+class TestWriteOff:
+    def test_nothing_is_expected_and_a_later_payment_is_a_recovery(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due")
+        write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away", shown=50_00)
+        assert statuses(plan_id) == ["paid", "paid", "written_off", "written_off"]
+        assert people.plan_of(plan_id).state == "completed"
+        now = standing(plan_id)
+        assert (now.remaining, now.owed, now.written_off) == (0, 50_00, 50_00)
+        assert pay(plan_id, omar, "all", shown=50_00).state == "succeeded"
+        assert statuses(plan_id) == ["paid"] * 4
+        assert standing(plan_id).written_off == 0
+        data = db.session.scalars(select(Event.data).where(Event.kind == "payment.succeeded").order_by(Event.id)).all()
+        assert [entry.get("recovered") for entry in data] == [None, 50_00]
+
+    def test_of_a_plan_that_brought_nothing_it_is_cancelled_until_something_comes(self, plan_id, amal):
+        write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
+        assert people.plan_of(plan_id).state == "cancelled"
+        today = people.today_of(amal)
+        manual_payments.record(plan_id, merchant_id=amal, amount=10_00, method="transfer", received_on=today)
+        assert people.plan_of(plan_id).state == "completed"
+        assert statuses(plan_id)[0] == "written_off"
+        assert code_of(write_offs.write_off, plan_id, merchant_id=amal, reason="Again") == "nothing_owed"
+
+
+class TestCancel:
+    def test_what_is_unpaid_is_void_and_what_was_paid_is_kept(self, plan_id, amal, omar):
+        pay(plan_id, omar, "amount", amount=30_00)
+        cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", shown=70_00, shown_refundable=30_00)
+        assert people.plan_of(plan_id).status == "cancelled"
+        assert statuses(plan_id) == ["paid", "cancelled", "cancelled", "cancelled"]
+        assert standing(plan_id).kept == 30_00
+        again = code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Again")
+        assert again == "plan_cancelled"
+        assert code_of(pay, plan_id, omar, "all") == "plan_cancelled"
+
+    def test_with_a_refund_of_what_was_paid(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due")
+        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        assert db.session.get_one(Refund, done.refund_ids[0]).state == "succeeded"
+        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
+
+    def test_a_refund_that_is_declined_leaves_it_cancelled(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due", method="card_refund_declined")
+        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        assert db.session.get_one(Refund, done.refund_ids[0]).state == "declined"
+        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
+
+    def test_stale_figures_and_too_much_change_nothing(self, plan_id, amal, omar):
+        pay(plan_id, omar, "due")
+        ask = {"merchant_id": amal, "reason": "Sold out"}
+        assert code_of(cancellations.cancel, plan_id, shown=100_00, **ask) == "amount_changed"
+        assert code_of(cancellations.cancel, plan_id, shown_refundable=0, **ask) == "amount_changed"
+        assert code_of(cancellations.cancel, plan_id, refund=50_01, **ask) == "too_much"
+        assert code_of(cancellations.cancel, plan_id, refund=-1, **ask) == "bad_amount"
+        assert people.plan_of(plan_id).state == "active"
+
+    def test_a_paid_plan_has_nothing_to_cancel(self, plan_id, amal, omar):
+        pay(plan_id, omar, "all")
+        assert code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Sold out") == "nothing_owed"
+
+
+class TestRecord:
+    def test_cash_pays_the_oldest_first(self, plan_id, amal):
+        today = people.today_of(amal)
+        attempt = manual_payments.record(
+            plan_id,
+            merchant_id=amal,
+            amount=30_00,
+            method="cash",
+            received_on=today,
+            reference=" till 4 ",
+            shown=100_00,
+        )
+        payment = people.payment_of(attempt.payment_id)
+        assert (payment.state, payment.gateway_key, payment.reference) == ("succeeded", None, "till 4")
+        assert remains(plan_id) == [0, 20_00, 25_00, 25_00]
+
+    def test_what_came_on_its_day_was_paid_on_time_though_it_is_recorded_later(self, amal, omar):
+        plan_id = people.a_plan(amal, total=100_00, count=4, first=-5)
+        due = people.installments_of(plan_id)[0].due_date
+        manual_payments.record(plan_id, merchant_id=amal, amount=25_00, method="transfer", received_on=due)
+        first = people.installments_of(plan_id)[0]
+        assert clock.local_date(first.paid_at, "Asia/Riyadh") == due
+        home = overview.overview(db.session.get_one(Merchant, amal)).home
+        assert (home.on_time, home.past) == (1, 1)
+
+    @pytest.mark.parametrize(
+        ("field", "change"),
+        [
+            ("received_on", {"received_on": 1}),
+            ("received_on", {"received_on": -10_000}),
+            ("method", {"method": "card_ok"}),
+            ("reference", {"reference": "x" * 121}),
+            ("reference", {"reference": "a\x00b"}),
+            ("amount", {"amount": 0}),
+        ],
+    )
+    def test_bad_input_names_its_field(self, plan_id, amal, field, change):
+        day = people.today_of(amal) + timedelta(days=change.get("received_on", 0))
+        ask = {"amount": 1_00, "method": "cash"} | change | {"received_on": day}
+        with pytest.raises(Invalid) as invalid:
+            manual_payments.record(plan_id, merchant_id=amal, **ask)
+        assert invalid.value.faults[0].field == field
+        assert remains(plan_id) == [25_00] * 4
+
+    def test_tomorrow_in_riyadh_is_not_tomorrow_in_utc(self, plan_id, amal):
+        with time_machine.travel("2027-03-01T22:30:00Z", tick=False):
+            today = people.today_of(amal)
+            assert today.day == 2
+            manual_payments.record(plan_id, merchant_id=amal, amount=1, method="cash", received_on=today)
+
+    def test_one_key_is_one_payment(self, plan_id, amal):
+        once, today = Once(amal, "POST /payments", "k", "f"), people.today_of(amal)
+        ids = {
+            manual_payments.record(
+                plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, once=once
+            ).payment_id
+            for _ in range(3)
+        }
+        assert len(ids) == 1 and standing(plan_id).paid == 1_00
+
+
+class TestReverse:
+    def test_what_bounced_is_owed_again_and_the_plan_is_open_again(self, plan_id, amal, omar):
+        payment = pay(plan_id, omar, "all")
+        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=100_00)
+        assert remains(plan_id) == [25_00] * 4
+        assert people.plan_of(plan_id).status == "overdue"
+        payment = people.payment_of(payment.id)
+        assert (payment.state, payment.reversed, payment.kept) == ("reversed", 100_00, 0)
+        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Again") == "not_reversible"
+        assert pay(plan_id, omar, "all", shown=100_00).state == "succeeded"
+
+    def test_less_what_was_refunded(self, plan_id, amal, omar):
+        payment = pay(plan_id, omar, "due")
+        refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
+        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="B", shown=50_00) == "amount_changed"
+        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=30_00)
+        assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
+        assert standing(plan_id).kept == 0
+
+    def test_not_while_a_refund_of_it_is_on_its_way(self, plan_id, amal, omar):
+        payment = pay(plan_id, omar, "due", method="card_refund_lost_done")
+        refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
+        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Bounced") == "refund_in_flight"
+
+    def test_on_a_cancelled_plan_it_is_only_booked(self, plan_id, amal, omar):
+        payment = pay(plan_id, omar, "due")
+        cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out")
+        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced")
+        assert people.plan_of(plan_id).state == "cancelled"
+        assert statuses(plan_id) == ["paid", "paid", "cancelled", "cancelled"]
+        assert standing(plan_id).kept == 0
+
+    def test_the_gateway_tells_us_by_itself(self, plan_id, amal, omar):
+        payment = pay(plan_id, omar, "due", method="card_reversed_later")
+        assert callbacks.deliver_due() == 0
+        with time_machine.travel(clock.now() + timedelta(seconds=31)):
+            assert callbacks.deliver_due() == 1
+            assert callbacks.deliver_due() == 0
+        assert people.payment_of(payment.id).state == "reversed"
+        assert remains(plan_id) == [25_00] * 4
+
+    def test_somebody_elses_payment_is_not_there(self, plan_id, omar):
+        payment = pay(plan_id, omar, "due")
+        with pytest.raises(NotFound):
+            reversals.reverse(payment.id, merchant_id=people.badr(), reason="Bounced")
+
+
+def test_while_a_payment_is_being_checked_nothing_else_is_done_to_the_plan(plan_id, amal, omar):
+    settled = pay(plan_id, omar, "amount", amount=5_00)
+    pay(plan_id, omar, "amount", amount=5_00, method="card_lost_charged")
+    today, ask = people.today_of(amal), {"merchant_id": amal, "reason": "Now"}
+    assert {
+        code_of(refunds.refund, plan_id, amount=1, **ask),
+        code_of(credits.credit, plan_id, amount=1, how="last", **ask),
+        code_of(write_offs.write_off, plan_id, **ask),
+        code_of(cancellations.cancel, plan_id, **ask),
+        code_of(reversals.reverse, settled.id, **ask),
+        code_of(manual_payments.record, plan_id, merchant_id=amal, amount=1, method="cash", received_on=today),
+        code_of(pay, plan_id, omar, "all"),
+    } == {"payment_in_flight"}
+
+
+def test_a_reason_for_cash_stands_on_the_timeline_and_in_the_journal(plan_id, amal):
+    today, why = people.today_of(amal), "Paid at the counter"
+    record = manual_payments.record
+    record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason=f" {why} ")
+    assert db.session.scalars(select(Event.data).where(Event.kind == "payment.recorded")).one()["reason"] == why
+    assert why in db.session.scalars(select(LedgerEntry.reason)).all()
+    with pytest.raises(Invalid) as invalid:
+        record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason="x" * 201)
+    assert invalid.value.faults[0].field == "reason"

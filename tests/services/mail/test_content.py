@@ -1,0 +1,208 @@
+"""What a mail says is so at the moment of sending, and nobody is told that all is paid when it is not."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import event, update
+from structlog.testing import capture_logs
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models import Invitation
+from portal.services.adjustments import write_offs
+from portal.services.mail import content, delivery, reminders
+from portal.services.payments import (
+    automatic,
+    manual_payments,
+    payment_methods,
+    payments,
+    refunds,
+    reversals,
+)
+from portal.services.plans import invitations
+from tests.fixtures import mails, people
+from tests.fixtures.crowd import at_once
+from tests.fixtures.mails import html_of, text_of
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def plan_id(amal, omar):
+    """100.00 in four."""
+    return people.a_plan(amal, total=100_00, count=4)
+
+
+def kinds():
+    return [mail.kind for mail in mails.outbox()]
+
+
+def write_off(plan_id, amal):
+    write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
+
+
+def record(plan_id, amal, amount):
+    manual_payments.record(plan_id, merchant_id=amal, amount=amount, method="cash", received_on=people.today_of(amal))
+
+
+def recover(plan_id, omar, method="card_ok"):
+    """Omar pays all that was written off."""
+    asked = payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method=method)
+    return asked.payment_id
+
+
+def both_forms(mail):
+    """The text and the HTML of a mail, with plain blanks."""
+    return [" ".join(form.replace("&nbsp;", " ").split()) for form in (text_of(mail), html_of(mail))]
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "of which {} was due on"), (0, "next {} on"), (1, "next {} on")])
+def test_a_receipt_tells_what_was_due_already_from_what_comes(catcher, amal, omar, days, said):
+    rows = people.installments_of(people.a_plan(amal, count=2, first=days - 7, interval="weekly"))
+    people.pay(rows[0].id, omar)
+    delivery.drain()
+    text, html = both_forms(catcher.mails[0])
+    assert f"Still to pay: SAR 50.00, {said.format('SAR 50.00')} {content.day(rows[1].due_date)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {content.day(rows[1].due_date)}" in html
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, "{} was due on"), (0, "Next is {} on")])
+def test_the_mail_that_automatic_payment_is_off_does_so_too(catcher, amal, omar, days, said):
+    """The card is removed while the first installment waits."""
+    plan_id = people.a_plan(amal, count=2, first=1)
+    card = payment_methods.save(omar, "card_ok")
+    automatic.turn_on(plan_id, customer_id=omar, method_id=card)
+    due = people.installments_of(plan_id)[0].due_date
+    with time_machine.travel(clock.now() + timedelta(days=1 - days)):
+        payment_methods.remove(omar, card)
+        delivery.drain()
+    text, html = both_forms(catcher.mails[0])
+    assert f"{said.format('SAR 50.00')} {content.day(due)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {content.day(due)}" in html
+
+
+class TestAfterAWriteOff:
+    def test_nobody_is_told_that_all_is_paid(self, catcher, plan_id, amal, omar):
+        people.pay(people.installments_of(plan_id)[0].id, omar)
+        write_off(plan_id, amal)
+        assert people.plan_of(plan_id).state == "completed"
+        assert kinds() == ["receipt"]
+        delivery.drain()
+        (receipt,) = catcher.mails
+        for form in both_forms(receipt):
+            assert "wrote off SAR 75.00. You can still pay it." in form.replace("<bdi>", "").replace("</bdi>", "")
+            assert "Nothing is left to pay" not in form
+
+    def test_a_receipt_says_what_can_still_be_paid(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        record(plan_id, amal, 10_00)
+        delivery.drain()
+        assert kinds() == ["receipt"]
+        text, html = both_forms(catcher.mails[0])
+        assert "Nothing more is expected. Amal's Bakery wrote off SAR 90.00. You can still pay it." in text
+        assert "wrote off SAR 90.00" in html
+        assert "Nothing is left to pay" not in text + html
+
+    def test_all_is_paid_once_the_last_of_it_came_in_and_is_told_once(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        record(plan_id, amal, 10_00)
+        assert kinds() == ["receipt"]
+        recover(plan_id, omar)
+        assert kinds() == ["receipt", "receipt", "plan_completed"]
+        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Sorry")
+        assert kinds().count("plan_completed") == 1
+        delivery.drain()
+        done = catcher.mails[2]
+        assert done["Subject"] == "All paid: A cake"
+        assert "SAR 100.00 in all. Nothing is left to pay." in both_forms(done)[0]
+
+    def test_a_recovery_that_the_bank_declines_is_told(self, catcher, plan_id, amal, omar):
+        write_off(plan_id, amal)
+        recover(plan_id, omar, "card_declined")
+        delivery.drain()
+        assert [(mail.kind, mail.state) for mail in mails.outbox()] == [("payment_declined", "sent")]
+        assert "Nothing was charged." in text_of(catcher.mails[0])
+
+    def test_a_mail_that_was_right_when_it_was_posted_is_not_sent(self, catcher, plan_id, amal, omar):
+        """The bank took the last payment back before the mail was written, and Amal gave it up."""
+        paid = payments.pay_plan(plan_id, customer_id=omar, choice="amount", shown=None, method="card_ok", amount=40_00)
+        recover(plan_id, omar)
+        reversals.reverse(paid.payment_id, merchant_id=amal, reason="It bounced")
+        write_off(plan_id, amal)
+        delivery.drain()
+        (done,) = [mail for mail in mails.outbox() if mail.kind == "plan_completed"]
+        assert (done.state, done.last_error) == (
+            "dropped",
+            "Some of it was written off, so not all of it is paid.",
+        )
+
+
+class TestLinksOfSeveralPlans:
+    """Nadia has no account yet, so her reminder carries a link to each of her plans with something due."""
+
+    COUNT = 6
+
+    @pytest.fixture
+    def plan_ids(self, amal):
+        return [people.a_plan(amal, "nadia@example.com", first=-1) for _ in range(self.COUNT)]
+
+    @pytest.fixture
+    def nadia(self, plan_ids):
+        return people.plan_of(plan_ids[0]).customer_id
+
+    def remind(self, plan_ids, amal):
+        reminders.send_now(plan_ids[0], merchant_id=amal)
+        return mails.outbox()[-1]
+
+    def lapse(self, *plan_ids):
+        lapsed = update(Invitation).where(Invitation.plan_id.in_(plan_ids))
+        db.session.execute(lapsed.values(expires_at=clock.now()))
+        db.session.commit()
+
+    def test_all_are_told_in_one_commit(self, plan_ids, amal, nadia):
+        mail, commits = self.remind(plan_ids, amal), []
+        count = commits.append
+        event.listen(db.engine, "commit", count)
+        try:
+            facts = content.facts_of(mail)
+        finally:
+            event.remove(db.engine, "commit", count)
+        assert len(commits) == 2, "what it says, and all of its links"
+        assert facts["pay_url"] is None
+        links = {item["plan_id"]: item["pay_url"].rpartition("/")[2] for item in facts["items"]}
+        assert {plan_id: invitations.find(token).plan_id for plan_id, token in links.items()} == {
+            plan_id: plan_id for plan_id in plan_ids
+        }
+        assert set(facts["secret"]) == set(links.values())
+
+    def test_the_same_links_again_and_fresh_ones_where_they_lapsed(self, plan_ids, nadia):
+        first = invitations.tell_all_again(nadia, plan_ids)
+        assert list(first) == plan_ids
+        self.lapse(*plan_ids[:2])
+        again = invitations.tell_all_again(nadia, plan_ids)
+        assert [first[plan_id] == again[plan_id] for plan_id in plan_ids] == [False, False, True, True, True, True]
+        assert invitations.tell_again(nadia, plan_id=plan_ids[0]) == (plan_ids[0], again[plan_ids[0]])
+        invitations.claim(again[plan_ids[3]], username="nadia", password=people.PASSWORD)
+        assert invitations.tell_all_again(nadia, plan_ids) == {}
+
+    def test_somebody_elses_plan_has_no_link_for_her(self, plan_ids, nadia, amal):
+        others = people.a_plan(amal, "huda@example.com")
+        assert list(invitations.tell_all_again(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
+
+    def test_what_amal_revoked_leaves_the_other_links_where_they_are(self, catcher, plan_ids, amal, nadia):
+        invitations.revoke(plan_ids[1], merchant_id=amal)
+        kept = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
+        facts = content.facts_of(self.remind(plan_ids, amal))
+        assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == kept
+        delivery.drain()
+        assert "Those with a link above can be paid there." in both_forms(catcher.mails[-1])[0]
+
+    def test_two_who_tell_them_at_once_in_any_order_dont_block_each_other(self, app, plan_ids, nadia):
+        self.lapse(*plan_ids)
+        db.session.rollback()
+        orders = [plan_ids, plan_ids[::-1]] * 4
+        with capture_logs() as logs:
+            told = at_once(app, [lambda order=order: invitations.tell_all_again(nadia, order) for order in orders])
+        assert all(tokens == told[0] for tokens in told)
+        assert logs == []

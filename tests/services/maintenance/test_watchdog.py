@@ -1,0 +1,98 @@
+"""The sweep that comes after everybody else: what is stuck is brought back, and told."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from portal import queue
+from portal.domain import clock
+from portal.extensions import db
+from portal.jobs import tasks
+from portal.models import IdempotencyKey, Outbox
+from portal.services import emails
+from portal.services.maintenance import watchdog
+from portal.services.payments import refunds
+from tests.fixtures import people
+from tests.fixtures.rq_jobs import a_failed_job
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def later(**much):
+    return time_machine.travel(clock.now() + timedelta(**much))
+
+
+def a_key(user_id, key, **columns):
+    db.session.add(
+        IdempotencyKey(
+            user_id=user_id,
+            scope="POST /pay",
+            key=key,
+            fingerprint="f",
+            state="running",
+            created_at=clock.now(),
+            **columns,
+        )
+    )
+
+
+def test_on_a_quiet_day_it_finds_nothing(valkey):
+    amal, omar = people.amal(), people.omar()
+    people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
+    assert tasks.sweep_stuck() == {}
+
+
+def test_payments_and_refunds_that_the_gateway_does_not_answer_about_are_counted(valkey):
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal)
+    people.pay(people.installments_of(plan_id)[0].id, omar, "card_refund_lost_done")
+    refunds.refund(plan_id, merchant_id=amal, amount=10_00, reason="Too sweet")
+    people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
+    with later(minutes=14):
+        assert "outcomes" not in watchdog.sweep()
+    with later(minutes=16):
+        assert watchdog.sweep()["outcomes"] == 2
+
+
+def test_mails_that_nobody_fetches_and_leases_that_ended_make_it_ring(valkey, monkeypatch):
+    monkeypatch.setattr(emails, "_bell", emails._Bell())
+    people.omar()
+    omar = people.a_customer("omar2")
+    now = clock.now()
+    for number, (state, age) in enumerate((("waiting", 10), ("claimed", 10), ("claimed", 0), ("waiting", -60))):
+        at = now - timedelta(minutes=age)
+        db.session.add(
+            Outbox(
+                dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state=state, next_try_at=at, created_at=at
+            )
+        )
+    db.session.commit()
+    assert watchdog.sweep() == {"mails": 2}
+    assert [job.func_name for job in queue.queue_on(valkey).get_jobs()] == ["portal.jobs.tasks.drain_outbox"]
+
+
+def test_keys_that_nobody_will_answer_are_counted_and_those_in_flight_are_not(valkey):
+    amal, omar = people.amal(), people.omar()
+    first, second, _ = people.installments_of(people.a_plan(amal))
+    paid = people.pay(first.id, omar).id
+    waits = people.pay(second.id, omar, "card_lost_charged").id
+    a_key(omar, "nobody")
+    a_key(omar, "settled", payment_id=paid)
+    a_key(omar, "in flight", payment_id=waits)
+    db.session.commit()
+    assert watchdog.sweep() == {}
+    with later(minutes=16):
+        assert watchdog.sweep()["keys"] == 2
+
+
+def test_one_part_that_fails_does_not_keep_the_others_waiting(app, valkey, monkeypatch):
+    def broken() -> int:
+        raise RuntimeError("this part is broken")
+
+    monkeypatch.setattr(watchdog, "_mails", broken)
+    a_failed_job(valkey, "settle_payment", 1).set_status("finished")
+    assert watchdog.sweep() == {"jobs": 1}
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url="unix:///nowhere/valkey.sock"))
+    assert watchdog.sweep() == {}

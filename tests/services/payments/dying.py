@@ -1,0 +1,134 @@
+"""Payments and refunds whose process is killed in the middle, as a program: `python -m tests.services.dying`.
+
+Each line that it reads is a moment and a list of what to do. A child does all of that at once; when everybody has come
+to the moment, the child kills itself. The answer is a line with how the child ended.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from portal.app import create_app
+from portal.config import load
+from portal.gateways import payment as gateway
+from portal.services.idempotency import Once
+from portal.services.payments import payments, refunds
+from tests.fixtures import servers
+
+BEFORE, AFTER, RECORDED = MOMENTS = ("before the gateway is asked", "after its answer", "after it was recorded")
+SCOPE = "POST /dying"
+AT_ONCE = 24
+
+Wish = dict[str, Any]
+"""What to do: `verb` (pay or refund), its arguments, the `key` and whose key it is (`user`)."""
+
+
+def once(wish: Wish) -> Once:
+    return Once(wish["user"], SCOPE, wish["key"], "f")
+
+
+def carry_out(wish: Wish) -> Any:
+    """Pay an installment, or refund a part of a plan."""
+    if wish["verb"] == "pay":
+        return payments.pay_installment(
+            wish["installment"], customer_id=wish["user"], shown=None, method=wish["card"], once=once(wish)
+        )
+    return refunds.refund(
+        wish["plan"], merchant_id=wish["user"], amount=wish["amount"], reason="A death", once=once(wish)
+    )
+
+
+@contextmanager
+def nursery() -> Iterator["Nursery"]:
+    """The program, on this test's database."""
+    settings = servers.settings_for(servers.database_name())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.services.dying"],
+        cwd=Path(__file__).parents[3],
+        env={
+            "PATH": os.environ["PATH"],
+            "FLASK_SKIP_DOTENV": "1",
+            "SECRET_KEY": str(settings.secret_key),
+            "DATABASE_URL": str(settings.database_url),
+            "REDIS_URL": str(settings.redis_url),
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Nursery(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class Nursery:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def dies(self, moment: str, wishes: Sequence[Wish]) -> None:
+        """So many children are killed at this moment that every wish was in one of them."""
+        assert self.process.stdin and self.process.stdout
+        for start in range(0, len(wishes), AT_ONCE):
+            self.process.stdin.write(json.dumps([moment, wishes[start : start + AT_ONCE]]) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline().strip()
+            assert answer == f"killed by {signal.SIGKILL}", f"a child did not come to the moment: {answer}"
+
+
+def main() -> None:
+    app = create_app(load(os.environ))
+    gateway.SLOW = 0.2  # type: ignore[misc]
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            try:
+                die(app, *json.loads(line))
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        print(f"killed by {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "it lived", flush=True)  # noqa: T201
+
+
+def die(app: Flask, moment: str, wishes: list[Wish]) -> None:
+    """Returns only if something went wrong."""
+    everybody = threading.Barrier(len(wishes), action=lambda: os.kill(os.getpid(), signal.SIGKILL))
+    if moment != RECORDED:
+        for name in ("charge", "refund"):
+            setattr(gateway, name, until(everybody, moment, getattr(gateway, name)))
+
+    def live(wish: Wish) -> None:
+        with app.app_context():
+            carry_out(wish)
+        everybody.wait(20)
+
+    threads = [threading.Thread(target=live, args=(wish,)) for wish in wishes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+
+def until(everybody: threading.Barrier, moment: str, ask: Any) -> Any:
+    """Asking the gateway, which nobody outlives."""
+
+    def asked(*args: Any) -> Any:
+        if moment == AFTER:
+            ask(*args)
+        everybody.wait(20)
+
+    return asked
+
+
+if __name__ == "__main__":
+    main()

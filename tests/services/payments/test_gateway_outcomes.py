@@ -1,0 +1,329 @@
+"""Whatever the gateway does, and whenever the process dies: nobody is charged twice, nothing stays in flight, and what
+was to be given back is given back once.
+
+Every test card, times three moments of a real SIGKILL; what was charged is counted in the gateway's own tables.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, text
+
+from portal.domain import clock
+from portal.errors import Unsure
+from portal.extensions import db
+from portal.gateways import payment as gateway
+from portal.models import Allocation, IdempotencyKey, Installment, Payment, Refund
+from portal.reports.operations import checks
+from portal.services import unit_of_work as transactions
+from portal.services.payments import payments, refunds
+from tests.conftest import Figures
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+from tests.services.payments.dying import (
+    AFTER,
+    BEFORE,
+    MOMENTS,
+    RECORDED,
+    SCOPE,
+    Nursery,
+    Wish,
+    carry_out,
+    nursery,
+)
+
+PART = 10_00
+CHARGED = {"card_ok", "card_lost_charged", "card_slow"}
+DECLINED = {"card_declined", "card_insufficient_funds"}
+LOST = {"card_lost_charged", "card_lost_not_charged"}
+CARDS = (*sorted(CHARGED | DECLINED), "card_lost_not_charged")
+GIVEN_BACK = {"card_ok", "card_refund_lost_done"}
+REFUND_LOST = {"card_refund_lost_done", "card_refund_lost_not_done"}
+REFUND_CARDS = (*sorted(GIVEN_BACK | REFUND_LOST), "card_refund_declined")
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def dying(database: str) -> Iterator[Nursery]:
+    with nursery() as one:
+        yield one
+
+
+@dataclass(frozen=True)
+class Case:
+    """One death: with which card, at which moment, in the middle of what."""
+
+    card: str
+    moment: str
+    wish: Wish
+    parts: int = 1
+    known: dict[str, Any] = field(default_factory=dict)
+
+
+def after_a_while(app: Flask) -> int:
+    """The sweep, twice at a time, as often as there is something in flight. Returns how many it was asked about."""
+    asked = 0
+    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+        for sweep in (payments.settle_unknown_payments, refunds.settle_unknown_refunds):
+            while most := max(at_once(app, [sweep, sweep])):
+                asked += most
+    db.session.rollback()
+    return asked
+
+
+def nothing_waits() -> None:
+    db.session.rollback()
+    for model in (Payment, Refund):
+        assert db.session.scalar(select(func.count(model.id)).where(model.state == "in_flight")) == 0
+    assert db.session.scalar(select(func.count(Allocation.id)).where(Allocation.state == "held")) == 0
+    running = select(func.count()).select_from(IdempotencyKey).where(IdempotencyKey.state == "running")
+    assert db.session.scalar(running) == 0
+    assert db.session.scalar(select(func.sum(Payment.refunding))) == 0
+    assert [found for found in checks.run() if found[1]] == []
+
+
+def key_row(case: Case) -> IdempotencyKey:
+    return db.session.get_one(IdempotencyKey, (case.wish["user"], SCOPE, case.wish["key"]), populate_existing=True)
+
+
+def at_the_gateway(table: Any) -> dict[str, str]:
+    """Key -> outcome."""
+    return {row.key: row.outcome for row in db.session.execute(select(table.c.key, table.c.outcome))}
+
+
+@pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
+def test_a_death_in_the_middle_of_a_payment(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
+    cases = payments_that_die(dying, each)
+    charges = at_the_gateway(gateway.charges)
+    for case in cases:
+        row = key_row(case)
+        payment = people.payment_of(row.payment_id or 0)
+        reached = case.moment != BEFORE and case.card != "card_lost_not_charged"
+        outcome = None if not reached else "charged" if case.card in CHARGED else "declined"
+        assert charges.get(payment.gateway_key or "") == outcome, case
+        is_known = case.moment == RECORDED and case.card not in LOST
+        assert (payment.state != "in_flight", row.state == "done") == (is_known, is_known), case
+        case.known.update(payment_id=payment.id, succeeds=outcome == "charged")
+
+    asked = after_a_while(app)
+    nothing_waits()
+    for case in cases:
+        payment = people.payment_of(case.known["payment_id"])
+        assert payment.state == ("succeeded" if case.known["succeeds"] else "declined"), case
+    charged_once_at_most(cases)
+
+    before = Counter(at_the_gateway(gateway.charges).values())["charged"]
+    for case in cases:
+        again = carry_out(case.wish)
+        assert again.replay is not None and again.payment_id == case.known["payment_id"], case
+        if not case.known["succeeds"]:
+            assert carry_out({**case.wish, "card": "card_ok", "key": f"{case.wish['key']}-anew"}).replay is None
+    db.session.rollback()
+    charged_once_at_most(cases)
+    charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
+    assert charged == len(cases) == before + sum(not case.known["succeeds"] for case in cases)
+    paid = select(func.count(Installment.id)).where(Installment.paid == PART)
+    assert db.session.scalar(paid) == len(cases)
+    nothing_waits()
+    figures(f"{len(cases)} payments killed: 0 charged twice, 0 in flight after the sweep, which asked about {asked}")
+
+
+def payments_that_die(dying: Nursery, each: int) -> list[Case]:
+    amal, omar = people.amal(), people.omar()
+    cases = []
+    for moment in MOMENTS:
+        for card in CARDS * each:
+            part = people.installments_of(people.a_plan(amal, total=2 * PART, count=2))[0]
+            wish = {"verb": "pay", "installment": part.id, "card": card, "user": omar, "key": f"{part.id}"}
+            cases.append(Case(card, moment, wish))
+    they_die(dying, cases)
+    return cases
+
+
+def they_die(dying: Nursery, cases: Sequence[Case]) -> None:
+    """At each moment, in any order."""
+    db.session.rollback()
+    for moment in MOMENTS:
+        wishes = [case.wish for case in cases if case.moment == moment]
+        random.shuffle(wishes)
+        dying.dies(moment, wishes)
+
+
+def charged_once_at_most(cases: Sequence[Case]) -> None:
+    """In the gateway's own table, by installment."""
+    charged = (
+        select(Allocation.installment_id)
+        .join(Payment, Payment.id == Allocation.payment_id)
+        .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
+        .where(gateway.charges.c.outcome == "charged")
+    )
+    times = Counter(db.session.scalars(charged))
+    assert max(times.values()) == 1
+    assert set(times) <= {case.wish["installment"] for case in cases}
+
+
+@pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
+def test_a_death_in_the_middle_of_a_refund(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
+    """Some take from two payments, and die with the first of them: the sweep asks for the second."""
+    cases = refunds_that_die(dying, each)
+    gone = at_the_gateway(gateway.refunds)
+    for case in cases:
+        row = key_row(case)
+        group = db.session.scalars(select(Refund).where(Refund.group_key == row.refund_group).order_by(Refund.id))
+        made = list(group)
+        assert len(made) == case.parts, case
+        states = {one.id: how_it_ends(case, place, gone.get(one.gateway_key or "")) for place, one in enumerate(made)}
+        is_known = case.moment == RECORDED and case.card not in REFUND_LOST
+        assert {one.state == "in_flight" for one in made} == {not is_known}, case
+        assert row.state == ("done" if is_known else "running"), case
+        case.known.update(states)
+
+    asked = after_a_while(app)
+    nothing_waits()
+    agrees_with_the_gateway()
+    before = at_the_gateway(gateway.refunds)
+    for case in cases:
+        for refund_id, state in case.known.items():
+            assert db.session.get_one(Refund, refund_id, populate_existing=True).state == state, case
+        again = carry_out(case.wish)
+        assert again.replay is not None and set(again.refund_ids) == set(case.known), case
+        db.session.rollback()
+    assert at_the_gateway(gateway.refunds) == before
+    given_back_once(cases)
+
+    for case in cases:
+        if case.card in GIVEN_BACK - REFUND_LOST:
+            left = sum(payment.refundable for payment in db.session.scalars(Payment.of_plan(case.wish["plan"])))
+            carry_out({**case.wish, "amount": left, "key": f"{case.wish['key']}-anew"})
+            db.session.rollback()
+    nothing_waits()
+    agrees_with_the_gateway()
+    figures(f"{len(cases)} refunds killed: 0 given back twice, 0 in flight after the sweep, which asked about {asked}")
+
+
+def refunds_that_die(dying: Nursery, each: int) -> list[Case]:
+    amal, omar = people.amal(), people.omar()
+    cases = []
+    for moment in MOMENTS:
+        for card, parts in [*((card, 1) for card in REFUND_CARDS), ("card_ok", 2)] * each:
+            plan = people.a_plan(amal, total=2 * PART, count=2)
+            for row in people.installments_of(plan)[:parts]:
+                people.pay(row.id, omar, card)
+            amount = parts * PART - 5_00
+            wish = {"verb": "refund", "plan": plan, "amount": amount, "user": amal, "key": f"{plan}"}
+            cases.append(Case(card, moment, wish, parts))
+    they_die(dying, cases)
+    return cases
+
+
+def how_it_ends(case: Case, place: int, outcome: str | None) -> str:
+    """What will have become of it after the sweep, when the gateway has done so far what its card says."""
+    reached = case.moment == RECORDED or (case.moment == AFTER and place == 0)
+    reached &= case.card != "card_refund_lost_not_done"
+    assert outcome == (None if not reached else "refunded" if case.card in GIVEN_BACK else "declined"), case
+    return "succeeded" if case.card in GIVEN_BACK else "declined"
+
+
+def given_back_once(cases: Sequence[Case]) -> None:
+    """In the gateway's own table, by plan: all that was asked for and no more, wherever the card takes it."""
+    back = gateway.refunds.c
+    gone = (
+        select(Payment.plan_id, func.sum(back.amount), func.count())
+        .join(gateway.refunds, back.charge_key == Payment.gateway_key)
+        .where(back.outcome == "refunded")
+        .group_by(Payment.plan_id)
+    )
+    found = {plan: (int(amount), count) for plan, amount, count in db.session.execute(gone)}
+    kept = [case for case in cases if case.card in GIVEN_BACK]
+    assert found == {case.wish["plan"]: (case.wish["amount"], case.parts) for case in kept}
+
+
+def agrees_with_the_gateway() -> None:
+    """What each payment gave back is what the gateway did, and never more than it charged."""
+    db.session.rollback()
+    back = gateway.refunds.c
+    gone = (
+        select(back.charge_key, func.sum(back.amount).label("amount"))
+        .where(back.outcome == "refunded")
+        .group_by(back.charge_key)
+        .subquery()
+    )
+    rows = db.session.execute(
+        select(Payment.amount, Payment.refunded, gateway.charges.c.amount.label("charged"), gone.c.amount.label("gone"))
+        .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
+        .outerjoin(gone, gone.c.charge_key == Payment.gateway_key)
+    ).all()
+    assert rows
+    for row in rows:
+        assert row.refunded == (row.gone or 0) <= row.charged == row.amount
+
+
+@pytest.mark.parametrize("verb", ["pay", "refund"])
+def test_what_the_gateway_did_and_could_not_be_written_down_is_not_called_unchanged(
+    app: Flask, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody holds the plan for longer than we wait, from right after the gateway's answer."""
+    limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
+    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+    amal, omar = people.amal(), people.omar()
+    plan = people.a_plan(amal, total=2 * PART, count=2)
+    first, second = [row.id for row in people.installments_of(plan)]
+    people.pay(first, omar)
+    wish: Wish = {"verb": "pay", "installment": second, "card": "card_ok", "user": omar, "key": "key"}
+    if verb == "refund":
+        wish = {"verb": "refund", "plan": plan, "amount": 5_00, "user": amal, "key": "key"}
+    name = "charge" if verb == "pay" else "refund"
+    ask = getattr(gateway, name)
+    with db.engine.connect() as somebody, monkeypatch.context() as held:
+
+        def then_held(*args: Any) -> gateway.Outcome:
+            outcome: gateway.Outcome = ask(*args)
+            somebody.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
+            return outcome
+
+        held.setattr(gateway, name, then_held)
+        with pytest.raises(Unsure):
+            carry_out(wish)
+        somebody.rollback()
+    after_a_while(app)
+    assert carry_out(wish).replay is not None
+    nothing_waits()
+    charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
+    assert (charged, len(at_the_gateway(gateway.refunds))) == ((2, 0) if verb == "pay" else (1, 1))
+
+
+def test_when_the_first_of_two_could_not_be_written_down_the_second_goes_back_all_the_same(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
+    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+    amal, omar = people.amal(), people.omar()
+    plan = people.a_plan(amal, total=2 * PART, count=2)
+    for row in people.installments_of(plan):
+        people.pay(row.id, omar)
+    wish: Wish = {"verb": "refund", "plan": plan, "amount": 15_00, "user": amal, "key": "key"}
+    ask = gateway.refund
+    with db.engine.connect() as somebody, monkeypatch.context() as held:
+
+        def then_held(*args: Any) -> gateway.Outcome:
+            outcome = ask(*args)
+            somebody.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
+            return outcome
+
+        held.setattr(gateway, "refund", then_held)
+        with pytest.raises(Unsure):
+            carry_out(wish)
+        somebody.rollback()
+    assert list(at_the_gateway(gateway.refunds).values()) == ["refunded"]
+    after_a_while(app)
+    nothing_waits()
+    given_back_once([Case("card_ok", AFTER, wish, parts=2)])
+    assert carry_out(wish).replay is not None

@@ -1,0 +1,299 @@
+"""Money is conserved: every verb in any order, on real PostgreSQL, against a small model of its own.
+
+After each step all invariants of `qist check` hold, and plan, installments, payments, ledger, dashboard and ageing say
+what the model says. A failing run prints its steps; `--hypothesis-seed=N` replays a whole run.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import func, select
+
+from portal.errors import Refused
+from portal.extensions import db
+from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
+from portal.reports.merchants import ageing, dashboard
+from portal.reports.operations import checks
+from portal.reports.plans.standing import standing
+from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.payments import callbacks, manual_payments, payments, refunds, reversals
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people, servers
+from tests.services.payments.ledger_model import CHARGES, Money, Part, PlanModel, weeks
+
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+cards = st.sampled_from(sorted(CHARGES))
+places = st.integers(0, 3)
+permille = st.integers(0, 1050)
+"""How much of what is possible; above 1000 it is one unit too much."""
+
+
+def share(of: int, part: int) -> int:
+    """At least 1; `of` + 1 when `part` is above 1000."""
+    return of + 1 if part > 1000 else max(1, of * part // 1000)
+
+
+class MoneyMachine(RuleBasedStateMachine):
+    """Amal and Omar, and up to two plans between them."""
+
+    app: Any = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        servers.fresh_database(servers.database_name())
+        self.clock = time_machine.travel(START, tick=False)
+        self.traveller = self.clock.start()
+        self.amal, self.omar = people.amal(), people.omar()
+        self.plans: list[PlanModel] = []
+
+    def teardown(self) -> None:
+        self.clock.stop()
+        db.session.remove()
+        db.engine.dispose()
+
+    # What may happen
+
+    @precondition(lambda self: len(self.plans) < 2)
+    @rule(total=st.integers(4, 9_999), count=st.integers(1, 4), first=st.integers(-40, 10))
+    def open_plan(self, total: int, count: int, first: int) -> None:
+        start = self.today() + timedelta(days=first)
+        new = NewPlan("omar@example.com", total, count, start, "weekly", "A cake")
+        plan_id = plans.open_plan(self.amal, new, past_dates=True).plan_id
+        base, odd = divmod(total, count)
+        amounts = [base + (place < odd) for place in range(count)]
+        parts = [Part(amount, due) for amount, due in zip(amounts, weeks(start, count), strict=True)]
+        self.plans.append(PlanModel(plan_id, parts))
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, place=places, card=cards, part=st.none() | permille)
+    def pay_installment(self, which: int, place: int, card: str, part: int | None) -> None:
+        plan = self.pick(which)
+        place %= len(plan.parts)
+        row = people.installments_of(plan.id)[place]
+        owed = plan.owed()
+        chosen = {place: owed[place]} if place in owed else {}
+        amount = None if part is None or not chosen else share(chosen[place], part)
+        code = plan.ask_pay(chosen, amount)
+        code = "already_paid" if code == "nothing chosen" else code
+        got = self.ask(code, payments.pay_installment, row.id, amount=amount, **self.payer(card, chosen))
+        if got:
+            plan.pay(got.payment_id, card, chosen, amount)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, choice=st.sampled_from(payments.CHOICES), card=cards, part=permille)
+    def pay_plan(self, which: int, choice: str, card: str, part: int) -> None:
+        plan = self.pick(which)
+        chosen = plan.due(self.today()) if choice == "due" else plan.owed()
+        amount = share(sum(chosen.values()), part) if choice == "amount" and chosen else None
+        code = plan.ask_pay(chosen, amount)
+        code = "nothing_due" if code == "nothing chosen" else code
+        got = self.ask(code, payments.pay_plan, plan.id, choice=choice, amount=amount, **self.payer(card, chosen))
+        if got:
+            plan.pay(got.payment_id, card, chosen, amount)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, method=st.sampled_from(["cash", "transfer"]), part=permille)
+    def record(self, which: int, method: str, part: int) -> None:
+        plan = self.pick(which)
+        owed = sum(plan.owed().values())
+        amount = share(owed, part)
+        code = self.busy(plan) or self.over(owed, amount, "nothing_owed")
+        got = self.ask(
+            code,
+            manual_payments.record,
+            plan.id,
+            merchant_id=self.amal,
+            amount=amount,
+            method=method,
+            received_on=self.today(),
+            shown=owed,
+        )
+        if got:
+            plan.record(got.payment_id, method, amount)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, one=st.none() | places, part=permille)
+    def refund(self, which: int, one: int | None, part: int) -> None:
+        plan = self.pick(which)
+        sources = plan.payments
+        if one is not None and sources:
+            sources = [sources[one % len(sources)]]
+        limit = sum(money.refundable for money in sources)
+        amount = share(limit, part)
+        code = self.busy(plan) or self.over(limit, amount, "nothing_to_refund")
+        chosen = sources[0].id if one is not None and sources else None
+        got = self.ask(
+            code, refunds.refund, plan.id, amount=amount, payment_id=chosen, shown=limit, **self.seller("Broken")
+        )
+        if got:
+            plan.refund(sources, amount)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, how=st.sampled_from(credits.HOW), part=permille)
+    def credit(self, which: int, how: str, part: int) -> None:
+        plan = self.pick(which)
+        amount = share(plan.remaining, part)
+        code = self.busy(plan) or self.over(plan.remaining, amount, "nothing_owed")
+        shown = plan.remaining
+        got = self.ask(code, credits.credit, plan.id, amount=amount, how=how, shown=shown, **self.seller("Late"))
+        if got:
+            plan.credit(amount, how)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places)
+    def write_off(self, which: int) -> None:
+        plan = self.pick(which)
+        code = self.busy(plan) or ("" if plan.remaining else "nothing_owed")
+        if self.ask(code, write_offs.write_off, plan.id, shown=plan.remaining, **self.seller("Moved away")):
+            plan.write_off()
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places, part=st.none() | permille)
+    def cancel(self, which: int, part: int | None) -> None:
+        plan = self.pick(which)
+        limit = sum(money.refundable for money in plan.payments)
+        back = 0 if part is None or not limit else share(limit, part)
+        code = self.busy(plan)
+        if not code and plan.cancelled:
+            code = "plan_cancelled"
+        elif not code and not plan.remaining:
+            code = "nothing_owed"
+        elif not code and back > limit:
+            code = "too_much"
+        figures = {"shown": plan.remaining, "shown_refundable": limit}
+        if self.ask(code, cancellations.cancel, plan.id, refund=back, **figures, **self.seller("Sold out")):
+            plan.cancel(back)
+
+    @precondition(lambda self: any(plan.payments for plan in self.plans))
+    @rule(which=places, one=places)
+    def reverse(self, which: int, one: int) -> None:
+        plan = self.pick(which)
+        if plan.payments:
+            money = plan.payments[one % len(plan.payments)]
+            code = self.busy(plan) or self.irreversible(money)
+            if self.ask(code, reversals.reverse, money.id, **self.seller("It bounced")):
+                plan.reverse(money)
+
+    @rule(days=st.sampled_from([0, 1, 6, 31]))
+    def time_passes(self, days: int) -> None:
+        """And the sweeps run, and the gateway tells of what bounced."""
+        self.traveller.shift(timedelta(days=days, seconds=31))
+        payments.settle_unknown_payments()
+        refunds.settle_unknown_refunds()
+        for plan in self.plans:
+            plan.settle()
+        callbacks.deliver_due()
+        for plan in self.plans:
+            for money in plan.payments:
+                if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
+                    plan.reverse(money)
+
+    # What must hold after each of them
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        assert [found for found in checks.run() if found[1]] == []
+
+    @invariant()
+    def everything_is_as_the_model_says(self) -> None:
+        db.session.rollback()
+        db.session.expire_all()
+        for plan in self.plans:
+            assert db.session.get_one(Plan, plan.id).state == plan.state
+            rows = db.session.scalars(
+                select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.number)
+            )
+            assert [
+                (row.amount, row.paid, row.credited, row.written_off, row.cancelled_at is not None) for row in rows
+            ] == [(part.amount, part.paid, part.credited, part.written_off, part.cancelled) for part in plan.parts]
+            found = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
+            assert [(row.id, row.amount, row.state, row.refunded, row.refunding, row.reversed) for row in found] == [
+                (money.id, money.amount, money.state, money.refunded, sum(money.waiting), money.reversed)
+                for money in plan.payments
+            ]
+            lines = select(LedgerLine.account, func.sum(LedgerLine.amount)).join(LedgerEntry)
+            books = db.session.execute(lines.where(LedgerEntry.plan_id == plan.id).group_by(LedgerLine.account)).all()
+            assert {account: amount for account, amount in books if amount} == {
+                account: amount for account, amount in plan.books.items() if amount
+            }
+            shown = standing(plan.id)
+            assert (shown.remaining, shown.kept) == (plan.remaining, plan.kept)
+            assert shown.refundable == sum(money.refundable for money in plan.payments)
+            assert shown.owed == sum(plan.owed().values())
+
+    @invariant()
+    def the_reports_agree(self) -> None:
+        merchant = db.session.get_one(Merchant, self.amal)
+        found = dashboard.figures(merchant).home
+        old = ageing.ageing(merchant).home
+        remaining = sum(plan.remaining for plan in self.plans)
+        assert found.collected == sum(plan.kept for plan in self.plans)
+        assert found.outstanding == old.outstanding == remaining
+        assert old.not_due + old.days_1_30 + old.days_31_60 + old.days_61_90 + old.days_over_90 == remaining
+        db.session.rollback()
+
+    # Words
+
+    def pick(self, which: int) -> PlanModel:
+        return self.plans[which % len(self.plans)]
+
+    def today(self):
+        return people.today_of(self.amal)
+
+    def payer(self, card: str, chosen: dict[int, int]) -> dict[str, Any]:
+        return {"customer_id": self.omar, "method": card, "shown": sum(chosen.values()) if chosen else None}
+
+    def seller(self, reason: str) -> dict[str, Any]:
+        return {"merchant_id": self.amal, "reason": reason}
+
+    def busy(self, plan: PlanModel) -> str:
+        return "payment_in_flight" if plan.in_flight else ""
+
+    def over(self, limit: int, amount: int, nothing: str) -> str:
+        if not limit:
+            return nothing
+        return "too_much" if amount > limit else ""
+
+    def irreversible(self, money: Money) -> str:
+        if money.waiting:
+            return "refund_in_flight"
+        gone = money.state != "succeeded" or money.refunded == money.amount
+        return "not_reversible" if gone else ""
+
+    def ask(self, code: str | None, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call the verb. It must refuse with `code`, or do it when there is none."""
+        db.session.rollback()
+        if not code:
+            return verb(*args, **kwargs)
+        with pytest.raises(Refused) as refused:
+            verb(*args, **kwargs)
+        assert refused.value.code == code
+        return None
+
+
+def run(app, runs: int, steps: int) -> None:
+    """So many runs of so many steps."""
+    wanted = settings(
+        max_examples=runs,
+        stateful_step_count=steps,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    with app.app_context():
+        run_state_machine_as_test(MoneyMachine, settings=wanted)
+
+
+def test_money_is_conserved_whatever_happens_in_whatever_order(app, database):
+    run(app, runs=15, steps=25)
+
+
+@pytest.mark.proof
+def test_money_is_conserved_in_a_thousand_runs(app, database):
+    run(app, runs=1_000, steps=50)

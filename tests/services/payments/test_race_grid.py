@@ -1,0 +1,268 @@
+"""Eight people at once change the same plan's money, in pairs of ways; and without the locks the same grid fails.
+
+What was charged and given back is counted in the gateway's own tables, not in ours.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+
+from portal.errors import Refused
+from portal.extensions import db
+from portal.models import IdempotencyKey, Payment, Refund
+from portal.reports.operations import checks
+from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.idempotency import Once
+from portal.services.payments import manual_payments, payments, refunds, reversals
+from tests.conftest import Figures
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once, slowly
+
+EACH = 4
+PART = 10_00
+"""Every installment, in minor units."""
+FIRST_WRITES = ("INSERT INTO payments", "UPDATE payments", "UPDATE installments", "UPDATE plans")
+CANARY_ROUNDS, SEEN_IN = 3, 2
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A plan of three installments, of which some are paid, each by a payment of its own."""
+
+    amal: int
+    omar: int
+    plan: int
+    parts: list[int]
+    paid: list[int]
+
+    def once(self, who: str) -> Once:
+        return Once(self.omar, f"POST /race/{self.plan}", who, "f")
+
+
+@dataclass(frozen=True)
+class Money:
+    """How a plan stands, in minor units."""
+
+    total: int
+    charged: int
+    given_back: int
+    declined_refunds: int
+    cash: int
+    reversed: int
+    credited: int
+    written_off: int
+    remaining: int
+    excess: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two ways to change a plan's money, what may be refused, and how it may end: (wins left, wins right, money)."""
+
+    left: Callable[[Scene, Once], Any]
+    right: Callable[[Scene, Once], Any]
+    ends: Callable[[int, int, Money], bool]
+    refusals: set[str]
+    paid: int = 0
+    meanwhile: set[str] = field(default_factory=lambda: {"payment_in_flight"})
+
+
+def pay_first(scene: Scene, once: Once) -> Any:
+    return payments.pay_installment(scene.parts[0], customer_id=scene.omar, shown=None, method="card_ok", once=once)
+
+
+def pay_next(scene: Scene, once: Once) -> Any:
+    return payments.pay_installment(
+        scene.parts[len(scene.paid)], customer_id=scene.omar, shown=None, method="card_ok", once=once
+    )
+
+
+def pay_due(scene: Scene, once: Once) -> Any:
+    return payments.pay_plan(scene.plan, customer_id=scene.omar, choice="due", shown=None, method="card_ok", once=once)
+
+
+def pay_all(scene: Scene, once: Once) -> Any:
+    return payments.pay_plan(scene.plan, customer_id=scene.omar, choice="all", shown=None, method="card_ok", once=once)
+
+
+def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, Once], Any]:
+    def ask(scene: Scene, once: Once) -> Any:
+        payment = scene.paid[0] if of_first else None
+        return refunds.refund(
+            scene.plan, merchant_id=scene.amal, amount=amount, reason="A race", payment_id=payment, once=once
+        )
+
+    return ask
+
+
+def cancel(scene: Scene, once: Once) -> Any:
+    return cancellations.cancel(scene.plan, merchant_id=scene.amal, refund=PART, reason="A race", once=once)
+
+
+def credit(scene: Scene, once: Once) -> Any:
+    amount = 2 * PART + 1
+    return credits.credit(scene.plan, merchant_id=scene.amal, amount=amount, how="last", reason="A race", once=once)
+
+
+def write_off(scene: Scene, once: Once) -> Any:
+    return write_offs.write_off(scene.plan, merchant_id=scene.amal, reason="A race", once=once)
+
+
+def reverse(scene: Scene, once: Once) -> Any:
+    return reversals.reverse(scene.paid[0], merchant_id=scene.amal, reason="A race", once=once)
+
+
+def cash(scene: Scene, once: Once) -> Any:
+    today = people.today_of(scene.amal)
+    return manual_payments.record(
+        scene.plan, merchant_id=scene.amal, amount=3 * PART, method="cash", received_on=today, once=once
+    )
+
+
+PAIRS = {
+    "pay/pay": Pair(
+        pay_first,
+        pay_due,
+        lambda one, other, money: one + other == 1 and money.charged == PART,
+        {"already_paid", "nothing_due"},
+    ),
+    "pay/refund": Pair(
+        pay_next,
+        refund(6_00),
+        lambda pays, backs, money: pays == 1 and money.charged == 2 * PART and money.given_back == backs * 6_00,
+        {"already_paid", "too_much"},
+        paid=1,
+    ),
+    "refund/refund": Pair(
+        refund(7_00),
+        refund(7_00, of_first=True),
+        lambda one, other, money: one + other == 2 and money.given_back == 14_00,
+        {"too_much"},
+        paid=2,
+        meanwhile=set(),
+    ),
+    "cancel/pay": Pair(
+        cancel,
+        pay_next,
+        lambda cancels, pays, money: (
+            (cancels, pays) in {(1, 0), (1, 1), (0, 1)}
+            and money.given_back == cancels * PART
+            and money.credited == cancels * (2 - pays) * PART
+        ),
+        {"plan_cancelled", "already_paid"},
+        paid=1,
+    ),
+    "credit/pay": Pair(
+        credit,
+        pay_all,
+        lambda credits, pays, money: (
+            credits <= 1 and pays == 1 and money.remaining == 0 and money.credited == credits * (2 * PART + 1)
+        ),
+        {"too_much", "nothing_owed", "already_paid"},
+    ),
+    "reverse/pay": Pair(
+        reverse,
+        pay_all,
+        lambda reversals, pays, money: (
+            reversals <= 1 and 1 <= pays <= 1 + reversals and money.reversed == reversals * PART
+        ),
+        {"not_reversible", "already_paid"},
+        paid=1,
+    ),
+    "write_off/pay": Pair(
+        write_off,
+        pay_all,
+        lambda offs, pays, money: offs <= 1 and pays == 1 and money.charged == 3 * PART and not money.written_off,
+        {"nothing_owed", "already_paid"},
+    ),
+    "cash/pay": Pair(
+        cash,
+        pay_all,
+        lambda records, pays, money: records + pays == 1 and money.cash + money.charged == 3 * PART,
+        {"nothing_owed", "already_paid"},
+    ),
+}
+
+MONEY = text(
+    """
+    SELECT plans.total,
+           (SELECT coalesce(sum(charge.amount), 0) FROM payments JOIN gateway_charges AS charge
+                ON charge.key = payments.gateway_key AND charge.outcome = 'charged'
+             WHERE plan_id = plans.id) AS charged,
+           (SELECT coalesce(sum(back.amount), 0) FROM payments JOIN gateway_refunds AS back
+                ON back.charge_key = payments.gateway_key AND back.outcome = 'refunded'
+             WHERE plan_id = plans.id) AS given_back,
+           (SELECT count(*) FROM payments JOIN gateway_refunds AS back
+                ON back.charge_key = payments.gateway_key AND back.outcome <> 'refunded'
+             WHERE plan_id = plans.id) AS declined_refunds,
+           (SELECT coalesce(sum(amount), 0) FROM payments WHERE plan_id = plans.id AND method = 'cash') AS cash,
+           (SELECT coalesce(sum(reversed), 0) FROM payments WHERE plan_id = plans.id) AS reversed,
+           (SELECT count(*) FROM refunds WHERE plan_id = plans.id AND excess) AS excess,
+           sums.*
+      FROM plans, LATERAL (
+          SELECT sum(credited) AS credited, sum(written_off) AS written_off, sum(remaining) AS remaining
+            FROM installments WHERE plan_id = plans.id) AS sums
+     WHERE plans.id = :plan
+    """
+)
+
+
+def scenes(count: int, paid: int) -> Iterator[Scene]:
+    amal, omar = people.amal(), people.omar()
+    for _ in range(count):
+        plan = people.a_plan(amal, total=3 * PART, count=3)
+        parts = [row.id for row in people.installments_of(plan)]
+        yield Scene(amal, omar, plan, parts, [people.pay(part, omar).id for part in parts[:paid]])
+
+
+def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
+    """EACH of both do it at once. Returns what is wrong afterwards, in words."""
+    sides = [pair.left] * EACH + [pair.right] * EACH
+    db.session.rollback()
+    got = at_once(app, [lambda do=do, place=place: do(scene, scene.once(f"{place}")) for place, do in enumerate(sides)])
+    db.session.rollback()
+    money = Money(**db.session.execute(MONEY, {"plan": scene.plan}).one()._mapping)
+    wrong = [f"a {type(one).__name__}" for one in got if isinstance(one, Exception) and not isinstance(one, Refused)]
+    codes = {one.code for one in got if isinstance(one, Refused)}
+    wrong += [f"refused: {code}" for code in codes - pair.refusals - pair.meanwhile]
+    if money.excess or money.declined_refunds:
+        wrong.append("charged more than was owed, or gave back more than was charged")
+    came_in = money.charged + money.cash - money.reversed
+    if came_in + money.credited + money.written_off + money.remaining != money.total:
+        wrong.append("it does not add up")
+    won = [sum(not isinstance(one, Exception) for one in side) for side in (got[:EACH], got[EACH:])]
+    if not pair.ends(won[0], won[1], money):
+        wrong.append(f"{won} won")
+    return wrong
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("name", PAIRS)
+def test_eight_at_once_never_pay_or_give_back_too_much(app: Flask, figures: Figures, name: str, rounds: int) -> None:
+    pair = PAIRS[name]
+    for scene in scenes(rounds, pair.paid):
+        with slowly(*FIRST_WRITES, pause=0.003):
+            assert race(app, pair, scene) == []
+    assert db.session.scalar(select(Payment.id).where(Payment.state == "in_flight")) is None
+    assert db.session.scalar(select(Refund.id).where(Refund.state == "in_flight")) is None
+    assert db.session.scalars(select(IdempotencyKey.key).where(IdempotencyKey.state == "running")).all() == []
+    assert [found for found in checks.run() if found[1]] == []
+    figures(f"{name}: {rounds} rounds of {2 * EACH} at once, 0 overpaid or over-refunded, 0 errors")
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_canary_without_row_locks_the_grid_fails(app: Flask, name: str) -> None:
+    """What the database refuses then would be somebody's broken page; what it can't see would be somebody's money."""
+    pair = PAIRS[name]
+    seen = []
+    for scene in scenes(CANARY_ROUNDS, pair.paid):
+        with slowly(*FIRST_WRITES, locks=False, pause=0.08):
+            seen.append(race(app, pair, scene))
+    assert sum(wrong != [] for wrong in seen) >= SEEN_IN, Counter(words for wrong in seen for words in wrong)

@@ -1,0 +1,221 @@
+"""The link by which Nadia, who has no account yet, sees Amal's plan and claims her record."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import func, select, text
+
+from portal.errors import Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import Event, Invitation, User
+from portal.services.accounts import sessions
+from portal.services.plans import invitations, plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def invite(merchant_id, email="nadia@example.com"):
+    """A plan for somebody unknown, and the token of its link."""
+    opened = plans.open_plan(merchant_id, NewPlan(email, 60_00, 3, people.today_of(merchant_id)))
+    return opened.plan_id, opened.invitation_token
+
+
+def claim(token, username="nadia", password=people.PASSWORD):
+    return invitations.claim(token, username=username, password=password)
+
+
+def test_the_link_opens_its_plan_and_no_other():
+    amal = people.amal()
+    plan_id, token = invite(amal)
+    other_id, other = invite(amal, "huda@example.com")
+    assert invitations.find(token).plan_id == plan_id
+    assert invitations.find(other).plan_id == other_id
+    for wrong in ("", token[:-1], token.swapcase(), "x" * 5000, "\x00", "\ud800"):
+        assert invitations.find(wrong) is None
+
+
+def test_only_a_hash_of_it_is_kept():
+    _, token = invite(people.amal())
+    row = db.session.scalars(select(Invitation)).one()
+    assert len(row.token_hash) == 32
+    assert token.encode() not in row.token_hash
+    assert len(token) >= 43
+
+
+def test_nadia_claims_her_record_signs_in_and_owes_what_she_owed():
+    plan_id, token = invite(people.amal())
+    nadia = claim(token)
+    assert sessions.authenticate("nadia", people.PASSWORD) == nadia
+    assert sessions.authenticate("nadia@example.com", people.PASSWORD) == nadia
+    assert people.plan_of(plan_id).customer_id == nadia
+    assert people.pay(people.installments_of(plan_id)[0].id, nadia).state == "succeeded"
+    assert "customer.claimed" in db.session.scalars(select(Event.kind)).all()
+
+
+def test_claiming_ends_every_link_to_her():
+    amal, badr = people.amal(), people.badr()
+    tokens = [invite(merchant)[1] for merchant in (amal, amal, badr)]
+    _, strangers = invite(amal, "huda@example.com")
+    claim(tokens[0])
+    assert [invitations.find(token) for token in tokens] == [None] * 3
+    assert invitations.find(strangers)
+    for token in tokens:
+        with pytest.raises(NotFound):
+            claim(token, "somebody")
+
+
+def test_a_plan_made_after_she_claimed_needs_no_link():
+    amal = people.amal()
+    claim(invite(amal)[1])
+    assert invite(amal)[1] is None
+
+
+def test_renewing_makes_a_fresh_link_and_ends_the_old_one():
+    amal = people.amal()
+    plan_id, old = invite(amal)
+    new = invitations.renew(plan_id, merchant_id=amal)
+    assert invitations.find(old) is None
+    assert invitations.find(new).plan_id == plan_id
+    assert claim(new)
+
+
+def test_only_her_merchant_renews_or_revokes():
+    amal, badr = people.amal(), people.badr()
+    plan_id, token = invite(amal)
+    for verb in (invitations.renew, invitations.revoke):
+        for plan, merchant in ((plan_id, badr), (10**6, amal)):
+            with pytest.raises(NotFound):
+                verb(plan, merchant_id=merchant)
+    assert invitations.find(token)
+
+
+def test_a_revoked_link_opens_nothing_and_may_be_renewed():
+    amal = people.amal()
+    plan_id, token = invite(amal)
+    for _ in range(2):
+        invitations.revoke(plan_id, merchant_id=amal)
+    assert invitations.find(token) is None
+    with pytest.raises(NotFound):
+        claim(token)
+    kinds = db.session.scalars(select(Event.kind).order_by(Event.id)).all()
+    assert kinds == ["plan.opened", "invitation.created", "invitation.revoked"]
+    assert invitations.find(invitations.renew(plan_id, merchant_id=amal))
+
+
+def test_who_has_claimed_is_not_invited_again():
+    amal = people.amal()
+    plan_id, token = invite(amal)
+    claim(token)
+    with pytest.raises(Refused) as refused:
+        invitations.renew(plan_id, merchant_id=amal)
+    assert refused.value.code == "already_claimed"
+
+
+def test_a_link_lapses_after_thirty_days():
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with time_machine.travel(now, tick=False) as clock:
+        amal = people.amal()
+        plan_id, token = invite(amal)
+        clock.move_to(now + timedelta(days=30, seconds=-1))
+        assert invitations.find(token)
+        clock.move_to(now + timedelta(days=30))
+        db.session.rollback()
+        assert invitations.find(token) is None
+        with pytest.raises(NotFound):
+            claim(token)
+        fresh = invitations.renew(plan_id, merchant_id=amal)
+        clock.move_to(now + timedelta(days=59))
+        assert claim(fresh)
+
+
+def test_a_name_or_password_that_cannot_be_used_leaves_the_link_as_it_is(subtests):
+    people.omar()
+    _, token = invite(people.amal())
+    for username, password, fault in (
+        ("", people.PASSWORD, ("username", "required")),
+        ("na dia", people.PASSWORD, ("username", "bad_username")),
+        ("na\x00dia", people.PASSWORD, ("username", "bad_username")),
+        ("OMAR", people.PASSWORD, ("username", "username_taken")),
+        ("omar@example.com", people.PASSWORD, ("username", "username_is_email")),
+        ("nadia", "short", ("password", "password_too_short")),
+        ("nadia", "nadia@example.com", ("password", "password_is_name")),
+    ):
+        with subtests.test(username=username):
+            with pytest.raises(Invalid) as refused:
+                claim(token, username, password)
+            assert [(found.field, found.code) for found in refused.value.faults] == [fault]
+            assert invitations.find(token)
+
+
+def test_her_own_email_may_be_her_name():
+    assert claim(invite(people.amal())[1], "Nadia@example.com")
+
+
+def test_where_somebody_else_has_the_key_of_her_email_it_cannot_be_her_name():
+    """Two accounts from before emails had keys: they differ in nothing but case, and only one has the key."""
+    _, token = invite(people.amal(), "νικος@example.com")
+    db.session.execute(text("UPDATE users SET email_key = email WHERE email = 'νικος@example.com'"))
+    db.session.commit()
+    people.a_customer("nikos")
+    db.session.scalars(select(User).where(User.has_username("nikos"))).one().email = "ΝΙΚΟΣ@example.com"
+    db.session.commit()
+    with pytest.raises(Invalid) as refused:
+        claim(token, "νικος@example.com")
+    assert refused.value.code == "username_taken"
+    assert claim(token, "νικος")
+
+
+def test_of_eight_who_claim_at_once_one_does(app):
+    _, token = invite(people.amal())
+    results = at_once(app, [lambda n=n: claim(token, f"nadia{n}") for n in range(8)])
+    assert sorted(type(result).__name__ for result in results) == ["NotFound"] * 7 + ["int"]
+
+
+def test_of_two_who_claim_their_own_records_under_one_name_at_once_one_does(app):
+    amal = people.amal()
+    tokens = [invite(amal, email)[1] for email in ("nadia@example.com", "huda@example.com")]
+    results = at_once(app, [lambda token=token: claim(token, "same") for token in tokens])
+    assert sorted(type(result).__name__ for result in results) == ["Invalid", "int"]
+    assert db.session.scalar(select(func.count(User.id)).where(User.username == "same")) == 1
+
+
+@pytest.mark.parametrize("verb", ["a new plan", "a renewed link"])
+def test_a_claim_meanwhile_never_leaves_a_live_link_to_an_account(app, verb):
+    """Whoever makes a link is stopped half way, by a lock on a table that comes late, until the claim is under way."""
+    amal = people.amal()
+    plan_id, token = invite(amal)
+    makes = {"a new plan": lambda: invite(amal), "a renewed link": lambda: invitations.renew(plan_id, merchant_id=amal)}
+    with db.engine.connect() as holder:
+        holder.execute(text("LOCK TABLE invitations IN EXCLUSIVE MODE"))
+
+        def claim_meanwhile():
+            waiting_for_a_lock(1)
+            return claim(token)
+
+        def let_go():
+            waiting_for_a_lock(2)
+            holder.rollback()
+
+        made, claimed, _ = at_once(app, [makes[verb], claim_meanwhile, let_go])
+    assert not isinstance(made, Exception)
+    db.session.rollback()
+    live = select(Invitation).where(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
+    claimed_record = db.session.get_one(User, people.plan_of(plan_id).customer_id).is_claimed
+    assert claimed_record is isinstance(claimed, int)
+    assert not (claimed_record and db.session.scalars(live).all())
+
+
+def waiting_for_a_lock(count):
+    """Returns when this many connections of this database wait for a lock."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with db.engine.connect() as connection:
+        for _ in range(100):
+            if connection.execute(text(waiting)).scalar_one() >= count:
+                return
+            connection.rollback()
+            time.sleep(0.01)

@@ -1,0 +1,80 @@
+"""The event `installment.late`: once for each installment, from the first moment on which it is late."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import select
+
+from portal.extensions import db
+from portal.jobs import tasks
+from portal.models import Event, Merchant
+from portal.services.plans import lateness
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+from tests.fixtures.reminding import on
+
+pytestmark = pytest.mark.usefixtures("context")
+
+DUE = date(2026, 3, 10)
+
+
+def late_events():
+    db.session.rollback()
+    return list(db.session.scalars(select(Event).where(Event.kind == "installment.late").order_by(Event.id)))
+
+
+@pytest.mark.parametrize(
+    ("zone", "due", "grace", "before", "late"),
+    [
+        ("Asia/Riyadh", "2026-03-10", 0, "2026-03-10 23:59:59", "2026-03-11 00:00"),
+        ("America/New_York", "2026-03-07", 0, "2026-03-07 23:59:59", "2026-03-08 00:00"),
+        ("Pacific/Auckland", "2026-04-04", 1, "2026-04-05 23:59:59", "2026-04-06 00:00"),
+        ("Asia/Riyadh", "2028-02-28", 1, "2028-02-29 23:59:59", "2028-03-01 00:00"),
+    ],
+)
+def test_it_is_told_at_the_local_midnight_after_grace_and_once(context, zone, due, grace, before, late):
+    with on("2026-02-01 12:00", zone):
+        merchant, omar = people.a_merchant("nadia", time_zone=zone), people.omar()
+        db.session.get_one(Merchant, merchant).grace_days = grace
+        db.session.commit()
+        plan = people.a_plan(merchant, count=1, first=date.fromisoformat(due))
+    with on(before, zone):
+        assert tasks.mark_late_installments() == 0
+    with on(late, zone) as now:
+        assert tasks.mark_late_installments() == 1
+        assert tasks.mark_late_installments() == 0
+        now.shift(-3600)  # the clock is set back, and comes again
+        assert tasks.mark_late_installments() == 0
+        now.shift(3600 + 86400)
+        assert tasks.mark_late_installments() == 0
+    (event,) = late_events()
+    assert (event.plan_id, event.actor_id, event.data) == (plan, None, {"amount": 100_00})
+    assert event.installment_id == people.installments_of(plan)[0].id
+    assert omar
+
+
+def test_several_at_once_in_small_batches_and_killed_in_between_tell_each_once(app, context, monkeypatch):
+    amal, omar = people.amal(), people.omar()
+    for _ in range(2):
+        people.a_plan(amal, count=3, first=-70)
+    paid = people.installments_of(people.a_plan(amal, count=1, first=-5))[0]
+    people.pay(paid.id, omar)
+    monkeypatch.setattr(lateness, "BATCH", 2)
+    batch, seen = lateness._tell_batch, []
+
+    def killed(*args):
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return batch(*args)
+
+    monkeypatch.setattr(lateness, "_tell_batch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        lateness.mark_late_installments()
+    assert len(late_events()) == 2
+    monkeypatch.setattr(lateness, "_tell_batch", batch)
+    assert sum(at_once(app, [lateness.mark_late_installments] * 3)) == 4
+    assert lateness.mark_late_installments() == 0
+    told = [event.installment_id for event in late_events()]
+    assert len(told) == len(set(told)) == 6
+    assert paid.id not in told

@@ -1,0 +1,291 @@
+"""Opening a plan: for whom, how much, from when; and what is written with it."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from portal.domain import clock
+from portal.domain.money import MAX_MINOR
+from portal.errors import Forbidden, Invalid, Refused
+from portal.extensions import db
+from portal.models import Event, Installment, Invitation, LedgerEntry, Plan, User
+from portal.services.idempotency import KeyReused, Once
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+
+pytestmark = pytest.mark.usefixtures("context")
+
+CAKE = NewPlan("omar@example.com", 100_00, 3, date(2026, 8, 31), "monthly", "A cake")
+
+
+def today():
+    return clock.today("Asia/Riyadh")
+
+
+def faults_of(merchant_id, new, **kwargs):
+    """Field and code of everything that is refused; nothing may have been written."""
+    with pytest.raises(Invalid) as refused:
+        plans.open_plan(merchant_id, new, **kwargs)
+    db.session.rollback()
+    assert db.session.scalar(select(func.count(Plan.id))) == 0
+    return {(fault.field, fault.code) for fault in refused.value.faults}
+
+
+def test_amal_opens_a_plan_for_omar():
+    amal, omar = people.amal(), people.omar()
+    opened = plans.open_plan(amal, CAKE, past_dates=True)
+    assert opened.invitation_token is None
+    plan = people.plan_of(opened.plan_id)
+    assert (plan.merchant_id, plan.customer_id, plan.total, plan.currency) == (amal, omar, 100_00, "SAR")
+    assert (plan.description, plan.interval, plan.time_zone, plan.grace_days) == ("A cake", "monthly", "Asia/Riyadh", 0)
+    rows = people.installments_of(plan.id)
+    assert [(row.number, row.amount, row.due_date) for row in rows] == [
+        (1, 33_34, date(2026, 8, 31)),
+        (2, 33_33, date(2026, 9, 30)),
+        (3, 33_33, date(2026, 10, 31)),
+    ]
+    assert {(row.merchant_id, row.customer_id, row.currency, row.remaining - row.amount) for row in rows} == {
+        (amal, omar, "SAR", 0)
+    }
+    assert plan.next_due_on == date(2026, 8, 31)
+    entry = db.session.scalars(select(LedgerEntry)).one()
+    assert {(line.account, line.currency, line.amount) for line in entry.lines} == {
+        ("receivable", "SAR", 100_00),
+        ("sales", "SAR", -100_00),
+    }
+    event = db.session.scalars(select(Event)).one()
+    assert (event.kind, event.actor_id, event.data) == ("plan.opened", amal, {"amount": 100_00, "installments": 3})
+
+
+def test_amounts_are_in_the_merchants_own_currency():
+    people.omar()
+    plan = people.plan_of(plans.open_plan(people.badr(), replace(CAKE, total=10_001), past_dates=True).plan_id)
+    assert plan.currency == "KWD"
+    assert [row.amount for row in plan.installments] == [3334, 3334, 3333]
+
+
+@pytest.mark.parametrize("email", ["OMAR@example.com", "  omar@EXAMPLE.com "])
+def test_a_known_email_is_found_whatever_its_case(email):
+    omar = people.omar()
+    opened = plans.open_plan(people.amal(), replace(CAKE, customer_email=email), past_dates=True)
+    assert people.plan_of(opened.plan_id).customer_id == omar
+
+
+def test_an_unknown_email_becomes_a_record_with_an_invitation():
+    opened = plans.open_plan(people.amal(), replace(CAKE, customer_email="nadia@example.com"), past_dates=True)
+    nadia = people.plan_of(opened.plan_id).customer
+    assert (nadia.role, nadia.email, nadia.username, nadia.is_active) == ("customer", "nadia@example.com", None, False)
+    assert opened.invitation_token
+    assert db.session.scalars(select(Invitation)).one().plan_id == opened.plan_id
+
+
+def test_every_plan_for_somebody_who_has_not_claimed_has_its_own_link():
+    amal = people.amal()
+    new = replace(CAKE, customer_email="nadia@example.com")
+    tokens = {plans.open_plan(amal, new, past_dates=True).invitation_token for _ in range(2)}
+    assert len(tokens) == 2 and None not in tokens
+    assert db.session.scalar(select(func.count(User.id)).where(User.role == "customer")) == 1
+
+
+def test_merchants_operators_and_oneself_are_refused_in_the_same_words():
+    amal = people.amal()
+    people.badr()
+    people.an_operator()
+    told = set()
+    for email in ("badr@example.com", "OLGA@example.com", "amal@example.com"):
+        with pytest.raises(Invalid) as refused:
+            plans.open_plan(amal, replace(CAKE, customer_email=email), past_dates=True)
+        (fault,) = refused.value.faults
+        told.add((fault.field, fault.code, fault.message))
+    assert len(told) == 1
+    assert {(field, code) for field, code, _ in told} == {("customer_email", "not_a_customer")}
+
+
+def test_a_customer_who_was_deactivated_gets_no_plans():
+    omar = people.omar()
+    db.session.execute(update(User).where(User.id == omar).values(deactivated_at=clock.now()))
+    db.session.commit()
+    assert faults_of(people.amal(), CAKE, past_dates=True) == {("customer_email", "not_a_customer")}
+
+
+CANNOT_BE_USED = [
+    ({"customer_email": ""}, ("customer_email", "required")),
+    ({"customer_email": "omar"}, ("customer_email", "bad_email")),
+    ({"customer_email": "o\x00mar@example.com"}, ("customer_email", "bad_email")),
+    ({"total": 0}, ("total_amount", "bad_total")),
+    ({"total": -1}, ("total_amount", "bad_total")),
+    ({"total": MAX_MINOR + 1}, ("total_amount", "bad_total")),
+    ({"total": 2**63}, ("total_amount", "bad_total")),
+    ({"total": 2}, ("total_amount", "total_too_small")),
+    ({"num_installments": 0}, ("num_installments", "bad_count")),
+    ({"num_installments": -1}, ("num_installments", "bad_count")),
+    ({"num_installments": 61}, ("num_installments", "bad_count")),
+    ({"num_installments": 2**40}, ("num_installments", "bad_count")),
+    ({"interval": "daily"}, ("interval", "bad_interval")),
+    ({"interval": ""}, ("interval", "bad_interval")),
+    ({"start_date": date(1999, 12, 31)}, ("start_date", "bad_dates")),
+    ({"start_date": date(2200, 1, 1)}, ("start_date", "bad_dates")),
+    ({"start_date": date(2199, 11, 30)}, ("start_date", "bad_dates")),
+    ({"start_date": date(9999, 12, 31)}, ("start_date", "bad_dates")),
+    ({"description": "x" * 201}, ("description", "too_long")),
+    ({"description": "two\nlines"}, ("description", "too_long")),
+    ({"description": "nul\x00"}, ("description", "too_long")),
+    ({"external_id": ""}, ("external_id", "bad_external_id")),
+    ({"external_id": "x" * 101}, ("external_id", "bad_external_id")),
+    ({"external_id": "nul\x00"}, ("external_id", "bad_external_id")),
+    ({"notes": {"": "x"}}, ("metadata", "too_long")),
+    ({"notes": {"a": "x" * 501}}, ("metadata", "too_long")),
+    ({"notes": {str(n): "" for n in range(21)}}, ("metadata", "too_many")),
+    ({"notes": {"a": "nul\x00"}}, ("metadata", "unusable")),
+    ({"notes": {"nul\x00": "a"}}, ("metadata", "unusable")),
+    ({"notes": {"a": "\ud800"}}, ("metadata", "unusable")),
+]
+
+
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(subtests):
+    amal, _ = people.amal(), people.omar()
+    for change, fault in CANNOT_BE_USED:
+        with subtests.test(change=ascii(change)[:60]):
+            assert faults_of(amal, replace(CAKE, **change), past_dates=True) == {fault}
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    wrong = NewPlan("nobody", 0, 0, date(2000, 1, 1), "daily", "x" * 300)  # type: ignore[arg-type]
+    assert faults_of(people.amal(), wrong) == {
+        ("customer_email", "bad_email"),
+        ("total_amount", "bad_total"),
+        ("num_installments", "bad_count"),
+        ("interval", "bad_interval"),
+        ("start_date", "date_in_past"),
+        ("description", "too_long"),
+    }
+
+
+def test_an_unknown_customer_is_not_recorded_when_the_plan_is_refused():
+    amal = people.amal()
+    faults_of(amal, replace(CAKE, customer_email="nadia@example.com", total=0), past_dates=True)
+    assert db.session.scalar(select(func.count(User.id))) == 1
+
+
+def test_the_form_takes_today_and_later_and_the_api_also_the_past():
+    amal = people.amal()
+    people.omar()
+    yesterday = replace(CAKE, start_date=today() - timedelta(days=1))
+    assert faults_of(amal, yesterday) == {("start_date", "date_in_past")}
+    assert plans.open_plan(amal, replace(CAKE, start_date=today())).plan_id
+    assert plans.open_plan(amal, yesterday, past_dates=True).plan_id
+    assert plans.open_plan(amal, replace(CAKE, start_date=date(2000, 1, 1)), past_dates=True).plan_id
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "first"),
+    [
+        (1, 1, date(2000, 1, 1)),
+        (60, 60, date(2000, 1, 1)),
+        (MAX_MINOR, 60, date(2195, 1, 31)),
+        (7, 1, date(2199, 12, 31)),
+    ],
+)
+def test_the_widest_bounds_are_taken(total, count, first):
+    people.omar()
+    opened = plans.open_plan(
+        people.amal(), replace(CAKE, total=total, num_installments=count, start_date=first), past_dates=True
+    )
+    rows = people.installments_of(opened.plan_id)
+    assert sum(row.amount for row in rows) == total
+    assert len(rows) == count
+
+
+def test_a_plan_with_a_late_installment_is_overdue_and_nothing_is_late_on_its_day():
+    amal, omar = people.amal(), people.omar()
+    late, due = people.a_plan(amal, first=-1), people.a_plan(amal, first=0)
+    assert people.plan_of(late).status == "overdue"
+    assert people.plan_of(due).status == "active"
+    first = people.installments_of(late)[0]
+    assert (first.status, first.days_past_due(today())) == ("late", 1)
+    people.pay(first.id, omar)
+    assert people.plan_of(late).status == "active"
+    assert people.installments_of(late)[0].status == "paid"
+
+
+def test_only_merchants_open_plans():
+    people.omar()
+    for nobody in (people.sara(), people.an_operator(), 10**6):
+        with pytest.raises(Forbidden):
+            plans.open_plan(nobody, CAKE, past_dates=True)
+
+
+class TestSentAgain:
+    """The same request, and the same external id, make one plan."""
+
+    def once(self, amal, body="body", render=None):
+        return Once(amal, "POST /api/plans/", "key", body, render)
+
+    def test_under_the_same_key_there_is_one_plan_and_the_same_answer(self):
+        amal = people.amal()
+        people.omar()
+        once = self.once(amal, render=lambda opened: (201, b"the plan"))
+        first = plans.open_plan(amal, CAKE, past_dates=True, once=once)
+        again = plans.open_plan(amal, CAKE, past_dates=True, once=once)
+        assert first.replay is None
+        assert (again.replay.status, again.replay.body) == (201, b"the plan")
+        assert db.session.scalar(select(func.count(Plan.id))) == 1
+
+    def test_another_body_under_the_key_is_refused(self):
+        amal = people.amal()
+        people.omar()
+        plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal))
+        with pytest.raises(KeyReused):
+            plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal, "another"))
+
+    def test_a_refused_request_does_not_use_up_its_key(self):
+        amal = people.amal()
+        people.omar()
+        with pytest.raises(Invalid):
+            plans.open_plan(amal, replace(CAKE, total=0), past_dates=True, once=self.once(amal, "bad"))
+        assert plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal)).plan_id
+
+    def test_eight_at_once_under_one_key_make_one_plan(self, app):
+        amal = people.amal()
+        people.omar()
+        once = self.once(amal, render=lambda opened: (201, b"%d" % opened.plan_id))
+        results = at_once(app, [lambda: plans.open_plan(amal, CAKE, past_dates=True, once=once)] * 8)
+        (made,) = [result for result in results if not result.replay]
+        assert {result.replay.body for result in results if result.replay} == {b"%d" % made.plan_id}
+        db.session.rollback()
+        assert db.session.scalar(select(func.count(Plan.id))) == 1
+
+    def test_the_same_external_id_is_the_same_plan_or_refused(self, app):
+        amal = people.amal()
+        people.omar()
+        new = replace(CAKE, external_id="order 1")
+        results = at_once(app, [lambda: plans.open_plan(amal, new, past_dates=True)] * 8)
+        assert len({result.plan_id for result in results}) == 1
+        assert sorted(result.existed for result in results) == [False] + [True] * 7
+        with pytest.raises(Refused) as refused:
+            plans.open_plan(amal, replace(new, total=5_00), past_dates=True)
+        assert refused.value.code == "external_id_used"
+        assert plans.open_plan(people.badr(), replace(new, total=5_00), past_dates=True).plan_id
+        db.session.rollback()
+        assert db.session.scalar(select(func.count(Plan.id))) == 2
+
+
+def test_the_schedule_shown_before_is_the_one_that_is_saved():
+    people.omar()
+    plan_id = plans.open_plan(people.amal(), CAKE, past_dates=True).plan_id
+    shown = plans.schedule.build(CAKE.total, CAKE.num_installments, CAKE.interval, CAKE.start_date)
+    saved = db.session.scalars(select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number))
+    assert [(row.number, row.due_date, row.amount) for row in saved] == [
+        (row.number, row.due_date, row.amount) for row in shown
+    ]
+
+
+def test_a_plan_and_all_that_belongs_to_it_is_one_commit():
+    plans.open_plan(people.amal(), replace(CAKE, customer_email="new@example.com"), past_dates=True)
+    tables = ("plans", "installments", "ledger_entries", "ledger_lines", "events", "invitations")
+    commits = " UNION ".join(f"SELECT DISTINCT xmin::text FROM {table}" for table in tables)  # noqa: S608
+    assert len(db.session.scalars(text(commits)).all()) == 1

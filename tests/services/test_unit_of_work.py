@@ -1,0 +1,180 @@
+"""One verb, one commit: what is tried again, and what the caller hears when nothing helps."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
+
+from portal.errors import Busy, Unsure
+from portal.extensions import db
+from portal.models import Plan
+from portal.services import unit_of_work as transactions
+from portal.services.unit_of_work import transaction, violated
+from tests.fixtures import people
+from tests.fixtures.crowd import at_once
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def plan_ids(context):
+    amal = people.amal()
+    return people.a_plan(amal), people.a_plan(amal)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Locks are waited for 200 ms instead of 3 s."""
+    limits = "SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '5s', true)"
+    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+
+
+@transaction
+def describe(plan_id, words):
+    Plan.lock(plan_id).description = words
+
+
+def description(plan_id):
+    return people.plan_of(plan_id).description
+
+
+def test_what_a_verb_writes_is_committed_and_what_a_failing_one_wrote_is_not(plan_ids):
+    @transaction
+    def fails(plan_id):
+        Plan.lock(plan_id).description = "never"
+        db.session.flush()
+        raise ValueError("a bug")
+
+    describe(plan_ids[0], "new")
+    with pytest.raises(ValueError, match="a bug"):
+        fails(plan_ids[0])
+    assert description(plan_ids[0]) == "new"
+    assert not db.session.connection().in_nested_transaction()
+
+
+def test_a_verb_starts_afresh_whatever_the_door_had_open(plan_ids):
+    with db.engine.begin() as elsewhere:
+        db.session.scalars(select(Plan)).all()
+        elsewhere.execute(text("UPDATE plans SET description = 'fresh' WHERE id = :id"), {"id": plan_ids[0]})
+
+    @transaction
+    def read(plan_id):
+        return db.session.get_one(Plan, plan_id).description
+
+    assert read(plan_ids[0]) == "fresh"
+
+
+def test_limits_end_with_the_transaction(plan_ids):
+    @transaction
+    def limits():
+        return db.session.scalar(text("SELECT current_setting('lock_timeout') || current_setting('statement_timeout')"))
+
+    assert limits() == "3s5s"
+    assert db.session.scalar(text("SELECT current_setting('lock_timeout')")) == "0"
+
+
+def test_a_lock_that_is_let_go_in_time_is_only_waited_for(plan_ids, impatient):
+    with db.engine.connect() as holder:
+        holder.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan_ids[0]})
+        let_go = threading.Timer(0.3, holder.rollback)
+        let_go.start()
+        describe(plan_ids[0], "after a retry")
+        let_go.join()
+    assert description(plan_ids[0]) == "after a retry"
+
+
+def test_a_lock_that_is_never_let_go_is_busy_after_three_tries(plan_ids, impatient):
+    with db.engine.connect() as holder:
+        holder.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan_ids[0]})
+        began = time.monotonic()
+        with pytest.raises(Busy) as refused:
+            describe(plan_ids[0], "never")
+        took = time.monotonic() - began
+        holder.rollback()
+    assert (refused.value.code, refused.value.status, refused.value.retry_after) == ("busy", 503, 2)
+    assert took >= 0.6
+    assert description(plan_ids[0]) == "A cake"
+
+
+def test_of_two_who_wait_for_each_other_both_get_through(app, plan_ids):
+    first_locks = threading.Barrier(2)
+    tries = []
+
+    @transaction
+    def describe_both(one, two, words):
+        tries.append(words)
+        Plan.lock(one).description = words
+        db.session.flush()
+        if len(tries) <= 2:
+            first_locks.wait(timeout=10)
+        Plan.lock(two).description = words
+
+    results = at_once(
+        app, [lambda: describe_both(*plan_ids, "forth"), lambda: describe_both(*reversed(plan_ids), "back")]
+    )
+    assert results == [None, None]
+    assert len(tries) > 2, "one of them was tried again"
+    assert description(plan_ids[0]) == description(plan_ids[1])
+
+
+def test_a_serialization_failure_is_tried_again(plan_ids):
+    tries = []
+
+    @transaction
+    def fails_twice(plan_id):
+        tries.append(plan_id)
+        if len(tries) < 3:
+            db.session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"))
+        Plan.lock(plan_id).description = "third time"
+
+    fails_twice(plan_ids[0])
+    assert len(tries) == 3
+    assert description(plan_ids[0]) == "third time"
+
+
+def test_a_broken_rule_is_not_tried_again_and_says_which(plan_ids):
+    tries = []
+
+    @transaction
+    def breaks(plan_id):
+        tries.append(plan_id)
+        Plan.lock(plan_id).total += 1
+
+    with pytest.raises(IntegrityError) as refused:
+        breaks(plan_ids[0])
+    assert violated(refused.value) == "schedule_sum"
+    assert len(tries) == 1
+
+
+def test_a_connection_lost_before_the_commit_is_busy(plan_ids):
+    @transaction
+    def loses(plan_id):
+        Plan.lock(plan_id).description = "never"
+        db.session.flush()
+        _terminate(db.session.scalar(text("SELECT pg_backend_pid()")))
+        db.session.scalars(select(Plan)).all()
+
+    with pytest.raises(Busy) as refused:
+        loses(plan_ids[0])
+    assert refused.value.code == "busy"
+    assert description(plan_ids[0]) == "A cake"
+
+
+def test_a_connection_lost_during_the_commit_is_unsure(plan_ids):
+    @transaction
+    def loses(plan_id):
+        Plan.lock(plan_id).description = "perhaps"
+        db.session.flush()
+        _terminate(db.session.scalar(text("SELECT pg_backend_pid()")))
+
+    with pytest.raises(Unsure) as refused:
+        loses(plan_ids[0])
+    assert (refused.value.code, refused.value.status) == ("outcome_unknown", 503)
+    describe(plan_ids[0], "the pool has good connections again")
+
+
+def _terminate(pid):
+    with db.engine.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid, 2000)"), {"pid": pid})

@@ -1,0 +1,120 @@
+"""What never reaches the application, over raw sockets against the really started system."""
+
+import json
+import socket
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from portal import gunicorn_worker
+from portal.api import setup
+from portal.web import error_pages
+from tests.fixtures.live import Live
+
+HOST = b"Host: localhost\r\n"
+SECRET = b"Bearer my-own-secret"
+LOGIN = b"POST /token/ HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST
+
+REFUSED = {
+    "a token of 20 KB": (b"GET /auth/me/ HTTP/1.1\r\nAuthorization: Bearer " + b"A" * 20_000 + b"\r\n\r\n", 431),
+    "headers without end": (b"GET /api/plans/ HTTP/1.1\r\n" + b"X-A: 1\r\n" * 150 + b"\r\n", 431),
+    "an address of 100 KB": (b"GET /api/plans/?cursor=" + b"A" * 100_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+    "no method": (b"G(T /api/plans/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "no colon": (b"GET /api/plans/ HTTP/1.1\r\nAuthorization " + SECRET + b"\r\n\r\n", 400),
+    "a header with a control character": (b"GET /token HTTP/1.1\r\nAuthorization: \x01" + SECRET + b"\r\n\r\n", 400),
+    "another version": (b"GET /api/plans/ HTTP/3.7\r\n" + HOST + b"\r\n", 400),
+    "an address that is not ASCII": ("GET /api/é/ HTTP/1.1\r\n\r\n".encode(), 400),
+    "two lengths": (LOGIN + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}", 400),
+    "a length and chunks": (LOGIN + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    "a coding nobody knows": (LOGIN + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
+    "chunks that are none": (LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    "a body that ends early": (LOGIN + b'Content-Length: 500\r\n\r\n{"username": "omar", "password": "x"}', 400),
+    "an expectation": (LOGIN + b"Expect: a-miracle\r\nContent-Length: 2\r\n\r\n{}", 417),
+}
+GOOD = b"GET /login HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
+
+
+def ask(live: Live, sent: bytes, *later: bytes) -> tuple[int, dict[str, str], bytes]:
+    got = b""
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+        connection.sendall(sent)
+        for part in later:
+            time.sleep(0.1)
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(65_536):
+            got += part
+    head, _, body = got.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return int(first.split()[1]), {name.lower(): text for name, text in (line.split(": ", 1) for line in lines)}, body
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_the_api_can_not_read_is_a_problem_document(live: Live, what: str) -> None:
+    sent, status = REFUSED[what]
+    code, headers, body = ask(live, sent)
+    assert (code, headers["content-type"]) == (status, "application/problem+json")
+    found = json.loads(body)
+    assert found["status"] == status and found["title"] and found["detail"]
+    assert found["type"] == f"urn:qist:problem:{found['code']}"
+    assert headers["x-request-id"] and headers["cache-control"] == "no-store"
+    assert b"secret" not in body
+
+
+def test_whoever_still_sends_is_not_cut_off_before_the_answer(live: Live) -> None:
+    """A connection that is closed on unread bytes is reset. `ask` fails then."""
+    code, headers, _ = ask(live, REFUSED["an address of 100 KB"][0], b"A" * 100_000, b"A" * 100_000)
+    assert (code, headers["content-type"]) == (414, "application/problem+json")
+
+
+@pytest.mark.parametrize("sent", [REFUSED["no method"][0], GOOD], ids=["refused", "answered"])
+def test_nobody_waits_for_those_who_do_not_hang_up(live: Live, sent: bytes) -> None:
+    """Four connections stay open after their answer, which said that they end. The others' requests go on."""
+    ask(live, GOOD)
+    begun = time.monotonic()
+    with ExitStack() as held:
+        address = ("127.0.0.1", live.port)
+        staying = [held.enter_context(socket.create_connection(address, timeout=20)) for _ in range(4)]
+        for connection in staying:
+            connection.sendall(sent)
+        for connection in staying:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
+        for _ in range(5):
+            assert ask(live, GOOD)[0] == 200
+            time.sleep(gunicorn_worker.LINGER / 2)
+    assert time.monotonic() - begun < 3.5
+
+
+def test_a_page_that_can_not_be_read_is_a_page(live: Live) -> None:
+    code, headers, body = ask(live, b"GET /login HTTP/1.1\r\nCookie qist=my-own-secret\r\n\r\n")
+    assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert b"<h1>Bad Request</h1>" in body and b"secret" not in body
+    assert headers["content-security-policy"] == "default-src 'none'"
+
+
+def test_a_form_that_ends_early_is_refused(live: Live) -> None:
+    head = b"POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n" + HOST
+    code, headers, _ = ask(live, head + b"Content-Length: 500\r\n\r\nlogin=omar")
+    assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
+
+
+def test_nothing_of_it_is_written_down(live: Live) -> None:
+    ask(live, REFUSED["no colon"][0])
+    assert "my-own-secret" not in live.output
+
+
+def test_it_knows_the_apis_addresses() -> None:
+    assert gunicorn_worker.ADDRESSES == setup.ADDRESSES == error_pages.JSON_PATHS
+
+
+@pytest.mark.parametrize("address", ["/api", "/api/plans/", "/auth", "/auth/me", "/token", "/token/refresh/", None])
+def test_an_address_of_the_api_is_answered_as_the_api_does(address: str | None) -> None:
+    assert b"Content-Type: application/problem+json" in gunicorn_worker.answer(
+        400, "unreadable", "No.", "name", address
+    )
+
+
+@pytest.mark.parametrize("address", ["/", "/apis", "/tokens", "/authors/", "/token-x", "/login"])
+def test_any_other_address_is_answered_with_a_page(address: str) -> None:
+    assert b"Content-Type: text/html" in gunicorn_worker.answer(400, "unreadable", "No.", "name", address)

@@ -1,0 +1,191 @@
+"""What the merchant's acts on money have in common: shown first, done once, never on figures that changed."""
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from flask import Flask
+
+from portal.domain import clock
+from portal.services.payments import manual_payments, refunds
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
+from tests.web import browser_of
+from tests.web.acts import a_world, check, confirm, hidden, money_of, words
+
+
+@dataclass(frozen=True)
+class Case:
+    """How an act is asked for, and the question it shows first."""
+
+    address: str
+    asks: str
+    typed: dict[str, str] = field(default_factory=dict)
+
+
+WHY = {"reason": "They moved away"}
+CASES = {
+    "refund": Case("/plans/{plan}/refund", "Refund SAR 10.00?", {"amount": "10", "payment": "newest", **WHY}),
+    "credit": Case("/plans/{plan}/credit", "Credit SAR 40.00?", {"amount": "40", "how": "last", **WHY}),
+    "cancel": Case("/plans/{plan}/cancel", "Cancel this plan?", {"give_back": "all", **WHY}),
+    "write off": Case("/plans/{plan}/write-off", "Write off SAR 66.66?", WHY),
+    "cash": Case("/plans/{plan}/record-payment", "Record SAR 50.00 as received?", {"amount": "50", "method": "cash"}),
+    "reverse": Case("/payments/{payment}/reverse", "Reverse SAR 33.34?", WHY),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest, app: Flask, database: str) -> tuple[Case, int, int]:
+    """One act, the plan and the payment it is asked for."""
+    plan, payment = a_world(app)
+    found = CASES[request.param]
+    typed = dict(found.typed)
+    if "cash" in typed.values():
+        with app.app_context():
+            typed["received_on"] = people.plan_of(plan).today.isoformat()
+    return Case(found.address.format(plan=plan, payment=payment), found.asks, typed), plan, payment
+
+
+def test_it_is_shown_before_and_after_and_done_once(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    amal, before = browser_of(app, "amal"), money_of(app, plan)
+    form = amal.get(act.address)
+    names = re.findall(r'<(?:input|select|textarea)[^>]* id="([^"]+)"', form.text)
+    assert form.status_code == 200 and len(names) == len(set(names)), "each thing is asked for once"
+    shown = check(amal, act.address, **act.typed)
+    assert shown.status_code == 200
+    for expected in (act.asks, "before", "After", "Remaining SAR 66.66", *WHY.values()):
+        assert expected in words(shown) or (expected in WHY.values() and "reason" not in act.typed), expected
+    assert money_of(app, plan) == before, "nothing is done yet"
+
+    again = amal.post(act.address, data={**hidden(shown), "step": "edit"})
+    assert again.status_code == 200 and all(value in again.text for value in act.typed.values()), "going back keeps it"
+
+    done = confirm(amal, shown)
+    assert (done.status_code, done.location) == (303, f"/plans/{plan}")
+    after = money_of(app, plan)
+    assert after != before
+    assert confirm(amal, shown).status_code == 303, "the same form again is the same answer"
+    assert money_of(app, plan) == after
+    page = amal.get(done.location)
+    assert "You" in words(page) and (WHY["reason"] in page.text or "reason" not in act.typed)
+
+
+def test_figures_that_changed_meanwhile_come_back_fresh_and_nothing_is_done(
+    app: Flask, case: tuple[Case, int, int]
+) -> None:
+    act, plan, payment = case
+    amal = browser_of(app, "amal")
+    shown = check(amal, act.address, **act.typed)
+    with app.app_context():
+        merchant = people.plan_of(plan).merchant_id
+        if "reverse" in act.address:
+            refunds.refund(plan, merchant_id=merchant, amount=100, reason="A stain", payment_id=payment)
+        else:
+            day = people.plan_of(plan).today
+            manual_payments.record(plan, merchant_id=merchant, amount=100, method="cash", received_on=day)
+    before = money_of(app, plan)
+    stale = confirm(amal, shown)
+    assert stale.status_code == 409
+    assert "Something changed in the meantime, and nothing was done." in words(stale)
+    assert money_of(app, plan) == before
+    assert hidden(stale)["key"] != hidden(shown)["key"] and hidden(stale)["shown"] != hidden(shown)["shown"]
+    assert confirm(amal, stale).status_code == 303
+    assert money_of(app, plan) != before
+
+
+def test_with_htmx_it_is_a_dialog_over_the_form(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    amal = browser_of(app, "amal")
+    shown = check(amal, act.address, htmx=True, **act.typed)
+    assert shown.status_code == 200 and "<html" not in shown.text and "HX-Request" in shown.headers["Vary"]
+    assert '<dialog class="dialog" id="act-dialog"' in shown.text and "data-open" in shown.text
+    assert all(f'value="{value}"' in shown.text for value in act.typed.values()), "the form stands behind it"
+    done = confirm(amal, shown, htmx=True)
+    assert done.headers["HX-Redirect"] == f"/plans/{plan}"
+    wrong = check(amal, act.address, htmx=True, reason="", amount="")
+    assert wrong.status_code in (409, 422) and "<dialog" not in wrong.text
+
+
+def test_what_came_broken_does_nothing(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    amal, before = browser_of(app, "amal"), money_of(app, plan)
+    shown = check(amal, act.address, **act.typed)
+    for broken in ({"key": ""}, {"key": "x" * 300}, {"shown": ""}, {"shown": "-1"}, {"shown": "1e3"}, {"shown": "٣"}):
+        answer = confirm(amal, shown, **broken)
+        assert answer.status_code == 422 and "nothing was done" in words(answer).lower(), broken
+    used = hidden(shown)["key"]
+    texts = ["", "   ", "x" * 201, "two\nlines", "nul\x00"] if "reason" in act.typed else []
+    for text in texts:
+        for step in ("check", "confirm"):
+            answer = amal.post(act.address, data={**hidden(shown), "reason": text, "step": step})
+            assert answer.status_code == 422, (text, step)
+            assert "data-error-summary" in answer.text and 'id="reason-error"' in answer.text
+    assert money_of(app, plan) == before
+    assert amal.post(act.address, data={}).status_code == (200 if not act.typed else 422)
+    assert confirm(amal, shown, key=used).status_code == 303, "the key was not spent"
+
+
+def test_only_its_merchant_does_it(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    before, shown = money_of(app, plan), check(browser_of(app, "amal"), act.address, **act.typed)
+    for name, status in (("omar", 403), ("badr", 404), ("sara", 403)):
+        stranger = browser_of(app, name)
+        assert stranger.get(act.address).status_code == status
+        assert confirm(stranger, shown).status_code == status
+    assert confirm(app.test_client(), shown).location.startswith("/login")
+    assert money_of(app, plan) == before
+
+
+def test_while_a_payment_is_being_checked_it_waits(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    amal = browser_of(app, "amal")
+    shown = check(amal, act.address, **act.typed)
+    with app.app_context():
+        row = people.installments_of(plan)[1]
+        people.pay(row.id, row.customer_id, "card_lost_charged")
+    before = money_of(app, plan)
+    assert "is being checked with the bank" in words(amal.get(act.address))
+    assert check(amal, act.address, **act.typed).status_code == 409
+    assert confirm(amal, shown).status_code == 409
+    assert money_of(app, plan) == before
+
+
+def test_the_form_costs_the_same_however_long_the_plan_is(app: Flask, case: tuple[Case, int, int]) -> None:
+    act, plan, _ = case
+    amal = browser_of(app, "amal")
+    with queries(app) as few:
+        assert check(amal, act.address, **act.typed).status_code == 200
+    with app.app_context():
+        long = people.a_plan(people.plan_of(plan).merchant_id, total=600_00, count=30)
+        rows = people.installments_of(long)
+        for row in rows[:6]:
+            payment = people.pay(row.id, row.customer_id).id
+    address = (
+        f"/payments/{payment}/reverse" if "payments/" in act.address else act.address.replace(str(plan), str(long))
+    )
+    with queries(app) as many:
+        assert check(amal, address, **act.typed).status_code == 200
+    assert len(many) == len(few) <= 14
+
+
+def test_a_form_that_can_do_nothing_says_why(app: Flask, database: str) -> None:
+    plan, payment = a_world(app)
+    with app.app_context():
+        merchant = people.plan_of(plan).merchant_id
+        refunds.refund(plan, merchant_id=merchant, amount=33_34, reason="Stale cake")
+        done = people.a_plan(merchant, total=10_00, count=1, first=-3)
+        day = clock.today("Asia/Riyadh")
+        manual_payments.record(done, merchant_id=merchant, amount=10_00, method="transfer", received_on=day)
+    amal = browser_of(app, "amal")
+    for address, why in (
+        (f"/plans/{plan}/refund", "Nothing that was paid on this plan can be given back."),
+        (f"/payments/{payment}/reverse", "Nothing of this payment is left that could be reversed."),
+        (f"/plans/{done}/credit", "so there is nothing to credit."),
+        (f"/plans/{done}/write-off", "so there is nothing to write off."),
+        (f"/plans/{done}/cancel", "so there is nothing to cancel."),
+        (f"/plans/{done}/record-payment", "so there is nothing to record."),
+    ):
+        page = amal.get(address)
+        assert page.status_code == 200 and why in words(page) and 'name="step"' not in page.text, address
+        assert check(amal, address, **WHY, amount="1").status_code in (409, 422)

@@ -1,0 +1,135 @@
+"""A merchant's customers, their payments and receipts, and the statement of a plan."""
+
+import re
+from html import unescape
+
+import pytest
+import time_machine
+from flask import Flask
+
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import people
+from tests.fixtures.books import everything
+from tests.fixtures.query_log import queries
+from tests.web import HTMX, browser_of
+
+
+@pytest.fixture
+def ids(app: Flask, database: str) -> dict[str, int]:
+    with app.app_context():
+        return everything()
+
+
+def plain(text: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).replace("\u00a0", " ").split())
+
+
+def test_amal_finds_her_customers_and_what_they_owe(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    page = amal.get("/customers").text
+    assert "omar" in page and "nadia@example.com" in page and "Has no account yet" in page
+    assert "nadia" not in amal.get("/customers?show=overdue").text
+    assert "Nobody matches" in amal.get("/customers?search=zz").text
+    fragment = amal.get("/customers?search=om", headers=HTMX)
+    assert fragment.text.lstrip().startswith('<div id="customers-list"') and "HX-Request" in fragment.headers["Vary"]
+    for query in ("show=odd", "cursor=!!", "show=owing&cursor=WzFd"):
+        assert amal.get(f"/customers?{query}").status_code == 400
+    assert amal.get("/customers?search=%00").status_code == 200
+    assert "No customers yet" in browser_of(app, "badr").get("/customers").text
+
+
+def test_a_customers_page_has_their_plans_with_this_merchant_alone(app: Flask, ids: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(ids["badr"], "omar@example.com", description="Badr's secret cable")
+    amal = browser_of(app, "amal")
+    page = amal.get(f"/customers/{ids['omar']}").text
+    assert "secret cable" not in page and "omar@example.com" in page
+    assert f'href="/plans/{ids["bounced_plan"]}"' in page and "Reversed" in page
+    assert amal.get(f"/customers/{ids['badr']}").status_code == 404
+    assert amal.get(f"/customers/{2**70}").status_code == 404
+    assert amal.get(f"/customers/{ids['omar']}?cursor=!!").status_code == 400
+
+
+def test_payments_are_listed_with_what_became_of_them(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    page = amal.get("/payments").text
+    assert page.count('class="cell-title"') == 9
+    for state, words in (("declined", "Declined"), ("reversed", "Reversed"), ("in_flight", "Checking")):
+        shown = amal.get(f"/payments?state={state}").text
+        assert shown.count('class="cell-title"') == 1 and f"<span>{words}</span>" in shown
+    assert re.search("<span>(Partly refunded|Refunding)</span>", amal.get("/payments?state=refunded").text)
+    assert "Nothing here" in amal.get("/payments?from=2001-01-01&to=2001-01-31").text
+    for query in ("state=odd", "cursor=!!", "from=2026-13-01", "to=x", "currency=XXX"):
+        assert amal.get(f"/payments?{query}").status_code == 400
+    assert "No payments yet" in browser_of(app, "badr").get("/payments").text
+
+
+def test_payments_of_a_month_are_those_that_came_in_during_it(app: Flask, database: str) -> None:
+    with time_machine.travel("2026-03-31T20:30:00Z", tick=False) as now:
+        with app.app_context():
+            merchant, omar = people.amal(), people.omar()
+            rows = people.installments_of(people.a_plan(merchant, total=90_00, count=3))
+            people.pay(rows[0].id, omar)
+            now.shift(3600)  # April has begun in Riyadh
+            people.pay(rows[1].id, omar)
+            people.pay(rows[2].id, omar, "card_declined")
+        amal = browser_of(app, "amal")
+        march = amal.get("/payments?from=2026-03-01&to=2026-03-31").text
+        april = amal.get("/payments?from=2026-04-01&to=2026-04-30").text
+        assert march.count('class="cell-title"') == april.count('class="cell-title"') == 1
+        assert "installment 1" in march and "installment 2" in april
+        assert "received from 1 Apr 2026 to 30 Apr 2026" in april
+
+
+def test_omar_sees_his_receipts_across_merchants(app: Flask, ids: dict[str, int]) -> None:
+    omar = browser_of(app, "omar")
+    page = omar.get("/payments").text
+    assert "Receipts" in page and "Bakery" in page and "Journal" not in page
+    with app.app_context():
+        people.sara()
+    assert "No receipts yet" in browser_of(app, "sara").get("/payments").text
+
+
+def test_the_list_of_payments_has_pages(app: Flask, database: str) -> None:
+    with app.app_context():
+        merchant, omar = people.amal(), people.omar()
+        for row in people.installments_of(people.a_plan(merchant, total=3500, count=35, interval="weekly")):
+            people.pay(row.id, omar)
+    amal = browser_of(app, "amal")
+    for query in ("", "?from=2000-01-01"):
+        first = amal.get(f"/payments{query}").text
+        after = re.search(r'rel="next" href="([^"]+)"', first)
+        assert after
+        second = amal.get(unescape(after[1])).text
+        assert first.count('class="cell-title"') == 30 and second.count('class="cell-title"') == 5
+
+
+def test_a_statement_tells_both_sides_the_same(app: Flask, ids: dict[str, int]) -> None:
+    for name in ("amal", "omar"):
+        page = plain(browser_of(app, name).get(f"/plans/{ids['lost_plan']}/statement").text)
+        assert "Written off Moved away" in page
+        assert "Payment, bank transfer" in page.replace("Transfer", "transfer").replace("Bank", "bank")
+        assert "SAR 20.00" in page and "-SAR 60.00" in page
+    page = plain(browser_of(app, "omar").get(f"/plans/{ids['bounced_plan']}/statement").text)
+    assert "Payment taken back by the bank" in page
+
+
+def test_more_rows_cost_no_more_queries(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    addresses = ("/customers", "/customers?show=owing", f"/customers/{ids['omar']}", "/payments", "/plans?search=o")
+    before = {}
+    for address in addresses:
+        with queries(app) as sent:
+            assert amal.get(address).status_code == 200
+        before[address] = len(sent)
+    with app.app_context():
+        for number in range(4):
+            made = people.a_plan(ids["amal"], total=900, count=3)
+            people.pay(people.installments_of(made)[0].id, ids["omar"])
+            new = NewPlan(f"more{number}@example.com", 1000, 1, people.today_of(ids["amal"]))
+            plans.open_plan(ids["amal"], new)
+    for address in addresses:
+        with queries(app) as sent:
+            assert amal.get(address).status_code == 200
+        assert len(sent) == before[address] <= 11, address

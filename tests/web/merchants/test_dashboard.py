@@ -1,0 +1,191 @@
+"""A merchant's dashboard and the list behind its figures."""
+
+import re
+from html import unescape
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import text
+
+from portal.extensions import db
+from portal.gateways.payment import CARDS
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
+from tests.web import browser_of
+
+IN_DOLLARS = (
+    "INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, "
+    "start_date, time_zone, grace_days, state, created_at, updated_at) "
+    "VALUES (:amal, :omar, '', 500, 'USD', 1, 'weekly', '2030-01-01', 'UTC', 0, 'active', now(), now())",
+    "INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, "
+    "amount, paid, credited, written_off) SELECT max(id), :amal, :omar, 'USD', 1, '2030-01-01', '2030-01-02', "
+    "'2030-01-02', 500, 0, 0, 0 FROM plans",
+)
+
+
+@pytest.fixture
+def everybody(app: Flask, database: str) -> dict[str, int]:
+    with app.app_context():
+        return {"amal": people.amal(), "badr": people.badr(), "omar": people.omar(), "sara": people.sara()}
+
+
+def figures(page: str) -> dict[str, tuple[str, str]]:
+    """Label -> (value, address of the list)."""
+    pattern = r'<a class="figure-link" href="([^"]+)">([^<]+)</a>.*?<bdi class="money">([^<]+)</bdi>'
+    return {label: (plain(value), unescape(href)) for href, label, value in re.findall(pattern, page, re.DOTALL)}
+
+
+def plain(text: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", text)).replace("\u00a0", " ")
+
+
+def test_before_the_first_plan_it_leads_to_it(app: Flask, everybody: dict[str, int]) -> None:
+    page = browser_of(app, "amal").get("/dashboard").text
+    assert "Make your first plan" in page and 'href="/plans/new"' in page
+    assert not figures(page)
+
+
+@time_machine.travel("2026-11-23T09:00:00Z")
+def test_the_figures_count_what_their_lists_show(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        desk = people.a_plan(everybody["amal"], total=1200_00, count=4, first=-70)
+        people.a_plan(everybody["amal"], "sara@example.com", total=90_00, count=3, first=5, interval="weekly")
+        people.a_plan(everybody["badr"], total=5_000, count=1, first=-9)
+        people.pay(people.installments_of(desk)[0].id, everybody["omar"])
+    amal = browser_of(app, "amal")
+    page = amal.get("/dashboard").text
+    found = figures(page)
+    assert found == {
+        "Collected this month": ("SAR 300.00", "/payments?from=2026-11-01&to=2026-11-30"),
+        "Outstanding": ("SAR 990.00", "/installments?status=open"),
+        "Overdue": ("SAR 600.00", "/installments?status=late"),
+        "Installments paid": ("14.29 %", "/installments?status=counted"),
+        "Due in 7 days": ("SAR 30.00", "/installments?status=open&from=2026-11-23&to=2026-11-30"),
+        "Due in 30 days": ("SAR 390.00", "/installments?status=open&from=2026-11-23&to=2026-12-23"),
+        "Paid on time": ("0.00 %", "/installments?status=past"),
+    }
+    ageing = re.search(r"How old is what is owed.*?</table>", page, re.DOTALL)
+    assert ageing
+    labels, hrefs = re.findall(r'cell-title">([^<]+)<', ageing[0]), re.findall(r'href="([^"]+)"', ageing[0])
+    buckets = dict(zip(labels, hrefs, strict=True))
+    lists = {label: href for label, (_, href) in found.items()} | {k: unescape(href) for k, href in buckets.items()}
+    counts = (
+        ("Collected this month", 1), ("Outstanding", 6), ("Overdue", 2), ("Installments paid", 7), ("Due in 7 days", 1),
+        ("Due in 30 days", 4), ("Paid on time", 3), ("Not due", 4), ("1 to 30 days", 1), ("31 to 60 days", 1),
+        ("61 to 90 days", 0), ("Over 90 days", 0),
+    )  # fmt: skip
+    for label, rows in counts:
+        answer = amal.get(lists[label])
+        assert answer.status_code == 200
+        assert answer.text.count('class="cell-title"') == rows, label
+
+
+@time_machine.travel("2026-11-23T09:00:00Z", tick=False)
+def test_each_figure_says_how_it_changed(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context(), time_machine.travel("2026-10-20T09:00:00Z"):
+        desk = people.a_plan(everybody["amal"], total=1200_00, count=4, first=0)
+        people.pay(people.installments_of(desk)[0].id, everybody["omar"])
+    with app.app_context():
+        people.a_plan(everybody["amal"], total=100_00, count=2)
+    page = plain(browser_of(app, "amal").get("/dashboard").text)
+    assert "SAR 300.00 less than from 1 to 23 Oct" in page
+    assert "SAR 100.00 more than on 1 Nov" in page
+    assert "1 more than on 1 Nov" in page
+    assert "8.33 points less than on 1 Nov" in page
+
+
+def test_other_currencies_have_a_row_of_their_own_and_lists_of_their_own(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(everybody["amal"], total=90_00, count=3)
+        with db.engine.begin() as connection:
+            for statement in IN_DOLLARS:
+                connection.execute(text(statement), everybody)
+    amal = browser_of(app, "amal")
+    page = amal.get("/dashboard").text
+    assert "Other currencies" in page and "USD 5.00" in plain(page)
+    assert figures(page)["Outstanding"] == ("SAR 90.00", "/installments?status=open&currency=SAR")
+    assert amal.get("/installments?status=open&currency=USD").text.count('class="cell-title"') == 1
+    assert "in USD" in amal.get("/installments?status=open&currency=USD").text
+
+
+def test_the_chart_is_drawn_from_the_table_beside_it(app: Flask, everybody: dict[str, int]) -> None:
+    """Only eyes need the drawing: the table has the same months, and each amount leads to its list."""
+    with app.app_context():
+        made = people.a_plan(everybody["amal"], total=90_00, count=1)
+        people.pay(people.installments_of(made)[0].id, everybody["omar"])
+    page = browser_of(app, "amal").get("/dashboard").text
+    drawing = page[page.index('<div class="chart" aria-hidden="true">') : page.index("Collected against expected by")]
+    assert drawing.count('class="chart-full" x="52%"') == 6
+    assert drawing.count('height="90.0%"') == 2
+    assert "style=" not in drawing
+    table = re.search(r"Collected against expected by month, in SAR.*?</table>", page, re.DOTALL)
+    assert table and plain(table[0]).count("SAR 90.00") == 2
+
+
+def test_what_is_late_needs_attention_and_leads_to_its_plan(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        late = people.a_plan(everybody["amal"], total=600_00, count=2, first=-3, description="Oak desk")
+        people.a_plan(everybody["amal"], "sara@example.com", description="Fine so far")
+    page = browser_of(app, "amal").get("/dashboard").text
+    assert "3 days late" in page and f'href="/plans/{late}"' in page and "Oak desk" in page
+    assert "Fine so far" not in page
+
+
+def test_payments_appear_with_what_became_of_them(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        made = people.a_plan(everybody["amal"], total=600_00, count=6)
+        for installment, card in zip(people.installments_of(made), CARDS[:3], strict=False):
+            people.pay(installment.id, everybody["omar"], card.token)
+    page = browser_of(app, "amal").get("/dashboard").text
+    latest = page[page.index("Latest payments") :]
+    assert latest.count("Declined") == 2 and latest.count(">Paid<") == 1
+    assert "Nothing is late" in page
+
+
+def test_each_merchant_sees_only_their_own(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(everybody["amal"], description="Amal's secret cake", first=-3)
+    badr = browser_of(app, "badr")
+    assert "secret cake" not in badr.get("/dashboard").text
+    assert "secret cake" not in badr.get("/installments").text
+
+
+def test_the_dashboard_is_for_merchants(app: Flask, everybody: dict[str, int]) -> None:
+    assert browser_of(app, "omar").get("/dashboard").status_code == 403
+    assert app.test_client().get("/dashboard").location == "/login?next=/dashboard"
+
+
+@pytest.mark.parametrize("query", ["status=nothing", "cursor=!!", "cursor=WzFd", "status=%00"])
+def test_an_address_that_leads_nowhere_is_told_kindly(app: Flask, everybody: dict[str, int], query: str) -> None:
+    page = browser_of(app, "amal").get(f"/installments?{query}")
+    assert page.status_code == 400
+    assert "does not lead to a list any more" in page.text
+
+
+def test_the_list_of_installments_has_pages(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(everybody["amal"], total=600_00, count=40, interval="weekly")
+    omar = browser_of(app, "omar")
+    first = omar.get("/installments").text
+    after = re.search(r'rel="next" href="([^"]+)"', first)
+    assert after
+    second = omar.get(after[1].replace("&amp;", "&")).text
+    assert first.count('class="cell-title"') == 30 and second.count('class="cell-title"') == 10
+
+
+def test_more_plans_cost_no_more_queries(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    for address in ("/dashboard", "/installments"):
+        counts = []
+        for plans in (2, 5):
+            with app.app_context():
+                for number in range(plans):
+                    name = f"c{address[1]}{plans}{number}"
+                    customer = people.a_customer(name)
+                    made = people.a_plan(everybody["amal"], f"{name}@example.com", total=900, count=3, first=-40)
+                    people.pay(people.installments_of(made)[0].id, customer)
+            with queries(app) as sent:
+                assert amal.get(address).status_code == 200
+            counts.append(len(sent))
+        assert counts[0] == counts[1], sent

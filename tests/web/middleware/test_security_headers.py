@@ -1,0 +1,178 @@
+"""Headers, cookies, static files and request ids."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from flask import Flask, url_for
+from flask.testing import FlaskClient
+
+from portal.app import ROOT, create_app
+from portal.extensions import limiter
+from portal.services.plans import invitations
+from portal.web.middleware import static_files
+from tests.fixtures import people, servers
+from tests.web import HTMX, browser_of
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+@pytest.fixture
+def amal(app: Flask, database: str) -> FlaskClient:
+    with app.app_context():
+        people.amal()
+    return browser_of(app, "amal")
+
+
+@pytest.fixture(scope="module")
+def production(app: Flask) -> Iterator[Flask]:
+    settings = servers.settings_for(
+        servers.database_name(),
+        QIST_ENV="production",
+        SECRET_KEY="9f2c41d7a08be3566d1c0f7e92ab8345c6d7e8f901a2b3c4",
+        PUBLIC_URL="https://pay.shop.test",
+    )
+    made = create_app(settings)
+    made.config.update(TESTING=True, ARGON2_CHEAP=True)
+    limiter.enabled = False
+    yield made
+    limiter.init_app(app)
+    limiter.enabled = False
+
+
+@pytest.mark.parametrize("path", ["/", "/login", "/register", "/nowhere", "/example", "/settings", "/healthz"])
+def test_every_answer_carries_the_headers(amal: FlaskClient, path: str) -> None:
+    headers = amal.get(path).headers
+    assert headers["Content-Security-Policy"] == POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Strict-Transport-Security" not in headers
+    assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-Id"])
+
+
+def test_signed_in_pages_are_stored_nowhere(app: Flask, amal: FlaskClient) -> None:
+    assert amal.get("/settings").headers["Cache-Control"] == "no-store"
+    assert amal.get("/").headers["Cache-Control"] == "no-store"
+    assert app.test_client().get("/").headers["Cache-Control"] == "private, no-cache"
+
+
+def test_an_address_with_two_shapes_says_so(client: FlaskClient) -> None:
+    page, fragment = client.get("/?paid=2"), client.get("/?paid=2", headers=HTMX)
+    assert "HX-Request" in page.headers["Vary"]
+    assert "HX-Request" in fragment.headers["Vary"]
+    assert "<!doctype html>" in page.text
+    assert "<!doctype html>" not in fragment.text
+    restored = client.get("/?paid=2", headers={**HTMX, "HX-History-Restore-Request": "true"})
+    assert "<!doctype html>" in restored.text
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("abc-DEF-123", True), ("a" * 64, True), ("a" * 65, False), ("a b", False), ("<script>", False), ("", False)],
+)
+def test_a_request_id_from_outside_is_kept_when_it_looks_like_one(client: FlaskClient, given: str, kept: bool) -> None:
+    for path in ("/healthz", "/nowhere"):
+        assert (client.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given) is kept
+
+
+@pytest.mark.parametrize("where", ["app", "production"])
+def test_static_files_have_addresses_that_change_with_their_content(
+    database: str, request: pytest.FixtureRequest, where: str
+) -> None:
+    client = request.getfixturevalue(where).test_client()
+    page = client.get("/").text
+    found = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert len(found) >= 8
+    for address in found:
+        assert re.match(r"/static/[0-9a-f]{12}/", address)
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Request-Id"]
+    folder = found[0].removesuffix("/favicon.svg")
+    for sheet in (ROOT / "static" / "css").glob("*.css"):
+        for asked in re.findall(r'url\("\.\./([^"]+)"\)', sheet.read_text()):
+            assert client.get(f"{folder}/{asked}").status_code == 200
+    assert client.get("/static/0123456789ab/css/base.css").status_code == 404
+    assert client.get(f"{folder}/../../portal/app.py").status_code == 404
+    assert client.get(f"{folder}/%2e%2e/%2e%2e/pyproject.toml").status_code == 404
+
+
+@pytest.mark.parametrize("production", [False, True], ids=["on a laptop", "in production"])
+def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: Path, production: bool) -> None:
+    sheet = tmp_path / "page.css"
+    sheet.write_text("a {}")
+    app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.config["QIST"] = SimpleNamespace(production=production)
+    static_files.init_app(app)
+    app.add_url_rule("/", "page", lambda: url_for("static", filename="page.css"))
+    client = app.test_client()
+    before = client.get("/").text
+    assert client.get(before).text == "a {}"
+    sheet.write_text("a { color: red }")
+    after = client.get("/").text
+    assert (after == before) is production
+    if not production:
+        answer = client.get(after)
+        assert (answer.text, answer.headers["Content-Length"]) == ("a { color: red }", "16")
+        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert client.get(before).status_code == 404
+
+
+def test_cookies_are_out_of_reach_for_scripts_and_other_sites(client: FlaskClient) -> None:
+    cookie = client.get("/login").headers["Set-Cookie"]
+    assert cookie.startswith("qist=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    chosen = client.post("/theme", data={"theme": "dark", "next": "/login"})
+    assert chosen.headers["Set-Cookie"].startswith("theme=dark;")
+    assert 'data-theme="dark"' in client.get("/login").text
+    client.post("/theme", data={"theme": "system"})
+    assert "data-theme" not in client.get("/login").text.split("<head>")[0]
+
+
+@pytest.mark.parametrize("value", ["blue", "", "dark;x", '"><script>', "\x00"])
+def test_any_other_theme_is_the_devices_own(client: FlaskClient, value: str) -> None:
+    assert client.post("/theme", data={"theme": value, "next": "/login"}).status_code == 303
+    client.set_cookie("theme", "blue")
+    assert "data-theme" not in client.get("/login").text.split("<head>")[0]
+
+
+def test_in_production_cookies_are_host_only_and_the_transport_is_strict(
+    production: Flask, database: str, app: Flask
+) -> None:
+    with app.app_context():
+        people.amal()
+        plan = people.a_plan(people.badr(), "layla@example.com")
+        token = invitations.renew(plan, merchant_id=people.plan_of(plan).merchant_id)
+    client = production.test_client()
+    outside = "https://pay.shop.test"
+    page = client.get("/login", base_url=outside)
+    assert page.headers["Strict-Transport-Security"] == "max-age=31536000"
+    for part in ("__Host-qist=", "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+        assert part in page.headers["Set-Cookie"]
+    assert "Domain" not in page.headers["Set-Cookie"]
+    csrf = re.findall(r'name="csrf_token" value="([^"]+)"', page.text)[0]
+    dark = client.post("/theme", data={"theme": "dark", "csrf_token": csrf}, base_url=outside)
+    for part in ("__Host-theme=dark;", "Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+        assert part in dark.headers["Set-Cookie"]
+    signed = client.post(
+        "/login", data={"login": "amal", "password": people.PASSWORD, "csrf_token": csrf}, base_url=outside
+    )
+    assert (signed.status_code, signed.location) == (303, "/dashboard")
+    # the page that sends no Referer can be sent all the same
+    layla = production.test_client()
+    shown = layla.get(f"/invitations/{token}", base_url=outside)
+    csrf = re.findall(r'name="csrf_token" value="([^"]+)"', shown.text)[0]
+    claim = {"username": "layla", "password": people.PASSWORD, "csrf_token": csrf}
+    assert layla.post(f"/invitations/{token}", data=claim, base_url=outside).status_code == 303

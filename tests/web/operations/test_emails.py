@@ -1,0 +1,164 @@
+"""The outbox page: every mail as it would look, for those who may look."""
+
+import dataclasses
+import re
+
+import pytest
+
+from portal.extensions import db
+from portal.services.accounts import password_resets
+from portal.services.mail import content, delivery, reminders
+from portal.services.payments import refunds
+from tests.fixtures import mails, people
+from tests.fixtures.mails import Catcher, sending
+from tests.fixtures.query_log import queries
+from tests.web import browser_of
+
+
+@pytest.fixture
+def kept(app, database):
+    """A receipt that nobody could send, and a plan's invitation."""
+    with app.app_context():
+        amal, omar = people.amal(), people.omar()
+        people.an_operator()
+        people.pay(people.installments_of(people.a_plan(amal, description="A <b>cake</b>"))[0].id, omar)
+        delivery.drain()
+        return mails.outbox()[0].id
+
+
+@pytest.fixture
+def changed(app):
+    """Other settings for this test."""
+    before = app.config["QIST"]
+
+    def change(**more):
+        app.config["QIST"] = dataclasses.replace(app.config["QIST"], **more)
+
+    yield change
+    app.config["QIST"] = before
+
+
+def test_on_a_laptop_without_a_mail_server_anybody_there_reads_every_mail(client, kept):
+    assert "No mails yet" not in (listed := client.get("/outbox").text)
+    assert f'href="/outbox/{kept}"' in listed
+    assert "We received your payment of SAR 33.34" in listed
+    shown = client.get(f"/outbox/{kept}")
+    assert "http://localhost/payments/" in shown.text
+    assert "frame-src 'self'" in shown.headers["Content-Security-Policy"]
+    frame = re.search(r"<iframe[^>]*>", shown.text)[0]
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in frame
+    mail = client.get(f"/outbox/{kept}/html")
+    policy = mail.headers["Content-Security-Policy"]
+    assert "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'" in policy
+    assert "sandbox allow-popups" in policy
+    assert "script-src" not in policy
+    assert (mail.headers["X-Frame-Options"], mail.headers["Cache-Control"]) == ("SAMEORIGIN", "no-store")
+    assert "A &lt;b&gt;cake&lt;/b&gt;" in mail.text
+
+
+def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
+    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    with app.app_context():
+        amal, omar = people.amal(), people.omar()
+        first, second = people.installments_of(people.a_plan(amal, count=2))
+        people.pay(first.id, omar, "card_declined")
+        delivery.drain()
+        paid = people.pay(first.id, omar)
+        people.pay(second.id, omar)
+        refunds.refund(paid.plan_id, merchant_id=amal, amount=100, reason="Too dear", payment_id=paid.id)
+        people.a_plan(amal, "nadia@example.com", first=-1)
+        reminders.send_now(people.a_plan(amal, first=-2), merchant_id=amal)
+        nadia = people.a_plan(amal, "nadia@example.com", first=-2)
+        reminders.send_now(nadia, merchant_id=amal)
+        password_resets.ask("omar")
+        delivery.drain()
+        password_resets.ask("nadia@example.com")
+        delivery.drain()
+        kept = [(mail.kind, mail.html) for mail in mails.outbox() if mail.state == "kept"]
+    assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"}
+    omars = browser_of(app, "omar")
+    live = set()
+    for kind, html in kept:
+        for link in re.findall(r'href="([^"]+)"', html):
+            path = link.removeprefix("http://localhost")
+            status = omars.get(path or "/").status_code
+            assert status in (200, 303), (kind, path, status)
+            live |= {kind} if status == 200 and "/invitations/" in path else set()
+    assert live == {"invitation", "reminder", "invitation_again"}  # later mails don't close what earlier ones opened
+
+
+def test_from_another_machine_or_under_another_name_nobody_reads_without_being_the_operator(app, client, kept):
+    away = {"REMOTE_ADDR": "203.0.113.9"}
+    rebound = {"headers": {"Host": "rebound.example:8000"}}
+    for path in ("/outbox", f"/outbox/{kept}", f"/outbox/{kept}/html"):
+        assert client.get(path, environ_base=away).status_code == 303
+        assert client.get(path, **rebound).status_code == 303
+    assert browser_of(app, "omar").get("/outbox", environ_base=away).status_code == 403
+    assert browser_of(app, "olga").get("/outbox", environ_base=away).status_code == 200
+
+
+@pytest.mark.parametrize("more", [{"host": "0.0.0.0"}, {"env": "production"}, {"smtp_host": "mail.example.org"}])
+def test_where_others_can_connect_or_mail_is_sent_only_operators_see_the_list(app, client, kept, changed, more):
+    omar, olga = browser_of(app, "omar"), browser_of(app, "olga")
+    changed(**more)
+    assert client.get("/outbox").status_code == 303
+    assert omar.get(f"/outbox/{kept}").status_code == 403
+    assert olga.get("/outbox").status_code == 200
+
+
+def test_in_production_with_a_mail_server_operators_see_subjects_and_no_mail(app, kept, changed):
+    olga = browser_of(app, "olga")
+    changed(env="production", smtp_host="mail.example.org")
+    shown = olga.get(f"/outbox/{kept}")
+    assert "We received your payment" in shown.text
+    assert "iframe" not in shown.text
+    assert "/payments/" not in shown.text
+    assert olga.get(f"/outbox/{kept}/html").status_code == 404
+
+
+def test_a_mail_that_is_not_there_is_not_there(client, kept):
+    for path in ("/outbox/999999", "/outbox/999999/html", f"/outbox/{2**63}", "/outbox/0"):
+        assert client.get(path).status_code == 404
+
+
+def test_an_empty_outbox_says_so_and_odd_addresses_are_answered(client):
+    assert "No mails yet" in client.get("/outbox").text
+    assert "no mail in this state" in client.get("/outbox?state=dead").text
+    assert client.get("/outbox?state=odd").status_code == 400
+    assert client.get("/outbox?cursor=odd").status_code == 400
+
+
+def test_the_list_goes_on_by_cursor_with_the_same_number_of_queries(app, client, kept):
+    with app.app_context():
+        db.session.execute(
+            db.text(
+                "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at,"
+                " message_id, subject) SELECT 'k' || n, 'receipt', id, 'sent', now(), now(), now(), '<m>', 'Mail ' || n"
+                " FROM generate_series(1, 40) AS n, (SELECT min(id) AS id FROM users) AS one"
+            )
+        )
+        db.session.commit()
+    with queries(app) as sent:
+        first = client.get("/outbox").text
+    assert len(sent) <= 1
+    assert first.count('href="/outbox/') >= 30
+    older = re.search(r'rel="next" href="([^"]+)"', first)[1].replace("&amp;", "&")
+    assert "We received your payment" in client.get(older).text
+
+
+def test_the_operator_sends_a_dead_mail_again(app, kept):
+    with app.app_context():
+        people.pay(db.session.scalar(db.text("SELECT max(id) FROM installments")), db.session.scalar(
+            db.text("SELECT max(customer_id) FROM plans")))  # fmt: skip
+        with Catcher() as catcher, sending(app, catcher):
+            catcher.answer = lambda recipient: "550 5.1.1 nobody"
+            delivery.drain()
+        (dead,) = [mail.id for mail in mails.outbox() if mail.state == "dead"]
+    olga = browser_of(app, "olga")
+    assert "Send again" in olga.get(f"/outbox/{dead}").text
+    assert olga.post(f"/outbox/{dead}/resend").location == f"/outbox/{dead}"
+    assert "tried again now" in olga.get(f"/outbox/{dead}").text
+    assert olga.post(f"/outbox/{dead}/resend").status_code == 303
+    assert olga.post("/outbox/999999/resend").status_code == 404
+    with app.app_context():
+        assert [mail.state for mail in mails.outbox() if mail.id == dead] == ["waiting"]

@@ -1,0 +1,147 @@
+"""The operator's pages: what waits, who works, what has failed, and the buttons that bring it back."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import redis
+from flask import Flask
+from sqlalchemy import select
+
+from portal import queue
+from portal.domain import clock
+from portal.extensions import db
+from portal.jobs.scheduler import look
+from portal.models import Outbox, User
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
+from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
+from tests.web import HTMX, browser_of
+
+
+@pytest.fixture
+def olga(app: Flask, database: str) -> None:
+    """Olga looks after the installation; Omar owes Amal something."""
+    with app.app_context():
+        people.an_operator()
+        people.omar()
+        people.a_plan(people.amal())
+
+
+def a_dead_mail(app: Flask, number: int = 0) -> int:
+    """A receipt for Omar that was given up."""
+    with app.app_context():
+        omar, now = db.session.scalars(select(User.id).where(User.username == "omar")).one(), clock.now()
+        row = Outbox(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state="dead", ended_at=now)
+        row.next_try_at = row.created_at = now
+        row.last_error, row.attempts = "No such mailbox", 8
+        db.session.add(row)
+        db.session.commit()
+        return row.id
+
+
+def said(page: str) -> str:
+    """The page's words."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
+
+
+def test_olga_sees_who_works_what_waits_and_what_has_failed(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    browser = browser_of(app, "olga")
+    words = said(browser.get("/operator").text)
+    assert "Nobody works" in words and "No job has failed." in words and "No mail was given up." in words
+    a_worker(valkey, "shop-1")
+    look(valkey, ())
+    enqueue(valkey, "drain_outbox")
+    a_failed_job(valkey, "settle_payment", 4, said="ValueError: <b>no such plan</b>")
+    a_dead_mail(app)
+    page = browser.get("/operator")
+    words = said(page.text)
+    assert "Database, Valkey and scheduler answer." in words
+    assert "Jobs in the queue 1 " in words and "Scheduler ticked just now As it should" in words
+    assert "shop-1 Waits for work Nothing just now" in words
+    assert "settle_payment 4 Failed just now ValueError: &lt;b&gt;no such plan&lt;/b&gt;" in words
+    assert "Receipt to" in words and "No such mailbox" in words
+    assert "Sign out" in words
+    part = browser.get("/operator", headers=HTMX)
+    assert part.text.lstrip().startswith('<div class="stack-lg" id="operator-figures"') and "shop-1" not in part.text
+
+
+def test_a_failed_job_is_retried_or_cleared(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    browser = browser_of(app, "olga")
+    one, two, three = (a_failed_job(valkey, "settle_payment", number) for number in range(3))
+    answer = browser.post(f"/operator/jobs/{one.id}/retry", follow_redirects=True)
+    assert "The job is in the queue again." in answer.text
+    assert queue.queue_on(valkey).get_job_ids() == [one.id]
+    answer = browser.post(f"/operator/jobs/{one.id}/retry", follow_redirects=True)
+    assert "This job is not on the list of failed jobs any more." in answer.text
+    answer = browser.post(f"/operator/jobs/{two.id}/clear", follow_redirects=True)
+    assert "The job is off the list." in answer.text and f"/operator/jobs/{three.id}/clear" in answer.text
+    answer = browser.post("/operator/jobs/clear", follow_redirects=True)
+    assert "No job has failed." in answer.text
+    assert queue.queue_on(valkey).get_job_ids() == [one.id]
+
+
+def test_a_mail_that_was_given_up_is_sent_again(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    browser, mail_id = browser_of(app, "olga"), a_dead_mail(app)
+    assert f'action="/outbox/{mail_id}/resend"' in browser.get("/operator").text
+    assert browser.post(f"/outbox/{mail_id}/resend").status_code == 303
+    assert "No mail was given up." in browser.get("/operator").text
+    with app.app_context():
+        row = db.session.get_one(Outbox, mail_id)
+        assert (row.state, row.attempts) == ("waiting", 0)
+
+
+def test_buttons_want_the_forms_token(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    browser = browser_of(app, "olga")
+    job = a_failed_job(valkey, "settle_payment", 4)
+    page = browser.get("/operator").text
+    app.config["WTF_CSRF_ENABLED"] = True
+    try:
+        for address in (f"jobs/{job.id}/retry", f"jobs/{job.id}/clear", "jobs/clear"):
+            assert f'action="/operator/{address}"' in page
+            assert browser.post(f"/operator/{address}").status_code == 400
+    finally:
+        app.config["WTF_CSRF_ENABLED"] = False
+    assert queue.queue_on(valkey).failed_job_registry.get_job_ids() == [job.id]
+
+
+def test_with_valkey_away_the_page_says_so_and_shows_the_rest(
+    app: Flask, olga: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_dead_mail(app)
+    browser = browser_of(app, "olga")
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url="unix:///nowhere/valkey.sock"))
+    answer = browser.get("/operator")
+    words = said(answer.text)
+    assert answer.status_code == 200
+    assert "Valkey does not answer Requests go on without it" in words and "No such mailbox" in words
+    assert "Nobody works" not in words and "No job has failed" not in words
+    answer = browser.post("/operator/jobs/clear", follow_redirects=True)
+    assert "Valkey does not answer. Nothing was changed." in answer.text
+
+
+def test_the_page_costs_the_same_however_much_waits(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    browser, counts = browser_of(app, "olga"), []
+    for several in (1, 15):
+        for number in range(several):
+            a_dead_mail(app, 100 * several + number)
+        with queries(app) as sent:
+            assert browser.get("/operator").status_code == 200
+        counts.append(len(sent))
+    assert counts[0] == counts[1] <= 9, counts
+
+
+def test_olga_counts_every_rule(app: Flask, olga: None) -> None:
+    page = browser_of(app, "olga").get("/operator/checks")
+    assert "Every plan&#39;s installments add up to its total" in page.text
+    assert "broken" not in page.text.replace("Anything broken here", "")
+
+
+def test_it_is_for_operators(app: Flask, database: str) -> None:
+    with app.app_context():
+        people.amal()
+        people.omar()
+    for name in ("amal", "omar"):
+        for address in ("/operator", "/operator/checks"):
+            assert browser_of(app, name).get(address).status_code == 403
+    assert app.test_client().get("/operator").location == "/login?next=/operator"

@@ -1,0 +1,372 @@
+"""Making plans, finding them, and a plan's page."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models import Installment, Plan, User
+from portal.services.payments import refunds
+from tests.fixtures import people
+from tests.fixtures.query_log import queries
+from tests.web import HTMX, browser_of
+
+KEY = "one-use-key-0123456789"
+
+
+@pytest.fixture
+def everybody(app: Flask, database: str) -> dict[str, int]:
+    with app.app_context():
+        return {"amal": people.amal(), "badr": people.badr(), "omar": people.omar(), "sara": people.sara()}
+
+
+def plan(app: Flask, merchant: int, *args: str, **more: object) -> int:
+    with app.app_context():
+        return people.a_plan(merchant, *args, **more)  # type: ignore[arg-type]
+
+
+def today() -> str:
+    return clock.today("Asia/Riyadh").isoformat()
+
+
+def typed(**more: str) -> dict[str, str]:
+    """Amal's form: SAR 1,200 in four months from today, for Omar."""
+    return {
+        "key": KEY,
+        "customer_email": "omar@example.com",
+        "total_amount": "1200",
+        "num_installments": "4",
+        "interval": "monthly",
+        "start_date": today(),
+        "description": "Oak desk",
+        **more,
+    }
+
+
+def create(client: FlaskClient, **more: str) -> TestResponse:
+    return client.post("/plans", data=typed(**more))
+
+
+def count(app: Flask) -> int:
+    with app.app_context():
+        return db.session.scalar(select(func.count()).select_from(Plan)) or 0
+
+
+def error_beside(page: str, field: str) -> str:
+    found = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', page, re.DOTALL)
+    return found[1] if found else ""
+
+
+def test_the_form_starts_at_the_merchants_today(app: Flask, everybody: dict[str, int]) -> None:
+    page = browser_of(app, "amal").get("/plans/new").text
+    assert f'value="{today()}"' in page and f'min="{today()}"' in page
+    assert "Enter a total to see the schedule." in page
+    assert "There is a problem" not in page
+
+
+def test_amal_makes_a_plan_and_lands_on_its_page(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    answer = create(amal)
+    assert answer.status_code == 303
+    page = amal.get(answer.location).text
+    for words in ("Plan created.", "Oak desk", "omar", "SAR\u00a01,200.00", "0 of 4 paid", "Plan made"):
+        assert words in page
+    assert "Pay now" not in page
+    with app.app_context():
+        rows = db.session.scalars(select(Installment).order_by(Installment.number)).all()
+        assert [row.amount for row in rows] == [300_00] * 4
+
+
+def test_the_same_form_sent_again_is_one_plan(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    assert create(amal).location == create(amal).location
+    assert count(app) == 1
+
+
+def test_a_used_form_with_something_else_typed_asks_first(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    create(amal)
+    answer = create(amal, total_amount="900")
+    assert answer.status_code == 422 and "A plan was already made from this page." in answer.text
+    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', answer.text)
+    assert fresh and fresh[1] != KEY
+    assert create(amal, total_amount="900", key=fresh[1]).status_code == 303
+    assert count(app) == 2
+
+
+WRONG = [
+    ("customer_email", "", "customer_email"),
+    ("customer_email", "omar", "customer_email"),
+    ("customer_email", "badr@example.com", "customer_email"),
+    ("customer_email", "o" * 300 + "@example.com", "customer_email"),
+    ("total_amount", "", "total_amount"),
+    ("total_amount", "12,000", "total_amount"),
+    ("total_amount", "1e3", "total_amount"),
+    ("total_amount", "-5", "total_amount"),
+    ("total_amount", "0", "total_amount"),
+    ("total_amount", "1.234", "total_amount"),
+    ("total_amount", "NaN", "total_amount"),
+    ("total_amount", "٣٠٠", "total_amount"),
+    ("total_amount", "9" * 50, "total_amount"),
+    ("total_amount", "0.03", "total_amount"),
+    ("num_installments", "", "num_installments"),
+    ("num_installments", "0", "num_installments"),
+    ("num_installments", "61", "num_installments"),
+    ("num_installments", "2.5", "num_installments"),
+    ("num_installments", "9" * 30, "num_installments"),
+    ("interval", "daily", "interval"),
+    ("interval", "", "interval"),
+    ("start_date", "", "start_date"),
+    ("start_date", "2020-01-01", "start_date"),
+    ("start_date", "2199-12-31", "start_date"),
+    ("start_date", "31/12/2030", "start_date"),
+    ("start_date", "9999-99-99", "start_date"),
+    ("start_date", "20991201", "start_date"),
+    ("start_date", "2099-W10-1", "start_date"),
+    ("start_date", "２099-12-01", "start_date"),
+    ("description", "x" * 201, "description"),
+    ("description", "two\nlines", "description"),
+    ("description", "nul\x00", "description"),
+    ("customer_email", "nul\x00@example.com", "customer_email"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "beside"), WRONG)
+def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(
+    app: Flask, everybody: dict[str, int], field: str, value: str, beside: str
+) -> None:
+    answer = create(browser_of(app, "amal"), **{field: value})
+    assert answer.status_code == 422
+    assert error_beside(answer.text, beside), "no words beside the field"
+    assert 'value="1200"' in answer.text or field == "total_amount", "what was typed is kept"
+    assert answer.text.count("data-error-summary") == 1
+    assert count(app) == 0
+
+
+def test_everything_that_is_wrong_is_said_at_once(app: Flask, everybody: dict[str, int]) -> None:
+    answer = create(
+        browser_of(app, "amal"), customer_email="", total_amount="x", num_installments="99", start_date="2001-01-01"
+    )
+    for field in ("customer_email", "total_amount", "num_installments", "start_date"):
+        assert error_beside(answer.text, field), field
+
+
+@pytest.mark.parametrize("key", ["", "short", "x" * 400, "\x00" * 30, "a b" * 8])
+def test_a_broken_key_makes_nothing_and_keeps_what_was_typed(app: Flask, everybody: dict[str, int], key: str) -> None:
+    answer = create(browser_of(app, "amal"), key=key)
+    assert answer.status_code == 422 and "Please send the form again." in answer.text and 'value="1200"' in answer.text
+    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', answer.text)
+    assert fresh and fresh[1] != key
+    assert count(app) == 0
+
+
+def test_an_empty_form_is_no_error_page(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    assert amal.post("/plans", data={}).status_code == 422
+    assert amal.post("/plans/preview", data={}).status_code == 200
+    assert amal.post("/plans/preview", data={}, headers=HTMX).status_code == 200
+
+
+def test_the_preview_is_what_saving_makes(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    data = typed(total_amount="100", num_installments="3", start_date="2198-01-31")
+    shown = amal.post("/plans/preview", data=data, headers=HTMX)
+    assert shown.status_code == 200 and "<html" not in shown.text
+    rows = re.findall(r'<time datetime="([^"]+)">[^<]+</time></dt><dd><bdi class="money">SAR\u00a0([^<]+)', shown.text)
+    assert rows == [("2198-01-31", "33.34"), ("2198-02-28", "33.33"), ("2198-03-31", "33.33")]
+    assert "Create plan for SAR\u00a0100.00" in shown.text
+    assert "Oak desk" in shown.text
+    assert count(app) == 0
+    amal.post("/plans", data=data)
+    with app.app_context():
+        saved = db.session.scalars(select(Installment).order_by(Installment.number))
+        assert [(row.due_date.isoformat(), f"{row.amount / 100:.2f}") for row in saved] == rows
+
+
+def test_half_a_form_gets_hints_and_no_errors(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    shown = amal.post("/plans/preview", data=typed(total_amount="", num_installments=""), headers=HTMX).text
+    assert "Enter a total to see the schedule." in shown and "Choose 1 to 60 installments." in shown
+    assert "error" not in shown.lower()
+    assert "Create plan<" in shown
+
+
+def test_without_javascript_the_preview_stands_on_the_same_page(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    page = amal.post("/plans/preview", data=typed()).text
+    assert "<html" in page and "Create plan for SAR\u00a01,200.00" in page and 'value="1200"' in page
+    assert amal.get("/plans/preview").location == "/plans/new"
+
+
+def test_badr_types_in_his_own_currency(app: Flask, everybody: dict[str, int]) -> None:
+    badr = browser_of(app, "badr")
+    shown = badr.post("/plans/preview", data=typed(total_amount="10.001", num_installments="2"), headers=HTMX).text
+    assert "KWD\u00a05.001" in shown and "KWD\u00a05.000" in shown
+
+
+def test_an_unknown_customer_gets_a_link_that_is_shown_once(app: Flask, everybody: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    made = create(amal, customer_email="layla@example.com")
+    assert "token" not in made.location and "?" not in made.location
+    link = r"http://localhost(/invitations/[\w-]+)"
+    first = re.search(link, amal.get(made.location).text)
+    assert first
+    again = amal.get(made.location).text
+    assert not re.search(link, again) and "works until" in again
+    assert app.test_client().get(first[1]).status_code == 200
+
+    assert amal.post(f"{made.location}/invitation").location == made.location
+    second = re.search(link, amal.get(made.location).text)
+    assert second and second[1] != first[1]
+    assert app.test_client().get(first[1]).status_code == 404
+    assert app.test_client().get(second[1]).status_code == 200
+
+    assert amal.post(f"{made.location}/invitation/revoke").location == made.location
+    page = amal.get(made.location).text
+    assert "There is no link that works" in page and "revoked" in page
+    assert app.test_client().get(second[1]).status_code == 404
+
+
+def test_only_its_own_merchant_handles_the_link(app: Flask, everybody: dict[str, int]) -> None:
+    made = plan(app, everybody["amal"], "layla@example.com")
+    for path in (f"/plans/{made}/invitation", f"/plans/{made}/invitation/revoke"):
+        assert browser_of(app, "badr").post(path).status_code == 404
+        assert browser_of(app, "omar").post(path).status_code == 403
+    claimed = plan(app, everybody["amal"])
+    answer = browser_of(app, "amal").post(f"/plans/{claimed}/invitation", follow_redirects=True)
+    assert answer.status_code == 200 and "has an account already" in answer.text
+
+
+def test_a_plan_is_there_for_its_two_parties_only(app: Flask, everybody: dict[str, int]) -> None:
+    made = plan(app, everybody["amal"])
+    assert browser_of(app, "amal").get(f"/plans/{made}").status_code == 200
+    assert browser_of(app, "omar").get(f"/plans/{made}").status_code == 200
+    for stranger in ("badr", "sara"):
+        assert browser_of(app, stranger).get(f"/plans/{made}").status_code == 404
+    assert app.test_client().get(f"/plans/{made}").location == f"/login?next=/plans/{made}"
+
+
+@pytest.mark.parametrize("number", ["0", "999999", str(2**63), "9" * 30, "-1", "one", "1.5", "%00"])
+def test_an_odd_number_is_a_404(app: Flask, everybody: dict[str, int], number: str) -> None:
+    assert browser_of(app, "amal").get(f"/plans/{number}").status_code == 404
+
+
+def test_every_state_is_said_in_words(app: Flask, everybody: dict[str, int]) -> None:
+    made = plan(app, everybody["amal"], total=900_00, count=5, first=-13, interval="weekly")
+    with app.app_context():
+        people.pay(people.installments_of(made)[0].id, everybody["omar"])
+    for name in ("omar", "amal"):
+        page = browser_of(app, name).get(f"/plans/{made}").text
+        for words in (
+            "Overdue",
+            "1 of 5 paid",
+            "6 days late",
+            ">Open<",
+            ">Paid<",
+            "SAR\u00a0180.00 paid for installment 1",
+        ):
+            assert words in page, words
+    due = plan(app, everybody["amal"], count=1)
+    assert "Due today" in browser_of(app, "omar").get(f"/plans/{due}").text
+
+
+def test_markup_in_a_description_stays_text(app: Flask, everybody: dict[str, int]) -> None:
+    made = plan(app, everybody["amal"], description="<script>alert(1)</script>")
+    for name, path in (("omar", f"/plans/{made}"), ("amal", "/plans"), ("omar", "/home"), ("amal", "/dashboard")):
+        assert "<script>alert" not in browser_of(app, name).get(path).text
+
+
+def test_the_list_is_filtered_searched_and_paged(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        for number in range(23):
+            people.a_plan(everybody["amal"], total=300, description=f"Order {number:02}")
+        people.a_plan(everybody["amal"], "Layla@example.com", description="For Layla", first=-3)
+    amal = browser_of(app, "amal")
+    first = amal.get("/plans").text
+    assert first.count('class="cell-title"') == 20 and "For Layla" in first
+    after = re.search(r'rel="next" href="([^"]+)"', first)
+    assert after
+    rest = amal.get(after[1].replace("&amp;", "&")).text
+    assert rest.count('class="cell-title"') == 4 and "Order 00" in rest and "Newest" in rest
+    assert "For Layla" in amal.get("/plans?status=overdue").text
+    assert "Order" not in amal.get("/plans?status=overdue").text.split("plans-list")[1]
+    assert "For Layla" in amal.get("/plans?search=LAY").text
+    assert amal.get("/plans?search=om").text.count('class="cell-title"') == 20
+    assert "Nothing matches" in amal.get("/plans?search=mar@").text
+    assert "Nothing matches" in amal.get("/plans?status=completed").text
+    assert "Nothing matches" in amal.get("/plans?search=%25").text
+    fragment = amal.get("/plans?search=lay", headers=HTMX)
+    assert fragment.text.lstrip().startswith('<div id="plans-list"') and "HX-Request" in fragment.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    "query", ["status=gone", "cursor=!!", "cursor=WzFd_", "cursor=WyJ4Il0", "status=%00", "cursor=%00"]
+)
+def test_an_address_that_leads_nowhere_is_told_kindly(app: Flask, everybody: dict[str, int], query: str) -> None:
+    page = browser_of(app, "amal").get(f"/plans?{query}")
+    assert page.status_code == 400 and "does not lead to a list any more" in page.text
+
+
+@pytest.mark.parametrize("query", ["search=%00", "search=a%00b", "search=%ED%A0%80", "search=" + "x" * 3000, "x=1"])
+def test_odd_searches_are_answered(app: Flask, everybody: dict[str, int], query: str) -> None:
+    assert browser_of(app, "amal").get(f"/plans?{query}").status_code == 200
+
+
+def test_empty_lists_say_what_to_do(app: Flask, everybody: dict[str, int]) -> None:
+    assert "Make your first plan" in browser_of(app, "amal").get("/plans").text
+    sara = browser_of(app, "sara").get("/plans").text
+    assert "No plans yet" in sara and "/plans/new" not in sara
+
+
+def test_customers_make_no_plans_and_search_nobody(app: Flask, everybody: dict[str, int]) -> None:
+    made = plan(app, everybody["amal"])
+    omar = browser_of(app, "omar")
+    for answer in (omar.get("/plans/new"), create(omar), omar.post("/plans/preview", data=typed())):
+        assert answer.status_code == 403
+    assert f"/plans/{made}" in omar.get("/plans?search=sara").text
+    assert "Search plans" not in omar.get("/plans").text
+    assert count(app) == 1
+
+
+def test_more_rows_cost_no_more_queries(app: Flask, everybody: dict[str, int]) -> None:
+    amal, omar = browser_of(app, "amal"), browser_of(app, "omar")
+    small, large = (plan(app, everybody["amal"], total=60_00, count=size, first=-2) for size in (2, 30))
+    with app.app_context():
+        for row in people.installments_of(small)[:1] + people.installments_of(large)[:12]:
+            people.pay(row.id, everybody["omar"])
+        for made in (small, large):
+            refunds.refund(made, merchant_id=everybody["amal"], amount=10_00, reason="It came late")
+    for client in (amal, omar):
+        counts = []
+        for made in (small, large):
+            with queries(app) as sent:
+                assert client.get(f"/plans/{made}").status_code == 200
+            counts.append(len(sent))
+        assert counts[0] == counts[1], sent
+    counts = []
+    for more in (1, 9):
+        with app.app_context():
+            for number in range(more):
+                people.a_plan(everybody["amal"], f"new{more}-{number}@example.com")
+        with queries(app) as sent:
+            amal.get("/plans")
+        counts.append(len(sent))
+    assert counts[0] == counts[1], sent
+
+
+def test_the_first_due_date_is_counted_in_the_merchants_zone(app: Flask, everybody: dict[str, int]) -> None:
+    yesterday = (clock.today("Asia/Riyadh") - timedelta(days=1)).isoformat()
+    answer = create(browser_of(app, "amal"), start_date=yesterday)
+    assert "today or later" in error_beside(answer.text, "start_date")
+
+
+def test_a_refused_plan_leaves_no_invited_customer_behind(app: Flask, everybody: dict[str, int]) -> None:
+    create(browser_of(app, "amal"), customer_email="layla@example.com", total_amount="x")
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(User).where(User.email == "layla@example.com")) == 0
