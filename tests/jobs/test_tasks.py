@@ -102,7 +102,7 @@ def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_th
 
 def test_whoever_goes_through_rows_one_by_one_has_a_budget():
     one_by_one = {module.__name__.rsplit(".", 1)[1] for module in every_service() if goes_through_one_by_one(module)}
-    assert one_by_one == {"automatic_payments", "callbacks", "mailroom", "payments", "purging", "refunds"}
+    assert one_by_one == {"automatic", "callbacks", "delivery", "payments", "retention", "refunds"}
     assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
 
 
@@ -202,7 +202,7 @@ def test_the_schedule_is_registered_once_however_often_the_scheduler_looks(valke
         look(valkey)
     assert len(valkey.keys("rq:job:schedule*")) == len(SCHEDULE)
     enqueued = [job.func_name for job in queue.queue_on(valkey).get_jobs()]
-    assert set(enqueued) <= {f"portal.jobs.{entry.job}" for entry in SCHEDULE}
+    assert set(enqueued) <= {f"portal.jobs.tasks.{entry.job}" for entry in SCHEDULE}
     valkey.flushdb()
     look(valkey)
     assert len(valkey.keys("rq:job:schedule*")) == len(SCHEDULE)
