@@ -52,8 +52,8 @@ class Invalid(Refused):
 
     status = 422
 
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(faults[0].code, faults[0].message)
+    def __init__(self, *faults: Fault, **facts: Any) -> None:
+        super().__init__(faults[0].code, faults[0].message, **facts)
         self.faults = faults
 
 

@@ -37,9 +37,7 @@ class Plugin(FlaskPlugin):
     """Requests are read by `reading`; the document shows each endpoint under its first address only."""
 
     def request_validation(self, request: Any, query: Any, json: Any, form: Any, headers: Any, cookies: Any) -> None:
-        request.context = Context(
-            parsing.query(query) if query else None, parsing.body(json) if json else None, None, None, None
-        )
+        request.context = Context(*parsing.read(query, json), None, None, None)
 
     def find_routes(self) -> Iterator[Rule]:
         aliases = {alias for known in declared.values() for alias in known.aliases}
@@ -65,6 +63,7 @@ class Declared:
     repeatable: bool
     reads_body: bool
     pages: bool
+    parameters: Sequence[str]
     limited: bool
     codes: dict[int, Sequence[str]]
     aliases: Sequence[str]
@@ -114,7 +113,9 @@ def endpoint(
     """Hang a view at an address and its aliases, each with and without the slash at its end.
 
     `ok` has the shape of each good status, `refuses` the codes of each status beyond those that every endpoint of its
-    kind has. A view that `writes` needs a token that may, counts as a write, and takes an Idempotency-Key with a POST.
+    kind has. The fields of the view's `query` are the query parameters that the endpoint accepts. Any other parameter
+    is 422 `unknown_parameter`; a view without `query` accepts none. A view that `writes` needs a token that may, counts
+    as a write, and takes an Idempotency-Key with a POST.
     """
 
     def decorate(view: View) -> View:
@@ -126,6 +127,7 @@ def endpoint(
             repeatable=writes and method == "POST",
             reads_body="json" in view.__annotations__,
             pages="query" in view.__annotations__,
+            parameters=tuple(reading.parameter_names(view.__annotations__.get("query"))),
             limited=writes or limit is not None,
             codes=refuses or {},
             aliases=aliases,

@@ -7,7 +7,7 @@ msgspec reads by itself; texts hold no NUL, which no column could keep.
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
@@ -41,6 +41,9 @@ Day = Annotated[Any, _DAY]
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
+STATE_NAMES: Final = ("status", "state")
+"""The filter by state has two names. A list that declares either of them accepts both."""
+
 _rules: dict[type, Callable[[Values], list[Fault]]] = {}
 
 
@@ -70,8 +73,61 @@ def also(shape: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable
     return remember
 
 
-def body(shape: type[S]) -> S:
-    """The request's JSON object; nothing at all counts as {}. Raises NotJson, Unreadable, Invalid with all faults."""
+def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] | None) -> tuple[Any, Any]:
+    """The request's query parameters and its JSON object, in their shapes. None is the shape of an absent part.
+
+    An endpoint without a shape for its parameters accepts no parameter. An absent body counts as {}.
+    Raises NotJson, Unreadable, Invalid with the faults of both parts.
+    """
+    query, faults = _query(parameters)
+    body, body_faults = _body(fields) if fields else ({}, [])
+    faults += body_faults
+    if any(fault.code == "unknown_parameter" for fault in faults):
+        raise Invalid(*faults, known=list(parameter_names(parameters)))
+    if faults:
+        raise Invalid(*faults)
+    return parameters and parameters(**query), fields and fields(**body)
+
+
+@functools.cache
+def parameter_names(shape: type[msgspec.Struct] | None) -> dict[str, str]:
+    """The names of all accepted query parameters, each with the name of the field that it fills."""
+    fields = shape.__struct_fields__ if shape else ()
+    return {name: field for field in fields for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field,))}
+
+
+def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
+    """The fault of a query parameter that is not one of the known ones."""
+    names = ", ".join(known)
+    known_names = f"Known here: {names}." if names else "No parameter is known here."
+    return Fault(f"?{_escape(name)}", "unknown_parameter", f"This parameter is not known. {known_names}")
+
+
+def _query(shape: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
+    """The values of the request's query parameters by field, and the faults by the name that was sent."""
+    known = parameter_names(shape)
+    sent: dict[str, tuple[str, str]] = {}
+    faults = []
+    for name, texts in request.args.lists():
+        if name not in known:
+            faults.append(unknown_parameter(name, known))
+            continue
+        if len(texts) > 1:
+            faults.append(Fault(f"?{name}", "repeated", "Send this parameter once."))
+        first_name, first_text = sent.setdefault(known[name], (name, texts[0]))
+        if first_text != texts[0]:
+            message = f"This is the same filter as {first_name}: send one of the two."
+            faults.append(Fault(f"?{name}", "conflicting_parameters", message))
+    values: Values = {}
+    if shape:
+        values, field_faults = _fields(shape, {field: msgspec.json.encode(text) for field, (_, text) in sent.items()})
+        for fault in field_faults:
+            name, _ = sent.get(fault.field, (fault.field, ""))
+            faults.append(Fault(f"?{name}", fault.code, fault.message))
+    return values, faults
+
+
+def _body(shape: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
     data = request.get_data()
     sent = _decode(data) if data else {}
     values, faults = _fields(shape, sent)
@@ -83,20 +139,7 @@ def body(shape: type[S]) -> S:
     if faults and shape in _rules:
         named = {fault.field for fault in faults}
         faults += [fault for fault in _rules[shape](values) if fault.field not in named]
-    if faults:
-        raise Invalid(*faults)
-    return shape(**values)
-
-
-def query(shape: type[S]) -> S:
-    """The request's query parameters. Unknown ones are left alone. Raises Invalid with all faults."""
-    texts = {name: request.args.getlist(name) for name in shape.__struct_fields__ if name in request.args}
-    values, faults = _fields(shape, {name: msgspec.json.encode(found[0]) for name, found in texts.items()})
-    repeated = [name for name, found in texts.items() if len(found) > 1]
-    faults += [Fault(name, "repeated", "Send this parameter once.") for name in repeated]
-    if faults:
-        raise Invalid(*(Fault(f"?{fault.field}", fault.code, fault.message) for fault in faults))
-    return shape(**values)
+    return values, faults
 
 
 def _decode(data: bytes) -> Mapping[str, bytes]:

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
+MAX_FAULTS: Final = 50
+"""The most faults that a problem document lists, however many the request has."""
 CHALLENGE: Final = 'Bearer realm="qist"'
 """RFC 6750, section 3.1: where no token was sent there is nothing to say about it."""
 
@@ -87,7 +89,7 @@ def document(error: Refused) -> dict[str, Any]:
     """The problem document of a refusal."""
     more: dict[str, Any] = dict(error.facts)
     if isinstance(error, Invalid):
-        more["errors"] = [_fault(fault) for fault in error.faults]
+        more["errors"] = [_fault(fault) for fault in error.faults[:MAX_FAULTS]]
         if len(error.faults) > 1:
             return _document(error.status, "invalid", "Several things have to be corrected.", more)
     return _document(error.status, error.code, error.message, more)

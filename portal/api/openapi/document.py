@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from portal.api import problems
+from portal.api import parsing, problems
 from portal.api.endpoints import Declared, declared, tree
 from portal.api.openapi import examples
 
@@ -82,6 +82,9 @@ def _complete(operation: Json, known: Declared) -> None:
     operation["description"] = operation["description"].strip()
     for parameter in operation["parameters"]:
         _tidy_parameter(parameter)
+    operation["parameters"] = [
+        named for parameter in operation["parameters"] for named in _by_each_name(parameter, known)
+    ]
     operation["security"] = [{"token": []}, {"key": []}] if known.signed_in else []
     if known.repeatable:
         operation["parameters"].append(_idempotency_key())
@@ -127,7 +130,7 @@ def _headers(status: int, known: Declared) -> Json:
 
 def _errors(operation: Json, known: Declared) -> list[int]:
     """Every error that this endpoint can answer with."""
-    statuses = set(known.codes) | {500, 503}
+    statuses = set(known.codes) | {422, 500, 503}
     if known.signed_in:
         statuses |= {401}
     if known.roles or known.writes:
@@ -135,11 +138,9 @@ def _errors(operation: Json, known: Declared) -> list[int]:
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}
     if known.reads_body:
-        statuses |= {400, 413, 415, 422}
-    if known.pages:
-        statuses |= {422}
+        statuses |= {400, 413, 415}
     if known.repeatable:
-        statuses |= {409, 422}
+        statuses |= {409}
     if known.limited:
         statuses |= {429}
     return sorted(statuses)
@@ -148,6 +149,8 @@ def _errors(operation: Json, known: Declared) -> list[int]:
 def _error(status: int, known: Declared) -> Json:
     default = problems.CODES.get(status, ("invalid", WORDS[status]))[0]
     codes = list(known.codes.get(status, ()))
+    if status == 422:
+        codes = [*(codes or ["invalid"]), "unknown_parameter"]
     text = WORDS[status]
     if codes:
         text += " `code` is " + ", ".join(f"`{code}`" for code in codes) + (", or another." if status == 422 else ".")
@@ -157,7 +160,9 @@ def _error(status: int, known: Declared) -> Json:
         "content": {
             problems.MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {code: {"value": examples.problem(status, code)} for code in codes or [default]},
+                "examples": {
+                    code: {"value": examples.problem(status, code, known.parameters)} for code in codes or [default]
+                },
             }
         },
     }
@@ -182,6 +187,16 @@ def _tidy(schema: Json) -> None:
         for option in (found, *found.get("anyOf", ())):
             if "enum" in option:
                 option["type"] = "string"
+
+
+def _by_each_name(parameter: Json, known: Declared) -> list[Json]:
+    """A query parameter that has another name, too, once by each of them."""
+    name = parameter["name"]
+    if parameter["in"] != "query" or name not in parsing.STATE_NAMES:
+        return [parameter]
+    others = [other for other in parsing.STATE_NAMES if other != name and other in known.parameters]
+    same = f"Another name of `{name}`. If both are sent, they must have the same value."
+    return [parameter, *({**parameter, "name": other, "description": same} for other in others)]
 
 
 def _tidy_parameter(parameter: Json) -> None:

@@ -1,9 +1,12 @@
 """Examples for the OpenAPI document. A test holds every one of them against its schema."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+from portal.api import problems, reading
 from portal.api.problems import CODES
+from portal.errors import Invalid
 
 _INSTALLMENT: Final[dict[str, Any]] = {
     "id": 1,
@@ -222,10 +225,15 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
     "refund_declined": {"refund_ids": [4]},
     "too_much": {"remaining": "33.33"},
 }
+_UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
+"""The unknown query parameters of the examples. A request with more than one fault is `invalid`."""
 
 
-def problem(status: int, code: str) -> dict[str, Any]:
-    """A problem document with this code."""
+def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]:
+    """A problem document with this code, of an endpoint that accepts the `known` query parameters."""
+    if code in _UNKNOWN:
+        faults = [reading.unknown_parameter(name, known) for name in _UNKNOWN[code]]
+        return problems.document(Invalid(*faults, known=list(known)))
     detail = _DETAILS.get(code) or (CODES[status][1] if status in CODES else HTTPStatus(status).description)
     return {
         "type": f"urn:qist:problem:{code}",

@@ -2,9 +2,9 @@
 
 import functools
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from portal.api.parsing import Amount, whole
 from portal.domain import money
@@ -39,10 +39,13 @@ class FaultShape(Out, kw_only=True):
     pointer: Annotated[str, Meta(description="Which field (JSON pointer), or which parameter.")]
     detail: str
     code: str
+    where: Annotated[
+        Literal["query", "header"] | UnsetType, Meta(description="Where it was sent, if not in the body.")
+    ] = field(default=UNSET, name="in")
 
 
 class Problem(Out, kw_only=True):
-    """Why it was refused (RFC 9457). `code` is stable; `errors` lists every fault of a 422."""
+    """Why it was refused (RFC 9457). `code` is stable; `errors` lists the faults of a 422, 50 at most."""
 
     type: str
     title: str
@@ -50,6 +53,9 @@ class Problem(Out, kw_only=True):
     detail: str
     code: str
     errors: list[FaultShape] = field(default_factory=list)
+    known: Annotated[
+        list[str], Meta(description="If a parameter is unknown: the query parameters that this endpoint accepts.")
+    ] = field(default_factory=list)
 
 
 class PageQuery(In, kw_only=True):
