@@ -60,7 +60,7 @@ def _use_local_servers(configured: Settings) -> None:
                 open_until_exit.enter_context(homes.held(configured.home))
                 url = open_until_exit.enter_context(postgres.Postgres(configured.home)).url
             os.environ["DATABASE_URL"] = url
-    except homes.HomeError as error:
+    except homes.DataDirError as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.extensions import db
-from portal.models import ApiKey, Outbox
+from portal.models import ApiKey, Email
 from portal.services.accounts import api_keys, password_resets, tokens
 from portal.services.mail import delivery, reminders
 from portal.services.payments import payment_methods, refunds
@@ -240,7 +240,7 @@ def world(app: Flask, database: str) -> World:
 def _a_mail_to(user_id: int) -> int:
     """One that is kept, because there is no mail server."""
     delivery.drain()
-    return db.session.scalars(db.select(Outbox.id).where(Outbox.to_user_id == user_id)).first() or 0
+    return db.session.scalars(db.select(Email.id).where(Email.to_user_id == user_id)).first() or 0
 
 
 def routes(app: Flask) -> list[str]:

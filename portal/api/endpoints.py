@@ -34,7 +34,7 @@ class Adapter(MsgspecModelAdapter):
 
 
 class Plugin(FlaskPlugin):
-    """Requests are read by `reading`; the document shows each endpoint under its first address only."""
+    """Requests are read by `parsing`; the document shows each endpoint under its first address only."""
 
     def request_validation(self, request: Any, query: Any, json: Any, form: Any, headers: Any, cookies: Any) -> None:
         request.context = Context(*parsing.read(query, json), None, None, None)
@@ -127,7 +127,7 @@ def endpoint(
             repeatable=writes and method == "POST",
             reads_body="json" in view.__annotations__,
             pages="query" in view.__annotations__,
-            parameters=tuple(reading.parameter_names(view.__annotations__.get("query"))),
+            parameters=tuple(parsing.parameter_names(view.__annotations__.get("query"))),
             limited=writes or limit is not None,
             codes=refuses or {},
             aliases=aliases,

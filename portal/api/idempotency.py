@@ -10,14 +10,14 @@ from flask import Response, current_app, g, request
 from portal.api import callers, problems
 from portal.errors import Fault, Invalid
 from portal.services import idempotency
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.unit_of_work import unsure_from_here
 
 HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> Once | None:
+def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> RequestKey | None:
     """The key this request came with, if any. `render` makes the answer that is stored with the effect.
 
     It counts for this caller, method and address, with or without the slash at its end. Raises Invalid on a bad key.
@@ -35,11 +35,11 @@ def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> O
         g.kept = answer
         return answer
 
-    return Once(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
+    return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
 
 
 def finish(
-    asked: Once | None,
+    asked: RequestKey | None,
     replay: Replay | None,
     find: Callable[[], Any],
     render: Callable[[Any], tuple[int, bytes]],

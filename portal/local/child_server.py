@@ -37,7 +37,7 @@ READY_WITHIN = 60.0  # recovery after a crash replays the log first
 Say = Callable[[str], None]
 
 
-class ServerError(homes.HomeError):
+class ServerError(homes.DataDirError):
     """An embedded server can't run. The text is one line for the person at the terminal."""
 
 

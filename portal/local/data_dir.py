@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-class HomeError(Exception):
+class DataDirError(Exception):
     """This QIST_HOME can't be used. The text is one line for the person at the terminal."""
 
 
@@ -21,11 +21,11 @@ def ensure(home: Path) -> None:
         owner = home.stat().st_uid
         usable = home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)
     except OSError as error:
-        raise HomeError(
+        raise DataDirError(
             f"QIST_HOME {home} can't be used: {error.strerror}. Choose another folder: QIST_HOME="
         ) from None
     if not usable or os.geteuid() not in (0, owner):
-        raise HomeError(
+        raise DataDirError(
             f"QIST_HOME {home} belongs to {user_name(owner)} and can't be used by {user_name(os.geteuid())}. "
             "Start Qist as that user, or choose another folder: QIST_HOME="
         )
@@ -43,7 +43,7 @@ def held(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HomeError(
+            raise DataDirError(
                 f"Qist is already running with QIST_HOME {home}. Stop it first, or choose another: QIST_HOME= PORT="
             ) from None
         yield
@@ -70,7 +70,7 @@ def nobody() -> tuple[int, int]:
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:
-        raise HomeError("PostgreSQL doesn't run as root, and this machine has no user nobody to run it as") from None
+        raise DataDirError("PostgreSQL doesn't run as root, and this machine has no user nobody to run it as") from None
     return entry.pw_uid, entry.pw_gid
 
 

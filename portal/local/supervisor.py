@@ -72,7 +72,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     except Ended as error:
         print(error, file=sys.stderr)
         return error.code
-    except homes.HomeError as error:
+    except homes.DataDirError as error:
         return _refuse(str(error))
     return 0
 
@@ -175,7 +175,7 @@ class Supervisor:
             if status == http.HTTPStatus.OK:
                 return
             time.sleep(0.05)
-        raise homes.HomeError(f"/readyz isn't ready after {READY_WITHIN:.0f} seconds: {last}")
+        raise homes.DataDirError(f"/readyz isn't ready after {READY_WITHIN:.0f} seconds: {last}")
 
     def readiness(self) -> tuple[int, str]:
         host = ANYWHERE.get(self.settings.host, self.settings.host)
@@ -248,7 +248,7 @@ def check_port(host: str, port: int) -> None:
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
         other = port + 1 if port < 65535 else 8000
-        raise homes.HomeError(f"Port {port} on {host} {why}. Choose another: PORT={other}") from None
+        raise homes.DataDirError(f"Port {port} on {host} {why}. Choose another: PORT={other}") from None
 
 
 def secret_key(home: Path) -> str:
@@ -261,7 +261,7 @@ def secret_key(home: Path) -> str:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise homes.HomeError(
+        raise homes.DataDirError(
             f"{path} can't be read: {error.strerror}. Start Qist as its owner, or set QIST_HOME="
         ) from None
     key = secrets.token_urlsafe(48)

@@ -9,7 +9,7 @@ from portal.models.accounts.password_resets import PasswordReset
 from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
 from portal.models.accounts.user_sessions import UserSession
 from portal.models.accounts.users import User
-from portal.models.emails import Outbox
+from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.ledger import LedgerEntry, LedgerLine
@@ -33,7 +33,7 @@ __all__ = [
     "LedgerLine",
     "Merchant",
     "Mute",
-    "Outbox",
+    "Email",
     "PasswordReset",
     "Payment",
     "PaymentMethod",

@@ -26,13 +26,13 @@ from portal.models.columns import Id, Instant, UserId
 from portal.models.plans.plans import Plan
 
 OutboxState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
-OUTBOX_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
+EMAIL_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
 
 _PENDING = "state IN ('waiting', 'claimed')"
 _HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
 
 
-class Outbox(Model):
+class Email(Model):
     """One mail to one person. `dedupe_key` names what it tells about: there is never a second row for the same thing.
 
     waiting: to be sent from `next_try_at` on. claimed: a worker has it until `next_try_at`, the end of its lease; then
@@ -55,7 +55,7 @@ class Outbox(Model):
     plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
     state: Mapped[OutboxState] = mapped_column(
-        Enum(*OUTBOX_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
+        Enum(*EMAIL_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
     )
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     next_try_at: Mapped[Instant]
@@ -91,10 +91,10 @@ class Outbox(Model):
         return text(_HOLDS_LINK)
 
     @staticmethod
-    def due(now: datetime) -> Select["Outbox"]:
+    def due(now: datetime) -> Select["Email"]:
         """What somebody has to take now, oldest first: waiting mails, and those whose claim has run out."""
         return (
-            select(Outbox)
-            .where(Outbox.state.in_(("waiting", "claimed")), Outbox.next_try_at <= now)
-            .order_by(Outbox.next_try_at, Outbox.id)
+            select(Email)
+            .where(Email.state.in_(("waiting", "claimed")), Email.next_try_at <= now)
+            .order_by(Email.next_try_at, Email.id)
         )

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from portal import queue
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Outbox
+from portal.models import Email
 from portal.services.unit_of_work import after_commit
 
 RING_EVERY: Final = 1.0
@@ -41,7 +41,7 @@ def post(
     """
     now = clock.now()
     made = db.session.execute(
-        insert(Outbox)
+        insert(Email)
         .values(
             kind=kind,
             dedupe_key=dedupe_key,
@@ -54,7 +54,7 @@ def post(
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["dedupe_key"])
-        .returning(Outbox.id)
+        .returning(Email.id)
     ).scalar()
     if made is not None and (not_before is None or not_before <= now):
         after_commit(ring)

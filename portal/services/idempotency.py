@@ -14,7 +14,7 @@ from portal.domain import clock
 from portal.errors import Refused, StillRunning
 from portal.extensions import db
 from portal.models import IdempotencyKey
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 R = TypeVar("R")
 
@@ -25,7 +25,7 @@ _STEP: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
+class RequestKey:
     """Who asked for what, under which key.
 
     `scope` is the method and address, `fingerprint` a digest of the body. `render` turns the verb's result into the
@@ -65,27 +65,31 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
 
 
-def claim(once: Once) -> Replay | None:
+def claim(request_key: RequestKey) -> Replay | None:
     """Inside a verb's transaction, before anything else: take the key, or say what it was used for.
 
     Raises KeyReused for another body, StillRunning while a transaction is taking the same key right now or a payment
     under this key has no outcome yet: waiting in the database would hold a connection (see `patiently`).
     """
-    name = f"once:{once.user_id}:{once.scope}:{once.key}"
+    name = f"once:{request_key.user_id}:{request_key.scope}:{request_key.key}"
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0)))):
         raise StillRunning()
     now = clock.now()
-    mine = (IdempotencyKey.user_id == once.user_id, IdempotencyKey.scope == once.scope, IdempotencyKey.key == once.key)
+    mine = (
+        IdempotencyKey.user_id == request_key.user_id,
+        IdempotencyKey.scope == request_key.scope,
+        IdempotencyKey.key == request_key.key,
+    )
     db.session.execute(
         delete(IdempotencyKey).where(*mine, IdempotencyKey.state == "done", IdempotencyKey.created_at < now - KEPT)
     )
     taken = db.session.execute(
         insert(IdempotencyKey)
         .values(
-            user_id=once.user_id,
-            scope=once.scope,
-            key=once.key,
-            fingerprint=once.fingerprint,
+            user_id=request_key.user_id,
+            scope=request_key.scope,
+            key=request_key.key,
+            fingerprint=request_key.fingerprint,
             state="running",
             created_at=now,
         )
@@ -95,41 +99,43 @@ def claim(once: Once) -> Replay | None:
     if taken is not None:
         return None
     row = db.session.scalars(select(IdempotencyKey).where(*mine).execution_options(populate_existing=True)).one()
-    if row.fingerprint != once.fingerprint:
+    if row.fingerprint != request_key.fingerprint:
         raise KeyReused()
     if row.state == "running":
         raise StillRunning()
     return Replay(row.payment_id, row.reply_status, row.reply_body, row.refund_group)
 
 
-def attach(once: Once, payment_id: int) -> None:
+def attach(request_key: RequestKey, payment_id: int) -> None:
     """Inside a verb's transaction: this key stands for that payment, whose outcome is not known yet."""
-    _row(once).payment_id = payment_id
+    _row(request_key).payment_id = payment_id
 
 
-def attach_refunds(once: Once, group_key: str) -> None:
+def attach_refunds(request_key: RequestKey, group_key: str) -> None:
     """Inside a verb's transaction: this key stands for those refunds, whose outcome is not known yet."""
-    _row(once).refund_group = group_key
+    _row(request_key).refund_group = group_key
 
 
-def store(once: Once, result: Any) -> None:
+def store(request_key: RequestKey, result: Any) -> None:
     """Inside a verb's transaction, last of all: done, with the answer if the caller renders one."""
     db.session.flush()
-    row = _row(once)
+    row = _row(request_key)
     if row.state == "done":
         return
-    if once.render is not None:
-        row.reply_status, row.reply_body = once.render(result)
+    if request_key.render is not None:
+        row.reply_status, row.reply_body = request_key.render(result)
     row.state = "done"
 
 
-@transaction
-def keep(once: Once, status: int, body: bytes) -> tuple[int, bytes]:
+@unit_of_work
+def keep(request_key: RequestKey, status: int, body: bytes) -> tuple[int, bytes]:
     """Store the answer to a request whose outcome became known after its caller had gone, unless one is stored.
 
     Returns what stands there now, so that everybody who asks again gets the same.
     """
-    row = db.session.get(IdempotencyKey, (once.user_id, once.scope, once.key), with_for_update=True)
+    row = db.session.get(
+        IdempotencyKey, (request_key.user_id, request_key.scope, request_key.key), with_for_update=True
+    )
     if row is None or row.state != "done":
         return status, body
     if row.reply_status is None or row.reply_body is None:
@@ -170,7 +176,7 @@ def patiently(attempt: Callable[[], R], may_wait: Callable[[Refused, float], boo
             time.sleep(_STEP)
 
 
-@transaction
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Forget keys older than 24 hours, at most `limit` of them. Returns how many went."""
     old = (
@@ -183,5 +189,5 @@ def purge(limit: int = 10_000) -> int:
     return len(gone.all())
 
 
-def _row(once: Once) -> IdempotencyKey:
-    return db.session.get_one(IdempotencyKey, (once.user_id, once.scope, once.key))
+def _row(request_key: RequestKey) -> IdempotencyKey:
+    return db.session.get_one(IdempotencyKey, (request_key.user_id, request_key.scope, request_key.key))

@@ -34,7 +34,7 @@ _LIMITS = text(
 _AFTERWARDS: Final = "after_commit"
 
 
-def transaction(verb: Callable[P, R]) -> Callable[P, R]:
+def unit_of_work(verb: Callable[P, R]) -> Callable[P, R]:
     """Run `verb` in a fresh transaction with lock_timeout 3 s and statement_timeout 5 s, and commit.
 
     Any exception rolls everything back. Lock timeouts, deadlocks and serialization failures are tried again, three
@@ -64,7 +64,7 @@ def transaction(verb: Callable[P, R]) -> Callable[P, R]:
                     if error.connection_invalidated:
                         raise (Unsure() if committing else Busy()) from error
                     raise
-                log.warning("transaction.retry", verb=verb.__name__, reason=reason, attempt=attempt)
+                log.warning("unit_of_work.retry", verb=verb.__name__, reason=reason, attempt=attempt)
                 if attempt == ATTEMPTS:
                     raise Busy() from error
                 time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 spreads retries, hides nothing

@@ -21,7 +21,7 @@ from portal.jobs.schedule import SCHEDULE
 from portal.jobs.scheduler import look
 from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.services import unit_of_work
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.maintenance import retention
 from portal.services.payments import payments, refunds
 from tests.fixtures import people
@@ -165,8 +165,8 @@ def test_purging_forgets_old_keys_and_nothing_that_still_runs():
     amal, omar = people.amal(), people.omar()
     first, second, third = people.installments_of(people.a_plan(amal))
     for row, card in ((first, "card_ok"), (second, "card_declined"), (third, "card_lost_charged")):
-        once = Once(omar, "POST /pay", str(row.id), "f")
-        payments.pay_installment(row.id, customer_id=omar, shown=None, method=card, once=once)
+        request_key = RequestKey(omar, "POST /pay", str(row.id), "f")
+        payments.pay_installment(row.id, customer_id=omar, shown=None, method=card, request_key=request_key)
     with time_machine.travel(clock.now() + timedelta(hours=25)):
         assert tasks.purge_expired() == 2
     db.session.rollback()
@@ -177,10 +177,15 @@ def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_
     omar = people.omar()
     now = clock.now()
     for number in range(5):
-        once = Once(omar, "POST /pay", str(number), "f")
+        request_key = RequestKey(omar, "POST /pay", str(number), "f")
         db.session.add(
             IdempotencyKey(
-                user_id=once.user_id, scope=once.scope, key=once.key, fingerprint="f", state="done", created_at=now
+                user_id=request_key.user_id,
+                scope=request_key.scope,
+                key=request_key.key,
+                fingerprint="f",
+                state="done",
+                created_at=now,
             )
         )
         db.session.add(TokenFamily(user_id=omar, created_at=now, expires_at=now + timedelta(hours=1)))

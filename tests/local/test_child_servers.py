@@ -238,7 +238,7 @@ def test_an_address_that_is_not_ours_any_more_is_left_alone(name: str, home: Pat
 
 def test_two_supervisors_on_one_home_are_refused_in_one_line(home: Path) -> None:
     with homes.held(home):
-        with pytest.raises(homes.HomeError, match="already running") as caught, homes.held(home):
+        with pytest.raises(homes.DataDirError, match="already running") as caught, homes.held(home):
             pass
         assert "\n" not in str(caught.value)
     with homes.held(home):

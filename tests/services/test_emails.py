@@ -10,14 +10,14 @@ from portal import queue
 from portal.domain import clock
 from portal.errors import Busy, Invalid
 from portal.extensions import db
-from portal.models import Invitation, Outbox
+from portal.models import Email, Invitation
 from portal.reports.operations import emails as reports
 from portal.services import emails
 from portal.services.accounts.accounts import NewAccount, register
 from portal.services.payments import payments
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
 from tests.fixtures.crowd import at_once
 from tests.fixtures.query_log import queries
@@ -25,7 +25,7 @@ from tests.fixtures.query_log import queries
 pytestmark = pytest.mark.usefixtures("context")
 
 
-@transaction
+@unit_of_work
 def post(key="note:1", to_user_id=None, **more):
     return emails.post("receipt", to_user_id=to_user_id, dedupe_key=key, **more)
 
@@ -58,7 +58,7 @@ def test_posted_by_eight_at_once_it_is_there_once(app):
 def test_a_verb_that_fails_leaves_no_mail_and_does_not_ring(bell):
     omar = people.omar()
 
-    @transaction
+    @unit_of_work
     def fails():
         emails.post("receipt", to_user_id=omar, dedupe_key="note:1")
         raise Busy
@@ -131,26 +131,26 @@ def test_registering_an_invited_email_mails_a_fresh_link_once_an_hour():
 def test_a_link_is_told_again_and_then_good_for_another_thirty_days():
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    nadia = db.session.scalars(db.select(Outbox.to_user_id)).one()
+    nadia = db.session.scalars(db.select(Email.to_user_id)).one()
     with time_machine.travel(clock.now() + timedelta(days=29)):
-        assert invitations.tell_again(nadia) == (opened.plan_id, opened.invitation_token)
+        assert invitations.reissue(nadia) == (opened.plan_id, opened.invitation_token)
     with time_machine.travel(clock.now() + timedelta(days=58)):
         assert invitations.find(opened.invitation_token) is not None
         assert db.session.scalar(db.select(db.func.count(Invitation.id))) == 1
         invitations.claim(opened.invitation_token, username="nadia", password=people.PASSWORD)
-        assert invitations.tell_again(nadia) is None
+        assert invitations.reissue(nadia) is None
 
 
 @pytest.mark.parametrize("end", ["lapsed", "made under another key"])
 def test_where_no_link_can_be_told_again_a_fresh_one_is_made(app, monkeypatch, end):
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    nadia = db.session.scalars(db.select(Outbox.to_user_id)).one()
+    nadia = db.session.scalars(db.select(Email.to_user_id)).one()
     if end == "made under another key":
         monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
         assert invitations.find(opened.invitation_token) is not None
     with time_machine.travel(clock.now() + timedelta(days=31 if end == "lapsed" else 0)):
-        plan_id, token = invitations.tell_again(nadia)
+        plan_id, token = invitations.reissue(nadia)
         assert plan_id == opened.plan_id
         assert token != opened.invitation_token
         assert invitations.find(opened.invitation_token) is None
@@ -164,10 +164,10 @@ def test_what_amal_revoked_no_mail_brings_back():
     )
     nadia = people.plan_of(kept.plan_id).customer_id
     invitations.revoke(revoked.plan_id, merchant_id=amal)
-    assert invitations.tell_again(nadia, plan_id=revoked.plan_id) is None
-    assert invitations.tell_again(nadia) == (kept.plan_id, kept.invitation_token)
+    assert invitations.reissue(nadia, plan_id=revoked.plan_id) is None
+    assert invitations.reissue(nadia) == (kept.plan_id, kept.invitation_token)
     renewed = invitations.renew(revoked.plan_id, merchant_id=amal)
-    assert invitations.tell_again(nadia, plan_id=revoked.plan_id) == (revoked.plan_id, renewed)
+    assert invitations.reissue(nadia, plan_id=revoked.plan_id) == (revoked.plan_id, renewed)
 
 
 def test_no_link_can_be_made_of_what_the_database_holds():

@@ -19,7 +19,7 @@ from portal.gateways import payment as gateway
 from portal.models import IdempotencyKey, Payment
 from portal.reports.operations import checks
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from tests.fixtures import people, servers
 from tests.fixtures.crowd import at_once
@@ -34,16 +34,18 @@ def first(omar):
 
 
 @pytest.fixture
-def once(omar):
-    return Once(omar, "POST /pay", "key", idempotency.fingerprint("body"), render)
+def request_key(omar):
+    return RequestKey(omar, "POST /pay", "key", idempotency.fingerprint("body"), render)
 
 
 def render(payment):
     return 200, f"{payment.id} {payment.state}".encode()
 
 
-def pay(first, once, method="card_ok"):
-    return payments.pay_installment(first, customer_id=once.user_id, shown=None, method=method, once=once)
+def pay(first, request_key, method="card_ok"):
+    return payments.pay_installment(
+        first, customer_id=request_key.user_id, shown=None, method=method, request_key=request_key
+    )
 
 
 def key_row():
@@ -58,66 +60,74 @@ def counts():
     return db.session.scalar(select(func.count(Payment.id))), db.session.scalar(charged)
 
 
-def test_the_same_request_is_answered_the_same(first, once):
-    made = pay(first, once)
-    again = pay(first, once)
+def test_the_same_request_is_answered_the_same(first, request_key):
+    made = pay(first, request_key)
+    again = pay(first, request_key)
     assert made.replay is None
     assert again.payment_id == made.payment_id
     assert (again.replay.status, again.replay.body) == (200, f"{made.payment_id} succeeded".encode())
     assert counts() == (1, 1)
 
 
-def test_without_a_rendered_answer_the_replay_says_which_payment_it_was(first, once):
-    made = pay(first, replace(once, render=None))
-    again = pay(first, replace(once, render=None))
+def test_without_a_rendered_answer_the_replay_says_which_payment_it_was(first, request_key):
+    made = pay(first, replace(request_key, render=None))
+    again = pay(first, replace(request_key, render=None))
     assert (again.payment_id, again.replay.status, again.replay.body) == (made.payment_id, None, None)
 
 
-def test_a_declined_request_stays_declined_under_its_key_and_goes_through_under_another(first, once):
-    made = pay(first, once, "card_declined")
-    again = pay(first, once, "card_declined")
+def test_a_declined_request_stays_declined_under_its_key_and_goes_through_under_another(first, request_key):
+    made = pay(first, request_key, "card_declined")
+    again = pay(first, request_key, "card_declined")
     assert (made.payment_id, b"declined" in again.replay.body) == (again.payment_id, True)
-    assert pay(first, replace(once, key="another")).replay is None
+    assert pay(first, replace(request_key, key="another")).replay is None
     assert counts() == (2, 1)
 
 
-def test_another_body_under_the_key_is_refused(first, once):
-    pay(first, once)
+def test_another_body_under_the_key_is_refused(first, request_key):
+    pay(first, request_key)
     with pytest.raises(KeyReused) as refused:
-        pay(first, replace(once, fingerprint=idempotency.fingerprint("another")))
+        pay(first, replace(request_key, fingerprint=idempotency.fingerprint("another")))
     assert (refused.value.code, refused.value.status) == ("idempotency_key_reused", 422)
 
 
-def test_the_key_is_the_callers_own_and_the_addresses_own(first, once):
-    pay(first, once)
-    for other in (replace(once, scope="POST /other"), replace(once, key="other"), replace(once, user_id=people.sara())):
+def test_the_key_is_the_callers_own_and_the_addresses_own(first, request_key):
+    pay(first, request_key)
+    for other in (
+        replace(request_key, scope="POST /other"),
+        replace(request_key, key="other"),
+        replace(request_key, user_id=people.sara()),
+    ):
         with pytest.raises(Refused) as refused:
-            payments.pay_installment(first, customer_id=once.user_id, shown=None, method="card_ok", once=other)
+            payments.pay_installment(
+                first, customer_id=request_key.user_id, shown=None, method="card_ok", request_key=other
+            )
         assert refused.value.code == "already_paid"
     assert counts() == (1, 1)
 
 
-def test_a_refused_request_does_not_use_up_its_key(first, once):
+def test_a_refused_request_does_not_use_up_its_key(first, request_key):
     with pytest.raises(Refused):
-        payments.pay_installment(first, customer_id=once.user_id, shown=1, method="card_ok", once=once)
-    assert pay(first, once).replay is None
+        payments.pay_installment(
+            first, customer_id=request_key.user_id, shown=1, method="card_ok", request_key=request_key
+        )
+    assert pay(first, request_key).replay is None
 
 
-def test_a_key_is_kept_for_twenty_four_hours_and_purged_afterwards(first, once):
-    pay(first, once)
+def test_a_key_is_kept_for_twenty_four_hours_and_purged_afterwards(first, request_key):
+    pay(first, request_key)
     with time_machine.travel(clock.now() + timedelta(hours=23, minutes=59)):
         assert idempotency.purge() == 0
-        assert pay(first, once).replay
+        assert pay(first, request_key).replay
     with time_machine.travel(clock.now() + timedelta(hours=24, minutes=1)):
         with pytest.raises(Refused) as refused:
-            pay(first, once)
+            pay(first, request_key)
         assert refused.value.code == "already_paid"
         assert idempotency.purge() == 1
         assert idempotency.purge() == 0
 
 
-def test_eight_of_the_same_request_at_once_are_one_payment(app, first, once):
-    results = at_once(app, [lambda: pay(first, once)] * 8)
+def test_eight_of_the_same_request_at_once_are_one_payment(app, first, request_key):
+    results = at_once(app, [lambda: pay(first, request_key)] * 8)
     assert len({result.payment_id for result in results}) == 1
     assert sum(result.replay is None for result in results) == 1
     assert counts() == (1, 1)
@@ -126,29 +136,29 @@ def test_eight_of_the_same_request_at_once_are_one_payment(app, first, once):
 class TestNoAnswer:
     """The gateway's answer never comes: the key runs until the sweep knows."""
 
-    def test_a_retry_waits_a_while_then_hears_that_it_is_still_running(self, first, once, monkeypatch):
+    def test_a_retry_waits_a_while_then_hears_that_it_is_still_running(self, first, request_key, monkeypatch):
         monkeypatch.setattr(idempotency, "PATIENCE", 0.2)
-        pay(first, once, "card_lost_charged")
+        pay(first, request_key, "card_lost_charged")
         with pytest.raises(StillRunning) as refused:
-            pay(first, once, "card_lost_charged")
+            pay(first, request_key, "card_lost_charged")
         assert (refused.value.code, refused.value.status, refused.value.retry_after) == ("still_running", 409, 1)
         assert counts() == (1, 1)
 
-    def test_a_retry_that_waits_gets_the_answer_when_it_comes(self, app, first, once):
-        payment_id = pay(first, once, "card_lost_charged").payment_id
-        retry, _ = at_once(app, [lambda: pay(first, once), lambda: payments.settle_payment(payment_id)])
+    def test_a_retry_that_waits_gets_the_answer_when_it_comes(self, app, first, request_key):
+        payment_id = pay(first, request_key, "card_lost_charged").payment_id
+        retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: payments.settle_payment(payment_id)])
         assert (retry.payment_id, retry.replay.payment_id, retry.replay.status) == (payment_id, payment_id, None)
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize(
         ("card", "state"), [("card_lost_charged", "succeeded"), ("card_lost_not_charged", "declined")]
     )
-    def test_the_sweep_finishes_the_key(self, first, once, card, state):
-        payment_id = pay(first, once, card).payment_id
+    def test_the_sweep_finishes_the_key(self, first, request_key, card, state):
+        payment_id = pay(first, request_key, card).payment_id
         assert (key_row().state, key_row().payment_id) == ("running", payment_id)
         payments.settle_payment(payment_id)
         assert (key_row().state, key_row().reply_status) == ("done", None)
-        assert pay(first, once, card).replay.payment_id == payment_id
+        assert pay(first, request_key, card).replay.payment_id == payment_id
         assert people.payment_of(payment_id).state == state
 
 
@@ -179,10 +189,10 @@ with create_app(servers.settings_for(database)).app_context():
 
 @pytest.mark.parametrize(("when", "state", "charged"), [("before", "declined", 0), ("after", "succeeded", 1)])
 def test_a_process_killed_while_it_charges_leaves_what_the_sweep_settles(
-    first, once, monkeypatch, when, state, charged
+    first, request_key, monkeypatch, when, state, charged
 ):
     """A real SIGKILL between the two commits, before or after the gateway charged."""
-    arguments = [servers.database_name(), when, str(first), str(once.user_id), once.fingerprint]
+    arguments = [servers.database_name(), when, str(first), str(request_key.user_id), request_key.fingerprint]
     died = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments], cwd=ROOT, env=os.environ, timeout=60, capture_output=True
     )
@@ -191,15 +201,15 @@ def test_a_process_killed_while_it_charges_leaves_what_the_sweep_settles(
     assert key_row().state == "running"
     monkeypatch.setattr(idempotency, "PATIENCE", 0.1)
     with pytest.raises(StillRunning):
-        pay(first, once)
+        pay(first, request_key)
     with pytest.raises(Refused) as refused:
-        pay(first, replace(once, key="another"))
+        pay(first, replace(request_key, key="another"))
     assert refused.value.code == "payment_in_flight"
 
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
         assert payments.settle_unknown_payments() == 1
     payment = people.payment_of(key_row().payment_id)
     assert (payment.state, key_row().state) == (state, "done")
-    assert pay(first, once).replay.payment_id == payment.id
+    assert pay(first, request_key).replay.payment_id == payment.id
     assert counts() == (1, charged)
     assert [found for found in checks.run() if found[1]] == []

@@ -10,8 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from portal.errors import Busy, Unsure
 from portal.extensions import db
 from portal.models import Plan
-from portal.services import unit_of_work as transactions
-from portal.services.unit_of_work import transaction, violated
+from portal.services.unit_of_work import unit_of_work, violated
 from tests.fixtures import people
 from tests.fixtures.crowd import at_once
 
@@ -28,10 +27,10 @@ def plan_ids(context):
 def impatient(monkeypatch):
     """Locks are waited for 200 ms instead of 3 s."""
     limits = "SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '5s', true)"
-    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+    monkeypatch.setattr("portal.services.unit_of_work._LIMITS", text(limits))
 
 
-@transaction
+@unit_of_work
 def describe(plan_id, words):
     Plan.lock(plan_id).description = words
 
@@ -41,7 +40,7 @@ def description(plan_id):
 
 
 def test_what_a_verb_writes_is_committed_and_what_a_failing_one_wrote_is_not(plan_ids):
-    @transaction
+    @unit_of_work
     def fails(plan_id):
         Plan.lock(plan_id).description = "never"
         db.session.flush()
@@ -59,7 +58,7 @@ def test_a_verb_starts_afresh_whatever_the_door_had_open(plan_ids):
         db.session.scalars(select(Plan)).all()
         elsewhere.execute(text("UPDATE plans SET description = 'fresh' WHERE id = :id"), {"id": plan_ids[0]})
 
-    @transaction
+    @unit_of_work
     def read(plan_id):
         return db.session.get_one(Plan, plan_id).description
 
@@ -67,7 +66,7 @@ def test_a_verb_starts_afresh_whatever_the_door_had_open(plan_ids):
 
 
 def test_limits_end_with_the_transaction(plan_ids):
-    @transaction
+    @unit_of_work
     def limits():
         return db.session.scalar(text("SELECT current_setting('lock_timeout') || current_setting('statement_timeout')"))
 
@@ -102,7 +101,7 @@ def test_of_two_who_wait_for_each_other_both_get_through(app, plan_ids):
     first_locks = threading.Barrier(2)
     tries = []
 
-    @transaction
+    @unit_of_work
     def describe_both(one, two, words):
         tries.append(words)
         Plan.lock(one).description = words
@@ -122,7 +121,7 @@ def test_of_two_who_wait_for_each_other_both_get_through(app, plan_ids):
 def test_a_serialization_failure_is_tried_again(plan_ids):
     tries = []
 
-    @transaction
+    @unit_of_work
     def fails_twice(plan_id):
         tries.append(plan_id)
         if len(tries) < 3:
@@ -137,7 +136,7 @@ def test_a_serialization_failure_is_tried_again(plan_ids):
 def test_a_broken_rule_is_not_tried_again_and_says_which(plan_ids):
     tries = []
 
-    @transaction
+    @unit_of_work
     def breaks(plan_id):
         tries.append(plan_id)
         Plan.lock(plan_id).total += 1
@@ -149,7 +148,7 @@ def test_a_broken_rule_is_not_tried_again_and_says_which(plan_ids):
 
 
 def test_a_connection_lost_before_the_commit_is_busy(plan_ids):
-    @transaction
+    @unit_of_work
     def loses(plan_id):
         Plan.lock(plan_id).description = "never"
         db.session.flush()
@@ -163,7 +162,7 @@ def test_a_connection_lost_before_the_commit_is_busy(plan_ids):
 
 
 def test_a_connection_lost_during_the_commit_is_unsure(plan_ids):
-    @transaction
+    @unit_of_work
     def loses(plan_id):
         Plan.lock(plan_id).description = "perhaps"
         db.session.flush()

@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.reports.plans.standing import Standing, standing
+from portal.reports.plans.standing import PlanFigures, standing
 from tests.fixtures import people
 from tests.web import HTMX
 
@@ -24,7 +24,7 @@ def a_world(app: Flask) -> tuple[int, int]:
         return plan, people.pay(people.installments_of(plan)[0].id, omar).id
 
 
-def money_of(app: Flask, plan: int) -> Standing:
+def money_of(app: Flask, plan: int) -> PlanFigures:
     """How the plan's money stands now."""
     with app.app_context():
         return standing(plan)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from portal.api import problems, reading
+from portal.api import parsing, problems
 from portal.api.problems import CODES
 from portal.errors import Invalid
 
@@ -232,7 +232,7 @@ _UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
 def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]:
     """A problem document with this code, of an endpoint that accepts the `known` query parameters."""
     if code in _UNKNOWN:
-        faults = [reading.unknown_parameter(name, known) for name in _UNKNOWN[code]]
+        faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
         return problems.document(Invalid(*faults, known=list(known)))
     detail = _DETAILS.get(code) or (CODES[status][1] if status in CODES else HTTPStatus(status).description)
     return {

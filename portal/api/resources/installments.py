@@ -93,7 +93,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
             customer_id=caller().id,
             shown=shown,
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
-            once=asked,
+            request_key=asked,
         )
     where = f"/api/payments/{attempt.payment_id}/"
     return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render, where)

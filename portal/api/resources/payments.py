@@ -83,7 +83,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             amount=given["amount"],
             shown=given["expected"],
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
-            once=asked,
+            request_key=asked,
         )
     where = f"/api/payments/{attempt.payment_id}/"
     return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), render, where)
@@ -123,7 +123,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
             reference=json.reference,
             reason=json.reason,
             shown=given["expected"],
-            once=asked,
+            request_key=asked,
         )
     where = f"/api/payments/{attempt.payment_id}/"
     return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render_recorded, where)

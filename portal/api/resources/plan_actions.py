@@ -51,7 +51,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
             how=json.how,
             reason=json.reason,
             shown=given["expected"],
-            once=asked,
+            request_key=asked,
         )
     return idempotency.finish(asked, done.replay, lambda: done, _plan)
 
@@ -77,7 +77,7 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     asked = idempotency.asked(json, _plan)
     with amounts.in_terms_of_the_api(currency):
         done = write_offs.write_off(
-            plan_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], once=asked
+            plan_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], request_key=asked
         )
     return idempotency.finish(asked, done.replay, lambda: done, _plan)
 
@@ -118,7 +118,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
             refund=given["refund"] or 0,
             shown=given["expected"],
             shown_refundable=given["expected_refundable"],
-            once=asked,
+            request_key=asked,
         )
     return idempotency.finish(asked, done.replay, lambda: done, _cancelled)
 
@@ -150,7 +150,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     asked = idempotency.asked(json, render)
     with amounts.in_terms_of_the_api(currency):
         done = reversals.reverse(
-            payment_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], once=asked
+            payment_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], request_key=asked
         )
     return idempotency.finish(asked, done.replay, lambda: done, render)
 

@@ -46,7 +46,7 @@ def create(json: schemas.NewPlan) -> Response:
     if faults:
         raise Invalid(*faults)
     asked = idempotency.asked(json, _render)
-    opened = plans.open_plan(caller().id, new, past_dates=True, once=asked)
+    opened = plans.open_plan(caller().id, new, past_dates=True, request_key=asked)
     where = f"/api/plans/{_id_of(opened)}/"
     return idempotency.finish(asked, opened.replay, lambda: opened, _render, where)
 

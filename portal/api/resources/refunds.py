@@ -84,7 +84,7 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
             reason=json.reason,
             payment_id=json.payment,
             shown=given["expected"],
-            once=asked,
+            request_key=asked,
         )
     several = len(made.refund_ids) != 1
     where = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{made.refund_ids[0]}/"

@@ -21,7 +21,7 @@ from sqlalchemy.orm import joinedload
 from portal import queue
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Outbox, Payment, Refund
+from portal.models import Email, Payment, Refund
 from portal.valkey import connections
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class Mail:
     oldest_at: datetime | None
     late: int
     dead_count: int
-    dead: list[Outbox]
+    dead: list[Email]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +106,17 @@ def mail() -> Mail:
     depth, oldest, late = db.session.execute(
         select(
             func.count(),
-            func.min(Outbox.created_at),
-            func.count().filter(Outbox.next_try_at <= now - LATE_AFTER),
-        ).where(Outbox.state.in_(("waiting", "claimed")))
+            func.min(Email.created_at),
+            func.count().filter(Email.next_try_at <= now - LATE_AFTER),
+        ).where(Email.state.in_(("waiting", "claimed")))
     ).one()
-    dead = select(Outbox).where(Outbox.state == "dead")
+    dead = select(Email).where(Email.state == "dead")
     return Mail(
         depth,
         oldest,
         late,
         db.session.scalar(select(func.count()).select_from(dead.subquery())) or 0,
-        list(db.session.scalars(dead.options(joinedload(Outbox.recipient)).order_by(Outbox.id.desc()).limit(SHOWN))),
+        list(db.session.scalars(dead.options(joinedload(Email.recipient)).order_by(Email.id.desc()).limit(SHOWN))),
     )
 
 

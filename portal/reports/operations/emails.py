@@ -7,11 +7,11 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import contains_eager, undefer
 
 from portal.extensions import db
-from portal.models import Outbox
+from portal.models import Email
 from portal.reports import paging
 from portal.reports.paging import Page
 
-_PENDING = Outbox.state.in_(("waiting", "claimed"))
+_PENDING = Email.state.in_(("waiting", "claimed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,35 +24,35 @@ class Waiting:
 
 def waiting() -> Waiting:
     """What is still to be sent, sent later included. Two index scans."""
-    oldest = select(func.min(Outbox.created_at)).where(_PENDING).scalar_subquery()
-    depth, since = db.session.execute(select(func.count(), oldest).select_from(Outbox).where(_PENDING)).one()
+    oldest = select(func.min(Email.created_at)).where(_PENDING).scalar_subquery()
+    depth, since = db.session.execute(select(func.count(), oldest).select_from(Email).where(_PENDING)).one()
     return Waiting(depth, since)
 
 
-def dead(limit: int = 50) -> list[Outbox]:
+def dead(limit: int = 50) -> list[Email]:
     """Mails that were given up, newest first, with who they are for."""
-    found = _listed().where(Outbox.state == "dead").order_by(Outbox.id.desc()).limit(limit)
+    found = _listed().where(Email.state == "dead").order_by(Email.id.desc()).limit(limit)
     return list(db.session.scalars(found))
 
 
 def list_mails(
     *, state: str | None = None, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
-) -> Page[Outbox]:
+) -> Page[Email]:
     """All mails, or those in one state, newest first, with who they are for. Raises Invalid on `cursor`."""
     found = _listed()
     if state:
-        found = found.where(Outbox.state == state)
-    return paging.fetch(found, Outbox.id, descending=True, limit=limit, cursor=cursor)
+        found = found.where(Email.state == state)
+    return paging.fetch(found, Email.id, descending=True, limit=limit, cursor=cursor)
 
 
-def find(outbox_id: int) -> Outbox | None:
+def find(outbox_id: int) -> Email | None:
     """One mail with its text and HTML, and who it is for."""
     if not 0 < outbox_id < 2**63:
         return None
     return db.session.scalars(
-        _listed().where(Outbox.id == outbox_id).options(undefer(Outbox.body), undefer(Outbox.html))
+        _listed().where(Email.id == outbox_id).options(undefer(Email.body), undefer(Email.html))
     ).one_or_none()
 
 
-def _listed() -> Select[Outbox]:
-    return select(Outbox).join(Outbox.recipient).options(contains_eager(Outbox.recipient))
+def _listed() -> Select[Email]:
+    return select(Email).join(Email.recipient).options(contains_eager(Email.recipient))

@@ -9,7 +9,7 @@ from portal.models import Installment, Payment, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PlanFigures:
     """Minor units of the plan's currency.
 
     `owed` is what may be paid: what remains, or what was written off when nothing remains. `kept` came in and stayed.
@@ -33,13 +33,13 @@ class Standing:
     in_flight: int | None
 
 
-def standing(plan_id: int) -> Standing:
+def standing(plan_id: int) -> PlanFigures:
     """The figures of one plan, in two queries and the plan's own."""
     plan = db.session.get_one(Plan, plan_id)
     rows = list(db.session.scalars(select(Installment).where(Installment.plan_id == plan.id)))
     payments = list(db.session.scalars(Payment.of_plan(plan.id).where(Payment.state != "declined")))
     remaining = sum(row.remaining for row in rows)
-    return Standing(
+    return PlanFigures(
         currency=plan.currency,
         total=plan.total,
         paid=sum(row.paid for row in rows),

@@ -15,7 +15,7 @@ from portal.models import Merchant, PasswordReset, User, UserSession
 from portal.models.accounts.users import Role
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
-from portal.services.unit_of_work import transaction, violated
+from portal.services.unit_of_work import unit_of_work, violated
 
 USERNAME_MAX: Final = 150
 BUSINESS_NAME_MAX: Final = 120
@@ -87,7 +87,7 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
     _set_password(user_id, passwords.hash_password(new), keep_session_id)
 
 
-@transaction
+@unit_of_work
 def update_merchant(
     merchant_id: int, *, business_name: str, time_zone: str, grace_days: int, home_currency: str
 ) -> None:
@@ -254,14 +254,14 @@ def _email_fault(claimed: bool) -> Fault:
     )
 
 
-@transaction
+@unit_of_work
 def _invite_again(email: str) -> None:
     user = db.session.scalar(select(User).where(User.has_email(email)))
     if user is not None and not user.is_claimed and user.deactivated_at is None:
         invite_again(user.id)
 
 
-@transaction
+@unit_of_work
 def _insert(new: NewAccount, password_hash: str) -> int:
     now = clock.now()
     user = User(role=new.role, username=new.username, email=new.email, password_hash=password_hash, created_at=now)
@@ -287,6 +287,6 @@ def _insert(new: NewAccount, password_hash: str) -> int:
     return user.id
 
 
-@transaction
+@unit_of_work
 def _set_password(user_id: int, password_hash: str, keep_session_id: int | None) -> None:
     replace_password(user_id, password_hash, keep_session_id=keep_session_id)

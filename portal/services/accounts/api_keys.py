@@ -17,8 +17,8 @@ from portal.extensions import db
 from portal.models import ApiKey, Merchant
 from portal.services import idempotency
 from portal.services.accounts.tokens import BadToken
-from portal.services.idempotency import Once
-from portal.services.unit_of_work import transaction
+from portal.services.idempotency import RequestKey
+from portal.services.unit_of_work import unit_of_work
 
 START: Final = "qist_"
 NAME_MAX: Final = 80
@@ -30,7 +30,12 @@ _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
 
 
 def create(
-    merchant_id: int, *, name: str, can_write: bool, expires_on: date | None = None, once: Once | None = None
+    merchant_id: int,
+    *,
+    name: str,
+    can_write: bool,
+    expires_on: date | None = None,
+    request_key: RequestKey | None = None,
 ) -> str:
     """Make a key. Returns it, once. `expires_on` is the last local day on which it can be used (None: no end).
 
@@ -38,12 +43,14 @@ def create(
     too_many_keys (LIVE_MAX that still count); already_made (the same request came before; no second answer holds the
     key); idempotency_key_reused; still_running.
     """
-    return idempotency.patiently(lambda: _create(merchant_id, name, can_write, expires_on, once))
+    return idempotency.patiently(lambda: _create(merchant_id, name, can_write, expires_on, request_key))
 
 
-@transaction
-def _create(merchant_id: int, name: str, can_write: bool, expires_on: date | None, once: Once | None) -> str:
-    if once is not None and idempotency.claim(once) is not None:
+@unit_of_work
+def _create(
+    merchant_id: int, name: str, can_write: bool, expires_on: date | None, request_key: RequestKey | None
+) -> str:
+    if request_key is not None and idempotency.claim(request_key) is not None:
         raise Refused("already_made", "This key was made already, and can't be shown again.")
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
@@ -75,12 +82,12 @@ def _create(merchant_id: int, name: str, can_write: bool, expires_on: date | Non
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
         )
     )
-    if once is not None:
-        idempotency.store(once, None)
+    if request_key is not None:
+        idempotency.store(request_key, None)
     return f"{START}{prefix}.{secret}"
 
 
-@transaction
+@unit_of_work
 def revoke(key_id: int, *, merchant_id: int) -> None:
     """Make a key stop working, at once and for good. One that is revoked already stays so. Refuses: not_found."""
     key = db.session.scalar(
@@ -109,7 +116,7 @@ def find(token: str) -> ApiKey:
     return key
 
 
-@transaction
+@unit_of_work
 def _note(key_id: int) -> None:
     now = clock.now()
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - NOTED_EVERY)

@@ -18,7 +18,7 @@ from portal.local import demo_data
 from portal.models import PasswordReset, User
 from portal.services import emails
 from portal.services.accounts import accounts, passwords
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 LASTS: Final = timedelta(hours=1)
 ASKED: Final = timedelta(days=1)
@@ -61,7 +61,7 @@ def use(token: str, *, new: str) -> None:
     _use(token, passwords.hash_password(new))
 
 
-@transaction
+@unit_of_work
 def make(user_id: int) -> str | None:
     """A link for this account, in place of any before. Returns the token, once; None for who can't sign in anyway."""
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
@@ -78,7 +78,7 @@ def make(user_id: int) -> str | None:
     return token
 
 
-@transaction
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Forget links that lapsed a week ago, at most `limit` of them. Returns how many went."""
     old = select(PasswordReset.id).where(PasswordReset.expires_at < clock.now() - KEPT).limit(limit)
@@ -86,7 +86,7 @@ def purge(limit: int = 10_000) -> int:
     return len(gone.all())
 
 
-@transaction
+@unit_of_work
 def _ask(login: str) -> None:
     user = db.session.scalar(User.by_login(login))
     if (
@@ -101,7 +101,7 @@ def _ask(login: str) -> None:
     emails.post("password_reset", to_user_id=user.id, dedupe_key=f"password_reset:{user.id}:{secrets.token_hex(8)}")
 
 
-@transaction
+@unit_of_work
 def _use(token: str, password_hash: str) -> None:
     """The user's row is locked first, as by whoever makes a link."""
     user_id = db.session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == _digest(token)))

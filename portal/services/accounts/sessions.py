@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.local import demo_data
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, tokens
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 LASTS: Final = timedelta(days=14)
 
@@ -45,7 +45,7 @@ def authenticate(login: str, password: str) -> int:
     return user_id
 
 
-@transaction
+@unit_of_work
 def start(user_id: int, user_agent: str = "") -> str:
     """A new session for this user. Returns the token for the cookie; it can't be read again."""
     token = secrets.token_urlsafe(32)
@@ -62,7 +62,7 @@ def start(user_id: int, user_agent: str = "") -> str:
     return token
 
 
-@transaction
+@unit_of_work
 def end(token: str) -> None:
     """Sign this browser out. A token that is not known changes nothing."""
     db.session.execute(
@@ -72,7 +72,7 @@ def end(token: str) -> None:
     )
 
 
-@transaction
+@unit_of_work
 def end_others(user_id: int, keep_session_id: int) -> None:
     """Sign this account out everywhere else: in other browsers, and at the API. A merchant's API keys stay."""
     others = (UserSession.user_id == user_id, UserSession.id != keep_session_id, UserSession.ended_at.is_(None))
@@ -98,7 +98,7 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-@transaction
+@unit_of_work
 def _rehash(user_id: int, old: str, new: str) -> None:
     user = db.session.scalar(select(User).where(User.id == user_id, User.password_hash == old))
     if user is not None:

@@ -22,7 +22,7 @@ from portal.domain import clock
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "qist"
@@ -62,7 +62,7 @@ class _Claims:
     jti: str
 
 
-@transaction
+@unit_of_work
 def start(user_id: int) -> Pair:
     """Begin a family for a user whose password was right. Returns its first pair."""
     now = clock.now()
@@ -85,7 +85,7 @@ def refresh(token: str) -> Pair:
     return pair
 
 
-@transaction
+@unit_of_work
 def _exchange(claims: _Claims, token: str) -> Pair | None:
     """The next pair; None, and the family is over, when the token was used before."""
     now = clock.now()
@@ -121,7 +121,7 @@ def end_all(user_id: int) -> None:
     db.session.execute(update(TokenFamily).where(*ours).values(ended_at=clock.now()))
 
 
-@transaction
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Forget families that lapsed, at most `limit` of them. Returns how many went."""
     old = select(TokenFamily.id).where(TokenFamily.expires_at < clock.now()).limit(limit)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from portal.domain import clock
 from portal.errors import Fault, Invalid, Refused
 from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ def cancel(
     refund: int = 0,
     shown: int | None = None,
     shown_refundable: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Cancelled:
     """Void what remains of an active plan, and give back `refund` minor units of what was paid, newest payment first.
 
@@ -39,14 +39,16 @@ def cancel(
     Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
     too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.
     """
-    done = idempotency.patiently(lambda: _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, once))
+    done = idempotency.patiently(
+        lambda: _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key)
+    )
     if done.replay is None:
         for refund_id in done.refund_ids:
             refunds.send(refund_id)
     return done
 
 
-@transaction
+@unit_of_work
 def _cancel(
     plan_id: int,
     merchant_id: int,
@@ -54,9 +56,9 @@ def _cancel(
     refund: int,
     shown: int | None,
     shown_refundable: int | None,
-    once: Once | None,
+    request_key: RequestKey | None,
 ) -> Cancelled:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Cancelled(plan_id, replay=replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
@@ -80,9 +82,9 @@ def _cancel(
             row.cancelled_at = plan.cancelled_at
     ledger.book_cancellation(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.cancelled", plan.id, by=merchant_id, amount=remaining, reason=reason)
-    plan_status.follow(plan, rows)
+    plan_status.recompute(plan, rows)
     ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows) if refund else ()
     done = Cancelled(plan.id, ids)
-    if once is not None:
-        idempotency.store(once, done)
+    if request_key is not None:
+        idempotency.store(request_key, done)
     return done

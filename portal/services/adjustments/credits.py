@@ -7,10 +7,10 @@ from portal.domain import allocation
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
 from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 How = Literal["last", "spread"]
 HOW: Final[tuple[How, ...]] = get_args(How)
@@ -32,7 +32,7 @@ def credit(
     how: How,
     reason: str,
     shown: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Done:
     """Lower what is owed by `amount` minor units, from the last installment backwards or spread over the unpaid ones.
 
@@ -41,7 +41,7 @@ def credit(
     Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
     amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, once))
+    return idempotency.patiently(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
 
 
 def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
@@ -49,11 +49,17 @@ def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Par
     return (allocation.from_last if how == "last" else allocation.spread)(preconditions.open_parts(rows), amount)
 
 
-@transaction
+@unit_of_work
 def _credit(
-    plan_id: int, merchant_id: int, amount: int, how: How, reason: str, shown: int | None, once: Once | None
+    plan_id: int,
+    merchant_id: int,
+    amount: int,
+    how: How,
+    reason: str,
+    shown: int | None,
+    request_key: RequestKey | None,
 ) -> Done:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Done(plan_id, replay)
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
@@ -70,8 +76,8 @@ def _credit(
         by_id[name].credited += share
     ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
     events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
-    plan_status.follow(plan, rows)
+    plan_status.recompute(plan, rows)
     done = Done(plan.id)
-    if once is not None:
-        idempotency.store(once, done)
+    if request_key is not None:
+        idempotency.store(request_key, done)
     return done

@@ -3,26 +3,26 @@
 from portal.errors import Refused
 from portal.services import events, idempotency, ledger
 from portal.services.adjustments.credits import Done
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 
 def write_off(
-    plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, once: Once | None = None
+    plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> Done:
     """Write off all that remains. `shown` is what the form said remained, in minor units.
 
     Refuses: not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid on reason;
     idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _write_off(plan_id, merchant_id, reason, shown, once))
+    return idempotency.patiently(lambda: _write_off(plan_id, merchant_id, reason, shown, request_key))
 
 
-@transaction
-def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, once: Once | None) -> Done:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+@unit_of_work
+def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None) -> Done:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Done(plan_id, replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
@@ -34,8 +34,8 @@ def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, o
         row.written_off += row.left
     ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
-    plan_status.follow(plan, rows)
+    plan_status.recompute(plan, rows)
     done = Done(plan.id)
-    if once is not None:
-        idempotency.store(once, done)
+    if request_key is not None:
+        idempotency.store(request_key, done)
     return done

@@ -16,7 +16,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain import clock, money
 from portal.extensions import db
 from portal.gateways.payment import CARDS
-from portal.models import Installment, Invitation, Merchant, Outbox, Payment, PaymentMethod, Plan, Refund, User
+from portal.models import Email, Installment, Invitation, Merchant, Payment, PaymentMethod, Plan, Refund, User
 from portal.services.accounts import password_resets
 from portal.services.mail import reminders
 from portal.services.plans import invitations
@@ -33,11 +33,11 @@ DECLINED: Final = {
 Facts = dict[str, Any]
 
 
-class Unwanted(Exception):
+class NoLongerTrue(Exception):
     """This mail is not to be sent any more. The text says why, for the operator."""
 
 
-def facts_of(row: Outbox) -> Facts:
+def facts_of(row: Email) -> Facts:
     """Everything that the mail's templates need, as of now. Raises Unwanted.
 
     Besides: `to`, `reply_to` (the merchant's address, None: nobody's), and `secret`, the tokens that may not be kept.
@@ -46,24 +46,24 @@ def facts_of(row: Outbox) -> Facts:
     """
     builder = BUILDERS.get(row.kind)
     if builder is None:
-        raise Unwanted(f"Nobody knows what a mail of kind {row.kind} says.")
+        raise NoLongerTrue(f"Nobody knows what a mail of kind {row.kind} says.")
     recipient = db.session.get_one(User, row.to_user_id)
     facts = builder(row)
     if facts is None:
-        raise Unwanted("It was not wanted any more when its time came.")
+        raise NoLongerTrue("It was not wanted any more when its time came.")
     if recipient.deactivated_at is not None:
-        raise Unwanted("The account is closed.")
+        raise NoLongerTrue("The account is closed.")
     return _common(row, recipient) | facts
 
 
-def after_sending(row: Outbox) -> None:
+def after_sending(row: Email) -> None:
     """Inside the commit that marks a mail as sent (or kept): what else is written down about it."""
     noted = NOTED.get(row.kind)
     if noted is not None:
         noted(row.id)
 
 
-def _common(row: Outbox, recipient: User) -> Facts:
+def _common(row: Email, recipient: User) -> Facts:
     settings = current_app.config["QIST"]
     merchant = _merchant(row.merchant_id) if row.merchant_id is not None else None
     name = recipient.username or ""
@@ -80,10 +80,10 @@ def _common(row: Outbox, recipient: User) -> Facts:
     }
 
 
-def _receipt(row: Outbox) -> Facts:
+def _receipt(row: Email) -> Facts:
     payment = _payment(row)
     if payment.state != "succeeded":
-        raise Unwanted("The payment was taken back since.")
+        raise NoLongerTrue("The payment was taken back since.")
     plan, rows = _plan(payment.plan_id)
     numbers = {installment.id: installment.number for installment in rows}
     remaining = sum(installment.remaining for installment in rows)
@@ -118,13 +118,13 @@ def _receipt(row: Outbox) -> Facts:
     )
 
 
-def _payment_declined(row: Outbox) -> Facts:
+def _payment_declined(row: Email) -> Facts:
     payment = _payment(row)
     plan, rows = _plan(payment.plan_id)
     wanted = {part.installment_id for part in payment.allocations}
     parts = [installment for installment in rows if installment.id in wanted]
     if plan.cancelled_at is not None or not any(part.payable for part in parts):
-        raise Unwanted("What it was to pay is not open any more.")
+        raise NoLongerTrue("What it was to pay is not open any more.")
     return (
         _progress(rows)
         | {
@@ -138,11 +138,11 @@ def _payment_declined(row: Outbox) -> Facts:
     )
 
 
-def _automatic_stopped(row: Outbox) -> Facts:
+def _automatic_stopped(row: Email) -> Facts:
     plan, rows = _plan(row.plan_id)
     coming = next((installment for installment in rows if installment.is_open), None)
     if coming is None or plan.automatic_method_id is not None:
-        raise Unwanted("Nothing is owed any more, or it was turned on again.")
+        raise NoLongerTrue("Nothing is owed any more, or it was turned on again.")
     return _progress(rows) | {
         "last4": row.data.get("last4"),
         "purchase": _purchase(plan),
@@ -153,12 +153,12 @@ def _automatic_stopped(row: Outbox) -> Facts:
     }
 
 
-def _plan_completed(row: Outbox) -> Facts:
+def _plan_completed(row: Email) -> Facts:
     plan, rows = _plan(row.plan_id)
     if plan.state != "completed":
-        raise Unwanted("Something is owed again.")
+        raise NoLongerTrue("Something is owed again.")
     if any(installment.written_off for installment in rows):
-        raise Unwanted("Some of it was written off, so not all of it is paid.")
+        raise NoLongerTrue("Some of it was written off, so not all of it is paid.")
     return (
         _progress(rows)
         | {
@@ -169,11 +169,11 @@ def _plan_completed(row: Outbox) -> Facts:
     )
 
 
-def _refund(row: Outbox) -> Facts:
+def _refund(row: Email) -> Facts:
     refund = db.session.get_one(Refund, row.data["refund_id"])
     payment = db.session.get_one(Payment, refund.payment_id)
     if refund.state != "succeeded":
-        raise Unwanted("The refund did not happen.")
+        raise NoLongerTrue("The refund did not happen.")
     plan, _ = _plan(refund.plan_id)
     settled = refund.settled_at or refund.created_at
     return {
@@ -187,32 +187,32 @@ def _refund(row: Outbox) -> Facts:
     } | _door(row, "plan_url", f"/plans/{plan.id}")
 
 
-def _invitation(row: Outbox) -> Facts:
+def _invitation(row: Email) -> Facts:
     """Its own link; where that still works and can't be told, a new one. The version before wrote the token itself."""
     if "invitation_id" not in row.data:
         return _invited(row, _plan(row.plan_id)[0].id, str(row.data.get("token", "")), again=False)
     found = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
     token = invitations.token_of(found)
     if token is None and db.session.scalar(Invitation.live(found.token_hash, clock.now())) is not None:
-        made = invitations.tell_again(row.to_user_id, plan_id=found.plan_id)
+        made = invitations.reissue(row.to_user_id, plan_id=found.plan_id)
         token = made[1] if made is not None else None
     if token is None:
-        raise Unwanted("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("Its link was used, revoked or replaced.")
     return _invited(row, found.plan_id, token, again=False)
 
 
-def _invitation_again(row: Outbox) -> Facts:
-    made = invitations.tell_again(row.to_user_id)
+def _invitation_again(row: Email) -> Facts:
+    made = invitations.reissue(row.to_user_id)
     if made is None:
-        raise Unwanted("There is no plan that waits for this email.")
+        raise NoLongerTrue("There is no plan that waits for this email.")
     return _invited(row, *made, again=True)
 
 
-def _invited(row: Outbox, plan_id: int, token: str, *, again: bool) -> Facts:
+def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     plan, rows = _plan(plan_id)
     invitation = invitations.find(token)
     if invitation is None:
-        raise Unwanted("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("Its link was used, revoked or replaced.")
     count = plan.num_installments
     return _progress(rows) | {
         "merchant": plan.merchant.business_name,
@@ -233,16 +233,16 @@ def _invited(row: Outbox, plan_id: int, token: str, *, again: bool) -> Facts:
     }
 
 
-def _password_reset(row: Outbox) -> Facts:
+def _password_reset(row: Email) -> Facts:
     if row.created_at < clock.now() - password_resets.ASKED:
-        raise Unwanted("It was asked for too long ago.")
+        raise NoLongerTrue("It was asked for too long ago.")
     token = password_resets.make(row.to_user_id)
     if token is None:
-        raise Unwanted("This account has no password to reset.")
+        raise NoLongerTrue("This account has no password to reset.")
     return {"url": _link(f"/password-resets/{token}"), "secret": (token,)}
 
 
-def _reminder(row: Outbox) -> Facts | None:
+def _reminder(row: Email) -> Facts | None:
     """Somebody who has no account yet can't sign in to pay: theirs are the plans' links."""
     facts = reminders.facts(row.id)
     if facts is None:
@@ -257,7 +257,7 @@ def _reminder(row: Outbox) -> Facts | None:
 def _pay_by_invitation(customer_id: int, items: list[Facts]) -> Facts:
     """A link opens one plan, so of several each item has its plan's where there is one. Nothing when there is none."""
     plan_ids = list(dict.fromkeys(item["plan_id"] for item in items))
-    tokens = invitations.tell_all_again(customer_id, plan_ids)
+    tokens = invitations.reissue_all(customer_id, plan_ids)
     if not tokens:
         return {}
     urls = {plan_id: _link(f"/invitations/{token}") for plan_id, token in tokens.items()}
@@ -267,10 +267,10 @@ def _pay_by_invitation(customer_id: int, items: list[Facts]) -> Facts:
     return found
 
 
-def _door(row: Outbox, name: str, path: str, *, below: str = "") -> Facts:
+def _door(row: Email, name: str, path: str, *, below: str = "") -> Facts:
     """The address under `name`: a page's path; for whoever can't sign in, what is `below` their plan's link."""
     if not db.session.get_one(User, row.to_user_id).is_claimed:
-        link = invitations.tell_again(row.to_user_id, plan_id=row.plan_id)
+        link = invitations.reissue(row.to_user_id, plan_id=row.plan_id)
         if link is not None:
             return {name: _link(f"/invitations/{link[1]}{below}"), "secret": (link[1],)}
     return {name: _link(path)}
@@ -290,7 +290,7 @@ def _merchant(merchant_id: int) -> Merchant:
     ).one()
 
 
-def _payment(row: Outbox) -> Payment:
+def _payment(row: Email) -> Payment:
     found = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
     return db.session.scalars(found).one()
 
@@ -324,7 +324,7 @@ def day(value: date) -> str:
     return f"{value.day} {value:%B %Y}"
 
 
-BUILDERS: Final[dict[str, Callable[[Outbox], Facts | None]]] = {
+BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "automatic_stopped": _automatic_stopped,
     "invitation": _invitation,
     "invitation_again": _invitation_again,

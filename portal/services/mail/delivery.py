@@ -20,11 +20,11 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
 from portal.local import demo_data
-from portal.models import Outbox
+from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content
 from portal.services.plans import invitations
-from portal.services.unit_of_work import LONGEST, after_commit, transaction
+from portal.services.unit_of_work import LONGEST, after_commit, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -75,14 +75,14 @@ def drain(limit: int = 500) -> int:
                 break
             for place, claim in enumerate(claims):
                 if time.monotonic() >= stop:
-                    _let_go(claims[place:])
+                    _release(claims[place:])
                     return looked + place
                 try:
                     _deliver(claim, server)
                 except email.Away as away:
                     log.warning("mail.server_away", reason=away.reason)
                     _fail(claim, away.reason)
-                    _let_go(claims[place + 1 :], FIRST_PAUSE)
+                    _release(claims[place + 1 :], FIRST_PAUSE)
                     return looked + place + 1
                 except Exception as error:
                     log.exception("mail.not_sent", outbox_id=claim.id)
@@ -91,10 +91,10 @@ def drain(limit: int = 500) -> int:
     return looked
 
 
-@transaction
+@unit_of_work
 def resend(outbox_id: int) -> None:
     """Try a dead mail again, from the beginning. Refuses: not_found; not_dead."""
-    row = db.session.get(Outbox, outbox_id, with_for_update=True, populate_existing=True)
+    row = db.session.get(Email, outbox_id, with_for_update=True, populate_existing=True)
     if row is None:
         raise NotFound()
     if row.state != "dead":
@@ -103,34 +103,34 @@ def resend(outbox_id: int) -> None:
     after_commit(emails.ring)
 
 
-@transaction
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Forget mails that ended 90 days ago, and links that still stand in others: at most `limit` of either.
 
     Returns how many rows that was.
     """
     now = clock.now()
-    ended = select(Outbox.id).order_by(Outbox.ended_at).limit(limit)
-    holding = ended.where(Outbox.holds_link(), Outbox.ended_at < now - SECRETS_KEPT)
+    ended = select(Email.id).order_by(Email.ended_at).limit(limit)
+    holding = ended.where(Email.holds_link(), Email.ended_at < now - SECRETS_KEPT)
     emptied = db.session.execute(
-        update(Outbox)
-        .where(Outbox.id.in_(holding))
-        .values(body=None, html=None, data=Outbox.data.op("-")(_HOLDS_LINK))
-        .returning(Outbox.id)
+        update(Email)
+        .where(Email.id.in_(holding))
+        .values(body=None, html=None, data=Email.data.op("-")(_HOLDS_LINK))
+        .returning(Email.id)
     ).all()
-    old = ended.where(Outbox.ended_at < now - KEPT)
-    gone = db.session.execute(delete(Outbox).where(Outbox.id.in_(old)).returning(Outbox.id)).all()
+    old = ended.where(Email.ended_at < now - KEPT)
+    gone = db.session.execute(delete(Email).where(Email.id.in_(old)).returning(Email.id)).all()
     return len(emptied) + len(gone)
 
 
-@transaction
+@unit_of_work
 def _claim(limit: int) -> list[_Claim]:
     now = clock.now()
     until = now + LEASE
     claims = []
-    for row in db.session.scalars(Outbox.due(now).limit(limit).with_for_update(skip_locked=True)):
+    for row in db.session.scalars(Email.due(now).limit(limit).with_for_update(skip_locked=True)):
         if row.attempts >= TRIES:  # whoever took it last did not live to say so
-            _give_up(row, row.last_error or "Whoever sent it was killed, each time.", now)
+            _mark_dead(row, row.last_error or "Whoever sent it was killed, each time.", now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, until
         claims.append(_Claim(row.id, row.attempts, until))
@@ -141,15 +141,15 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     """Write and send one mail, if it is still ours and still wanted. Raises mail.Away; anything else is this mail's."""
     settings = current_app.config["QIST"]
     db.session.rollback()
-    row = db.session.get(Outbox, claim.id, populate_existing=True)
+    row = db.session.get(Email, claim.id, populate_existing=True)
     if row is None or not _is_ours(row, claim):
         return
     if clock.now() > claim.until - MARGIN:
-        _let_go([claim])
+        _release([claim])
         return
     try:
         facts = content.facts_of(row)
-    except content.Unwanted as unwanted:
+    except content.NoLongerTrue as unwanted:
         _drop(claim, str(unwanted))
         return
     letter = email.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
@@ -177,7 +177,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
 
 
-@transaction
+@unit_of_work
 def _finish(claim: _Claim, letter: email.Letter, message_id: str, state: Any, secret: tuple[str, ...] | None) -> None:
     """Sent, or kept. `secret` are what may not stay readable, unless the mail can be read here only: then for a day."""
     row = _lock(claim)
@@ -193,29 +193,29 @@ def _finish(claim: _Claim, letter: email.Letter, message_id: str, state: Any, se
     content.after_sending(row)
 
 
-@transaction
+@unit_of_work
 def _drop(claim: _Claim, reason: str) -> None:
     row = _lock(claim)
     if row is not None:
         _end(row, "dropped", reason, clock.now())
 
 
-@transaction
+@unit_of_work
 def _fail(claim: _Claim, reason: str, *, for_good: bool = False) -> None:
     row = _lock(claim)
     if row is None:
         return
     now = clock.now()
     if for_good or row.attempts >= TRIES:
-        _give_up(row, reason, now)
+        _mark_dead(row, reason, now)
         return
     pause = min(FIRST_PAUSE * 4 ** (row.attempts - 1), LONGEST_PAUSE)
     row.state, row.last_error = "waiting", reason[:300]
     row.next_try_at = now + pause * random.uniform(1, 1.2)  # noqa: S311 so that what failed together comes back apart
 
 
-@transaction
-def _let_go(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
+@unit_of_work
+def _release(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
     """The server went away, or the time was over, before it was their turn: that is no try of theirs."""
     for claim in claims:
         row = _lock(claim)
@@ -223,12 +223,12 @@ def _let_go(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
             row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + pause
 
 
-def _give_up(row: Outbox, reason: str, now: datetime) -> None:
+def _mark_dead(row: Email, reason: str, now: datetime) -> None:
     _end(row, "dead", reason, now)
     log.error("mail.dead", kind=row.kind, outbox_id=row.id, reason=reason)
 
 
-def _end(row: Outbox, state: Any, reason: str | None, now: datetime) -> None:
+def _end(row: Email, state: Any, reason: str | None, now: datetime) -> None:
     """The version before wrote a link's token into the facts. No mail that has ended keeps it; one that is sent again
     has the invitation's id."""
     if _TOKEN in row.data:
@@ -238,14 +238,14 @@ def _end(row: Outbox, state: Any, reason: str | None, now: datetime) -> None:
     row.state, row.ended_at, row.last_error = state, now, reason[:300] if reason is not None else None
 
 
-def _lock(claim: _Claim) -> Outbox | None:
+def _lock(claim: _Claim) -> Email | None:
     """The mail, locked, if this claim still holds."""
-    row = db.session.get(Outbox, claim.id, with_for_update=True, populate_existing=True)
+    row = db.session.get(Email, claim.id, with_for_update=True, populate_existing=True)
     if row is None or not _is_ours(row, claim):
         log.warning("mail.claim_lost", outbox_id=claim.id)
         return None
     return row
 
 
-def _is_ours(row: Outbox, claim: _Claim) -> bool:
+def _is_ours(row: Email, claim: _Claim) -> bool:
     return row.state == "claimed" and row.attempts == claim.attempt

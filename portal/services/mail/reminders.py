@@ -13,16 +13,16 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain import clock, money
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.models import Installment, Merchant, Mute, Outbox, Plan, Reminder, User
+from portal.models import Email, Installment, Merchant, Mute, Plan, Reminder, User
 from portal.services import emails, events
 from portal.services.reminders.reminders import KIND
-from portal.services.unit_of_work import after_commit, transaction
+from portal.services.unit_of_work import after_commit, unit_of_work
 
 SHOWN: Final = 30
 """Installments that one mail lists; the sum counts all of them."""
 
 
-@transaction
+@unit_of_work
 def facts(outbox_id: int) -> dict[str, Any] | None:
     """What the mail has to say now, or None when nothing is left to say. Called by who holds the claim on it.
 
@@ -34,7 +34,7 @@ def facts(outbox_id: int) -> dict[str, Any] | None:
     Keys: customer_name, merchant, items (plan_id, plan, description, number, of, due, days, amount, late, automatic,
     pay_url: one of its own, here None; at most SHOWN), more (how many are not listed), total, pay_url, settings_url.
     """
-    mail = db.session.get_one(Outbox, outbox_id, with_for_update=True, populate_existing=True)
+    mail = db.session.get_one(Email, outbox_id, with_for_update=True, populate_existing=True)
     merchant = db.session.get_one(Merchant, mail.merchant_id)
     customer = db.session.get_one(User, mail.to_user_id)
     first_time = "told" not in mail.data
@@ -70,7 +70,7 @@ def facts(outbox_id: int) -> dict[str, Any] | None:
 
 def sent(outbox_id: int) -> None:
     """Inside the transaction that marks the mail sent: its reminders are sent, and each plan's timeline says so."""
-    mail = db.session.get_one(Outbox, outbox_id)
+    mail = db.session.get_one(Email, outbox_id)
     db.session.execute(
         update(Reminder)
         .where(Reminder.outbox_id == outbox_id, Reminder.state.in_(("waiting", "superseded")))
@@ -80,7 +80,7 @@ def sent(outbox_id: int) -> None:
         events.record("reminder.sent", int(plan_id), by=mail.data.get("by"), numbers=numbers)
 
 
-@transaction
+@unit_of_work
 def send_now(plan_id: int, *, merchant_id: int) -> None:
     """Remind the customer of this plan now: of what is due, else of what comes next.
 
@@ -104,7 +104,7 @@ def send_now(plan_id: int, *, merchant_id: int) -> None:
     posted = emails.post(
         KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
-    if not posted and not _take_up(key, data):
+    if not posted and not _revive(key, data):
         raise Refused("already_sent_today", "This customer has a reminder from you today already. Try tomorrow.")
 
 
@@ -128,11 +128,9 @@ def customer_of(token: str) -> User | None:
     return db.session.get(User, customer_id) if isinstance(customer_id, int) else None
 
 
-def _take_up(key: str, data: dict[str, Any]) -> bool:
+def _revive(key: str, data: dict[str, Any]) -> bool:
     """The day's mail was dropped, because there was nothing left to say: it may be written after all."""
-    mail = db.session.scalar(
-        select(Outbox).where(Outbox.dedupe_key == key, Outbox.state == "dropped").with_for_update()
-    )
+    mail = db.session.scalar(select(Email).where(Email.dedupe_key == key, Email.state == "dropped").with_for_update())
     if mail is None:
         return False
     mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
@@ -141,7 +139,7 @@ def _take_up(key: str, data: dict[str, Any]) -> bool:
     return True
 
 
-def _take(mail: Outbox) -> None:
+def _take(mail: Email) -> None:
     """Everything that waits and is in no mail yet becomes part of this one."""
     db.session.execute(
         update(Reminder)
@@ -155,7 +153,7 @@ def _take(mail: Outbox) -> None:
     )
 
 
-def _still_wanted(mail: Outbox, customer: User) -> list[Reminder]:
+def _still_wanted(mail: Email, customer: User) -> list[Reminder]:
     """The mail's reminders whose installment is to be spoken of. Those with a payment under way leave the mail."""
     found = (
         select(Reminder, Installment)
@@ -175,7 +173,7 @@ def _still_wanted(mail: Outbox, customer: User) -> list[Reminder]:
     return wanted
 
 
-def _drop_the_rest(mail: Outbox, wanted: set[int]) -> None:
+def _drop_the_rest(mail: Email, wanted: set[int]) -> None:
     db.session.flush()
     db.session.execute(
         update(Reminder)

@@ -10,7 +10,7 @@ from sqlalchemy import func, or_, select
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import IdempotencyKey, Outbox, Payment, Refund
+from portal.models import Email, IdempotencyKey, Payment, Refund
 from portal.services import emails
 from portal.services.maintenance import queue_housekeeping
 
@@ -60,8 +60,8 @@ def _outcomes() -> int:
 
 
 def _mails() -> int:
-    late = Outbox.state.in_(("waiting", "claimed")), Outbox.next_try_at <= clock.now() - LATE_AFTER
-    count = db.session.scalar(select(func.count(Outbox.id)).where(*late)) or 0
+    late = Email.state.in_(("waiting", "claimed")), Email.next_try_at <= clock.now() - LATE_AFTER
+    count = db.session.scalar(select(func.count(Email.id)).where(*late)) or 0
     if count:
         emails.ring()
     return count

@@ -22,7 +22,7 @@ from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod
 from portal.services import events
 from portal.services.payments import automatic_stops, payments
 from portal.services.payments.payments import Owed
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ _WAITING = text("""
 """)
 
 
-@transaction
+@unit_of_work
 def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
     """Collect this plan from a saved method, from today on; or from another method than so far.
 
@@ -77,7 +77,7 @@ def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
     events.record("automatic_payment.on", plan.id, by=customer_id, last4=method.last4)
 
 
-@transaction
+@unit_of_work
 def turn_off(plan_id: int, *, customer_id: int) -> None:
     """Collect nothing of this plan by itself any more; a payment under way goes on. Refuses: not_found."""
     plan = _mine(plan_id, customer_id)
@@ -150,7 +150,7 @@ def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
     raise Refused("nothing_due", "Nothing is to be collected now.")
 
 
-@transaction
+@unit_of_work
 def _pass_over(plan_id: int) -> None:
     """Note what has come and never counts, or the plan would be looked at every minute until its next rule comes."""
     plan = Plan.lock(plan_id)
@@ -187,7 +187,7 @@ def _note(attempts: list[tuple[int, int]]) -> set[int]:
     return set(db.session.scalars(made.returning(AutomaticAttempt.installment_id)))
 
 
-@transaction
+@unit_of_work
 def _stop(method_id: int) -> None:
     automatic_stops.stop(method_id)
 

@@ -17,7 +17,7 @@ from portal.domain import clock
 from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.models import Payment
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ def note_no_answer(payment_id: int) -> None:
         log.warning("payment.not_noted", payment_id=payment_id, exc_info=True)
 
 
-@transaction
+@unit_of_work
 def _note_no_answer(payment_id: int) -> None:
     open_still = Payment.id == payment_id, Payment.state == "in_flight"
     db.session.execute(update(Payment).where(*open_still).values(unanswered_at=clock.now()))

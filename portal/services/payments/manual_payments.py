@@ -8,10 +8,10 @@ from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
 from portal.services import idempotency
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, preconditions
 from portal.services.payments.payments import Attempt
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 REFERENCE_MAX = 120
 
@@ -26,7 +26,7 @@ def record(
     reference: str = "",
     reason: str = "",
     shown: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Attempt:
     """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
 
@@ -39,7 +39,7 @@ def record(
     busy.
     """
     return idempotency.patiently(
-        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, once)
+        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
     )
 
 
@@ -57,7 +57,7 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
     return found
 
 
-@transaction
+@unit_of_work
 def _record(
     plan_id: int,
     merchant_id: int,
@@ -67,9 +67,9 @@ def _record(
     reference: str,
     reason: str,
     shown: int | None,
-    once: Once | None,
+    request_key: RequestKey | None,
 ) -> Attempt:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Attempt(replay.payment_id or 0, replay)
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
@@ -106,7 +106,7 @@ def _record(
     db.session.add(payment)
     db.session.flush()
     payments.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
-    if once is not None:
-        idempotency.attach(once, payment.id)
-        idempotency.store(once, payment)
+    if request_key is not None:
+        idempotency.attach(request_key, payment.id)
+        idempotency.store(request_key, payment)
     return Attempt(payment.id)

@@ -11,9 +11,9 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import PaymentMethod, User
 from portal.services import idempotency
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import automatic_stops
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 LIMIT = 10
 """How many methods one customer may keep."""
@@ -35,22 +35,22 @@ def save(customer_id: int, card: str) -> int:
     return save_once(customer_id, card, None).method_id
 
 
-def save_once(customer_id: int, card: str, once: Once | None) -> Saved:
+def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Saved:
     """As `save`, and with a key only once. What a repeated request had the gateway keep meanwhile, nobody is given.
 
     Refuses what `save` does, and idempotency_key_reused; still_running.
     """
     if not gateway.is_known(card):
         raise Invalid(Fault("card", "unknown_method", "Choose one of the cards."))
-    if once is None:
+    if request_key is None:
         _room_for_one(customer_id)
     saved = gateway.save_card(card)
     if saved is None:
         raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
-    return idempotency.patiently(lambda: _keep(customer_id, saved, once))
+    return idempotency.patiently(lambda: _keep(customer_id, saved, request_key))
 
 
-@transaction
+@unit_of_work
 def remove(customer_id: int, method_id: int) -> None:
     """Forget a saved method of this customer. Payments made with it stay; no plan is collected from it any more.
 
@@ -77,14 +77,14 @@ def is_usable(customer_id: int, token: str) -> bool:
     return db.session.scalar(found.with_only_columns(PaymentMethod.id).order_by(None)) is not None
 
 
-@transaction
+@unit_of_work
 def _room_for_one(customer_id: int) -> None:
     _check_room(customer_id)
 
 
-@transaction
-def _keep(customer_id: int, saved: gateway.SavedCard, once: Once | None) -> Saved:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+@unit_of_work
+def _keep(customer_id: int, saved: gateway.SavedCard, request_key: RequestKey | None) -> Saved:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Saved(0, replay)
     _check_room(customer_id)
     method = PaymentMethod(
@@ -92,8 +92,8 @@ def _keep(customer_id: int, saved: gateway.SavedCard, once: Once | None) -> Save
     )
     db.session.add(method)
     db.session.flush()
-    if once is not None:
-        idempotency.store(once, method.id)
+    if request_key is not None:
+        idempotency.store(request_key, method.id)
     return Saved(method.id)
 
 

@@ -22,10 +22,10 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.services import emails, events, idempotency, ledger, turns
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import contention, payment_methods, refunds
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import LONGEST, transaction, unsure_from_here
+from portal.services.unit_of_work import LONGEST, unit_of_work, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ def pay_installment(
     shown: int | None,
     method: str,
     amount: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Attempt:
     """Pay what remains of one installment, or `amount` of it, at any time before or after its due date.
 
@@ -96,7 +96,7 @@ def pay_installment(
 
     wanted = Installment.id == installment_id, Installment.customer_id == customer_id
     return _pay(
-        lambda: db.session.scalar(select(Installment.plan_id).where(*wanted)), choose, customer_id, method, once
+        lambda: db.session.scalar(select(Installment.plan_id).where(*wanted)), choose, customer_id, method, request_key
     )
 
 
@@ -108,7 +108,7 @@ def pay_plan(
     shown: int | None,
     method: str,
     amount: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Attempt:
     """Pay everything due by the plan's today, all that remains, or an amount, the oldest installment first.
 
@@ -132,7 +132,7 @@ def pay_plan(
         return _part(owed, total if amount is None or choice != "amount" else amount, plan)
 
     wanted = Plan.id == plan_id, Plan.customer_id == customer_id
-    return _pay(lambda: db.session.scalar(select(Plan.id).where(*wanted)), choose, customer_id, method, once)
+    return _pay(lambda: db.session.scalar(select(Plan.id).where(*wanted)), choose, customer_id, method, request_key)
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Attempt:
@@ -148,12 +148,14 @@ def _pay(
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
-    once: Once | None,
+    request_key: RequestKey | None,
     *,
     automatic: bool = False,
 ) -> Attempt:
     with contention.waiting(never=automatic) as may_wait:
-        started = idempotency.patiently(lambda: _start(find, choose, customer_id, method, once, automatic), may_wait)
+        started = idempotency.patiently(
+            lambda: _start(find, choose, customer_id, method, request_key, automatic), may_wait
+        )
     if isinstance(started, Attempt):
         return started
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
@@ -162,11 +164,11 @@ def _pay(
             queue.enqueue("settle_payment", started.payment_id)
             contention.note_no_answer(started.payment_id)
         else:
-            record_outcome(started.payment_id, outcome, once)
+            record_outcome(started.payment_id, outcome, request_key)
     return Attempt(started.payment_id)
 
 
-def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None = None) -> None:
+def record_outcome(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
     """Book what became of a payment: payment, allocations, installments, ledger, plan and events in one commit.
 
     The one way an outcome gets in, from the browser's request, the sweep or a callback. An outcome that is recorded
@@ -175,13 +177,13 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome, once: Once | None 
     """
     if outcome.state == "unknown":
         return
-    refund_id = _record(payment_id, outcome, once)
+    refund_id = _record(payment_id, outcome, request_key)
     if refund_id is not None:
         refunds.send(refund_id)
 
 
-@transaction
-def _record(payment_id: int, outcome: gateway.Outcome, once: Once | None) -> int | None:
+@unit_of_work
+def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None) -> int | None:
     """Returns the id of a refund that has to be sent, when more was charged than was owed."""
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
@@ -214,8 +216,8 @@ def _record(payment_id: int, outcome: gateway.Outcome, once: Once | None) -> int
         )
         _mail("payment_declined", payment)
     plan.updated_at = payment.settled_at
-    if once is not None:
-        idempotency.store(once, payment)
+    if request_key is not None:
+        idempotency.store(request_key, payment)
     else:
         idempotency.finish_payment(payment.id)
     return refund_id
@@ -252,17 +254,17 @@ def settle_unknown_payments(limit: int = 200) -> int:
     return asked
 
 
-@transaction
+@unit_of_work
 def _start(
     find: Callable[[], int | None],
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
-    once: Once | None,
+    request_key: RequestKey | None,
     automatic: bool,
 ) -> _Charge | Attempt:
     """Take the key, lock, check again what the page showed, and leave a payment in flight."""
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Attempt(_payment_of(replay), replay)
     plan_id = find()
     plan = Plan.lock(plan_id) if plan_id is not None else None
@@ -271,7 +273,7 @@ def _start(
     owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
     owed = [(row, size) for row, size in owed if row.left > 0] or owed
     _check_payable(plan, owed, customer_id, method)
-    return _hold(plan, choose(plan, owed), method, customer_id, once, automatic)
+    return _hold(plan, choose(plan, owed), method, customer_id, request_key, automatic)
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
@@ -304,7 +306,12 @@ def _part(owed: Owed, amount: int, plan: Plan) -> Owed:
 
 
 def _hold(
-    plan: Plan, parts: Sequence[tuple[Installment, int]], method: str, by: int, once: Once | None, automatic: bool
+    plan: Plan,
+    parts: Sequence[tuple[Installment, int]],
+    method: str,
+    by: int,
+    request_key: RequestKey | None,
+    automatic: bool,
 ) -> _Charge:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
     key = f"qist_{secrets.token_hex(16)}"
@@ -324,8 +331,8 @@ def _hold(
     payment.allocations = [Allocation(installment_id=row.id, amount=amount, state="held") for row, amount in parts]
     db.session.add(payment)
     db.session.flush()
-    if once is not None:
-        idempotency.attach(once, payment.id)
+    if request_key is not None:
+        idempotency.attach(request_key, payment.id)
     return _Charge(payment.id, key, payment.amount, payment.currency, method)
 
 
@@ -375,7 +382,7 @@ def apply(
         **by_itself(payment),
     )
     _mail("receipt", payment)
-    plan_status.follow(plan, installments.values(), recovered=recovered)
+    plan_status.recompute(plan, installments.values(), recovered=recovered)
     return excess
 
 

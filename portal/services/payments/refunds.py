@@ -23,10 +23,10 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
 from portal.services import emails, events, idempotency, ledger, turns
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import LONGEST, transaction, unsure_from_here
+from portal.services.unit_of_work import LONGEST, unit_of_work, unsure_from_here
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ def refund(
     reason: str,
     payment_id: int | None = None,
     shown: int | None = None,
-    once: Once | None = None,
+    request_key: RequestKey | None = None,
 ) -> Asked:
     """Give back `amount` minor units of what was paid: from one payment, or from the newest payments first.
 
@@ -75,15 +75,15 @@ def refund(
     Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
     on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    asked = idempotency.patiently(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, once))
+    asked = idempotency.patiently(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
     if asked.replay is None:
         for refund_id in asked.refund_ids:
-            send(refund_id, once)
+            send(refund_id, request_key)
     return asked
 
 
 @unsure_from_here()
-def send(refund_id: int, once: Once | None = None) -> None:
+def send(refund_id: int, request_key: RequestKey | None = None) -> None:
     """Ask the gateway for a refund that is held, and record its answer."""
     wish = _wish(refund_id)
     if wish is None:
@@ -92,11 +92,11 @@ def send(refund_id: int, once: Once | None = None) -> None:
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
-        record_outcome(refund_id, outcome, once)
+        record_outcome(refund_id, outcome, request_key)
 
 
-@transaction
-def record_outcome(refund_id: int, outcome: gateway.Outcome, once: Once | None = None) -> None:
+@unit_of_work
+def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
     """Book what became of a refund: refund, payment, ledger, plan and events in one commit.
 
     An outcome that is recorded already stays as it is; `unknown` changes nothing. Refuses: not_found.
@@ -117,15 +117,15 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, once: Once | None =
     payment.refunding -= one.amount
     if outcome.state == "succeeded":
         _apply(plan, payment, one)
-        plan_status.follow(plan, rows)
+        plan_status.recompute(plan, rows)
     else:
         one.state = "declined"
         one.decline_code = outcome.decline_code or "declined"
         _tell("refund.declined", one, code=one.decline_code)
     db.session.flush()
     if not _in_flight(one.group_key):
-        if once is not None:
-            idempotency.store(once, Asked(_group(one.group_key)))
+        if request_key is not None:
+            idempotency.store(request_key, Asked(_group(one.group_key)))
         else:
             idempotency.finish_refunds(one.group_key)
 
@@ -184,7 +184,7 @@ def hold(
         if payment.id in parts
     ]
     if any(one.state == "succeeded" for one in made):
-        plan_status.follow(plan, rows)
+        plan_status.recompute(plan, rows)
     return tuple(one.id for one in made)
 
 
@@ -216,7 +216,7 @@ def _wish(refund_id: int) -> _Wish | None:
     return None if found is None or found[0] is None else _Wish(found[0], found[1] or "", found[2])
 
 
-@transaction
+@unit_of_work
 def _start(
     plan_id: int,
     merchant_id: int,
@@ -224,9 +224,9 @@ def _start(
     reason: str,
     payment_id: int | None,
     shown: int | None,
-    once: Once | None,
+    request_key: RequestKey | None,
 ) -> Asked:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Asked(_group(replay.refund_group) if replay.refund_group else (), replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
@@ -241,11 +241,11 @@ def _start(
         raise Refused("nothing_to_refund", "There is nothing that could be refunded.")
     check_amount(amount, limit, plan.currency)
     ids = hold(plan, payments, amount, by=merchant_id, reason=reason, rows=rows)
-    if once is not None:
+    if request_key is not None:
         group = db.session.get_one(Refund, ids[0]).group_key
-        idempotency.attach_refunds(once, group)
+        idempotency.attach_refunds(request_key, group)
         if not _in_flight(group):
-            idempotency.store(once, Asked(ids))
+            idempotency.store(request_key, Asked(ids))
     return Asked(ids)
 
 

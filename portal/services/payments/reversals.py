@@ -8,14 +8,14 @@ from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.services import events, idempotency, ledger
 from portal.services.adjustments.credits import Done
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 
 def reverse(
-    payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, once: Once | None = None
+    payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> Done:
     """The bank took this payment back, less what had been refunded of it: reopen its installments by that much.
 
@@ -25,7 +25,7 @@ def reverse(
     Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, reversed before, or all of it
     was refunded); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _by_merchant(payment_id, merchant_id, reason, shown, once))
+    return idempotency.patiently(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:
@@ -39,7 +39,7 @@ def parts(payment: Payment, amount: int) -> list[allocation.Part]:
     return allocation.oldest_first(counted, reopened) if reopened else []
 
 
-@transaction
+@unit_of_work
 def reverse_by_gateway(payment_id: int) -> None:
     """The gateway says that the bank took this payment back. Does nothing if that is recorded already.
 
@@ -57,13 +57,15 @@ def reverse_by_gateway(payment_id: int) -> None:
     _reverse(plan, rows, payment, by=None, reason="The bank took the payment back")
 
 
-@transaction
-def _by_merchant(payment_id: int, merchant_id: int, reason: str, shown: int | None, once: Once | None) -> Done:
+@unit_of_work
+def _by_merchant(
+    payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
+) -> Done:
     mine = Payment.id == payment_id, Payment.merchant_id == merchant_id
     plan_id = db.session.scalar(select(Payment.plan_id).where(*mine))
     if plan_id is None:
         raise NotFound()
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Done(plan_id, replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
@@ -71,8 +73,8 @@ def _by_merchant(payment_id: int, merchant_id: int, reason: str, shown: int | No
     preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
     _reverse(plan, rows, payment, by=merchant_id, reason=reason)
     done = Done(plan.id)
-    if once is not None:
-        idempotency.store(once, done)
+    if request_key is not None:
+        idempotency.store(request_key, done)
     return done
 
 
@@ -90,7 +92,7 @@ def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int |
     rest = "reversals" if cancelled else "overpayments"
     ledger.book_reversal(plan, payment, reopened=reopened, rest=rest, by=by, reason=reason)
     events.record("payment.reversed", plan.id, by=by, payment_id=payment.id, amount=payment.reversed, reason=reason)
-    plan_status.follow(plan, rows)
+    plan_status.recompute(plan, rows)
 
 
 def _reopen(payment: Payment, rows: dict[int, Installment]) -> int:

@@ -23,7 +23,7 @@ from portal.extensions import db
 from portal.models import Invitation, Plan, User
 from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
-from portal.services.unit_of_work import transaction, violated
+from portal.services.unit_of_work import unit_of_work, violated
 
 LASTS: Final = timedelta(days=30)
 
@@ -42,8 +42,8 @@ def invite(plan: Plan, *, by: int) -> str:
     return token
 
 
-@transaction
-def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
+@unit_of_work
+def reissue(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
     """The link of an invited customer, to this plan or their newest, good for another 30 days from now.
 
     Where there is none that can be told (lapsed, or made under another SECRET_KEY) a new one is made; but what its
@@ -67,8 +67,8 @@ def tell_again(customer_id: int, *, plan_id: int | None = None) -> tuple[int, st
     return (plan_id, token) if token is not None else None
 
 
-@transaction
-def tell_all_again(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+@unit_of_work
+def reissue_all(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
     """What `tell_again` does, for several plans in one commit. Returns the token by plan, of those that have one."""
     return _tell(customer_id, plan_ids)
 
@@ -128,7 +128,7 @@ def _open(plan: Plan) -> Select[Invitation]:
     )
 
 
-@transaction
+@unit_of_work
 def renew(plan_id: int, *, merchant_id: int) -> str:
     """A fresh link for a plan whose customer has not claimed their record; the old link stops working.
 
@@ -142,7 +142,7 @@ def renew(plan_id: int, *, merchant_id: int) -> str:
     return invite(plan, by=merchant_id)
 
 
-@transaction
+@unit_of_work
 def revoke(plan_id: int, *, merchant_id: int) -> None:
     """Make the link of this plan stop working. Refuses: not_found."""
     plan = Plan.lock(plan_id)
@@ -173,7 +173,7 @@ def claim(token: str, *, username: str, password: str) -> int:
     return _claim(token, username, passwords.hash_password(password))
 
 
-@transaction
+@unit_of_work
 def _claim(token: str, username: str, password_hash: str) -> int:
     """The customer's row is locked first, as by whoever makes a link, so that no link outlives the claim."""
     found = Invitation.live(_digest(token), clock.now())

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 BATCH: Final = 2_000
 """Installments that one statement looks at."""
@@ -47,7 +47,7 @@ def mark_late_installments() -> int:
         after = last
 
 
-@transaction
+@unit_of_work
 def _tell_batch(now: datetime, after: tuple[date, int]) -> tuple[int, int, tuple[date, int]]:
     """No zone is further ahead than a day, so what is late now was due before tomorrow (UTC)."""
     row = db.session.execute(

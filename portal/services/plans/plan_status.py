@@ -11,7 +11,7 @@ from portal.models.plans.plans import PlanState
 from portal.services import emails, events
 
 
-def follow(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
+def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
     """Set the state that the plan's installments and payments, all of them changed already, ask for.
 
     Active as long as something remains; then completed if something was kept of what was paid, else cancelled. What

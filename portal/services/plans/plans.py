@@ -13,9 +13,9 @@ from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
 from portal.services import events, idempotency, ledger
 from portal.services.accounts import accounts
-from portal.services.idempotency import Once, Replay
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.plans import invitations
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 DESCRIPTION_MAX = 200
 EXTERNAL_ID_MAX: Final = 100
@@ -55,7 +55,9 @@ class Opened:
     existed: bool = False
 
 
-def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once: Once | None = None) -> Opened:
+def open_plan(
+    merchant_id: int, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
+) -> Opened:
     """Make a plan with its whole schedule, book it, and invite a customer who is not known yet.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
@@ -63,12 +65,12 @@ def open_plan(merchant_id: int, new: NewPlan, *, past_dates: bool = False, once:
     interval, description, external_id and metadata, all at once; external_id_used (by a plan that differs from this);
     idempotency_key_reused; still_running.
     """
-    return idempotency.patiently(lambda: _open(merchant_id, new, past_dates, once))
+    return idempotency.patiently(lambda: _open(merchant_id, new, past_dates, request_key))
 
 
-@transaction
-def _open(merchant_id: int, new: NewPlan, past_dates: bool, once: Once | None) -> Opened:
-    if once is not None and (replay := idempotency.claim(once)) is not None:
+@unit_of_work
+def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
+    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Opened(0, replay=replay)
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
     if merchant is None:
@@ -83,7 +85,7 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, once: Once | None) -
     if (plan := _named(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
-        return _answer(Opened(plan.id, existed=True), once)
+        return _answer(Opened(plan.id, existed=True), request_key)
     now = clock.now()
     plan = Plan(
         merchant_id=merchant_id,
@@ -108,7 +110,7 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, once: Once | None) -
     events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
     token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
     db.session.flush()
-    return _answer(Opened(plan.id, token), once)
+    return _answer(Opened(plan.id, token), request_key)
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
@@ -174,9 +176,9 @@ def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     return asked == made and new.notes == plan.notes
 
 
-def _answer(opened: Opened, once: Once | None) -> Opened:
-    if once is not None:
-        idempotency.store(once, opened)
+def _answer(opened: Opened, request_key: RequestKey | None) -> Opened:
+    if request_key is not None:
+        idempotency.store(request_key, opened)
     return opened
 
 

@@ -8,10 +8,10 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import Event, Mute, Plan
 from portal.services import events
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 
-@transaction
+@unit_of_work
 def mute_plan(plan_id: int, *, merchant_id: int) -> None:
     """No reminders of this plan any more; a mail that is about to be sent leaves it out. Refuses: not_found."""
     plan = _mine(plan_id, merchant_id)
@@ -20,7 +20,7 @@ def mute_plan(plan_id: int, *, merchant_id: int) -> None:
         events.record("reminders.muted", plan.id, by=merchant_id)
 
 
-@transaction
+@unit_of_work
 def unmute_plan(plan_id: int, *, merchant_id: int) -> None:
     """Reminders of this plan again, from the next one on. Refuses: not_found."""
     plan = _mine(plan_id, merchant_id)
@@ -29,7 +29,7 @@ def unmute_plan(plan_id: int, *, merchant_id: int) -> None:
         events.record("reminders.unmuted", plan.id, by=merchant_id)
 
 
-@transaction
+@unit_of_work
 def mute_customer(customer_id: int, *, merchant_id: int) -> None:
     """No reminders from this merchant to this customer any more. Refuses: not_found (no plan between them)."""
     _known(customer_id, merchant_id)
@@ -43,7 +43,7 @@ def mute_customer(customer_id: int, *, merchant_id: int) -> None:
         _note("customer.muted", customer_id, merchant_id)
 
 
-@transaction
+@unit_of_work
 def unmute_customer(customer_id: int, *, merchant_id: int) -> None:
     """Reminders to this customer again, from the next one on. Refuses: not_found (no plan between them)."""
     _known(customer_id, merchant_id)

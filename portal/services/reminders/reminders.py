@@ -17,7 +17,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY
 from portal.services import emails
-from portal.services.unit_of_work import after_commit, transaction
+from portal.services.unit_of_work import after_commit, unit_of_work
 
 KIND: Final = "reminder"
 BATCH: Final = 500
@@ -197,7 +197,7 @@ def _scan(look: _Look, least: int, most: int, due: tuple[date, date]) -> int:
         after = last
 
 
-@transaction
+@unit_of_work
 def _scan_batch(
     look: _Look, least: int, most: int, due: tuple[date, date], after: tuple[date, int]
 ) -> tuple[int, int, tuple[date, int]]:
@@ -212,7 +212,7 @@ def _scan_batch(
     return row.told, row.looked, (row.last_date, row.last_id)
 
 
-@transaction
+@unit_of_work
 def _carry_over(look: _Look) -> int:
     """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
     row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()

@@ -7,10 +7,10 @@ from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY, MAX_DAYS
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 
 
-@transaction
+@unit_of_work
 def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
     """Remind on these signed days from the due date (none at all: never), from this local hour on.
 
@@ -40,7 +40,7 @@ def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
     merchant.updated_at = now
 
 
-@transaction
+@unit_of_work
 def choose_early(customer_id: int, *, wanted: bool) -> None:
     """Whether this customer is reminded before the due day, by any merchant. Refuses: not_found (not a customer)."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})

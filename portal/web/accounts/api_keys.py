@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import ApiKey
 from portal.services import idempotency
 from portal.services.accounts import api_keys
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import me, my_merchant, role_needed
@@ -68,11 +68,13 @@ def create() -> Response:
             form.renew_key(BROKEN)
         return _page(form, 422)
     name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
-    once = Once(
+    request_key = RequestKey(
         me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
     )
     try:
-        made = api_keys.create(once.user_id, name=name, can_write=can_write, expires_on=last_day, once=once)
+        made = api_keys.create(
+            request_key.user_id, name=name, can_write=can_write, expires_on=last_day, request_key=request_key
+        )
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)

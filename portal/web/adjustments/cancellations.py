@@ -9,10 +9,10 @@ from wtforms import HiddenField, RadioField, StringField
 from portal.domain import allocation
 from portal.errors import Fault, Invalid
 from portal.services.adjustments import cancellations
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, Books, Confirmation, ReasonForm, Told
+from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
 from portal.web.forms import choices, read_amount
 from portal.web.guards import role_needed
 from portal.web.payments import refunds
@@ -93,7 +93,7 @@ def _preview(form: CancelForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: CancelForm, books: Books, once: Once) -> Told:
+def _carry_out(form: CancelForm, books: Books, request_key: RequestKey) -> Feedback:
     refundable = confirmations.figure(form.shown_refundable)
     refund = refundable if form.give_back.data == "all" else _refund(form, books)
     done = f"Plan cancelled, {books.amount(refund)} refunded." if refund else "Plan cancelled."
@@ -104,13 +104,13 @@ def _carry_out(form: CancelForm, books: Books, once: Once) -> Told:
         reason=form.reason.data or "",
         shown=confirmations.figure(form.shown),
         shown_refundable=refundable,
-        once=once,
+        request_key=request_key,
     )
     told = refunds.outcome(cancelled.refund_ids, done)
-    return told if told.text == done else Told(f"Plan cancelled. {told.text}", told.kind)
+    return told if told.text == done else Feedback(f"Plan cancelled. {told.text}", told.kind)
 
 
-ACT: Final = Act(
+ACT: Final = Action(
     noun="cancellations",
     title="Cancel the plan",
     about="What is unpaid becomes void, and nothing more is collected. You decide what happens to what was paid.",

@@ -9,10 +9,10 @@ from wtforms import RadioField, StringField
 from portal.domain import allocation
 from portal.errors import Fault, Invalid
 from portal.services.adjustments import credits
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, Books, Confirmation, ReasonForm, Told
+from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
 from portal.web.forms import choices, read_amount
 from portal.web.guards import role_needed
 
@@ -78,9 +78,9 @@ def _preview(form: CreditForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: CreditForm, books: Books, once: Once) -> Told:
+def _carry_out(form: CreditForm, books: Books, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, books.plan.currency)
-    told = Told(f"{books.amount(amount)} credited.")
+    told = Feedback(f"{books.amount(amount)} credited.")
     credits.credit(
         books.plan.id,
         merchant_id=books.plan.merchant_id,
@@ -88,12 +88,12 @@ def _carry_out(form: CreditForm, books: Books, once: Once) -> Told:
         how=form.how.data,
         reason=form.reason.data or "",
         shown=confirmations.figure(form.shown),
-        once=once,
+        request_key=request_key,
     )
     return told
 
 
-ACT: Final = Act(
+ACT: Final = Action(
     noun="credits",
     title="Give a credit",
     about="Your customer owes less. What was paid stays as it is.",

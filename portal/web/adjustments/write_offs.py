@@ -6,10 +6,10 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal.services.adjustments import write_offs
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, Books, Confirmation, ReasonForm, Told
+from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
 from portal.web.guards import role_needed
 
 bp = Blueprint("write_offs", __name__)
@@ -52,19 +52,19 @@ def _preview(form: ReasonForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: ReasonForm, books: Books, once: Once) -> Told:
-    told = Told(f"{books.amount(confirmations.figure(form.shown))} written off.")
+def _carry_out(form: ReasonForm, books: Books, request_key: RequestKey) -> Feedback:
+    told = Feedback(f"{books.amount(confirmations.figure(form.shown))} written off.")
     write_offs.write_off(
         books.plan.id,
         merchant_id=books.plan.merchant_id,
         reason=form.reason.data or "",
         shown=confirmations.figure(form.shown),
-        once=once,
+        request_key=request_key,
     )
     return told
 
 
-ACT: Final = Act(
+ACT: Final = Action(
     noun="write_offs",
     title="Write off what is left",
     about="You no longer expect the rest. It leaves what is outstanding, and no reminder is sent any more.",

@@ -26,9 +26,9 @@ from portal.domain.allocation import Part
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.reports.plans.standing import Standing, standing
+from portal.reports.plans.standing import PlanFigures, standing
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments.preconditions import REASON_MAX
 from portal.web.forms import Form, Needed, OneLine, apply_faults
 from portal.web.guards import me
@@ -51,14 +51,14 @@ FIGURES: Final = {
 """Of a plan's standing, in the order in which they are shown."""
 
 
-class ActForm(Form):
+class ActionForm(Form):
     """What every one of these forms carries: the key and the figures are filled in with the confirmation."""
 
     key = HiddenField()
     shown = HiddenField()
 
 
-class ReasonForm(ActForm):
+class ReasonForm(ActionForm):
     """With a reason, which stands on the timeline."""
 
     reason = StringField("Reason", [Needed("Say why. It stands on the plan’s timeline."), OneLine(REASON_MAX)])
@@ -69,7 +69,7 @@ class ReasonForm(ActForm):
         yield self.reason
 
 
-F = TypeVar("F", bound=ActForm)
+F = TypeVar("F", bound=ActionForm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Confirmation:
     notice: str = ""
 
 
-class Told(NamedTuple):
+class Feedback(NamedTuple):
     """What to say afterwards. kind: success, warn or info."""
 
     text: str
@@ -112,7 +112,7 @@ class Books:
     plan: Plan
     installments: list[Installment]
     payments: list[Payment]
-    standing: Standing
+    standing: PlanFigures
 
     def amount(self, minor: int) -> str:
         """ "SAR 33.34" """
@@ -145,18 +145,19 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Act(Generic[F]):
+class Action(Generic[F]):
     """One act on a plan.
 
-    `noun` names the template of its own fields, `title` and `about` head its page. `preview` reads what was typed and says what would happen; it raises Invalid (beside the fields) or Refused (above
-    them). `carry_out` tells the verb and returns the sentence for afterwards. `why_not`: it can't be done at all.
+    `noun` names the template of its own fields; `title` and `about` head its page. `preview` reads what was typed and
+    says what would happen; it raises Invalid (beside the fields) or Refused (above them). `carry_out` calls the service
+    and returns the sentence for afterwards. `why_not`: the reason why the action can't be done at all.
     """
 
     noun: str
     title: str
     about: str
     preview: Callable[[F, Books], Confirmation]
-    carry_out: Callable[[F, Books, Once], Told]
+    carry_out: Callable[[F, Books, RequestKey], Feedback]
     why_not: Callable[[Books], str | None]
 
     @property
@@ -179,12 +180,12 @@ def books_of(plan_id: int) -> Books:
     return Books(plan, list(installments), list(payments), standing(plan_id))
 
 
-def ask(act: Act[F], form: F, books: Books) -> Response:
+def ask(act: Action[F], form: F, books: Books) -> Response:
     """The form."""
     return _page(act, form, books, 200)
 
 
-def answer(act: Act[F], form: F, books: Books) -> Response:
+def answer(act: Action[F], form: F, books: Books) -> Response:
     """One of the three steps that a form can take."""
     step = request.form.get("step", "check")
     if step == "edit":
@@ -204,7 +205,7 @@ def figure(field: Field) -> int:
     return int(field.data)
 
 
-def _find_more_faults(act: Act[F], form: F, books: Books) -> None:
+def _find_more_faults(act: Action[F], form: F, books: Books) -> None:
     """What else is wrong, so that everything is said at once."""
     try:
         act.preview(form, books)
@@ -216,12 +217,12 @@ def _find_more_faults(act: Act[F], form: F, books: Books) -> None:
         pass
 
 
-def _carry_out(act: Act[F], form: F, books: Books) -> Response:
+def _carry_out(act: Action[F], form: F, books: Books) -> Response:
     plan_id = books.plan.id
     sent = [(field.name, field.data) for field in form if field.name not in ("key", "csrf_token")]
-    once = Once(me().id, f"POST {request.path}", form.key.data or "", idempotency.fingerprint(*sent))
+    request_key = RequestKey(me().id, f"POST {request.path}", form.key.data or "", idempotency.fingerprint(*sent))
     try:
-        told = act.carry_out(form, books, once)
+        told = act.carry_out(form, books, request_key)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(act, form, books_of(plan_id), invalid.status)
@@ -240,7 +241,7 @@ def _carry_out(act: Act[F], form: F, books: Books) -> Response:
     return go(url_for("plans.show", plan_id=plan_id))
 
 
-def _check(act: Act[F], form: F, books: Books, status: int, notice: str = "") -> Response:
+def _check(act: Action[F], form: F, books: Books, status: int, notice: str = "") -> Response:
     """What would happen, as things are now; or the form, with the reason why it can't."""
     try:
         if (why := act.why_not(books)) is not None:
@@ -260,7 +261,7 @@ def _check(act: Act[F], form: F, books: Books, status: int, notice: str = "") ->
     return _page(act, form, books, status, replace(confirmation, notice=notice))
 
 
-def _page(act: Act[F], form: F, books: Books, status: int, confirmation: Confirmation | None = None) -> Response:
+def _page(act: Action[F], form: F, books: Books, status: int, confirmation: Confirmation | None = None) -> Response:
     context = {
         "form": form,
         "books": books,
@@ -278,7 +279,7 @@ def _page(act: Act[F], form: F, books: Books, status: int, confirmation: Confirm
     return two_shapes(page("confirmations/_action.html" if is_htmx() else "confirmations/page.html", status, **context))
 
 
-def sent_again(form: ActForm) -> Markup:
+def sent_again(form: ActionForm) -> Markup:
     """What was typed and shown, as hidden fields for the confirmation."""
     fields = Markup('<input type="hidden" name="{}" value="{}">')
     return Markup("\n").join(
@@ -286,7 +287,7 @@ def sent_again(form: ActForm) -> Markup:
     )
 
 
-def _is_whole(form: ActForm) -> bool:
+def _is_whole(form: ActionForm) -> bool:
     figures = [field.data for field in form if isinstance(field, HiddenField) and field.name.startswith("shown")]
     return bool(re.fullmatch(KEY, form.key.data or "")) and all(
         re.fullmatch(r"[0-9]{1,16}", text or "") for text in figures

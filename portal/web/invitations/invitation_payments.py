@@ -10,7 +10,7 @@ from portal.services.plans import invitations
 from portal.web import rate_limits
 from portal.web.invitations.invitations import closed, plan_of, quietly
 from portal.web.payments import payment_form
-from portal.web.payments.payment_form import PayForm
+from portal.web.payments.payment_form import PaymentForm
 from portal.web.respond import fragment_or_page, go, is_htmx, page
 
 bp = Blueprint("invitation_payments", __name__)
@@ -22,7 +22,7 @@ def new(token: str) -> ResponseReturnValue:
     invitation = invitations.find(token)
     if invitation is None:
         return closed()
-    form, desk = PayForm(), payment_form.desk_of(plan_of(invitation))
+    form, desk = PaymentForm(), payment_form.payment_options(plan_of(invitation))
     payment_form.fill(form, desk, request.args.get("choice", ""))
     return _page(token, form, desk, 200)
 
@@ -34,14 +34,14 @@ def create(token: str) -> ResponseReturnValue:
     invitation = invitations.find(token)
     if invitation is None:
         return closed()
-    form, plan_id = PayForm(), invitation.plan_id
+    form, plan_id = PaymentForm(), invitation.plan_id
     pressed = payment_form.press(form, plan_of(invitation), f"POST /invitations/pay/{plan_id}")
     if pressed.payment_id is not None:
         return quietly(go(url_for("invitation_payments.show", token=token, payment_id=pressed.payment_id)))
     again = invitations.find(token)
     if again is None:
         return closed()
-    desk = payment_form.desk_of(plan_of(again))
+    desk = payment_form.payment_options(plan_of(again))
     payment_form.fill(form, desk)
     return _page(token, form, desk, pressed.status, pressed.notice)
 
@@ -71,7 +71,7 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
     )
 
 
-def _page(token: str, form: PayForm, desk: payment_form.Desk, status: int, notice: str = "") -> Response:
+def _page(token: str, form: PaymentForm, desk: payment_form.PaymentOptions, status: int, notice: str = "") -> Response:
     return quietly(
         page(
             "invitations/invitation_payments_new.html",

@@ -13,7 +13,7 @@ from portal.errors import NotFound
 LONGEST = 254
 
 
-class Asked:
+class ListQuery:
     """Reads the address. `wrong` once something in it can't be meant; `kept` is what links to the same list repeat."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from portal.reports.payments import payments
 from portal.reports.plans import plans
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import Asked
+from portal.web.lists.filters import ListQuery
 from portal.web.respond import fragment_or_page, page
 
 bp = Blueprint("customers", __name__)
@@ -31,7 +31,7 @@ SHOWN: Final = get_args(Show)
 @role_needed("merchant")
 def index() -> ResponseReturnValue:
     """Everybody with a plan of this merchant's."""
-    asked = Asked()
+    asked = ListQuery()
     wanted = wanted_of(asked)
     found: Page[Customer] = Page([], None)
     if not asked.wrong:
@@ -55,7 +55,7 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All customers of the list, as a file."""
-    asked = Asked()
+    asked = ListQuery()
     return csv_file("customers", exports.customers(me(), **asked.right(wanted_of(asked))), my_merchant())
 
 
@@ -65,7 +65,7 @@ def show(customer_id: int) -> ResponseReturnValue:
     """One customer: what they owe this merchant, their plans and latest payments."""
     user = access.my_customer(me(), customer_id)
     (customer,) = reports.describe(me().id, [user.id])
-    asked = Asked()
+    asked = ListQuery()
     found: Page[Plan] = Page([], None)
     try:
         found = plans.list_plans(me(), customer_id=user.id, limit=PLANS, cursor=asked.cursor)
@@ -85,6 +85,6 @@ def show(customer_id: int) -> ResponseReturnValue:
     )
 
 
-def wanted_of(asked: Asked) -> dict[str, Any]:
+def wanted_of(asked: ListQuery) -> dict[str, Any]:
     """Which customers an address asks for; their file has the same ones."""
     return {"show": asked.choice("show", SHOWN) or "all", "search": asked.text("search")}

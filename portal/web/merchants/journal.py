@@ -7,7 +7,7 @@ from portal.domain import clock
 from portal.reports import exports
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import Asked
+from portal.web.lists.filters import ListQuery
 from portal.web.payments.payment_lists import between
 from portal.web.respond import page
 
@@ -21,7 +21,7 @@ TURNED = "This day lies before the first one."
 @role_needed("merchant")
 def show() -> ResponseReturnValue:
     """What the file holds, and which days."""
-    return _asking(Asked(), {})
+    return _asking(ListQuery(), {})
 
 
 @bp.get("/journal.csv")
@@ -31,20 +31,20 @@ def export() -> ResponseReturnValue:
     faults: dict[str, str] = {}
     days = {}
     for name in ("from", "to"):
-        asked = Asked()
+        asked = ListQuery()
         days[name] = asked.day(name)
         if asked.wrong:
             faults[name] = BAD_DAY
     if not faults and days["from"] and days["to"] and days["to"] < days["from"]:
         faults["to"] = TURNED
     if faults:
-        return _asking(Asked(), faults, 422)
+        return _asking(ListQuery(), faults, 422)
     merchant = my_merchant()
     chosen = between(days["from"], days["to"], merchant.time_zone)
     return csv_file("journal", exports.journal(me(), **chosen), merchant)
 
 
-def _asking(asked: Asked, faults: dict[str, str], status: int = 200) -> ResponseReturnValue:
+def _asking(asked: ListQuery, faults: dict[str, str], status: int = 200) -> ResponseReturnValue:
     merchant = my_merchant()
     typed = {name: asked.text(name) for name in ("from", "to")}
     today = clock.today(merchant.time_zone)

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from portal import access
 from portal.errors import Invalid, NotFound, Refused
 from portal.local import demo_data
-from portal.models import Outbox
-from portal.models.emails import OUTBOX_STATES
+from portal.models import Email
+from portal.models.emails import EMAIL_STATES
 from portal.reports.operations import emails as reports
 from portal.reports.paging import Page
 from portal.services.mail import delivery
@@ -41,8 +41,8 @@ def index() -> ResponseReturnValue:
     if (refusal := _refuse()) is not None:
         return refusal
     state, cursor = request.args.get("state", "").strip(), request.args.get("cursor", "").strip()
-    wrong = bool(state and state not in OUTBOX_STATES)
-    found: Page[Outbox] = Page([], None)
+    wrong = bool(state and state not in EMAIL_STATES)
+    found: Page[Email] = Page([], None)
     if not wrong:
         try:
             found = reports.list_mails(state=state or None, limit=PAGE_LENGTH, cursor=cursor or None)
@@ -56,7 +56,7 @@ def index() -> ResponseReturnValue:
         cursor=cursor,
         wrong=wrong,
         chosen="" if wrong else state,
-        states=OUTBOX_STATES,
+        states=EMAIL_STATES,
         can_read=can_read(),
     )
 
@@ -133,7 +133,7 @@ def _refuse() -> Response | None:
     return None
 
 
-def _find(outbox_id: int) -> Outbox:
+def _find(outbox_id: int) -> Email:
     mail = reports.find(outbox_id)
     if mail is None:
         raise NotFound()

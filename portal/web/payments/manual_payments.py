@@ -9,13 +9,13 @@ from wtforms import RadioField, StringField
 
 from portal.domain import allocation, schedule
 from portal.errors import Fault, Invalid
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
 from portal.services.payments.manual_payments import REFERENCE_MAX
 from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, ActForm, Books, Confirmation, Told
+from portal.web.confirmations.confirmations import Action, ActionForm, Books, Confirmation, Feedback
 from portal.web.forms import OneLine, choices, read_amount
 from portal.web.guards import role_needed
 from portal.web.method_labels import RECORDED
@@ -26,7 +26,7 @@ OLDEST: Final = "It goes to the oldest open installment first."
 RECOVERY: Final = "This had been written off, so the payment is booked as a recovery."
 
 
-class RecordForm(ActForm):
+class RecordForm(ActionForm):
     """Text as it was typed."""
 
     amount = StringField("Amount received")
@@ -106,9 +106,9 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: RecordForm, books: Books, once: Once) -> Told:
+def _carry_out(form: RecordForm, books: Books, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, books.plan.currency)
-    told = Told(f"{books.amount(amount)} recorded as paid.")
+    told = Feedback(f"{books.amount(amount)} recorded as paid.")
     manual_payments.record(
         books.plan.id,
         merchant_id=books.plan.merchant_id,
@@ -118,12 +118,12 @@ def _carry_out(form: RecordForm, books: Books, once: Once) -> Told:
         reference=form.reference.data or "",
         reason=form.reason.data or "",
         shown=confirmations.figure(form.shown),
-        once=once,
+        request_key=request_key,
     )
     return told
 
 
-ACT: Final = Act(
+ACT: Final = Action(
     noun="manual_payments",
     title="Record a payment",
     about="Write down money that reached you in cash or by bank transfer.",

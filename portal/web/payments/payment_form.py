@@ -16,9 +16,9 @@ from portal.domain import money
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.reports.plans.standing import Standing, standing
+from portal.reports.plans.standing import PlanFigures, standing
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
@@ -33,7 +33,7 @@ NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it,
 CHOICES: Final = ("next", "due", "all", "amount")
 
 
-class PayForm(Form):
+class PaymentForm(Form):
     """What is sent. Each choice but the last carries the amount that stands on it; `shown` is what is owed in all."""
 
     key = HiddenField(default=one_use_key)
@@ -56,18 +56,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class PaymentOptions:
     """All that the form shows. Without choices there is a reason: `why_not`."""
 
     plan: Plan
-    standing: Standing
+    standing: PlanFigures
     choices: Sequence[Choice]
     methods: Sequence[Method]
     why_not: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Pressed:
+class Submission:
     """What came of pressing the button: a payment, or the form again with a notice and the HTTP status for that."""
 
     payment_id: int | None = None
@@ -75,14 +75,14 @@ class Pressed:
     notice: str = ""
 
 
-def desk_of(plan: Plan) -> Desk:
+def payment_options(plan: Plan) -> PaymentOptions:
     """What this plan's customer can pay now."""
     now = standing(plan.id)
     why_not = _why_not(plan, now)
-    return Desk(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
+    return PaymentOptions(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
 
 
-def fill(form: PayForm, desk: Desk, chosen: str = "") -> None:
+def fill(form: PaymentForm, desk: PaymentOptions, chosen: str = "") -> None:
     """A fresh key, and the amounts as they are now."""
     offered = [choice.value for choice in desk.choices]
     if form.choice.data not in offered:
@@ -94,23 +94,25 @@ def fill(form: PayForm, desk: Desk, chosen: str = "") -> None:
             form[f"shown_{choice.value}"].data = str(choice.minor)
 
 
-def press(form: PayForm, plan: Plan, scope: str) -> Pressed:
+def press(form: PaymentForm, plan: Plan, scope: str) -> Submission:
     """Pay what was chosen, once for each form. Errors are put beside the fields."""
     plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
     if not form.validate() or not _is_whole(form):
-        return Pressed(status=422, notice=INCOMPLETE)
+        return Submission(status=422, notice=INCOMPLETE)
     choice = form.choice.data
     if choice != "amount" and (form.amount.data or "").strip():
         form.amount.errors = [NOT_CHOSEN]
-        return Pressed(status=422)
+        return Submission(status=422)
     try:
         amount = _amount(form, currency)
     except Invalid as invalid:
         apply_faults(form, invalid)
-        return Pressed(status=invalid.status)
+        return Submission(status=invalid.status)
     shown = int((form.shown_due.data if choice == "due" else form.shown.data) or 0)
     method = payments.DEFAULT_METHOD if form.method.data is None else form.method.data[:64]
-    once = Once(customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method))
+    request_key = RequestKey(
+        customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method)
+    )
     try:
         attempt = payments.pay_plan(
             plan_id,
@@ -119,33 +121,35 @@ def press(form: PayForm, plan: Plan, scope: str) -> Pressed:
             amount=amount,
             shown=shown,
             method=method,
-            once=once,
+            request_key=request_key,
         )
     except KeyReused as reused:
-        return Pressed(status=reused.status, notice=USED)
+        return Submission(status=reused.status, notice=USED)
     except StillRunning:
-        return Pressed(status=202, notice=CHECKING)
+        return Submission(status=202, notice=CHECKING)
     except (Busy, NotFound):
         raise
     except Refused as refused:
         if refused.code == "too_much":
             form.amount.errors = [refused.message]
-            return Pressed(status=refused.status)
-        return Pressed(status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message)
+            return Submission(status=refused.status)
+        return Submission(
+            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message
+        )
     payment = db.session.get_one(Payment, attempt.payment_id)
     if payment.state == "declined":
-        return Pressed(status=402, notice=why_declined(payment, mine=True))
-    return Pressed(payment_id=payment.id)
+        return Submission(status=402, notice=why_declined(payment, mine=True))
+    return Submission(payment_id=payment.id)
 
 
-def _amount(form: PayForm, currency: str) -> int | None:
+def _amount(form: PaymentForm, currency: str) -> int | None:
     """In minor units, where the choice is one; the next installment is the amount that stood on it."""
     if form.choice.data == "amount":
         return read_amount(form.amount, currency)
     return int(form.shown_next.data or 0) if form.choice.data == "next" else None
 
 
-def _why_not(plan: Plan, now: Standing) -> str | None:
+def _why_not(plan: Plan, now: PlanFigures) -> str | None:
     if plan.cancelled_at is not None:
         return "This plan was cancelled. Nothing more is due."
     if now.in_flight:
@@ -153,7 +157,7 @@ def _why_not(plan: Plan, now: Standing) -> str | None:
     return None if now.owed else "Nothing is left to pay on this plan."
 
 
-def _choices(plan: Plan, now: Standing) -> list[Choice]:
+def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
     """Those that differ: nothing is offered twice under two names."""
     found: list[Choice] = []
     rows = db.session.scalars(
@@ -174,7 +178,7 @@ def _choices(plan: Plan, now: Standing) -> list[Choice]:
     return [*found, Choice("amount", "Another amount", 0, about)]
 
 
-def _is_whole(form: PayForm) -> bool:
+def _is_whole(form: PaymentForm) -> bool:
     """The key and the figures that the choice needs are there."""
     figures = [form.shown] + [form[f"shown_{name}"] for name in ("next", "due") if form.choice.data == name]
     key = re.fullmatch(KEY, form.key.data or "")

@@ -15,7 +15,7 @@ from portal.reports.paging import Page
 from portal.reports.payments import payments as reports
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import Asked
+from portal.web.lists.filters import ListQuery
 from portal.web.respond import page
 
 bp = Blueprint("payment_lists", __name__)
@@ -34,7 +34,7 @@ STATES: Final = {
 @login_needed
 def index() -> ResponseReturnValue:
     """Payments, newest first: to this merchant, or by this customer."""
-    user, asked = me(), Asked()
+    user, asked = me(), ListQuery()
     zone = my_merchant().time_zone if user.role == "merchant" else "UTC"
     wanted = wanted_of(asked, zone)
     found: Page[Payment] = Page([], None)
@@ -63,12 +63,12 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All payments of the list, as a file."""
-    asked = Asked()
+    asked = ListQuery()
     wanted = wanted_of(asked, my_merchant().time_zone)
     return csv_file("payments", exports.payments(me(), **asked.right(wanted)), my_merchant())
 
 
-def wanted_of(asked: Asked, zone: str) -> dict[str, Any]:
+def wanted_of(asked: ListQuery, zone: str) -> dict[str, Any]:
     """Which payments an address asks for: received `from` a day `to` a day, both included, in this zone."""
     first, last = asked.day("from"), asked.day("to")
     return {

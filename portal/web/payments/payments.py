@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, User
 from portal.reports.payments import receipts
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from portal.web import rate_limits
 from portal.web.guards import login_needed, me
@@ -61,7 +61,7 @@ def create(installment_id: int) -> ResponseReturnValue:
     user_id, asked = user.id, _read()
     if asked is None:
         return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
-    once = Once(
+    request_key = RequestKey(
         user_id,
         f"POST /installments/{installment_id}/payments",
         asked.key,
@@ -69,7 +69,7 @@ def create(installment_id: int) -> ResponseReturnValue:
     )
     try:
         attempt = payments.pay_installment(
-            installment_id, customer_id=user_id, shown=asked.shown, method=asked.method, once=once
+            installment_id, customer_id=user_id, shown=asked.shown, method=asked.method, request_key=request_key
         )
     except KeyReused as reused:
         return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)

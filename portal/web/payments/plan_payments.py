@@ -7,7 +7,7 @@ from portal import access
 from portal.web import rate_limits
 from portal.web.guards import login_needed, me
 from portal.web.payments import payment_form
-from portal.web.payments.payment_form import PayForm
+from portal.web.payments.payment_form import PaymentForm
 from portal.web.respond import go, page
 
 bp = Blueprint("plan_payments", __name__)
@@ -19,7 +19,7 @@ def new(plan_id: int) -> ResponseReturnValue:
     """What can be paid, and how."""
     plan = access.my_plan(me(), plan_id)
     access.require(me(), "customer")
-    form, desk = PayForm(), payment_form.desk_of(plan)
+    form, desk = PaymentForm(), payment_form.payment_options(plan)
     payment_form.fill(form, desk, request.args.get("choice", ""))
     return page("payments/plan_payments_new.html", form=form, desk=desk, plan=plan, notice="")
 
@@ -31,12 +31,12 @@ def create(plan_id: int) -> ResponseReturnValue:
     """Pay, once for each form, and go to the receipt."""
     plan = access.my_plan(me(), plan_id)
     access.require(me(), "customer")
-    form = PayForm()
+    form = PaymentForm()
     pressed = payment_form.press(form, plan, f"POST /plans/{plan_id}/pay")
     if pressed.payment_id is not None:
         return go(url_for("payments.show", payment_id=pressed.payment_id))
     plan = access.my_plan(me(), plan_id)
-    desk = payment_form.desk_of(plan)
+    desk = payment_form.payment_options(plan)
     payment_form.fill(form, desk)
     return page(
         "payments/plan_payments_new.html", pressed.status, form=form, desk=desk, plan=plan, notice=pressed.notice

@@ -12,11 +12,11 @@ from portal.domain import allocation, money
 from portal.errors import Fault, Invalid
 from portal.extensions import db
 from portal.models import Payment, Refund
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
 from portal.web import labels, method_labels, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, Books, Confirmation, Line, ReasonForm, Told
+from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, Line, ReasonForm
 from portal.web.forms import choices, read_amount
 from portal.web.guards import role_needed
 
@@ -112,7 +112,7 @@ def _line(payment: Payment, part: int, books: Books) -> Line:
     return Line(f"{day}, {method_labels.method_words(payment)}", books.amount(kept), books.amount(kept - part))
 
 
-def _carry_out(form: RefundForm, books: Books, once: Once) -> Told:
+def _carry_out(form: RefundForm, books: Books, request_key: RequestKey) -> Feedback:
     amount, chosen = read_amount(form.amount, books.plan.currency), form.payment.data
     shown = books.amount(amount)
     asked = refunds.refund(
@@ -122,12 +122,12 @@ def _carry_out(form: RefundForm, books: Books, once: Once) -> Told:
         reason=form.reason.data or "",
         payment_id=None if chosen == NEWEST else int(chosen),
         shown=confirmations.figure(form.shown),
-        once=once,
+        request_key=request_key,
     )
     return outcome(asked.refund_ids, f"{shown} refunded.")
 
 
-def outcome(refund_ids: Sequence[int], done: str) -> Told:
+def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
     """What to say about refunds that were just asked for; `done` when all of them arrived."""
     found = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
     declined = [row for row in found if row.state == "declined"]
@@ -136,13 +136,13 @@ def outcome(refund_ids: Sequence[int], done: str) -> Told:
         told = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
         if gone:
             told = f"{money.show(gone, found[0].currency)} refunded. The rest was declined. {told}"
-        return Told(told, "error")
+        return Feedback(told, "error")
     if any(row.state == "in_flight" for row in found):
-        return Told("The refund is being checked with the bank. The plan shows the outcome.", "info")
-    return Told(done)
+        return Feedback("The refund is being checked with the bank. The plan shows the outcome.", "info")
+    return Feedback(done)
 
 
-ACT: Final = Act(
+ACT: Final = Action(
     noun="refunds",
     title="Refund",
     about="Money that was paid goes back to your customer. What is left to pay stays as it is.",

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.models import Payment
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import reversals
 from portal.web import labels, method_labels, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Act, Books, Confirmation, ReasonForm, Told
+from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
 from portal.web.guards import me, role_needed
 
 bp = Blueprint("reversals", __name__)
@@ -37,7 +37,7 @@ def create(payment_id: int) -> ResponseReturnValue:
     return confirmations.answer(_act(payment_id), ReasonForm(), confirmations.books_of(payment.plan_id))
 
 
-def _act(payment_id: int) -> Act[ReasonForm]:
+def _act(payment_id: int) -> Action[ReasonForm]:
     """The act on this payment of the plan."""
 
     def why_not(books: Books) -> str | None:
@@ -71,18 +71,18 @@ def _act(payment_id: int) -> Act[ReasonForm]:
             notes=[REOPENS if reopened else ONLY_BOOKED],
         )
 
-    def carry_out(form: ReasonForm, books: Books, once: Once) -> Told:
-        told = Told(f"{books.amount(confirmations.figure(form.shown))} reversed.")
+    def carry_out(form: ReasonForm, books: Books, request_key: RequestKey) -> Feedback:
+        told = Feedback(f"{books.amount(confirmations.figure(form.shown))} reversed.")
         reversals.reverse(
             payment_id,
             merchant_id=books.plan.merchant_id,
             reason=form.reason.data or "",
             shown=confirmations.figure(form.shown),
-            once=once,
+            request_key=request_key,
         )
         return told
 
-    return Act(
+    return Action(
         noun="reversals",
         title="Reverse a payment",
         about="The bank took the money back, or it was recorded by mistake. What it had paid is owed again.",

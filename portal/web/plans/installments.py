@@ -15,7 +15,7 @@ from portal.reports.plans import plans as reports
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import Asked
+from portal.web.lists.filters import ListQuery
 from portal.web.payments.payments import note_about
 from portal.web.plans import home, plan_page
 from portal.web.respond import go, is_htmx, page, two_shapes
@@ -31,7 +31,7 @@ STATUSES = (*FILTERS, "counted", "past")
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
-    user, asked = me(), Asked()
+    user, asked = me(), ListQuery()
     wanted = wanted_of(asked)
     found: Page[Installment] = Page([], None)
     if not asked.wrong:
@@ -58,11 +58,11 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All installments of the list, as a file."""
-    asked = Asked()
+    asked = ListQuery()
     return csv_file("installments", exports.installments(me(), **asked.right(wanted_of(asked))), my_merchant())
 
 
-def wanted_of(asked: Asked) -> dict[str, Any]:
+def wanted_of(asked: ListQuery) -> dict[str, Any]:
     """Which installments an address asks for: those due `from` a day `to` a day, both included."""
     first, last = asked.day("from"), asked.day("to")
     return {

@@ -14,13 +14,13 @@ from portal.reports import exports
 from portal.reports.paging import Page
 from portal.reports.plans import plans as reports
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.web import rate_limits
 from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import Asked
+from portal.web.lists.filters import ListQuery
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
@@ -38,7 +38,7 @@ ALREADY_MADE = "A plan was already made from this page. Look at your plans first
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user, asked = me(), Asked()
+    user, asked = me(), ListQuery()
     wanted = wanted_of(asked, merchant=user.role == "merchant")
     sort = asked.choice("sort", SORTS)
     found: Page[Plan] = Page([], None)
@@ -73,13 +73,13 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
-    asked = Asked()
+    asked = ListQuery()
     wanted = wanted_of(asked, merchant=True)
     asked.choice("sort", SORTS)
     return csv_file("plans", exports.plans(me(), **asked.right(wanted)), my_merchant())
 
 
-def wanted_of(asked: Asked, *, merchant: bool) -> dict[str, Any]:
+def wanted_of(asked: ListQuery, *, merchant: bool) -> dict[str, Any]:
     """Which plans an address asks for; its file has the same ones."""
     return {
         "status": asked.choice("status", PLAN_STATUSES),
@@ -131,14 +131,14 @@ def create() -> ResponseReturnValue:
             form.renew_key(BROKEN)
         return _form_page(form, merchant, preview_of(form, merchant), 422)
     try:
-        once = Once(
+        request_key = RequestKey(
             merchant_id,
             "POST /plans",
             form.key.data or "",
             idempotency.fingerprint(asked),
             render=lambda opened: (303, str(opened.plan_id).encode()),
         )
-        opened = plans.open_plan(merchant_id, asked, once=once)
+        opened = plans.open_plan(merchant_id, asked, request_key=request_key)
     except Invalid as invalid:
         apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)

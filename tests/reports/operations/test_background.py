@@ -11,7 +11,7 @@ from portal import queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.jobs.scheduler import look
-from portal.models import Outbox
+from portal.models import Email
 from portal.reports.operations import background, health
 from portal.valkey import connections
 from tests.fixtures import people
@@ -89,10 +89,10 @@ def test_mails_that_wait_are_late_or_were_given_up():
     late = {"state": "claimed", "next_try_at": now - timedelta(minutes=5), "created_at": now - timedelta(hours=1)}
     dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "No such mailbox"}
     for number, columns in enumerate((waits, late, *[dead] * (background.SHOWN + 1))):
-        db.session.add(Outbox(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
+        db.session.add(Email(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
     db.session.flush()
     seen = background.mail()
-    before = db.session.query(Outbox).filter(Outbox.dedupe_key.in_(["receipt:0", "receipt:1"])).count()
+    before = db.session.query(Email).filter(Email.dedupe_key.in_(["receipt:0", "receipt:1"])).count()
     assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.SHOWN + 1)
     assert seen.oldest_at == late["created_at"]
     assert len(seen.dead) == background.SHOWN and seen.dead[0].recipient.email == "omar@example.com"

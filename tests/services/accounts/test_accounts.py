@@ -9,7 +9,7 @@ from portal import access
 from portal.domain import clock
 from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
-from portal.models import Merchant, Outbox, User
+from portal.models import Email, Merchant, User
 from portal.reports.plans import plans as plan_lists
 from portal.services.accounts import accounts, password_resets, sessions
 from portal.services.accounts.accounts import NewAccount
@@ -162,7 +162,7 @@ def test_what_was_typed_to_register_can_be_typed_to_sign_in(login):
     assert sessions.authenticate(login, people.PASSWORD) == user_id
     assert access.account(login) == f"user:{user_id}"
     password_resets.ask(login)
-    assert db.session.scalar(select(Outbox.to_user_id)) == user_id
+    assert db.session.scalar(select(Email.to_user_id)) == user_id
 
 
 def test_a_plan_for_an_invited_email_in_other_letters_is_for_the_same_customer():

@@ -14,7 +14,7 @@ from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
 from portal.reports.merchants import overview
 from portal.reports.plans.standing import standing
 from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import (
     callbacks,
     manual_payments,
@@ -152,9 +152,11 @@ class TestCredit:
         assert remains(plan_id) == [25_00] * 4
 
     def test_one_key_is_one_credit(self, plan_id, amal):
-        once = Once(amal, "POST /credits", "k", "f")
+        request_key = RequestKey(amal, "POST /credits", "k", "f")
         for _ in range(3):
-            credits.credit(plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", once=once)
+            credits.credit(
+                plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", request_key=request_key
+            )
         assert standing(plan_id).credited == 1_00
 
 
@@ -270,10 +272,10 @@ class TestRecord:
             manual_payments.record(plan_id, merchant_id=amal, amount=1, method="cash", received_on=today)
 
     def test_one_key_is_one_payment(self, plan_id, amal):
-        once, today = Once(amal, "POST /payments", "k", "f"), people.today_of(amal)
+        request_key, today = RequestKey(amal, "POST /payments", "k", "f"), people.today_of(amal)
         ids = {
             manual_payments.record(
-                plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, once=once
+                plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, request_key=request_key
             ).payment_id
             for _ in range(3)
         }

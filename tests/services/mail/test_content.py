@@ -177,18 +177,18 @@ class TestLinksOfSeveralPlans:
         assert set(facts["secret"]) == set(links.values())
 
     def test_the_same_links_again_and_fresh_ones_where_they_lapsed(self, plan_ids, nadia):
-        first = invitations.tell_all_again(nadia, plan_ids)
+        first = invitations.reissue_all(nadia, plan_ids)
         assert list(first) == plan_ids
         self.lapse(*plan_ids[:2])
-        again = invitations.tell_all_again(nadia, plan_ids)
+        again = invitations.reissue_all(nadia, plan_ids)
         assert [first[plan_id] == again[plan_id] for plan_id in plan_ids] == [False, False, True, True, True, True]
-        assert invitations.tell_again(nadia, plan_id=plan_ids[0]) == (plan_ids[0], again[plan_ids[0]])
+        assert invitations.reissue(nadia, plan_id=plan_ids[0]) == (plan_ids[0], again[plan_ids[0]])
         invitations.claim(again[plan_ids[3]], username="nadia", password=people.PASSWORD)
-        assert invitations.tell_all_again(nadia, plan_ids) == {}
+        assert invitations.reissue_all(nadia, plan_ids) == {}
 
     def test_somebody_elses_plan_has_no_link_for_her(self, plan_ids, nadia, amal):
         others = people.a_plan(amal, "huda@example.com")
-        assert list(invitations.tell_all_again(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
+        assert list(invitations.reissue_all(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
 
     def test_what_amal_revoked_leaves_the_other_links_where_they_are(self, catcher, plan_ids, amal, nadia):
         invitations.revoke(plan_ids[1], merchant_id=amal)
@@ -203,6 +203,6 @@ class TestLinksOfSeveralPlans:
         db.session.rollback()
         orders = [plan_ids, plan_ids[::-1]] * 4
         with capture_logs() as logs:
-            told = at_once(app, [lambda order=order: invitations.tell_all_again(nadia, order) for order in orders])
+            told = at_once(app, [lambda order=order: invitations.reissue_all(nadia, order) for order in orders])
         assert all(tokens == told[0] for tokens in told)
         assert logs == []

@@ -31,7 +31,7 @@ from portal.services.maintenance import retention
 from portal.services.payments import refunds
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
-from portal.services.unit_of_work import transaction
+from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
 from tests.fixtures.crowd import at_once
 from tests.fixtures.mails import Catcher, sending, text_of
@@ -226,7 +226,7 @@ def test_a_drain_that_was_frozen_past_its_lease_changes_nothing(catcher):
     with later(seconds=delivery.LEASE.total_seconds() + 1):
         assert delivery.drain() == 1
     delivery._fail(old, "too late")
-    delivery._let_go([old])
+    delivery._release([old])
     assert (states(), len(catcher.mails)) == (["sent"], 1)
 
 
@@ -600,7 +600,7 @@ def test_demo_people_have_no_mailbox(catcher):
 
 
 def test_a_kind_that_nobody_knows_is_dropped(catcher):
-    @transaction
+    @unit_of_work
     def post():
         emails.post("postcard", to_user_id=people_id, dedupe_key="postcard:1")
 

@@ -10,7 +10,7 @@ from portal import queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.jobs import tasks
-from portal.models import IdempotencyKey, Outbox
+from portal.models import Email, IdempotencyKey
 from portal.services import emails
 from portal.services.maintenance import watchdog
 from portal.services.payments import refunds
@@ -64,9 +64,7 @@ def test_mails_that_nobody_fetches_and_leases_that_ended_make_it_ring(valkey, mo
     for number, (state, age) in enumerate((("waiting", 10), ("claimed", 10), ("claimed", 0), ("waiting", -60))):
         at = now - timedelta(minutes=age)
         db.session.add(
-            Outbox(
-                dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state=state, next_try_at=at, created_at=at
-            )
+            Email(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state=state, next_try_at=at, created_at=at)
         )
     db.session.commit()
     assert watchdog.sweep() == {"mails": 2}

@@ -20,7 +20,7 @@ from flask import Flask
 from portal.app import create_app
 from portal.config import load
 from portal.gateways import payment as gateway
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, refunds
 from tests.fixtures import servers
 
@@ -32,18 +32,22 @@ Wish = dict[str, Any]
 """What to do: `verb` (pay or refund), its arguments, the `key` and whose key it is (`user`)."""
 
 
-def once(wish: Wish) -> Once:
-    return Once(wish["user"], SCOPE, wish["key"], "f")
+def request_key(wish: Wish) -> RequestKey:
+    return RequestKey(wish["user"], SCOPE, wish["key"], "f")
 
 
 def carry_out(wish: Wish) -> Any:
     """Pay an installment, or refund a part of a plan."""
     if wish["verb"] == "pay":
         return payments.pay_installment(
-            wish["installment"], customer_id=wish["user"], shown=None, method=wish["card"], once=once(wish)
+            wish["installment"],
+            customer_id=wish["user"],
+            shown=None,
+            method=wish["card"],
+            request_key=request_key(wish),
         )
     return refunds.refund(
-        wish["plan"], merchant_id=wish["user"], amount=wish["amount"], reason="A death", once=once(wish)
+        wish["plan"], merchant_id=wish["user"], amount=wish["amount"], reason="A death", request_key=request_key(wish)
     )
 
 

@@ -12,7 +12,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.jobs import tasks
-from portal.models import AutomaticAttempt, Event, Outbox, Payment, PaymentMethod
+from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
 from portal.services.payments import automatic, automatic_stops, payment_methods, payments
 from portal.services.reminders import settings
 from tests.fixtures import people
@@ -99,7 +99,7 @@ class TestCollecting:
         assert collected("2026-04-09 10:00") == []
         assert kinds(cake).count("payment.declined") == 4
         db.session.rollback()
-        told = db.session.scalars(select(Outbox).where(Outbox.kind == "payment_declined")).all()
+        told = db.session.scalars(select(Email).where(Email.kind == "payment_declined")).all()
         assert len(told) == 4
         assert {mail.to_user_id for mail in told} == {omar}
 
@@ -277,7 +277,7 @@ class TestOnAndOff:
         with on("2026-03-02 10:00"):
             tasks.drain_outbox()
         db.session.rollback()
-        mail = db.session.scalars(select(Outbox).where(Outbox.kind == "automatic_stopped")).one()
+        mail = db.session.scalars(select(Email).where(Email.kind == "automatic_stopped")).one()
         assert mail.state == "kept"
         assert mail.subject == "Automatic payment is off for A cake"
         assert "The card ending in 4242 was removed" in mail.body

@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Event, IdempotencyKey, LedgerEntry, Payment, Refund
 from portal.reports.operations import checks
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import callbacks, payments, refunds, reversals
 from tests.fixtures import people
 from tests.fixtures.crowd import at_once
@@ -80,9 +80,9 @@ def nothing_is_broken():
 
 class TestInTime:
     def test_it_settles_a_payment_whose_answer_was_lost_and_the_key_that_asked_for_it(self, plan_id, omar):
-        once = Once(omar, "POST /pay", "key", "f")
+        request_key = RequestKey(omar, "POST /pay", "key", "f")
         first = people.installments_of(plan_id)[0].id
-        ask = {"customer_id": omar, "shown": None, "method": "card_lost_charged", "once": once}
+        ask = {"customer_id": omar, "shown": None, "method": "card_lost_charged", "once": request_key}
         attempt = payments.pay_installment(first, **ask)
         call_back(people.payment_of(attempt.payment_id).gateway_key)
         assert people.payment_of(attempt.payment_id).state == "succeeded"

@@ -22,7 +22,6 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, IdempotencyKey, Installment, Payment, Refund
 from portal.reports.operations import checks
-from portal.services import unit_of_work as transactions
 from portal.services.payments import payments, refunds
 from tests.conftest import Figures
 from tests.fixtures import people
@@ -272,7 +271,7 @@ def test_what_the_gateway_did_and_could_not_be_written_down_is_not_called_unchan
 ) -> None:
     """Somebody holds the plan for longer than we wait, from right after the gateway's answer."""
     limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
-    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+    monkeypatch.setattr("portal.services.unit_of_work._LIMITS", text(limits))
     amal, omar = people.amal(), people.omar()
     plan = people.a_plan(amal, total=2 * PART, count=2)
     first, second = [row.id for row in people.installments_of(plan)]
@@ -304,7 +303,7 @@ def test_when_the_first_of_two_could_not_be_written_down_the_second_goes_back_al
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
-    monkeypatch.setattr(transactions, "_LIMITS", text(limits))
+    monkeypatch.setattr("portal.services.unit_of_work._LIMITS", text(limits))
     amal, omar = people.amal(), people.omar()
     plan = people.a_plan(amal, total=2 * PART, count=2)
     for row in people.installments_of(plan):

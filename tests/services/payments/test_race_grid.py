@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.models import IdempotencyKey, Payment, Refund
 from portal.reports.operations import checks
 from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds, reversals
 from tests.conftest import Figures
 from tests.fixtures import people
@@ -42,8 +42,8 @@ class Scene:
     parts: list[int]
     paid: list[int]
 
-    def once(self, who: str) -> Once:
-        return Once(self.omar, f"POST /race/{self.plan}", who, "f")
+    def request_key(self, who: str) -> RequestKey:
+        return RequestKey(self.omar, f"POST /race/{self.plan}", who, "f")
 
 
 @dataclass(frozen=True)
@@ -66,63 +66,78 @@ class Money:
 class Pair:
     """Two ways to change a plan's money, what may be refused, and how it may end: (wins left, wins right, money)."""
 
-    left: Callable[[Scene, Once], Any]
-    right: Callable[[Scene, Once], Any]
+    left: Callable[[Scene, RequestKey], Any]
+    right: Callable[[Scene, RequestKey], Any]
     ends: Callable[[int, int, Money], bool]
     refusals: set[str]
     paid: int = 0
     meanwhile: set[str] = field(default_factory=lambda: {"payment_in_flight"})
 
 
-def pay_first(scene: Scene, once: Once) -> Any:
-    return payments.pay_installment(scene.parts[0], customer_id=scene.omar, shown=None, method="card_ok", once=once)
-
-
-def pay_next(scene: Scene, once: Once) -> Any:
+def pay_first(scene: Scene, request_key: RequestKey) -> Any:
     return payments.pay_installment(
-        scene.parts[len(scene.paid)], customer_id=scene.omar, shown=None, method="card_ok", once=once
+        scene.parts[0], customer_id=scene.omar, shown=None, method="card_ok", request_key=request_key
     )
 
 
-def pay_due(scene: Scene, once: Once) -> Any:
-    return payments.pay_plan(scene.plan, customer_id=scene.omar, choice="due", shown=None, method="card_ok", once=once)
+def pay_next(scene: Scene, request_key: RequestKey) -> Any:
+    return payments.pay_installment(
+        scene.parts[len(scene.paid)], customer_id=scene.omar, shown=None, method="card_ok", request_key=request_key
+    )
 
 
-def pay_all(scene: Scene, once: Once) -> Any:
-    return payments.pay_plan(scene.plan, customer_id=scene.omar, choice="all", shown=None, method="card_ok", once=once)
+def pay_due(scene: Scene, request_key: RequestKey) -> Any:
+    return payments.pay_plan(
+        scene.plan, customer_id=scene.omar, choice="due", shown=None, method="card_ok", request_key=request_key
+    )
 
 
-def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, Once], Any]:
-    def ask(scene: Scene, once: Once) -> Any:
+def pay_all(scene: Scene, request_key: RequestKey) -> Any:
+    return payments.pay_plan(
+        scene.plan, customer_id=scene.omar, choice="all", shown=None, method="card_ok", request_key=request_key
+    )
+
+
+def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, RequestKey], Any]:
+    def ask(scene: Scene, request_key: RequestKey) -> Any:
         payment = scene.paid[0] if of_first else None
         return refunds.refund(
-            scene.plan, merchant_id=scene.amal, amount=amount, reason="A race", payment_id=payment, once=once
+            scene.plan,
+            merchant_id=scene.amal,
+            amount=amount,
+            reason="A race",
+            payment_id=payment,
+            request_key=request_key,
         )
 
     return ask
 
 
-def cancel(scene: Scene, once: Once) -> Any:
-    return cancellations.cancel(scene.plan, merchant_id=scene.amal, refund=PART, reason="A race", once=once)
+def cancel(scene: Scene, request_key: RequestKey) -> Any:
+    return cancellations.cancel(
+        scene.plan, merchant_id=scene.amal, refund=PART, reason="A race", request_key=request_key
+    )
 
 
-def credit(scene: Scene, once: Once) -> Any:
+def credit(scene: Scene, request_key: RequestKey) -> Any:
     amount = 2 * PART + 1
-    return credits.credit(scene.plan, merchant_id=scene.amal, amount=amount, how="last", reason="A race", once=once)
+    return credits.credit(
+        scene.plan, merchant_id=scene.amal, amount=amount, how="last", reason="A race", request_key=request_key
+    )
 
 
-def write_off(scene: Scene, once: Once) -> Any:
-    return write_offs.write_off(scene.plan, merchant_id=scene.amal, reason="A race", once=once)
+def write_off(scene: Scene, request_key: RequestKey) -> Any:
+    return write_offs.write_off(scene.plan, merchant_id=scene.amal, reason="A race", request_key=request_key)
 
 
-def reverse(scene: Scene, once: Once) -> Any:
-    return reversals.reverse(scene.paid[0], merchant_id=scene.amal, reason="A race", once=once)
+def reverse(scene: Scene, request_key: RequestKey) -> Any:
+    return reversals.reverse(scene.paid[0], merchant_id=scene.amal, reason="A race", request_key=request_key)
 
 
-def cash(scene: Scene, once: Once) -> Any:
+def cash(scene: Scene, request_key: RequestKey) -> Any:
     today = people.today_of(scene.amal)
     return manual_payments.record(
-        scene.plan, merchant_id=scene.amal, amount=3 * PART, method="cash", received_on=today, once=once
+        scene.plan, merchant_id=scene.amal, amount=3 * PART, method="cash", received_on=today, request_key=request_key
     )
 
 
@@ -226,7 +241,9 @@ def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
     """EACH of both do it at once. Returns what is wrong afterwards, in words."""
     sides = [pair.left] * EACH + [pair.right] * EACH
     db.session.rollback()
-    got = at_once(app, [lambda do=do, place=place: do(scene, scene.once(f"{place}")) for place, do in enumerate(sides)])
+    got = at_once(
+        app, [lambda do=do, place=place: do(scene, scene.request_key(f"{place}")) for place, do in enumerate(sides)]
+    )
     db.session.rollback()
     money = Money(**db.session.execute(MONEY, {"plan": scene.plan}).one()._mapping)
     wrong = [f"a {type(one).__name__}" for one in got if isinstance(one, Exception) and not isinstance(one, Refused)]

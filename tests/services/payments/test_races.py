@@ -15,7 +15,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment
 from portal.reports.operations import checks
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import payments
 from tests.fixtures import people
 from tests.fixtures.crowd import slowly
@@ -37,12 +37,22 @@ def race(app, installment_ids, customer_id, *, one_key=False):
     def pay_all(place):
         got = []
         for installment_id in installment_ids:
-            once = Once(customer_id, "POST /pay", f"{installment_id}" if one_key else f"{installment_id}-{place}", "f")
+            request_key = RequestKey(
+                customer_id, "POST /pay", f"{installment_id}" if one_key else f"{installment_id}-{place}", "f"
+            )
             together.wait(timeout=60)
             with app.app_context():
                 try:
                     pay = payments.pay_installment
-                    got.append(pay(installment_id, customer_id=customer_id, shown=None, method="card_ok", once=once))
+                    got.append(
+                        pay(
+                            installment_id,
+                            customer_id=customer_id,
+                            shown=None,
+                            method="card_ok",
+                            request_key=request_key,
+                        )
+                    )
                 except Exception as error:
                     got.append(error)
         return got

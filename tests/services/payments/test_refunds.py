@@ -14,7 +14,7 @@ from portal.models import Event, Payment, Refund
 from portal.reports.operations import checks
 from portal.reports.plans.standing import standing
 from portal.services.adjustments import cancellations
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds
 from tests.fixtures import people
 from tests.fixtures.crowd import at_once
@@ -148,9 +148,11 @@ def test_an_answer_that_never_came_counts_until_the_sweep_knows_it(plan_id, amal
 
 def test_one_key_is_one_refund(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok", "card_ok")
-    once = Once(amal, "POST /refunds", "k1", "f", render=lambda asked: (201, str(asked.refund_ids).encode()))
-    first = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", once=once)
-    again = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", once=once)
+    request_key = RequestKey(
+        amal, "POST /refunds", "k1", "f", render=lambda asked: (201, str(asked.refund_ids).encode())
+    )
+    first = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
+    again = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
     assert sorted(again.refund_ids) == sorted(first.refund_ids)
     assert again.replay.body == str(tuple(sorted(first.refund_ids))).encode()
     assert given_back() == 30_00
@@ -158,11 +160,13 @@ def test_one_key_is_one_refund(plan_id, amal, omar):
 
 def test_a_key_whose_answer_was_lost_is_done_after_the_sweep(plan_id, amal, omar):
     paid(plan_id, omar, "card_refund_lost_done")
-    once = Once(amal, "POST /refunds", "k1", "f")
-    (refund_id,) = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Broken", once=once).refund_ids
+    request_key = RequestKey(amal, "POST /refunds", "k1", "f")
+    (refund_id,) = refunds.refund(
+        plan_id, merchant_id=amal, amount=5_00, reason="Broken", request_key=request_key
+    ).refund_ids
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
         refunds.settle_unknown_refunds()
-    again = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Broken", once=once)
+    again = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Broken", request_key=request_key)
     assert (again.refund_ids, again.replay.status) == ((refund_id,), None)
     assert given_back() == 5_00
 

@@ -11,7 +11,7 @@ from portal.domain.money import MAX_MINOR
 from portal.errors import Forbidden, Invalid, Refused
 from portal.extensions import db
 from portal.models import Event, Installment, Invitation, LedgerEntry, Plan, User
-from portal.services.idempotency import KeyReused, Once
+from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
@@ -222,15 +222,15 @@ def test_only_merchants_open_plans():
 class TestSentAgain:
     """The same request, and the same external id, make one plan."""
 
-    def once(self, amal, body="body", render=None):
-        return Once(amal, "POST /api/plans/", "key", body, render)
+    def request_key(self, amal, body="body", render=None):
+        return RequestKey(amal, "POST /api/plans/", "key", body, render)
 
     def test_under_the_same_key_there_is_one_plan_and_the_same_answer(self):
         amal = people.amal()
         people.omar()
-        once = self.once(amal, render=lambda opened: (201, b"the plan"))
-        first = plans.open_plan(amal, CAKE, past_dates=True, once=once)
-        again = plans.open_plan(amal, CAKE, past_dates=True, once=once)
+        request_key = self.request_key(amal, render=lambda opened: (201, b"the plan"))
+        first = plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)
+        again = plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)
         assert first.replay is None
         assert (again.replay.status, again.replay.body) == (201, b"the plan")
         assert db.session.scalar(select(func.count(Plan.id))) == 1
@@ -238,22 +238,22 @@ class TestSentAgain:
     def test_another_body_under_the_key_is_refused(self):
         amal = people.amal()
         people.omar()
-        plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal))
+        plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal))
         with pytest.raises(KeyReused):
-            plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal, "another"))
+            plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal, "another"))
 
     def test_a_refused_request_does_not_use_up_its_key(self):
         amal = people.amal()
         people.omar()
         with pytest.raises(Invalid):
-            plans.open_plan(amal, replace(CAKE, total=0), past_dates=True, once=self.once(amal, "bad"))
-        assert plans.open_plan(amal, CAKE, past_dates=True, once=self.once(amal)).plan_id
+            plans.open_plan(amal, replace(CAKE, total=0), past_dates=True, request_key=self.request_key(amal, "bad"))
+        assert plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal)).plan_id
 
     def test_eight_at_once_under_one_key_make_one_plan(self, app):
         amal = people.amal()
         people.omar()
-        once = self.once(amal, render=lambda opened: (201, b"%d" % opened.plan_id))
-        results = at_once(app, [lambda: plans.open_plan(amal, CAKE, past_dates=True, once=once)] * 8)
+        request_key = self.request_key(amal, render=lambda opened: (201, b"%d" % opened.plan_id))
+        results = at_once(app, [lambda: plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)] * 8)
         (made,) = [result for result in results if not result.replay]
         assert {result.replay.body for result in results if result.replay} == {b"%d" % made.plan_id}
         db.session.rollback()

@@ -10,7 +10,7 @@ from portal.domain import clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.jobs import tasks
-from portal.models import Event, Installment, Outbox, Plan, Reminder, User
+from portal.models import Email, Event, Installment, Plan, Reminder, User
 from portal.services.accounts import accounts
 from portal.services.mail import delivery
 from portal.services.mail import reminders as reminder_mails
@@ -274,14 +274,14 @@ class TestOneMailADay:
         with on("2026-03-10 09:00") as now:
             for count in (1, 3):
                 look()
-                mail = db.session.scalars(select(Outbox.id).where(Outbox.state == "waiting")).one()
+                mail = db.session.scalars(select(Email.id).where(Email.state == "waiting")).one()
                 with queries(app) as sent:
                     facts = reminder_mails.facts(mail)
                 sizes[count] = len(sent)
                 assert (len(facts["items"]), facts["more"]) == (min(count, 2), max(0, count - 2))
                 assert facts["total"].replace("\u00a0", " ") == f"SAR {100 * count}.00"
                 now.shift(86400)
-                db.session.execute(update(Outbox).values(state="dropped", ended_at=clock.now(), last_error="x"))
+                db.session.execute(update(Email).values(state="dropped", ended_at=clock.now(), last_error="x"))
                 db.session.commit()
                 for _ in range(2):
                     people.a_plan(amal, count=1, first=DUE)
@@ -318,12 +318,12 @@ class TestOneMailADay:
             now.shift(86400)
             assert look_and_send() == ["SAR 100.00 to Amal's Bakery was due on 10 March 2026"]
         db.session.rollback()
-        assert sorted(db.session.scalars(select(Outbox.state).where(Outbox.kind == "reminder"))) == ["dropped", "kept"]
+        assert sorted(db.session.scalars(select(Email.state).where(Email.kind == "reminder"))) == ["dropped", "kept"]
 
     def test_what_a_dead_mail_was_to_say_is_not_dug_out_when_the_mail_is_forgotten(self, cake):
         with on("2026-03-24 09:00") as now:
             look()
-            mail = db.session.scalars(select(Outbox).where(Outbox.kind == "reminder")).one()
+            mail = db.session.scalars(select(Email).where(Email.kind == "reminder")).one()
             assert reminder_mails.facts(mail.id) is not None
             mail.state, mail.ended_at, mail.last_error = "dead", clock.now(), "no such mailbox"
             db.session.commit()

@@ -12,7 +12,7 @@ from portal import queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.jobs.scheduler import look
-from portal.models import Outbox, User
+from portal.models import Email, User
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
@@ -32,7 +32,7 @@ def a_dead_mail(app: Flask, number: int = 0) -> int:
     """A receipt for Omar that was given up."""
     with app.app_context():
         omar, now = db.session.scalars(select(User.id).where(User.username == "omar")).one(), clock.now()
-        row = Outbox(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state="dead", ended_at=now)
+        row = Email(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state="dead", ended_at=now)
         row.next_try_at = row.created_at = now
         row.last_error, row.attempts = "No such mailbox", 8
         db.session.add(row)
@@ -87,7 +87,7 @@ def test_a_mail_that_was_given_up_is_sent_again(app: Flask, olga: None, valkey: 
     assert browser.post(f"/outbox/{mail_id}/resend").status_code == 303
     assert "No mail was given up." in browser.get("/operator").text
     with app.app_context():
-        row = db.session.get_one(Outbox, mail_id)
+        row = db.session.get_one(Email, mail_id)
         assert (row.state, row.attempts) == ("waiting", 0)
 
 
