@@ -2,12 +2,14 @@
 
 import time
 
+import click
 from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from portal.extensions import db
+from portal.reports.operations import revisions
 
 ONE_AT_A_TIME = 7_117_115_116
 """The advisory lock that several hosts starting at once queue for."""
@@ -20,6 +22,7 @@ def run_migrations() -> None:
     with db.engine.connect() as connection:
         _queue(connection)
         try:
+            _refuse_what_no_migration_knows(connection)
             for attempt in range(1, ATTEMPTS + 1):
                 connection.execute(text("SELECT set_config('lock_timeout', '500ms', false)"))
                 connection.commit()
@@ -43,6 +46,13 @@ def run_migrations() -> None:
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
             connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
             connection.commit()
+
+
+def _refuse_what_no_migration_knows(connection: Connection) -> None:
+    state = revisions.state(connection, context.script.dir)
+    connection.rollback()
+    if state in ("unreleased", "newer"):
+        raise click.ClickException(revisions.sentence(state))
 
 
 def _queue(connection: Connection) -> None:

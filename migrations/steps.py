@@ -1,18 +1,38 @@
-"""Steps of migrations that run while the version before goes on serving, for tables that may be large.
+"""Steps of migrations. Those for large tables run while the present version goes on serving.
 
-They stand inside `op.get_context().autocommit_block()`: each commits by itself, so no lock outlives its statement. And
-each can be done again: who was interrupted, or gave way to a reader, begins the migration anew.
+Steps for large tables stand inside `op.get_context().autocommit_block()`: each commits by itself, so no lock outlives
+its statement. Each can be repeated: a migration that was interrupted, or gave way to a reader, starts again from its
+beginning.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alembic import op
 from sqlalchemy import text
 
+from portal.models import guards
+
 BATCH = 2_000
 PATIENCE = "30s"
 """How long an index that is built beside the writing waits for a transaction. It is in nobody's way meanwhile."""
+
+
+def run(sql: str) -> None:
+    """Execute the statements of a .sql file. Each starts with CREATE at the beginning of a line."""
+    for statement in re.split(r"^(?=CREATE )", re.sub(r"^--.*\n", "", sql, flags=re.MULTILINE), flags=re.MULTILINE):
+        if statement.strip():
+            op.execute(statement.strip().removesuffix(";"))
+
+
+def guard(name: str) -> None:
+    """Create the guard `name` and its triggers as portal/models/guards has them, in place of any before.
+
+    Runs in the migration's transaction, outside an autocommit block: no statement of another session finds it missing.
+    """
+    op.execute(f"DROP FUNCTION IF EXISTS qist_{name} CASCADE")
+    run(guards.text(name))
 
 
 def fill(table: str, values: str, *, where: str) -> None:

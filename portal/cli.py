@@ -74,12 +74,15 @@ main.add_command(shell_command)
 
 
 @main.command(with_appcontext=False)
-def dev() -> None:
+@click.option(
+    "--set-aside", is_flag=True, help="Start anew if an unreleased version made the database; keep the old one."
+)
+def dev(set_aside: bool) -> None:
     """Run everything on this laptop: database, queue, web, worker, scheduler. Ctrl-C stops it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is started, Ctrl-C may simply end us
     from portal.local import supervisor  # production is installed without what it needs
 
-    sys.exit(supervisor.run(settings(), os.environ))
+    sys.exit(supervisor.run(settings(), os.environ, set_aside=set_aside))
 
 
 @main.command(with_appcontext=False)
@@ -124,11 +127,18 @@ def alive(what: str) -> None:
 @main.command(hidden=True)
 @click.option("--demo", "wanted", is_flag=True, help="Add the demo data the first time.")
 def prepare(wanted: bool) -> None:
-    """Bring the database up to date, as `qist dev` does before anything else starts."""
+    """Bring the database up to date, as `qist dev` does before anything else starts.
+
+    Exit code 65 when an unreleased version made the database.
+    """
     import flask_migrate
 
     from portal.local import data_dir as homes
+    from portal.reports.operations import revisions
 
+    if revisions.of_this_database() == "unreleased":
+        click.echo(revisions.sentence("unreleased"), err=True)
+        sys.exit(homes.UNRELEASED)
     flask_migrate.upgrade()
     home = settings().home
     told = home / "demo-logins"

@@ -4,6 +4,7 @@ A missing or odd value stops the start with every fault named at once: variable,
 accepted. An empty value counts as not set, because Compose files and CI systems pass empty strings for "nothing".
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -62,6 +63,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def demo_logins_work(self) -> bool:
+        """Whether demo accounts may sign in: only where nobody else can connect, and never in production."""
+        return not self.production and _is_loopback(self.host)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -170,6 +176,13 @@ def _host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
         raise ValueError("accepted: an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
     return text
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _own_address(host: str, port: int) -> str:

@@ -1,7 +1,6 @@
 """What people are called: emails and usernames as they are stored, and the keys by which they are compared.
 
-The keys are made here, not by the database: its lower() knows the letters of one locale, or none. (A trigger makes them
-for the version before, which knows no keys, as long as it still serves.)
+The keys are made here, not by the database: its lower() knows the letters of one locale, or none.
 """
 
 import unicodedata

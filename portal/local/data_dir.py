@@ -6,6 +6,10 @@ import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+UNRELEASED: Final = 65
+"""Exit code of `qist prepare` on a database that an unreleased version made (sysexits' EX_DATAERR)."""
 
 
 class DataDirError(Exception):
@@ -63,6 +67,15 @@ def write_private(path: Path, text: str, home: Path) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
         file.write(text)
     keep_owner(path, home)
+
+
+def set_aside(home: Path, names: tuple[str, ...], stamp: str) -> list[Path]:
+    """Rename what exists of these files and folders to <name>.before-<stamp>. Returns the new paths."""
+    moved = []
+    for name in names:
+        if (home / name).exists():
+            moved.append((home / name).rename(home / f"{name}.before-{stamp}"))
+    return moved
 
 
 def nobody() -> tuple[int, int]:

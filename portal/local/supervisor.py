@@ -4,6 +4,9 @@ Why not honcho's Manager: a Ctrl-C in its first moments is a KeyError that leave
 SIGTERM is never killed, nobody can watch a server that isn't its own child, and its helper processes ignore SIGTERM and
 outlive a killed supervisor. What is left after that is the page below.
 
+A database in QIST_HOME that an unreleased version made can't be upgraded. It is set aside (renamed, never deleted) when
+the person at the terminal agrees, or `--set-aside` was given, and a new one is started in its place.
+
 The order is what makes it safe: hold QIST_HOME, stop what an earlier start left behind, check the port, and only then
 start: PostgreSQL, Valkey, migrations, and web, worker and scheduler; they stop in the opposite order.
 """
@@ -28,6 +31,7 @@ from typing import IO, Self
 import psutil
 
 from portal.config import Settings
+from portal.domain import clock
 from portal.local import data_dir as homes
 from portal.local.child_server import Server, die_with_parent, still_running
 from portal.local.postgres import Postgres
@@ -56,16 +60,27 @@ class Ended(Exception):
         self.code = 128 - code if code < 0 else code or 1
 
 
-def run(settings: Settings, environ: Mapping[str, str]) -> int:
-    """Run until Ctrl-C (0), until something ends (its exit code), or not at all (1). Prints for a person."""
+class Unreleased(Exception):
+    """An unreleased version made the database. `qist prepare` has printed the line about it."""
+
+
+def run(settings: Settings, environ: Mapping[str, str], *, set_aside: bool = False) -> int:
+    """Run until Ctrl-C (0), until something ends (its exit code), or not at all (1). Prints for a person.
+
+    `set_aside`: the answer to the question about a database that an unreleased version made, given in advance.
+    """
     if settings.production:
         return _refuse("qist dev is for development: it starts its own servers. QIST_ENV=production needs qist web.")
     output = Output()
     try:
-        signals = Signals()
-        with homes.held(settings.home), Supervisor(settings, environ, output, signals) as supervisor:
-            supervisor.start()
-            supervisor.watch()
+        with homes.held(settings.home):
+            try:
+                _supervise(settings, environ, output)
+            except Unreleased:
+                if settings.database_url or not (set_aside or _agreed()):
+                    return 1
+                _set_aside(settings.home, output)
+                _supervise(settings, environ, output)
     except Stopped:
         output.say("stopped")
         return 0
@@ -75,6 +90,29 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
     except homes.DataDirError as error:
         return _refuse(str(error))
     return 0
+
+
+def _supervise(settings: Settings, environ: Mapping[str, str], output: "Output") -> None:
+    with Supervisor(settings, environ, output, Signals()) as supervisor:
+        supervisor.start()
+        supervisor.watch()
+
+
+def _agreed() -> bool:
+    """Ask the person at the terminal. False without a terminal."""
+    if not sys.stdin.isatty():
+        return False
+    Signals()  # the supervisor that has just ended ignores them
+    try:
+        return input("Set it aside and start anew? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _set_aside(home: Path, output: "Output") -> None:
+    Postgres(home).stop()
+    for path in homes.set_aside(home, (Postgres.name, "demo-logins"), f"{clock.now():%Y%m%d-%H%M%S}"):
+        output.write(f"qist: set aside as {path}")
 
 
 class Supervisor:
@@ -164,6 +202,8 @@ class Supervisor:
             self.signals.check()
             time.sleep(0.02)
         del self.children["prepare"]
+        if code == homes.UNRELEASED:
+            raise Unreleased
         if code:
             raise Ended("preparing the database", code)
 
@@ -206,7 +246,7 @@ class Supervisor:
         lines = ["", f"  Qist is ready: {self.settings.public_url}", ""]
         if logins.exists():
             lines += [f"  {line}".rstrip() for line in logins.read_text().splitlines()]
-            if self.settings.host not in ("127.0.0.1", "::1", "localhost"):
+            if not self.settings.demo_logins_work:
                 lines.append(f"  (refused on {self.settings.host}: demo logins work on 127.0.0.1 only)")
             lines.append("")
         if not self.settings.smtp_host:

@@ -1,15 +1,16 @@
 """Models and migrations tell the same story, forwards and backwards."""
 
-import logging
-
 import flask_migrate
+import flask_migrate.cli
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 
+from portal import cli
 from portal.extensions import db
+from portal.reports.operations import revisions
 
 
 def scripts(app: Flask) -> ScriptDirectory:
@@ -35,33 +36,58 @@ def test_every_migration_can_be_undone_and_done_again(app: Flask, database: str)
         assert _objects() == before
 
 
-def test_accounts_get_their_keys(app: Flask, database: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Those that were two only for their case stay two: the one whose letters are the key's has it, else the first."""
-    people = [
-        ("Amal@Example.com", "Amal", "amal@example.com", "amal"),
-        ("ΝΙΚΟΣ@example.com", "ΝΙΚΟΣ@example.com", "νικοσ@example.com", "νικοσ@example.com"),
-        ("νικος@example.com", "νικος@example.com", "νικος@example.com", "νικος@example.com"),
-        ("ſam@example.com", "ſam", "ſam@example.com", "ſam"),
-        ("SAM@example.com", "SAM", "sam@example.com", "sam"),
-        ("new@example.com", None, "new@example.com", None),
-    ]
-    add = "INSERT INTO users (role, email, username, password_hash, created_at) VALUES ('customer', :e, :n, :h, now())"
+UNRELEASED = (
+    ("the revision of an unreleased version", "UPDATE alembic_version SET version_num = '0013'"),
+    ("a revision that begins like one of the present", "UPDATE alembic_version SET version_num = '0002'"),
+    ("tables without a revision", "DELETE FROM alembic_version"),
+    ("tables without Alembic's own", "DROP TABLE alembic_version"),
+)
+LINE = (
+    "The database was made by an unreleased version and can't be upgraded: set it aside with qist dev --set-aside, "
+    "or give DATABASE_URL= an empty database."
+)
+
+
+@pytest.mark.parametrize(("about", "change"), UNRELEASED, ids=[about for about, _ in UNRELEASED])
+def test_a_database_of_an_unreleased_version_is_refused_in_one_line(
+    app: Flask, database: str, about: str, change: str
+) -> None:
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("COMMENT ON TABLE alembic_version IS NULL")
+        connection.exec_driver_sql(change)
     with app.app_context():
-        flask_migrate.downgrade(revision="0010")
-        with db.engine.begin() as connection:
-            for email, name, _, _ in people:
-                connection.execute(db.text(add), {"e": email, "n": name, "h": name and "h"})
-        with caplog.at_level(logging.WARNING, "alembic.runtime.migration"):
-            flask_migrate.upgrade()
-        assert [record.args for record in caplog.records] == [
-            (3, "email"),
-            (4, "email"),
-            (3, "username"),
-            (4, "username"),
-        ]
-        with db.engine.connect() as connection:
-            rows = connection.execute(db.text("SELECT email, username, email_key, username_key FROM users ORDER BY id"))
-            assert [tuple(row) for row in rows] == people
+        before = _objects()
+    runner = app.test_cli_runner()
+    upgrade, prepare = runner.invoke(flask_migrate.cli.db, ["upgrade"]), runner.invoke(cli.prepare)
+    assert (upgrade.exit_code, upgrade.output) == (1, f"Error: {LINE}\n")
+    assert (prepare.exit_code, prepare.output) == (65, f"{LINE}\n")
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["problems"] == {"migrations": LINE[0].lower() + LINE[1:-1]}
+    with app.app_context():
+        assert _objects() == before
+
+
+def test_a_database_of_a_newer_version_is_served_but_not_upgraded(app: Flask, database: str) -> None:
+    """Its revision is unknown, and the baseline has marked it."""
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'of_tomorrow'")
+    upgrade = app.test_cli_runner().invoke(flask_migrate.cli.db, ["upgrade"])
+    assert (upgrade.exit_code, upgrade.output) == (
+        1,
+        "Error: The database was made by a newer version of Qist, so this one can't upgrade it.\n",
+    )
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json["degraded"]["migrations"] == "those of a newer version"
+
+
+def test_a_database_without_tables_is_behind_and_not_refused(app: Flask, database: str) -> None:
+    with app.app_context():
+        flask_migrate.downgrade(revision="base")
+        assert revisions.of_this_database() == "behind"
+        flask_migrate.upgrade()
+        assert revisions.of_this_database() == "current"
 
 
 def _objects() -> set[str]:

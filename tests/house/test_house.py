@@ -148,6 +148,12 @@ def test_only_the_demo_pretends_that_it_is_another_time():
     assert found == {"demo_data.py"}
 
 
+def test_only_the_command_line_knows_of_the_demo_data():
+    """Everything else asks the account (`is_demo`) and the settings (`demo_logins_work`)."""
+    pattern = re.compile(r"^\s*(from portal\.services import .*\bdemo\b|(from|import) portal\.services\.demo\b)", re.M)
+    assert {path.name for path in (ROOT / "portal").rglob("*.py") if pattern.search(path.read_text())} == {"cli.py"}
+
+
 @pytest.mark.xdist_group("together")
 def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
     """Otherwise each worker starts a system of its own, and says nothing: pytest 9.2 took the marks away."""

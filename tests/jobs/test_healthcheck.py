@@ -44,7 +44,7 @@ def test_a_web_server_that_can_serve_is_at_work(served: Settings) -> None:
 
 def test_a_web_server_without_its_migrations_is_not(served: Settings, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'baseline_tables'")
     assert healthcheck.ask("web", served) == "not ready: migrations not up to date: run qist db upgrade"
 
 

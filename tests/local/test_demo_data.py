@@ -9,10 +9,11 @@ from sqlalchemy import MetaData, func, select
 
 from portal.extensions import db
 from portal.local import demo_data
-from portal.models import Event, Invitation, Merchant, Payment, Plan, User
+from portal.models import Email, Event, Invitation, Merchant, Payment, Plan, User
 from portal.reports.merchants import overview
 from portal.reports.operations import checks
-from portal.services.accounts import accounts, passwords, sessions
+from portal.services.accounts import accounts, password_resets, passwords, sessions
+from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.sessions import BadCredentials
 from portal.services.payments import payments
 from tests.fixtures import people
@@ -137,9 +138,33 @@ def test_a_demo_session_ends_when_others_can_connect(app, visitors, monkeypatch)
     assert sessions.find(token) is None
 
 
-def test_everybody_of_the_demo_is_known_by_the_email(visitors):
-    emails = list(db.session.scalars(select(User.email)))
-    assert len(emails) == 5
-    assert all(demo_data.is_demo(email) for email in emails)
-    assert not demo_data.is_demo("omar@example.com")
-    assert not demo_data.is_demo("omar@demo.example.com.example.org")
+def test_everybody_of_the_demo_is_marked_and_nobody_else(context):
+    """The invited customer, too, and before there is a plan whose mail could go out."""
+    whole, demo_data.PLANS = demo_data.PLANS, ()
+    try:
+        demo_data.seed()
+    finally:
+        demo_data.PLANS = whole
+    people.a_customer("hana")
+    marks = {user.email.partition("@")[0]: user.is_demo for user in db.session.scalars(select(User))}
+    assert marks == dict.fromkeys(("amal", "badr", "omar", "sara", "yusuf", "noor"), True) | {"hana": False}
+
+
+def test_an_address_of_the_demos_domain_makes_no_demo_account(context, app, monkeypatch):
+    """Registered by a person, who chose the password: it signs in from anywhere."""
+    accounts.register(NewAccount("customer", "lina", f"lina@{demo_data.DOMAIN}", people.PASSWORD))
+    monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host="0.0.0.0"))
+    assert sessions.authenticate("lina", people.PASSWORD)
+    assert not demo_account("lina").is_demo
+
+
+def test_a_demo_account_gets_no_link_for_a_forgotten_password_where_others_can_connect(app, visitors, monkeypatch):
+    for host, kinds in (("0.0.0.0", []), ("127.0.0.1", ["password_reset"])):
+        monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host=host))
+        password_resets.ask("omar")
+        db.session.rollback()
+        assert list(db.session.scalars(select(Email.kind))) == kinds
+
+
+def demo_account(name):
+    return db.session.scalars(User.by_login(name)).one()

@@ -1,12 +1,13 @@
 """`qist dev` from the outside: started, stopped, killed and started again, with real processes and signals."""
 
 import os
+import pty
 import shutil
 import signal
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.fixtures.live import Live, free_port
 pytestmark = pytest.mark.xdist_group("dev")
 
 QUICK = 6.0  # seconds a second start may take on an idle machine
+STARTS = 60.0  # seconds to the point where a start is refused
 STOPPED = 10.0  # seconds Ctrl-C may take
 
 
@@ -70,6 +72,27 @@ def sql(system: Live, text: str) -> str:
 
 def sockets(system: Live) -> list[Path]:
     return [Path(file.read_text()) for file in system.home.glob("*.address")]
+
+
+def make_unreleased(system: Live) -> None:
+    """A home as an unreleased version leaves it: a database of its revision, and demo logins."""
+    with Postgres(system.home):
+        sql(system, "CREATE TABLE of_before AS SELECT 42 AS answer")
+        sql(system, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        sql(system, "INSERT INTO alembic_version VALUES ('0013')")
+    (system.home / "demo-logins").write_text("Demo logins:\n")
+
+
+def before(system: Live) -> list[Path]:
+    """What was set aside."""
+    return sorted(system.home.glob("*.before-*"))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + STARTS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def child(system: Live, word: str) -> psutil.Process:
@@ -182,6 +205,62 @@ def test_when_the_database_ends_all_stop(shared: Live) -> None:
     assert system.wait(STOPPED) == 1
     assert system.output.splitlines()[-1] == "postgres ended with exit code 0; everything else was stopped too."
     assert system.processes() == []
+
+
+def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_when_asked(other: Live) -> None:
+    """Without a terminal it is one line and nothing runs on; `--set-aside` starts anew and keeps the old files."""
+    make_unreleased(other)
+    assert other.begin().wait(STARTS) == 1
+    lines = [line for line in other.output.splitlines() if "unreleased" in line]
+    assert lines == [
+        "prepare   | The database was made by an unreleased version and can't be upgraded: "
+        "set it aside with qist dev --set-aside, or give DATABASE_URL= an empty database."
+    ]
+    assert other.output.splitlines()[-1] == lines[0]
+    assert other.processes() == []
+    assert before(other) == []
+
+    other.start("--set-aside")
+    assert other.get("/readyz")[0] == 200
+    assert [path.name.partition(".before-")[0] for path in before(other)] == ["demo-logins", "postgres"]
+    assert other.output.count("Demo logins") == 1
+    assert sql(other, "SELECT to_regclass('of_before')") == "None"
+    assert other.stop() == 0
+    with Postgres(other.home) as server:
+        assert server.data == other.home / "postgres"
+    kept = before(other)[1]
+    (other.home / "postgres").rename(other.home / "postgres.new-one")
+    kept.rename(other.home / "postgres")
+    with Postgres(other.home):
+        assert sql(other, "SELECT answer FROM of_before") == "42"
+
+
+def test_a_start_with_set_aside_leaves_a_database_of_this_version_where_it_is(shared: Live) -> None:
+    started(shared).stop()
+    shared.start("--set-aside")
+    assert before(shared) == []
+
+
+def test_the_person_at_the_terminal_is_asked_before_anything_is_set_aside(other: Live) -> None:
+    make_unreleased(other)
+    question = "Set it aside and start anew? [y/N]"
+    for times, (answer, code) in enumerate((("no", 1), ("Ctrl-C", 0)), 1):
+        keyboard, terminal = pty.openpty()
+        other.begin(stdin=terminal)
+        until(lambda times=times: other.output.count(question) == times)
+        if answer == "Ctrl-C":
+            os.kill(other.pid, signal.SIGINT)
+        else:
+            os.write(keyboard, b"\n")
+        assert other.wait(STOPPED) == code
+        os.close(keyboard)
+        os.close(terminal)
+        assert before(other) == []
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, b"y\n")
+    other.start(stdin=terminal)
+    assert len(before(other)) == 2
+    assert other.get("/readyz")[0] == 200
 
 
 def test_a_port_in_use_is_one_line_and_nothing_starts(other: Live) -> None:

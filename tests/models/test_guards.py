@@ -1,5 +1,6 @@
 """Each guard of the database refuses raw SQL, with a real COMMIT; and it is that guard which does."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from portal.extensions import db
+from portal.models import guards
 from tests.fixtures import people, servers
 from tests.models.guards import GUARDS, Guard, world
 
@@ -34,7 +36,6 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
-    "users_keys": "refuses nothing: tests/deployment/test_upgrades.py",
     "pk_merchants": "one settings row a user; says only that",
     "pk_alembic_version": "Alembic's own",
     "alembic_version_pkc": "Alembic's own",
@@ -113,6 +114,31 @@ def test_no_guard_of_the_database_is_without_a_statement_that_it_refuses(context
     shown = {guard.guard for guard in GUARDS} | set(ELSEWHERE)
     assert guards - shown == set()
     assert {guard.guard for guard in GUARDS} - {row.name for row in rows} == set()
+
+
+def test_the_guards_of_the_database_are_the_texts_of_the_files(context):
+    """Each function has the body of its file, and each trigger of a file calls that file's function."""
+    triggers = "SELECT tgname, proname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal"
+    with raw() as connection:
+        functions = connection.execute(text("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'qist%'")).all()
+        calls = {(row.tgname, row.proname) for row in connection.execute(text(triggers))}
+    assert {row.proname for row in functions} == {f"qist_{name}" for name in guards.names()}
+    for name, body in functions:
+        assert f"$${body}$$" in guards.text(name.removeprefix("qist_"))
+    pattern = re.compile(r"^CREATE (?:CONSTRAINT )?TRIGGER (\w+) ", re.MULTILINE)
+    assert calls == {
+        (trigger, f"qist_{name}") for name in guards.names() for trigger in pattern.findall(guards.text(name))
+    }
+
+
+def test_every_guard_says_which_rule_it_keeps_and_what_it_raises():
+    """Above the function, in its file: the names that it refuses with are those in its text."""
+    for name in guards.names():
+        header, body = guards.text(name).split("CREATE", 1)
+        assert all(line.startswith("-- ") for line in header.splitlines())
+        rules = set(re.findall(r"qist_refuse\('(\w+)'", body))
+        said = set(re.findall(r"\w+", header.partition("Refuses with")[2]))
+        assert rules == said & rules
 
 
 def test_every_column_of_money_and_dates_has_the_type_that_holds_it(context):

@@ -13,8 +13,10 @@ from portal.models import Payment, Plan
 from portal.reports.payments import refunds as lists
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.adjustments.cancellations import Cancelled
-from portal.services.adjustments.credits import Done
+from portal.services.adjustments.credits import Credited
+from portal.services.adjustments.write_offs import WrittenOff
 from portal.services.payments import reversals
+from portal.services.payments.reversals import Reversed
 
 bp = Blueprint("api_changes", __name__)
 TAG = Tag("Changes", "What a merchant changes of a plan or a payment. Each takes a reason and stands on the timeline.")
@@ -143,7 +145,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     currency = access.my_payment(caller().user, payment_id).currency
     given = amounts.read(currency, reason=json.reason, expected=json.expected)
 
-    def render(_: Done) -> tuple[int, bytes]:
+    def render(_: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
         payment = db.session.get_one(Payment, payment_id, populate_existing=True)
         return 200, tree.model_adapter.dump_json(schemas.payment(payment))
 
@@ -155,7 +157,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     return idempotency.finish(asked, done.replay, lambda: done, render)
 
 
-def _plan(done: Done) -> tuple[int, bytes]:
+def _plan(done: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
     plan = db.session.get_one(Plan, done.plan_id, populate_existing=True)
     return 200, tree.model_adapter.dump_json(shown(plan)[0])
 

@@ -24,7 +24,8 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     """An account. An invited customer has an email and nothing to sign in with until the record is claimed.
 
     `email_key` and `username_key` are what is the same whatever the case (names.py); they follow what they are keys of.
-    `early_reminders`: a customer may turn those before the due day off.
+    `early_reminders`: a customer may turn those before the due day off. `is_demo`: made by the demo data, so its
+    password is public; it signs in where Settings.demo_logins_work says so, and no mail leaves for it.
     """
 
     __tablename__ = "users"
@@ -37,6 +38,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     username_key: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    is_demo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
 

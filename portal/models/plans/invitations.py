@@ -9,9 +9,6 @@ from portal.extensions import Model
 from portal.models.columns import Id, Instant
 from portal.models.plans.plans import Plan
 
-_RANDOM = "(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))"
-"""For links that the version before makes while it is being replaced: it knows of no seeds."""
-
 
 class Invitation(Model):
     """One link for one plan; renewing revokes the one before.
@@ -24,7 +21,7 @@ class Invitation(Model):
     id: Mapped[Id]
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    seed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text(_RANDOM))
+    seed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]

@@ -1,19 +1,14 @@
 """Is everything there that requests need, and what works less well right now."""
 
-import functools
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import queue
 from portal.domain import clock
-from portal.extensions import db
+from portal.reports.operations import revisions
 from portal.valkey import connections
 
 
@@ -43,16 +38,14 @@ def check() -> Health:
 
 def _check_database(health: Health) -> None:
     try:
-        with db.engine.connect() as connection:
-            current = set(MigrationContext.configure(connection).get_current_heads())
+        state = revisions.of_this_database()
     except SQLAlchemyError:
         health.problems["database"] = "does not answer"
         return
-    known, heads = _revisions(current_app.extensions["migrate"].directory)
-    if current and not current & known:  # the next version is being put in this one's place
-        health.degraded["migrations"] = "those of a newer version"
-    elif current != heads:
-        health.problems["migrations"] = "not up to date: run qist db upgrade"
+    if state == "newer":  # the next version is being put in this one's place
+        health.degraded["migrations"] = revisions.PROBLEMS[state]
+    elif state != "current":
+        health.problems["migrations"] = revisions.PROBLEMS[state]
 
 
 def _check_valkey(health: Health) -> None:
@@ -68,12 +61,3 @@ def _check_valkey(health: Health) -> None:
     age = clock.now().timestamp() - float(ticked or 0)
     if age > 3 * queue.TICK_SECONDS:
         health.degraded["scheduler"] = "has not ticked for three intervals"
-
-
-@functools.cache
-def _revisions(directory: str) -> tuple[set[str], set[str]]:
-    """Those that this version knows, and the newest of them."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(directory)).replace("%", "%%"))
-    scripts = ScriptDirectory.from_config(config)
-    return {script.revision for script in scripts.walk_revisions()}, set(scripts.get_heads())

@@ -24,7 +24,10 @@ _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What somebody typed to register. The last three count for merchants only."""
+    """What somebody typed to register. Business name, currency and zone count for merchants only.
+
+    `is_demo`: the demo data registers this account. No page and no API endpoint sets it.
+    """
 
     role: Role
     username: str
@@ -33,6 +36,7 @@ class NewAccount:
     business_name: str = ""
     home_currency: str = "USD"
     time_zone: str = "UTC"
+    is_demo: bool = False
 
 
 def register(new: NewAccount) -> int:
@@ -264,7 +268,14 @@ def _invite_again(email: str) -> None:
 @unit_of_work
 def _insert(new: NewAccount, password_hash: str) -> int:
     now = clock.now()
-    user = User(role=new.role, username=new.username, email=new.email, password_hash=password_hash, created_at=now)
+    user = User(
+        role=new.role,
+        username=new.username,
+        email=new.email,
+        password_hash=password_hash,
+        is_demo=new.is_demo,
+        created_at=now,
+    )
     db.session.add(user)
     if new.role == "merchant":
         user.merchant = Merchant(

@@ -9,12 +9,12 @@ import time
 from datetime import timedelta
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import delete, select, update
 
 from portal.domain import clock
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
-from portal.local import demo_data
 from portal.models import PasswordReset, User
 from portal.services import emails
 from portal.services.accounts import accounts, passwords
@@ -89,11 +89,9 @@ def purge(limit: int = 10_000) -> int:
 @unit_of_work
 def _ask(login: str) -> None:
     user = db.session.scalar(User.by_login(login))
-    if (
-        user is None
-        or user.deactivated_at is not None
-        or (demo_data.is_demo(user.email) and not demo_data.logins_work())
-    ):
+    if user is None or user.deactivated_at is not None:
+        return
+    if user.is_demo and not current_app.config["QIST"].demo_logins_work:
         return
     if not user.is_claimed:
         accounts.invite_again(user.id)

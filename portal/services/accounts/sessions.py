@@ -5,12 +5,12 @@ import secrets
 from datetime import timedelta
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import select, update
 
 from portal.domain import clock
 from portal.errors import Refused
 from portal.extensions import db
-from portal.local import demo_data
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, tokens
 from portal.services.unit_of_work import unit_of_work
@@ -90,7 +90,7 @@ def find(token: str) -> UserSession | None:
 
 
 def _is_shut_out(user: User) -> bool:
-    return demo_data.is_demo(user.email) and not demo_data.logins_work()
+    return user.is_demo and not current_app.config["QIST"].demo_logins_work
 
 
 def digest(token: str) -> bytes:

@@ -17,7 +17,7 @@ HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Credited:
     """The plan that was changed. `replay` is set when the same request had been carried out before."""
 
     plan_id: int
@@ -33,7 +33,7 @@ def credit(
     reason: str,
     shown: int | None = None,
     request_key: RequestKey | None = None,
-) -> Done:
+) -> Credited:
     """Lower what is owed by `amount` minor units, from the last installment backwards or spread over the unpaid ones.
 
     An installment credited to zero is waived. `shown` is what the form said remained.
@@ -58,9 +58,9 @@ def _credit(
     reason: str,
     shown: int | None,
     request_key: RequestKey | None,
-) -> Done:
+) -> Credited:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Done(plan_id, replay)
+        return Credited(plan_id, replay)
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
     reason = preconditions.reason_of(reason)
@@ -77,7 +77,7 @@ def _credit(
     ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
     events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
     plan_status.recompute(plan, rows)
-    done = Done(plan.id)
+    done = Credited(plan.id)
     if request_key is not None:
         idempotency.store(request_key, done)
     return done

@@ -1,17 +1,26 @@
 """Write off what remains of a plan: nobody expects it any more, but a later payment is a recovery."""
 
+from dataclasses import dataclass
+
 from portal.errors import Refused
 from portal.services import events, idempotency, ledger
-from portal.services.adjustments.credits import Done
-from portal.services.idempotency import RequestKey
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
 from portal.services.unit_of_work import unit_of_work
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenOff:
+    """The plan that was changed. `replay` is set when the same request had been carried out before."""
+
+    plan_id: int
+    replay: Replay | None = None
+
+
 def write_off(
     plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
-) -> Done:
+) -> WrittenOff:
     """Write off all that remains. `shown` is what the form said remained, in minor units.
 
     Refuses: not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid on reason;
@@ -21,9 +30,11 @@ def write_off(
 
 
 @unit_of_work
-def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None) -> Done:
+def _write_off(
+    plan_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
+) -> WrittenOff:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Done(plan_id, replay)
+        return WrittenOff(plan_id, replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     remaining = sum(row.left for row in rows)
@@ -35,7 +46,7 @@ def _write_off(plan_id: int, merchant_id: int, reason: str, shown: int | None, r
     ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
     plan_status.recompute(plan, rows)
-    done = Done(plan.id)
+    done = WrittenOff(plan.id)
     if request_key is not None:
         idempotency.store(request_key, done)
     return done

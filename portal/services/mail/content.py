@@ -40,7 +40,8 @@ class NoLongerTrue(Exception):
 def facts_of(row: Email) -> Facts:
     """Everything that the mail's templates need, as of now. Raises Unwanted.
 
-    Besides: `to`, `reply_to` (the merchant's address, None: nobody's), and `secret`, the tokens that may not be kept.
+    Besides: `to`, `is_demo` (there is no such mailbox), `reply_to` (the merchant's address, None: nobody's), and
+    `secret`, the tokens that may not be kept.
 
     No transaction may be open that has to go on: making a link commits.
     """
@@ -69,6 +70,7 @@ def _common(row: Email, recipient: User) -> Facts:
     name = recipient.username or ""
     return {
         "to": recipient.email,
+        "is_demo": recipient.is_demo,
         "customer_name": name,
         "hello": f"Hello {name}," if name else "Hello,",
         "merchant": merchant.business_name if merchant is not None else None,
@@ -188,9 +190,7 @@ def _refund(row: Email) -> Facts:
 
 
 def _invitation(row: Email) -> Facts:
-    """Its own link; where that still works and can't be told, a new one. The version before wrote the token itself."""
-    if "invitation_id" not in row.data:
-        return _invited(row, _plan(row.plan_id)[0].id, str(row.data.get("token", "")), again=False)
+    """The link of the invitation in the facts. Where its token can't be derived any more, a new link."""
     found = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
     token = invitations.token_of(found)
     if token is None and db.session.scalar(Invitation.live(found.token_hash, clock.now())) is not None:

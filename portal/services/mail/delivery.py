@@ -19,11 +19,9 @@ from portal.domain import clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
-from portal.local import demo_data
 from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content
-from portal.services.plans import invitations
 from portal.services.unit_of_work import LONGEST, after_commit, unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -47,7 +45,6 @@ SECRETS_KEPT: Final = timedelta(days=1)
 """How long a link in a mail that can only be read here can be read."""
 
 _HOLDS_LINK = "holds_link"
-_TOKEN = "token"  # noqa: S105 a fact's name
 _REMOVED = "(removed)"
 
 
@@ -163,7 +160,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     )
     kind = row.kind
     db.session.rollback()
-    if settings.smtp_host is None or demo_data.is_demo(envelope.to):
+    if settings.smtp_host is None or facts["is_demo"]:
         _finish(claim, letter, envelope.message_id, "kept", facts.get("secret"))
         log.info("mail.kept", kind=kind, to=envelope.to, subject=letter.subject, read=emails.url_of(claim.id))
         return
@@ -229,12 +226,6 @@ def _mark_dead(row: Email, reason: str, now: datetime) -> None:
 
 
 def _end(row: Email, state: Any, reason: str | None, now: datetime) -> None:
-    """The version before wrote a link's token into the facts. No mail that has ended keeps it; one that is sent again
-    has the invitation's id."""
-    if _TOKEN in row.data:
-        made = invitations.find(row.data[_TOKEN])
-        facts = {name: fact for name, fact in row.data.items() if name != _TOKEN}
-        row.data = facts | ({"invitation_id": made.id} if made is not None else {})
     row.state, row.ended_at, row.last_error = state, now, reason[:300] if reason is not None else None
 
 

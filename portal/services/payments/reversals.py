@@ -1,5 +1,7 @@
 """Reverse a payment that bounced: the bank took it back, so what it paid is owed again."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import select
 
 from portal.domain import allocation, clock
@@ -7,16 +9,23 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.services import events, idempotency, ledger
-from portal.services.adjustments.credits import Done
-from portal.services.idempotency import RequestKey
+from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
 from portal.services.unit_of_work import unit_of_work
 
 
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """The plan that was changed. `replay` is set when the same request had been carried out before."""
+
+    plan_id: int
+    replay: Replay | None = None
+
+
 def reverse(
     payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
-) -> Done:
+) -> Reversed:
     """The bank took this payment back, less what had been refunded of it: reopen its installments by that much.
 
     On a cancelled plan it is only booked. `shown` is the amount less what was refunded, in minor units, as the form
@@ -60,19 +69,19 @@ def reverse_by_gateway(payment_id: int) -> None:
 @unit_of_work
 def _by_merchant(
     payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
-) -> Done:
+) -> Reversed:
     mine = Payment.id == payment_id, Payment.merchant_id == merchant_id
     plan_id = db.session.scalar(select(Payment.plan_id).where(*mine))
     if plan_id is None:
         raise NotFound()
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Done(plan_id, replay)
+        return Reversed(plan_id, replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
     _reverse(plan, rows, payment, by=merchant_id, reason=reason)
-    done = Done(plan.id)
+    done = Reversed(plan.id)
     if request_key is not None:
         idempotency.store(request_key, done)
     return done

@@ -1,0 +1,118 @@
+-- People, merchants, and everything that they sign in with.
+
+CREATE TABLE users (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_users PRIMARY KEY,
+    role varchar(8) NOT NULL,
+    email varchar(254) NOT NULL,
+    email_key text NOT NULL,
+    username varchar(150),
+    username_key text,
+    password_hash varchar(255),
+    early_reminders boolean DEFAULT true NOT NULL,
+    is_demo boolean DEFAULT false NOT NULL,
+    created_at timestamptz NOT NULL,
+    deactivated_at timestamptz,
+    CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
+    CONSTRAINT ck_users_email_key CHECK (email ~ '[^ -~]' OR email_key = lower(email COLLATE "C")),
+    CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
+    CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR role = 'customer'),
+    CONSTRAINT ck_users_role CHECK (role IN ('merchant', 'customer', 'operator')),
+    CONSTRAINT ck_users_username_is_no_other_email CHECK (position('@' in username) = 0 OR username_key = email_key),
+    CONSTRAINT ck_users_username_key CHECK (
+        (username IS NULL) = (username_key IS NULL)
+        AND (username ~ '[^ -~]' OR username_key = lower(username COLLATE "C"))
+    )
+);
+
+CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
+CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
+CREATE UNIQUE INDEX uq_users_email_key ON users (email_key);
+CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
+
+CREATE TABLE merchants (
+    user_id bigint CONSTRAINT pk_merchants PRIMARY KEY CONSTRAINT fk_merchants_user_id REFERENCES users (id),
+    business_name varchar(120) NOT NULL,
+    home_currency varchar(3) NOT NULL,
+    time_zone varchar(64) NOT NULL,
+    grace_days smallint NOT NULL,
+    reminder_days smallint[] DEFAULT '{-3,0,1,7,14}' NOT NULL,
+    sending_hour smallint DEFAULT 9 NOT NULL,
+    reminding_since timestamptz,
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT ck_merchants_currency CHECK (home_currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_merchants_grace_days CHECK (grace_days BETWEEN 0 AND 30),
+    CONSTRAINT ck_merchants_named CHECK (business_name <> ''),
+    CONSTRAINT ck_merchants_reminder_days CHECK (
+        cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days)
+        AND array_position(reminder_days, NULL) IS NULL
+    ),
+    CONSTRAINT ck_merchants_sending_hour CHECK (sending_hour BETWEEN 0 AND 23)
+);
+
+CREATE TABLE user_sessions (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_user_sessions PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_user_sessions_user_id REFERENCES users (id),
+    token_hash bytea NOT NULL CONSTRAINT uq_user_sessions_token_hash UNIQUE,
+    user_agent varchar(200) NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_user_sessions_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_user_sessions_user_id_id ON user_sessions (user_id, id);
+
+CREATE TABLE password_resets (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_password_resets PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_password_resets_user_id REFERENCES users (id),
+    token_hash bytea NOT NULL CONSTRAINT uq_password_resets_token_hash UNIQUE,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_password_resets_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_password_resets_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_password_resets_expires_at ON password_resets (expires_at);
+CREATE UNIQUE INDEX uq_password_resets_live_user_id ON password_resets (user_id) WHERE ended_at IS NULL;
+
+CREATE TABLE token_families (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_token_families PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_token_families_user_id REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz
+);
+
+CREATE INDEX ix_token_families_expires_at ON token_families (expires_at);
+CREATE INDEX ix_token_families_user_id_id ON token_families (user_id, id);
+
+CREATE TABLE refresh_tokens (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_refresh_tokens PRIMARY KEY,
+    family_id bigint NOT NULL
+        CONSTRAINT fk_refresh_tokens_family_id REFERENCES token_families (id) ON DELETE CASCADE,
+    token_hash bytea NOT NULL CONSTRAINT uq_refresh_tokens_token_hash UNIQUE,
+    created_at timestamptz NOT NULL,
+    used_at timestamptz,
+    CONSTRAINT ck_refresh_tokens_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_refresh_tokens_family_id ON refresh_tokens (family_id);
+
+CREATE TABLE api_keys (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_api_keys PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_api_keys_merchant_id REFERENCES merchants (user_id),
+    name varchar(80) NOT NULL,
+    prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
+    secret_hash bytea NOT NULL,
+    can_write boolean NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    last_used_at timestamptz,
+    revoked_at timestamptz,
+    CONSTRAINT ck_api_keys_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_api_keys_named CHECK (name <> ''),
+    CONSTRAINT ck_api_keys_secret_hash CHECK (octet_length(secret_hash) = 32)
+);
+
+CREATE INDEX ix_api_keys_merchant_id_id ON api_keys (merchant_id, id);

@@ -1,0 +1,51 @@
+-- The ledger in double entry, and the timeline of each plan.
+
+CREATE TABLE ledger_entries (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_ledger_entries PRIMARY KEY,
+    plan_id bigint NOT NULL CONSTRAINT fk_ledger_entries_plan_id REFERENCES plans (id),
+    payment_id bigint CONSTRAINT fk_ledger_entries_payment_id REFERENCES payments (id),
+    refund_id bigint CONSTRAINT fk_ledger_entries_refund_id REFERENCES refunds (id)
+        CONSTRAINT uq_ledger_entries_refund_id UNIQUE,
+    kind varchar(12) NOT NULL,
+    reason varchar(200) DEFAULT '' NOT NULL,
+    created_by bigint CONSTRAINT fk_ledger_entries_created_by REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    CONSTRAINT ck_ledger_entries_kind CHECK (
+        kind IN ('plan_opened', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal')
+    ),
+    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL))
+);
+
+CREATE INDEX ix_ledger_entries_created_at_id ON ledger_entries (created_at, id);
+CREATE INDEX ix_ledger_entries_plan_id_id ON ledger_entries (plan_id, id);
+CREATE UNIQUE INDEX uq_ledger_entries_payment_id_kind ON ledger_entries (payment_id, kind)
+    WHERE payment_id IS NOT NULL;
+
+CREATE TABLE ledger_lines (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_ledger_lines PRIMARY KEY,
+    entry_id bigint NOT NULL CONSTRAINT fk_ledger_lines_entry_id REFERENCES ledger_entries (id),
+    account varchar(12) NOT NULL,
+    currency varchar(3) NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT ck_ledger_lines_account CHECK (
+        account IN ('receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'reversals', 'overpayments')
+    ),
+    CONSTRAINT ck_ledger_lines_amount CHECK (amount <> 0)
+);
+
+CREATE INDEX ix_ledger_lines_entry_id ON ledger_lines (entry_id);
+
+CREATE TABLE events (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_events PRIMARY KEY,
+    plan_id bigint NOT NULL CONSTRAINT fk_events_plan_id REFERENCES plans (id),
+    installment_id bigint CONSTRAINT fk_events_installment_id REFERENCES installments (id),
+    payment_id bigint CONSTRAINT fk_events_payment_id REFERENCES payments (id),
+    actor_id bigint CONSTRAINT fk_events_actor_id REFERENCES users (id),
+    kind varchar(40) NOT NULL,
+    data jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+CREATE INDEX ix_events_plan_id_id ON events (plan_id, id);
+CREATE UNIQUE INDEX uq_events_late_installment_id ON events (installment_id) WHERE kind = 'installment.late';

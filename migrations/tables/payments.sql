@@ -1,0 +1,127 @@
+-- Payments, what they pay of which installment, refunds, and the keys of requests that were carried out.
+
+CREATE TABLE payments (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_payments PRIMARY KEY,
+    plan_id bigint NOT NULL,
+    merchant_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    amount bigint NOT NULL,
+    state varchar(9) NOT NULL,
+    method varchar(64) NOT NULL,
+    automatic boolean DEFAULT false NOT NULL,
+    gateway_key varchar(64) CONSTRAINT uq_payments_gateway_key UNIQUE,
+    gateway_reference varchar(64),
+    decline_code varchar(40),
+    reference varchar(120) DEFAULT '' NOT NULL,
+    received_on date,
+    refunded bigint DEFAULT 0 NOT NULL,
+    refunding bigint DEFAULT 0 NOT NULL,
+    reversed bigint DEFAULT 0 NOT NULL,
+    created_by bigint NOT NULL CONSTRAINT fk_payments_created_by REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    unanswered_at timestamptz,
+    settled_at timestamptz,
+    reversed_at timestamptz,
+    CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
+        REFERENCES plans (id, merchant_id, customer_id, currency),
+    CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
+    CONSTRAINT ck_payments_amount CHECK (amount > 0),
+    CONSTRAINT ck_payments_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
+    CONSTRAINT ck_payments_given_back CHECK (
+        refunded >= 0 AND refunding >= 0 AND reversed >= 0 AND refunded + refunding + reversed <= amount
+    ),
+    CONSTRAINT ck_payments_received_on CHECK ((method IN ('cash', 'transfer')) = (received_on IS NOT NULL)),
+    CONSTRAINT ck_payments_recorded CHECK ((method IN ('cash', 'transfer')) = (gateway_key IS NULL)),
+    CONSTRAINT ck_payments_refunded_after_success CHECK (
+        refunded + refunding = 0 OR state IN ('succeeded', 'reversed')
+    ),
+    CONSTRAINT ck_payments_reversed CHECK (
+        (state = 'reversed') = (reversed_at IS NOT NULL) AND (state = 'reversed') = (reversed > 0)
+    ),
+    CONSTRAINT ck_payments_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
+    CONSTRAINT ck_payments_state CHECK (state IN ('in_flight', 'succeeded', 'declined', 'reversed'))
+);
+
+CREATE INDEX ix_payments_customer_id_id ON payments (customer_id, id);
+CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE state = 'in_flight';
+CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
+CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
+CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
+CREATE INDEX ix_payments_received_merchant_id_settled_at_id ON payments (merchant_id, settled_at, id)
+    INCLUDE (currency, amount, refunded, reversed, plan_id)
+    WHERE state IN ('succeeded', 'reversed');
+CREATE INDEX ix_payments_refunded_merchant_id_id ON payments (merchant_id, id) WHERE refunded > 0 OR refunding > 0;
+
+CREATE TABLE allocations (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_allocations PRIMARY KEY,
+    payment_id bigint NOT NULL CONSTRAINT fk_allocations_payment_id REFERENCES payments (id),
+    installment_id bigint NOT NULL CONSTRAINT fk_allocations_installment_id REFERENCES installments (id),
+    amount bigint NOT NULL,
+    state varchar(8) NOT NULL,
+    returned bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT uq_allocations_payment_id_installment_id UNIQUE (payment_id, installment_id),
+    CONSTRAINT ck_allocations_amount CHECK (amount > 0),
+    CONSTRAINT ck_allocations_returned CHECK (returned BETWEEN 0 AND amount AND (returned = 0 OR state = 'applied')),
+    CONSTRAINT ck_allocations_state CHECK (state IN ('held', 'applied', 'released'))
+);
+
+CREATE INDEX ix_allocations_installment_id ON allocations (installment_id);
+CREATE UNIQUE INDEX uq_allocations_held_installment_id ON allocations (installment_id) WHERE state = 'held';
+
+CREATE TABLE refunds (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_refunds PRIMARY KEY,
+    payment_id bigint NOT NULL,
+    plan_id bigint NOT NULL,
+    merchant_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    amount bigint NOT NULL,
+    state varchar(9) NOT NULL,
+    reason varchar(200) DEFAULT '' NOT NULL,
+    excess boolean DEFAULT false NOT NULL,
+    group_key varchar(32) NOT NULL,
+    gateway_key varchar(64) CONSTRAINT uq_refunds_gateway_key UNIQUE,
+    gateway_reference varchar(64),
+    decline_code varchar(40),
+    created_by bigint CONSTRAINT fk_refunds_created_by REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    settled_at timestamptz,
+    CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
+        REFERENCES payments (id, plan_id),
+    CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
+        REFERENCES plans (id, merchant_id, customer_id, currency),
+    CONSTRAINT ck_refunds_amount CHECK (amount > 0),
+    CONSTRAINT ck_refunds_by_hand CHECK (gateway_key IS NOT NULL OR state = 'succeeded'),
+    CONSTRAINT ck_refunds_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
+    CONSTRAINT ck_refunds_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
+    CONSTRAINT ck_refunds_state CHECK (state IN ('in_flight', 'succeeded', 'declined'))
+);
+
+CREATE INDEX ix_refunds_customer_id_id ON refunds (customer_id, id);
+CREATE INDEX ix_refunds_group_key ON refunds (group_key);
+CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';
+CREATE INDEX ix_refunds_merchant_id_id ON refunds (merchant_id, id);
+CREATE INDEX ix_refunds_payment_id ON refunds (payment_id);
+CREATE INDEX ix_refunds_plan_id_id ON refunds (plan_id, id);
+
+CREATE TABLE idempotency_keys (
+    user_id bigint CONSTRAINT fk_idempotency_keys_user_id REFERENCES users (id),
+    scope varchar(200),
+    key varchar(255),
+    fingerprint varchar(64) NOT NULL,
+    state varchar(7) NOT NULL,
+    payment_id bigint CONSTRAINT fk_idempotency_keys_payment_id REFERENCES payments (id),
+    refund_group varchar(32),
+    reply_status smallint,
+    reply_body bytea,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT pk_idempotency_keys PRIMARY KEY (user_id, scope, key),
+    CONSTRAINT ck_idempotency_keys_reply CHECK ((reply_status IS NULL) = (reply_body IS NULL)),
+    CONSTRAINT ck_idempotency_keys_reply_when_done CHECK (reply_status IS NULL OR state = 'done'),
+    CONSTRAINT ck_idempotency_keys_state CHECK (state IN ('running', 'done'))
+);
+
+CREATE INDEX ix_idempotency_keys_created_at ON idempotency_keys (created_at);
+CREATE INDEX ix_idempotency_keys_payment_id ON idempotency_keys (payment_id);
+CREATE INDEX ix_idempotency_keys_refund_group ON idempotency_keys (refund_group) WHERE refund_group IS NOT NULL;

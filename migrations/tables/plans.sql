@@ -1,0 +1,115 @@
+-- Plans, their installments, and the links that invite customers to them.
+
+CREATE TABLE plans (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plans PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_plans_merchant_id REFERENCES merchants (user_id),
+    customer_id bigint NOT NULL CONSTRAINT fk_plans_customer_id REFERENCES users (id),
+    description varchar(200) NOT NULL,
+    external_id varchar(100),
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    total bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    num_installments smallint NOT NULL,
+    interval varchar(8) NOT NULL,
+    start_date date NOT NULL,
+    time_zone varchar(64) NOT NULL,
+    grace_days smallint NOT NULL,
+    state varchar(9) NOT NULL,
+    next_due_on date,
+    next_late_at timestamptz,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    cancelled_at timestamptz,
+    muted_at timestamptz,
+    automatic_method_id bigint CONSTRAINT fk_plans_automatic_method_id REFERENCES payment_methods (id),
+    automatic_since timestamptz,
+    CONSTRAINT uq_plans_id_merchant_id_customer_id_currency UNIQUE (id, merchant_id, customer_id, currency),
+    CONSTRAINT ck_plans_automatic CHECK ((automatic_method_id IS NULL) = (automatic_since IS NULL)),
+    CONSTRAINT ck_plans_closed CHECK ((state = 'active') = (closed_at IS NULL)),
+    CONSTRAINT ck_plans_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_plans_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
+    CONSTRAINT ck_plans_grace_days CHECK (grace_days BETWEEN 0 AND 30),
+    CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plans_num_installments CHECK (num_installments BETWEEN 1 AND 60),
+    CONSTRAINT ck_plans_start_date CHECK (start_date BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT ck_plans_state CHECK (state IN ('active', 'completed', 'cancelled')),
+    CONSTRAINT ck_plans_total CHECK (total > 0 AND total <= 1000000000000000 AND total >= num_installments),
+    CONSTRAINT ck_plans_two_parties CHECK (merchant_id <> customer_id)
+);
+
+CREATE INDEX ix_plans_automatic_method_id ON plans (automatic_method_id) WHERE automatic_method_id IS NOT NULL;
+CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
+    WHERE automatic_method_id IS NOT NULL AND state = 'active';
+CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
+CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
+CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
+CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
+CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
+CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
+CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
+CREATE UNIQUE INDEX uq_plans_merchant_id_external_id ON plans (merchant_id, external_id)
+    WHERE external_id IS NOT NULL;
+
+CREATE TABLE installments (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_installments PRIMARY KEY,
+    plan_id bigint NOT NULL,
+    merchant_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    number smallint NOT NULL,
+    due_date date NOT NULL,
+    late_on date NOT NULL,
+    late_at timestamptz NOT NULL,
+    amount bigint NOT NULL,
+    paid bigint NOT NULL,
+    credited bigint NOT NULL,
+    written_off bigint NOT NULL,
+    remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
+    paid_at timestamptz,
+    cancelled_at timestamptz,
+    CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
+        REFERENCES plans (id, merchant_id, customer_id, currency),
+    CONSTRAINT uq_installments_plan_id_number UNIQUE (plan_id, number),
+    CONSTRAINT ck_installments_amount CHECK (amount > 0),
+    CONSTRAINT ck_installments_cancelled_owes_nothing CHECK (cancelled_at IS NULL OR remaining = 0),
+    CONSTRAINT ck_installments_credited CHECK (credited >= 0),
+    CONSTRAINT ck_installments_due_date CHECK (due_date BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT ck_installments_late_after_due CHECK (late_on > due_date),
+    CONSTRAINT ck_installments_number CHECK (number BETWEEN 1 AND 60),
+    CONSTRAINT ck_installments_paid CHECK (paid >= 0),
+    CONSTRAINT ck_installments_remaining CHECK (remaining >= 0),
+    CONSTRAINT ck_installments_written_off CHECK (written_off >= 0)
+);
+
+CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
+CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
+    INCLUDE (currency, paid, remaining);
+CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer_id, due_date, id)
+    WHERE remaining > 0;
+CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id) WHERE remaining > 0;
+CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
+    INCLUDE (currency, remaining, late_at, customer_id, plan_id)
+    WHERE remaining > 0;
+CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
+    INCLUDE (currency, late_at, plan_id)
+    WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL;
+
+CREATE TABLE invitations (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_invitations PRIMARY KEY,
+    plan_id bigint NOT NULL CONSTRAINT fk_invitations_plan_id REFERENCES plans (id),
+    token_hash bytea NOT NULL CONSTRAINT uq_invitations_token_hash UNIQUE,
+    seed bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    revoked_at timestamptz,
+    claimed_at timestamptz,
+    CONSTRAINT ck_invitations_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_invitations_one_end CHECK (revoked_at IS NULL OR claimed_at IS NULL),
+    CONSTRAINT ck_invitations_seed CHECK (octet_length(seed) = 32),
+    CONSTRAINT ck_invitations_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
+CREATE UNIQUE INDEX uq_invitations_live_plan_id ON invitations (plan_id)
+    WHERE revoked_at IS NULL AND claimed_at IS NULL;

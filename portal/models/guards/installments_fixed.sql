@@ -1,0 +1,39 @@
+-- An installment's amount, number and dates never change. What is settled changes only with what is paid of it.
+-- A credit is never taken back, and what was written off comes back only by being paid.
+-- Refuses with installments_fixed, installments_settled, installments_cancelled, installments_paid_stay,
+-- installments_credited_stay or installments_written_off_stay.
+CREATE FUNCTION qist_installments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF OLD.paid > 0 THEN
+            PERFORM qist_refuse('installments_paid_stay', 'a paid installment stays');
+        END IF;
+        RETURN OLD;
+    END IF;
+    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.number, NEW.due_date, NEW.late_on,
+        NEW.late_at, NEW.amount)
+       IS DISTINCT FROM
+       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.number, OLD.due_date, OLD.late_on,
+        OLD.late_at, OLD.amount) THEN
+        PERFORM qist_refuse('installments_fixed', 'an installment''s amount, number and dates never change');
+    END IF;
+    IF OLD.cancelled_at IS NOT NULL
+       AND (NEW.paid, NEW.credited, NEW.written_off, NEW.paid_at, NEW.cancelled_at)
+           IS DISTINCT FROM (OLD.paid, OLD.credited, OLD.written_off, OLD.paid_at, OLD.cancelled_at) THEN
+        PERFORM qist_refuse('installments_cancelled', 'a cancelled installment does not change');
+    END IF;
+    IF OLD.remaining = 0 AND NEW.paid = OLD.paid
+       AND (NEW.paid_at, NEW.cancelled_at) IS DISTINCT FROM (OLD.paid_at, OLD.cancelled_at) THEN
+        PERFORM qist_refuse('installments_settled', 'a settled installment changes only with what is paid of it');
+    END IF;
+    IF NEW.credited < OLD.credited THEN
+        PERFORM qist_refuse('installments_credited_stay', 'a credit is never taken back');
+    END IF;
+    IF OLD.written_off - NEW.written_off > greatest(NEW.paid - OLD.paid, 0) THEN
+        PERFORM qist_refuse('installments_written_off_stay', 'what was written off comes back only by being paid');
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER installments_fixed BEFORE UPDATE OR DELETE ON installments
+    FOR EACH ROW EXECUTE FUNCTION qist_installments_fixed();

@@ -1,0 +1,28 @@
+-- A payment's amount and purpose never change, its outcome is final except for one reversal, and it is never deleted.
+-- Refuses with payments_fixed, payments_settled or payments_stay.
+CREATE FUNCTION qist_payments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM qist_refuse('payments_stay', 'a payment stays');
+    END IF;
+    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
+        NEW.reference, NEW.received_on, NEW.created_by, NEW.created_at)
+       IS DISTINCT FROM
+       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
+        OLD.reference, OLD.received_on, OLD.created_by, OLD.created_at) THEN
+        PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
+    END IF;
+    IF OLD.state <> 'in_flight' THEN
+        IF (NEW.state <> OLD.state AND NOT (OLD.state = 'succeeded' AND NEW.state = 'reversed'))
+           OR (OLD.state <> 'succeeded' AND (NEW.reversed, NEW.reversed_at)
+               IS DISTINCT FROM (OLD.reversed, OLD.reversed_at))
+           OR (NEW.settled_at, NEW.decline_code, NEW.gateway_reference)
+               IS DISTINCT FROM (OLD.settled_at, OLD.decline_code, OLD.gateway_reference) THEN
+            PERFORM qist_refuse('payments_settled', 'the outcome of a payment is final, but for a reversal');
+        END IF;
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER payments_fixed BEFORE UPDATE OR DELETE ON payments
+    FOR EACH ROW EXECUTE FUNCTION qist_payments_fixed();

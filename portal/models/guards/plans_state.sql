@@ -1,0 +1,32 @@
+-- A plan is active exactly as long as something is owed. A closed plan is completed if it was not cancelled and
+-- something was kept of what was paid, else cancelled.
+-- Checked at the commit. Refuses with plans_state or plans_closed_as.
+CREATE FUNCTION qist_plans_state() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    plan plans%ROWTYPE;
+    kept numeric;
+BEGIN
+    SELECT * INTO plan FROM plans WHERE id = CASE TG_TABLE_NAME
+        WHEN 'plans' THEN (to_jsonb(NEW) ->> 'id')::bigint ELSE (to_jsonb(NEW) ->> 'plan_id')::bigint END;
+    IF (plan.state = 'active') <> EXISTS (SELECT FROM installments WHERE remaining > 0 AND plan_id = plan.id) THEN
+        PERFORM qist_refuse('plans_state', 'a plan is active as long as something is owed, and no longer');
+    END IF;
+    IF plan.state <> 'active' THEN
+        SELECT coalesce(sum(amount - refunded - reversed), 0) INTO kept
+          FROM payments WHERE plan_id = plan.id AND state IN ('succeeded', 'reversed');
+        IF (plan.state = 'completed') <> (plan.cancelled_at IS NULL AND kept > 0) THEN
+            PERFORM qist_refuse('plans_closed_as',
+                'a closed plan is completed if something was kept of what was paid, else cancelled');
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER plans_state AFTER INSERT OR UPDATE OF state, total, num_installments, cancelled_at ON plans
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION qist_plans_state();
+
+CREATE CONSTRAINT TRIGGER plans_state_parts AFTER UPDATE OF paid, credited, written_off ON installments
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION qist_plans_state();
+
+CREATE CONSTRAINT TRIGGER plans_state_kept AFTER UPDATE OF state, refunded, reversed ON payments
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION qist_plans_state();

@@ -1,0 +1,22 @@
+-- A refund's amount and purpose never change, its outcome is final, and it is never deleted.
+-- Refuses with refunds_fixed, refunds_settled or refunds_stay.
+CREATE FUNCTION qist_refunds_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM qist_refuse('refunds_stay', 'a refund stays');
+    END IF;
+    IF (NEW.id, NEW.payment_id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.amount, NEW.reason,
+        NEW.excess, NEW.group_key, NEW.gateway_key, NEW.created_by, NEW.created_at)
+       IS DISTINCT FROM
+       (OLD.id, OLD.payment_id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.amount, OLD.reason,
+        OLD.excess, OLD.group_key, OLD.gateway_key, OLD.created_by, OLD.created_at) THEN
+        PERFORM qist_refuse('refunds_fixed', 'a refund''s amount and what it is for never change');
+    END IF;
+    IF OLD.state <> 'in_flight' AND NEW IS DISTINCT FROM OLD THEN
+        PERFORM qist_refuse('refunds_settled', 'the outcome of a refund is final');
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER refunds_fixed BEFORE UPDATE OR DELETE ON refunds
+    FOR EACH ROW EXECUTE FUNCTION qist_refunds_fixed();
