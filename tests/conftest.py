@@ -23,6 +23,7 @@ from portal.extensions import db, limiter
 from portal.valkey import connections
 from tests.fixtures import people, servers
 from tests.fixtures.live import Live
+from tests.pages.page_client import PageClient
 
 SWITCHES = [
     "--no-sandbox",
@@ -35,6 +36,9 @@ SWITCHES = [
 ]
 BROWSER_REQUIRED = os.environ.get("QIST_REQUIRE_BROWSER", "") not in ("", "0")
 SERVERS = pytest.StashKey[servers.Servers]()
+
+# Every application that a test makes is fetched with this client.
+Flask.test_client_class = PageClient
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -166,9 +166,9 @@ KILLED = """
 import os, signal, sys
 from portal.app import create_app
 from portal.gateways import payment as gateway
-from portal.services import payments
+from portal.services.payments import payments
 from portal.services.idempotency import Once
-from tests import servers
+from tests.fixtures import servers
 
 database, when, first, user, fingerprint = sys.argv[1:]
 charge = gateway.charge

@@ -113,6 +113,7 @@ def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: 
     sheet = tmp_path / "page.css"
     sheet.write_text("a {}")
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.test_client_class = FlaskClient  # it answers with addresses, not with pages
     app.config["QIST"] = SimpleNamespace(production=production)
     static_files.init_app(app)
     app.add_url_rule("/", "page", lambda: url_for("static", filename="page.css"))

@@ -1,0 +1,85 @@
+"""A test client that checks every HTML answer, so that a test of any page is a test of the page's markup, too."""
+
+import functools
+import hashlib
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from tests.pages import page_rules
+from tests.pages.html_tree import Fault
+
+MAIL_ENDPOINT = "outbox.html"
+"""The view that shows a mail's HTML as it was sent."""
+
+_TOKENS = re.compile(r'(name="(?:csrf_token|key)"[^>]* value=")[^"]+')
+"""The values that differ each time a page is rendered."""
+_PASSED = "pages that broke no rule"
+"""Where an application keeps the digests of what broke no rule, so that each text is parsed once."""
+_ANSWERS = "addresses that are answered"
+"""Where an application keeps its answers_of, which remembers each address."""
+
+
+class BrokenPage(AssertionError):
+    """A page breaks rules of tests/page_rules.py."""
+
+
+class PageClient(FlaskClient):
+    """Raises BrokenPage for an answer that breaks a rule. Redirects and empty answers have nothing to check."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        response = super().open(*args, **kwargs)
+        if response.mimetype == "text/html" and response.status_code // 100 != 3 and response.text:
+            check(self.application, response)
+        return response
+
+
+def check(app: Flask, response: TestResponse) -> None:
+    """Check the answer as a mail, as a fragment or as a page, whichever the request asked for."""
+    request = response.request
+    where = f"{request.method} {request.path} ({response.status_code})"
+    headers = request.headers
+    if _endpoint(app, request.path, request.method) == MAIL_ENDPOINT and response.status_code == 200:
+        check_mail(where, response.text)
+        return
+    part = headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
+    rules = page_rules.fragment_faults if part else page_rules.page_faults
+    passed = app.extensions.setdefault(_PASSED, set())
+    text = _TOKENS.sub(r"\1x", response.text)
+    digest = hashlib.blake2b(f"{part} {text}".encode(), digest_size=16).digest()
+    if digest not in passed:
+        _raise(where, rules(text, app.extensions.setdefault(_ANSWERS, answers_of(app))))
+        passed.add(digest)
+
+
+def check_mail(where: str, source: str) -> None:
+    """Check a mail's HTML. `where` names the mail in the error."""
+    _raise(where, page_rules.mail_faults(source))
+
+
+def answers_of(app: Flask) -> page_rules.Answers:
+    """Whether the application has a route for a path and a method. A redirect of the router is no route."""
+
+    @functools.cache
+    def answers(address: str, method: str) -> bool:
+        path = urlsplit(address).path
+        return path.startswith("/") and not urlsplit(address).netloc and _endpoint(app, path, method) is not None
+
+    return answers
+
+
+def _raise(where: str, faults: list[Fault]) -> None:
+    if faults:
+        raise BrokenPage(f"{where} breaks rules of pages:\n" + "\n".join(f"  {fault}" for fault in faults))
+
+
+def _endpoint(app: Flask, path: str, method: str) -> str | None:
+    try:
+        return str(app.url_map.bind("").match(path, method=method)[0])
+    except HTTPException:
+        return None
