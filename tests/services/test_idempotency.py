@@ -167,7 +167,7 @@ import os, signal, sys
 from portal.app import create_app
 from portal.gateways import payment as gateway
 from portal.services.payments import payments
-from portal.services.idempotency import Once
+from portal.services.idempotency import RequestKey
 from tests.fixtures import servers
 
 database, when, first, user, fingerprint = sys.argv[1:]
@@ -182,7 +182,7 @@ gateway.charge = dies
 with create_app(servers.settings_for(database)).app_context():
     payments.pay_installment(
         int(first), customer_id=int(user), shown=None, method="card_ok",
-        once=Once(int(user), "POST /pay", "key", fingerprint),
+        request_key=RequestKey(int(user), "POST /pay", "key", fingerprint),
     )
 """
 

@@ -56,7 +56,7 @@ def nursery() -> Iterator["Nursery"]:
     """The program, on this test's database."""
     settings = servers.settings_for(servers.database_name())
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.services.dying"],
+        [sys.executable, "-m", "tests.services.payments.dying"],
         cwd=Path(__file__).parents[3],
         env={
             "PATH": os.environ["PATH"],
