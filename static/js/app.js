@@ -6,7 +6,8 @@
   const LONGEST_WAIT = 20000;
   const busy = new Map();
 
-  // A pressed button waits for its answer: disabled at once, a spinner of its own if that takes longer, the rest of the page free.
+  // A pressed button is disabled until its answer comes, and shows a spinner if that takes longer. The rest of the page
+  // stays usable.
   function wait(button) {
     if (!button || busy.has(button)) return;
     const focused = document.activeElement === button;
@@ -33,13 +34,15 @@
     if (state.focused && here && document.activeElement === document.body) here.focus({ preventScroll: true });
   }
 
-  const submitterOf = (event, form) => event?.submitter || form.querySelector("button[type=submit], button:not([type])");
+  const submitterOf = (event, form) =>
+    event?.submitter || form.querySelector("button[type=submit], button:not([type])");
   const isHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-patch], [hx-delete]");
 
   // Plain forms. Disabled only after the event, or the button's own name and value would not be sent.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || isHtmx(form) || form.matches("[data-download]") || (event.submitter?.formMethod || form.method) === "dialog") return;
+    const closesDialog = (event.submitter?.formMethod || form.method) === "dialog";
+    if (event.defaultPrevented || isHtmx(form) || form.matches("[data-download]") || closesDialog) return;
     const button = submitterOf(event, form);
     if (form.dataset.sent) {
       event.preventDefault();
@@ -65,7 +68,9 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { elt, requestConfig, xhr } = event.detail;
     const cause = requestConfig.triggeringEvent;
-    const button = elt.matches("form") ? cause?.type === "submit" && submitterOf(cause, elt) : elt.matches("button") && elt;
+    const button = elt.matches("form")
+      ? cause?.type === "submit" && submitterOf(cause, elt)
+      : elt.matches("button") && elt;
     if (!button) return;
     pressed.set(xhr, button);
     wait(button);
@@ -93,7 +98,9 @@
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));
   // A fresh page: autofocus has done it, except where the address ends in #something.
-  window.addEventListener("load", () => setTimeout(() => document.activeElement === document.body && focusSummary(document), 50));
+  window.addEventListener("load", () => {
+    setTimeout(() => document.activeElement === document.body && focusSummary(document), 50);
+  });
 
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-dialog]");
@@ -114,11 +121,14 @@
 
     if (event.target.matches("dialog[open]")) {
       const box = event.target.getBoundingClientRect();
-      const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
-      if (!inside && event.clientX + event.clientY > 0) event.target.close();
+      const beside = event.clientX < box.left || event.clientX > box.right;
+      const aboveOrBelow = event.clientY < box.top || event.clientY > box.bottom;
+      if ((beside || aboveOrBelow) && event.clientX + event.clientY > 0) event.target.close();
     }
 
-    for (const menu of document.querySelectorAll("[data-menu][open]")) if (!menu.contains(event.target)) menu.open = false;
+    for (const menu of document.querySelectorAll("[data-menu][open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
   });
 
   document.addEventListener("keydown", (event) => {
@@ -155,6 +165,8 @@
     fetch(form.action, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    for (const choice of document.querySelectorAll("[data-theme-switch] button")) choice.setAttribute("aria-pressed", String(choice.value === theme));
+    for (const choice of document.querySelectorAll("[data-theme-switch] button")) {
+      choice.setAttribute("aria-pressed", String(choice.value === theme));
+    }
   }, true);
 })();

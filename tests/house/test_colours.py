@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CSS = sorted((ROOT / "static" / "css").glob("*.css"))
+CSS = sorted((ROOT / "static" / "css").rglob("*.css"))
 TOKENS = {
     name: (light, dark)
     for name, light, dark in re.findall(

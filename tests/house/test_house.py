@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 PORTAL = ROOT / "portal"
 SOURCES = sorted(PORTAL.rglob("*.py"))
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+SHEETS = sorted((ROOT / "static" / "css").rglob("*.css"))
+SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
 BELOW_THE_DOORS = [
     path
     for path in SOURCES
@@ -158,3 +161,49 @@ def test_only_the_command_line_knows_of_the_demo_data():
 def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
     """Otherwise each worker starts a system of its own, and says nothing: pytest 9.2 took the marks away."""
     assert worker_id == "master" or request.node.nodeid.endswith("@together")
+
+
+@pytest.mark.parametrize("path", [*TEMPLATES, *SHEETS, *SCRIPTS], ids=name)
+def test_lines_have_at_most_120_columns(path: Path) -> None:
+    assert [number for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=name)
+def test_a_style_sheet_has_one_declaration_a_line(path: Path) -> None:
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+    assert [line for line in text.splitlines() if line.count(";") > 1 or re.search(r"\{\s*\S|\S\s*\}", line)] == []
+
+
+def test_every_style_sheet_is_imported_once() -> None:
+    imports = re.findall(r'@import "([^"]+)"', (ROOT / "static/css/qist.css").read_text())
+    apart = {"qist.css", "api-docs.css"}
+    assert sorted(imports) == sorted({str(path.relative_to(ROOT / "static/css")) for path in SHEETS} - apart)
+
+
+def test_a_folder_of_style_sheets_holds_at_most_twelve() -> None:
+    assert max(Counter(path.parent for path in SHEETS).values()) <= 12
+
+
+def test_every_css_class_is_used() -> None:
+    """A class counts as used where its name stands, or where a template appends an expression to the name's start."""
+    css = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", "\n".join(path.read_text() for path in SHEETS), flags=re.S)
+    classes = set(re.findall(r"\.([a-z][\w-]*)", css))
+    pages = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS] if path.parent.name != "mail")
+    words = set(re.findall(r"[\w-]+", pages))
+    words |= {word for path in (PORTAL / "web").rglob("*.py") for word in re.findall(r"\w+", path.read_text())}
+    starts = set(re.findall(r"([\w-]+-)\{\{", pages))
+    unused = {
+        word
+        for word in classes - words
+        if not any(word.startswith(start) and word.removeprefix(start) in words for start in starts)
+    }
+    assert unused == set()
+
+
+def test_every_macro_is_used() -> None:
+    pages = "\n".join(path.read_text() for path in (ROOT / "templates").rglob("*.*"))
+    code = re.sub(r"\{#.*?#\}|\{% (from|import) .*?%\}", "", pages, flags=re.S)
+    macros = re.findall(r"\{%-? macro (\w+)\(", code)
+    assert macros
+    calls = Counter(re.findall(r"(?<!macro )(?<!\| )\b(\w+)\(", code))
+    assert [macro for macro in macros if not calls[macro]] == []

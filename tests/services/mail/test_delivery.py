@@ -408,7 +408,11 @@ def test_a_worker_killed_while_it_sends_loses_nothing(app, catcher):
         "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "PUBLIC_URL": settings.public_url,
         "SMTP_HOST": "localhost", "SMTP_PORT": str(catcher.port), "SMTP_SECURITY": "none",
     }  # fmt: skip
-    code = "from portal import app\nfrom portal.jobs import tasks\nwith app.create_app().app_context(): tasks.drain_outbox()"
+    code = (
+        "from portal import app\n"
+        "from portal.jobs import tasks\n"
+        "with app.create_app().app_context(): tasks.drain_outbox()"
+    )
     worker = subprocess.Popen([sys.executable, "-c", code], env=environ, start_new_session=True)
     deadline = time.monotonic() + 20
     while not catcher.mails and time.monotonic() < deadline:

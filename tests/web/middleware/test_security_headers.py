@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, url_for
 from flask.testing import FlaskClient
 
-from portal.app import ROOT, create_app
+from portal.app import create_app
 from portal.extensions import limiter
 from portal.services.plans import invitations
 from portal.web.middleware import static_files
@@ -90,7 +90,8 @@ def test_static_files_have_addresses_that_change_with_their_content(
     client = request.getfixturevalue(where).test_client()
     page = client.get("/").text
     found = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
-    assert len(found) >= 8
+    files = ["favicon.svg", "css/qist.css", "vendor/htmx/htmx.min.js", "js/app.js"]
+    assert [address.split("/", 3)[3] for address in found] == files
     for address in found:
         assert re.match(r"/static/[0-9a-f]{12}/", address)
         answer = client.get(address)
@@ -100,10 +101,11 @@ def test_static_files_have_addresses_that_change_with_their_content(
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Request-Id"]
     folder = found[0].removesuffix("/favicon.svg")
-    for sheet in (ROOT / "static" / "css").glob("*.css"):
-        for asked in re.findall(r'url\("\.\./([^"]+)"\)', sheet.read_text()):
-            assert client.get(f"{folder}/{asked}").status_code == 200
-    assert client.get("/static/0123456789ab/css/base.css").status_code == 404
+    fonts = re.findall(r'url\("\.\./([^"]+)"\)', client.get(f"{folder}/css/qist.css").text)
+    assert len(fonts) == 3
+    for font in fonts:
+        assert client.get(f"{folder}/{font}").status_code == 200
+    assert client.get("/static/0123456789ab/css/qist.css").status_code == 404
     assert client.get(f"{folder}/../../portal/app.py").status_code == 404
     assert client.get(f"{folder}/%2e%2e/%2e%2e/pyproject.toml").status_code == 404
 
@@ -128,6 +130,37 @@ def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: 
         assert (answer.text, answer.headers["Content-Length"]) == ("a { color: red }", "16")
         assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
         assert client.get(before).status_code == 404
+
+
+def test_a_page_loads_one_style_sheet_with_all_imports_in_it(app: Flask) -> None:
+    client = app.test_client()
+    sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', client.get("/").text)
+    assert len(sheets) == 1
+    response = client.get(sheets[0])
+    assert response.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert response.headers["Content-Length"] == str(len(response.data))
+    assert "@import" not in response.text
+    assert re.search(r"@layer tokens \{.*--brand:.*@layer components \{.*\.btn \{.*@media print", response.text, re.S)
+    head = client.head(sheets[0])
+    assert (head.data, head.headers["Content-Length"]) == (b"", response.headers["Content-Length"])
+    assert client.post(sheets[0]).status_code in (404, 405)
+
+
+def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Path) -> None:
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "qist.css").write_text('@import "card.css" layer(components);\n')
+    card = tmp_path / "css" / "card.css"
+    card.write_text(".card {}\n")
+    app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.config["QIST"] = SimpleNamespace(production=False)
+    static_files.init_app(app)
+    app.add_url_rule("/", "page", lambda: url_for("static", filename="css/qist.css"))
+    client = app.test_client()
+    before = client.get("/").text
+    assert client.get(before).text == "@layer components {\n.card {}\n}\n"
+    card.write_text(".card { margin: 0 }\n")
+    assert client.get(client.get("/").text).text == "@layer components {\n.card { margin: 0 }\n}\n"
+    assert client.get(before).status_code == 404
 
 
 def test_cookies_are_out_of_reach_for_scripts_and_other_sites(client: FlaskClient) -> None:
