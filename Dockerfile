@@ -20,7 +20,9 @@ COPY --from=build /app /app
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     QIST_ENV=production QIST_HOME=/tmp/qist HOST=0.0.0.0 PORT=8000
-LABEL org.opencontainers.image.title="Qist" org.opencontainers.image.licenses="MIT"
+ARG QIST_VERSION=unknown
+LABEL org.opencontainers.image.title="Qist" org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.version=${QIST_VERSION}
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 CMD ["qist", "alive", "web"]

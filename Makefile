@@ -16,11 +16,12 @@ UPGRADE ?=
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
 
+# A recipe outlives a killed make. QIST_PARENT_PID tells it which process it must not outlive.
 run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qist); Ctrl-C stops it
-	@exec $(BIN)/python -m portal.cli dev
+	@QIST_PARENT_PID=$$PPID exec $(BIN)/python -m portal.cli dev
 
 test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/test_money.py -n 0")
-	$(BIN)/python -m pytest $(ARGS)
+	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV_READY)  ## ruff, mypy and who may import whom
 	$(BIN)/ruff check .
@@ -33,10 +34,10 @@ fmt: $(DEV_READY)  ## Format, and mend what can be mended
 	$(BIN)/ruff format .
 
 bench: $(DEV_READY)  ## The benchmarks of bench/
-	$(BIN)/python -m bench $(ARGS)
+	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m bench $(ARGS)
 
 proof: $(DEV_READY)  ## The long tests: crashes, races, contracts
-	$(BIN)/python -m pytest -m proof $(ARGS)
+	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m proof $(ARGS)
 
 lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --extra build -o requirements.lock
@@ -44,6 +45,7 @@ lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer v
 	$(COMPILE) $(UPGRADE) --extra build --extra local --extra dev -o requirements-dev.lock
 	rm -rf $(UV)
 
+build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' portal/__init__.py)
 build: .secrets  ## Build the container image
 	docker compose build
 

@@ -11,3 +11,5 @@ roof        app.create_app(), the only place that knows everyone, and timetable 
 
 The whole plan, with its reasons, is docs/architecture.md.
 """
+
+__version__ = "0.2.0"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import FlaskGroup, ScriptInfo, pass_script_info, routes_command, shell_command
 
+from portal import __version__
 from portal.config import ConfigError, Settings, load
 from portal.errors import Refused
 
@@ -65,6 +66,7 @@ def _use_local_servers(configured: Settings) -> None:
 
 
 @click.group(cls=FlaskGroup, create_app=make_app, add_default_commands=False, add_version_option=False)
+@click.version_option(__version__, prog_name="Qist", message="%(prog)s %(version)s")
 def main() -> None:
     """Qist: a Buy Now, Pay Later portal."""
 

@@ -22,6 +22,10 @@ EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
+JSON_PREFIXES = ("/api/", "/auth/", "/token/")
+"""The addresses of the JSON API, compared with a path that ends in a slash. gunicorn's worker reads them before it
+forks, so they stand in a module that imports nothing of the application."""
+
 ON = ("1", "on", "true", "yes")
 OFF = ("0", "off", "false", "no")
 

@@ -12,13 +12,10 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from gunicorn import util
-from gunicorn.http import errors
-from gunicorn.http.message import Request
+from gunicorn.http import errors, message, parser
 from gunicorn.workers.gthread import ThreadWorker
 
-ADDRESSES: Final = ("/api/", "/auth/", "/token/")
-"""Where the JSON API answers (with a slash at the end), as a test compares. gunicorn loads this before it forks, so
-nothing of the application is imported here."""
+from portal.config import JSON_PREFIXES
 
 BROKEN: Final = (500, "internal_error", "Something broke on our side. It has been written down under X-Request-Id.")
 REFUSED: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
@@ -34,6 +31,30 @@ LINGER_BYTES: Final = 2**20
 PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p>'
 
 
+class UnreadableRequest(Exception):
+    """A request can't be parsed. `path` is its address if the request line was read; the cause is gunicorn's error."""
+
+    def __init__(self, path: str | None) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class Request(message.Request):  # type: ignore[misc]
+    """A request that reports its address with a parse error. gunicorn's own drops the half-parsed request."""
+
+    def __init__(self, *args: Any) -> None:
+        try:
+            super().__init__(*args)
+        except errors.ParseException as error:
+            raise UnreadableRequest(self.path) from error
+
+
+class RequestParser(parser.RequestParser):  # type: ignore[misc]
+    """Reads `Request`s from a connection."""
+
+    mesg_class = Request
+
+
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Answers what gunicorn can't read as the API does, or with a small page where a page was asked for."""
 
@@ -43,6 +64,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         gunicorn would do all of that in its main thread: one client that doesn't hang up kept everybody waiting for 2
         seconds. So the waiting is done here, and nothing is left to wait for there. Closing itself stays gunicorn's.
         """
+        if conn.parser is None and not self.cfg.is_ssl:  # gunicorn keeps a parser that is there; the proxy ends TLS
+            conn.parser = RequestParser(self.cfg, conn.sock, conn.client)
         result = super().handle(conn)
         if not result:
             with suppress(OSError):
@@ -53,15 +76,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return result
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Called with what was raised while a request was read or carried out."""
+        """Called with what was raised while a request was read (`req` is None then) or carried out."""
         name = uuid.uuid4().hex
-        status, code, detail = next((found for kind, found in REFUSED if isinstance(exc, kind)), BROKEN)
+        path: str | None = req.path if req else None
+        cause: BaseException = exc
+        if isinstance(exc, UnreadableRequest):
+            path, cause = exc.path, exc.__cause__ or exc
+        status, code, detail = next((answer for kind, answer in REFUSED if isinstance(cause, kind)), BROKEN)
         if status == BROKEN[0]:
             self.log.error("A request failed outside the application, number %s", name, exc_info=exc)
         else:
-            self.log.info("A request could not be read (%s), number %s", type(exc).__name__, name)
+            self.log.info("A request could not be read (%s), number %s", type(cause).__name__, name)
         try:
-            util.write_nonblock(client, answer(status, code, detail, name, target(exc)))
+            util.write_nonblock(client, answer(status, code, detail, name, path))
         except Exception:
             self.log.debug("Nobody waits for the answer any more.")
 
@@ -85,7 +112,7 @@ def answer(status: int, code: str, detail: str, name: str, address: str | None) 
     """The whole answer. Without an address, nobody knows what was asked for: then it is the API's, as no page of ours
     sends anything that can't be read."""
     title = HTTPStatus(status).phrase
-    if address is None or f"{address}/".startswith(ADDRESSES):
+    if address is None or f"{address}/".startswith(JSON_PREFIXES):
         kind = "application/problem+json"
         found = {"type": f"urn:qist:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
         body = json.dumps(found, separators=(",", ":"))
@@ -102,14 +129,3 @@ def answer(status: int, code: str, detail: str, name: str, address: str | None) 
         f"X-Request-Id: {name}",
     )
     return ("\r\n".join(head) + f"\r\n\r\n{body}").encode("ascii")
-
-
-def target(exc: BaseException) -> str | None:
-    """The address, when it was read before something else could not be: gunicorn has it only in its parser's frames."""
-    step = exc.__traceback__
-    while step is not None:
-        reader = step.tb_frame.f_locals.get("self")
-        if isinstance(reader, Request) and isinstance(reader.path, str):
-            return reader.path
-        step = step.tb_next
-    return None

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from portal.app import create_app
 from portal.extensions import db, limiter
+from portal.local.guardian import Guardian
 from portal.valkey import connections
 from tests.fixtures import people, servers
 from tests.fixtures.live import Live
@@ -36,18 +37,25 @@ SWITCHES = [
 ]
 BROWSER_REQUIRED = os.environ.get("QIST_REQUIRE_BROWSER", "") not in ("", "0")
 SERVERS = pytest.StashKey[servers.Servers]()
+GUARDIAN = pytest.StashKey[Guardian]()
 
 # Every application that a test makes is fetched with this client.
 Flask.test_client_class = PageClient
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    if config.option.collectonly:
+        return
+    if hasattr(config, "workerinput"):
+        config.stash[GUARDIAN] = servers.guarded()
+    else:
         config.stash[SERVERS] = servers.Servers()
         config.stash[SERVERS].start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if GUARDIAN in config.stash:
+        config.stash[GUARDIAN].stop()
     if SERVERS in config.stash:
         config.stash[SERVERS].stop()
 

@@ -6,10 +6,11 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from flask import Flask
 
 from portal import gunicorn_worker
-from portal.api import setup
-from portal.web import error_pages
+from portal.api.setup import BLUEPRINTS
+from portal.config import JSON_PREFIXES
 from tests.fixtures.live import Live
 
 HOST = b"Host: localhost\r\n"
@@ -86,8 +87,9 @@ def test_nobody_waits_for_those_who_do_not_hang_up(live: Live, sent: bytes) -> N
     assert time.monotonic() - begun < 3.5
 
 
-def test_a_page_that_can_not_be_read_is_a_page(live: Live) -> None:
-    code, headers, body = ask(live, b"GET /login HTTP/1.1\r\nCookie qist=my-own-secret\r\n\r\n")
+@pytest.mark.parametrize("line", [b"GET /login HTTP/1.1", b"GET /login HTTP/3.7"])
+def test_a_page_that_can_not_be_read_is_a_page(live: Live, line: bytes) -> None:
+    code, headers, body = ask(live, line + b"\r\nCookie qist=my-own-secret\r\n\r\n")
     assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert b"<h1>Bad Request</h1>" in body and b"secret" not in body
     assert headers["content-security-policy"] == "default-src 'none'"
@@ -104,8 +106,11 @@ def test_nothing_of_it_is_written_down(live: Live) -> None:
     assert "my-own-secret" not in live.output
 
 
-def test_it_knows_the_apis_addresses() -> None:
-    assert gunicorn_worker.ADDRESSES == setup.ADDRESSES == error_pages.JSON_PATHS
+def test_the_prefixes_are_those_of_the_apis_addresses(app: Flask) -> None:
+    names = {blueprint.name for blueprint in BLUEPRINTS}
+    rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in names]
+    paths = [rule.rule for rule in rules if rule.endpoint != "api_docs.show"]
+    assert {f"/{path.split('/')[1]}/" for path in paths} == set(JSON_PREFIXES)
 
 
 @pytest.mark.parametrize("address", ["/api", "/api/plans/", "/auth", "/auth/me", "/token", "/token/refresh/", None])

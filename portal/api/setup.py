@@ -19,6 +19,7 @@ from portal.api.resources import (
     refunds,
     tokens,
 )
+from portal.config import JSON_PREFIXES
 from portal.extensions import csrf
 
 BLUEPRINTS: Final = (
@@ -35,9 +36,6 @@ BLUEPRINTS: Final = (
 )
 for _blueprint in BLUEPRINTS:
     _blueprint.register_error_handler(Exception, problems.problem)
-ADDRESSES: Final = ("/api/", "/auth/", "/token/")
-"""What the addresses of the API begin with, once they have a slash at their end."""
-
 ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
 SHOWN_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
 
@@ -57,7 +55,7 @@ def init_app(app: Flask) -> None:
 
 def _add_headers(answer: Response) -> Response:
     """What was answered is the caller's own; pages of the origins in CORS_ORIGINS may read it, without cookies."""
-    if not f"{request.path}/".startswith(ADDRESSES) or request.endpoint == "api_docs.show":
+    if not f"{request.path}/".startswith(JSON_PREFIXES) or request.endpoint == "api_docs.show":
         return answer
     answer.headers.setdefault("Cache-Control", "no-store")
     if request.method == "OPTIONS":

@@ -21,13 +21,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, ClassVar, Self
 
 import psutil
 
 from portal.local import data_dir as homes
+
+MARK = "QIST_SUPERVISOR"
+"""In the environment of all that one supervisor started, by which it is found. Test runs append a name of their own."""
 
 LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None) if LINUX else None
@@ -239,7 +242,7 @@ class Server:
             return subprocess.Popen(
                 command,
                 cwd=folder,
-                env={"LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": os.defpath},
+                env={**marks(os.environ), "LC_ALL": "C.UTF-8", "TZ": "UTC", "PATH": os.defpath},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -279,12 +282,17 @@ class Server:
 def still_running(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
     """Wait until they have ended, and return those that haven't."""
     deadline = time.monotonic() + patience
-    while (processes := [one for one in processes if not _has_ended(one)]) and time.monotonic() < deadline:
+    while (processes := [one for one in processes if not has_ended(one)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return processes
 
 
-def _has_ended(process: psutil.Process) -> bool:
+def marks(environ: Mapping[str, str]) -> dict[str, str]:
+    """The marks of those that supervise this process, for a child that gets an environment of its own."""
+    return {name: value for name, value in environ.items() if name.startswith(MARK)}
+
+
+def has_ended(process: psutil.Process) -> bool:
     """A zombie has: in containers there is often nobody who would take it away."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

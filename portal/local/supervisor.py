@@ -28,18 +28,14 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
-import psutil
-
 from portal.config import Settings
 from portal.domain import clock
 from portal.local import data_dir as homes
-from portal.local.child_server import Server, die_with_parent, still_running
+from portal.local.child_server import MARK, Server, die_with_parent
+from portal.local.guardian import Guardian, end, marked
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 
-MARK = (
-    "QIST_SUPERVISOR"  # in every child's environment: how a later start finds children that outlived their supervisor
-)
 CHILDREN = ("web", "worker", "scheduler")
 PATIENCE = 4.0  # for the children; with the servers' own it stays below the 10 seconds that Ctrl-C may take
 READY_WITHIN = 90.0
@@ -125,6 +121,7 @@ class Supervisor:
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.readers: list[threading.Thread] = []
         self.servers: list[Server] = []
+        self.guardian: Guardian | None = None
         self.environ = {
             **environ,
             MARK: os.path.realpath(settings.home),
@@ -143,21 +140,24 @@ class Supervisor:
         for child in self.children.values():
             if child.poll() is None:
                 child.terminate()
-        _end_marked(self.environ[MARK], PATIENCE)
+        self.end_marked(PATIENCE)
         for child in self.children.values():
             child.wait()
         for server in reversed(self.servers):
             server.stop(patience=1.2)
-        _end_marked(self.environ[MARK], 0.1)  # a child that was just being born
+        self.end_marked(0.1)  # a child that was just being born
         for reader in self.readers:
             reader.join(1)
+        if self.guardian:
+            self.guardian.stop()
 
     def start(self) -> None:
         """From nothing to a page that answers."""
         settings = self.settings
-        if _end_marked(self.environ[MARK], PATIENCE):
+        if self.end_marked(PATIENCE):
             self.output.say("stopped what an earlier start had left running")
         check_port(settings.host, settings.port)
+        self.guardian = Guardian((MARK, self.environ[MARK]), self.environ, home=settings.home)
         if not settings.secret_key:
             self.environ["SECRET_KEY"] = secret_key(settings.home)
         if not settings.database_url:
@@ -192,6 +192,12 @@ class Supervisor:
         reader.start()
         self.readers.append(reader)
         return child
+
+    def end_marked(self, patience: float) -> int:
+        """End every process that carries our mark, work-horses of killed workers too. How many there were."""
+        spared = self.guardian.process.pid if self.guardian else None
+        mark = self.environ[MARK]
+        return end(lambda: [process for process in marked(MARK, mark) if process.pid != spared], patience)
 
     def prepare(self) -> None:
         """Migrations, and the demo data where this home has its own database: a process, because it needs the app."""
@@ -334,23 +340,6 @@ class Signals:
         """Asked once is enough: another Ctrl-C must not cut the stopping short."""
         for number in self.numbers:
             signal.signal(number, signal.SIG_IGN)
-
-
-def _end_marked(mark: str, patience: float) -> int:
-    """End every process that carries our mark, work-horses of killed workers too. How many there were."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == mark:
-                found.append(process)
-    count, pids = len(found), {process.pid for process in found}
-    for how, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 1.0)):
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                if how == signal.SIGKILL or process.ppid() not in pids:
-                    process.send_signal(how)
-        found = still_running(found, wait)
-    return count
 
 
 def _refuse(text: str) -> int:

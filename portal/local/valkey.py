@@ -40,6 +40,7 @@ class Valkey(Server):
             "unixsocketperm": "700",
             "dir": ".",
             "daemonize": "no",
+            "set-proc-title": "no",  # a title would be written over the environment, which holds the marks
             "save": "60 1" if self.durable else "",
             "appendonly": "no",
             "databases": "64",

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal import rate_limits
+from portal.config import JSON_PREFIXES
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
@@ -22,8 +23,6 @@ from portal.web.respond import announce, current_page, is_htmx, local_path
 
 log = structlog.get_logger(__name__)
 
-JSON_PATHS: Final = ("/api/", "/auth/", "/token/")
-"""What the addresses of the API begin with, once they have a slash at their end."""
 RETRY_AFTER: Final = 5
 
 WORDS: Final[dict[int, tuple[str, str]]] = {
@@ -185,7 +184,7 @@ def _for_pages(handler: Callable[[Any], ResponseReturnValue]) -> Callable[[Any],
     """Addresses of the API answer in its own shape, once it has hung its hook here."""
 
     def answer(error: Exception) -> ResponseReturnValue:
-        json = f"{request.path}/".startswith(JSON_PATHS)
+        json = f"{request.path}/".startswith(JSON_PREFIXES)
         hook = current_app.extensions.get("api_errors") if json else None
         found: ResponseReturnValue = (hook or handler)(error)
         return found

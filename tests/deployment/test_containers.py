@@ -103,7 +103,8 @@ def test_the_database_files_lie_inside_its_volume() -> None:
 def test_every_image_can_be_replaced() -> None:
     images = {service["image"] for service in SERVICES.values()}
     assert images == {"${QIST_IMAGE:-qist}", "${POSTGRES_IMAGE:-postgres:18}", "${VALKEY_IMAGE:-valkey/valkey:9}"}
-    assert SERVICES["web"]["build"]["args"] == {"PYTHON_IMAGE": "${PYTHON_IMAGE:-python:3.13-slim}"}
+    arguments = {"PYTHON_IMAGE": "${PYTHON_IMAGE:-python:3.13-slim}", "QIST_VERSION": "${QIST_VERSION:-unknown}"}
+    assert SERVICES["web"]["build"]["args"] == arguments
     assert DOCKERFILE.index("ARG PYTHON_IMAGE=python:3.13-slim") < DOCKERFILE.index("FROM")
     assert {line.split()[0] for line in instructions("FROM")} == {"${PYTHON_IMAGE}"}
 

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import IntegrityError
 
 from portal.extensions import db
+from portal.local.child_server import marks
 from portal.models import User
 from portal.reports.operations import revisions
 from portal.services.accounts import accounts
@@ -281,7 +282,7 @@ def test_several_machines_may_migrate_at_once(app: Flask, folder: str) -> None:
     settings = app.config["QIST"]
     command = [sys.executable, "-c", "from portal.cli import main; main()", "db", "upgrade", "--directory", folder]
     environment = {
-        "PATH": os.environ["PATH"], "FLASK_SKIP_DOTENV": "1", "SECRET_KEY": settings.secret_key,
+        **marks(os.environ), "PATH": os.environ["PATH"], "FLASK_SKIP_DOTENV": "1", "SECRET_KEY": settings.secret_key,
         "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url,
     }  # fmt: skip
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}

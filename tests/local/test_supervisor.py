@@ -6,6 +6,8 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,15 +17,16 @@ import psutil
 import psycopg
 import pytest
 
-from portal.local.child_server import still_running
+from portal.local.child_server import marks, still_running
 from portal.local.postgres import Postgres
-from tests.fixtures.live import Live, free_port
+from tests.fixtures.live import ROOT, Live, free_port
 
 pytestmark = pytest.mark.xdist_group("dev")
 
 QUICK = 6.0  # seconds a second start may take on an idle machine
 STARTS = 60.0  # seconds to the point where a start is refused
 STOPPED = 10.0  # seconds Ctrl-C may take
+LEFT_ALONE = 15.0  # seconds in which the guardian has ended all that a killed supervisor left
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +163,45 @@ def test_ctrl_c_at_any_moment_and_again_and_again_leaves_nothing(shared: Live) -
     assert shared.processes() == []
 
 
-def test_after_a_kill_of_the_supervisor_alone_the_next_start_recovers(shared: Live) -> None:
+def test_a_killed_supervisor_leaves_nothing_running(shared: Live) -> None:
+    """Frozen processes get neither Linux's signal for a parent's death nor SIGTERM."""
+    system = started(shared)
+    head = (system.home / "postgres" / "postmaster.pid").read_text().splitlines()[0]
+    family, folders = system.processes(), sockets(system)
+    for process in (child(system, "worker"), child(system, "gunicorn"), psutil.Process(int(head))):
+        process.suspend()
+    began = time.monotonic()
+    system.kill()
+    assert still_running(family, LEFT_ALONE) == []
+    assert not any(folder.exists() for folder in folders)
+    assert system.processes() == []
+    assert time.monotonic() - began < LEFT_ALONE
+
+
+def test_a_killed_make_leaves_nothing_running(shared: Live) -> None:
+    """`make run`, told that the virtual environment is up to date, so that it installs nothing."""
+    if shared.is_running():
+        shared.stop()
+    words = ["make", "--assume-old=.venv/.run", f"BIN={Path(sys.executable).parent}", f"--directory={ROOT}", "run"]
+    dry_run = subprocess.run([*words, "--dry-run"], capture_output=True, text=True, check=True).stdout
+    assert [line for line in dry_run.splitlines() if "install" in line] == []
+    system = Live(shared.home, shared.port)
+    system.command = words
+    system.start()
+    family = system.processes()
+    system.kill()
+    assert still_running(family, LEFT_ALONE) == []
+    assert system.processes() == []
+
+
+def test_after_a_kill_of_the_supervisor_and_its_guardian_the_next_start_recovers(shared: Live) -> None:
     """Worker and scheduler are frozen first, so that Linux's signal for a parent's death can't be what stops them."""
     system = started(shared)
     left = [child(system, "worker"), child(system, "scheduler")]
     folders = sockets(system)
     for process in left:
         process.suspend()
+    child(system, "portal.local.guardian").kill()
     system.kill()
     assert all(process.is_running() for process in left)
     system.start()
@@ -275,6 +310,7 @@ def test_a_port_in_use_is_one_line_and_nothing_starts(other: Live) -> None:
 def test_two_copies_run_side_by_side_but_never_on_one_home(shared: Live, other: Live) -> None:
     """The second one from an empty environment, but for a locale that isn't installed."""
     other.environ = {name: other.environ[name] for name in ("PATH", "PYTHONPATH", "QIST_HOME", "PORT")}
+    other.environ |= marks(os.environ)
     other.environ |= {"LANG": "xx_YY.UTF-8", "LC_ALL": "xx_YY.UTF-8"}
     other.start()
     started(shared)

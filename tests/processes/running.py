@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from typing import Self
 import psutil
 import redis
 
-from portal.local.child_server import still_running
+from portal.local.child_server import marks, still_running
 from portal.local.valkey import Valkey
 from tests.fixtures import servers
 
@@ -81,11 +82,13 @@ class Running:
             "HOME": os.environ.get("HOME", "/"),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            "TMPDIR": tempfile.gettempdir(),
             "FLASK_SKIP_DOTENV": "1",
             "QIST_HOME": str(folder / "home"),
             "SECRET_KEY": "only-for-tests-0123456789abcdefghijklmnop",
             "DATABASE_URL": str(servers.settings_for(servers.database_name()).database_url),
             "REDIS_URL": valkey,
+            **marks(os.environ),
             **environ,
         }
         self.processes: list[psutil.Popen] = []

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, flash, url_for
 
+from portal import __version__
 from portal.domain import clock
 from portal.errors import Refused
 from portal.reports.operations import background, checks, health
@@ -29,6 +30,7 @@ def show() -> Response:
         mail=background.mail(),
         in_flight=background.in_flight(),
         ago=ago,
+        version=__version__,
     )
 
 

@@ -20,6 +20,7 @@ from flask import Flask
 from portal.app import create_app
 from portal.config import load
 from portal.gateways import payment as gateway
+from portal.local.child_server import marks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, refunds
 from tests.fixtures import servers
@@ -59,6 +60,7 @@ def nursery() -> Iterator["Nursery"]:
         [sys.executable, "-m", "tests.services.payments.dying"],
         cwd=Path(__file__).parents[3],
         env={
+            **marks(os.environ),
             "PATH": os.environ["PATH"],
             "FLASK_SKIP_DOTENV": "1",
             "SECRET_KEY": str(settings.secret_key),

@@ -1,0 +1,179 @@
+"""A test run that is killed leaves no process, no server and no folder: real runs with real signals."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+from portal.local.child_server import MARK, has_ended
+from portal.local.guardian import end, marked
+from tests.fixtures.live import STARTS_WITHIN
+from tests.processes.running import PYTHON, until
+
+pytestmark = pytest.mark.xdist_group("killed runs")
+ROOT = Path(__file__).resolve().parents[2]
+WITHIN = 15.0  # seconds
+STUBBORN = """
+import signal, threading
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(flush=True)
+threading.Event().wait()
+"""
+PROCESSES = f'''
+import subprocess, sys, threading
+from pathlib import Path
+
+def test_hangs():
+    """One child with a session of its own, and one that ignores SIGTERM."""
+    for code in ("print(flush=True); import time; time.sleep(3600)", {STUBBORN!r}):
+        child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE)
+        child.stdout.readline()
+    Path(__file__).with_name("ready").touch()
+    threading.Event().wait()
+'''
+SYSTEM = '''
+import threading
+from pathlib import Path
+
+def test_hangs(live, browser):
+    """The whole system, and a browser."""
+    browser.new_page().goto(live.url)
+    Path(__file__).with_name("ready").touch()
+    threading.Event().wait()
+'''
+
+
+class Run:
+    """A pytest of its own, found by a mark that it inherits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"{MARK}_{folder.name.replace('-', '_')}"
+        self.process: psutil.Popen | None = None
+
+    def start(self, test: str, workers: int, make: bool = False) -> Self:
+        """Return when its test hangs."""
+        (self.folder / "test_tiny.py").write_text(test)
+        words = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={self.folder}", "-p", "tests.conftest"]
+        words += ["-p", "no:cacheprovider", "-n", str(workers), "--max-worker-restart=0"]
+        words.append(str(self.folder / "test_tiny.py"))
+        command = make_test(words) if make else [sys.executable, "-m", "pytest", *words]
+        with (self.folder / "out").open("wb") as out:
+            self.process = psutil.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, self.mark: "1", "TMPDIR": str(self.folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until((self.folder / "ready").exists, 2 * STARTS_WITHIN, self.output)
+        return self
+
+    def output(self) -> str:
+        return (self.folder / "out").read_text()
+
+    def family(self) -> list[psutil.Process]:
+        return marked(self.mark, "1")
+
+    def worker(self) -> psutil.Process:
+        assert self.process
+        workers = [child for child in self.process.children() if "stdin.readline" in " ".join(child.cmdline())]
+        assert len(workers) == 1
+        return workers[0]
+
+    def leaves_nothing(self) -> None:
+        family = self.family()
+
+        def left() -> list[psutil.Process]:
+            return [*(process for process in family if not has_ended(process)), *self.family()]
+
+        until(lambda: left() == [], WITHIN, lambda: str(left()))
+        assert list(self.folder.glob("qist-*")) == []
+
+
+def make_test(words: list[str]) -> list[str]:
+    """`make test`, told that the virtual environment is up to date, so that it installs nothing."""
+    command = [
+        "make",
+        "--assume-old=.venv/.dev",
+        f"BIN={Path(sys.executable).parent}",
+        f"ARGS={' '.join(words)}",
+        "test",
+    ]
+    dry_run = subprocess.run([*command, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line for line in dry_run.splitlines() if "install" in line] == []
+    return command
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    folder = Path(tempfile.mkdtemp(prefix="k-"))
+    folder.chmod(0o711)  # PostgreSQL's user must be able to walk to its socket
+    nested = Run(folder)
+    yield nested
+    end(nested.family, 0)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+KILLS: dict[str, tuple[int, Callable[[Run], None]]] = {
+    "SIGKILL for pytest": (0, lambda run: run.process.kill()),
+    "SIGTERM for the controller": (1, lambda run: run.process.terminate()),
+    "SIGKILL for a worker": (1, lambda run: run.worker().kill()),
+}
+
+
+@pytest.mark.parametrize("how", KILLS)
+def test_a_killed_run_leaves_nothing(run: Run, how: str) -> None:
+    workers, kill = KILLS[how]
+    run.start(PROCESSES, workers)
+    assert len(run.family()) >= 5
+    kill(run)
+    run.leaves_nothing()
+
+
+def test_a_killed_make_leaves_nothing(run: Run) -> None:
+    run.start(PROCESSES, 0, make=True)
+    assert run.process
+    assert run.process.name() == "make"
+    run.process.kill()
+    run.leaves_nothing()
+
+
+@pytest.mark.browser
+def test_a_killed_run_leaves_no_system_and_no_browser(run: Run, browser: object) -> None:
+    run.start(SYSTEM, 1)
+    names = " ".join(" ".join(process.cmdline()) for process in run.family())
+    for program in ("gunicorn", "portal.cli worker", "portal.cli scheduler", "postgres", "valkey-server", "chrom"):
+        assert program in names
+    assert run.process
+    run.process.kill()
+    run.leaves_nothing()
+
+
+@pytest.fixture
+def mark() -> Iterator[tuple[str, str]]:
+    name = f"{MARK}_{os.urandom(8).hex()}"
+    yield name, "1"
+    end(lambda: marked(name, "1"), 0)
+
+
+def test_a_descendant_of_a_marked_process_is_found_without_the_mark(mark: tuple[str, str]) -> None:
+    """A program may write its title over its environment."""
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], env={})"
+    parent = subprocess.Popen([*PYTHON, child, STUBBORN], env=dict([mark]), stdout=subprocess.PIPE)
+    assert parent.stdout
+    parent.stdout.readline()
+    assert len(marked(*mark)) == 2
+    assert marked(mark[0], "2") == []
+    assert end(lambda: marked(*mark), 0.2) == 2
+    assert marked(*mark) == []
+    parent.wait()
