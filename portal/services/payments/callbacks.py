@@ -100,10 +100,10 @@ def deliver_due(limit: int = 100) -> int:
     callbacks were taken.
     """
     taken, stop = 0, time.monotonic() + BUDGET
-    gateway.bounce_due(limit)
-    keys = page = gateway.untold(limit)
+    gateway.bounce_due_charges(limit)
+    keys = page = gateway.unacknowledged(limit)
     while page:
-        page = gateway.untold(limit, after=keys[-1])
+        page = gateway.unacknowledged(limit, after=keys[-1])
         keys += page
     for key in turns.from_anywhere(keys):
         if time.monotonic() > stop:
@@ -117,7 +117,7 @@ def _call_back(key: str) -> bool:
     body = json.dumps({"type": "charge.reversed", "key": key}).encode()
     try:
         receive(body, sign(body))
-        gateway.told(key)
+        gateway.acknowledge(key)
     except Refused as refused:
         log.info("callback.again_later", code=refused.code)
         return False
