@@ -135,7 +135,7 @@ def _claim(limit: int) -> list[_Claim]:
 
 
 def _deliver(claim: _Claim, server: email.Server) -> None:
-    """Write and send one mail, if it is still ours and still wanted. Raises ServerUnavailable; anything else is this mail's."""
+    """Write and send one mail, if it is still ours and still wanted. Raises ServerUnavailable."""
     settings = current_app.config["QIST"]
     db.session.rollback()
     row = db.session.get(Email, claim.id, populate_existing=True)
