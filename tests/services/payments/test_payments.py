@@ -21,7 +21,7 @@ from portal.reports.operations import checks
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
