@@ -104,7 +104,7 @@ def test_every_enqueued_job_exists() -> None:
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"queue.enqueue", "ring"}
+        and ast.unparse(node.func) == "queue.enqueue"
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from portal.local import data_dir
 from portal.local.child_server import Server, ServerError
+from portal.local.data_dir import DataDirError, locked, unprivileged_user
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 
@@ -27,7 +27,7 @@ both = pytest.mark.parametrize("kind", [Postgres, Valkey])
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "a home with spaces, قسط" / ".qist"
 
 
@@ -88,42 +88,42 @@ def as_user(uid: int, action: Callable[[], str]) -> str:
 
 
 @both
-def test_data_survives_a_stop_and_the_socket_folder_does_not(kind: type[Server], home: Path) -> None:
-    with kind(home) as server:
+def test_data_survives_a_stop_and_the_socket_folder_does_not(kind: type[Server], data_dir: Path) -> None:
+    with kind(data_dir) as server:
         write(server)
         socket_dir, pid = server.socket_dir, main_pid(server)
         assert socket_dir
-        assert kind.running(home) == server.url
+        assert kind.running(data_dir) == server.url
     assert not socket_dir.exists()
     assert not psutil.pid_exists(pid)
-    assert kind.running(home) is None
-    with kind(home) as server:
+    assert kind.running(data_dir) is None
+    with kind(data_dir) as server:
         assert read(server) == "42"
 
 
 @both
 def test_a_data_folder_with_a_path_of_150_characters(kind: type[Server], tmp_path: Path) -> None:
-    home = tmp_path / "long".ljust(150 - len(str(tmp_path)) - 1, "g")
-    assert len(str(home)) == 150
-    with kind(home) as server:
+    data_dir = tmp_path / "long".ljust(150 - len(str(tmp_path)) - 1, "g")
+    assert len(str(data_dir)) == 150
+    with kind(data_dir) as server:
         write(server)
         assert read(server) == "42"
 
 
 @both
-def test_the_socket_is_private_and_no_port_is_open(kind: type[Server], home: Path) -> None:
-    with kind(home) as server:
+def test_the_socket_is_private_and_no_port_is_open(kind: type[Server], data_dir: Path) -> None:
+    with kind(data_dir) as server:
         assert server.socket_dir
         assert stat.S_IMODE(server.socket_dir.stat().st_mode) == 0o700
-        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
         assert len(str(server.socket_dir / server.socket)) <= 107
         assert psutil.Process(main_pid(server)).net_connections("inet") == []
 
 
-def test_an_uninstalled_locale_has_no_effect(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uninstalled_locale_has_no_effect(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LANG", "LC_ALL", "LC_COLLATE", "LC_MESSAGES"):
         monkeypatch.setenv(name, "xx_YY.ISO-8859-15")
-    with Postgres(home) as server:
+    with Postgres(data_dir) as server:
         assert query(server, "SHOW server_encoding") == "UTF8"
         assert (
             query(server, "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'qist'")
@@ -132,12 +132,12 @@ def test_an_uninstalled_locale_has_no_effect(home: Path, monkeypatch: pytest.Mon
         assert query(server, "SELECT upper('é قسط')") == "É قسط"
 
 
-def test_fsync_is_on_unless_the_server_is_not_durable(home: Path) -> None:
-    with Postgres(home) as server:
+def test_fsync_is_on_unless_the_server_is_not_durable(data_dir: Path) -> None:
+    with Postgres(data_dir) as server:
         assert [query(server, f"SHOW {name}") for name in ("fsync", "synchronous_commit", "full_page_writes")] == [
             "on"
         ] * 3
-    with Postgres(home, durable=False) as server:
+    with Postgres(data_dir, durable=False) as server:
         assert query(server, "SHOW fsync") == "off"
 
 
@@ -149,10 +149,10 @@ def test_two_data_folders_run_at_the_same_time(tmp_path: Path) -> None:
 
 
 @both
-def test_a_server_of_an_earlier_start_is_stopped_first(kind: type[Server], home: Path) -> None:
-    earlier = kind(home).start()
+def test_a_server_of_an_earlier_start_is_stopped_first(kind: type[Server], data_dir: Path) -> None:
+    earlier = kind(data_dir).start()
     write(earlier)
-    with kind(home) as server:
+    with kind(data_dir) as server:
         assert (
             not psutil.pid_exists(main_pid(earlier))
             or psutil.Process(main_pid(earlier)).status() == psutil.STATUS_ZOMBIE
@@ -164,38 +164,38 @@ def test_a_server_of_an_earlier_start_is_stopped_first(kind: type[Server], home:
 
 
 @both
-def test_a_server_whose_folder_is_removed_still_stops(kind: type[Server], home: Path) -> None:
-    server = kind(home).start()
+def test_a_server_whose_folder_is_removed_still_stops(kind: type[Server], data_dir: Path) -> None:
+    server = kind(data_dir).start()
     pid = main_pid(server)
-    shutil.rmtree(home)
+    shutil.rmtree(data_dir)
     server.stop(timeout=1)
     assert not psutil.pid_exists(pid)
 
 
 @both
-def test_a_start_recovers_after_all_processes_were_killed(kind: type[Server], home: Path) -> None:
-    server = kind(home).start()
+def test_a_start_recovers_after_all_processes_were_killed(kind: type[Server], data_dir: Path) -> None:
+    server = kind(data_dir).start()
     write(server)
     family = [psutil.Process(main_pid(server)), *psutil.Process(main_pid(server)).children()]
     for process in family:
         process.send_signal(signal.SIGKILL)
-    with kind(home) as restarted:
+    with kind(data_dir) as restarted:
         assert read(restarted) == "42"
     server.stop()
 
 
-def test_a_pid_file_with_the_pid_of_another_process_stops_no_process(home: Path) -> None:
-    with Postgres(home) as server:
+def test_a_pid_file_with_the_pid_of_another_process_stops_no_process(data_dir: Path) -> None:
+    with Postgres(data_dir) as server:
         write(server)
         user = psutil.Process(main_pid(server)).uids().real if ROOT else None
         pid_file = (server.files / "postmaster.pid").read_text().splitlines()
     with subprocess.Popen(["sleep", "60"], user=user) as other:
         try:
-            path = home / "postgres" / "postmaster.pid"
+            path = data_dir / "postgres" / "postmaster.pid"
             path.write_text("\n".join([str(other.pid), *pid_file[1:]]) + "\n")
             if user:
                 os.chown(path, user, -1)
-            with Postgres(home) as server:
+            with Postgres(data_dir) as server:
                 assert read(server) == "42"
             assert other.poll() is None
         finally:
@@ -203,20 +203,20 @@ def test_a_pid_file_with_the_pid_of_another_process_stops_no_process(home: Path)
 
 
 @pytest.mark.parametrize("content", ["", "12", "no number at all\n", "\0\0\0\0", "99999999999999\n/elsewhere\n"])
-def test_a_truncated_pid_file_does_not_prevent_a_start(content: str, home: Path) -> None:
-    with Postgres(home, durable=False):
+def test_a_truncated_pid_file_does_not_prevent_a_start(content: str, data_dir: Path) -> None:
+    with Postgres(data_dir, durable=False):
         pass
-    (home / "postgres" / "postmaster.pid").write_text(content)
-    with Postgres(home, durable=False) as server:
+    (data_dir / "postgres" / "postmaster.pid").write_text(content)
+    with Postgres(data_dir, durable=False) as server:
         assert query(server, "SELECT 1") == "1"
 
 
-def test_an_interrupted_first_start_is_repeated(home: Path) -> None:
-    (home / "postgres.new" / "base").mkdir(parents=True)
-    (home / "postgres.new" / "PG_VERSION").write_text("18\n")
-    with Postgres(home, durable=False) as server:
+def test_an_interrupted_first_start_is_repeated(data_dir: Path) -> None:
+    (data_dir / "postgres.new" / "base").mkdir(parents=True)
+    (data_dir / "postgres.new" / "PG_VERSION").write_text("18\n")
+    with Postgres(data_dir, durable=False) as server:
         assert query(server, "SELECT 1") == "1"
-    assert not (home / "postgres.new").exists()
+    assert not (data_dir / "postgres.new").exists()
 
 
 def test_files_of_another_version_and_unknown_files_are_refused(tmp_path: Path) -> None:
@@ -232,36 +232,34 @@ def test_files_of_another_version_and_unknown_files_are_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["qist-of-another-user", "elsewhere"])
-def test_a_folder_that_is_not_a_socket_folder_is_not_removed(name: str, home: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_socket_folder_is_not_removed(name: str, data_dir: Path, tmp_path: Path) -> None:
     other = tmp_path / name
     other.mkdir(mode=0o755 if name.startswith("qist") else 0o700)
-    home.mkdir(parents=True)
-    (home / "valkey.address").write_text(str(other))
-    with Valkey(home) as server:
+    data_dir.mkdir(parents=True)
+    (data_dir / "valkey.address").write_text(str(other))
+    with Valkey(data_dir) as server:
         assert server.socket_dir != other
     assert other.exists()
 
 
-def test_a_second_supervisor_of_a_data_folder_is_refused(home: Path) -> None:
-    with data_dir.locked(home):
-        with pytest.raises(data_dir.DataDirError, match="already running") as raised, data_dir.locked(home):
+def test_a_second_supervisor_of_a_data_folder_is_refused(data_dir: Path) -> None:
+    with locked(data_dir):
+        with pytest.raises(DataDirError, match="already running") as raised, locked(data_dir):
             pass
         assert "\n" not in str(raised.value)
-    with data_dir.locked(home):
+    with locked(data_dir):
         pass
 
 
 @needs_root
 @both
-def test_root_runs_it_as_user_nobody_below_a_private_folder_without_a_change_of_modes(
-    kind: type[Server], tmp_path: Path
-) -> None:
+def test_root_runs_a_server_as_user_nobody_and_changes_no_mode_of_parents(kind: type[Server], tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     before = [(folder, folder.stat().st_mode, folder.stat().st_uid) for folder in (closed, *closed.parents)]
     with kind(closed / "home") as server:
         write(server)
-        assert psutil.Process(main_pid(server)).uids().real == data_dir.unprivileged_user()[0]
+        assert psutil.Process(main_pid(server)).uids().real == unprivileged_user()[0]
         assert read(server) == "42"
     assert [(folder, folder.stat().st_mode, folder.stat().st_uid) for folder in (closed, *closed.parents)] == before
 
@@ -289,54 +287,54 @@ def test_root_copies_a_program_that_the_unprivileged_user_can_not_reach(tmp_path
 @needs_root
 @both
 def test_an_owner_starts_the_server_that_root_started_before(kind: type[Server], open_folder: Path) -> None:
-    home = open_folder / "home"
-    home.mkdir(mode=0o700)
-    os.chown(home, DAEMON, DAEMON)
+    data_dir = open_folder / "home"
+    data_dir.mkdir(mode=0o700)
+    os.chown(data_dir, DAEMON, DAEMON)
 
     def start() -> str:
-        with kind(home) as server:
+        with kind(data_dir) as server:
             return f"{read(server)} {psutil.Process(main_pid(server)).uids().real}"
 
-    with kind(home) as server:
+    with kind(data_dir) as server:
         write(server)
         assert psutil.Process(main_pid(server)).uids().real == DAEMON
     assert as_user(DAEMON, start) == f"42 {DAEMON}"
     assert start() == f"42 {DAEMON}"
-    assert {path.stat().st_uid for path in home.rglob("*")} == {DAEMON}
+    assert {path.stat().st_uid for path in data_dir.rglob("*")} == {DAEMON}
 
 
 @needs_root
 @both
 def test_root_starts_the_server_that_an_owner_started_before(kind: type[Server], open_folder: Path) -> None:
-    home = open_folder / "home"
+    data_dir = open_folder / "home"
     os.chown(open_folder, DAEMON, DAEMON)
 
     def start() -> str:
-        with kind(home) as server:
+        with kind(data_dir) as server:
             write(server)
             return read(server)
 
     assert as_user(DAEMON, start) == "42"
-    with kind(home) as server:
+    with kind(data_dir) as server:
         assert read(server) == "42"
 
 
 @needs_root
 def test_an_ordinary_user_is_refused_the_data_folder_of_root(open_folder: Path) -> None:
-    home = open_folder / "home"
-    with Postgres(home, durable=False):
+    data_dir = open_folder / "home"
+    with Postgres(data_dir, durable=False):
         pass
 
     def start() -> str:
-        with Postgres(home):
+        with Postgres(data_dir):
             return "started"
 
     message = as_user(DAEMON, start)
-    assert message.startswith(f"DataDirError: QIST_HOME {home} belongs to root and can't be used by daemon")
+    assert message.startswith(f"DataDirError: QIST_HOME {data_dir} belongs to root and can't be used by daemon")
     assert "\n" not in message
-    os.chown(home, DAEMON, DAEMON)
+    os.chown(data_dir, DAEMON, DAEMON)
     message = as_user(DAEMON, start)
-    assert message.startswith(f"ServerError: {home}/postgres belongs to nobody")
+    assert message.startswith(f"ServerError: {data_dir}/postgres belongs to nobody")
     assert "\n" not in message
 
 

@@ -111,7 +111,7 @@ def have_ended(processes: list[psutil.Process]) -> bool:
     return still_running(processes, 1) == []
 
 
-def test_it_starts_stops_and_starts_again_with_its_data(shared: Live) -> None:
+def test_a_restart_keeps_the_data(shared: Live) -> None:
     system = shared.start()
     assert system.get("/readyz")[0] == 200
     assert system.url in system.output
