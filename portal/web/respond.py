@@ -71,6 +71,13 @@ def two_shapes(answer: Response) -> Response:
     return answer
 
 
+def confidential(response: Response) -> Response:
+    """The response to an address that holds a secret token: no cache stores it, and no Referer header repeats it."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def current_page() -> str | None:
     """Path and query of the page that asks: what htmx says it is, or the Referer of this same host. Not checked."""
     if is_htmx():

@@ -1,4 +1,4 @@
-"""Record money that came in cash or by transfer."""
+"""Recording a manual payment: cash or a bank transfer."""
 
 from datetime import date
 from typing import Final
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import RadioField, StringField
 
 from portal.domain import allocation, schedule
+from portal.domain.wording import MANUAL_METHODS
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
@@ -18,7 +19,6 @@ from portal.web.confirmations import confirmations
 from portal.web.confirmations.confirmations import Action, ActionForm, Books, Confirmation, Feedback
 from portal.web.forms import OneLine, choices, read_amount
 from portal.web.guards import role_needed
-from portal.web.method_labels import RECORDED
 
 bp = Blueprint("recorded_payments", __name__)
 
@@ -27,10 +27,10 @@ RECOVERY: Final = "This had been written off, so the payment is booked as a reco
 
 
 class RecordForm(ActionForm):
-    """Text as it was typed."""
+    """Fields hold the typed text."""
 
     amount = StringField("Amount received")
-    method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
+    method = RadioField("How it came", choices=choices(MANUAL_METHODS.items()), default="cash")
     received_on = StringField("Received on")
     reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
     reason = StringField("Reason", [OneLine(REASON_MAX)])
@@ -39,7 +39,7 @@ class RecordForm(ActionForm):
 @bp.get("/plans/<int:plan_id>/record-payment")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much came when, and how."""
+    """The form, with the merchant's today as the day of receipt."""
     books = confirmations.books_of(plan_id)
     return confirmations.ask(ACT, RecordForm(received_on=books.plan.today.isoformat()), books)
 
@@ -48,7 +48,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     return confirmations.answer(ACT, RecordForm(), confirmations.books_of(plan_id))
 
 
@@ -66,24 +66,24 @@ def _day(form: RecordForm) -> date:
 
 
 def _preview(form: RecordForm, books: Books) -> Confirmation:
-    """Every mistake at once."""
+    """The changes. Refuses with the faults of every field at once."""
     owed, plan = books.standing.owed, books.plan
-    wrong: list[Fault] = []
+    faults: list[Fault] = []
     amount, day = 0, plan.today
     try:
         amount = read_amount(form.amount, plan.currency)
     except Invalid as invalid:
-        wrong += invalid.faults
+        faults += invalid.faults
     try:
         day = _day(form)
     except Invalid as invalid:
-        wrong += invalid.faults
-    wrong += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+        faults += invalid.faults
+    faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
     if amount > owed:
         message = f"That is more than is owed, which is {books.amount(owed)}."
-        wrong.append(Fault("amount", "too_much", message))
-    if wrong:
-        raise Invalid(*wrong)
+        faults.append(Fault("amount", "too_much", message))
+    if faults:
+        raise Invalid(*faults)
     open_now = books.open_parts()
     recovery = not open_now
     parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in books.installments], amount)
@@ -96,7 +96,7 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
         figures=books.figures(changes),
         parts=[] if recovery else books.lines(parts),
         facts=[
-            ("How it came", RECORDED[form.method.data]),
+            ("How it came", MANUAL_METHODS[form.method.data]),
             ("Received on", filters.day(day)),
             *([("Reference", reference)] if reference else []),
             *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
@@ -108,7 +108,7 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
 
 def _carry_out(form: RecordForm, books: Books, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, books.plan.currency)
-    told = Feedback(f"{books.amount(amount)} recorded as paid.")
+    feedback = Feedback(f"{books.amount(amount)} recorded as paid.")
     manual_payments.record(
         books.plan.id,
         merchant_id=books.plan.merchant_id,
@@ -120,7 +120,7 @@ def _carry_out(form: RecordForm, books: Books, request_key: RequestKey) -> Feedb
         shown=confirmations.figure(form.shown),
         request_key=request_key,
     )
-    return told
+    return feedback
 
 
 ACT: Final = Action(

@@ -1,4 +1,4 @@
-"""Lists of payments: what came in to a merchant and what became of it; a customer's receipts."""
+"""Lists of payments: those to a merchant with their states, and a customer's receipts."""
 
 from datetime import date, timedelta
 from typing import Any, Final
@@ -34,25 +34,25 @@ STATES: Final = {
 @login_needed
 def index() -> ResponseReturnValue:
     """Payments, newest first: to this merchant, or by this customer."""
-    user, asked = me(), ListQuery()
+    user, query = me(), ListQuery()
     zone = my_merchant().time_zone if user.role == "merchant" else "UTC"
-    wanted = wanted_of(asked, zone)
-    found: Page[Payment] = Page([], None)
-    if not asked.wrong:
+    filters = filters_of(query, zone)
+    payments: Page[Payment] = Page([], None)
+    if not query.wrong:
         try:
-            found = reports.list_with_plans(user, **wanted, limit=PAGE_LENGTH, cursor=asked.cursor)
+            payments = reports.list_with_plans(user, **filters, limit=PAGE_LENGTH, cursor=query.cursor)
         except Invalid:
-            asked.wrong = True
+            query.wrong = True
     return page(
         "payments/payment_lists_index.html",
-        400 if asked.wrong else 200,
-        payments=found.items,
-        next_cursor=found.next_cursor,
-        wrong=asked.wrong,
-        asked=asked.kept,
-        first=asked.day("from"),
-        last=asked.day("to"),
-        cursor=asked.cursor,
+        400 if query.wrong else 200,
+        payments=payments.items,
+        next_cursor=payments.next_cursor,
+        wrong=query.wrong,
+        query=query.kept,
+        first=query.day("from"),
+        last=query.day("to"),
+        cursor=query.cursor,
         states=STATES,
         merchant=user.role == "merchant",
         today=clock.today(zone),
@@ -63,23 +63,23 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All payments of the list, as a file."""
-    asked = ListQuery()
-    wanted = wanted_of(asked, my_merchant().time_zone)
-    return csv_file("payments", exports.payments(me(), **asked.right(wanted)), my_merchant())
+    query = ListQuery()
+    filters = filters_of(query, my_merchant().time_zone)
+    return csv_file("payments", exports.payments(me(), **query.right(filters)), my_merchant())
 
 
-def wanted_of(asked: ListQuery, zone: str) -> dict[str, Any]:
-    """Which payments an address asks for: received `from` a day `to` a day, both included, in this zone."""
-    first, last = asked.day("from"), asked.day("to")
+def filters_of(query: ListQuery, zone: str) -> dict[str, Any]:
+    """The report's filters from the address. `from` and `to` are local dates in `zone`, both included."""
+    first, last = query.day("from"), query.day("to")
     return {
-        "state": asked.choice("state", {*STATES, *PAYMENT_STATES}),
-        "currency": asked.currency(),
+        "state": query.choice("state", {*STATES, *PAYMENT_STATES}),
+        "currency": query.currency(),
         **between(first, last, zone),
     }
 
 
 def between(first: date | None, last: date | None, zone: str) -> dict[str, Any]:
-    """`since` and `until`: the instants at which these days begin and end in this zone."""
+    """`since` and `until`: the instants at which these local dates begin and end in `zone`."""
     return {
         "since": clock.midnight(first, zone) if first else None,
         "until": clock.midnight(last + timedelta(days=1), zone) if last else None,

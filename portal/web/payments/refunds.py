@@ -1,4 +1,4 @@
-"""Give money back: from one payment, or from the newest backwards."""
+"""Refunds: of one payment, or of the newest payments first."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -35,12 +35,12 @@ class RefundForm(ReasonForm):
 @bp.get("/plans/<int:plan_id>/refund")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much, and from which payment."""
+    """The form: the amount and the payment. ?payment=<id> preselects one."""
     books = confirmations.books_of(plan_id)
     form = _form(books)
-    asked = request.args.get("payment")
-    if any(str(row.id) == asked and row.refundable for row in books.payments):
-        form.payment.data = asked
+    payment_id = request.args.get("payment")
+    if any(str(row.id) == payment_id and row.refundable for row in books.payments):
+        form.payment.data = payment_id
     return confirmations.ask(ACT, form, books)
 
 
@@ -48,7 +48,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     books = confirmations.books_of(plan_id)
     return confirmations.answer(ACT, _form(books), books)
 
@@ -68,12 +68,12 @@ def _form(books: Books) -> RefundForm:
 def _words(payment: Payment, books: Books) -> str:
     """ "SAR 33.34 of 1 Dec 2026, card 4242; SAR 20.00 can go back" """
     day = labels.paid_day(payment, books.plan.time_zone)
-    left = f"; {books.amount(payment.refundable)} can go back" if payment.refundable != payment.amount else ""
-    return f"{books.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{left}"
+    refundable = f"; {books.amount(payment.refundable)} can go back" if payment.refundable != payment.amount else ""
+    return f"{books.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{refundable}"
 
 
 def _refundable(form: RefundForm, books: Books) -> list[Payment]:
-    """The payments it may come from, newest first."""
+    """The refundable payments of the choice, newest first."""
     chosen = form.payment.data
     return [row for row in books.payments if row.refundable and chosen in (NEWEST, str(row.id))]
 
@@ -108,14 +108,16 @@ def _preview(form: RefundForm, books: Books) -> Confirmation:
 
 def _line(payment: Payment, part: int, books: Books) -> Line:
     day = labels.paid_day(payment, books.plan.time_zone)
-    kept = payment.refundable
-    return Line(f"{day}, {method_labels.method_words(payment)}", books.amount(kept), books.amount(kept - part))
+    refundable = payment.refundable
+    return Line(
+        f"{day}, {method_labels.method_words(payment)}", books.amount(refundable), books.amount(refundable - part)
+    )
 
 
 def _carry_out(form: RefundForm, books: Books, request_key: RequestKey) -> Feedback:
     amount, chosen = read_amount(form.amount, books.plan.currency), form.payment.data
     shown = books.amount(amount)
-    asked = refunds.refund(
+    result = refunds.refund(
         books.plan.id,
         merchant_id=books.plan.merchant_id,
         amount=amount,
@@ -124,20 +126,20 @@ def _carry_out(form: RefundForm, books: Books, request_key: RequestKey) -> Feedb
         shown=confirmations.figure(form.shown),
         request_key=request_key,
     )
-    return outcome(asked.refund_ids, f"{shown} refunded.")
+    return outcome(result.refund_ids, f"{shown} refunded.")
 
 
 def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
-    """What to say about refunds that were just asked for; `done` when all of them arrived."""
-    found = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
-    declined = [row for row in found if row.state == "declined"]
+    """The feedback about new refunds. `done` is the sentence for when all of them succeeded."""
+    rows = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
+    declined = [row for row in rows if row.state == "declined"]
     if declined:
-        gone = sum(row.amount for row in found if row.state == "succeeded")
-        told = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
-        if gone:
-            told = f"{money.show(gone, found[0].currency)} refunded. The rest was declined. {told}"
-        return Feedback(told, "error")
-    if any(row.state == "in_flight" for row in found):
+        refunded = sum(row.amount for row in rows if row.state == "succeeded")
+        message = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
+        if refunded:
+            message = f"{money.show(refunded, rows[0].currency)} refunded. The rest was declined. {message}"
+        return Feedback(message, "error")
+    if any(row.state == "in_flight" for row in rows):
         return Feedback("The refund is being checked with the bank. The plan shows the outcome.", "info")
     return Feedback(done)
 

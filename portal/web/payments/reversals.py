@@ -1,4 +1,4 @@
-"""A payment bounced, or was recorded by mistake: what it paid is owed again."""
+"""Reversing a payment that bounced or was recorded by mistake: its amount is owed again."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ ONLY_BOOKED: Final = "The plan is cancelled, so nothing is owed again; the loss 
 @bp.get("/payments/<int:payment_id>/reverse")
 @role_needed("merchant")
 def new(payment_id: int) -> ResponseReturnValue:
-    """Why."""
+    """The form: the reason."""
     payment = access.my_payment(me(), payment_id)
     return confirmations.ask(_act(payment_id), ReasonForm(), confirmations.books_of(payment.plan_id))
 
@@ -32,13 +32,13 @@ def new(payment_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(payment_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     payment = access.my_payment(me(), payment_id)
     return confirmations.answer(_act(payment_id), ReasonForm(), confirmations.books_of(payment.plan_id))
 
 
 def _act(payment_id: int) -> Action[ReasonForm]:
-    """The act on this payment of the plan."""
+    """The action that reverses this payment."""
 
     def why_not(books: Books) -> str | None:
         payment = _payment(payment_id, books)
@@ -52,7 +52,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
 
     def preview(form: ReasonForm, books: Books) -> Confirmation:
         payment = _payment(payment_id, books)
-        assert payment is not None  # noqa: S101 why_not looked
+        assert payment is not None  # noqa: S101 why_not checked it
         parts = [] if books.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
         reopened = sum(minor for _, minor in parts)
         shown = books.amount(payment.kept)
@@ -72,7 +72,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
         )
 
     def carry_out(form: ReasonForm, books: Books, request_key: RequestKey) -> Feedback:
-        told = Feedback(f"{books.amount(confirmations.figure(form.shown))} reversed.")
+        feedback = Feedback(f"{books.amount(confirmations.figure(form.shown))} reversed.")
         reversals.reverse(
             payment_id,
             merchant_id=books.plan.merchant_id,
@@ -80,7 +80,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
             shown=confirmations.figure(form.shown),
             request_key=request_key,
         )
-        return told
+        return feedback
 
     return Action(
         noun="reversals",

@@ -1,4 +1,4 @@
-"""Installments: the list behind the dashboard's figures, and one row that follows its payment by itself."""
+"""The list of installments, and one installment's row while its payment is checked."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,8 +16,8 @@ from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
-from portal.web.payments.payments import note_about
 from portal.web.plans import home, plan_page
+from portal.web.plans.payment_notes import note_about
 from portal.web.respond import go, is_htmx, page, two_shapes
 
 bp = Blueprint("installments", __name__)
@@ -31,24 +31,24 @@ STATUSES = (*FILTERS, "counted", "past")
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
-    user, asked = me(), ListQuery()
-    wanted = wanted_of(asked)
-    found: Page[Installment] = Page([], None)
-    if not asked.wrong:
+    user, query = me(), ListQuery()
+    filters = filters_of(query)
+    rows: Page[Installment] = Page([], None)
+    if not query.wrong:
         try:
-            found = reports.list_installments(user, **wanted, limit=PAGE_LENGTH, cursor=asked.cursor)
+            rows = reports.list_installments(user, **filters, limit=PAGE_LENGTH, cursor=query.cursor)
         except Invalid:
-            asked.wrong = True
+            query.wrong = True
     return page(
         "installments/index.html",
-        400 if asked.wrong else 200,
-        installments=found.items,
-        next_cursor=found.next_cursor,
-        wrong=asked.wrong,
-        asked=asked.kept,
-        first=asked.day("from"),
-        last=asked.day("to"),
-        cursor=asked.cursor,
+        400 if query.wrong else 200,
+        installments=rows.items,
+        next_cursor=rows.next_cursor,
+        wrong=query.wrong,
+        query=query.kept,
+        first=query.day("from"),
+        last=query.day("to"),
+        cursor=query.cursor,
         filters=FILTERS,
         merchant=user.role == "merchant",
     )
@@ -58,16 +58,16 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All installments of the list, as a file."""
-    asked = ListQuery()
-    return csv_file("installments", exports.installments(me(), **asked.right(wanted_of(asked))), my_merchant())
+    query = ListQuery()
+    return csv_file("installments", exports.installments(me(), **query.right(filters_of(query))), my_merchant())
 
 
-def wanted_of(asked: ListQuery) -> dict[str, Any]:
-    """Which installments an address asks for: those due `from` a day `to` a day, both included."""
-    first, last = asked.day("from"), asked.day("to")
+def filters_of(query: ListQuery) -> dict[str, Any]:
+    """The report's filters from the address. `from` and `to` are local due dates, both included."""
+    first, last = query.day("from"), query.day("to")
     return {
-        "status": asked.choice("status", STATUSES),
-        "currency": asked.currency(),
+        "status": query.choice("status", STATUSES),
+        "currency": query.currency(),
         "due_after": first - timedelta(days=1) if first else None,
         "due_before": last + timedelta(days=1) if last else None,
     }
@@ -76,9 +76,9 @@ def wanted_of(asked: ListQuery) -> dict[str, Any]:
 @bp.get("/installments/<int:installment_id>")
 @login_needed
 def show(installment_id: int) -> ResponseReturnValue:
-    """For a row that waits for the bank: nothing while it waits, then the row and all that follows from it.
+    """The row that polls for its payment's outcome: 204 while it is checked, then the row and the parts around it.
 
-    Everybody else is sent to the plan.
+    Without htmx: a redirect to the plan.
     """
     user = me()
     installment = access.my_installment(user, installment_id)

@@ -1,4 +1,4 @@
-"""Plans: the list, the form with its preview, and a plan's own page."""
+"""Plans: the list, the form with its preview, and a plan's page."""
 
 from typing import Any
 
@@ -29,7 +29,8 @@ bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
-LINK = "claim_link"
+LINK_KEY = "claim_link"
+"""The session cookie's key of a new claim link."""
 BROKEN = "Please send the form again."
 ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
 
@@ -38,31 +39,31 @@ ALREADY_MADE = "A plan was already made from this page. Look at your plans first
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user, asked = me(), ListQuery()
-    wanted = wanted_of(asked, merchant=user.role == "merchant")
-    sort = asked.choice("sort", SORTS)
-    found: Page[Plan] = Page([], None)
-    if not asked.wrong:
+    user, query = me(), ListQuery()
+    filters = filters_of(query, merchant=user.role == "merchant")
+    sort = query.choice("sort", SORTS)
+    rows: Page[Plan] = Page([], None)
+    if not query.wrong:
         try:
-            found = reports.list_plans(
+            rows = reports.list_plans(
                 user,
-                **wanted,
+                **filters,
                 newest_first=sort != "oldest",
                 next_due_first=sort == "due",
                 limit=PAGE_LENGTH,
-                cursor=asked.cursor,
+                cursor=query.cursor,
             )
         except Invalid:
-            asked.wrong = True
+            query.wrong = True
     return fragment_or_page(
         "plans/_list.html",
         "plans/index.html",
-        400 if asked.wrong else 200,
-        plans=found.items,
-        next_cursor=found.next_cursor,
-        wrong=asked.wrong,
-        asked=asked.kept,
-        cursor=asked.cursor,
+        400 if query.wrong else 200,
+        plans=rows.items,
+        next_cursor=rows.next_cursor,
+        wrong=query.wrong,
+        query=query.kept,
+        cursor=query.cursor,
         statuses=PLAN_STATUSES,
         sorts=SORTS,
         merchant=user.role == "merchant",
@@ -73,18 +74,18 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
-    asked = ListQuery()
-    wanted = wanted_of(asked, merchant=True)
-    asked.choice("sort", SORTS)
-    return csv_file("plans", exports.plans(me(), **asked.right(wanted)), my_merchant())
+    query = ListQuery()
+    filters = filters_of(query, merchant=True)
+    query.choice("sort", SORTS)
+    return csv_file("plans", exports.plans(me(), **query.right(filters)), my_merchant())
 
 
-def wanted_of(asked: ListQuery, *, merchant: bool) -> dict[str, Any]:
-    """Which plans an address asks for; its file has the same ones."""
+def filters_of(query: ListQuery, *, merchant: bool) -> dict[str, Any]:
+    """The report's filters from the address, for the list and its file alike."""
     return {
-        "status": asked.choice("status", PLAN_STATUSES),
-        "search": asked.text("search") if merchant else None,
-        "currency": asked.currency(),
+        "status": query.choice("status", PLAN_STATUSES),
+        "search": query.text("search") if merchant else None,
+        "currency": query.currency(),
     }
 
 
@@ -100,7 +101,7 @@ def new() -> ResponseReturnValue:
 @bp.post("/plans/preview")
 @role_needed("merchant")
 def preview() -> ResponseReturnValue:
-    """The schedule of what is typed so far: beside the form for htmx, on the same page without it."""
+    """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
     merchant = my_merchant()
     form = PlanForm()
     shown = preview_of(form, merchant)
@@ -113,7 +114,7 @@ def preview() -> ResponseReturnValue:
 @bp.get("/plans/preview")
 @role_needed("merchant")
 def preview_again() -> ResponseReturnValue:
-    """Somebody reloaded the preview's address: back to the form."""
+    """A reload of the preview's address leads back to the form."""
     return go(url_for("plans.new"))
 
 
@@ -121,11 +122,11 @@ def preview_again() -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create() -> ResponseReturnValue:
-    """Make the plan, once for each form."""
+    """Create the plan, once for each form."""
     merchant = my_merchant()
     form = PlanForm()
     merchant_id = merchant.user_id
-    asked, faults = read(form, merchant)
+    new_plan, faults = read(form, merchant)
     if not form.validate():
         if form.key.errors:
             form.renew_key(BROKEN)
@@ -135,10 +136,10 @@ def create() -> ResponseReturnValue:
             merchant_id,
             "POST /plans",
             form.key.data or "",
-            idempotency.fingerprint(asked),
+            idempotency.fingerprint(new_plan),
             render=lambda opened: (303, str(opened.plan_id).encode()),
         )
-        opened = plans.open_plan(merchant_id, asked, request_key=request_key)
+        opened = plans.open_plan(merchant_id, new_plan, request_key=request_key)
     except Invalid as invalid:
         apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
@@ -156,7 +157,7 @@ def create() -> ResponseReturnValue:
 @bp.get("/plans/<int:plan_id>")
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
-    """One plan, for its merchant and for its customer."""
+    """One plan, for its merchant and its customer."""
     user = me()
     plan = access.my_plan(user, plan_id)
     shown = plan_page.context(plan, user, plan_page.take_note())
@@ -166,17 +167,17 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def keep_link(plan_id: int, token: str) -> None:
-    """Hand a claim link to the next showing of its plan, in the signed session cookie, never in an address."""
-    session[LINK] = [plan_id, token]
+    """Store a claim link's token in the signed session cookie until the plan's page shows it once."""
+    session[LINK_KEY] = [plan_id, token]
 
 
 def _take_link(plan_id: int) -> str | None:
-    kept = session.get(LINK)
-    if not kept or kept[0] != plan_id:
+    stored = session.get(LINK_KEY)
+    if not stored or stored[0] != plan_id:
         return None
-    del session[LINK]
+    del session[LINK_KEY]
     base: str = current_app.config["QIST"].public_url
-    return base + url_for("invitations.show", token=kept[1])
+    return base + url_for("invitations.show", token=stored[1])
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
