@@ -91,17 +91,17 @@ def test_the_link_gives_access_to_its_own_plan_only(app: Flask, invited: tuple[i
         other = people.a_plan(merchant)
         row = people.installments_of(other)[0]
         theirs = people.pay(row.id, row.customer_id).id
-    nobody = app.test_client()
+    anonymous = app.test_client()
     for path in (f"{link}/payments/{theirs}", f"{link}/payments/{2**63}", f"{link}/payments/0", f"{link}/payments/x"):
-        assert nobody.get(path).status_code == 404
-    pay(nobody, plan, address=f"{link}/pay", choice="next")
+        assert anonymous.get(path).status_code == 404
+    pay(anonymous, plan, address=f"{link}/pay", choice="next")
     with app.app_context():
         fresh = invitations.renew(plan, merchant_id=merchant)
         mine = db.session.scalars(db.select(Payment.id).where(Payment.plan_id == plan)).one()
     for path in (f"{link}/pay", f"{link}/payments/{mine}", "/invitations/x/pay", "/invitations/%00/pay"):
-        assert nobody.get(path).status_code == 404, "an older link"
-        assert path.endswith(str(mine)) or nobody.post(path, data={"choice": "all"}).status_code == 404
-    assert nobody.get(f"/invitations/{fresh}/payments/{mine}").status_code == 200
+        assert anonymous.get(path).status_code == 404, "an older link"
+        assert path.endswith(str(mine)) or anonymous.post(path, data={"choice": "all"}).status_code == 404
+    assert anonymous.get(f"/invitations/{fresh}/payments/{mine}").status_code == 200
     assert money_of(app, plan).paid == 33_34
     assert browser_of(app, "omar").get(f"/payments/{mine}").status_code == 404
 

@@ -243,9 +243,9 @@ def test_only_the_customer_pays(app: Flask, plan: int) -> None:
     assert press(browser_of(app, "amal"), first).status_code == 403
     assert press(browser_of(app, "badr"), first).status_code == 404
     assert press(browser_of(app, "sara"), first).status_code == 404
-    nobody = app.test_client()
-    assert press(nobody, first).location == "/login"
-    expired = press(nobody, first, htmx=True)
+    anonymous = app.test_client()
+    assert press(anonymous, first).location == "/login"
+    expired = press(anonymous, first, htmx=True)
     assert expired.status_code == 401 and "/login" in expired.headers["HX-Redirect"]
     assert charged(app) == 0
 
