@@ -18,7 +18,7 @@ from tests.fixtures.live import STARTS_WITHIN
 from tests.processes.running import PYTHON, until
 
 pytestmark = pytest.mark.xdist_group("killed runs")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).parents[2]
 WITHIN = 15.0  # seconds
 STUBBORN = """
 import signal, threading
