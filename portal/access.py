@@ -8,13 +8,12 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import identifiers
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
-
-MAX_ID = 2**63 - 1
 
 
 def require(user: User, *roles: str) -> None:
@@ -74,7 +73,7 @@ def account(login: str) -> str:
     return (
         f"user:{user.id}"
         if user is not None
-        else f"name:{identifiers.username_key(login[: identifiers.LONGEST])[:254]}"
+        else f"name:{identifiers.username_key(login[: identifiers.MAX_LENGTH])[:254]}"
     )
 
 

@@ -80,7 +80,7 @@ def identify() -> Caller:
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise NoToken()
-    if token.startswith(api_keys.START):
+    if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
         return Caller(key.user, key.merchant_id, key.user.role, f"key:{key.id}", key.can_write)
     user = tokens.find(token).user

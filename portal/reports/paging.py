@@ -12,6 +12,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import tuple_
 
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Fault, Invalid
 from portal.extensions import db
 
@@ -78,7 +79,7 @@ def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
 
 
 def _read(value: Any, kind: type) -> Any:
-    if kind is int and type(value) is int and -(2**63) <= value < 2**63:
+    if kind is int and type(value) is int and -MAX_ID - 1 <= value <= MAX_ID:
         return value
     if kind is date and type(value) is str:
         return date.fromisoformat(value)

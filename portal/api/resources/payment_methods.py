@@ -3,10 +3,10 @@
 from flask import Blueprint, Response
 from spectree.models import Tag
 
-from portal import access
 from portal.api import idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, tree
+from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import PaymentMethod
@@ -70,7 +70,7 @@ def delete(method_id: int) -> tuple[str, int]:
 
     Payments that were made with it stay.
     """
-    if method_id > access.MAX_ID:
+    if method_id > MAX_ID:
         raise NotFound()
     payment_methods.remove(caller().id, method_id)
     return "", 204

@@ -19,8 +19,6 @@ Text = Annotated[str, Meta(max_length=1000)]
 AnAmount = Annotated[Amount, Meta(description="A decimal string, or a JSON number, which is read as its text.")]
 Reason = Annotated[Text, Meta(description="Why, in up to 200 letters on one line. It stands on the plan's timeline.")]
 
-MAX_ID: Final = 2**63 - 1
-
 decimal: Final = functools.lru_cache(maxsize=4096)(money.plain)
 """Minor units as decimal text with the currency's digits. A list says the same few amounts again and again."""
 

@@ -8,7 +8,6 @@ from msgspec import Meta
 from portal import models
 from portal.api.parsing import Amount, whole
 from portal.api.schemas.kinds import (
-    MAX_ID,
     AnAmount,
     Id,
     In,
@@ -19,6 +18,7 @@ from portal.api.schemas.kinds import (
     Reason,
     decimal,
 )
+from portal.domain.identifiers import MAX_ID
 
 RefundState = Literal["in_flight", "succeeded", "declined"]
 

@@ -4,6 +4,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, SmallInteger, St
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Instant
@@ -33,7 +34,7 @@ class Merchant(Model):
     user: Mapped[User] = relationship(back_populates="merchant")
 
     __table_args__ = (
-        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
         CheckConstraint(
             "cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days) "
             "AND array_position(reminder_days, NULL) IS NULL",

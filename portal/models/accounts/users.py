@@ -81,12 +81,12 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     @staticmethod
     def has_email(typed: str) -> ColumnElement[bool]:
         """Same email, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
-        return User.email_key == identifiers.email_key(typed) if identifiers.can_be(typed) else false()
+        return User.email_key == identifiers.email_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
     def has_username(typed: str) -> ColumnElement[bool]:
         """Same username, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
-        return User.username_key == identifiers.username_key(typed) if identifiers.can_be(typed) else false()
+        return User.username_key == identifiers.username_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
     def by_login(login: str) -> Select["User"]:
@@ -96,7 +96,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     @staticmethod
     def starts_with(text: str) -> ColumnElement[bool]:
         """Email or username begins with `text`, whatever its case; on an index."""
-        if not identifiers.can_be(text):
+        if not identifiers.is_storable(text):
             return false()
         return or_(
             User.email_key.startswith(identifiers.key(text), autoescape=True),

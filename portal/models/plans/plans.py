@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
-from portal.domain.schedule import INTERVALS, Interval
+from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, Interval
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
@@ -90,7 +90,7 @@ class Plan(Model):
         UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
         CheckConstraint(f"total > 0 AND total <= {MAX_MINOR} AND total >= num_installments", name="total"),
         CheckConstraint("num_installments BETWEEN 1 AND 60", name="num_installments"),
-        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),

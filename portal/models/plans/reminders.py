@@ -26,7 +26,6 @@ LAST_DAY: Final = 90
 """Signed days from the due date between which a merchant may remind."""
 MAX_DAYS: Final = 10
 """How many reminders an installment may have."""
-DEFAULT_DAYS: Final = (-3, 0, 1, 7, 14)
 
 _WAITING = text("state = 'waiting'")
 

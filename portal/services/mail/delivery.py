@@ -22,7 +22,7 @@ from portal.gateways import email
 from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content
-from portal.services.unit_of_work import LONGEST, after_commit, unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, after_commit, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ MARGIN: Final = timedelta(minutes=2)
 """What must be left of the lease when a mail is begun: more than LONGEST_STEP, so that nobody else sends it, too."""
 BUDGET: Final = 15.0
 """Seconds after which a drain leaves the rest to the next one."""
-LONGEST_STEP: Final = LONGEST + LONGEST + email.LONGEST + LONGEST
+LONGEST_STEP: Final = 3 * MAX_SECONDS + email.LONGEST
 """Seconds that one mail takes when the database is slow, too: what it says is noted, its links are made, it is sent,
 and marked. That the rest of the batch is let go comes on top; a drain that is stopped in it leaves leases, which end.
 """
@@ -97,7 +97,7 @@ def resend(outbox_id: int) -> None:
     if row.state != "dead":
         raise Refused("not_dead", "This mail was not given up, so there is nothing to try again.")
     row.state, row.attempts, row.next_try_at, row.ended_at = "waiting", 0, clock.now(), None
-    after_commit(emails.ring)
+    after_commit(emails.enqueue_drain)
 
 
 @unit_of_work

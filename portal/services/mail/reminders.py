@@ -135,7 +135,7 @@ def _revive(key: str, data: dict[str, Any]) -> bool:
         return False
     mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
     mail.data = data
-    after_commit(emails.ring)
+    after_commit(emails.enqueue_drain)
     return True
 
 

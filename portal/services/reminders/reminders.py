@@ -176,7 +176,7 @@ def send_overdue_reminders() -> int:
 
 def _look() -> _Look:
     now = clock.now()
-    return _Look(now, clock.walls(now))
+    return _Look(now, clock.wall_times(now))
 
 
 def _rules() -> Any:
@@ -208,7 +208,7 @@ def _scan_batch(
         | {"after_date": after[0], "after_id": after[1]},
     ).one()
     if row.posted:
-        after_commit(emails.ring)
+        after_commit(emails.enqueue_drain)
     return row.told, row.looked, (row.last_date, row.last_id)
 
 
@@ -217,5 +217,5 @@ def _carry_over(look: _Look) -> int:
     """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
     row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()
     if row.posted:
-        after_commit(emails.ring)
+        after_commit(emails.enqueue_drain)
     return int(row.carried)

@@ -27,7 +27,7 @@ class SignInForm(Form):
 
 
 def init_app(app: Flask) -> None:
-    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LASTS, SESSION_REFRESH_EACH_REQUEST=False)
+    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LIFETIME, SESSION_REFRESH_EACH_REQUEST=False)
     login.session_protection = None
     login.user_loader(load_user)
     login.request_loader(lambda request: None)

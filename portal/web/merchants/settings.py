@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, flash, url_for
 from wtforms import SelectField, StringField
 
+from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Invalid
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts
@@ -18,7 +19,7 @@ class SettingsForm(Form):
     business_name = StringField("Business name")
     home_currency = SelectField("Home currency", choices=currencies, validate_choice=False)
     time_zone = SelectField("Time zone", validate_choice=False)
-    grace_days = WholeField("Grace days", [Needed("Enter 0 to 30 days.")])
+    grace_days = WholeField("Grace days", [Needed(f"Enter 0 to {MAX_GRACE_DAYS} days.")])
 
 
 @bp.get("/settings")

@@ -308,7 +308,7 @@ class TestNoAnswer:
 class TestTwoAtOnce:
     """Omar pays in two places at once: the gateway has the first until it may answer.
 
-    Whoever waits does so for PATIENCE, three seconds; NOT_AT_ALL only tells that from not waiting.
+    Whoever waits does so for WAIT_SECONDS, three seconds; NOT_AT_ALL only tells that from not waiting.
     """
 
     NOT_AT_ALL = 2.0
@@ -389,7 +389,7 @@ class TestTwoAtOnce:
         assert (charges(), nothing_is_broken()) == (2, True)
 
     def test_patience_ends(self, app, amal, omar, monkeypatch):
-        monkeypatch.setattr(idempotency, "PATIENCE", 0.15)
+        monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.15)
         first = people.installments_of(people.a_plan(amal))[0].id
         _, (error, waited) = self.both(
             app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), back=1

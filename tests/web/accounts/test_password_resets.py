@@ -25,7 +25,7 @@ def omar(app, database):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
 
 
 def ask(client, login):
@@ -84,7 +84,7 @@ def test_nobody_can_tell_a_name_that_is_known_from_one_that_is_not(app, client, 
         answers.append(ask(client, login))
         took[login] = time.monotonic() - began
     assert {(answer.status_code, answer.location) for answer in answers} == {(303, "/password-resets/sent")}
-    assert min(took.values()) >= password_resets.TAKES
+    assert min(took.values()) >= password_resets.REQUEST_SECONDS
     with app.app_context():
         assert [mail.kind for mail in mails.outbox()] == ["password_reset"] * 2
 
@@ -96,7 +96,7 @@ def test_a_link_lapses_after_an_hour_and_a_newer_one_replaces_it(app, client, om
     second = link_in_the_outbox(app)
     assert client.get(first).status_code == 404
     assert client.get(second).status_code == 200
-    with time_machine.travel(clock.now() + password_resets.LASTS):
+    with time_machine.travel(clock.now() + password_resets.LIFETIME):
         assert client.get(second).status_code == 404
         assert client.post(second, data={"new_password": NEW}).status_code == 404
 
@@ -131,7 +131,7 @@ def test_a_closed_account_gets_nothing(app, client, omar, quick):
 
 def test_a_mail_asked_for_yesterday_carries_no_link(app, client, omar, quick):
     ask(client, "omar")
-    with app.app_context(), time_machine.travel(clock.now() + password_resets.ASKED * 1.01):
+    with app.app_context(), time_machine.travel(clock.now() + password_resets.MAX_REQUEST_AGE * 1.01):
         delivery.drain()
         assert [mail.state for mail in mails.outbox()] == ["dropped"]
 
@@ -162,6 +162,6 @@ def test_purging_forgets_links_a_week_after_they_lapsed(app, omar):
     with app.app_context():
         password_resets.make(omar)
         assert password_resets.purge() == 0
-        with time_machine.travel(clock.now() + password_resets.KEPT + password_resets.LASTS * 2):
+        with time_machine.travel(clock.now() + password_resets.RETENTION + password_resets.LIFETIME * 2):
             assert password_resets.purge() == 1
         assert sessions.find("no such token") is None

@@ -57,7 +57,7 @@ def test_on_a_laptop_without_a_mail_server_anybody_there_reads_every_mail(client
 
 
 def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
-    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         first, second = people.installments_of(people.a_plan(amal, count=2))
