@@ -59,10 +59,10 @@ def run(app: Flask, workers: int, count: Any) -> float:
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
-        db.session.execute(db.text("DELETE FROM outbox"))
+        db.session.execute(db.text("DELETE FROM emails"))
         db.session.execute(
             db.text(
-                "INSERT INTO outbox (dedupe_key, kind, to_user_id, merchant_id, plan_id, data, state, next_try_at,"
+                "INSERT INTO emails (dedupe_key, kind, to_user_id, merchant_id, plan_id, data, state, next_try_at,"
                 " created_at) SELECT 'receipt:' || n, 'receipt', :omar, :amal, :plan, jsonb_build_object('payment_id',"
                 " CAST(:payment AS bigint)), 'waiting', now(), now() FROM generate_series(1, :mails) AS n"
             ),

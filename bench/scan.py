@@ -104,7 +104,7 @@ def run(app: Flask) -> None:
             told = lateness.mark_late_installments()
         counted = text("SELECT count(*), count(*) FILTER (WHERE remaining > 0) FROM installments")
         installments, still_open = db.session.execute(counted).one()
-        mails = db.session.scalar(text("SELECT count(*) FROM outbox"))
+        mails = db.session.scalar(text("SELECT count(*) FROM emails"))
         db.session.rollback()
     print(f"{installments:,} installments, {still_open:,} of them open")
     print(f"{made:,} reminders in {mails:,} mails: {first.seconds:.1f} s, {made / first.seconds:,.0f} rows/s")

@@ -30,7 +30,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("COMMENT ON TABLE alembic_version IS NULL")
     op.execute(
-        "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, outbox, "
+        "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, invitations, installments, plans, payment_methods, "
         "gateway_refunds, gateway_charges, gateway_cards, api_keys, refresh_tokens, token_families, password_resets, "
         "user_sessions, merchants, users"

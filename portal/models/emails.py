@@ -25,8 +25,8 @@ from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant, UserId
 from portal.models.plans.plans import Plan
 
-OutboxState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
-EMAIL_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
+EmailState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
+EMAIL_STATES: tuple[EmailState, ...] = get_args(EmailState)
 
 _PENDING = "state IN ('waiting', 'claimed')"
 _HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
@@ -45,7 +45,7 @@ class Email(Model):
     as it is sent. Where it has to stay readable for a while, `holds_link` in `data` says so.
     """
 
-    __tablename__ = "outbox"
+    __tablename__ = "emails"
 
     id: Mapped[Id]
     dedupe_key: Mapped[str] = mapped_column(String(150), unique=True)
@@ -54,7 +54,7 @@ class Email(Model):
     merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
     plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
-    state: Mapped[OutboxState] = mapped_column(
+    state: Mapped[EmailState] = mapped_column(
         Enum(*EMAIL_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
     )
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
@@ -74,15 +74,15 @@ class Email(Model):
         CheckConstraint("dedupe_key ~ '^[A-Za-z0-9_:-]+$'", name="dedupe_key"),
         CheckConstraint(f"({_PENDING}) = (ended_at IS NULL)", name="ended"),
         CheckConstraint(
-            "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="told"
+            "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="sent"
         ),
         CheckConstraint("state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL", name="reason"),
         CheckConstraint("attempts >= 0 AND jsonb_typeof(data) = 'object'", name="data"),
-        Index("ix_outbox_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
-        Index("ix_outbox_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
-        Index("ix_outbox_dead_id", "id", postgresql_where=text("state = 'dead'")),
-        Index("ix_outbox_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
-        Index("ix_outbox_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_emails_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
+        Index("ix_emails_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
+        Index("ix_emails_dead_id", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
+        Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     @staticmethod

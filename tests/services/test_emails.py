@@ -173,7 +173,7 @@ def test_what_amal_revoked_no_mail_brings_back():
 def test_no_link_can_be_made_of_what_the_database_holds():
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    kept = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, outbox o")).scalar_one()
+    kept = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, emails o")).scalar_one()
     assert opened.invitation_token not in kept
     invitation = db.session.scalars(db.select(Invitation)).one()
     assert invitations.token_of(invitation) == opened.invitation_token
@@ -196,7 +196,7 @@ def test_what_is_due_is_found_on_an_index_whatever_was_sent_before():
     omar = people.omar()
     db.session.execute(
         db.text(
-            "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at, message_id,"
+            "INSERT INTO emails (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at, message_id,"
             " subject) SELECT 'k' || n, 'receipt', :omar, 'sent', now(), now(), now(), '<m>', 's'"
             " FROM generate_series(1, 20000) AS n"
         ),
@@ -204,14 +204,14 @@ def test_what_is_due_is_found_on_an_index_whatever_was_sent_before():
     )
     db.session.commit()
     post(to_user_id=omar)
-    db.session.execute(db.text("ANALYZE outbox"))
+    db.session.execute(db.text("ANALYZE emails"))
     for asked in (
-        "SELECT * FROM outbox WHERE state IN ('waiting', 'claimed') AND next_try_at <= now()"
+        "SELECT * FROM emails WHERE state IN ('waiting', 'claimed') AND next_try_at <= now()"
         " ORDER BY next_try_at, id LIMIT 20 FOR UPDATE SKIP LOCKED",
-        "SELECT count(*) FROM outbox WHERE state IN ('waiting', 'claimed')",
-        "SELECT min(created_at) FROM outbox WHERE state IN ('waiting', 'claimed')",
-        "SELECT * FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT 50",
+        "SELECT count(*) FROM emails WHERE state IN ('waiting', 'claimed')",
+        "SELECT min(created_at) FROM emails WHERE state IN ('waiting', 'claimed')",
+        "SELECT * FROM emails WHERE state = 'dead' ORDER BY id DESC LIMIT 50",
     ):
         plan = "\n".join(db.session.scalars(db.text(f"EXPLAIN {asked}")))
         assert "Seq Scan" not in plan, plan
-        assert "ix_outbox_" in plan or "pk_outbox" in plan, plan
+        assert "ix_emails_" in plan or "pk_emails" in plan, plan

@@ -36,7 +36,7 @@ class Reminder(Model):
 
     waiting: to be told by the next mail to this customer from this merchant. sent: told. superseded: a newer rule of
     the same installment came first. dropped: not wanted any more, or never (muted, turned off, from before the plan).
-    `outbox_id` is the mail that it is part of, set when that mail is written for the first time; `local_day` the
+    `email_id` is the mail that it is part of, set when that mail is written for the first time; `local_day` the
     merchant's date on which it is, or was last, put into a mail.
     """
 
@@ -53,7 +53,7 @@ class Reminder(Model):
     state: Mapped[ReminderState] = mapped_column(
         Enum(*REMINDER_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
     )
-    outbox_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("outbox.id", ondelete="SET NULL"))
+    email_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("emails.id", ondelete="SET NULL"))
     created_at: Mapped[Instant]
     sent_at: Mapped[Instant | None]
 
@@ -63,7 +63,7 @@ class Reminder(Model):
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
         Index("ix_reminders_waiting_local_day_id", "local_day", "id", postgresql_where=_WAITING),
         Index("ix_reminders_waiting_customer_id_merchant_id", "customer_id", "merchant_id", postgresql_where=_WAITING),
-        Index("ix_reminders_outbox_id", "outbox_id", postgresql_where=text("outbox_id IS NOT NULL")),
+        Index("ix_reminders_email_id", "email_id", postgresql_where=text("email_id IS NOT NULL")),
     )
 
 

@@ -45,12 +45,12 @@ def list_mails(
     return paging.fetch(found, Email.id, descending=True, limit=limit, cursor=cursor)
 
 
-def find(outbox_id: int) -> Email | None:
+def find(email_id: int) -> Email | None:
     """One mail with its text and HTML, and who it is for."""
-    if not 0 < outbox_id < 2**63:
+    if not 0 < email_id < 2**63:
         return None
     return db.session.scalars(
-        _listed().where(Email.id == outbox_id).options(undefer(Email.body), undefer(Email.html))
+        _listed().where(Email.id == email_id).options(undefer(Email.body), undefer(Email.html))
     ).one_or_none()
 
 
