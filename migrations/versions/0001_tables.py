@@ -1,4 +1,4 @@
-"""Every table with its columns, constraints and indexes: the files of migrations/tables.
+"""The tables with their columns, constraints and indexes, from the files of migrations/tables.
 
 Revision ID: baseline_tables
 Revises:
@@ -24,7 +24,7 @@ FILES = ("accounts", "gateway", "plans", "payments", "mail", "reminders", "ledge
 def upgrade() -> None:
     for name in FILES:
         steps.run((FOLDER / f"{name}.sql").read_text())
-    op.execute(f"COMMENT ON TABLE alembic_version IS '{revisions.MARK}'")
+    op.execute(f"COMMENT ON TABLE alembic_version IS '{revisions.BASELINE_COMMENT}'")
 
 
 def downgrade() -> None:

@@ -139,7 +139,7 @@ def look_as(user: User) -> dict:
         "payments of a plan": lambda: payments.list_payments(user, plan_id=mine.id),
         "refunds": lambda: refunds.list_refunds(user),
         "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
-        "what went back": lambda: refunds.given_back([mine.id, mine.id + 1]),
+        "what went back": lambda: refunds.refund_totals([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
