@@ -1,7 +1,7 @@
-"""Everything of a list, row by row, for a file: the same filters as the pages, read through a cursor on the server.
+"""Lists as files: all rows of a list with the same filters as its page, read through a server-side cursor.
 
-Rows are plain text, whole numbers and None. Amounts are decimal text in their currency's own digits, dates ISO 8601,
-instants UTC. Memory stays flat however long the list is; all rows are of the moment at which the first is read.
+Cells are text, whole numbers or None. Amounts are decimal text with the digits of their currency, dates ISO 8601,
+instants UTC. Memory use does not depend on the length of the list. All rows are of one snapshot.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,14 +30,14 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A file to be: what its columns are called, and its rows, read while they are asked for."""
+    """The names of the columns, and the rows, which are read while they are iterated."""
 
     header: tuple[str, ...]
     rows: Iterator[list[Cell]]
 
 
 def plans(user: User, **wanted: Any) -> Export:
-    """A merchant's plans, oldest first; `wanted` as for plans.find_plans."""
+    """A merchant's plans, oldest first. `wanted` are filters of plans.find_plans."""
     customer = aliased(User)
     sums = (
         select(
@@ -94,7 +94,7 @@ def plans(user: User, **wanted: Any) -> Export:
 
 
 def customers(user: User, *, show: Show = "all", search: str | None = None) -> Export:
-    """A merchant's customers by account, the oldest first: one row for each currency they have plans in."""
+    """A merchant's customers, the oldest account first: one row for each currency of the customer's plans."""
     customer = aliased(User)
     late = Installment.is_late(clock.now())
     sums = (
@@ -143,9 +143,9 @@ def customers(user: User, *, show: Show = "all", search: str | None = None) -> E
 
 
 def payments(user: User, **wanted: Any) -> Export:
-    """The payments to this merchant, oldest first, whatever became of them; `wanted` as for payments.find.
+    """The payments to this merchant in every state, oldest first. `wanted` are filters of payments.find.
 
-    `kept` is what came in and stayed.
+    `kept` is the amount received, less refunds and reversals.
     """
     customer = aliased(User)
     in_order = aggregate_order_by(literal(","), Installment.number)
@@ -198,7 +198,7 @@ def payments(user: User, **wanted: Any) -> Export:
 
 
 def installments(user: User, **wanted: Any) -> Export:
-    """What this merchant is owed and was paid, soonest due first; `wanted` as for plans.find_installments."""
+    """The installments of this merchant's plans, soonest due first. `wanted` are filters of plans.find_installments."""
     customer = aliased(User)
     now = clock.now()
     found = (
@@ -241,10 +241,10 @@ def installments(user: User, **wanted: Any) -> Export:
 
 
 def journal(user: User, *, since: datetime | None = None, until: datetime | None = None) -> Export:
-    """The lines of the ledger about this merchant's plans, oldest first; they sum to zero in each currency.
+    """The ledger lines of this merchant's plans, oldest first. They sum to zero in each currency.
 
-    `since` is inclusive, `until` exclusive. Debits and credits are amounts in two columns; `date` is the merchant's own
-    calendar. `who` is None where the system did it.
+    `since` (inclusive) and `until` (exclusive) are aware. Debits and credits are amounts in two columns. `date` is in
+    the merchant's time zone. `who` is None for entries of the system.
     """
     merchant = user.merchant
     zone = merchant.time_zone if merchant is not None else "UTC"
@@ -289,7 +289,7 @@ def journal(user: User, *, since: datetime | None = None, until: datetime | None
 
 
 def _stream(found: Select[*tuple[Any, ...]], row: Callable[[Any], list[Cell]]) -> Iterator[list[Cell]]:
-    """The rows one after the other, some hundred in memory at a time, on a connection of their own."""
+    """The rows of a query, read in batches on a connection of their own."""
     with db.engine.connect() as connection:
         connection = connection.execution_options(postgresql_readonly=True, stream_results=True, yield_per=BATCH)
         for values in connection.execute(found):

@@ -48,7 +48,7 @@ def customers_to_remind(app: Flask, count: int) -> set[str]:
         for name in names:
             people.a_customer(name)
             people.a_plan(merchant, f"{name}@example.com", count=2)
-        db.session.execute(db.text("DELETE FROM outbox"))
+        db.session.execute(db.text("DELETE FROM emails"))
         db.session.commit()
     return {f"{name}@example.com" for name in names}
 
@@ -64,7 +64,7 @@ class Staff:
         self.orphans: list[psutil.Process] = []
 
     def count(self, where: str) -> int:
-        row = self.database.execute(f"SELECT count(*) FROM outbox WHERE {where}").fetchone()  # noqa: S608 our own words
+        row = self.database.execute(f"SELECT count(*) FROM emails WHERE {where}").fetchone()  # noqa: S608 our own words
         assert row
         return int(row[0])
 
@@ -124,7 +124,7 @@ class Staff:
         for worker in self.workers:
             worker.terminate()
         assert not still_running([*self.workers, *self.orphans], 60)
-        self.database.execute("UPDATE outbox SET next_try_at = now() WHERE state IN ('waiting', 'claimed')")
+        self.database.execute("UPDATE emails SET next_try_at = now() WHERE state IN ('waiting', 'claimed')")
         self.workers = [self.running.start("worker") for _ in self.workers]
 
     def go(self) -> None:

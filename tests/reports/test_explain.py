@@ -26,7 +26,7 @@ from tests.fixtures import servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "outbox"}
+LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "emails"}
 MERCHANTS = 100
 
 FILL = """
@@ -58,7 +58,7 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
            now(), now() FROM payments WHERE id % 5 = 0;
-INSERT INTO outbox (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
+INSERT INTO emails (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
     SELECT 'm' || id, 'receipt', customer_id, CASE WHEN id % 500 = 0 THEN jsonb_build_object('holds_link', true)
            ELSE jsonb_build_object() END, 'kept', at, at, at, '<m>', 'A receipt'
     FROM plans, LATERAL (SELECT now() - id % 89 * interval '1 day' AS at);
@@ -139,7 +139,7 @@ def look_as(user: User) -> dict:
         "payments of a plan": lambda: payments.list_payments(user, plan_id=mine.id),
         "refunds": lambda: refunds.list_refunds(user),
         "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
-        "what went back": lambda: refunds.given_back([mine.id, mine.id + 1]),
+        "what went back": lambda: refunds.refund_totals([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
@@ -229,10 +229,10 @@ def test_forgetting_mails_and_the_links_in_them_stands_on_an_index(large):
     with large.app_context():
         with explained("UPDATE", "DELETE") as found:
             assert delivery.purge() == 20
-        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "outbox"]
+        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "emails"]
         used = {node["Index Name"] for plan in found for node in nodes(plan) if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in reads}
-        assert used >= {"ix_outbox_holding_link_ended_at", "ix_outbox_ended_at"}
+        assert used >= {"ix_emails_holding_link_ended_at", "ix_emails_ended_at"}
 
 
 def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(large):

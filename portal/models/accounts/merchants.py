@@ -11,10 +11,10 @@ from portal.models.columns import Currency, Instant
 
 
 class Merchant(Model):
-    """What a merchant chose for itself. The home currency is fixed (trigger) once a plan exists.
+    """The settings of one merchant. A trigger fixes the home currency once a plan exists.
 
-    `reminder_days` are signed days from the due date, ascending, on which customers are reminded from `sending_hour` on
-    (0 to 23, local). Days that lay before `reminding_since`, when they were last changed, are not caught up.
+    `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
+    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
     """
 
     __tablename__ = "merchants"

@@ -1,17 +1,14 @@
-"""Lists of payments, as their merchant or their customer sees them."""
+"""Lists of payments of a merchant or a customer."""
 
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.models import Allocation, Payment, Plan, User
+from portal.models.payments.payments import RECEIVED as RECEIVED
 from portal.reports import paging
 from portal.reports.paging import Page
-
-RECEIVED: Final = ("succeeded", "reversed")
-"""States of payments whose money came in, even if some of it went back."""
 
 
 def list_payments(
@@ -25,14 +22,14 @@ def list_payments(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """The payments to this merchant or by this customer, whatever became of them, with what they were for.
+    """The payments to this merchant or by this customer, with their allocations.
 
-    `plan_id` narrows them to one plan, `customer_id` to one customer; `state` is one of PAYMENT_STATES, "received" (the
-    money came in) or "refunded" (some of it went back, or is on its way back).
+    `plan_id` and `customer_id` select those of one plan or one customer. `state` is one of PAYMENT_STATES, "received"
+    (the money came in) or "refunded" (a part was refunded or is being refunded). Refuses: bad_cursor (Invalid).
     """
-    found = find(user, plan_id=plan_id, customer_id=customer_id, state=state, currency=currency)
-    found = found.options(selectinload(Payment.allocations))
-    return paging.fetch(found, Payment.id, descending=newest_first, limit=limit, cursor=cursor)
+    query = find(user, plan_id=plan_id, customer_id=customer_id, state=state, currency=currency)
+    query = query.options(selectinload(Payment.allocations))
+    return paging.fetch(query, Payment.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def list_with_plans(
@@ -46,15 +43,16 @@ def list_with_plans(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """For pages: like `list_payments`, newest first, with plans, parties and the numbers of the installments.
+    """Like `list_payments`, newest first, with plans, parties and the installments of the allocations.
 
-    With `since` (inclusive) or `until` (exclusive) only payments whose money came in between these instants, by that.
+    `since` (inclusive) and `until` (exclusive) are aware. With either, only received payments that were settled between
+    them are listed, in the order of settlement. Refuses: bad_cursor (Invalid).
     """
-    found = find(user, customer_id=customer_id, state=state, currency=currency, since=since, until=until)
+    query = find(user, customer_id=customer_id, state=state, currency=currency, since=since, until=until)
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    found = found.options(parties, selectinload(Payment.allocations).joinedload(Allocation.installment))
+    query = query.options(parties, selectinload(Payment.allocations).joinedload(Allocation.installment))
     keys = (Payment.settled_at, Payment.id) if since or until else (Payment.id,)
-    return paging.fetch(found, *keys, descending=True, limit=limit, cursor=cursor)
+    return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
 def find(
@@ -67,25 +65,25 @@ def find(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Select[Payment]:
-    """The payments that are meant, in no order."""
+    """The query for these payments, without an order. The parameters are those of `list_with_plans`."""
     mine = Payment.merchant_id if user.role == "merchant" else Payment.customer_id
-    found = select(Payment).where(mine == user.id)
+    query = select(Payment).where(mine == user.id)
     if plan_id is not None:
-        found = found.where(Payment.plan_id == plan_id)
+        query = query.where(Payment.plan_id == plan_id)
     if customer_id is not None:
-        found = found.where(Payment.customer_id == customer_id)
+        query = query.where(Payment.customer_id == customer_id)
     if currency:
-        found = found.where(Payment.currency == currency)
+        query = query.where(Payment.currency == currency)
     if since or until:
-        found = found.where(Payment.state.in_(RECEIVED))
+        query = query.where(Payment.state.in_(RECEIVED))
     if since:
-        found = found.where(Payment.settled_at >= since)
+        query = query.where(Payment.settled_at >= since)
     if until:
-        found = found.where(Payment.settled_at < until)
+        query = query.where(Payment.settled_at < until)
     if state == "received":
-        found = found.where(Payment.state.in_(RECEIVED))
+        query = query.where(Payment.state.in_(RECEIVED))
     elif state == "refunded":
-        found = found.where(or_(Payment.refunded > 0, Payment.refunding > 0))
+        query = query.where(or_(Payment.refunded > 0, Payment.refunding > 0))
     elif state:
-        found = found.where(Payment.state == state)
-    return found
+        query = query.where(Payment.state == state)
+    return query

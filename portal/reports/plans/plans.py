@@ -1,4 +1,4 @@
-"""Lists of plans and installments, as their merchant or their customer sees them."""
+"""Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
 from datetime import date
 
@@ -18,7 +18,6 @@ def list_plans(
     user: User,
     *,
     status: str | None = None,
-    customer: str | None = None,
     customer_email: str | None = None,
     customer_id: int | None = None,
     search: str | None = None,
@@ -30,16 +29,14 @@ def list_plans(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Plan]:
-    """The plans that this merchant made or this customer owes, newest first, with parties and installments.
+    """The plans of this merchant or this customer, newest first, with parties and installments.
 
-    `status` is one of PLAN_STATUSES; `customer` is the beginning of an email or a username, `customer_email` a whole
-    address; `search` is found in a customer's email or name, the description or the merchant's own number (find_plans).
-    With `next_due_first` only open plans, the one whose next installment is due soonest first.
+    The filters are those of `find_plans`. With `next_due_first` only open plans are listed, by next due date.
+    Refuses: bad_cursor (Invalid).
     """
-    found = find_plans(
+    query = find_plans(
         user,
         status=status,
-        customer=customer,
         customer_email=customer_email,
         customer_id=customer_id,
         search=search,
@@ -48,16 +45,15 @@ def list_plans(
         due_after=due_after,
     ).options(joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments))
     if next_due_first:
-        open_ones = found.where(Plan.state == "active")
-        return paging.fetch(open_ones, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
-    return paging.fetch(found, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
+        open_plans = query.where(Plan.state == "active")
+        return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
+    return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def find_plans(
     user: User,
     *,
     status: str | None = None,
-    customer: str | None = None,
     customer_email: str | None = None,
     customer_id: int | None = None,
     search: str | None = None,
@@ -65,34 +61,34 @@ def find_plans(
     due_before: date | None = None,
     due_after: date | None = None,
 ) -> Select[Plan]:
-    """The plans that are meant, in no order.
+    """The query for these plans, without an order.
 
-    `due_before` and `due_after` are local dates, both exclusive, about the oldest open installment: a plan of which
-    nothing is due any more is neither.
+    `status` is one of PLAN_STATUSES. `customer_email` is a whole address. `due_before` and `due_after` are local dates,
+    both exclusive, about the oldest open installment: a plan without one matches neither.
 
-    `search` is the beginning of a customer's email or username or of the merchant's own number for the plan, or stands
-    anywhere in its description, whatever the case: words begin with articles in some languages, so "anywhere" it is.
+    `search` matches the beginning of the customer's email or username, the beginning of the merchant's `external_id`,
+    or any part of the description, whatever the case. A customer's search matches descriptions only. Descriptions are
+    matched anywhere, because some languages put an article in front of a word.
     """
-    found = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
+    query = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
     if status:
-        found = found.where(Plan.has_status(status, clock.now()))
-    if customer and customer.strip():
-        found = found.where(Plan.customer_id.in_(select(User.id).where(User.starts_with(customer.strip()))))
+        query = query.where(Plan.has_status(status, clock.now()))
+
     if customer_email:
-        found = found.where(Plan.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
+        query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
     if customer_id is not None:
-        found = found.where(Plan.customer_id == customer_id)
+        query = query.where(Plan.customer_id == customer_id)
     if currency:
-        found = found.where(Plan.currency == currency)
+        query = query.where(Plan.currency == currency)
     if due_before or due_after:
-        found = found.where(Plan.state == "active")
+        query = query.where(Plan.state == "active")
     if due_before:
-        found = found.where(Plan.next_due_on < due_before)
+        query = query.where(Plan.next_due_on < due_before)
     if due_after:
-        found = found.where(Plan.next_due_on > due_after)
+        query = query.where(Plan.next_due_on > due_after)
     if search and search.strip():
-        found = found.where(_mentions(user, search.strip()))
-    return found
+        query = query.where(_mentions(user, search.strip()))
+    return query
 
 
 def _mentions(user: User, text: str) -> ColumnElement[bool]:
@@ -121,12 +117,11 @@ def list_installments(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
-    """The installments that this merchant is owed or this customer owes, soonest due first; of one plan, by number.
+    """The installments of this merchant or this customer, soonest due first; those of one plan by number.
 
-    `status` is "open", "counted" (paid or open: what rates are taken of), "past" (of those, the ones whose time has
-    passed) or one of INSTALLMENT_STATUSES; `due_before` and `due_after` are local dates, both exclusive.
+    The filters are those of `find_installments`. Refuses: bad_cursor (Invalid).
     """
-    found = find_installments(
+    query = find_installments(
         user,
         plan_id=plan_id,
         status=status,
@@ -137,7 +132,7 @@ def list_installments(
     )
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     keys = (Installment.due_date, Installment.id) if plan_id is None else (Installment.number,)
-    return paging.fetch(found.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
+    return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
 def find_installments(
@@ -150,35 +145,39 @@ def find_installments(
     due_before: date | None = None,
     due_after: date | None = None,
 ) -> Select[Installment]:
-    """The installments that are meant, in no order."""
-    found = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
+    """The query for these installments, without an order.
+
+    `status` is one of INSTALLMENT_STATUSES, "open", "counted" (paid or open: the base of the success rate) or "past"
+    (counted ones past `late_at`). `due_before` and `due_after` are local dates, both exclusive.
+    """
+    query = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
     if plan_id is not None:
-        found = found.where(Installment.plan_id == plan_id)
+        query = query.where(Installment.plan_id == plan_id)
     now = clock.now()
     if status in ("counted", "past"):
-        found = found.where(or_(Installment.remaining > 0, Installment.is_paid()))
+        query = query.where(or_(Installment.remaining > 0, Installment.is_paid()))
         if status == "past":
-            found = found.where(Installment.late_at <= now)
+            query = query.where(Installment.late_at <= now)
     elif status:
-        found = found.where(Installment.has_status(status, now))
+        query = query.where(Installment.has_status(status, now))
     if customer_email:
-        found = found.where(Installment.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
+        query = query.where(Installment.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
     if currency:
-        found = found.where(Installment.currency == currency)
+        query = query.where(Installment.currency == currency)
     if due_before:
-        found = found.where(Installment.due_date < due_before)
+        query = query.where(Installment.due_date < due_before)
     if due_after:
-        found = found.where(Installment.due_date > due_after)
-    return found
+        query = query.where(Installment.due_date > due_after)
+    return query
 
 
 def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:
-    """The newest payments of a plan with what they were for."""
-    found = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
-    return list(db.session.scalars(found.limit(limit)))
+    """The newest payments of a plan, with allocations and their installments."""
+    query = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
+    return list(db.session.scalars(query.limit(limit)))
 
 
 def timeline_of(plan_id: int) -> list[Event]:
-    """What happened to a plan, newest first, with who did it; the newest TIMELINE_LENGTH events."""
-    found = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
-    return list(db.session.scalars(found.limit(TIMELINE_LENGTH)))
+    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first."""
+    query = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
+    return list(db.session.scalars(query.limit(TIMELINE_LENGTH)))

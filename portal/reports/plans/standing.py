@@ -1,4 +1,4 @@
-"""How a plan's money stands: what the forms show before a change, and check again with it."""
+"""The amounts of a plan that the forms show, and that a change is checked against."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from portal.models import Installment, Payment, Plan
 class PlanFigures:
     """Minor units of the plan's currency.
 
-    `owed` is what may be paid: what remains, or what was written off when nothing remains. `kept` came in and stayed.
-    `refunding` is on its way back and counts against `refundable`. `in_flight` is the id of a payment without an
-    outcome yet.
+    `owed` is the payable amount: the remaining one, or the written-off one if nothing remains. `kept` is the amount
+    received, less refunds and reversals. `refunding` is the sum of refunds in flight and counts against `refundable`.
+    `in_flight` is the id of a payment whose outcome is not known yet.
     """
 
     currency: str
@@ -34,7 +34,7 @@ class PlanFigures:
 
 
 def standing(plan_id: int) -> PlanFigures:
-    """The figures of one plan, in two queries and the plan's own."""
+    """The figures of one plan, in at most three queries."""
     plan = db.session.get_one(Plan, plan_id)
     rows = list(db.session.scalars(select(Installment).where(Installment.plan_id == plan.id)))
     payments = list(db.session.scalars(Payment.of_plan(plan.id).where(Payment.state != "declined")))

@@ -33,7 +33,7 @@ _ZONES = """zones AS MATERIALIZED (
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )"""
 
-_POST = """INSERT INTO outbox (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
+_POST = """INSERT INTO emails (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
         SELECT :kind, format('reminder:%s:%s:%s', customer_id, merchant_id, local_day), customer_id, merchant_id,
                jsonb_build_object('day', local_day), 'waiting', :now, :now
         FROM (SELECT DISTINCT customer_id, merchant_id, local_day FROM {told}) AS mail
@@ -106,7 +106,7 @@ _CARRY = text(f"""
         JOIN merchants AS merchant ON merchant.user_id = reminder.merchant_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
-        WHERE reminder.state = 'waiting' AND outbox_id IS NULL AND local_day < :before AND local_day < theirs.today
+        WHERE reminder.state = 'waiting' AND email_id IS NULL AND local_day < :before AND local_day < theirs.today
           AND theirs.hour >= merchant.sending_hour
           AND (installment.remaining = 0 OR NOT EXISTS (
               SELECT FROM unnest(merchant.reminder_days) AS day

@@ -26,6 +26,7 @@ from portal.domain.allocation import Part
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
+from portal.models.payments.payments import RECEIVED
 from portal.reports.plans.standing import PlanFigures, standing
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
@@ -174,7 +175,7 @@ def books_of(plan_id: int) -> Books:
     )
     payments = db.session.scalars(
         Payment.of_plan(plan_id)
-        .where(Payment.state.in_(("succeeded", "reversed")))
+        .where(Payment.state.in_(RECEIVED))
         .options(selectinload(Payment.allocations).joinedload(Allocation.installment))
     )
     return Books(plan, list(installments), list(payments), standing(plan_id))

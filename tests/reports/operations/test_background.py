@@ -88,14 +88,14 @@ def test_mails_that_wait_are_late_or_were_given_up():
     waits = {"state": "waiting", "next_try_at": now, "created_at": now - timedelta(minutes=1)}
     late = {"state": "claimed", "next_try_at": now - timedelta(minutes=5), "created_at": now - timedelta(hours=1)}
     dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "No such mailbox"}
-    for number, columns in enumerate((waits, late, *[dead] * (background.SHOWN + 1))):
+    for number, columns in enumerate((waits, late, *[dead] * (background.MAX_LISTED + 1))):
         db.session.add(Email(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
     db.session.flush()
     seen = background.mail()
     before = db.session.query(Email).filter(Email.dedupe_key.in_(["receipt:0", "receipt:1"])).count()
-    assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.SHOWN + 1)
+    assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.MAX_LISTED + 1)
     assert seen.oldest_at == late["created_at"]
-    assert len(seen.dead) == background.SHOWN and seen.dead[0].recipient.email == "omar@example.com"
+    assert len(seen.dead) == background.MAX_LISTED and seen.dead[0].recipient.email == "omar@example.com"
     db.session.rollback()
 
 

@@ -461,7 +461,7 @@ def test_a_link_is_in_the_mail_and_afterwards_nowhere(catcher):
     token = opened.invitation_token
     delivery.drain()
     assert f"http://localhost/invitations/{token}" in text_of(catcher.mails[0])
-    row = db.session.execute(db.text("SELECT outbox::text FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT emails::text FROM emails")).scalar_one()
     assert token not in row
     assert "(removed)" in row
 
@@ -513,7 +513,7 @@ def test_none_of_several_links_stays_in_what_is_kept_of_a_mail(catcher):
     delivery.drain()
     kept = mails.outbox()[-1]
     assert (kept.kind, kept.state) == ("reminder", "sent")
-    row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert not [token for token in tokens.values() if token in row]
     assert kept.body.count("(removed)") == kept.html.count("(removed)") == 3
 
@@ -535,7 +535,7 @@ def test_what_happens_to_their_plan_opens_by_their_link_as_long_as_they_have_no_
     plan = f"/invitations/{opened.invitation_token}"
     assert links == [plan, plan, f"{plan}/payments/{paid.id}", plan, f"{plan}/payments/{paid.id + 1}", plan]
     assert {app.test_client().get(link).status_code for link in links} == {200}
-    kept = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    kept = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert opened.invitation_token not in kept
 
 
@@ -559,7 +559,7 @@ def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
     with later(days=2):
         assert delivery.purge() == 1
         assert [mail.body is None for mail in mails.outbox()] == [False, True]
-        row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+        row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
         assert opened.invitation_token not in row
     with later(days=91):
         assert delivery.purge() == 2
