@@ -41,7 +41,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
-    extensions.babel.init_app(app)
     extensions.limiter.init_app(app)
     web.init_app(app)
     api.init_app(app)

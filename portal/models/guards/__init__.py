@@ -12,10 +12,11 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The names of the guards, in alphabetical order."""
-    return sorted(path.stem for path in FOLDER.glob("*.sql"))
+    """The names of all guards, in alphabetical order."""
+    return sorted(path.stem for path in FOLDER.rglob("*.sql"))
 
 
 def text(name: str) -> str:
-    """The SQL of one guard: statements that start with CREATE and end with a semicolon."""
-    return (FOLDER / f"{name}.sql").read_text()
+    """The SQL of one guard: statements that start with CREATE and end with a semicolon. Raises ValueError."""
+    (path,) = FOLDER.rglob(f"{name}.sql")
+    return path.read_text()
