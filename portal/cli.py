@@ -47,21 +47,21 @@ def _use_local_servers(configured: Settings) -> None:
         from portal.local import postgres, supervisor, valkey
     except ModuleNotFoundError:
         return
-    from portal.local import data_dir as homes
+    from portal.local import data_dir
 
     try:
         if not configured.secret_key:
-            homes.ensure(configured.home)
+            data_dir.ensure(configured.home)
             os.environ["SECRET_KEY"] = supervisor.secret_key(configured.home)
         if not configured.redis_url:
             os.environ["REDIS_URL"] = valkey.Valkey.running(configured.home) or ""
         if not configured.database_url:
             url = postgres.Postgres.running(configured.home)
             if not url:
-                open_until_exit.enter_context(homes.held(configured.home))
+                open_until_exit.enter_context(data_dir.locked(configured.home))
                 url = open_until_exit.enter_context(postgres.Postgres(configured.home)).url
             os.environ["DATABASE_URL"] = url
-    except homes.DataDirError as error:
+    except data_dir.DataDirError as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -135,12 +135,12 @@ def prepare(wanted: bool) -> None:
     """
     import flask_migrate
 
-    from portal.local import data_dir as homes
+    from portal.local import data_dir
     from portal.reports.operations import revisions
 
     if revisions.of_this_database() == "unreleased":
         click.echo(revisions.sentence("unreleased"), err=True)
-        sys.exit(homes.UNRELEASED)
+        sys.exit(data_dir.UNRELEASED)
     flask_migrate.upgrade()
     home = settings().home
     told = home / "demo-logins"
@@ -149,7 +149,7 @@ def prepare(wanted: bool) -> None:
 
         click.echo("adding demo data ...")
         demo_data.seed()
-        homes.write_private(told, "Demo logins:\n" + _logins() + "\n", home)
+        data_dir.write_private(told, "Demo logins:\n" + _logins() + "\n", home)
 
 
 @main.command("seed-demo")

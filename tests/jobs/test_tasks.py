@@ -25,7 +25,7 @@ from portal.services.idempotency import RequestKey
 from portal.services.maintenance import retention
 from portal.services.payments import payments, refunds
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -14,7 +14,7 @@ from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.reports import exports
 from portal.reports.exports import Export
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 
 
 @pytest.fixture

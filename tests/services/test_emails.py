@@ -19,7 +19,7 @@ from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import queries
 
 pytestmark = pytest.mark.usefixtures("context")

@@ -22,7 +22,7 @@ from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from tests.fixtures import people, servers
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 ROOT = Path(__file__).parent.parent.parent
 

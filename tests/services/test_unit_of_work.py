@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.services.unit_of_work import unit_of_work, violated
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -97,10 +97,10 @@ def deliver_due(limit: int = 100) -> int:
     Reads all of them, `limit` at a time, and begins none after BUDGET seconds (`sweeps.sweep`). A callback that we
     refuse, or fail on, comes again the next time. Returns how many callbacks were taken.
     """
-    gateway.bounce_due(limit)
-    keys = page = gateway.untold(limit)
+    gateway.bounce_due_charges(limit)
+    keys = page = gateway.unacknowledged(limit)
     while page:
-        page = gateway.untold(limit, after=keys[-1])
+        page = gateway.unacknowledged(limit, after=keys[-1])
         keys += page
     taken: list[bool] = []
     sweeps.sweep(
@@ -114,7 +114,7 @@ def _call_back(key: str) -> bool:
     body = json.dumps({"type": "charge.reversed", "key": key}).encode()
     try:
         receive(body, sign(body))
-        gateway.told(key)
+        gateway.acknowledge(key)
     except Refused as refused:
         log.info("callback.again_later", code=refused.code)
         return False

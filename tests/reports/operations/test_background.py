@@ -16,7 +16,7 @@ from portal.valkey import connections
 from tests.fixtures import people
 from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
 from tests.fixtures.valkey_waits import valkey_waits
-from tests.processes.running import Doorbell
+from tests.processes.running import ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -67,7 +67,7 @@ def test_a_failed_job_that_cannot_be_read_is_told_all_the_same(valkey):
 
 
 def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_path):
-    with Doorbell(tmp_path / "valkey") as doorbell:
+    with ValkeyServer(tmp_path / "valkey") as doorbell:
         monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=doorbell.url))
         assert background.background() is not None
         with doorbell.frozen():

@@ -34,7 +34,7 @@ from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import Catcher, sending, text_of
 from tests.fixtures.query_log import queries
 
@@ -273,7 +273,7 @@ def test_a_drain_that_is_stopped_while_the_server_thinks_sends_no_other_mail(cat
 def letter(number):
     """A mail to Omar under a Message-ID of its own, as it travels."""
     envelope = gateway.Envelope("omar@example.com", f"<{number}@localhost>", clock.now())
-    return gateway.message(current_app.config["QIST"], gateway.Letter("Hello", "Hello", "<p>Hello</p>"), envelope)
+    return gateway.message(current_app.config["QIST"], gateway.Content("Hello", "Hello", "<p>Hello</p>"), envelope)
 
 
 def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catcher):
@@ -290,7 +290,7 @@ def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catche
 
 
 def test_one_mail_takes_so_many_seconds_in_all_and_no_more(app, catcher, monkeypatch):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with gateway.Server(app.config["QIST"]) as server:
         server.send(letter(1), "omar@example.com")
         time.sleep(1.1)
@@ -346,13 +346,13 @@ class Dripping:
     ids=["byte by byte", "line by line", "in an answer", "tls", "starttls"],
 )
 def test_a_server_that_never_finishes_its_answer_is_given_up_in_time(app, monkeypatch, security, greeting, drip):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with Dripping(greeting, drip) as server:
         settings = dataclasses.replace(
             app.config["QIST"], smtp_host="localhost", smtp_port=server.port, smtp_security=security
         )
         began = time.monotonic()
-        with gateway.Server(settings) as connection, pytest.raises(gateway.Away, match="can't be reached"):
+        with gateway.Server(settings) as connection, pytest.raises(gateway.ServerUnavailable, match="can't be reached"):
             connection.send(letter(1), "omar@example.com")
         assert time.monotonic() - began < DRIPS / 2
 
@@ -370,13 +370,13 @@ def test_all_addresses_of_a_server_share_the_time_of_one_mail(app, monkeypatch):
     settings = dataclasses.replace(
         app.config["QIST"], smtp_host="mail.example.com", smtp_port=587, smtp_security="none"
     )
-    monkeypatch.setattr(gateway, "LONGEST", 0.5)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 0.5)
     monkeypatch.setattr(gateway, "TIMEOUT", 0.2)
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         patched.setattr(socket, "create_connection", never)
         patched.setattr(gateway, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
-        with gateway.Server(settings) as server, pytest.raises(gateway.Away):
+        with gateway.Server(settings) as server, pytest.raises(gateway.ServerUnavailable):
             server.send(letter(1), "omar@example.com")
     assert tried == [("192.0.2.1", 587), ("192.0.2.2", 587), ("192.0.2.3", 587)]
     assert seconds == [pytest.approx(0.5)]

@@ -15,12 +15,13 @@ from portal.domain import clock
 from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment import simulated
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports.operations import checks
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -329,7 +330,7 @@ class TestTwoAtOnce:
                 self.may_answer.wait(2.5)
             return charge(key, amount, currency, token)
 
-        monkeypatch.setattr(gateway, "SLOW", 0)
+        monkeypatch.setattr(simulated, "SLOW", 0)
         monkeypatch.setattr(gateway, "charge", takes_its_time)
 
     def both(self, app, *calls, back=0):

@@ -17,7 +17,7 @@ from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -14,7 +14,7 @@ from portal.services.accounts import sessions
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

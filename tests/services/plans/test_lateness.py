@@ -10,8 +10,8 @@ from portal.jobs import tasks
 from portal.models import Event, Merchant
 from portal.services.plans import lateness
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
-from tests.fixtures.reminding import on
+from tests.fixtures.concurrency import at_once
+from tests.fixtures.reminders import on
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -15,7 +15,7 @@ from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.web.lists import downloads
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 from tests.web import browser_of
 

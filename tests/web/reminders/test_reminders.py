@@ -11,7 +11,7 @@ from portal.services.mail import reminders
 from portal.web.labels import reminder_words
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
-from tests.fixtures.reminding import deliver, posted
+from tests.fixtures.reminders import deliver, posted
 from tests.web import browser_of
 
 SENT = {"days_before": "7, 3", "due_day": "y", "days_after": "1 14", "sending_hour": "18"}
