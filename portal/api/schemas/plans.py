@@ -11,6 +11,7 @@ from portal.api.schemas.installments import Installment, installment
 from portal.api.schemas.kinds import AnAmount, Id, In, Instant, Money, Out, PageQuery, Text, decimal
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
 from portal.reports.payments.refunds import GivenBack
+from portal.reports.plans import figures
 
 PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
 Metadata = Annotated[
@@ -109,10 +110,7 @@ def fields_of(row: models.Plan, given_back: GivenBack) -> dict[str, Any]:
     parts = row.installments
     amounts = {
         "total_amount": row.total,
-        "paid": sum(part.paid for part in parts),
-        "credited": sum(part.credited for part in parts),
-        "written_off": sum(part.written_off for part in parts),
-        "remaining": sum(part.remaining for part in parts),
+        **figures.sums(parts),
         "refunded": given_back.refunded,
         "refunding": given_back.refunding,
     }
