@@ -13,10 +13,13 @@ from sqlalchemy import text
 from bench import _large
 from portal.extensions import db
 from portal.models import Merchant, User
-from portal.reports import exports
+from portal.reports.exports.installments import export_installments
 from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 
 
 def main(count: int = _large.PLANS) -> None:
@@ -31,13 +34,17 @@ def main(count: int = _large.PLANS) -> None:
                 dashboard.latest_payments(1),
             ),
             "plans, first page": lambda: plans.list_plans(user, limit=20),
-            "plans, searched for nothing there": lambda: plans.list_plans(user, search="not there", limit=20),
+            "plans, searched for nothing there": lambda: plans.list_plans(
+                user, PlanFilters(search="not there"), limit=20
+            ),
             "plans, next due first": lambda: plans.list_plans(user, next_due_first=True, limit=20),
-            "installments, late": lambda: plans.list_installments(user, status="late", limit=30),
+            "installments, late": lambda: plans.list_installments(user, InstallmentFilters(status="late"), limit=30),
             "payments, first page": lambda: payments.list_with_plans(user, limit=30),
-            "payments, refunded": lambda: payments.list_with_plans(user, state="refunded", limit=30),
+            "payments, refunded": lambda: payments.list_with_plans(user, PaymentFilters(state="refunded"), limit=30),
             "customers, newest": lambda: customers.list_customers(merchant, limit=30),
-            "customers, most overdue": lambda: customers.list_customers(merchant, show="overdue", limit=30),
+            "customers, most overdue": lambda: customers.list_customers(
+                merchant, CustomerFilters(show="overdue"), limit=30
+            ),
         }
         times = {name: min(_timed(read) for _ in range(3)) for name, read in reads.items()}
         plain = next(iter(times.values()))
@@ -45,7 +52,7 @@ def main(count: int = _large.PLANS) -> None:
             print(f"{1000 * seconds:8.1f} ms {seconds / plain:7.2f} x  {name}")
         before = _peak()
         began = time.perf_counter()
-        rows = sum(1 for _ in exports.installments(user).rows)
+        rows = sum(1 for _ in export_installments(user).rows)
         seconds = time.perf_counter() - began
         print(f"{rows:,} installments for a file: {rows / seconds:,.0f} rows/s, {_peak() - before:.0f} MB more")
 

@@ -11,6 +11,7 @@ from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_pay
 from portal.errors import Forbidden
 from portal.models import Payment
 from portal.reports.plans import plans as lists
+from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
 
 bp = Blueprint("api_installments", __name__)
@@ -25,10 +26,12 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
     """
     page = lists.list_installments(
         caller().user,
-        status=query.status,
-        customer_email=query.customer_email,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        InstallmentFilters(
+            status=query.status,
+            customer_email=query.customer_email,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         soonest_first=query.sort == "due_date",
         limit=query.limit,
         cursor=query.cursor,
@@ -50,10 +53,12 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
     """
     page = lists.list_installments(
         caller().user,
-        plan_id=access.my_plan(caller().user, plan_id).id,
-        status=query.status,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        InstallmentFilters(
+            plan_id=access.my_plan(caller().user, plan_id).id,
+            status=query.status,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         limit=query.limit,
         cursor=query.cursor,
     )

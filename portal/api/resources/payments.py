@@ -12,6 +12,7 @@ from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Fault, Forbidden, Refused
 from portal.models import Payment
 from portal.reports.payments import payments as lists
+from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
 
 bp = Blueprint("api_payments", __name__)
@@ -172,8 +173,7 @@ class _Declined(Refused):
 def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     page = lists.list_payments(
         caller().user,
-        plan_id=plan_id,
-        state=query.status,
+        PaymentFilters(plan_id=plan_id, state=query.status),
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,

@@ -16,6 +16,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
+from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan, Opened
@@ -81,10 +82,12 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
     """
     page = lists.list_plans(
         caller().user,
-        status=query.status,
-        customer_email=query.customer_email,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        PlanFilters(
+            status=query.status,
+            customer_email=query.customer_email,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,

@@ -12,6 +12,7 @@ from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, P
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
 from portal.models.plans.plans import PlanStatus
 from portal.reports.payments.refunds import RefundTotals
+from portal.reports.plans import figures
 
 Metadata = Annotated[
     dict[str, str],
@@ -109,10 +110,7 @@ def fields_of(row: models.Plan, totals: RefundTotals) -> dict[str, Any]:
     parts = row.installments
     amounts = {
         "total_amount": row.total,
-        "paid": sum(part.paid for part in parts),
-        "credited": sum(part.credited for part in parts),
-        "written_off": sum(part.written_off for part in parts),
-        "remaining": sum(part.remaining for part in parts),
+        **figures.sums(parts),
         "refunded": totals.refunded,
         "refunding": totals.refunding,
     }

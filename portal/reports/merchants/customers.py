@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import func, select, text, tuple_
 
@@ -10,9 +10,8 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan, User
 from portal.reports import paging
+from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
 from portal.reports.paging import Page
-
-Show = Literal["all", "owing", "overdue"]
 
 _NEWEST = text(
     """WITH RECURSIVE mine AS (
@@ -40,23 +39,21 @@ class Customer:
 
 def list_customers(
     merchant: Merchant,
+    filters: CustomerFilters = ALL_CUSTOMERS,
     *,
-    show: Show = "all",
-    search: str | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Customer]:
-    """The customers of this merchant's plans, the newest account first.
+    """The customers of this merchant that pass the filters, newest account first.
 
-    `show`: "owing" lists customers with a remaining amount, "overdue" those with a late installment, both with the
-    highest amount in the home currency first. `search` is the beginning of an email or a username.
-    Refuses: bad_cursor (Invalid).
+    With `show` "owing" or "overdue" the customer with the largest amount in the home currency comes first. Raises
+    Invalid on `cursor` unless it is one that a page returned.
     """
-    if show == "all":
-        page = _newest(merchant, search, limit, cursor)
+    if filters.show == "all":
+        ids = _newest(merchant, filters.search, limit, cursor)
     else:
-        page = _by_amount(merchant, show, search, limit, cursor)
-    return Page(describe(merchant.user_id, page.items), page.next_cursor)
+        ids = _by_amount(merchant, filters.show, filters.search, limit, cursor)
+    return Page(describe(merchant.user_id, ids.items), ids.next_cursor)
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:

@@ -1,7 +1,5 @@
 """Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
-from datetime import date
-
 from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -10,84 +8,52 @@ from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 
 TIMELINE_LENGTH = 100
 
 
 def list_plans(
     user: User,
+    filters: PlanFilters = ALL_PLANS,
     *,
-    status: str | None = None,
-    customer_email: str | None = None,
-    customer_id: int | None = None,
-    search: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
     newest_first: bool = True,
     next_due_first: bool = False,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Plan]:
-    """The plans of this merchant or this customer, newest first, with parties and installments.
+    """The plans of this merchant or this customer that pass the filters, newest first, with parties and installments.
 
-    The filters are those of `find_plans`. With `next_due_first` only open plans are listed, by next due date.
-    Refuses: bad_cursor (Invalid).
+    With `next_due_first` only open plans, the plan with the soonest next due date first.
     """
-    query = find_plans(
-        user,
-        status=status,
-        customer_email=customer_email,
-        customer_id=customer_id,
-        search=search,
-        currency=currency,
-        due_before=due_before,
-        due_after=due_after,
-    ).options(joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments))
+    query = find_plans(user, filters).options(
+        joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
+    )
     if next_due_first:
         open_plans = query.where(Plan.state == "active")
         return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
     return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
-def find_plans(
-    user: User,
-    *,
-    status: str | None = None,
-    customer_email: str | None = None,
-    customer_id: int | None = None,
-    search: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
-) -> Select[Plan]:
-    """The query for these plans, without an order.
-
-    `status` is one of PLAN_STATUSES. `customer_email` is a whole address. `due_before` and `due_after` are local dates,
-    both exclusive, about the oldest open installment: a plan without one matches neither.
-
-    `search` matches the beginning of the customer's email or username, the beginning of the merchant's `external_id`,
-    or any part of the description, whatever the case. A customer's search matches descriptions only. Descriptions are
-    matched anywhere, because some languages put an article in front of a word.
-    """
+def find_plans(user: User, filters: PlanFilters) -> Select[Plan]:
+    """The plans of this merchant or this customer that pass the filters, in no order."""
     query = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
-    if status:
-        query = query.where(Plan.has_status(status, clock.now()))
-
-    if customer_email:
-        query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
-    if customer_id is not None:
-        query = query.where(Plan.customer_id == customer_id)
-    if currency:
-        query = query.where(Plan.currency == currency)
-    if due_before or due_after:
+    if filters.status:
+        query = query.where(Plan.has_status(filters.status, clock.now()))
+    if filters.customer_email:
+        query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
+    if filters.customer_id is not None:
+        query = query.where(Plan.customer_id == filters.customer_id)
+    if filters.currency:
+        query = query.where(Plan.currency == filters.currency)
+    if filters.due_before or filters.due_after:
         query = query.where(Plan.state == "active")
-    if due_before:
-        query = query.where(Plan.next_due_on < due_before)
-    if due_after:
-        query = query.where(Plan.next_due_on > due_after)
-    if search and search.strip():
-        query = query.where(_mentions(user, search.strip()))
+    if filters.due_before:
+        query = query.where(Plan.next_due_on < filters.due_before)
+    if filters.due_after:
+        query = query.where(Plan.next_due_on > filters.due_after)
+    if filters.search and filters.search.strip():
+        query = query.where(_mentions(user, filters.search.strip()))
     return query
 
 
@@ -106,68 +72,43 @@ def _mentions(user: User, text: str) -> ColumnElement[bool]:
 
 def list_installments(
     user: User,
+    filters: InstallmentFilters = ALL_INSTALLMENTS,
     *,
-    plan_id: int | None = None,
-    status: str | None = None,
-    customer_email: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
     soonest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
-    """The installments of this merchant or this customer, soonest due first; those of one plan by number.
+    """The installments of this merchant or this customer that pass the filters, soonest due first; of a plan by number.
 
-    The filters are those of `find_installments`. Refuses: bad_cursor (Invalid).
+    Each comes with its plan and the plan's parties.
     """
-    query = find_installments(
-        user,
-        plan_id=plan_id,
-        status=status,
-        customer_email=customer_email,
-        currency=currency,
-        due_before=due_before,
-        due_after=due_after,
-    )
+    query = find_installments(user, filters)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    keys = (Installment.due_date, Installment.id) if plan_id is None else (Installment.number,)
+    keys = (Installment.due_date, Installment.id) if filters.plan_id is None else (Installment.number,)
     return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
-def find_installments(
-    user: User,
-    *,
-    plan_id: int | None = None,
-    status: str | None = None,
-    customer_email: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
-) -> Select[Installment]:
-    """The query for these installments, without an order.
-
-    `status` is one of INSTALLMENT_STATUSES, "open", "counted" (paid or open: the base of the success rate) or "past"
-    (counted ones past `late_at`). `due_before` and `due_after` are local dates, both exclusive.
-    """
+def find_installments(user: User, filters: InstallmentFilters) -> Select[Installment]:
+    """The installments of this merchant or this customer that pass the filters, in no order."""
     query = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
-    if plan_id is not None:
-        query = query.where(Installment.plan_id == plan_id)
+    if filters.plan_id is not None:
+        query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
-    if status in ("counted", "past"):
+    if filters.status in ("counted", "past"):
         query = query.where(or_(Installment.remaining > 0, Installment.is_paid()))
-        if status == "past":
+        if filters.status == "past":
             query = query.where(Installment.late_at <= now)
-    elif status:
-        query = query.where(Installment.has_status(status, now))
-    if customer_email:
-        query = query.where(Installment.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
-    if currency:
-        query = query.where(Installment.currency == currency)
-    if due_before:
-        query = query.where(Installment.due_date < due_before)
-    if due_after:
-        query = query.where(Installment.due_date > due_after)
+    elif filters.status:
+        query = query.where(Installment.has_status(filters.status, now))
+    if filters.customer_email:
+        customers = select(User.id).where(User.has_email(filters.customer_email))
+        query = query.where(Installment.customer_id.in_(customers))
+    if filters.currency:
+        query = query.where(Installment.currency == filters.currency)
+    if filters.due_before:
+        query = query.where(Installment.due_date < filters.due_before)
+    if filters.due_after:
+        query = query.where(Installment.due_date > filters.due_after)
     return query
 
 

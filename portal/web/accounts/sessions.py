@@ -9,7 +9,7 @@ from portal.models import User
 from portal.services.accounts import sessions
 from portal.web import rate_limits
 from portal.web.forms import Form, Needed
-from portal.web.guards import somebody, start_of
+from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
 
 bp = Blueprint("sessions", __name__)
@@ -56,8 +56,8 @@ def sign_in(user_id: int) -> None:
 def new() -> Response:
     """The sign-in page; people who are signed in go on to where they wanted."""
     wanted = local_path(request.args.get("next"))
-    if (user := somebody()) is not None:
-        return go(wanted or start_of(user))
+    if (user := signed_in_user()) is not None:
+        return go(wanted or start_page(user))
     form = SignInForm()
     form.next.data = wanted
     return page("accounts/sessions_new.html", form=form)
@@ -77,7 +77,7 @@ def create() -> Response:
         rate_limits.count_wrong_password()
         return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
     sign_in(user_id)
-    return go(wanted or start_of(somebody()))
+    return go(wanted or start_page(signed_in_user()))
 
 
 @bp.post("/logout")

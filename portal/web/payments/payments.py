@@ -22,7 +22,7 @@ from portal.web.guards import login_needed, me
 from portal.web.labels import KEY, why_declined
 from portal.web.plans import home, plan_page
 from portal.web.plans.plan_page import Note
-from portal.web.respond import fragment_or_page, go, is_htmx, page, two_shapes
+from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
 
 bp = Blueprint("payments", __name__)
 
@@ -89,7 +89,7 @@ def show(payment_id: int) -> ResponseReturnValue:
     """The receipt of a payment, or what became of it; for one that waits for the bank: nothing while it waits."""
     payment = access.my_payment(me(), payment_id)
     if is_htmx() and payment.state == "in_flight":
-        return two_shapes(Response(status=204))
+        return vary_on_htmx(Response(status=204))
     plan = access.my_plan(me(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
     return fragment_or_page(

@@ -1,18 +1,16 @@
 """Plans: the list, the form with its preview, and a plan's own page."""
 
-from typing import Any
-
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.domain import clock
 from portal.errors import Invalid
-from portal.models import Merchant, Plan
+from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
-from portal.reports import exports
-from portal.reports.paging import Page
+from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
+from portal.reports.plans.filters import PlanFilters
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
@@ -21,9 +19,10 @@ from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
-from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
+from portal.web.respond import fragments, go, is_htmx, page
 
 bp = Blueprint("plans", __name__)
 
@@ -38,31 +37,22 @@ ALREADY_MADE = "A plan was already made from this page. Look at your plans first
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user, asked = me(), ListQuery()
-    wanted = wanted_of(asked, merchant=user.role == "merchant")
-    sort = asked.choice("sort", SORTS)
-    found: Page[Plan] = Page([], None)
-    if not asked.wrong:
-        try:
-            found = reports.list_plans(
-                user,
-                **wanted,
-                newest_first=sort != "oldest",
-                next_due_first=sort == "due",
-                limit=PAGE_LENGTH,
-                cursor=asked.cursor,
-            )
-        except Invalid:
-            asked.wrong = True
-    return fragment_or_page(
-        "plans/_list.html",
-        "plans/index.html",
-        400 if asked.wrong else 200,
-        plans=found.items,
-        next_cursor=found.next_cursor,
-        wrong=asked.wrong,
-        asked=asked.kept,
-        cursor=asked.cursor,
+    user, query = me(), ListQuery()
+    filters = filters_of(query, merchant=user.role == "merchant")
+    sort = query.choice("sort", SORTS)
+    return list_page(
+        query,
+        lambda: reports.list_plans(
+            user,
+            filters,
+            newest_first=sort != "oldest",
+            next_due_first=sort == "due",
+            limit=PAGE_LENGTH,
+            cursor=query.cursor,
+        ),
+        rows="plans",
+        page="plans/index.html",
+        fragment="plans/_list.html",
         statuses=PLAN_STATUSES,
         sorts=SORTS,
         merchant=user.role == "merchant",
@@ -73,19 +63,20 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
-    asked = ListQuery()
-    wanted = wanted_of(asked, merchant=True)
-    asked.choice("sort", SORTS)
-    return csv_file("plans", exports.plans(me(), **asked.right(wanted)), my_merchant())
+    query = ListQuery()
+    filters = filters_of(query, merchant=True)
+    query.choice("sort", SORTS)
+    query.require_valid()
+    return csv_file("plans", export_plans(me(), filters), my_merchant())
 
 
-def wanted_of(asked: ListQuery, *, merchant: bool) -> dict[str, Any]:
-    """Which plans an address asks for; its file has the same ones."""
-    return {
-        "status": asked.choice("status", PLAN_STATUSES),
-        "search": asked.text("search") if merchant else None,
-        "currency": asked.currency(),
-    }
+def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
+    """The filters of the list and of its file. A customer's list has no search."""
+    return PlanFilters(
+        status=query.choice("status", PLAN_STATUSES),
+        search=query.text("search") if merchant else None,
+        currency=query.currency(),
+    )
 
 
 @bp.get("/plans/new")

@@ -11,6 +11,7 @@ from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
 from portal.models import Email, Merchant, User
 from portal.reports.plans import plans as plan_lists
+from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts, password_resets, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import plans
@@ -169,7 +170,7 @@ def test_plans_for_an_invited_email_in_other_cases_have_the_same_customer():
     amal = people.amal()
     first, second = people.a_plan(amal, "ΝΙΚΟΣ@example.com"), people.a_plan(amal, "νικος@example.com")
     assert people.plan_of(first).customer_id == people.plan_of(second).customer_id
-    page = plan_lists.list_plans(db.session.get_one(User, amal), customer_email="Νικος@EXAMPLE.com")
+    page = plan_lists.list_plans(db.session.get_one(User, amal), PlanFilters(customer_email="Νικος@EXAMPLE.com"))
     assert len(page.items) == 2
 
 

@@ -11,7 +11,7 @@ from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
 from portal.reports.merchants import overview
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import (
@@ -156,7 +156,7 @@ class TestCredit:
             credits.credit(
                 plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", request_key=request_key
             )
-        assert standing(plan_id).credited == 1_00
+        assert plan_figures(plan_id).credited == 1_00
 
 
 class TestWriteOff:
@@ -165,11 +165,11 @@ class TestWriteOff:
         write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away", shown=50_00)
         assert statuses(plan_id) == ["paid", "paid", "written_off", "written_off"]
         assert people.plan_of(plan_id).state == "completed"
-        now = standing(plan_id)
+        now = plan_figures(plan_id)
         assert (now.remaining, now.owed, now.written_off) == (0, 50_00, 50_00)
         assert pay(plan_id, omar, "all", shown=50_00).state == "succeeded"
         assert statuses(plan_id) == ["paid"] * 4
-        assert standing(plan_id).written_off == 0
+        assert plan_figures(plan_id).written_off == 0
         data = db.session.scalars(select(Event.data).where(Event.kind == "payment.succeeded").order_by(Event.id)).all()
         assert [entry.get("recovered") for entry in data] == [None, 50_00]
 
@@ -189,22 +189,22 @@ class TestCancel:
         cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", shown=70_00, shown_refundable=30_00)
         assert people.plan_of(plan_id).status == "cancelled"
         assert statuses(plan_id) == ["paid", "cancelled", "cancelled", "cancelled"]
-        assert standing(plan_id).kept == 30_00
+        assert plan_figures(plan_id).kept == 30_00
         again = code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Again")
         assert again == "plan_cancelled"
         assert code_of(pay, plan_id, omar, "all") == "plan_cancelled"
 
     def test_a_cancellation_may_refund_the_payments(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        cancelled = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
-        assert db.session.get_one(Refund, cancelled.refund_ids[0]).state == "succeeded"
-        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
+        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        assert db.session.get_one(Refund, done.refund_ids[0]).state == "succeeded"
+        assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
 
     def test_a_declined_refund_leaves_the_plan_cancelled(self, plan_id, amal, omar):
         pay(plan_id, omar, "due", method="card_refund_declined")
-        cancelled = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
-        assert db.session.get_one(Refund, cancelled.refund_ids[0]).state == "declined"
-        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
+        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        assert db.session.get_one(Refund, done.refund_ids[0]).state == "declined"
+        assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
 
     def test_changed_amounts_and_too_large_refunds_change_nothing(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
@@ -278,7 +278,7 @@ class TestRecord:
             ).payment_id
             for _ in range(3)
         }
-        assert len(ids) == 1 and standing(plan_id).paid == 1_00
+        assert len(ids) == 1 and plan_figures(plan_id).paid == 1_00
 
 
 class TestReverse:
@@ -298,7 +298,7 @@ class TestReverse:
         assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="B", shown=50_00) == "amount_changed"
         reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=30_00)
         assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
-        assert standing(plan_id).kept == 0
+        assert plan_figures(plan_id).kept == 0
 
     def test_a_reversal_is_refused_while_a_refund_is_in_flight(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due", method="card_refund_lost_done")
@@ -311,7 +311,7 @@ class TestReverse:
         reversals.reverse(payment.id, merchant_id=amal, reason="Bounced")
         assert people.plan_of(plan_id).state == "cancelled"
         assert statuses(plan_id) == ["paid", "paid", "cancelled", "cancelled"]
-        assert standing(plan_id).kept == 0
+        assert plan_figures(plan_id).kept == 0
 
     def test_a_callback_of_the_gateway_reverses_a_payment(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due", method="card_reversed_later")
