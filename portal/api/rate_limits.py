@@ -13,12 +13,12 @@ R = TypeVar("R")
 
 def refreshing(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN, by address, of exchanges alone: who stays signed in uses nobody's tries up."""
-    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "refresh", access.address)(view)
+    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "refresh", access.client_address)(view)
 
 
 def trying_password(step: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account that `g.login` names: a right password counts for nothing."""
-    return rate_limits.trying_password(lambda: access.account(g.login), _failed)(step)
+    return rate_limits.trying_password(lambda: access.login_key(g.login), _failed)(step)
 
 
 def writing(view: Callable[P, R]) -> Callable[P, R]:

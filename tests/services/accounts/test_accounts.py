@@ -160,7 +160,7 @@ def test_an_email_in_capitals_is_ones_own_in_every_script():
 def test_what_was_typed_to_register_can_be_typed_to_sign_in(login):
     user_id = accounts.register(replace(HANA, username=" ｈａｎａ", email="ame\u0301@bücher.example"))
     assert sessions.authenticate(login, people.PASSWORD) == user_id
-    assert access.account(login) == f"user:{user_id}"
+    assert access.login_key(login) == f"user:{user_id}"
     password_resets.ask(login)
     assert db.session.scalar(select(Email.to_user_id)) == user_id
 
