@@ -1,4 +1,4 @@
-"""Flask extensions, made here unbound and bound in app.py."""
+"""Flask extensions, created unbound; app.py binds them to the application."""
 
 from typing import TYPE_CHECKING
 

@@ -13,12 +13,12 @@ R = TypeVar("R")
 
 def refreshing(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, in a count of its own, so that exchanges do not use up sign-in attempts."""
-    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "refresh", access.address)(view)
+    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "refresh", access.client_address)(view)
 
 
 def trying_password(step: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the account of `g.login`. Only wrong passwords count."""
-    return rate_limits.trying_password(lambda: access.account(g.login), _failed)(step)
+    return rate_limits.trying_password(lambda: access.login_key(g.login), _failed)(step)
 
 
 def writing(view: Callable[P, R]) -> Callable[P, R]:

@@ -10,7 +10,7 @@ from flask import Response, g, request
 from flask_login import current_user
 
 from portal import rate_limits
-from portal.access import account, address
+from portal.access import client_address, login_key
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,11 +22,11 @@ CALLBACKS: Final = "600 per minute"
 
 
 def _user_or_address() -> str:
-    return f"user:{current_user.id}" if current_user.is_authenticated else address()
+    return f"user:{current_user.id}" if current_user.is_authenticated else client_address()
 
 
 def _typed_login() -> str:
-    return account(request.form.get("login", ""))
+    return login_key(request.form.get("login", ""))
 
 
 def count_wrong_password() -> None:
@@ -45,13 +45,13 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, and RESET_REQUESTS by the account that gets the email."""
-    by_address = rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", address)
+    by_address = rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", client_address)
     return by_address(rate_limits.counted(RESET_REQUESTS, "reset-asked", _typed_login)(view))
 
 
 def resetting(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_REGISTER by address, for passwords set with a mailed link."""
-    return rate_limits.counted(rate_limits.setting("ratelimit_register"), "reset-used", address)(view)
+    return rate_limits.counted(rate_limits.setting("ratelimit_register"), "reset-used", client_address)(view)
 
 
 def checking_password(view: Callable[P, R]) -> Callable[P, R]:
@@ -66,4 +66,4 @@ def writing(view: Callable[P, R]) -> Callable[P, R]:
 
 def calling_back(view: Callable[P, R]) -> Callable[P, R]:
     """CALLBACKS by address. The limit applies before the signature is checked."""
-    return rate_limits.counted(lambda: CALLBACKS, "callbacks", address)(view)
+    return rate_limits.counted(lambda: CALLBACKS, "callbacks", client_address)(view)

@@ -161,7 +161,7 @@ def test_a_username_may_be_the_own_email_in_capitals_of_every_script():
 def test_the_text_typed_at_registration_signs_in(login):
     user_id = accounts.register(replace(HANA, username=" ｈａｎａ", email="ame\u0301@bücher.example"))
     assert sessions.authenticate(login, people.PASSWORD) == user_id
-    assert access.account(login) == f"user:{user_id}"
+    assert access.login_key(login) == f"user:{user_id}"
     password_resets.ask(login)
     assert db.session.scalar(select(Email.to_user_id)) == user_id
 
