@@ -7,17 +7,11 @@ from typing import Final
 
 from flask import Flask
 
-from portal.domain import clock, money
+from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
 from portal.services.payments.payments import CARDS, Card
 from portal.web import filters
 
-INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
-
-DECLINED: Final = {
-    "insufficient_funds": "There is not enough money on this card.",
-    "not_charged": "The bank did not get this payment.",
-}
 NOTHING_CHARGED: Final = "Nothing was charged."
 REFUND_DECLINED: Final = {
     "not_refunded": "The bank did not get it.",
@@ -157,8 +151,9 @@ def due_words(installment: Installment) -> str:
 
 
 def why_declined(payment: Payment, *, mine: bool) -> str:
-    """The reason why a payment was declined, for the customer (`mine`) or for the merchant."""
-    reason = DECLINED.get(payment.decline_code or "", "Your card was declined." if mine else "The card was declined.")
+    """Why no money moved, to the customer (`mine`) or to the merchant."""
+    otherwise = wording.OWN_CARD_DECLINED if mine else wording.CARD_DECLINED
+    reason = wording.DECLINE_REASONS.get(payment.decline_code or "", otherwise)
     return f"{reason} {NOTHING_CHARGED}"
 
 
@@ -170,7 +165,7 @@ def card_words(card: Card) -> str:
 
 def interval_words(interval: str) -> str:
     """ "every two weeks" """
-    return INTERVALS[interval]
+    return wording.INTERVALS[interval]
 
 
 def reminder_words(merchant: Merchant) -> str:

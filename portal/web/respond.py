@@ -67,6 +67,13 @@ def vary_on_htmx(response: Response) -> Response:
     return response
 
 
+def confidential(response: Response) -> Response:
+    """The response to an address that holds a secret token: no cache stores it, and no Referer header repeats it."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def current_page() -> str | None:
     """Path and query of the browser's page, by htmx's header or by a Referer of this host. Not validated."""
     if is_htmx():

@@ -22,7 +22,7 @@ from portal.web.payments import (
     statements,
 )
 from portal.web.plans import home, installments, plans
-from portal.web.reminders import mutes, reminders
+from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 
 BLUEPRINTS = (
     account.bp,
@@ -33,6 +33,7 @@ BLUEPRINTS = (
     credits.bp,
     customers.bp,
     dashboard.bp,
+    early_reminders.bp,
     health.bp,
     home.bp,
     installments.bp,
@@ -53,6 +54,7 @@ BLUEPRINTS = (
     manual_payments.bp,
     refunds.bp,
     registrations.bp,
+    reminder_settings.bp,
     reminders.bp,
     reversals.bp,
     sessions.bp,

@@ -4,7 +4,6 @@ A builder reads rows and returns the variables of templates/mail/<kind>; it may 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, money
+from portal.domain.wording import DECLINE_REASONS, INTERVALS, MANUAL_METHODS, OWN_CARD_DECLINED, card_ending
+from portal.domain.wording import long_day as day
 from portal.extensions import db
 from portal.gateways.payment import CARDS
 from portal.models import Email, Installment, Invitation, Merchant, Payment, PaymentMethod, Plan, Refund, User
@@ -23,12 +24,6 @@ from portal.services.plans import invitations
 
 SCHEDULE_ROWS: Final = 6
 """How many installments an invitation lists."""
-INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
-RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
-DECLINED: Final = {
-    "insufficient_funds": "There is not enough money on this card.",
-    "not_charged": "The bank did not get this payment.",
-}
 
 Facts = dict[str, Any]
 
@@ -133,7 +128,7 @@ def _payment_declined(row: Email) -> Facts:
             "amount": money.show(payment.amount, plan.currency),
             "purchase": _purchase(plan),
             "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
-            "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
+            "reason": DECLINE_REASONS.get(payment.decline_code or "", OWN_CARD_DECLINED),
             "automatic": payment.automatic and any(part.is_open for part in parts),
         }
         | _door(row, "pay_url", f"/plans/{plan.id}")
@@ -308,20 +303,15 @@ def _purchase(plan: Plan) -> str:
 
 def _how(payment: Payment) -> str:
     """ "Visa ending in 4242", "Cash" """
-    if payment.method in RECORDED:
-        return RECORDED[payment.method]
+    if payment.method in MANUAL_METHODS:
+        return MANUAL_METHODS[payment.method]
     card = next((card for card in CARDS if card.token == payment.method), None)
     found = card or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
-    return f"{found.brand} ending in {found.last4}" if found is not None else "Card"
+    return card_ending(found.brand, found.last4) if found is not None else "Card"
 
 
 def _link(path: str) -> str:
     return f"{current_app.config['QIST'].public_url}{path}"
-
-
-def day(value: date) -> str:
-    """ "1 December 2026": in a mail the name of the month is written out."""
-    return f"{value.day} {value:%B %Y}"
 
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {

@@ -1,4 +1,4 @@
-"""Register: one page for merchants and customers."""
+"""Registration of merchants and customers, on one page."""
 
 import functools
 from typing import Any
@@ -18,23 +18,23 @@ from portal.web.respond import go, page
 
 bp = Blueprint("registrations", __name__)
 
-AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+TIME_ZONE_AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
 @functools.cache
 def time_zones() -> list[str]:
-    """Zones named after places, and UTC; not the old names and the fixed offsets that the database also knows."""
-    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in AREAS)]
+    """UTC and the zones named after places, without the old names and fixed offsets that the database also holds."""
+    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in TIME_ZONE_AREAS)]
 
 
 def zones() -> list[Any]:
-    """Every time zone for a select."""
+    """The choices of the time zone field."""
     return choices((name, name) for name in time_zones())
 
 
 @functools.cache
 def currencies() -> list[Any]:
-    """Every currency for a select: code, and code with name."""
+    """The choices of the currency field: the code, and the code with its English name."""
     return choices((code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES)
 
 
@@ -55,7 +55,7 @@ class RegistrationForm(Form):
 
 @bp.get("/register")
 def new() -> Response:
-    """The form. ?role=customer comes with the customer's card chosen."""
+    """The form. ?role=customer preselects the customer's role."""
     if (user := signed_in_user()) is not None:
         return go(start_page(user))
     form = RegistrationForm()
@@ -67,7 +67,7 @@ def new() -> Response:
 @bp.post("/register")
 @rate_limits.registering
 def create() -> Response:
-    """Make the account and sign in."""
+    """Create the account and sign in."""
     form = RegistrationForm()
     if not form.validate():
         return page("accounts/registrations_new.html", 422, form=form)

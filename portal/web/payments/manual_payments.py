@@ -1,4 +1,4 @@
-"""Record money that came in cash or by transfer."""
+"""Recording a manual payment: cash or a bank transfer."""
 
 from datetime import date
 from typing import Final
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import RadioField, StringField
 
 from portal.domain import allocation, schedule
+from portal.domain.wording import MANUAL_METHODS
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
@@ -20,7 +21,6 @@ from portal.web.confirmations.forms import ActionForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
 from portal.web.guards import role_needed
-from portal.web.method_labels import RECORDED
 
 bp = Blueprint("recorded_payments", __name__)
 
@@ -29,10 +29,10 @@ RECOVERY: Final = "This had been written off, so the payment is booked as a reco
 
 
 class RecordForm(ActionForm):
-    """Text as it was typed."""
+    """Fields hold the typed text."""
 
     amount = StringField("Amount received")
-    method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
+    method = RadioField("How it came", choices=choices(MANUAL_METHODS.items()), default="cash")
     received_on = StringField("Received on")
     reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
     reason = StringField("Reason", [OneLine(REASON_MAX)])
@@ -70,22 +70,22 @@ def _day(form: RecordForm) -> date:
 def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
     """Every mistake at once."""
     owed, plan = snapshot.figures.owed, snapshot.plan
-    wrong: list[Fault] = []
+    faults: list[Fault] = []
     amount, day = 0, plan.today
     try:
         amount = read_amount(form.amount, plan.currency)
     except Invalid as invalid:
-        wrong += invalid.faults
+        faults += invalid.faults
     try:
         day = _day(form)
     except Invalid as invalid:
-        wrong += invalid.faults
-    wrong += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+        faults += invalid.faults
+    faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
     if amount > owed:
         message = f"That is more than is owed, which is {snapshot.amount(owed)}."
-        wrong.append(Fault("amount", "too_much", message))
-    if wrong:
-        raise Invalid(*wrong)
+        faults.append(Fault("amount", "too_much", message))
+    if faults:
+        raise Invalid(*faults)
     open_now = snapshot.open_parts()
     recovery = not open_now
     parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in snapshot.installments], amount)
@@ -98,7 +98,7 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         figures=snapshot.figure_lines(changes),
         parts=[] if recovery else snapshot.installment_lines(parts),
         facts=[
-            ("How it came", RECORDED[form.method.data]),
+            ("How it came", MANUAL_METHODS[form.method.data]),
             ("Received on", filters.day(day)),
             *([("Reference", reference)] if reference else []),
             *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
@@ -110,7 +110,7 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
 
 def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, snapshot.plan.currency)
-    told = Feedback(f"{snapshot.amount(amount)} recorded as paid.")
+    feedback = Feedback(f"{snapshot.amount(amount)} recorded as paid.")
     manual_payments.record(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
@@ -122,7 +122,7 @@ def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return told
+    return feedback
 
 
 ACT: Final = Action(

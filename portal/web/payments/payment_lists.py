@@ -1,4 +1,4 @@
-"""Lists of payments: what came in to a merchant and what became of it; a customer's receipts."""
+"""Lists of payments: those to a merchant with their states, and a customer's receipts."""
 
 from typing import Final
 

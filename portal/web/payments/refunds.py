@@ -1,4 +1,4 @@
-"""Give money back: from one payment, or from the newest backwards."""
+"""Refunds: of one payment, or of the newest payments first."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -121,7 +121,7 @@ def _line(payment: Payment, part: int, snapshot: PlanSnapshot) -> Line:
 def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     amount, chosen = read_amount(form.amount, snapshot.plan.currency), form.payment.data
     shown = snapshot.amount(amount)
-    asked = refunds.refund(
+    result = refunds.refund(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
         amount=amount,
@@ -130,20 +130,20 @@ def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return outcome(asked.refund_ids, f"{shown} refunded.")
+    return outcome(result.refund_ids, f"{shown} refunded.")
 
 
 def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
-    """What to say about refunds that were just asked for; `done` when all of them arrived."""
-    found = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
-    declined = [row for row in found if row.state == "declined"]
+    """The feedback about new refunds. `done` is the sentence for when all of them succeeded."""
+    rows = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
+    declined = [row for row in rows if row.state == "declined"]
     if declined:
-        gone = sum(row.amount for row in found if row.state == "succeeded")
-        told = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
-        if gone:
-            told = f"{money.show(gone, found[0].currency)} refunded. The rest was declined. {told}"
-        return Feedback(told, "error")
-    if any(row.state == "in_flight" for row in found):
+        refunded = sum(row.amount for row in rows if row.state == "succeeded")
+        message = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
+        if refunded:
+            message = f"{money.show(refunded, rows[0].currency)} refunded. The rest was declined. {message}"
+        return Feedback(message, "error")
+    if any(row.state == "in_flight" for row in rows):
         return Feedback("The refund is being checked with the bank. The plan shows the outcome.", "info")
     return Feedback(done)
 

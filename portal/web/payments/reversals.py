@@ -1,4 +1,4 @@
-"""A payment bounced, or was recorded by mistake: what it paid is owed again."""
+"""Reversing a payment that bounced or was recorded by mistake: its amount is owed again."""
 
 from typing import Final
 
@@ -25,7 +25,7 @@ ONLY_BOOKED: Final = "The plan is cancelled, so nothing is owed again; the loss 
 @bp.get("/payments/<int:payment_id>/reverse")
 @role_needed("merchant")
 def new(payment_id: int) -> ResponseReturnValue:
-    """Why."""
+    """The form: the reason."""
     payment = access.my_payment(me(), payment_id)
     return confirmations.show_form(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
@@ -34,13 +34,13 @@ def new(payment_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(payment_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     payment = access.my_payment(me(), payment_id)
     return confirmations.submit(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
 def _act(payment_id: int) -> Action[ReasonForm]:
-    """The act on this payment of the plan."""
+    """The action that reverses this payment."""
 
     def why_not(snapshot: PlanSnapshot) -> str | None:
         payment = _payment(payment_id, snapshot)
@@ -74,7 +74,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
         )
 
     def carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-        told = Feedback(f"{snapshot.amount(shown_amount(form.shown))} reversed.")
+        feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} reversed.")
         reversals.reverse(
             payment_id,
             merchant_id=snapshot.plan.merchant_id,
@@ -82,7 +82,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
             shown=shown_amount(form.shown),
             request_key=request_key,
         )
-        return told
+        return feedback
 
     return Action(
         noun="reversals",

@@ -1,4 +1,4 @@
-"""A customer's home: what is due now, what comes next, across merchants."""
+"""A customer's home: installments due now and next, across merchants."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ def show() -> ResponseReturnValue:
 
 
 def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:
-    """The page, with what came of the last step."""
+    """The page, with a note about the last payment."""
     return page("plans/home_show.html", status, **_context(customer, note))
 
 
 def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
-    """What the page shows, for a button pressed on it."""
+    """The page's fragment, for a button pressed on it."""
     shown = _context(customer, note)
     return fragments(("plans/_home.html", shown), ("plans/_announcement.html", shown), status=status)
 
 
 def _context(customer: User, note: Note | None) -> dict[str, Any]:
-    found = home.home(customer.id)
-    rows = found.due + found.coming
+    overview = home.home(customer.id)
+    rows = overview.due + overview.coming
     return {
-        "home": found,
+        "home": overview,
         "first": rows[0] if rows else None,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
         "receipts": home.latest_payments(customer.id),

@@ -1,4 +1,4 @@
-"""Installments: the list behind the dashboard's figures, and one row that follows its payment by itself."""
+"""The list of installments, and one installment's row while its payment is checked."""
 
 from datetime import timedelta
 
@@ -15,8 +15,8 @@ from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
-from portal.web.payments.payments import note_about
 from portal.web.plans import home, plan_page
+from portal.web.plans.payment_notes import note_about
 from portal.web.respond import go, is_htmx, vary_on_htmx
 
 bp = Blueprint("installments", __name__)
@@ -68,9 +68,9 @@ def filters_of(query: ListQuery) -> InstallmentFilters:
 @bp.get("/installments/<int:installment_id>")
 @login_needed
 def show(installment_id: int) -> ResponseReturnValue:
-    """For a row that waits for the bank: nothing while it waits, then the row and all that follows from it.
+    """The row that polls for its payment's outcome: 204 while it is checked, then the row and the parts around it.
 
-    Everybody else is sent to the plan.
+    Without htmx: a redirect to the plan.
     """
     user = me()
     installment = access.my_installment(user, installment_id)

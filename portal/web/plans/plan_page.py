@@ -1,4 +1,4 @@
-"""What a plan's page shows, whole or in parts: one description, so that a part swapped in agrees with the rest."""
+"""The context of a plan's page. The page and its fragments share it, so a swapped fragment agrees with the rest."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -18,11 +18,12 @@ from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
 
 NOTE: Final = "note"
+"""The session cookie's key of a stored note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What came of the last step, shown beside the installment it is about. kind: success, error, warn or info."""
+    """The outcome of the last step, shown beside its installment. kind: success, error, warn or info."""
 
     installment_id: int
     kind: str
@@ -31,18 +32,18 @@ class Note:
 
 
 def keep_note(note: Note) -> None:
-    """For the next page: what came of the step that leads to it."""
+    """Store a note for the next page, in the session cookie."""
     session[NOTE] = asdict(note)
 
 
 def take_note() -> Note | None:
-    """What `keep_note` left, once."""
-    kept = session.pop(NOTE, None)
-    return Note(**kept) if kept else None
+    """Remove and return the note that `keep_note` stored."""
+    stored = session.pop(NOTE, None)
+    return Note(**stored) if stored else None
 
 
 def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
-    """Everything the plan's templates use. `payer` is true for its customer, who sees buttons."""
+    """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
     installments = list(
         db.session.scalars(
             select(Installment)
@@ -83,7 +84,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
 
 
 def link_of(plan: Plan, viewer: User) -> Invitation | None:
-    """The invitation that its merchant may show or revoke, while the customer has no account."""
+    """The invitation that the plan's merchant may revoke, while the customer has no account."""
     if viewer.id != plan.merchant_id or plan.customer.is_claimed:
         return None
     return db.session.scalar(
@@ -94,9 +95,9 @@ def link_of(plan: Plan, viewer: User) -> Invitation | None:
 
 
 def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:
-    """One installment's row, and the rest of the page that follows from it.
+    """One installment's row and the page's other parts that depend on it.
 
-    `every_row` sends the other open rows too: their buttons come and go with a payment that is being checked.
+    `every_row` sends the other open rows too: their buttons are hidden while a payment is checked.
     """
     row = next(row for row in shown["installments"] if row.id == installment_id)
     others = [

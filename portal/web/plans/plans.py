@@ -1,4 +1,4 @@
-"""Plans: the list, the form with its preview, and a plan's own page."""
+"""Plans: the list, the form with its preview, and a plan's page."""
 
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
@@ -28,7 +28,8 @@ bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
-LINK = "claim_link"
+LINK_KEY = "claim_link"
+"""The session cookie's key of a new claim link."""
 BROKEN = "Please send the form again."
 ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
 
@@ -91,7 +92,7 @@ def new() -> ResponseReturnValue:
 @bp.post("/plans/preview")
 @role_needed("merchant")
 def preview() -> ResponseReturnValue:
-    """The schedule of what is typed so far: beside the form for htmx, on the same page without it."""
+    """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
     merchant = my_merchant()
     form = PlanForm()
     shown = preview_of(form, merchant)
@@ -104,7 +105,7 @@ def preview() -> ResponseReturnValue:
 @bp.get("/plans/preview")
 @role_needed("merchant")
 def preview_again() -> ResponseReturnValue:
-    """Somebody reloaded the preview's address: back to the form."""
+    """A reload of the preview's address leads back to the form."""
     return go(url_for("plans.new"))
 
 
@@ -112,11 +113,11 @@ def preview_again() -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create() -> ResponseReturnValue:
-    """Make the plan, once for each form."""
+    """Create the plan, once for each form."""
     merchant = my_merchant()
     form = PlanForm()
     merchant_id = merchant.user_id
-    asked, faults = read(form, merchant)
+    new_plan, faults = read(form, merchant)
     if not form.validate():
         if form.key.errors:
             form.renew_key(BROKEN)
@@ -126,10 +127,10 @@ def create() -> ResponseReturnValue:
             merchant_id,
             "POST /plans",
             form.key.data or "",
-            idempotency.fingerprint(asked),
+            idempotency.fingerprint(new_plan),
             render=lambda opened: (303, str(opened.plan_id).encode()),
         )
-        opened = plans.open_plan(merchant_id, asked, request_key=request_key)
+        opened = plans.open_plan(merchant_id, new_plan, request_key=request_key)
     except Invalid as invalid:
         apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
@@ -147,7 +148,7 @@ def create() -> ResponseReturnValue:
 @bp.get("/plans/<int:plan_id>")
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
-    """One plan, for its merchant and for its customer."""
+    """One plan, for its merchant and its customer."""
     user = me()
     plan = access.my_plan(user, plan_id)
     shown = plan_page.context(plan, user, plan_page.take_note())
@@ -157,17 +158,17 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def keep_link(plan_id: int, token: str) -> None:
-    """Hand a claim link to the next showing of its plan, in the signed session cookie, never in an address."""
-    session[LINK] = [plan_id, token]
+    """Store a claim link's token in the signed session cookie until the plan's page shows it once."""
+    session[LINK_KEY] = [plan_id, token]
 
 
 def _take_link(plan_id: int) -> str | None:
-    kept = session.get(LINK)
-    if not kept or kept[0] != plan_id:
+    stored = session.get(LINK_KEY)
+    if not stored or stored[0] != plan_id:
         return None
-    del session[LINK]
+    del session[LINK_KEY]
     base: str = current_app.config["QIST"].public_url
-    return base + url_for("invitations.show", token=kept[1])
+    return base + url_for("invitations.show", token=stored[1])
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:

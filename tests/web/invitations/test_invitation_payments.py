@@ -1,4 +1,4 @@
-"""Paying by the invitation's link, before there is an account."""
+"""Paying by the invitation's link, without an account."""
 
 from io import StringIO
 
@@ -21,7 +21,7 @@ from tests.web.payments.test_plan_payments import pay
 
 @pytest.fixture
 def invited(app: Flask, database: str) -> tuple[int, str]:
-    """Amal made a plan for Layla, who has no account: the plan's id and the link's path."""
+    """A plan of Amal's for Layla, who has no account. Returns the plan's id and the link's path."""
     with app.app_context():
         amal = people.amal()
         people.omar()
@@ -30,7 +30,9 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
     return opened.plan_id, f"/invitations/{opened.invitation_token}"
 
 
-def test_layla_pays_and_then_claims_what_she_paid(app: Flask, invited: tuple[int, str], logged: StringIO) -> None:
+def test_an_invited_customer_pays_and_then_claims_the_account(
+    app: Flask, invited: tuple[int, str], logged: StringIO
+) -> None:
     plan, link = invited
     layla = app.test_client()
     page = layla.get(link)
@@ -43,14 +45,14 @@ def test_layla_pays_and_then_claims_what_she_paid(app: Flask, invited: tuple[int
     assert "SAR 40.00 paid" in words(receipt) and "Installment 2 of 3" in words(receipt)
     page = layla.get(link)
     assert "SAR 6.66 of 33.33 paid, SAR 26.67 left" in words(page) and "1 of 3 paid" in words(page)
-    for answer in (form, done, receipt, page):
-        assert answer.headers["Referrer-Policy"] == "no-referrer" and answer.headers["Cache-Control"] == "no-store"
+    for response in (form, done, receipt, page):
+        assert response.headers["Referrer-Policy"] == "no-referrer" and response.headers["Cache-Control"] == "no-store"
     assert layla.post(link, data={"username": "layla", "password": PASSWORD}).location == f"/plans/{plan}"
     assert "SAR 40.00" in words(layla.get(f"/plans/{plan}"))
     assert link.rsplit("/", 1)[1] not in logged.getvalue()
 
 
-def test_wrong_amounts_declines_and_lost_answers_are_told(app: Flask, invited: tuple[int, str]) -> None:
+def test_invalid_amounts_declines_and_unknown_outcomes_are_explained(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     layla, address = app.test_client(), f"{invited[1]}/pay"
     much = pay(layla, plan, address=address, choice="amount", amount="101")
@@ -67,7 +69,7 @@ def test_wrong_amounts_declines_and_lost_answers_are_told(app: Flask, invited: t
     assert "Nothing is left to pay." in layla.get(link).text
 
 
-def test_what_was_written_off_can_still_be_paid_by_the_link(app: Flask, invited: tuple[int, str]) -> None:
+def test_a_written_off_plan_can_still_be_paid_by_the_link(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     layla = app.test_client()
     pay(layla, plan, address=f"{link}/pay", choice="next")
@@ -82,7 +84,7 @@ def test_what_was_written_off_can_still_be_paid_by_the_link(app: Flask, invited:
     assert (money_of(app, plan).paid, money_of(app, plan).written_off) == (100_00, 0)
 
 
-def test_the_link_opens_this_plan_and_nothing_else(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_link_gives_access_to_its_own_plan_only(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
@@ -104,7 +106,7 @@ def test_the_link_opens_this_plan_and_nothing_else(app: Flask, invited: tuple[in
     assert browser_of(app, "omar").get(f"/payments/{mine}").status_code == 404
 
 
-def test_the_form_costs_few_queries(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_form_takes_at_most_eight_queries(app: Flask, invited: tuple[int, str]) -> None:
     with queries(app) as sent:
         app.test_client().get(f"{invited[1]}/pay")
     assert len(sent) <= 8
