@@ -1,8 +1,8 @@
-"""Fixtures: the app on a database of its own for each test, Valkey, and the really started system in a browser.
+"""Fixtures: the app, an empty database for each test, Valkey, the running system and a browser.
 
-`database` gives every test a fresh copy of the migrated template, so that tests commit for real: deferred triggers,
-locks and conflicts behave as they do in production. Nothing here pushes an app context around a test, because a test
-client's requests would share it (and who is signed in with it); tests of verbs ask for `context`.
+`database` is a fresh copy of the migrated template for each test, so that tests commit: deferred triggers, locks and
+conflicts behave as in production. No fixture pushes an app context around a test of pages, because the requests of a
+test client would share it, and the signed-in account with it. Tests of service functions use `context`.
 """
 
 import os
@@ -39,7 +39,7 @@ BROWSER_REQUIRED = os.environ.get("QIST_REQUIRE_BROWSER", "") not in ("", "0")
 SERVERS = pytest.StashKey[servers.Servers]()
 GUARDIAN = pytest.StashKey[Guardian]()
 
-# Every application that a test makes is fetched with this client.
+# The test client of every application.
 Flask.test_client_class = PageClient
 
 
@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.collectonly:
         return
     if hasattr(config, "workerinput"):
-        config.stash[GUARDIAN] = servers.guarded()
+        config.stash[GUARDIAN] = servers.start_guardian()
     else:
         config.stash[SERVERS] = servers.Servers()
         config.stash[SERVERS].start()
@@ -62,7 +62,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the live system share one, so one worker runs them all; first, because they take longest."""
+    """Run the tests on the live system in one worker, which starts it once, and first, because they take longest."""
     live = [item for item in items if "live" in getattr(item, "fixturenames", ())]
     for item in live:
         item.add_marker(pytest.mark.xdist_group("live"))
@@ -96,23 +96,23 @@ Figures = Callable[[str], None]
 
 @pytest.fixture
 def figures(record_property: Callable[[str, object], None]) -> Figures:
-    """`figures("300 payments, 0 lost")`: what a test measured, told at the end of the run."""
+    """`figures("300 payments, 0 lost")` prints a test's measurement at the end of the run."""
     return lambda line: record_property("figures", line)
 
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """The application on this worker's database. Rate limits are off (`limiter.enabled`), passwords hash quickly."""
-    made = create_app(servers.settings_for(servers.database_name()))
-    made.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
+    application = create_app(servers.settings_for(servers.database_name()))
+    application.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
     limiter.enabled = False
-    servers.make_template(made)
-    return made
+    servers.make_template(application)
+    return application
 
 
 @pytest.fixture
 def database(app: Flask) -> Iterator[str]:
-    """An empty, migrated database for this test. Its URL, for tests that connect by themselves."""
+    """The URL of an empty, migrated database for this test."""
     with app.app_context():
         db.engine.dispose()
     servers.fresh_database(servers.database_name())
@@ -124,7 +124,7 @@ def database(app: Flask) -> Iterator[str]:
 
 @pytest.fixture
 def context(app: Flask, database: str) -> Iterator[AppContext]:
-    """An app context, for tests that call verbs directly."""
+    """An app context, for tests of service functions."""
     with app.app_context() as pushed:
         yield pushed
         db.session.rollback()
@@ -132,13 +132,13 @@ def context(app: Flask, database: str) -> Iterator[AppContext]:
 
 @pytest.fixture
 def amal(context: AppContext) -> int:
-    """Amal's account, for tests that call verbs directly."""
+    """The id of Amal's account, for tests of service functions."""
     return people.amal()
 
 
 @pytest.fixture
 def omar(context: AppContext) -> int:
-    """Her customer's."""
+    """The id of her customer's account."""
     return people.omar()
 
 
@@ -149,7 +149,7 @@ def client(app: Flask, database: str) -> FlaskClient:
 
 @pytest.fixture
 def valkey(app: Flask) -> Iterator[redis.Redis]:
-    """This worker's corner of Valkey, emptied."""
+    """This worker's database of Valkey, emptied."""
     connections.breaker.close()
     with redis.Redis.from_url(app.config["QIST"].redis_url, socket_timeout=5) as connection:
         connection.flushdb()
@@ -159,18 +159,18 @@ def valkey(app: Flask) -> Iterator[redis.Redis]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium. Without one, browser tests are skipped, or fail where QIST_REQUIRE_BROWSER is set."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
+    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not executable:
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=SWITCHES)
+        running = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
         yield running
         running.close()
 
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """The really started system: `qist dev` with its own QIST_HOME and port. `live.url` is its address."""
-    home: Path = tmp_path_factory.mktemp("live") / "home"
-    with Live(home) as system:
+    """The running system: `qist dev` with its own data folder and port. `live.url` is its address."""
+    data_dir: Path = tmp_path_factory.mktemp("live") / "home"
+    with Live(data_dir) as system:
         yield system

@@ -1,4 +1,4 @@
-"""Mine, or as if it were not there."""
+"""Access to a row of another party is refused like access to a missing row."""
 
 import pytest
 
@@ -15,35 +15,35 @@ NOT_IDS = (0, -1, 10**6, 2**63 - 1, 2**63, -(2**70), 2**70)
 
 @pytest.fixture
 def ids(context):
-    """Amal's plan for Omar, with a payment; Badr's for Sara."""
+    """Amal's plan for Omar with a payment, and Badr's plan for Sara."""
     amal, badr, omar, sara = people.amal(), people.badr(), people.omar(), people.sara()
     plan_id = people.a_plan(amal)
     people.a_plan(badr, "sara@example.com")
     installment_id = people.installments_of(plan_id)[0].id
     payment_id = people.pay(installment_id, omar).id
-    who = {"amal": amal, "badr": badr, "omar": omar, "sara": sara, "olga": people.an_operator()}
-    return who | {"plan": plan_id, "installment": installment_id, "payment": payment_id}
+    users = {"amal": amal, "badr": badr, "omar": omar, "sara": sara, "olga": people.an_operator()}
+    return users | {"plan": plan_id, "installment": installment_id, "payment": payment_id}
 
 
-LOOK = {"plan": access.my_plan, "installment": access.my_installment, "payment": access.my_payment}
+GETTERS = {"plan": access.my_plan, "installment": access.my_installment, "payment": access.my_payment}
 
 
-def test_both_parties_find_it(ids):
-    for thing, look in LOOK.items():
+def test_both_parties_have_access(ids):
+    for kind, get in GETTERS.items():
         for party in ("amal", "omar"):
-            assert look(db.session.get_one(User, ids[party]), ids[thing]).id == ids[thing]
+            assert get(db.session.get_one(User, ids[party]), ids[kind]).id == ids[kind]
 
 
 @pytest.mark.parametrize("stranger", ["badr", "sara", "olga"])
-def test_for_anybody_else_it_is_as_if_it_were_not_there(ids, stranger):
+def test_other_users_get_not_found(ids, stranger):
     user = db.session.get_one(User, ids[stranger])
-    answers = set()
-    for thing, look in LOOK.items():
-        for row_id in (ids[thing], *NOT_IDS):
+    errors = set()
+    for kind, get in GETTERS.items():
+        for row_id in (ids[kind], *NOT_IDS):
             with pytest.raises(NotFound) as refused:
-                look(user, row_id)
-            answers.add((refused.value.code, refused.value.message, refused.value.status))
-    assert len(answers) == 1
+                get(user, row_id)
+            errors.add((refused.value.code, refused.value.message, refused.value.status))
+    assert len(errors) == 1
 
 
 def test_roles(ids):

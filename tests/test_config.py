@@ -1,4 +1,4 @@
-"""The environment becomes Settings, or one text that names every fault."""
+"""`load` makes Settings of the environment, or raises one error that names every fault."""
 
 import re
 from pathlib import Path
@@ -18,12 +18,12 @@ PRODUCTION = {
 
 
 def refusal(environ: dict[str, str]) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as raised:
         load(environ)
-    return str(caught.value)
+    return str(raised.value)
 
 
-def test_an_empty_environment_is_a_laptop() -> None:
+def test_an_empty_environment_gives_the_defaults_of_a_laptop() -> None:
     settings = load({})
     assert (settings.env, settings.host, settings.port) == ("development", "127.0.0.1", 8000)
     assert settings.home == Path.cwd() / ".qist"
@@ -40,7 +40,7 @@ def test_an_empty_string_is_not_set() -> None:
 def test_the_example_holds_the_defaults_and_the_same_names_as_config() -> None:
     lines = re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     source = (ROOT / "portal" / "config.py").read_text()
-    read = set(re.findall(r'read\.(?:one|maybe|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
+    read = set(re.findall(r'reader\.(?:value|optional|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
     assert {name for name, _ in lines} == read
     assert load(dict(lines)) == load({})
 
@@ -84,7 +84,7 @@ def test_addresses_of_valkey(url: str) -> None:
         ("LOG_LEVEL", "loud"),
     ],
 )
-def test_an_odd_value_is_named_with_what_is_accepted(name: str, value: str) -> None:
+def test_an_invalid_value_is_named_with_the_accepted_ones(name: str, value: str) -> None:
     text = refusal({name: value})
     assert f"{name}: {value!r} is not accepted; accepted: " in text
 
@@ -111,7 +111,7 @@ def test_a_password_without_a_user_is_refused() -> None:
     assert "SMTP_USER: not set" in text and "hidden-word" not in text
 
 
-def test_production_starts_with_what_it_needs() -> None:
+def test_production_accepts_the_required_settings() -> None:
     settings = load(PRODUCTION)
     assert settings.production and settings.web_workers == 2
     assert load({**PRODUCTION, "PUBLIC_URL": "https://shop.example.org/"}).public_url == "https://shop.example.org"
@@ -138,15 +138,15 @@ def test_production_refuses_debug_and_plain_http() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "http://[::1]:8000"])
-def test_production_may_be_tried_out_over_plain_http_on_this_machine_itself(url: str) -> None:
+def test_production_accepts_plain_http_on_a_loopback_address(url: str) -> None:
     assert load({**PRODUCTION, "PUBLIC_URL": url}).public_url == url
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1.example.org", "http://localhost@example.org", "http://0.0.0.0:8000"])
-def test_no_other_plain_address_passes_for_this_machine_itself(url: str) -> None:
+def test_production_refuses_plain_http_on_any_other_address(url: str) -> None:
     assert f"PUBLIC_URL: {url!r} is not accepted" in refusal({**PRODUCTION, "PUBLIC_URL": url})
 
 
 def test_secrets_are_not_in_the_representation() -> None:
-    shown = repr(load({**PRODUCTION, "SMTP_USER": "u", "SMTP_PASSWORD": "hidden-word"}))
-    assert STRONG not in shown and "hidden-word" not in shown
+    text = repr(load({**PRODUCTION, "SMTP_USER": "u", "SMTP_PASSWORD": "hidden-word"}))
+    assert STRONG not in text and "hidden-word" not in text

@@ -1,4 +1,4 @@
-"""What never reaches the application, over raw sockets against the really started system."""
+"""Requests that never reach the application, over raw sockets to the live system."""
 
 import json
 import socket
@@ -28,68 +28,68 @@ REFUSED = {
     "an address that is not ASCII": ("GET /api/é/ HTTP/1.1\r\n\r\n".encode(), 400),
     "two lengths": (LOGIN + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}", 400),
     "a length and chunks": (LOGIN + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
-    "a coding nobody knows": (LOGIN + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
-    "chunks that are none": (LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    "an unknown coding": (LOGIN + b"Transfer-Encoding: gzip\r\n\r\n{}", 400),
+    "invalid chunks": (LOGIN + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
     "a body that ends early": (LOGIN + b'Content-Length: 500\r\n\r\n{"username": "omar", "password": "x"}', 400),
     "an expectation": (LOGIN + b"Expect: a-miracle\r\nContent-Length: 2\r\n\r\n{}", 417),
 }
 GOOD = b"GET /login HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
 
 
-def ask(live: Live, sent: bytes, *later: bytes) -> tuple[int, dict[str, str], bytes]:
-    got = b""
+def send(live: Live, data: bytes, *later: bytes) -> tuple[int, dict[str, str], bytes]:
+    response = b""
     with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
-        connection.sendall(sent)
+        connection.sendall(data)
         for part in later:
             time.sleep(0.1)
             connection.sendall(part)
         connection.shutdown(socket.SHUT_WR)
         while part := connection.recv(65_536):
-            got += part
-    head, _, body = got.partition(b"\r\n\r\n")
+            response += part
+    head, _, body = response.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     return int(first.split()[1]), {name.lower(): text for name, text in (line.split(": ", 1) for line in lines)}, body
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_the_api_can_not_read_is_a_problem_document(live: Live, what: str) -> None:
-    sent, status = REFUSED[what]
-    code, headers, body = ask(live, sent)
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_unreadable_request_to_the_api_gets_a_problem_document(live: Live, case: str) -> None:
+    data, status = REFUSED[case]
+    code, headers, body = send(live, data)
     assert (code, headers["content-type"]) == (status, "application/problem+json")
-    found = json.loads(body)
-    assert found["status"] == status and found["title"] and found["detail"]
-    assert found["type"] == f"urn:qist:problem:{found['code']}"
+    problem = json.loads(body)
+    assert problem["status"] == status and problem["title"] and problem["detail"]
+    assert problem["type"] == f"urn:qist:problem:{problem['code']}"
     assert headers["x-request-id"] and headers["cache-control"] == "no-store"
     assert b"secret" not in body
 
 
-def test_whoever_still_sends_is_not_cut_off_before_the_answer(live: Live) -> None:
-    """A connection that is closed on unread bytes is reset. `ask` fails then."""
-    code, headers, _ = ask(live, REFUSED["an address of 100 KB"][0], b"A" * 100_000, b"A" * 100_000)
+def test_a_client_that_still_sends_receives_the_response(live: Live) -> None:
+    """A connection that is closed with unread bytes is reset, and `send` fails."""
+    code, headers, _ = send(live, REFUSED["an address of 100 KB"][0], b"A" * 100_000, b"A" * 100_000)
     assert (code, headers["content-type"]) == (414, "application/problem+json")
 
 
-@pytest.mark.parametrize("sent", [REFUSED["no method"][0], GOOD], ids=["refused", "answered"])
-def test_nobody_waits_for_those_who_do_not_hang_up(live: Live, sent: bytes) -> None:
-    """Four connections stay open after their answer, which said that they end. The others' requests go on."""
-    ask(live, GOOD)
-    begun = time.monotonic()
-    with ExitStack() as held:
+@pytest.mark.parametrize("data", [REFUSED["no method"][0], GOOD], ids=["refused", "accepted"])
+def test_connections_that_stay_open_delay_no_other_request(live: Live, data: bytes) -> None:
+    """Four clients keep their connections open after a response with `Connection: close`."""
+    send(live, GOOD)
+    started_at = time.monotonic()
+    with ExitStack() as stack:
         address = ("127.0.0.1", live.port)
-        staying = [held.enter_context(socket.create_connection(address, timeout=20)) for _ in range(4)]
-        for connection in staying:
-            connection.sendall(sent)
-        for connection in staying:
+        connections = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(4)]
+        for connection in connections:
+            connection.sendall(data)
+        for connection in connections:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
         for _ in range(5):
-            assert ask(live, GOOD)[0] == 200
-            time.sleep(gunicorn_worker.LINGER / 2)
-    assert time.monotonic() - begun < 3.5
+            assert send(live, GOOD)[0] == 200
+            time.sleep(gunicorn_worker.LINGER_SECONDS / 2)
+    assert time.monotonic() - started_at < 3.5
 
 
 @pytest.mark.parametrize("line", [b"GET /login HTTP/1.1", b"GET /login HTTP/3.7"])
-def test_a_page_that_can_not_be_read_is_a_page(live: Live, line: bytes) -> None:
-    code, headers, body = ask(live, line + b"\r\nCookie qist=my-own-secret\r\n\r\n")
+def test_an_unreadable_request_to_a_page_gets_a_page(live: Live, line: bytes) -> None:
+    code, headers, body = send(live, line + b"\r\nCookie qist=my-own-secret\r\n\r\n")
     assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert b"<h1>Bad Request</h1>" in body and b"secret" not in body
     assert headers["content-security-policy"] == "default-src 'none'"
@@ -97,16 +97,16 @@ def test_a_page_that_can_not_be_read_is_a_page(live: Live, line: bytes) -> None:
 
 def test_a_form_that_ends_early_is_refused(live: Live) -> None:
     head = b"POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n" + HOST
-    code, headers, _ = ask(live, head + b"Content-Length: 500\r\n\r\nlogin=omar")
+    code, headers, _ = send(live, head + b"Content-Length: 500\r\n\r\nlogin=omar")
     assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
 
 
-def test_nothing_of_it_is_written_down(live: Live) -> None:
-    ask(live, REFUSED["no colon"][0])
+def test_an_unreadable_request_is_not_logged(live: Live) -> None:
+    send(live, REFUSED["no colon"][0])
     assert "my-own-secret" not in live.output
 
 
-def test_the_prefixes_are_those_of_the_apis_addresses(app: Flask) -> None:
+def test_the_json_prefixes_are_those_of_the_api(app: Flask) -> None:
     names = {blueprint.name for blueprint in BLUEPRINTS}
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint.partition(".")[0] in names]
     paths = [rule.rule for rule in rules if rule.endpoint != "api_docs.show"]
@@ -114,12 +114,12 @@ def test_the_prefixes_are_those_of_the_apis_addresses(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("address", ["/api", "/api/plans/", "/auth", "/auth/me", "/token", "/token/refresh/", None])
-def test_an_address_of_the_api_is_answered_as_the_api_does(address: str | None) -> None:
-    assert b"Content-Type: application/problem+json" in gunicorn_worker.answer(
+def test_a_path_of_the_api_gets_a_problem_document(address: str | None) -> None:
+    assert b"Content-Type: application/problem+json" in gunicorn_worker.response_bytes(
         400, "unreadable", "No.", "name", address
     )
 
 
 @pytest.mark.parametrize("address", ["/", "/apis", "/tokens", "/authors/", "/token-x", "/login"])
-def test_any_other_address_is_answered_with_a_page(address: str) -> None:
-    assert b"Content-Type: text/html" in gunicorn_worker.answer(400, "unreadable", "No.", "name", address)
+def test_any_other_path_gets_a_page(address: str) -> None:
+    assert b"Content-Type: text/html" in gunicorn_worker.response_bytes(400, "unreadable", "No.", "name", address)

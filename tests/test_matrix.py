@@ -1,7 +1,7 @@
-"""Every route, asked by everybody, for an object of their own and for somebody else's.
+"""The permissions of every route, for every kind of caller.
 
-A route without a row fails, so nobody adds one without saying who may come in. Each row is asked twice: for the plan
-between Amal and Omar, and for the one between Badr and Sara; who is a stranger to the one is a party to the other.
+A route without a row fails the test, so a new route needs a row. Each row is tested for the plan of Amal and Omar, and
+for the plan of Badr and Sara: the parties of one plan are strangers to the other.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from tests.web import browser_of
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
 
-# What each of CALLERS gets. A key here may only read; pages don't know keys, so to them its holder is anonymous.
+# The status for each of CALLERS. The API keys are read-only. Pages ignore API keys, so their callers are anonymous.
 ANYONE = (200, 200, 200, 200, 200, 200, 200, 200)
 SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200)
 PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
 MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
 CUSTOMERS = (401, 200, 200, 403, 403, 403, 403, 403)
 PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
-PLANS_MERCHANT_MADE = (401, 403, 403, 201, 404, 403, 403, 403)
+PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
 API = {
     "POST /auth/register/": (422,) * 8,
@@ -53,8 +53,8 @@ API = {
     "GET /api/payments/": SIGNED_IN,
     "GET /api/payments/<row:payment_id>/": PARTIES,
     "POST /api/plans/<row:plan_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
-    "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_MADE,
-    "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_MADE,
+    "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_CREATED,
+    "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
@@ -74,36 +74,36 @@ API = {
     "GET /api/openapi.json": ANYONE,
 }
 
-# What the API is sent, where it needs something. It happens to a plan of its own, which nothing else looks at.
-WHY = {"reason": "Returned"}
+# Bodies of requests to the API. They change plans that no other row uses.
+REASON = {"reason": "Returned"}
 BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": "2020-01-01"},
-    "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **WHY},
-    "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **WHY},
-    "POST /api/plans/<row:plan_id>/cancel/": WHY,
-    "POST /api/plans/<row:plan_id>/write-off/": WHY,
-    "POST /api/payments/<row:payment_id>/reverse/": WHY,
+    "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
+    "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
+    "POST /api/plans/<row:plan_id>/cancel/": REASON,
+    "POST /api/plans/<row:plan_id>/write-off/": REASON,
+    "POST /api/payments/<row:payment_id>/reverse/": REASON,
     "POST /api/payment-methods/": {"card": "card_ok"},
 }
 
-# Pages send people who aren't signed in to the sign-in page (303). What changes things sends on (303) or is 422.
+# Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).
 PAGE = (303, 200, 200, 200, 200, 200, 303, 303)
 MERCHANTS_PAGE = (303, 403, 403, 200, 200, 403, 303, 303)
 OPERATORS_PAGE = (303, 403, 403, 403, 403, 200, 303, 303)
 MERCHANTS_FORM = (303, 403, 403, 422, 422, 403, 303, 303)
 OWN_MERCHANTS_BUTTON = (303, 403, 403, 303, 404, 403, 303, 303)
-GOES_ON = (303, 303, 404, 303, 404, 404, 303, 303)
-OUTSIDE = (200, 303, 303, 303, 303, 303, 200, 200)
+REDIRECT_FOR_PARTIES = (303, 303, 404, 303, 404, 404, 303, 303)
+SIGNED_OUT = (200, 303, 303, 303, 303, 303, 200, 200)
 
 PAGES = {
     "GET /": ANYONE,
     "GET /example": ANYONE,
     "GET /healthz": ANYONE,
     "GET /readyz": ANYONE,
-    "GET /register": OUTSIDE,
+    "GET /register": SIGNED_OUT,
     "POST /register": (422,) * 8,
-    "GET /login": OUTSIDE,
+    "GET /login": SIGNED_OUT,
     "POST /login": (422,) * 8,
     "POST /theme": (303,) * 8,
     "GET /account/password": PAGE,
@@ -147,8 +147,8 @@ PAGES = {
     "GET /invitations/<token>": ANYONE,
     "POST /invitations/<token>": (422,) * 8,
     "GET /installments": PAGE,
-    "GET /installments/<int:installment_id>": GOES_ON,
-    "GET /installments/<int:installment_id>/payments": GOES_ON,
+    "GET /installments/<int:installment_id>": REDIRECT_FOR_PARTIES,
+    "GET /installments/<int:installment_id>/payments": REDIRECT_FOR_PARTIES,
     "POST /installments/<int:installment_id>/payments": (303, 422, 404, 403, 404, 404, 303, 303),
     "GET /payments/<int:payment_id>": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/pay": (303, 200, 404, 403, 404, 404, 303, 303),
@@ -188,15 +188,15 @@ PAGES = {
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
-    "POST /account/sessions/end": (303,) * 8,  # nearly last, for it ends tokens
-    "POST /logout": (303,) * 8,  # last, for it ends the sessions
+    "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens
+    "POST /logout": (303,) * 8,  # last, because it ends the sessions
 }
 EXPECTED = API | PAGES
 
 
 @dataclass
 class World:
-    """Two merchants with a customer each, and everybody's way in."""
+    """Two merchants with a customer each, and the sessions and tokens of all callers."""
 
     browsers: dict[str, FlaskClient]
     bearers: dict[str, str]
@@ -238,7 +238,7 @@ def world(app: Flask, database: str) -> World:
 
 
 def _a_mail_to(user_id: int) -> int:
-    """One that is kept, because there is no mail server."""
+    """The id of a mail in the outbox, which keeps it without a mail server."""
     delivery.drain()
     return db.session.scalars(db.select(Email.id).where(Email.to_user_id == user_id)).first() or 0
 
@@ -256,7 +256,7 @@ def test_every_route_has_a_row(app: Flask) -> None:
     assert set(routes(app)) == set(EXPECTED)
 
 
-def test_everybody_gets_what_the_table_says(app: Flask, world: World) -> None:
+def test_every_caller_gets_the_status_of_the_table(app: Flask, world: World) -> None:
     wrong = {}
     for route, expected in EXPECTED.items():
         for merchant, customer, other_merchant, other_customer in (
@@ -273,39 +273,45 @@ def test_everybody_gets_what_the_table_says(app: Flask, world: World) -> None:
                 f"{merchant}'s key",
                 f"{other_merchant}'s key",
             )
-            got = [0] * len(names)
-            for place in sorted(range(len(names)), key=is_party):  # strangers first, while there is something to spoil
-                got[place] = ask(app, world, route, names[place], world.objects[merchant])
-            if tuple(got) != expected:
-                wrong[f"{route} of {merchant}"] = dict(zip(CALLERS, got, strict=True))
+            statuses = [0] * len(names)
+            for index in sorted(range(len(names)), key=is_party):  # strangers first, before a party changes the objects
+                statuses[index] = request_status(app, world, route, names[index], world.objects[merchant])
+            if tuple(statuses) != expected:
+                wrong[f"{route} of {merchant}"] = dict(zip(CALLERS, statuses, strict=True))
     assert wrong == {}
 
 
-def is_party(place: int) -> bool:
-    return CALLERS[place] in ("customer", "merchant")
+def is_party(index: int) -> bool:
+    return CALLERS[index] in ("customer", "merchant")
 
 
-def ask(app: Flask, world: World, route: str, who: str | None, of: dict[str, Any]) -> int:
+def request_status(app: Flask, world: World, route: str, caller: str | None, objects: dict[str, Any]) -> int:
     method, rule = route.split(" ")
     api = route in API
-    installment = of["installments"][0 if api else 1]
-    plan = of["plan_id"] if route not in BODIES else of["to_write_off"] if "write-off" in route else of["to_change"]
+    installment = objects["installments"][0 if api else 1]
+    plan = (
+        objects["plan_id"]
+        if route not in BODIES
+        else objects["to_write_off"]
+        if "write-off" in route
+        else objects["to_change"]
+    )
     address = (
         rule.replace("<row:", "<int:")
         .replace("<int:plan_id>", str(plan))
         .replace("<int:installment_id>", str(installment))
-        .replace("<int:payment_id>", str(of["payment_id"]))
-        .replace("<int:refund_id>", str(of["refund_id"]))
-        .replace("<int:method_id>", str(of["method_id" if api else "saved_id"]))
-        .replace("<int:customer_id>", str(of["customer_id"]))
-        .replace("<int:key_id>", str(of["key_id"]))
-        .replace("<token>", of["token"])
-        .replace("<reset_token>", of["reset_token"])
-        .replace("<off_token>", of["off_token"])
-        .replace("<int:outbox_id>", str(of["outbox_id"]))
+        .replace("<int:payment_id>", str(objects["payment_id"]))
+        .replace("<int:refund_id>", str(objects["refund_id"]))
+        .replace("<int:method_id>", str(objects["method_id" if api else "saved_id"]))
+        .replace("<int:customer_id>", str(objects["customer_id"]))
+        .replace("<int:key_id>", str(objects["key_id"]))
+        .replace("<token>", objects["token"])
+        .replace("<reset_token>", objects["reset_token"])
+        .replace("<off_token>", objects["off_token"])
+        .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
     )
     assert "<" not in address, address
-    headers = {"Authorization": f"Bearer {world.bearers[who]}"} if who and (api or "key" in who) else {}
-    client = world.browsers[who] if who in world.browsers and not api else app.test_client()
+    headers = {"Authorization": f"Bearer {world.bearers[caller]}"} if caller and (api or "key" in caller) else {}
+    client = world.browsers[caller] if caller in world.browsers and not api else app.test_client()
     return client.open(address, method=method, headers=headers, json=BODIES.get(route)).status_code

@@ -1,1 +1,1 @@
-"""The outside. Plain data in, plain data out; no row ever enters here."""
+"""External systems: payments and mail. Gateways take and return plain data, never rows."""

@@ -1,7 +1,7 @@
-"""Mail: plain facts become a letter, and a letter goes to an SMTP server. No row enters, and nobody is asked anything.
+"""Mail: `compose` renders a mail from plain facts, `message` builds the MIME message, and `Server` sends it by SMTP.
 
-`compose` takes the words from templates/mail/<kind>.txt (whose first line is the subject) and <kind>.html, with the
-style sheet written into each element, because mail programs drop what stands apart.
+The text comes from templates/mail/<kind>.txt, whose first line is the subject, and the HTML from <kind>.html. The
+styles are inlined, because mail programs drop style sheets.
 """
 
 import io
@@ -30,11 +30,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from portal.config import Settings
 
 TIMEOUT: Final = 10.0
-"""Seconds that the mail server may take for each of its addresses to connect to, for TLS, and for each answer."""
-LONGEST: Final = 25.0
-"""Seconds that one mail may take in all, connecting and every answer included, however slowly they drip in. Then its
-connection counts as broken. Looking up the server's name counts, but nothing here can end it: while its name servers
-are silent, the system's resolver decides (usually 5 seconds and two tries for each of them)."""
+"""Time limit in seconds of each connection attempt, of the TLS handshake and of each reply of the server."""
+MAX_SECONDS: Final = 25.0
+"""Time limit in seconds of one mail, connection and all replies included. Then the connection counts as broken.
+
+Name resolution counts as well, but can't be interrupted: the system's resolver limits it, usually to two attempts of
+5 seconds for each name server."""
 TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 NAME_MAX: Final = 80
@@ -53,8 +54,8 @@ _templates = Environment(
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What a person reads: the same in two forms."""
+class Content:
+    """The subject and the body of a mail, as text and as HTML."""
 
     subject: str
     text: str
@@ -63,7 +64,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who it is for and from. `on_behalf` is the business in whose name it is written, `sent_at` is aware."""
+    """The headers of a mail. `on_behalf` is the name of the sending business; `sent_at` is an aware instant."""
 
     to: str
     message_id: str
@@ -74,7 +75,7 @@ class Envelope:
 
 
 class NotSent(Exception):
-    """The server did not take this mail. `for_good`: there is no such mailbox, so trying again is no use."""
+    """The server refused this mail. `for_good`: the mailbox does not exist, so a retry is useless."""
 
     def __init__(self, reason: str, *, for_good: bool = False) -> None:
         super().__init__(reason)
@@ -82,62 +83,62 @@ class NotSent(Exception):
         self.for_good = for_good
 
 
-class Away(Exception):
-    """There is no server to talk to: it does not answer, or it does not let us in. No mail of ours is at fault."""
+class ServerUnavailable(Exception):
+    """The server can't be reached, or refuses the login. No single mail is the cause."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
-def compose(kind: str, facts: Mapping[str, Any]) -> Letter:
-    """The letter of this kind. Raises jinja2's errors when a fact is missing."""
-    written = _templates.get_template(f"{kind}.txt").render(facts).replace("\u00a0", " ").strip()
-    first, _, rest = written.partition("\n")
+def compose(kind: str, facts: Mapping[str, Any]) -> Content:
+    """Render a mail of this kind. Raises jinja2.UndefinedError if a fact is missing."""
+    rendered = _templates.get_template(f"{kind}.txt").render(facts).replace("\u00a0", " ").strip()
+    first, _, rest = rendered.partition("\n")
     subject = one_line(first.removeprefix(_SUBJECT))[:SUBJECT_MAX]
     text = re.sub(r"\n{3,}", "\n\n", rest.strip()) + "\n"
     html = _templates.get_template(f"{kind}.html").render(facts, subject=subject)
-    return Letter(subject, text, _inliner.inline(html))
+    return Content(subject, text, _inliner.inline(html))
 
 
-def message(settings: Settings, letter: Letter, envelope: Envelope) -> EmailMessage:
-    """The letter as it travels. Names that people chose can't add a header: what is no printable character goes."""
+def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:
+    """The MIME message. Unprintable characters are removed from names, so that no name can add a header."""
     name, address = parseaddr(settings.mail_from)
-    made = EmailMessage(policy=SMTP)
-    made["From"] = _address(_sender(name, envelope.on_behalf), address)
-    made["To"] = _address("", envelope.to)
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = _address(_sender(name, envelope.on_behalf), address)
+    mail["To"] = _address("", envelope.to)
     if envelope.reply_to:
-        made["Reply-To"] = _address(display_name(envelope.on_behalf or ""), envelope.reply_to)
-    made["Subject"] = one_line(letter.subject)
-    made["Date"] = format_datetime(envelope.sent_at)
-    made["Message-ID"] = envelope.message_id
-    made["Auto-Submitted"] = "auto-generated"
+        mail["Reply-To"] = _address(display_name(envelope.on_behalf or ""), envelope.reply_to)
+    mail["Subject"] = one_line(content.subject)
+    mail["Date"] = format_datetime(envelope.sent_at)
+    mail["Message-ID"] = envelope.message_id
+    mail["Auto-Submitted"] = "auto-generated"
     if envelope.unsubscribe_url:
-        made["List-Unsubscribe"] = f"<{envelope.unsubscribe_url}>"
-        made["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
-    made.set_content(letter.text, cte="quoted-printable")
-    made.add_alternative(letter.html, subtype="html", cte="quoted-printable")
-    return made
+        mail["List-Unsubscribe"] = f"<{envelope.unsubscribe_url}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    mail.set_content(content.text, cte="quoted-printable")
+    mail.add_alternative(content.html, subtype="html", cte="quoted-printable")
+    return mail
 
 
 def message_id(settings: Settings, dedupe_key: str) -> str:
-    """The Message-ID that a mail with this key has at every try, wherever it is sent from."""
+    """The Message-ID of the mail with this key. It is the same at each attempt and in each process."""
     host = urlsplit(settings.public_url).hostname or "localhost"
     return f"<{dedupe_key.replace(':', '.')}@{f'[{host}]' if ':' in host else host}>"
 
 
 def one_line(text: str) -> str:
-    """Without line ends, control characters and marks that turn the direction of writing."""
+    """The text without line breaks, control characters and bidirectional marks."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
 
 
 def display_name(name: str) -> str:
-    """A business's name as a mail program may show it: nothing in it looks like an address."""
+    """A business's name as a display name: without the characters of an address."""
     return one_line(re.sub(r"[<>@\"\\]", " ", one_line(name)))[:NAME_MAX].strip()
 
 
-class _Incoming(io.RawIOBase):
-    """What the server says, until `end` of the monotonic clock. A socket's own timeout begins anew with each byte."""
+class _ReplyStream(io.RawIOBase):
+    """The server's replies, readable until `end` of the monotonic clock. A socket's timeout restarts with each byte."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -147,59 +148,59 @@ class _Incoming(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self.sock.settimeout(_left(self.end))
+        self.sock.settimeout(_seconds_until(self.end))
         return self.sock.recv_into(buffer)
 
 
-class _Conversation(smtplib.SMTP):
-    """A connection that waits for nothing past `end` (of the monotonic clock), nor longer than TIMEOUT for one thing.
+class _Connection(smtplib.SMTP):
+    """A connection whose operations end at `end` of the monotonic clock, and each within TIMEOUT.
 
-    Sending and the TLS handshake are over within the socket's timeout, however many pieces they come in.
+    Python applies the socket's timeout to a whole `sendall` and to a whole TLS handshake.
     """
 
-    incoming: _Incoming
+    replies: _ReplyStream
 
     def __init__(self, end: float, host: str, port: int, name: str) -> None:
         self.end = end
         super().__init__(host, port, name)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        """The first of the server's addresses that answers; smtplib would give each of them all the time."""
-        failed = OSError("no address")
+        """Connect to the first address that accepts. smtplib would allow each address the full time limit."""
+        last_error = OSError("no address")
         for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
-                sock = socket.create_connection((str(address[0]), port), _left(self.end))
-                return self._hurried(sock)
+                sock = socket.create_connection((str(address[0]), port), _seconds_until(self.end))
+                return self._limited(sock)
             except OSError as error:
-                failed = error
-        raise failed
+                last_error = error
+        raise last_error
 
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None:
             if self.file is None:
-                self.incoming = _Incoming(self.sock)
-                self.file = io.BufferedReader(self.incoming)
-            self.incoming.end = min(self.end, time.monotonic() + TIMEOUT)
-        said = super().getreply()
-        self._hurry()
-        return said
+                self.replies = _ReplyStream(self.sock)
+                self.file = io.BufferedReader(self.replies)
+            self.replies.end = min(self.end, time.monotonic() + TIMEOUT)
+        reply = super().getreply()
+        self._update_timeout()
+        return reply
 
     def send(self, s: Any) -> None:
-        self._hurry()
+        self._update_timeout()
         super().send(s)
 
-    def _hurry(self) -> None:
-        """When the time is over this lets a farewell out that takes no waiting; whoever waits for an answer is told."""
+    def _update_timeout(self) -> None:
+        """Past `end` the timeout is 10 ms, which still sends a QUIT."""
         if self.sock is not None:
-            self._hurried(self.sock)
+            self._limited(self.sock)
 
-    def _hurried(self, sock: socket.socket) -> socket.socket:
+    def _limited(self, sock: socket.socket) -> socket.socket:
         sock.settimeout(max(0.01, min(TIMEOUT, self.end - time.monotonic())))
         return sock
 
 
-class _TlsConversation(smtplib.SMTP_SSL, _Conversation):
-    """The same, over TLS from the beginning."""
+class _TlsConnection(smtplib.SMTP_SSL, _Connection):
+    """A connection with implicit TLS."""
 
     def __init__(self, end: float, host: str, port: int, name: str, context: ssl.SSLContext) -> None:
         self.end = end
@@ -207,11 +208,11 @@ class _TlsConversation(smtplib.SMTP_SSL, _Conversation):
 
 
 class Server:
-    """One connection to the mail server, opened when the first mail needs it and used for all that follow."""
+    """One connection to the mail server. The first mail opens it, and the following mails use it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.smtp: _Conversation | None = None
+        self.smtp: _Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -219,15 +220,15 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hang_up()
+        self._disconnect()
 
-    def send(self, made: EmailMessage, to: str) -> None:
-        """Hand one mail over. Returns when the server has taken it. Raises NotSent or Away.
+    def send(self, mail: EmailMessage, to: str) -> None:
+        """Send one mail. Returns when the server has accepted it. Raises NotSent or ServerUnavailable.
 
-        Whatever else is raised in the middle, "your time is up" too, ends the connection: it may stand anywhere, and
-        the next mail would take the answer to this one for its own.
+        Any other exception closes the connection, a job's timeout included: a reply may be outstanding, and the next
+        mail would read it as its own.
         """
-        end = time.monotonic() + LONGEST
+        end = time.monotonic() + MAX_SECONDS
         smtp = self.smtp or self._connect(end)
         smtp.end = end
         to = _ascii_domain(to)
@@ -236,35 +237,35 @@ class Server:
             raise NotSent("The mail server can't send to addresses with such letters.", for_good=True)
         sender = _ascii_domain(parseaddr(self.settings.mail_from)[1])
         try:
-            data = made.as_bytes(policy=SMTP.clone(utf8=utf8))
+            data = mail.as_bytes(policy=SMTP.clone(utf8=utf8))
             smtp.sendmail(sender, [to], data, mail_options=["SMTPUTF8"] if utf8 else [])
         except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
             if code == 421:
-                self._hang_up()
-            raise NotSent(_said(code, reply), for_good=_no_such_mailbox(code, reply)) from None
+                self._disconnect()
+            raise NotSent(_refusal(code, reply), for_good=_no_such_mailbox(code, reply)) from None
         except smtplib.SMTPResponseException as error:
             if error.smtp_code == 421:
-                self._hang_up()
-            raise NotSent(_said(error.smtp_code, error.smtp_error)) from None
+                self._disconnect()
+            raise NotSent(_refusal(error.smtp_code, error.smtp_error)) from None
         except (smtplib.SMTPException, OSError) as error:
-            self._hang_up()
-            raise NotSent(f"The connection broke: {_why(error)}") from None
+            self._disconnect()
+            raise NotSent(f"The connection broke: {_reason(error)}") from None
         except BaseException:
             smtp.close()
             self.smtp = None
             raise
 
-    def _connect(self, end: float) -> _Conversation:
+    def _connect(self, end: float) -> _Connection:
         settings = self.settings
-        assert settings.smtp_host  # noqa: S101 whoever has none does not come here
-        where = settings.smtp_host, settings.smtp_port, _greeting(settings)
-        smtp: _Conversation | None = None
+        assert settings.smtp_host  # noqa: S101 the caller checks it
+        address = settings.smtp_host, settings.smtp_port, _ehlo_name(settings)
+        smtp: _Connection | None = None
         try:
             if settings.smtp_security == "tls":
-                smtp = _TlsConversation(end, *where, ssl.create_default_context())
+                smtp = _TlsConnection(end, *address, ssl.create_default_context())
             else:
-                smtp = _Conversation(end, *where)
+                smtp = _Connection(end, *address)
             if settings.smtp_security == "starttls":
                 smtp.starttls(context=ssl.create_default_context())
             if settings.smtp_user:
@@ -273,14 +274,14 @@ class Server:
                 smtp.ehlo_or_helo_if_needed()
         except smtplib.SMTPAuthenticationError as error:
             self._close(smtp)
-            raise Away(f"The mail server refuses the login ({error.smtp_code}).") from None
+            raise ServerUnavailable(f"The mail server refuses the login ({error.smtp_code}).") from None
         except (smtplib.SMTPException, OSError) as error:
             self._close(smtp)
-            raise Away(f"The mail server can't be reached: {_why(error)}") from None
+            raise ServerUnavailable(f"The mail server can't be reached: {_reason(error)}") from None
         self.smtp = smtp
         return smtp
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         self._close(self.smtp)
         self.smtp = None
 
@@ -292,8 +293,8 @@ class Server:
             smtp.close()
 
 
-def _left(end: float) -> float:
-    """Seconds until then, at most TIMEOUT. Raises TimeoutError when there are none."""
+def _seconds_until(end: float) -> float:
+    """Seconds until `end`, at most TIMEOUT. Raises TimeoutError if `end` has passed."""
     seconds = min(TIMEOUT, end - time.monotonic())
     if seconds <= 0:
         raise TimeoutError("it took too long")
@@ -310,8 +311,8 @@ def _sender(name: str, on_behalf: str | None) -> str:
     return f"{business} via {name}" if business and name else business or name
 
 
-def _greeting(settings: Settings) -> str:
-    """How we name ourselves to the server: the host that people reach us at, so that no name has to be looked up."""
+def _ehlo_name(settings: Settings) -> str:
+    """The name for EHLO: the host of PUBLIC_URL, so that no name is looked up. RFC 5321, 4.1.3 for address literals."""
     host = urlsplit(settings.public_url).hostname or "localhost"
     with suppress(ValueError):
         return f"[{'IPv6:' if ipaddress.ip_address(host).version == 6 else ''}{host}]"
@@ -326,15 +327,15 @@ def _ascii_domain(address: str) -> str:
 
 
 def _no_such_mailbox(code: int, reply: bytes | str) -> bool:
-    """Whether a refusal of the recipient is about the address, and not about us (policy and relaying, 5.7.x).
+    """Whether the refusal of a recipient says that the mailbox does not exist. Policy and relaying are 5.7.x.
 
-    Enhanced status codes: RFC 3463. Without one, 550, 551 and 553 are about the mailbox (RFC 5321, 4.2.3).
+    Enhanced status codes: RFC 3463. Without one, 550, 551 and 553 concern the mailbox (RFC 5321, 4.2.3).
     """
-    found = _ENHANCED.match(_text(reply))
-    return found[0] in _NO_MAILBOX if found is not None else code in (550, 551, 553)
+    status = _ENHANCED.match(_text(reply))
+    return status[0] in _NO_MAILBOX if status is not None else code in (550, 551, 553)
 
 
-def _said(code: int, reply: bytes | str) -> str:
+def _refusal(code: int, reply: bytes | str) -> str:
     return f"The mail server said: {code} {_text(reply)}"[:300].rstrip()
 
 
@@ -342,7 +343,7 @@ def _text(reply: bytes | str) -> str:
     return one_line(reply.decode(errors="replace") if isinstance(reply, bytes) else reply)
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{error.smtp_code} {_text(error.smtp_error)}"[:200]
     return one_line(str(error))[:200] or type(error).__name__

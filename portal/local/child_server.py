@@ -1,12 +1,12 @@
-"""A server as our foreground child: found, stopped, started, waited for. What PostgreSQL and Valkey share.
+"""The base class of the embedded PostgreSQL and Valkey: a server as a foreground child process.
 
-- Leftovers. Whoever supervised may have been killed, so a server of this home may still run. It is found by what it is
-  (a server program whose working directory is our data folder), never by what a pid file claims, and stopped first.
-- Root. PostgreSQL refuses to run as root, so root's servers get an unprivileged user. That user can't walk into a home
-  below /root and needn't: the working directory is entered before the privileges are dropped, and /proc/self/cwd is the
-  data directory's name from then on. No permission outside QIST_HOME changes.
-- Long paths. A socket's path holds 107 bytes at most, so the sockets lie in a folder of the temporary directory, made
-  new for every start (so nobody can have made it before), open to its user only, and remembered in QIST_HOME.
+- Leftovers. A killed supervisor leaves its servers running. `start` finds such a server by its program and its working
+  directory, never by a pid file, and stops it first.
+- Root. PostgreSQL refuses to run as root, so root's servers run as an unprivileged user. That user needs no access to
+  a data folder below /root: the working directory is entered before the privileges are dropped, and the server names
+  it /proc/self/cwd. No permission outside the data folder changes.
+- Long paths. A socket's path has at most 107 bytes, so the sockets are in a folder of the temporary directory. Each
+  start makes a new folder, which only its user can open. A file in the data folder holds its path.
 """
 
 import contextlib
@@ -27,90 +27,90 @@ from typing import IO, Any, ClassVar, Self
 
 import psutil
 
-from portal.local import data_dir as homes
+from portal.local import data_dir
 
 MARK = "QIST_SUPERVISOR"
-"""In the environment of all that one supervisor started, by which it is found. Test runs append a name of their own."""
+"""The environment variable that marks each process of one supervisor. A test run appends a name of its own."""
 
 LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None) if LINUX else None
-LONGEST_BASE = 60  # the folder's own name and the socket's bring it to at most 90 bytes
-LARGEST_LOG = 5_000_000
-READY_WITHIN = 60.0  # recovery after a crash replays the log first
+MAX_BASE_BYTES = 60  # with the names of the folder and of the socket at most 90 bytes
+MAX_LOG_BYTES = 5_000_000
+READY_SECONDS = 60.0  # recovery after a crash replays the log first
 Say = Callable[[str], None]
 
 
-class ServerError(homes.DataDirError):
-    """An embedded server can't run. The text is one line for the person at the terminal."""
+class ServerError(data_dir.DataDirError):
+    """An embedded server can't run. The message is one line, for the terminal."""
 
 
 class Server:
-    """One server of one QIST_HOME. `start()` and `stop()`, or `with`."""
+    """One server of one data folder. It runs from `start()` to `stop()`, or inside a `with` block."""
 
     name: ClassVar[str]
     programs: ClassVar[tuple[str, ...]]
-    gentle: ClassVar[signal.Signals]
-    hard: ClassVar[signal.Signals]
+    stop_signal: ClassVar[signal.Signals]
+    force_signal: ClassVar[signal.Signals]
     socket: ClassVar[str]
 
-    def __init__(self, home: Path, *, durable: bool = True, say: Say | None = None) -> None:
-        self.home = home.absolute()
-        self.data = self.home / self.name
-        self.fresh = self.home / f"{self.name}.new"
-        self.log = self.home / f"{self.name}.log"
-        self.address = self.home / f"{self.name}.address"
+    def __init__(self, folder: Path, *, durable: bool = True, say: Say | None = None) -> None:
+        self.data_dir = folder.absolute()
+        self.files = self.data_dir / self.name
+        self.new_files = self.data_dir / f"{self.name}.new"
+        self.log = self.data_dir / f"{self.name}.log"
+        self.address = self.data_dir / f"{self.name}.address"
         self.durable = durable
         self.say = say or (lambda _: None)
-        self.folder: Path | None = None
+        self.socket_dir: Path | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.user: dict[str, Any] = {}
         self.binary = Path()
 
     @property
     def url(self) -> str:
-        """Where clients connect. Only while it runs."""
-        if self.folder is None:
+        """The URL for clients. Raises ServerError if the server does not run."""
+        if self.socket_dir is None:
             raise ServerError(f"{self.name} isn't running")
-        return self.url_in(self.folder)
+        return self.url_in(self.socket_dir)
 
     @classmethod
-    def url_in(cls, folder: Path) -> str:
+    def url_in(cls, socket_dir: Path) -> str:
         raise NotImplementedError
 
     @classmethod
-    def running(cls, home: Path) -> str | None:
-        """The URL of this home's server, when another process (a `qist dev`) runs it right now."""
+    def running(cls, folder: Path) -> str | None:
+        """The URL of the server of this data folder, if another process (`qist dev`) runs it, or None."""
         with contextlib.suppress(OSError):
-            folder = Path((home / f"{cls.name}.address").read_text())
-            if folder.name.startswith("qist-") and stat.S_ISSOCK((folder / cls.socket).stat().st_mode):
-                return cls.url_in(folder)
+            socket_dir = Path((folder / f"{cls.name}.address").read_text())
+            if socket_dir.name.startswith("qist-") and stat.S_ISSOCK((socket_dir / cls.socket).stat().st_mode):
+                return cls.url_in(socket_dir)
         return None
 
     def start(self) -> Self:
-        """Start, and return when a connection answers and the data directory behind it is ours."""
-        homes.ensure(self.home)
+        """Start the server. Returns when it accepts connections for the files of this data folder."""
+        data_dir.ensure(self.data_dir)
         self._end_leftovers()
-        self.user = self._runner()
+        self.user = self._user_options()
         try:
-            self.binary = self._settle()
+            self.binary = self._prepare_program()
             self.make_data()
-            self.process = self.spawn(self.command(), self.data)
+            self.process = self.spawn(self.command(), self.files)
             self._wait()
         except BaseException:
             self.stop()
             raise
         return self
 
-    def stop(self, patience: float = 3.0) -> None:
-        """Stop it: politely, then firmly, then by force; at most `patience` seconds for each of the first two."""
-        found = self._found()
-        if self.process and self.process.poll() is None and self.process.pid not in [one.pid for one in found]:
-            found.append(psutil.Process(self.process.pid))  # somebody removed its folder under it
-        self._end(found, patience)
+    def stop(self, timeout: float = 3.0) -> None:
+        """Send `stop_signal`, then `force_signal`, then SIGKILL. Waits at most `timeout` seconds after each."""
+        processes = self._find_processes()
+        if self.process and self.process.poll() is None and self.process.pid not in [p.pid for p in processes]:
+            processes.append(psutil.Process(self.process.pid))  # its folder was removed
+        self._end(processes, timeout)
         if self.process:
-            self.process.kill()  # nothing, when it has ended
+            self.process.kill()  # no effect on a process that has ended
             self.process.wait()
-        self._forget()
+        self._remove_socket_dir()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -118,10 +118,10 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # What a subclass knows about its server.
+    # Each subclass defines its server.
 
     def program(self) -> tuple[Path, tuple[str, ...]]:
-        """A folder that works wherever it is copied to, and what is needed of it; the program itself comes first."""
+        """A relocatable folder, and the paths in it that the server needs, the program first."""
         raise NotImplementedError
 
     def make_data(self) -> None:
@@ -130,114 +130,117 @@ class Server:
     def command(self) -> list[str]:
         raise NotImplementedError
 
-    def answers(self) -> bool:
-        """Does a connection answer, and is the data directory behind it ours?"""
+    def is_ready(self) -> bool:
+        """Whether the server accepts connections and serves the files of this data folder."""
         raise NotImplementedError
 
     # Leftovers.
 
-    def _found(self) -> list[psutil.Process]:
-        found = []
-        psutil.process_iter.cache_clear()  # what it remembers of a number that was given to another since is no use
+    def _find_processes(self) -> list[psutil.Process]:
+        """Server programs whose working directory is that of this server."""
+        processes = []
+        psutil.process_iter.cache_clear()  # a process id may belong to another process by now
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(OSError, psutil.Error):
-                place = f"/proc/{process.pid}/cwd" if LINUX else process.cwd()
+                working_dir = f"/proc/{process.pid}/cwd" if LINUX else process.cwd()
                 if process.info["name"] in self.programs and any(
-                    folder.exists() and os.path.samefile(place, folder) for folder in (self.data, self.fresh)
+                    folder.exists() and os.path.samefile(working_dir, folder) for folder in (self.files, self.new_files)
                 ):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
-    def _end(self, found: list[psutil.Process], patience: float) -> None:
-        """Ask the head process only: a server's helpers end with it, or notice within moments that it is gone."""
-        pids = {process.pid for process in found}
-        for how in (self.gentle, self.hard, signal.SIGKILL):
-            for process in found:
+    def _end(self, processes: list[psutil.Process], timeout: float) -> None:
+        """Signal the main process only: a server's child processes end with it. SIGKILL goes to all of them."""
+        pids = {process.pid for process in processes}
+        for number in (self.stop_signal, self.force_signal, signal.SIGKILL):
+            for process in processes:
                 with contextlib.suppress(psutil.Error):
-                    if how == signal.SIGKILL or process.ppid() not in pids:
-                        process.send_signal(how)
-            found = still_running(found, patience)
-            if not found:
+                    if number == signal.SIGKILL or process.ppid() not in pids:
+                        process.send_signal(number)
+            processes = still_running(processes, timeout)
+            if not processes:
                 return
 
     def _end_leftovers(self) -> None:
-        if found := self._found():
+        if processes := self._find_processes():
             self.say(f"stopping {self.name} of an earlier start")
-            self._end(found, 3.0)
-            if left := self._found():
-                raise ServerError(f"{self.name} of an earlier start (pid {left[0].pid}) doesn't stop")
-        self._forget()
+            self._end(processes, 3.0)
+            if processes := self._find_processes():
+                raise ServerError(f"{self.name} of an earlier start (pid {processes[0].pid}) doesn't stop")
+        self._remove_socket_dir()
 
-    def _forget(self) -> None:
-        """Remove the socket folder of this or an earlier start, if it is still the one that was made then."""
-        folder = self.folder
+    def _remove_socket_dir(self) -> None:
+        """Remove the socket folder of this or of an earlier start, if it is a folder with Qist's name and mode."""
+        socket_dir = self.socket_dir
         with contextlib.suppress(OSError):
-            folder = folder or Path(self.address.read_text())
-            there = folder.lstat()
-            if folder.name.startswith("qist-") and stat.S_ISDIR(there.st_mode) and not there.st_mode & 0o077:
-                shutil.rmtree(folder, ignore_errors=True)
+            socket_dir = socket_dir or Path(self.address.read_text())
+            mode = socket_dir.lstat().st_mode
+            if socket_dir.name.startswith("qist-") and stat.S_ISDIR(mode) and not mode & 0o077:
+                shutil.rmtree(socket_dir, ignore_errors=True)
         self.address.unlink(missing_ok=True)
-        self.folder = self.process = None
+        self.socket_dir = self.process = None
 
-    # Who runs it, and where.
+    # The user and the program.
 
-    def _runner(self) -> dict[str, Any]:
-        """The user as subprocess arguments: nobody special when we are root, otherwise ourselves."""
-        owner = self.data.lstat() if os.path.lexists(self.data) else None
+    def _user_options(self) -> dict[str, Any]:
+        """The server's user as options of subprocess.Popen: an unprivileged user for root, otherwise no options."""
+        owner = self.files.lstat() if os.path.lexists(self.files) else None
         if owner and not stat.S_ISDIR(owner.st_mode):
-            raise ServerError(f"{self.data} is not a folder")
+            raise ServerError(f"{self.files} is not a folder")
         if os.geteuid() != 0:
             if owner and owner.st_uid != os.geteuid():
                 raise ServerError(
-                    f"{self.data} belongs to {homes.user_name(owner.st_uid)}: Qist was started by another user here. "
-                    "Start it as that user, or choose another folder: QIST_HOME="
+                    f"{self.files} belongs to {data_dir.user_name(owner.st_uid)}: Qist was started by another user "
+                    "here. Start it as that user, or choose another folder: QIST_HOME="
                 )
             return {}
         if not owner or owner.st_uid == 0:
-            owner = self.home.stat()
-        uid, gid = (owner.st_uid, owner.st_gid) if owner.st_uid else homes.nobody()
+            owner = self.data_dir.stat()
+        uid, gid = (owner.st_uid, owner.st_gid) if owner.st_uid else data_dir.unprivileged_user()
         return {"user": uid, "group": gid, "extra_groups": []}
 
-    def _settle(self) -> Path:
-        """Make the socket folder; return a program that the runner can start: in place, or copied beside the socket."""
+    def _prepare_program(self) -> Path:
+        """Make the socket folder. Returns a program that the server's user can start, copied there if necessary."""
         tree, parts = self.program()
         for base in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm")):  # noqa: S108 mkdtemp below
-            if not _short_and_open(Path(base), everyone=bool(self.user)):
+            if not _can_hold_socket(Path(base), everyone=bool(self.user)):
                 continue
-            folder = Path(tempfile.mkdtemp(prefix="qist-", dir=base))
-            self.folder = folder
-            self.address.write_text(str(folder))
-            homes.keep_owner(self.address, self.home)
+            socket_dir = Path(tempfile.mkdtemp(prefix="qist-", dir=base))
+            self.socket_dir = socket_dir
+            self.address.write_text(str(socket_dir))
+            data_dir.keep_owner(self.address, self.data_dir)
             if self.user:
-                os.chown(folder, self.user["user"], self.user["group"])
-            if self._startable(tree / parts[0]):
+                os.chown(socket_dir, self.user["user"], self.user["group"])
+            if self._is_startable(tree / parts[0]):
                 return tree / parts[0]
             for part in parts:
-                _copy(tree / part, folder / "program" / part)
-            _open_up(folder / "program")
-            if self._startable(folder / "program" / parts[0]):
-                return folder / "program" / parts[0]
-            self._forget()
+                _copy(tree / part, socket_dir / "program" / part)
+            _make_readable(socket_dir / "program")
+            if self._is_startable(socket_dir / "program" / parts[0]):
+                return socket_dir / "program" / parts[0]
+            self._remove_socket_dir()
         raise ServerError(f"{self.name} can't be started: no temporary folder allows a socket and a program")
 
-    def _startable(self, program: Path) -> bool:
+    def _is_startable(self, program: Path) -> bool:
         try:
-            done = subprocess.run([program, "--version"], cwd="/", capture_output=True, timeout=20, **self.user)
+            result = subprocess.run([program, "--version"], cwd="/", capture_output=True, timeout=20, **self.user)
         except (OSError, subprocess.SubprocessError):
             return False
-        return done.returncode == 0
+        return result.returncode == 0
 
-    def folder_for_runner(self, folder: Path) -> None:
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder (0700) of the server's user, who also gets the files in an existing one."""
         folder.mkdir(mode=0o700, exist_ok=True)
         if self.user and folder.lstat().st_uid != self.user["user"]:
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, self.user["user"], self.user["group"], follow_symlinks=False)
 
-    def directory(self) -> str:
+    def working_dir_name(self) -> str:
+        """The working directory's path for the server, valid without access to its parents."""
         return "/proc/self/cwd" if self.user and LINUX else "."
 
     def spawn(self, command: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-        """A session of its own keeps Ctrl-C from stopping the server before the workers that use it."""
+        """Start a child in a session of its own, so that Ctrl-C does not stop the server before its clients."""
         with self._open_log() as log:
             return subprocess.Popen(
                 command,
@@ -248,61 +251,62 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=0o077,
-                preexec_fn=die_with_parent(self.gentle),  # noqa: PLW1509 one prctl call, and no other thread holds a lock
+                preexec_fn=signal_on_parent_exit(self.stop_signal),  # noqa: PLW1509 one prctl call, and no other thread holds a lock
                 **self.user,
             )
 
     def _open_log(self) -> IO[bytes]:
         fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        if os.fstat(fd).st_size > LARGEST_LOG:
+        if os.fstat(fd).st_size > MAX_LOG_BYTES:
             os.ftruncate(fd, 0)
-        homes.keep_owner(self.log, self.home)
+        data_dir.keep_owner(self.log, self.data_dir)
         return os.fdopen(fd, "ab")
 
     def _wait(self) -> None:
-        assert self.process  # noqa: S101 start() has just made it
-        began, told = time.monotonic(), False
-        while not self.answers():
+        assert self.process  # noqa: S101 start() has set it
+        started_at, announced = time.monotonic(), False
+        while not self.is_ready():
             if self.process.poll() is not None:
-                raise ServerError(f"{self.name} ended at once: {self.last_words()} (see {self.log})")
-            waited = time.monotonic() - began
-            if waited > READY_WITHIN:
-                raise ServerError(f"{self.name} doesn't answer after {READY_WITHIN:.0f} seconds (see {self.log})")
-            if waited > 2 and not told:
-                told = True
+                raise ServerError(f"{self.name} ended at once: {self.last_error()} (see {self.log})")
+            waited = time.monotonic() - started_at
+            if waited > READY_SECONDS:
+                raise ServerError(f"{self.name} doesn't answer after {READY_SECONDS:.0f} seconds (see {self.log})")
+            if waited > 2 and not announced:
+                announced = True
                 self.say(f"waiting for {self.name}")
             time.sleep(0.02 if waited < 1 else 0.2)
 
-    def last_words(self) -> str:
+    def last_error(self) -> str:
+        """The newest line of the log that reports an error."""
         lines = self.log.read_text(errors="replace").splitlines()
-        telling = [line for line in lines[-20:] if re.search(r"fatal|panic|error|can't|failed", line, re.IGNORECASE)]
-        return re.sub(r"^[\d: .-]+UTC \[\d+\] ", "", (telling or lines or ["no reason given"])[-1]).strip()
+        errors = [line for line in lines[-20:] if re.search(r"fatal|panic|error|can't|failed", line, re.IGNORECASE)]
+        return re.sub(r"^[\d: .-]+UTC \[\d+\] ", "", (errors or lines or ["no reason given"])[-1]).strip()
 
 
-def still_running(processes: list[psutil.Process], patience: float) -> list[psutil.Process]:
-    """Wait until they have ended, and return those that haven't."""
-    deadline = time.monotonic() + patience
-    while (processes := [one for one in processes if not has_ended(one)]) and time.monotonic() < deadline:
+def still_running(processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait at most `timeout` seconds for the processes to end. Returns those that still run."""
+    deadline = time.monotonic() + timeout
+    while (processes := [process for process in processes if not has_ended(process)]) and time.monotonic() < deadline:
         time.sleep(0.02)
     return processes
 
 
 def marks(environ: Mapping[str, str]) -> dict[str, str]:
-    """The marks of those that supervise this process, for a child that gets an environment of its own."""
+    """The marks of this process's supervisors, for the environment of a child."""
     return {name: value for name, value in environ.items() if name.startswith(MARK)}
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """A zombie has: in containers there is often nobody who would take it away."""
+    """Whether the process has ended. A zombie has: containers often run no init process that would reap it."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def _short_and_open(base: Path, *, everyone: bool) -> bool:
-    """Can a socket's path start here? The unprivileged user of a root start must be able to walk in."""
-    fits = len(os.fsencode(base)) <= LONGEST_BASE and re.fullmatch(r"/[\w/.+-]*", str(base), re.ASCII)
+def _can_hold_socket(base: Path, *, everyone: bool) -> bool:
+    """Whether a socket's folder can be here. `everyone`: an unprivileged user must be able to enter it."""
+    fits = len(os.fsencode(base)) <= MAX_BASE_BYTES and re.fullmatch(r"/[\w/.+-]*", str(base), re.ASCII)
     if not fits or not base.is_dir() or not os.access(base, os.W_OK | os.X_OK):
         return False
     return not everyone or all(folder.stat().st_mode & stat.S_IXOTH for folder in (base, *base.parents))
@@ -316,21 +320,24 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _open_up(tree: Path) -> None:
+def _make_readable(tree: Path) -> None:
     for path in (tree, *tree.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.stat().st_mode & 0o100 else 0o044))
 
 
-def die_with_parent(how: signal.Signals) -> Callable[[], object] | None:
-    """Linux can tell a child when its parent is gone. A help only: the next start finds leftovers on its own."""
+def signal_on_parent_exit(number: signal.Signals) -> Callable[[], object] | None:
+    """A preexec_fn after which Linux sends the child this signal when its parent ends (PR_SET_PDEATHSIG).
+
+    None on other systems. No code relies on it: the next start finds leftovers.
+    """
     if LIBC is None:
         return None
-    return lambda: LIBC.prctl(1, int(how))
+    return lambda: LIBC.prctl(1, int(number))
 
 
 def package_folder(name: str) -> Path:
-    """Folder of an installed Python package. Raises ServerError when the package is not installed."""
+    """The folder of an installed Python package. Raises ServerError if the package is not installed."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise ServerError(

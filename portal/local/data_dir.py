@@ -1,4 +1,4 @@
-"""QIST_HOME: the folder of one laptop's Qist, and who may use it."""
+"""The data folder (QIST_HOME): the files of Qist on a laptop, its owner and its lock."""
 
 import contextlib
 import fcntl
@@ -9,77 +9,78 @@ from pathlib import Path
 from typing import Final
 
 UNRELEASED: Final = 65
-"""Exit code of `qist prepare` on a database that an unreleased version made (sysexits' EX_DATAERR)."""
+"""Exit code of `qist prepare` on a database of an unreleased version (EX_DATAERR of sysexits.h)."""
 
 
 class DataDirError(Exception):
-    """This QIST_HOME can't be used. The text is one line for the person at the terminal."""
+    """This data folder can't be used. The message is one line, for the terminal."""
 
 
-def ensure(home: Path) -> None:
-    """Make QIST_HOME (0700) where it is missing; refuse one that this user can't use."""
+def ensure(data_dir: Path) -> None:
+    """Make the data folder (0700) if it is missing. Raises DataDirError if this user can't use it."""
     try:
-        if not home.exists():
-            home.parent.mkdir(parents=True, exist_ok=True)
-            home.mkdir(mode=0o700)
-        owner = home.stat().st_uid
-        usable = home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)
+        if not data_dir.exists():
+            data_dir.parent.mkdir(parents=True, exist_ok=True)
+            data_dir.mkdir(mode=0o700)
+        owner = data_dir.stat().st_uid
+        usable = data_dir.is_dir() and os.access(data_dir, os.R_OK | os.W_OK | os.X_OK)
     except OSError as error:
         raise DataDirError(
-            f"QIST_HOME {home} can't be used: {error.strerror}. Choose another folder: QIST_HOME="
+            f"QIST_HOME {data_dir} can't be used: {error.strerror}. Choose another folder: QIST_HOME="
         ) from None
     if not usable or os.geteuid() not in (0, owner):
         raise DataDirError(
-            f"QIST_HOME {home} belongs to {user_name(owner)} and can't be used by {user_name(os.geteuid())}. "
+            f"QIST_HOME {data_dir} belongs to {user_name(owner)} and can't be used by {user_name(os.geteuid())}. "
             "Start Qist as that user, or choose another folder: QIST_HOME="
         )
 
 
 @contextlib.contextmanager
-def held(home: Path) -> Iterator[None]:
-    """Hold QIST_HOME for this process: two supervisors on one home would stop each other's servers.
+def locked(data_dir: Path) -> Iterator[None]:
+    """Lock the data folder for this process: two supervisors of one folder would stop each other's servers.
 
-    The lock is on the folder itself and the kernel's own, so it ends with the process and can't be stale.
+    The lock is a flock(2) on the folder itself. The kernel releases it when the process ends. Raises DataDirError if
+    another process has the lock.
     """
-    ensure(home)
-    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    ensure(data_dir)
+    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataDirError(
-                f"Qist is already running with QIST_HOME {home}. Stop it first, or choose another: QIST_HOME= PORT="
+                f"Qist is already running with QIST_HOME {data_dir}. Stop it first, or choose another: QIST_HOME= PORT="
             ) from None
         yield
     finally:
         os.close(folder)
 
 
-def keep_owner(path: Path, home: Path) -> None:
-    """What root writes into somebody's QIST_HOME belongs to that somebody, who may start Qist the next time."""
+def keep_owner(path: Path, data_dir: Path) -> None:
+    """Give a file that root wrote to the owner of the data folder, so that the owner can start Qist next time."""
     if os.geteuid() == 0:
-        owner = home.stat()
+        owner = data_dir.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
-def write_private(path: Path, text: str, home: Path) -> None:
-    """Make a new file that only its owner can read (0600); FileExistsError when it is there."""
+def write_private(path: Path, text: str, data_dir: Path) -> None:
+    """Write a new file that only its owner can read (0600). Raises FileExistsError if the file exists."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
         file.write(text)
-    keep_owner(path, home)
+    keep_owner(path, data_dir)
 
 
-def set_aside(home: Path, names: tuple[str, ...], stamp: str) -> list[Path]:
-    """Rename what exists of these files and folders to <name>.before-<stamp>. Returns the new paths."""
-    moved = []
+def set_aside(data_dir: Path, names: tuple[str, ...], stamp: str) -> list[Path]:
+    """Rename those of the files and folders that exist to <name>.before-<stamp>. Returns the new paths."""
+    paths = []
     for name in names:
-        if (home / name).exists():
-            moved.append((home / name).rename(home / f"{name}.before-{stamp}"))
-    return moved
+        if (data_dir / name).exists():
+            paths.append((data_dir / name).rename(data_dir / f"{name}.before-{stamp}"))
+    return paths
 
 
-def nobody() -> tuple[int, int]:
-    """The unprivileged user and group that servers run as when root starts them."""
+def unprivileged_user() -> tuple[int, int]:
+    """The ids of the user and group nobody, which servers run as when root starts them."""
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:

@@ -1,7 +1,7 @@
-"""Demo data, made through the verbs and dated from today: half a year of two merchants, four customers, twenty plans.
+"""Demo data: half a year of two merchants, four customers and twenty plans, dated relative to today.
 
-Each step looks whether it was done, so a run that was interrupted is completed by the next, and a run after that
-changes nothing. Demo logins are public knowledge, so they work on this machine's own address only.
+Service functions write it. Each step checks whether it was done, so the next run completes an interrupted one, and a
+further run changes nothing. Demo logins are public, so they work on a loopback address only.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
 
 DOMAIN: Final = "demo.example.com"
-PASSWORD: Final = "four equal parts"  # noqa: S105 printed for everybody; refused on any other address
+PASSWORD: Final = "four equal parts"  # noqa: S105 public; refused on any other address
 
 MERCHANTS: Final = (
     NewAccount("merchant", "amal", f"amal@{DOMAIN}", PASSWORD, "Amal Home & Living", "SAR", "Asia/Riyadh", True),
@@ -36,20 +36,20 @@ CUSTOMERS: Final = tuple(
     NewAccount("customer", name, f"{name}@{DOMAIN}", PASSWORD, is_demo=True) for name in ("omar", "sara", "yusuf")
 )
 INVITED: Final = "noor"
-"""A customer who is invited and has not claimed the record."""
-BEFORE: Final = timedelta(days=170)
-"""How long ago the first of them came."""
+"""The username of an invited customer without a password."""
+HISTORY: Final = timedelta(days=170)
+"""The time since the first registration."""
 
 LOGINS: Final = tuple((new.role, new.username, new.password) for new in (*MERCHANTS, *CUSTOMERS))
-"""Role, username and password of everybody who can sign in."""
+"""Role, username and password of each demo account that can sign in."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Demo:
-    """A plan to be: `total` in minor units, first due `starts` days from the merchant's today, `paid` from the front.
+class _DemoPlan:
+    """A demo plan: `total` in minor units; the first due date is `starts` days after the merchant's today.
 
-    Every second payment comes `slow` days after its day. `tried` is a test card with which the installment after those
-    was tried as well, `then` what came after that.
+    The first `paid` installments are paid, every second one `slow` days late. `tried` is a test card for a payment of
+    the next installment. `then` names the action that follows.
     """
 
     merchant: str
@@ -67,80 +67,82 @@ class _Demo:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Something that happened `at` an instant, not after now. `take` returns whether it still had to be done."""
+    """A step at an instant, not after now. `run` returns False if the step was done before."""
 
     at: datetime
-    take: Callable[[], bool]
+    run: Callable[[], bool]
 
 
 PLANS: Final = (
-    _Demo("amal", "omar", "Oak dining table, six chairs", 480_000, 6, "monthly", -155, paid=6, slow=3, then="refund"),
-    _Demo("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2, slow=2, then="transfer"),
-    _Demo("amal", "omar", "Standing lamp", 45_000, 3, "biweekly", 0),
-    _Demo("amal", "sara", "Wool carpet 2 by 3 metres", 210_000, 6, "monthly", -95, paid=2),
-    _Demo("amal", "sara", "Bookshelf in walnut", 132_000, 4, "biweekly", -14, paid=1, tried="card_declined"),
-    _Demo("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=1, then="credit"),
-    _Demo("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3, slow=1, then="cash"),
-    _Demo("amal", "yusuf", "Kitchen island", 650_000, 12, "monthly", 9),
-    _Demo("amal", "yusuf", "Two bar stools", 38_000, 2, "monthly", -40, tried="card_insufficient_funds"),
-    _Demo("amal", INVITED, "Mirror with brass frame", 56_000, 4, "biweekly", 3),
-    _Demo("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1, then="cancel"),
-    _Demo("amal", "sara", "Garden table", 88_000, 4, "weekly", 1, paid=1, tried="card_lost_charged"),
-    _Demo("badr", "omar", "Laptop, 14 inches", 345_500, 10, "monthly", -62, paid=3, slow=4),
-    _Demo("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
-    _Demo("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
-    _Demo("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=3, then="write_off"),
-    _Demo("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=2, then="reversal"),
-    _Demo("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
-    _Demo("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
-    _Demo("badr", INVITED, "Tablet for school", 120_000, 6, "monthly", 7),
+    _DemoPlan(
+        "amal", "omar", "Oak dining table, six chairs", 480_000, 6, "monthly", -155, paid=6, slow=3, then="refund"
+    ),
+    _DemoPlan("amal", "omar", "Linen sofa, three seats", 320_000, 4, "monthly", -34, paid=2, slow=2, then="transfer"),
+    _DemoPlan("amal", "omar", "Standing lamp", 45_000, 3, "biweekly", 0),
+    _DemoPlan("amal", "sara", "Wool carpet 2 by 3 metres", 210_000, 6, "monthly", -95, paid=2),
+    _DemoPlan("amal", "sara", "Bookshelf in walnut", 132_000, 4, "biweekly", -14, paid=1, tried="card_declined"),
+    _DemoPlan("amal", "sara", "Bed linen set", 27_500, 2, "weekly", -10, paid=1, then="credit"),
+    _DemoPlan("amal", "yusuf", "Writing desk", 99_999, 7, "weekly", -20, paid=3, slow=1, then="cash"),
+    _DemoPlan("amal", "yusuf", "Kitchen island", 650_000, 12, "monthly", 9),
+    _DemoPlan("amal", "yusuf", "Two bar stools", 38_000, 2, "monthly", -40, tried="card_insufficient_funds"),
+    _DemoPlan("amal", INVITED, "Mirror with brass frame", 56_000, 4, "biweekly", 3),
+    _DemoPlan("amal", "omar", "Curtains for four windows", 124_000, 4, "monthly", 21, paid=1, then="cancel"),
+    _DemoPlan("amal", "sara", "Garden table", 88_000, 4, "weekly", 1, paid=1, tried="card_lost_charged"),
+    _DemoPlan("badr", "omar", "Laptop, 14 inches", 345_500, 10, "monthly", -62, paid=3, slow=4),
+    _DemoPlan("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
+    _DemoPlan("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
+    _DemoPlan("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=3, then="write_off"),
+    _DemoPlan("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=2, then="reversal"),
+    _DemoPlan("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
+    _DemoPlan("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
+    _DemoPlan("badr", INVITED, "Tablet for school", 120_000, 6, "monthly", 7),
 )
 
 
 def seed(say: Callable[[str], object] = lambda _: None) -> bool:
-    """Put in what is missing of the demo data; True when something was. `say` is told what takes a while.
+    """Add the missing demo data. Returns whether any was missing. `say` receives the progress.
 
-    Everything happens in the order of its time, most of it before today. Takes a second or two. Refuses like the verbs
-    it calls, when somebody else has one of the demo usernames.
+    The steps run in the order of their instants. Refuses with the codes of the services, for example if another account
+    has one of the demo usernames.
     """
     steps = sorted(_steps(clock.now()), key=lambda step: step.at)
     changed = False
     for number, step in enumerate(steps, 1):
         with clock.pretend(step.at):
-            changed |= step.take()
+            changed |= step.run()
         if number % 30 == 0:
             say(f"demo data: {number} of {len(steps)} steps")
     return changed
 
 
 def _steps(now: datetime) -> Iterator[_Step]:
-    """Who comes, what they buy and what they pay. A plan's own steps are in order, and nothing lies after `now`."""
-    for place, new in enumerate((*MERCHANTS, *CUSTOMERS)):
-        yield _Step(now - BEFORE + timedelta(hours=place), partial(_register, new))
-    yield _Step(now - BEFORE + timedelta(days=1), partial(_invite, f"{INVITED}@{DOMAIN}"))
+    """All steps. The steps of a plan are in order, and no step is after `now`."""
+    for index, new in enumerate((*MERCHANTS, *CUSTOMERS)):
+        yield _Step(now - HISTORY + timedelta(hours=index), partial(_register, new))
+    yield _Step(now - HISTORY + timedelta(days=1), partial(_invite, f"{INVITED}@{DOMAIN}"))
     yield _Step(now - timedelta(days=30), partial(_save_card, "omar"))
     zones = {new.username: new.time_zone for new in MERCHANTS}
-    for place, plan in enumerate(PLANS):
-        yield from _story(plan, place, now, zones[plan.merchant])
+    for index, plan in enumerate(PLANS):
+        yield from _plan_steps(plan, index, now, zones[plan.merchant])
 
 
-def _story(plan: _Demo, place: int, now: datetime, zone: str) -> Iterator[_Step]:
+def _plan_steps(plan: _DemoPlan, index: int, now: datetime, zone: str) -> Iterator[_Step]:
     today = clock.local_date(now, zone)
     starts = today + timedelta(days=plan.starts)
     due = schedule.due_dates(plan.count, plan.interval, starts)
-    days = [min(starts, today) - timedelta(days=2 + place % 3)]
+    days = [min(starts, today) - timedelta(days=2 + index % 3)]
     days += [due[number] + timedelta(days=plan.slow if number % 2 else 0) for number in range(plan.paid)]
-    takes = [partial(_open, plan, starts)]
-    takes += [partial(_pay, plan, number, "card_ok") for number in range(1, plan.paid + 1)]
+    actions = [partial(_open, plan, starts)]
+    actions += [partial(_pay, plan, number, "card_ok") for number in range(1, plan.paid + 1)]
     if plan.tried:
         days.append(today if plan.tried.startswith("card_lost") else due[plan.paid])
-        takes.append(partial(_pay, plan, plan.paid + 1, plan.tried))
+        actions.append(partial(_pay, plan, plan.paid + 1, plan.tried))
     if plan.then:
         days.append(min(days[-1], today) + timedelta(days=1))
-        takes.append(partial(_follow, plan))
-    hour = time(9 + place % 9, place * 7 % 60)
-    for day, take in zip(days, takes, strict=True):
-        yield _Step(min(now, datetime.combine(day, hour, ZoneInfo(zone))), take)
+        actions.append(partial(_run_action, plan))
+    hour = time(9 + index % 9, index * 7 % 60)
+    for day, action in zip(days, actions, strict=True):
+        yield _Step(min(now, datetime.combine(day, hour, ZoneInfo(zone))), action)
 
 
 def _register(new: NewAccount) -> bool:
@@ -152,7 +154,7 @@ def _register(new: NewAccount) -> bool:
 
 @unit_of_work
 def _invite(email: str) -> bool:
-    """The record that the plans for this email find, so that it is marked before the first mail to it is written."""
+    """Make the invited customer's account, and mark it as a demo account before the first mail to it is written."""
     if db.session.scalar(select(User.id).where(User.has_email(email))) is not None:
         return False
     accounts.find_or_invite(email).is_demo = True
@@ -167,7 +169,7 @@ def _save_card(customer: str) -> bool:
     return True
 
 
-def _open(demo: _Demo, starts: date) -> bool:
+def _open(demo: _DemoPlan, starts: date) -> bool:
     if _plan_of(demo) is not None:
         return False
     new = NewPlan(f"{demo.customer}@{DOMAIN}", demo.total, demo.count, starts, demo.interval, demo.description)
@@ -175,9 +177,9 @@ def _open(demo: _Demo, starts: date) -> bool:
     return True
 
 
-def _pay(demo: _Demo, number: int, card: str) -> bool:
+def _pay(demo: _DemoPlan, number: int, card: str) -> bool:
     plan_id = _plan_of(demo)
-    if plan_id is None or (demo.then and _happened(plan_id, _AFTER[demo.then][0])):
+    if plan_id is None or (demo.then and _happened(plan_id, _ACTIONS[demo.then][0])):
         return False
     row = db.session.scalars(
         select(Installment).where(Installment.plan_id == plan_id, Installment.number == number)
@@ -189,12 +191,12 @@ def _pay(demo: _Demo, number: int, card: str) -> bool:
     return True
 
 
-def _follow(demo: _Demo) -> bool:
+def _run_action(demo: _DemoPlan) -> bool:
     plan_id = _plan_of(demo)
-    kind, take = _AFTER[demo.then]
+    kind, action = _ACTIONS[demo.then]
     if plan_id is None or _happened(plan_id, kind):
         return False
-    take(plan_id, _id_of(demo.merchant))
+    action(plan_id, _id_of(demo.merchant))
     return True
 
 
@@ -202,9 +204,9 @@ def _id_of(username: str) -> int:
     return db.session.scalars(select(User.id).where(User.has_username(username))).one()
 
 
-def _plan_of(demo: _Demo) -> int | None:
-    made = select(Plan.id).where(Plan.merchant_id == _id_of(demo.merchant), Plan.description == demo.description)
-    return db.session.scalar(made)
+def _plan_of(demo: _DemoPlan) -> int | None:
+    query = select(Plan.id).where(Plan.merchant_id == _id_of(demo.merchant), Plan.description == demo.description)
+    return db.session.scalar(query)
 
 
 def _happened(plan_id: int, kind: str) -> bool:
@@ -246,7 +248,7 @@ def _transfer(plan_id: int, merchant_id: int) -> None:
     )
 
 
-_AFTER: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
+_ACTIONS: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
     "refund": ("refund.succeeded", _refund),
     "credit": ("credit.given", _credit),
     "cash": ("payment.recorded", _cash),
@@ -255,4 +257,4 @@ _AFTER: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
     "write_off": ("plan.written_off", _write_off),
     "reversal": ("payment.reversed", _reverse),
 }
-"""What came after the payments, and the event by which one sees that it did."""
+"""The actions after the payments, each with the event that shows that it was done."""

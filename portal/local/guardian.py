@@ -1,8 +1,8 @@
-"""A guardian: a small process that ends what its parent has started, once the parent is gone.
+"""The guardian: a process that ends its parent's descendants when the parent has ended.
 
-A killed supervisor stops nothing, and Linux's signal for a parent's death reaches direct children only. The guardian
-finds work-horses and children with sessions of their own by a mark in their environment, which children inherit. It
-also watches the process that QIST_PARENT_PID names, because a killed make leaves its recipe running.
+A killed supervisor stops no process, and Linux signals the end of a parent to direct children only. The guardian finds
+work-horses and children with sessions of their own by a mark in their environment, which children inherit. It also
+watches the process that QIST_PARENT_PID names, because a killed make leaves its recipe running.
 """
 
 import argparse
@@ -18,21 +18,21 @@ from pathlib import Path
 
 import psutil
 
-from portal.local import data_dir as homes
 from portal.local.child_server import has_ended, still_running
+from portal.local.data_dir import DataDirError, locked
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 
 PARENT_PID = "QIST_PARENT_PID"
-EVERY = 0.3  # seconds between two looks
-PATIENCE = 5.0  # seconds between SIGTERM and SIGKILL; a supervisor that is asked to stop needs some of them
-KILLING = 2.0
+POLL_SECONDS = 0.3
+TERMINATE_SECONDS = 5.0  # from SIGTERM to SIGKILL; a supervisor needs them to stop its children
+KILL_SECONDS = 2.0
 
 
 class Guardian:
-    """The handle that the parent keeps. The guardian carries the mark too, so that a later start ends it with the rest.
+    """The parent's handle of the guardian. The guardian has the mark too, so that a later start ends it as well.
 
-    `home` is a QIST_HOME whose servers it stops, `folder` a folder that it removes.
+    It stops the servers of the data folder `data_dir`, and removes `folder`.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Guardian:
         mark: tuple[str, str],
         environ: Mapping[str, str],
         *,
-        home: Path | None = None,
+        data_dir: Path | None = None,
         folder: Path | None = None,
     ) -> None:
-        options = ["--home", str(home)] if home else []
+        options = ["--data-dir", str(data_dir)] if data_dir else []
         options += ["--folder", str(folder)] if folder else []
         options += ["--above", environ[PARENT_PID]] if environ.get(PARENT_PID) else []
         self.process = subprocess.Popen(
@@ -56,15 +56,15 @@ class Guardian:
         )
 
     def stop(self) -> None:
-        """For a parent that has stopped everything itself."""
+        """Stop the guardian, for a parent that has stopped its descendants itself."""
         self.process.terminate()
         self.process.wait()
 
 
 def marked(name: str, value: str) -> list[psutil.Process]:
-    """Every process with this environment variable, and their descendants, but for this process and zombies.
+    """All processes with this environment variable, and their descendants, except for this process and zombies.
 
-    A server that writes its title over its environment hides the mark; its parent shows it.
+    A server that overwrites its environment with a title hides the mark; it is found as a descendant.
     """
     psutil.process_iter.cache_clear()  # a process id may belong to another process by now
     carriers, parents = set(), {}
@@ -79,35 +79,35 @@ def marked(name: str, value: str) -> list[psutil.Process]:
     return [process for process in parents if process.pid in carriers]
 
 
-def end(find: Callable[[], list[psutil.Process]], patience: float) -> int:
-    """End the processes until `find` gives none. How many there were.
+def end(find: Callable[[], list[psutil.Process]], timeout: float) -> int:
+    """End processes until `find` returns none. Returns how many there were.
 
-    SIGTERM goes to those whose parent is not among them. After `patience` seconds SIGKILL goes to all.
+    SIGTERM goes to each process whose parent is not among them. After `timeout` seconds SIGKILL goes to all.
     """
     seen: set[psutil.Process] = set()
-    asked: set[psutil.Process] = set()
-    deadline = time.monotonic() + patience
+    terminated: set[psutil.Process] = set()
+    deadline = time.monotonic() + timeout
     while processes := find():
         seen |= set(processes)
         killing = time.monotonic() >= deadline
-        if time.monotonic() >= deadline + KILLING:
+        if time.monotonic() >= deadline + KILL_SECONDS:
             break
         pids = {process.pid for process in processes}
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 if killing:
                     process.send_signal(signal.SIGKILL)
-                elif process not in asked and process.ppid() not in pids:
-                    asked.add(process)
+                elif process not in terminated and process.ppid() not in pids:
+                    terminated.add(process)
                     process.send_signal(signal.SIGTERM)
-        still_running(processes, EVERY)
+        still_running(processes, POLL_SECONDS)
     return len(seen)
 
 
 def watch(parent: int, above: psutil.Process | None) -> None:
-    """Return when the parent or the process above it is gone."""
+    """Return when the parent, or the process above it, has ended."""
     while os.getppid() == parent and not (above and has_ended(above)):
-        time.sleep(EVERY)
+        time.sleep(POLL_SECONDS)
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("value")
     parser.add_argument("parent", type=int)
     parser.add_argument("--above", type=int)
-    parser.add_argument("--home", type=Path)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     supervisor = _process(options.parent) if os.getppid() == options.parent else None
@@ -128,9 +128,9 @@ def main() -> None:
         heads = [supervisor] if supervisor and not has_ended(supervisor) else []
         return [*heads, *marked(options.name, options.value)]
 
-    end(family, PATIENCE)
-    if options.home:
-        _stop_servers(options.home)
+    end(family, TERMINATE_SECONDS)
+    if options.data_dir:
+        _stop_servers(options.data_dir)
     if options.folder:
         shutil.rmtree(options.folder, ignore_errors=True)
 
@@ -141,13 +141,13 @@ def _process(pid: int) -> psutil.Process | None:
     return None
 
 
-def _stop_servers(home: Path) -> None:
-    """Unless another process holds this QIST_HOME by now: then the servers are its own."""
-    with contextlib.suppress(homes.DataDirError, OSError):
-        if home.exists():
-            with homes.held(home):
-                Valkey(home).stop(patience=0.5)
-                Postgres(home).stop(patience=0.5)
+def _stop_servers(data_dir: Path) -> None:
+    """Stop the servers of the data folder, unless another process has its lock: then the servers are that one's."""
+    with contextlib.suppress(DataDirError, OSError):
+        if data_dir.exists():
+            with locked(data_dir):
+                Valkey(data_dir).stop(timeout=0.5)
+                Postgres(data_dir).stop(timeout=0.5)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""`qist dev`: everything Qist needs, on one laptop, under one supervisor.
+"""`qist dev`: the supervisor of all processes of Qist on a laptop.
 
-Why not honcho's Manager: a Ctrl-C in its first moments is a KeyError that leaves children behind, a child that ignores
-SIGTERM is never killed, nobody can watch a server that isn't its own child, and its helper processes ignore SIGTERM and
-outlive a killed supervisor. What is left after that is the page below.
+honcho's Manager does not fit: a Ctrl-C during its start raises a KeyError and leaves children behind, it never kills a
+child that ignores SIGTERM, it can't watch a server that is not its own child, and its helper processes outlive a killed
+supervisor.
 
-A database in QIST_HOME that an unreleased version made can't be upgraded. It is set aside (renamed, never deleted) when
-the person at the terminal agrees, or `--set-aside` was given, and a new one is started in its place.
+A database of an unreleased version can't be upgraded. If the user confirms it at the terminal, or passes
+`--set-aside`, the supervisor renames it, never deletes it, and starts a new one.
 
-The order is what makes it safe: hold QIST_HOME, stop what an earlier start left behind, check the port, and only then
-start: PostgreSQL, Valkey, migrations, and web, worker and scheduler; they stop in the opposite order.
+The order of a start: lock the data folder, stop the processes of an earlier start, check the port, start PostgreSQL and
+Valkey, migrate, start web, worker and scheduler. They stop in the opposite order.
 """
 
 import contextlib
@@ -30,50 +30,50 @@ from typing import IO, Self
 
 from portal.config import Settings
 from portal.domain import clock
-from portal.local import data_dir as homes
-from portal.local.child_server import MARK, Server, die_with_parent
+from portal.local import data_dir
+from portal.local.child_server import MARK, Server, signal_on_parent_exit
 from portal.local.guardian import Guardian, end, marked
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 
 CHILDREN = ("web", "worker", "scheduler")
-PATIENCE = 4.0  # for the children; with the servers' own it stays below the 10 seconds that Ctrl-C may take
-READY_WITHIN = 90.0
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 an address to ask, not to bind
+TERMINATE_SECONDS = 4.0  # for the children; with the servers' time limits less than the 10 seconds of a Ctrl-C
+READY_SECONDS = 90.0
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 the keys are compared, not bound
 COLOURS = (36, 33, 35, 32, 34)
 
 
 class Stopped(BaseException):
-    """Ctrl-C or SIGTERM. Not an Exception, so that no handler on the way takes it for a failure."""
+    """Ctrl-C or SIGTERM. It is no Exception, so that no `except Exception` catches it."""
 
 
 class Ended(Exception):
-    """Something that should run has ended: `code` is what `qist dev` exits with."""
+    """A child or a server has ended. `code` is the exit code of `qist dev`."""
 
     def __init__(self, name: str, code: int) -> None:
-        how = f"was stopped by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        super().__init__(f"{name} {how}; everything else was stopped too.")
+        ending = f"was stopped by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        super().__init__(f"{name} {ending}; everything else was stopped too.")
         self.code = 128 - code if code < 0 else code or 1
 
 
 class Unreleased(Exception):
-    """An unreleased version made the database. `qist prepare` has printed the line about it."""
+    """The database is of an unreleased version. `qist prepare` has printed the message."""
 
 
 def run(settings: Settings, environ: Mapping[str, str], *, set_aside: bool = False) -> int:
-    """Run until Ctrl-C (0), until something ends (its exit code), or not at all (1). Prints for a person.
+    """Run until Ctrl-C, and return the exit code: 0, 1 if the start is refused, or that of the process that ended.
 
-    `set_aside`: the answer to the question about a database that an unreleased version made, given in advance.
+    `set_aside`: set a database of an unreleased version aside without a question.
     """
     if settings.production:
         return _refuse("qist dev is for development: it starts its own servers. QIST_ENV=production needs qist web.")
     output = Output()
     try:
-        with homes.held(settings.home):
+        with data_dir.locked(settings.home):
             try:
                 _supervise(settings, environ, output)
             except Unreleased:
-                if settings.database_url or not (set_aside or _agreed()):
+                if settings.database_url or not (set_aside or _confirmed()):
                     return 1
                 _set_aside(settings.home, output)
                 _supervise(settings, environ, output)
@@ -83,7 +83,7 @@ def run(settings: Settings, environ: Mapping[str, str], *, set_aside: bool = Fal
     except Ended as error:
         print(error, file=sys.stderr)
         return error.code
-    except homes.DataDirError as error:
+    except data_dir.DataDirError as error:
         return _refuse(str(error))
     return 0
 
@@ -94,25 +94,25 @@ def _supervise(settings: Settings, environ: Mapping[str, str], output: "Output")
         supervisor.watch()
 
 
-def _agreed() -> bool:
-    """Ask the person at the terminal. False without a terminal."""
+def _confirmed() -> bool:
+    """The answer to the question at the terminal. False without a terminal."""
     if not sys.stdin.isatty():
         return False
-    Signals()  # the supervisor that has just ended ignores them
+    Signals()  # the previous supervisor ignores the signals
     try:
         return input("Set it aside and start anew? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
 
-def _set_aside(home: Path, output: "Output") -> None:
-    Postgres(home).stop()
-    for path in homes.set_aside(home, (Postgres.name, "demo-logins"), f"{clock.now():%Y%m%d-%H%M%S}"):
+def _set_aside(folder: Path, output: "Output") -> None:
+    Postgres(folder).stop()
+    for path in data_dir.set_aside(folder, (Postgres.name, "demo-logins"), f"{clock.now():%Y%m%d-%H%M%S}"):
         output.write(f"qist: set aside as {path}")
 
 
 class Supervisor:
-    """The children and the servers they need. Leaving the `with` block stops all of them, whatever happened in it."""
+    """The children and their servers. The end of the `with` block stops all of them, after an exception as well."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], output: "Output", signals: "Signals") -> None:
         self.settings = settings
@@ -140,24 +140,24 @@ class Supervisor:
         for child in self.children.values():
             if child.poll() is None:
                 child.terminate()
-        self.end_marked(PATIENCE)
+        self.end_marked(TERMINATE_SECONDS)
         for child in self.children.values():
             child.wait()
         for server in reversed(self.servers):
-            server.stop(patience=1.2)
-        self.end_marked(0.1)  # a child that was just being born
+            server.stop(timeout=1.2)
+        self.end_marked(0.1)  # a child that was being forked
         for reader in self.readers:
             reader.join(1)
         if self.guardian:
             self.guardian.stop()
 
     def start(self) -> None:
-        """From nothing to a page that answers."""
+        """Start the servers and the children. Returns when /readyz is 200."""
         settings = self.settings
-        if self.end_marked(PATIENCE):
+        if self.end_marked(TERMINATE_SECONDS):
             self.output.say("stopped what an earlier start had left running")
         check_port(settings.host, settings.port)
-        self.guardian = Guardian((MARK, self.environ[MARK]), self.environ, home=settings.home)
+        self.guardian = Guardian((MARK, self.environ[MARK]), self.environ, data_dir=settings.home)
         if not settings.secret_key:
             self.environ["SECRET_KEY"] = secret_key(settings.home)
         if not settings.database_url:
@@ -176,7 +176,7 @@ class Supervisor:
         return server.start().url
 
     def child(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        """A session of its own, or Ctrl-C would reach it beside us and workers would drop what they do."""
+        """Start a child in a session of its own, so that Ctrl-C does not interrupt the jobs of workers."""
         child = subprocess.Popen(
             [sys.executable, "-m", "portal.cli", name, *options],
             env=self.environ,
@@ -184,23 +184,23 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 one prctl call, which takes no lock
+            preexec_fn=signal_on_parent_exit(signal.SIGTERM),  # noqa: PLW1509 one prctl call, which takes no lock
         )
         self.children[name] = child
-        assert child.stdout  # noqa: S101 it was asked for
+        assert child.stdout  # noqa: S101 it is a pipe
         reader = threading.Thread(target=self.output.relay, args=(name, child.stdout), daemon=True)
         reader.start()
         self.readers.append(reader)
         return child
 
-    def end_marked(self, patience: float) -> int:
-        """End every process that carries our mark, work-horses of killed workers too. How many there were."""
-        spared = self.guardian.process.pid if self.guardian else None
+    def end_marked(self, timeout: float) -> int:
+        """End all processes with this supervisor's mark, work-horses of killed workers included. Returns how many."""
+        guardian_pid = self.guardian.process.pid if self.guardian else None
         mark = self.environ[MARK]
-        return end(lambda: [process for process in marked(MARK, mark) if process.pid != spared], patience)
+        return end(lambda: [process for process in marked(MARK, mark) if process.pid != guardian_pid], timeout)
 
     def prepare(self) -> None:
-        """Migrations, and the demo data where this home has its own database: a process, because it needs the app."""
+        """Run `qist prepare`: the migrations, and the demo data if the database is embedded."""
         self.output.say("bringing the database up to date")
         demo = [] if self.settings.database_url else ["--demo"]
         child = self.child("prepare", *demo)
@@ -208,28 +208,28 @@ class Supervisor:
             self.signals.check()
             time.sleep(0.02)
         del self.children["prepare"]
-        if code == homes.UNRELEASED:
+        if code == data_dir.UNRELEASED:
             raise Unreleased
         if code:
             raise Ended("preparing the database", code)
 
     def until_ready(self) -> None:
-        began, last = time.monotonic(), ""
-        while time.monotonic() - began < READY_WITHIN:
+        started_at, last = time.monotonic(), ""
+        while time.monotonic() - started_at < READY_SECONDS:
             self.check()
             status, last = self.readiness()
             if status == http.HTTPStatus.OK:
                 return
             time.sleep(0.05)
-        raise homes.DataDirError(f"/readyz isn't ready after {READY_WITHIN:.0f} seconds: {last}")
+        raise data_dir.DataDirError(f"/readyz isn't ready after {READY_SECONDS:.0f} seconds: {last}")
 
     def readiness(self) -> tuple[int, str]:
-        host = ANYWHERE.get(self.settings.host, self.settings.host)
+        host = LOOPBACK.get(self.settings.host, self.settings.host)
         connection = http.client.HTTPConnection(host, self.settings.port, timeout=3)
         try:
             connection.request("GET", "/readyz")
-            answer = connection.getresponse()
-            return answer.status, answer.read(2000).decode(errors="replace").strip()
+            response = connection.getresponse()
+            return response.status, response.read(2000).decode(errors="replace").strip()
         except (OSError, http.client.HTTPException) as error:
             return 0, str(error)
         finally:
@@ -261,7 +261,7 @@ class Supervisor:
 
 
 class Output:
-    """One stream from many: a line at a time, each with the name of its process in front."""
+    """The combined output: whole lines, each with the name of its process in front."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -272,34 +272,34 @@ class Output:
         self.write(f"qist: {text} ...")
 
     def write(self, text: str) -> None:
-        # Whoever read our output may be gone (qist dev | head); that is no reason to stop.
+        # A closed pipe (qist dev | head) does not stop Qist.
         with self.lock, contextlib.suppress(OSError, ValueError):
             print(text, flush=True)
 
     def relay(self, name: str, stream: IO[bytes]) -> None:
-        front = f"{name:<9} |"
+        prefix = f"{name:<9} |"
         if self.colourful:
-            front = f"\033[{next(self.colours)}m{front}\033[0m"
+            prefix = f"\033[{next(self.colours)}m{prefix}\033[0m"
         for line in stream:
-            self.write(f"{front} {line.decode(errors='replace').rstrip()}")
+            self.write(f"{prefix} {line.decode(errors='replace').rstrip()}")
 
 
 def check_port(host: str, port: int) -> None:
-    """Refuse a port that somebody else listens on, before anything is started."""
+    """Raise DataDirError if the port can't be bound."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        why = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
         other = port + 1 if port < 65535 else 8000
-        raise homes.DataDirError(f"Port {port} on {host} {why}. Choose another: PORT={other}") from None
+        raise data_dir.DataDirError(f"Port {port} on {host} {reason}. Choose another: PORT={other}") from None
 
 
-def secret_key(home: Path) -> str:
-    """This home's own key (0600), made at the first start, so that sessions outlive a restart."""
-    path = home / "secret_key"
+def secret_key(folder: Path) -> str:
+    """The secret key of the data folder (0600), made at the first start, so that sessions survive a restart."""
+    path = folder / "secret_key"
     try:
         if key := path.read_text().strip():
             return key
@@ -307,37 +307,37 @@ def secret_key(home: Path) -> str:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise homes.DataDirError(
+        raise data_dir.DataDirError(
             f"{path} can't be read: {error.strerror}. Start Qist as its owner, or set QIST_HOME="
         ) from None
     key = secrets.token_urlsafe(48)
-    homes.write_private(path, key + "\n", home)
+    data_dir.write_private(path, key + "\n", folder)
     return key
 
 
 class Signals:
-    """Turns Ctrl-C, SIGTERM and a closed terminal into Stopped, at once.
+    """Raises Stopped on Ctrl-C, SIGTERM and a closed terminal.
 
-    It also remembers, because an exception that is raised while Python runs a finalizer or a callback is lost.
+    `received` remembers the signal, because Python drops an exception that is raised in a finalizer or a callback.
     """
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
-        self.came = False
+        self.received = False
         for number in self.numbers:
             signal.signal(number, self.stop)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        self.came = True
+        self.received = True
         raise Stopped
 
     def check(self) -> None:
-        if self.came:
+        if self.received:
             raise Stopped
 
     def ignore(self) -> None:
-        """Asked once is enough: another Ctrl-C must not cut the stopping short."""
+        """Ignore further signals, so that a second Ctrl-C does not interrupt the shutdown."""
         for number in self.numbers:
             signal.signal(number, signal.SIG_IGN)
 

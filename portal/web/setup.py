@@ -1,4 +1,4 @@
-"""Hang every page on the application."""
+"""Registration of all pages."""
 
 from flask import Flask
 
@@ -66,10 +66,10 @@ BLUEPRINTS = (
 
 
 def init_app(app: Flask) -> None:
-    """Register the blueprints and what stands around every request; the outermost comes last."""
-    for blueprint in dict.fromkeys(BLUEPRINTS):  # the modules of reminders/ share a blueprint
+    """Register the blueprints, then the hooks and middleware of every request. The outermost middleware is last."""
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    for surrounding in (
+    for module in (
         request_bodies,
         sessions,
         filters,
@@ -80,4 +80,4 @@ def init_app(app: Flask) -> None:
         static_files,
         request_ids,
     ):
-        surrounding.init_app(app)
+        module.init_app(app)

@@ -1,4 +1,4 @@
-"""Browsers, and what went wrong in them."""
+"""Browser fixtures, which check the console, the policy and the responses of each browser."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +10,9 @@ from tests.browser.visitors import Visitor
 from tests.fixtures.live import Live
 
 Visit = Callable[..., Visitor]
-PATIENCE = 15_000.0
-"""Milliseconds that a page may take on a machine that has much else to do."""
-expect.set_options(timeout=PATIENCE)
+TIMEOUT_MS = 15_000.0
+"""Time limit in milliseconds of each wait for a page, for a busy machine."""
+expect.set_options(timeout=TIMEOUT_MS)
 VISITORS = pytest.StashKey[list[Visitor]]()
 
 
@@ -21,20 +21,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     report = yield
     if report.when == "call" and report.failed:
         for number, visitor in enumerate(item.stash.get(VISITORS, []), 1):
-            report.sections.append((f"what browser {number} saw", visitor.story()))
+            report.sections.append((f"browser {number}", visitor.report()))
     return report
 
 
 @pytest.fixture
 def visit(request: pytest.FixtureRequest, browser: Browser, live: Live) -> Iterator[Visit]:
-    """`visit()` opens a browser of its own at nobody's account; `visit(scripts=False)` one without JavaScript.
+    """`visit()` opens a new signed-out browser. `visit(scripts=False)` opens one without JavaScript.
 
-    At the end none of them may have seen a violation of the policy, an error in its console, or an answer of 5xx.
+    The test fails if a browser had a violation of the policy, an error in its console, or a response of 5xx.
     """
     contexts: list[BrowserContext] = []
     visitors = request.node.stash[VISITORS] = []
 
-    def open_one(*, scripts: bool = True, scheme: str = "light", width: int = 1280) -> Visitor:
+    def open_browser(*, scripts: bool = True, scheme: str = "light", width: int = 1280) -> Visitor:
         context = browser.new_context(
             base_url=live.url,
             java_script_enabled=scripts,
@@ -42,13 +42,13 @@ def visit(request: pytest.FixtureRequest, browser: Browser, live: Live) -> Itera
             viewport={"width": width, "height": 900},
             reduced_motion="reduce",
         )
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT_MS)
         contexts.append(context)
         visitors.append(Visitor(context))
         return visitors[-1]
 
-    yield open_one
-    troubles = [trouble for visitor in visitors for trouble in visitor.troubles]
+    yield open_browser
+    errors = [error for visitor in visitors for error in visitor.errors]
     for context in contexts:
         context.close()
-    assert not troubles, "\n".join(troubles)
+    assert not errors, "\n".join(errors)

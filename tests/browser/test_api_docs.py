@@ -1,4 +1,4 @@
-"""The API's own page: Authorize and Try it out work, under the strict policy."""
+"""The API's documentation page: Authorize and Try it out work under the content security policy."""
 
 import re
 
@@ -30,9 +30,9 @@ def test_amal_tries_the_api_out_on_its_page(visit: Visit, live: Live) -> None:
     block.locator(".opblock-summary-control").click()
     block.get_by_role("button", name="Try it out").click()
     block.get_by_role("button", name="Execute").click()
-    answer = block.locator(".live-responses-table")
-    expect(answer).to_contain_text("200")
-    expect(answer).to_contain_text(amal.username)
+    response = block.locator(".live-responses-table")
+    expect(response).to_contain_text("200")
+    expect(response).to_contain_text(amal.username)
 
     create = page.locator("#operations-Plans-plans_create")
     create.locator(".opblock-summary-control").click()

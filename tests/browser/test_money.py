@@ -1,4 +1,4 @@
-"""Money beyond the single payment, with JavaScript and without: what a customer chooses, what a merchant does."""
+"""Part payments, saved cards, and the merchant's money actions, with JavaScript and without."""
 
 import re
 
@@ -14,7 +14,7 @@ BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript",
 
 
 def pay(visitor: Visitor, plan: str, choice: str, amount: str = "") -> Page:
-    """Pay what is chosen. Ends on the receipt."""
+    """Pay by this choice. Ends on the receipt."""
     page = visitor.open(f"{plan}/pay")
     page.get_by_label(choice).check()
     if amount:
@@ -24,30 +24,30 @@ def pay(visitor: Visitor, plan: str, choice: str, amount: str = "") -> Page:
     return page
 
 
-def act(visitor: Visitor, plan: str, name: str, does: str, **typed: str) -> Page:
-    """Choose one of the acts on a plan's page, fill in its form, look at the confirmation and press its button."""
+def act(visitor: Visitor, plan: str, name: str, button: str, **fields: str) -> Page:
+    """Choose an action on a plan's page, fill in its form, check the confirmation and press its button."""
     page = visitor.open(plan)
     if page.get_by_role("link", name=name).count() == 0:
         page.locator("#plan-acts summary").click()
     page.get_by_role("link", name=name).click()
     page.wait_for_load_state("load")
-    for field, value in typed.items():
+    for field, value in fields.items():
         page.locator(f"[name={field}]").fill(value)
     page.get_by_role("button", name="Continue").click()
     confirmation = page.locator(".confirmation")
     expect(confirmation).to_contain_text("After")
     expect(page.locator("dialog[open]")).to_have_count(1 if page.evaluate("!!window.htmx") else 0)
-    confirmation.get_by_role("button", name=does).click()
+    confirmation.get_by_role("button", name=button).click()
     expect(page).to_have_url(re.compile(f"{plan}$"))
     return page
 
 
 @BOTH
-def test_a_customer_saves_a_card_and_pays_what_they_choose(visit: Visit, scripts: bool) -> None:
+def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    plan = amal.have_plan(f"{name}@example.com", total="100", count="3")
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    plan = amal.create_plan(f"{name}@example.com", total="100", count="3")
 
     page = omar.open("/payment-methods")
     omar.press("Save card")
@@ -79,11 +79,11 @@ def test_a_customer_saves_a_card_and_pays_what_they_choose(visit: Visit, scripts
 
 
 @BOTH
-def test_a_merchant_does_what_happens_to_money_in_life(visit: Visit, scripts: bool) -> None:
+def test_a_merchant_records_credits_refunds_reverses_and_writes_off(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    plan = amal.have_plan(f"{name}@example.com", total="400", count="4")
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    plan = amal.create_plan(f"{name}@example.com", total="400", count="4")
     pay(omar, plan, "The next installment")
     summary, timeline = amal.page.locator("#plan-summary"), amal.page.locator("#plan-timeline")
 
@@ -107,17 +107,17 @@ def test_a_merchant_does_what_happens_to_money_in_life(visit: Visit, scripts: bo
     expect(summary).to_contain_text("Written off")
     expect(omar.open(plan).locator("#plan-summary")).to_contain_text("You can still pay it.")
 
-    other = amal.have_plan(f"{name}@example.com")
+    other = amal.create_plan(f"{name}@example.com")
     act(amal, other, "Cancel the plan", "Cancel plan", reason="Sold out")
     expect(summary).to_contain_text("Cancelled")
     expect(omar.open(other).locator("#plan-summary")).to_contain_text("This plan was cancelled")
 
 
-def test_a_confirmation_that_got_old_says_so_in_the_same_dialog(visit: Visit) -> None:
+def test_a_stale_confirmation_is_refused_in_the_same_dialog(visit: Visit) -> None:
     omar, amal = visit(), visit()
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    plan = amal.have_plan(f"{name}@example.com", total="400", count="4")
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    plan = amal.create_plan(f"{name}@example.com", total="400", count="4")
     page = amal.open(f"{plan}/credit")
     page.get_by_label("Amount").fill("20")
     page.get_by_label("Reason").fill("It came late")

@@ -1,4 +1,4 @@
-"""Every page, in light and dark and on a phone: nothing for axe to find, nothing wider than the window."""
+"""Every page in light, in dark and at the width of a phone: axe finds no fault, and the page fits its window."""
 
 import re
 import subprocess
@@ -22,10 +22,10 @@ from tests.fixtures.rq_jobs import a_failed_job
 
 pytestmark = pytest.mark.browser
 
-EVERYTHING: Final[dict[str, Any]] = {"reporter": "no-passes", "iframes": False}
-COLOURS: Final = EVERYTHING | {"runOnly": ["color-contrast", "link-in-text-block"]}
-LOOKS: Final = (("light", 1280, EVERYTHING), ("dark", 1280, COLOURS), ("light", 390, EVERYTHING))
-"""Colours, width in px, and what axe looks for: dark changes nothing but colours."""
+ALL_RULES: Final[dict[str, Any]] = {"reporter": "no-passes", "iframes": False}
+COLOURS: Final = ALL_RULES | {"runOnly": ["color-contrast", "link-in-text-block"]}
+MODES: Final = (("light", 1280, ALL_RULES), ("dark", 1280, COLOURS), ("light", 390, ALL_RULES))
+"""Colour scheme, width in px, and the options of axe. The dark scheme changes colours only."""
 
 PAGES: dict[str, list[str]] = {
     "": [
@@ -99,12 +99,14 @@ PAGES: dict[str, list[str]] = {
 
 SETTLED: Final = """async () => {
     const drawn = () => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
-    const moving = () => document.getAnimations().filter((one) => one.playState === "running");
-    for (await drawn(); moving().length; await drawn()) await Promise.allSettled(moving().map((one) => one.finished));
+    const running = () => document.getAnimations().filter((animation) => animation.playState === "running");
+    for (await drawn(); running().length; await drawn()) {
+        await Promise.allSettled(running().map((animation) => animation.finished));
+    }
 }"""
-"""Resolves when the page is drawn as it stays: the colours of fields and links fade over."""
+"""Resolves when all transitions of colours have ended."""
 
-ON_THE_WAY: Final = {
+JOURNEY: Final = {
     "/invitations/<id>",
     "/invitations/<id>/pay",
     "/invitations/<id>/payments/<id>",
@@ -113,55 +115,55 @@ ON_THE_WAY: Final = {
     "/plans/<id>/pay",
     "/reminders/off/<id>",
 }
-"""Pages that are met by doing something first."""
+"""Pages that need actions first, which the journey test takes."""
 
 FIRST = re.compile(r"first (plan|payment|customer|mail) of ([^\s,]+)(?:, then (\S+))?")
 
 
 def follow(page: Page, path: str) -> str:
-    """The address that "first plan of /plans" means, or the one below it that "..., then /pay" means."""
-    found = FIRST.fullmatch(path)
-    if not found:
+    """The address of "first plan of /plans", or the one below it of "first plan of /plans, then /pay"."""
+    match = FIRST.fullmatch(path)
+    if not match:
         return path
-    page.goto(found[2])
-    folder = "outbox" if found[1] == "mail" else f"{found[1]}s"
+    page.goto(match[2])
+    folder = "outbox" if match[1] == "mail" else f"{match[1]}s"
     link = page.locator(f'main a[href^="/{folder}/"]:not([href="/plans/new"])').first
-    return (link.get_attribute("href") or "") + (found[3] or "")
+    return (link.get_attribute("href") or "") + (match[3] or "")
 
 
-def look(page: Page, *, without: tuple[str, ...] = ()) -> list[str]:
-    """What axe finds on the page as it is, in each of LOOKS, and whether it is wider than its window.
+def find_faults(page: Page, *, without: tuple[str, ...] = ()) -> list[str]:
+    """The faults that axe finds on the page in each of MODES, and a page that is wider than its window.
 
-    Swagger UI is taken as it comes: its markup and most of its colours are not ours. `without`: rules of axe that don't
+    Swagger UI is excluded, because its markup and most of its colours are its own. `without`: rules of axe that don't
     apply.
     """
     faults = []
-    less = {"rules": {rule: {"enabled": False} for rule in without}}
+    disabled = {"rules": {rule: {"enabled": False} for rule in without}}
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    for scheme, width, rules in LOOKS:
+    for scheme, width, rules in MODES:
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate(SETTLED)
-        found = AxeResults(page.evaluate("(rules) => axe.run({exclude: ['.swagger-ui']}, rules)", rules | less))
+        results = AxeResults(page.evaluate("(rules) => axe.run({exclude: ['.swagger-ui']}, rules)", rules | disabled))
         where = f"{page.url} in {scheme} at {width} px"
-        if found.violations_count:
-            faults.append(f"{where}: {found.generate_report()}")
-        if (over := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
-            faults.append(f"{where}: {over} px too wide")
+        if results.violations_count:
+            faults.append(f"{where}: {results.generate_report()}")
+        if (excess := page.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
+            faults.append(f"{where}: {excess} px too wide")
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1280, "height": 900})
     return faults
 
 
 def shape(address: str) -> str:
-    """The address without what differs from one object to the next."""
+    """The address with placeholders for ids and tokens."""
     return re.sub(r"(?<=/off)/[^/]+|/(?:\d+|[\w-]{40,})(?=/|$)", "/<id>", urlsplit(address).path)
 
 
 @pytest.fixture(scope="module")
 def an_operator(live: Live) -> None:
-    """Olga looks after the live system, in which a job has failed and a mail was given up."""
+    """The operator olga, a failed job and a dead mail in the live system."""
     command = [
         sys.executable,
         "-m",
@@ -173,21 +175,21 @@ def an_operator(live: Live) -> None:
         "olga@example.com",
     ]
     subprocess.run([*command, "--password", demo_data.PASSWORD], env=live.environ, check=True, capture_output=True)
-    url = Postgres.running(live.home)
+    url = Postgres.running(live.data_dir)
     assert url
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, attempts, last_error, next_try_at, created_at,"
+            "INSERT INTO emails (dedupe_key, kind, to_user_id, state, attempts, last_error, next_try_at, created_at,"
             " ended_at) SELECT 'x:1', 'receipt', id, 'dead', 8, 'No such mailbox', now(), now(), now()"
             " FROM users WHERE username = 'omar'"
         )
-    with redis.Redis.from_url(Valkey.running(live.home) or "") as valkey:
+    with redis.Redis.from_url(Valkey.running(live.data_dir) or "") as valkey:
         a_failed_job(valkey, "settle_payment", 4)
 
 
 @pytest.mark.usefixtures("an_operator")
 @pytest.mark.parametrize("name", PAGES)
-def test_every_page_can_be_used_by_everybody(visit: Visit, name: str) -> None:
+def test_every_page_is_accessible(visit: Visit, name: str) -> None:
     visitor = visit()
     page = visitor.page
     if name:
@@ -196,96 +198,96 @@ def test_every_page_can_be_used_by_everybody(visit: Visit, name: str) -> None:
     for path in PAGES[name]:
         address = follow(page, path)
         assert address, path
-        answer = page.goto(address)
-        assert answer and answer.status < 500
-        assert answer.status < 400 or path in ("/nothing-here", "/plans?status=odd", "/home"), address
+        response = page.goto(address)
+        assert response and response.status < 500
+        assert response.status < 400 or path in ("/nothing-here", "/plans?status=odd", "/home"), address
         if path in ("/api/docs/", "/swagger/"):
             page.locator(".opblock").first.wait_for()
-        faults += look(page)
+        faults += find_faults(page)
     assert not faults, "\n".join(faults)
 
 
-def test_so_can_forms_with_mistakes_open_panels_and_answers(visit: Visit) -> None:
+def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) -> None:
     amal, omar, layla = visit(), visit(), visit()
     faults: list[str] = []
     seen: set[str] = set()
 
-    def see(page: Page) -> None:
+    def check(page: Page) -> None:
         seen.add(shape(page.url))
-        faults.extend(look(page))
+        faults.extend(find_faults(page))
 
     name = omar.register("customer", "omar")
-    see(omar.page)
+    check(omar.page)
     amal.register("merchant", "amal")
-    see(amal.page)
-    see(amal.open("/plans"))
+    check(amal.page)
+    check(amal.open("/plans"))
 
     page = amal.open("/plans/new")
     page.get_by_label("Total").fill("many")
     page.get_by_role("button", name="Create plan").click()
     page.locator("[data-error-summary]").wait_for()
-    see(page)
+    check(page)
     page.get_by_label("Customer’s email").fill(f"{name}@example.com")
     page.get_by_label("Total").fill("100")
     page.get_by_label("Number of installments").fill("30")
     page.get_by_text("30 payments").wait_for()
-    see(page)
+    check(page)
     plan = amal.make_plan(f"{name}@example.com")
     amal.make_plan(f"new-{name}@example.com")
     page = amal.page
-    see(page)
+    check(page)
     link = page.get_by_label("Link for the customer").input_value()
-    see(layla.open(link))
+    check(layla.open(link))
     layla.page.locator("#pay-next").click()
     layla.page.locator("#pay-now").wait_for()
-    see(layla.page)
+    check(layla.page)
     layla.page.locator("#pay-now").click()
     layla.page.locator("#receipt").wait_for()
-    see(layla.page)
+    check(layla.page)
 
     page = amal.open(f"{plan}/credit")
     page.get_by_role("button", name="Continue").click()
     page.locator("[data-error-summary]").wait_for()
-    see(page)
+    check(page)
     page.get_by_label("Amount").fill("10")
     page.get_by_label("Reason").fill("A scratch")
     page.get_by_role("button", name="Continue").click()
     page.locator("dialog[open]").wait_for()
-    see(page)
+    check(page)
     page.keyboard.press("Escape")
     page.evaluate("document.querySelector('form.form').submit()")  # as without JavaScript: a page of its own
     page.locator("main .confirmation").wait_for()
-    see(page)
-    see(amal.open(plan))
+    check(page)
+    check(amal.open(plan))
     page.locator("#plan-acts summary").click()
-    see(page)
+    check(page)
 
     page = omar.open(f"{plan}/pay")
     page.get_by_label("Amount", exact=True).fill("9999")
     page.get_by_role("button", name="Pay").click()
     page.locator("[data-error-summary]").wait_for()
-    see(page)
+    check(page)
 
     page = omar.open(plan)
     omar.choose_card(omar.row(1), "card_declined")
-    see(page)
+    check(page)
     omar.row(1).get_by_role("button", name="Pay now").click()
     omar.row(1).get_by_text("Your card was declined").wait_for()
-    see(page)
+    check(page)
     omar.row(2).get_by_role("button", name="Pay now").click()
     page.locator("#plan-summary").get_by_text("1 of 4 paid").wait_for()
-    see(page)
+    check(page)
     omar.choose_card(omar.row(3), "card_lost_charged")
     omar.row(3).get_by_role("button", name="Pay now").click()
     page.locator("#plan-summary").get_by_text("Checking with the bank").wait_for()
-    see(page)
+    check(page)
 
     amal.open(plan).get_by_role("button", name="Send a reminder now").click()
     layla.open("/password-resets/new").locator("[name=login]").fill(name)
     layla.press("Mail me a link")
-    for told, led in (("is due", "/reminders/off/"), ("password", "/password-resets/")):
+    for text, path in (("is due", "/reminders/off/"), ("password", "/password-resets/")):
         page = layla.open("/outbox?state=kept")
-        mail = page.get_by_role("row").filter(has_text=f"{name}@").filter(has_text=told).get_by_role("link")
+        mail = page.get_by_role("row").filter(has_text=f"{name}@").filter(has_text=text).get_by_role("link")
         for _ in range(100):
             if mail.count():
                 break
@@ -293,37 +295,37 @@ def test_so_can_forms_with_mistakes_open_panels_and_answers(visit: Visit) -> Non
             page.reload()
         address = f"{mail.first.get_attribute('href')}/html"
         seen.add(shape(address))
-        paper = page.context.new_page()  # where it comes from nothing may run in it, axe neither
-        paper.set_content(page.request.get(address).text())
-        faults += look(paper, without=("landmark-one-main", "region"))  # a mail is not a page
-        see(layla.open(paper.locator(f'a[href*="{led}"]').get_attribute("href") or ""))
+        mail_page = page.context.new_page()  # the policy of the original forbids scripts, axe included
+        mail_page.set_content(page.request.get(address).text())
+        faults += find_faults(mail_page, without=("landmark-one-main", "region"))  # a mail is not a page
+        check(layla.open(mail_page.locator(f'a[href*="{path}"]').get_attribute("href") or ""))
     assert not faults, "\n".join(faults)
-    assert seen >= ON_THE_WAY
+    assert seen >= JOURNEY
 
 
-def test_no_page_is_left_out(app: Flask) -> None:
-    """A new page that is on neither list fails here; both tests above visit all of theirs."""
-    no_page = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
-    no_page |= {"/installments/<id>"}  # leads to the plan's
-    no_page |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
+def test_every_page_is_listed(app: Flask) -> None:
+    """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
+    excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
+    excluded |= {"/installments/<id>"}  # redirects to the plan's page
+    excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
     folders = {"mail": "/outbox"}
     listed = {
-        FIRST.sub(lambda found: folders.get(found[1], f"/{found[1]}s") + f"/<id>{found[3] or ''}", path)
+        FIRST.sub(lambda match: folders.get(match[1], f"/{match[1]}s") + f"/<id>{match[3] or ''}", path)
         for paths in PAGES.values()
         for path in paths
     }
-    walked = {shape(path) for path in listed} | ON_THE_WAY
-    left_out = set()
+    visited = {shape(path) for path in listed} | JOURNEY
+    missing = set()
     for rule in app.url_map.iter_rules():
         address = re.sub(r"<[^>]+>", "<id>", rule.rule)
         api = rule.rule.startswith(("/static", "/api/", "/auth/"))
-        if "GET" in (rule.methods or ()) and not api and address not in walked | no_page:
-            left_out.add(address)
-    assert left_out == set()
-    assert {"/api/docs/", "/swagger/"} <= walked
+        if "GET" in (rule.methods or ()) and not api and address not in visited | excluded:
+            missing.add(address)
+    assert missing == set()
+    assert {"/api/docs/", "/swagger/"} <= visited
 
 
-def test_a_page_prints_on_a_clean_sheet(browser: Browser, live: Live) -> None:
+def test_a_printed_page_has_no_buttons(browser: Browser, live: Live) -> None:
     page = browser.new_page(base_url=live.url)
     page.goto("/login")
     page.emulate_media(media="print")

@@ -1,4 +1,4 @@
-"""What Qist is for, from beginning to end, with JavaScript and without."""
+"""The main journeys of merchants and customers, with JavaScript and without."""
 
 import re
 
@@ -14,7 +14,7 @@ BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript",
 
 
 def figure(visitor: Visitor, label: str) -> str:
-    """A figure of the merchant's dashboard, as it is now."""
+    """A figure of the merchant's dashboard, loaded anew."""
     page = visitor.open("/dashboard")
     text = page.locator(".figure").filter(has_text=label).locator(".figure-value").inner_text()
     return text.replace("\u00a0", " ").strip()
@@ -82,9 +82,9 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
 @pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
 def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    first, second = (amal.have_plan(f"{name}@example.com") for _ in range(2))
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    first, second = (amal.create_plan(f"{name}@example.com") for _ in range(2))
     omar.open("/home" if button == "at home" else first)
     pay = {
         "at the top": omar.page.locator("#pay-next"),
@@ -99,11 +99,11 @@ def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, butto
 
 
 @BOTH
-def test_a_declined_card_is_told_and_another_one_pays(visit: Visit, scripts: bool) -> None:
+def test_a_declined_card_is_reported_and_another_card_pays(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(scripts=scripts), visit()
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    page = omar.open(amal.have_plan(f"{name}@example.com"))
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    page = omar.open(amal.create_plan(f"{name}@example.com"))
     omar.choose_card(omar.row(2), "card_declined")
     omar.row(2).get_by_role("button", name="Pay now").click()
     expect(omar.row(2)).to_contain_text("Your card was declined. Nothing was charged.")
@@ -113,35 +113,35 @@ def test_a_declined_card_is_told_and_another_one_pays(visit: Visit, scripts: boo
     expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
 
 
-def test_a_lost_answer_is_checked_and_the_page_follows_by_itself(visit: Visit) -> None:
-    """On the plan's page and at home, charged and not charged: four at once, for most of it is waiting."""
+def test_an_unknown_outcome_is_polled_until_the_page_shows_the_result(visit: Visit) -> None:
+    """On the plan's page and at home, charged and not charged: four browsers at once, to save time."""
     amal = visit()
-    amal.come("merchant", "amal")
+    amal.create_account("merchant", "amal")
     waiting: list[tuple[Page, Locator, str]] = []
     for start in ("plan", "home"):
         for card, words in (("card_lost_charged", "Paid"), ("card_lost_not_charged", "Nothing was charged")):
             omar = visit()
-            plan = amal.have_plan(f"{omar.come('customer', 'omar')}@example.com")
+            plan = amal.create_plan(f"{omar.create_account('customer', 'omar')}@example.com")
             page = omar.open(plan if start == "plan" else "/home")
-            place = omar.row(1) if start == "plan" else page.locator("#home")
-            omar.choose_card(place, card)
-            place.locator("form.pay button").first.click()
+            area = omar.row(1) if start == "plan" else page.locator("#home")
+            omar.choose_card(area, card)
+            area.locator("form.pay button").first.click()
             expect(page.locator("main")).to_contain_text(re.compile("[Cc]hecking with the bank"))
-            waiting.append((page, place, words if start == "plan" else words.replace("Paid", "paid")))
-    for page, place, words in waiting:
-        expect(place).to_contain_text(words, timeout=30_000)
+            waiting.append((page, area, words if start == "plan" else words.replace("Paid", "paid")))
+    for page, area, words in waiting:
+        expect(area).to_contain_text(words, timeout=30_000)
         expect(page.locator("main")).not_to_contain_text("hecking with the bank")
     amal.page.wait_for_timeout(2_500)
     polls: list[str] = []
     for page, _, _ in waiting:
         page.on("request", lambda request: polls.append(request.url))
     amal.page.wait_for_timeout(2_500)
-    assert not polls, "the pages ask no more"
+    assert not polls, "the pages poll no more"
 
 
-def test_the_preview_follows_the_typing(visit: Visit) -> None:
+def test_the_preview_updates_while_typing(visit: Visit) -> None:
     amal = visit()
-    amal.come("merchant", "amal")
+    amal.create_account("merchant", "amal")
     page = amal.open("/plans/new")
     expect(page.locator("#preview")).to_contain_text("Enter a total to see the schedule.")
     page.get_by_label("Total").press_sequentially("100", delay=20)
@@ -154,9 +154,9 @@ def test_the_preview_follows_the_typing(visit: Visit) -> None:
     expect(page.get_by_label("Total")).to_be_focused()
 
 
-def test_without_javascript_the_preview_has_a_button(visit: Visit) -> None:
+def test_without_javascript_a_button_updates_the_preview(visit: Visit) -> None:
     amal = visit(scripts=False)
-    amal.come("merchant", "amal")
+    amal.create_account("merchant", "amal")
     page = amal.open("/plans/new")
     page.get_by_label("Total").fill("100")
     amal.press("Preview")
@@ -164,9 +164,9 @@ def test_without_javascript_the_preview_has_a_button(visit: Visit) -> None:
     expect(page.get_by_label("Total")).to_have_value("100")
 
 
-def test_a_wrong_form_takes_the_focus_to_what_is_wrong(visit: Visit) -> None:
+def test_a_form_with_errors_focuses_the_error_summary(visit: Visit) -> None:
     amal = visit()
-    amal.come("merchant", "amal")
+    amal.create_account("merchant", "amal")
     page = amal.open("/plans/new")
     page.get_by_label("Customer’s email").fill("nobody")
     page.get_by_role("button", name="Create plan").click()
@@ -175,11 +175,11 @@ def test_a_wrong_form_takes_the_focus_to_what_is_wrong(visit: Visit) -> None:
     expect(page).to_have_title(re.compile("^Error: "))
 
 
-def test_plans_are_found_while_typing(visit: Visit) -> None:
+def test_the_search_updates_while_typing(visit: Visit) -> None:
     amal = visit()
-    name = amal.come("merchant", "amal")
+    name = amal.create_account("merchant", "amal")
     for customer in ("layla", "noor"):
-        amal.have_plan(f"{customer}-{name}@example.com")
+        amal.create_plan(f"{customer}-{name}@example.com")
     page = amal.open("/plans")
     page.get_by_label("Search plans").press_sequentially("lay", delay=20)
     expect(page.locator("#plans-list tbody tr")).to_have_count(1)
@@ -188,9 +188,9 @@ def test_plans_are_found_while_typing(visit: Visit) -> None:
 
 def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
     omar, amal = visit(), visit()
-    name = omar.come("customer", "omar")
-    amal.come("merchant", "amal")
-    plan = amal.have_plan(f"{name}@example.com")
+    name = omar.create_account("customer", "omar")
+    amal.create_account("merchant", "amal")
+    plan = amal.create_plan(f"{name}@example.com")
     page = omar.open(plan)
     page.context.clear_cookies()
     page.locator("#pay-next").click()

@@ -1,4 +1,4 @@
-"""Somebody at a browser: what people do on these pages, by the words they read there."""
+"""A user of a browser: the actions on the pages, by their visible texts."""
 
 import itertools
 import re
@@ -15,47 +15,47 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.policyViolated(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4(0[0-9]|22)")
-"""Chromium writes every 4xx into its console, those that are shown in the page too."""
+"""Chromium writes every response of 4xx into its console, expected ones as well."""
 
 RUN = secrets.token_hex(3)
 _numbers = itertools.count(1)
 
 
 class Visitor:
-    """One browser. `troubles` collects what nobody should ever see, `answers` the last pages and fragments it got."""
+    """One browser. `errors` are policy violations, console errors and 5xx; `responses` are the latest ones."""
 
     def __init__(self, context: BrowserContext) -> None:
-        self.troubles: list[str] = []
-        self.answers: deque[str] = deque(maxlen=12)
-        context.expose_binding("policyViolated", lambda _, what: self.troubles.append(f"policy: {what}"))
+        self.errors: list[str] = []
+        self.responses: deque[str] = deque(maxlen=12)
+        context.expose_binding("policyViolated", lambda _, violation: self.errors.append(f"policy: {violation}"))
         context.add_init_script(WATCH)
         self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self._note(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
-        self.page.on("response", self._answered)
+        self.page.on("console", lambda message: self._record_message(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
+        self.page.on("response", self._record_response)
 
-    def _answered(self, answer: Response) -> None:
-        if answer.status >= 500:
-            self.troubles.append(f"{answer.status} {answer.url}")
-        if answer.request.resource_type in ("document", "xhr", "fetch"):
-            self.answers.append(f"{answer.request.method} {answer.url}: {answer.status}")
+    def _record_response(self, response: Response) -> None:
+        if response.status >= 500:
+            self.errors.append(f"{response.status} {response.url}")
+        if response.request.resource_type in ("document", "xhr", "fetch"):
+            self.responses.append(f"{response.request.method} {response.url}: {response.status}")
 
-    def story(self) -> str:
-        """For whoever has to find out why a test failed: what it was answered, and what stands on its page."""
+    def report(self) -> str:
+        """The latest responses and the text of the page, for the report of a failure."""
         with suppress(Error):
-            return "\n".join([*self.answers, self.page.url, self.page.locator("body").inner_text(timeout=2000)])
-        return "\n".join(self.answers)
+            return "\n".join([*self.responses, self.page.url, self.page.locator("body").inner_text(timeout=2000)])
+        return "\n".join(self.responses)
 
-    def _note(self, kind: str, text: str) -> None:
+    def _record_message(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not EXPECTED.match(text):
-            self.troubles.append(f"console: {text} at {self.page.url}")
+            self.errors.append(f"console: {text} at {self.page.url}")
 
     def open(self, path: str) -> Page:
         self.page.goto(path)
         return self.page
 
     def register(self, role: str, name: str) -> str:
-        """Register and sign in under a name that is new in this run. The email is that name @example.com."""
+        """Register a new username and sign in. The email is that username at example.com."""
         name = f"{name}-{RUN}-{next(_numbers)}"
         page = self.open("/register")
         page.locator(f"input[name=role][value={role}]").check()
@@ -70,29 +70,29 @@ class Visitor:
         expect(page).to_have_url(re.compile("/(dashboard|home)$"))
         return name
 
-    def come(self, role: str, name: str) -> str:
-        """As `register`, but nothing is looked at: for stories that begin later."""
+    def create_account(self, role: str, name: str) -> str:
+        """Like `register`, by plain requests without the page."""
         name = f"{name}-{RUN}-{next(_numbers)}"
         account = {"role": role, "username": name, "email": f"{name}@example.com", "password": PASSWORD}
         shop = {"business_name": "Amal's Bakery", "home_currency": "SAR", "time_zone": "Asia/Riyadh"}
         self._send("/register", account | (shop if role == "merchant" else {}))
         return name
 
-    def have_plan(self, email: str, *, total: str = "1200", count: str = "4") -> str:
-        """As `make_plan`, but nothing is looked at, the invitation's link neither."""
+    def create_plan(self, email: str, *, total: str = "1200", count: str = "4") -> str:
+        """Like `make_plan`, by plain requests without the page. An invitation's link is not read."""
         terms = {"customer_email": email, "description": "Oak desk", "total_amount": total, "interval": "monthly"}
         return self._send("/plans/new", {**terms, "num_installments": count}, to="/plans")
 
-    def _send(self, path: str, typed: dict[str, str], *, to: str = "") -> str:
-        """Fill in the form at `path` and send it `to` its address. Returns the path that the answer leads to."""
-        kept = {}
-        for field in re.findall(r"<input[^>]*>", self.page.request.get(path).text()):
-            found = dict(re.findall(r'(\w+)="([^"]*)"', field))
-            if found.get("type") in ("hidden", "date"):
-                kept[found["name"]] = unescape(found.get("value", ""))
-        answer = self.page.request.post(to or path, form={**kept, **typed}, max_redirects=0)
-        assert answer.status == 303, answer.text()
-        return answer.headers["location"]
+    def _send(self, path: str, fields: dict[str, str], *, to: str = "") -> str:
+        """Fill in the form at `path` and send it `to` its address. Returns the path of the redirect."""
+        hidden = {}
+        for tag in re.findall(r"<input[^>]*>", self.page.request.get(path).text()):
+            attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
+            if attributes.get("type") in ("hidden", "date"):
+                hidden[attributes["name"]] = unescape(attributes.get("value", ""))
+        response = self.page.request.post(to or path, form={**hidden, **fields}, max_redirects=0)
+        assert response.status == 303, response.text()
+        return response.headers["location"]
 
     def sign_in(self, name: str, password: str = PASSWORD) -> Page:
         page = self.open("/login")
@@ -120,6 +120,6 @@ class Visitor:
         """The row of an installment on a plan's page."""
         return self.page.locator("tbody tr[id^=installment-]").nth(number - 1)
 
-    def choose_card(self, place: Locator, card: str) -> None:
-        place.locator("summary").click()
-        place.get_by_label("Pay with").select_option(card)
+    def choose_card(self, area: Locator, card: str) -> None:
+        area.locator("summary").click()
+        area.get_by_label("Pay with").select_option(card)

@@ -1,4 +1,4 @@
-"""A backup made and restored as docs/deployment.md says is the same database: rows, guards, and every rule of money."""
+"""A backup and restore by docs/deployment.md gives the same database: rows, guards and the checks of money."""
 
 import os
 import re
@@ -38,12 +38,12 @@ OBJECTS = """
 """
 
 SPELLING = re.compile(r"::[a-z ]+(\[\])?|[()]")
-"""Casts and brackets, which PostgreSQL writes differently once it has read its own writing."""
+"""Casts and brackets, which differ between an original definition and a restored one."""
 
 
 @dataclass
 class Contents:
-    """A database as it can be compared: a digest of the rows for every table, and every object's definition."""
+    """A comparable database: the number and a digest of the rows of each table, and the definition of each object."""
 
     rows: dict[str, tuple[int, str]]
     objects: set[tuple[str, str, str]]
@@ -54,7 +54,7 @@ def contents(database: str) -> Contents:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1").fetchall()
         digest = sql.SQL('SELECT count(*), md5(string_agg(r::text, chr(10) ORDER BY r::text COLLATE "C")) FROM {} AS r')
         rows = {name: connection.execute(digest.format(sql.Identifier(name))).fetchone() for (name,) in tables}
-        objects = {(kind, name, SPELLING.sub("", what)) for kind, name, what in connection.execute(OBJECTS)}
+        objects = {(kind, name, SPELLING.sub("", definition)) for kind, name, definition in connection.execute(OBJECTS)}
         return Contents(rows, objects)
 
 
@@ -64,18 +64,18 @@ def connect(database: str) -> psycopg.Connection:
 
 
 def run(program: str, *arguments: str) -> None:
-    """One of PostgreSQL's own programs, from the same package as the server."""
+    """Run a client program of PostgreSQL from the server's package."""
     tree, parts = Postgres(ROOT).program()
     url = os.environ[servers.POSTGRES].replace("postgresql+psycopg:", "postgresql:")
     host = url.split("host=")[1]
     command = [str((tree / parts[0]).with_name(program)), f"--host={host}", "--username=qist", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture
 def restored(app: Flask, database: str, tmp_path: Path) -> Iterator[str]:
-    """The name of a database restored from a backup of a busy one."""
+    """The name of a database restored from a backup."""
     with app.app_context():
         guards.world()
     name, file = f"{servers.database_name()}_restored", str(tmp_path / "qist.dump")
@@ -99,8 +99,8 @@ def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> No
     }  # fmt: skip
     assert {name for kind, name, _ in before.objects if kind == "trigger"} >= {"ledger_lines", "installments", "plans"}
 
-    again = create_app(servers.settings_for(restored))
-    with again.app_context():
+    restored_app = create_app(servers.settings_for(restored))
+    with restored_app.app_context():
         assert [(rule, count) for rule, count in checks.run() if count] == []
         db.engine.dispose()
 
@@ -115,7 +115,7 @@ def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> No
     assert [name for name in differ if differ[name] != before.rows[name]] == ["users"]
 
 
-def test_the_guide_gives_the_commands_that_this_test_ran() -> None:
+def test_the_guide_has_the_commands_of_this_test() -> None:
     guide = (ROOT / "docs" / "deployment.md").read_text()
     assert "pg_dump --username=qist " + " ".join(DUMP) in guide
     assert "pg_restore --username=qist " + " ".join(RESTORE) in guide

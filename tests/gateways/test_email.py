@@ -1,4 +1,4 @@
-"""Every letter: both forms say the same, the HTML stands by itself, and nothing in it is loaded or runs."""
+"""Every mail: text and HTML have the same facts, and the HTML neither loads nor runs anything."""
 
 import re
 from html.parser import HTMLParser
@@ -8,7 +8,7 @@ import pytest
 from portal.config import load
 from portal.domain import clock
 from portal.gateways import email
-from portal.gateways.email import Envelope, Letter
+from portal.gateways.email import Content, Envelope
 from portal.services.mail import content
 
 SETTINGS = load({"PUBLIC_URL": "https://pay.example.org", "MAIL_FROM": "Qist <pay@example.org>"})
@@ -98,13 +98,13 @@ SAMPLES = {
 }  # fmt: skip
 
 
-def written(name):
+def composed(name):
     kind, facts = SAMPLES[name]
     return kind, email.compose(kind, COMMON | facts)
 
 
 class Reader(HTMLParser):
-    """Which elements are open, and what leads or loads elsewhere."""
+    """Collects the open elements, the links, the tags and the text of a mail's HTML."""
 
     EMPTY = ("meta", "br", "base", "img", "link", "hr")
 
@@ -129,76 +129,76 @@ class Reader(HTMLParser):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_both_forms_carry_the_amount_the_link_and_the_merchant(name):
-    kind, letter = written(name)
-    read = Reader(letter.html)
-    words = " ".join(read.text).replace("\u00a0", " ")
-    assert read.open == []
-    assert LINK[kind] in letter.text
-    assert LINK[kind] in read.links
+def test_text_and_html_have_the_amount_the_link_and_the_merchant(name):
+    kind, content = composed(name)
+    reader = Reader(content.html)
+    words = " ".join(reader.text).replace("\u00a0", " ")
+    assert reader.open == []
+    assert LINK[kind] in content.text
+    assert LINK[kind] in reader.links
     if kind != "password_reset":
-        for told in ("SAR 300.00", "Amal's Bakery"):
-            assert told in letter.text
-            assert told in words
-        assert "Linen sofa <three seats>" in letter.text
+        for fact in ("SAR 300.00", "Amal's Bakery"):
+            assert fact in content.text
+            assert fact in words
+        assert "Linen sofa <three seats>" in content.text
         assert "Linen sofa <three seats>" in words
-        assert "Your answer goes to Amal's Bakery." in letter.text
-    assert letter.text.startswith("Hello")
+        assert "Your answer goes to Amal's Bakery." in content.text
+    assert content.text.startswith("Hello")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_html_stands_by_itself(name):
-    _, letter = written(name)
-    read = Reader(letter.html)
-    assert not {tag for tag, _ in read.tags} & {"img", "link", "script", "iframe", "form", "video", "object", "base"}
-    assert not re.search(r"url\(|@import|@font-face|javascript:|cid:", letter.html)
-    assert {link.split("/")[2] for link in read.links} == {"pay.example.org"}
-    assert all("style" in attributes for tag, attributes in read.tags if tag in ("h1", "p", "a") and attributes)
-    assert "prefers-color-scheme: dark" in letter.html
-    assert len(letter.html) < 40_000  # some programs cut what is longer than 102 kB
+def test_the_html_loads_and_runs_nothing(name):
+    _, content = composed(name)
+    reader = Reader(content.html)
+    assert not {tag for tag, _ in reader.tags} & {"img", "link", "script", "iframe", "form", "video", "object", "base"}
+    assert not re.search(r"url\(|@import|@font-face|javascript:|cid:", content.html)
+    assert {link.split("/")[2] for link in reader.links} == {"pay.example.org"}
+    assert all("style" in attributes for tag, attributes in reader.tags if tag in ("h1", "p", "a") and attributes)
+    assert "prefers-color-scheme: dark" in content.html
+    assert len(content.html) < 40_000  # some mail programs truncate at 102 kB
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_words_are_ones_a_person_would_send(name):
-    _, letter = written(name)
-    assert 10 < len(letter.subject) < 90
-    assert "\n" not in letter.subject
-    for text in (letter.subject, letter.text, " ".join(Reader(letter.html).text)):
+def test_the_text_has_no_placeholder_and_no_exclamation_mark(name):
+    _, content = composed(name)
+    assert 10 < len(content.subject) < 90
+    assert "\n" not in content.subject
+    for text in (content.subject, content.text, " ".join(Reader(content.html).text)):
         assert not re.search(r"!|None|Undefined|\{\{|&lt;|\bundefined\b|click here", text)
-    assert "\n\n\n" not in letter.text
-    assert "\u00a0" not in letter.text
+    assert "\n\n\n" not in content.text
+    assert "\u00a0" not in content.text
 
 
-def test_its_colours_are_those_of_the_pages():
-    """Mail programs know no variables, so the values are repeated; none of them is a new one."""
+def test_the_colours_are_those_of_the_pages():
+    """Mail programs support no CSS variables, so mail.css repeats the values of tokens.css."""
     colours = re.compile(r"#[0-9a-f]{6}\b")
     tokens = (email.TEMPLATES.parent / "static/css/tokens.css").read_text()
     assert set(colours.findall((email.TEMPLATES / "mail/mail.css").read_text())) <= set(colours.findall(tokens))
 
 
-def test_every_kind_has_its_letter():
+def test_every_kind_has_a_sample():
     kinds = {content.TEMPLATES.get(kind, kind) for kind in content.BUILDERS}
     assert {kind for kind, _ in SAMPLES.values()} == kinds
 
 
-def test_a_missing_fact_is_an_error_and_no_hole():
+def test_a_missing_fact_is_an_error():
     with pytest.raises(Exception, match="amount"):
         email.compose("receipt", COMMON | {name: fact for name, fact in RECEIPT.items() if name != "amount"})
 
 
 def test_sixty_installments_are_drawn_in_rows():
-    _, letter = "receipt", email.compose("receipt", COMMON | RECEIPT | {"states": ["paid"] * 3 + ["pending"] * 57})
-    assert letter.html.count('class="segments') == 4
-    assert letter.html.count("segment-paid") == 3 + 1  # and once in the style sheet
+    _, content = "receipt", email.compose("receipt", COMMON | RECEIPT | {"states": ["paid"] * 3 + ["pending"] * 57})
+    assert content.html.count('class="segments') == 4
+    assert content.html.count("segment-paid") == 3 + 1  # and once in the style sheet
 
 
-def test_a_reminder_can_be_turned_off_from_the_mail_programs_own_button():
-    letter = Letter("Subject", "text", "<p>html</p>")
+def test_a_reminder_has_the_headers_of_one_click_unsubscribe():
+    content = Content("Subject", "text", "<p>html</p>")
     envelope = Envelope("omar@example.com", "<a@b>", clock.now(), unsubscribe_url="https://pay.example.org/off/x")
-    made = email.message(SETTINGS, letter, envelope)
-    assert made["List-Unsubscribe"] == "<https://pay.example.org/off/x>"
-    assert made["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    without = email.message(SETTINGS, letter, Envelope("omar@example.com", "<a@b>", clock.now()))
+    mail = email.message(SETTINGS, content, envelope)
+    assert mail["List-Unsubscribe"] == "<https://pay.example.org/off/x>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    without = email.message(SETTINGS, content, Envelope("omar@example.com", "<a@b>", clock.now()))
     assert without["List-Unsubscribe"] is None
 
 
@@ -214,22 +214,22 @@ def test_a_reminder_can_be_turned_off_from_the_mail_programs_own_button():
         ("x" * 200, f"{'x' * 80} via Qist"),
     ],
 )
-def test_whatever_a_business_is_called_the_sender_is_us(name, shown):
+def test_no_business_name_changes_the_senders_address(name, shown):
     envelope = Envelope("omar@example.com", "<a@b>", clock.now(), on_behalf=name, reply_to="amal@example.com")
-    made = email.message(SETTINGS, Letter("S\r\nBcc: x@example.com", "text", "<p>html</p>"), envelope)
-    assert [(a.display_name, a.addr_spec) for a in made["From"].addresses] == [(shown, "pay@example.org")]
-    assert made["Subject"] == "S Bcc: x@example.com"
-    lines = made.as_bytes().split(b"\r\n\r\n")[0].decode().splitlines()
+    mail = email.message(SETTINGS, Content("S\r\nBcc: x@example.com", "text", "<p>html</p>"), envelope)
+    assert [(a.display_name, a.addr_spec) for a in mail["From"].addresses] == [(shown, "pay@example.org")]
+    assert mail["Subject"] == "S Bcc: x@example.com"
+    lines = mail.as_bytes().split(b"\r\n\r\n")[0].decode().splitlines()
     assert not [line for line in lines if line.lower().startswith("bcc")]
 
 
 @pytest.mark.parametrize(
-    ("address", "made"),
+    ("address", "message_id"),
     [
         ("https://pay.example.org", "<receipt.17@pay.example.org>"),
         ("http://127.0.0.1:8000", "<receipt.17@127.0.0.1>"),
         ("http://[::1]:8000", "<receipt.17@[::1]>"),
     ],
 )
-def test_the_message_id_is_made_of_the_key_and_of_where_we_are(address, made):
-    assert email.message_id(load({"PUBLIC_URL": address}), "receipt:17") == made
+def test_the_message_id_has_the_key_and_the_host_of_public_url(address, message_id):
+    assert email.message_id(load({"PUBLIC_URL": address}), "receipt:17") == message_id

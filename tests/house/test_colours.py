@@ -1,4 +1,4 @@
-"""The colours can be read: each pair the style sheets put together is measured in both themes.
+"""Contrast of colours: every pair of the style sheets in both themes.
 
 4.5:1 for text and 3:1 for controls and marks: WCAG 2.2, 1.4.3 and 1.4.11.
 """
@@ -62,7 +62,7 @@ def contrast(first: str, second: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("ink", "ground", "least"), [(*p, 4.5) for p in TEXT] + [(*p, 3.0) for p in CONTROLS])
-def test_pair_can_be_read(ink: str, ground: str, least: float, theme: str) -> None:
+def test_contrast_is_sufficient(ink: str, ground: str, least: float, theme: str) -> None:
     side = ("light", "dark").index(theme)
     assert contrast(TOKENS[ink][side], TOKENS[ground][side]) >= least
 
@@ -82,7 +82,7 @@ def test_all_style_sheets_together_stay_small() -> None:
     assert len(gzip.compress(b"".join(sheet.read_bytes() for sheet in CSS))) < 12 * 1024
 
 
-def test_no_template_carries_style_or_script_of_its_own() -> None:
+def test_no_template_has_inline_styles_or_scripts() -> None:
     for template in (ROOT / "templates").rglob("*.html"):
         if "mail" in template.parts:
             continue

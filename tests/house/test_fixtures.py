@@ -1,4 +1,4 @@
-"""The tests' own ground: what every other test leans on."""
+"""The fixtures of the other tests."""
 
 import pytest
 import redis
@@ -13,13 +13,13 @@ from tests.fixtures.live import Live
 
 
 def test_a_test_writes_and_commits(context: AppContext) -> None:
-    db.session.execute(text("CREATE TABLE left_by_a_test (n int)"))
+    db.session.execute(text("CREATE TABLE made_by_a_test (n int)"))
     db.session.commit()
-    assert db.session.scalar(text("SELECT count(*) FROM left_by_a_test")) == 0
+    assert db.session.scalar(text("SELECT count(*) FROM made_by_a_test")) == 0
 
 
-def test_the_next_test_finds_nothing_of_it(context: AppContext) -> None:
-    assert db.session.scalar(text("SELECT to_regclass('left_by_a_test')")) is None
+def test_the_next_test_has_an_empty_database(context: AppContext) -> None:
+    assert db.session.scalar(text("SELECT to_regclass('made_by_a_test')")) is None
     assert db.session.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
@@ -27,7 +27,7 @@ def test_a_request_reaches_the_database(client: FlaskClient, app: Flask) -> None
     assert client.get("/readyz").status_code == 200
 
 
-def test_valkey_is_empty_and_ours(valkey: redis.Redis) -> None:
+def test_valkey_is_empty_and_writable(valkey: redis.Redis) -> None:
     assert valkey.dbsize() == 0
     valkey.set("left", "over")
 
@@ -35,7 +35,7 @@ def test_valkey_is_empty_and_ours(valkey: redis.Redis) -> None:
 @pytest.mark.browser
 def test_the_live_system_answers_a_browser(live: Live, browser: Browser) -> None:
     page = browser.new_page()
-    answer = page.goto(live.url + "/readyz")
-    assert answer
-    assert answer.status == 200
+    response = page.goto(live.url + "/readyz")
+    assert response
+    assert response.status == 200
     page.close()

@@ -1,4 +1,4 @@
-"""The house rules that import-linter can't see, held over the syntax tree."""
+"""Rules of the code base that import-linter can't check, mostly over the syntax tree."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ SOURCES = sorted(PORTAL.rglob("*.py"))
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SHEETS = sorted((ROOT / "static" / "css").rglob("*.css"))
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
-BELOW_THE_DOORS = [
+BELOW_ENTRY_POINTS = [
     path
     for path in SOURCES
     if path.relative_to(PORTAL).parts[0] in {"services", "reports", "models", "gateways"} or path.name == "queue.py"
@@ -44,14 +44,14 @@ def imports(path: Path) -> Iterator[tuple[int, str, str]]:
                 yield node.lineno, node.module or "", alias.name
 
 
-@pytest.mark.parametrize("path", BELOW_THE_DOORS, ids=name)
-def test_nothing_below_the_doors_looks_at_the_request(path: Path) -> None:
-    looks = [
+@pytest.mark.parametrize("path", BELOW_ENTRY_POINTS, ids=name)
+def test_no_module_below_the_entry_points_reads_the_request(path: Path) -> None:
+    reads = [
         line
-        for line, module, what in imports(path)
-        if module.startswith("flask") and what in {"request", "session", "g"}
+        for line, module, imported in imports(path)
+        if module.startswith("flask") and imported in {"request", "session", "g"}
     ]
-    assert looks == []
+    assert reads == []
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if "services" not in p.parts], ids=name)
@@ -60,14 +60,14 @@ def test_only_services_commit(path: Path) -> None:
     assert commits == []
 
 
-def test_a_commit_is_what_the_rule_above_would_find() -> None:
-    found = [call for _, call in calls(PORTAL / "services" / "unit_of_work.py") if call.endswith("session.commit")]
-    assert found == ["db.session.commit"]
+def test_the_rule_above_finds_the_commit_of_the_unit_of_work() -> None:
+    commits = [call for _, call in calls(PORTAL / "services" / "unit_of_work.py") if call.endswith("session.commit")]
+    assert commits == ["db.session.commit"]
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)
-def test_only_the_clock_knows_what_time_it_is(path: Path) -> None:
-    asked = {
+def test_only_the_clock_reads_the_time(path: Path) -> None:
+    readers = {
         "date.today",
         "datetime.now",
         "datetime.utcnow",
@@ -76,14 +76,14 @@ def test_only_the_clock_knows_what_time_it_is(path: Path) -> None:
         "func.current_date",
         "time.time",
     }
-    found = [
-        (line, call) for line, call in calls(path) if any(call == one or call.endswith(f".{one}") for one in asked)
+    reads = [
+        (line, call) for line, call in calls(path) if any(call == name or call.endswith(f".{name}") for name in readers)
     ]
-    assert found == []
+    assert reads == []
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name not in {"cli.py"}], ids=name)
-def test_no_import_hides_in_a_function_to_dodge_a_circle(path: Path) -> None:
+def test_no_function_imports_from_portal(path: Path) -> None:
     hidden = [
         inner.lineno
         for node in ast.walk(ast.parse(path.read_text()))
@@ -94,12 +94,12 @@ def test_no_import_hides_in_a_function_to_dodge_a_circle(path: Path) -> None:
     assert hidden == []
 
 
-def test_no_file_is_a_drawer_for_everything() -> None:
+def test_no_module_has_a_generic_name() -> None:
     assert not {path.stem for path in SOURCES} & {"util", "utils", "helper", "helpers", "common", "misc"}
 
 
-def test_what_is_rung_for_exists_as_a_job() -> None:
-    rung = {
+def test_every_enqueued_job_exists() -> None:
+    enqueued = {
         node.args[0].value
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text()))
@@ -108,8 +108,8 @@ def test_what_is_rung_for_exists_as_a_job() -> None:
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
-    assert rung
-    assert all(callable(getattr(tasks, str(job), None)) for job in rung | {entry.job for entry in SCHEDULE})
+    assert enqueued
+    assert all(callable(getattr(tasks, str(job), None)) for job in enqueued | {entry.job for entry in SCHEDULE})
 
 
 @pytest.mark.parametrize(
@@ -117,18 +117,18 @@ def test_what_is_rung_for_exists_as_a_job() -> None:
     [p for p in SOURCES if {"services", "reports"} & set(p.parts) or p.name in {"money.py", "schedule.py"}],
     ids=name,
 )
-def test_every_verb_report_and_rule_says_what_it_does(path: Path) -> None:
-    silent = [
+def test_every_public_function_of_services_reports_and_rules_has_a_docstring(path: Path) -> None:
+    undocumented = [
         node.name
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not ast.get_docstring(node)
     ]
-    assert silent == []
+    assert undocumented == []
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
-def test_templates_hold_nothing_that_the_policy_refuses(path: Path) -> None:
-    text = path.read_text().replace("drawings[name] | safe", "")  # icons: our own file, its sha256 is checked
+def test_templates_have_nothing_that_the_policy_blocks(path: Path) -> None:
+    text = path.read_text().replace("drawings[name] | safe", "")  # icons: a vendored file with a checked sha256
     assert not re.search(r"""\sstyle\s*=|\son[a-z]+\s*=\s*["']|<script>|javascript:|\|\s*safe\b""", text)
 
 
@@ -138,28 +138,28 @@ def test_a_fragment_never_extends_a_page(path: Path) -> None:
 
 
 def test_every_endpoint_is_noun_and_action(app: Flask) -> None:
-    odd = [
+    invalid = [
         rule.endpoint
         for rule in app.url_map.iter_rules()
         if rule.endpoint != "static" and not re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", rule.endpoint)
     ]
-    assert odd == []
+    assert invalid == []
 
 
-def test_only_the_demo_pretends_that_it_is_another_time():
-    found = {path.name for path in (ROOT / "portal").rglob("*.py") if "clock.pretend(" in path.read_text()}
-    assert found == {"demo_data.py"}
+def test_only_the_demo_data_changes_the_clock():
+    modules = {path.name for path in (ROOT / "portal").rglob("*.py") if "clock.pretend(" in path.read_text()}
+    assert modules == {"demo_data.py"}
 
 
-def test_only_the_command_line_knows_of_the_demo_data():
-    """Everything else asks the account (`is_demo`) and the settings (`demo_logins_work`)."""
-    pattern = re.compile(r"^\s*(from portal\.services import .*\bdemo\b|(from|import) portal\.services\.demo\b)", re.M)
+def test_only_the_command_line_imports_the_demo_data():
+    """Other modules use User.is_demo and Settings.demo_logins_work."""
+    pattern = re.compile(r"^\s*(from portal\.local import .*\bdemo_data\b|import portal\.local\.demo_data\b)", re.M)
     assert {path.name for path in (ROOT / "portal").rglob("*.py") if pattern.search(path.read_text())} == {"cli.py"}
 
 
 @pytest.mark.xdist_group("together")
 def test_tests_of_one_group_share_a_worker(request: pytest.FixtureRequest, worker_id: str) -> None:
-    """Otherwise each worker starts a system of its own, and says nothing: pytest 9.2 took the marks away."""
+    """Otherwise each worker would start a live system. pytest 9.2 drops the marks of pytest-xdist 3.8."""
     assert worker_id == "master" or request.node.nodeid.endswith("@together")
 
 
@@ -169,7 +169,7 @@ def test_lines_have_at_most_120_columns(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHEETS, ids=name)
-def test_a_style_sheet_has_one_declaration_a_line(path: Path) -> None:
+def test_a_style_sheet_has_one_declaration_per_line(path: Path) -> None:
     text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
     assert [line for line in text.splitlines() if line.count(";") > 1 or re.search(r"\{\s*\S|\S\s*\}", line)] == []
 
@@ -185,7 +185,7 @@ def test_a_folder_of_style_sheets_holds_at_most_twelve() -> None:
 
 
 def test_every_css_class_is_used() -> None:
-    """A class counts as used where its name stands, or where a template appends an expression to the name's start."""
+    """A class is used if its name occurs, or if a template appends an expression to the beginning of its name."""
     css = re.sub(r"/\*.*?\*/|\"[^\"]*\"", "", "\n".join(path.read_text() for path in SHEETS), flags=re.S)
     classes = set(re.findall(r"\.([a-z][\w-]*)", css))
     pages = "\n".join(path.read_text() for path in [*TEMPLATES, *SCRIPTS] if path.parent.name != "mail")

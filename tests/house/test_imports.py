@@ -1,4 +1,4 @@
-"""Who may import whom: the table of docs/architecture.md, held by import-linter's contracts in pyproject.toml."""
+"""The layers of docs/architecture.md, which import-linter's contracts in pyproject.toml enforce."""
 
 import subprocess
 import sys
@@ -9,5 +9,5 @@ ROOT = Path(__file__).parents[2]
 
 def test_imports_point_down() -> None:
     command = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
-    done = subprocess.run([sys.executable, "-c", command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run([sys.executable, "-c", command, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr

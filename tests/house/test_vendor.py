@@ -1,4 +1,4 @@
-"""What is copied from others is exactly what VENDOR.json says, with its licence, and nothing more."""
+"""The vendored files are exactly those of VENDOR.json, with their licences."""
 
 import hashlib
 import json
@@ -33,13 +33,13 @@ def test_every_package_names_its_version_and_keeps_its_licence() -> None:
         assert package["licence_file"] in package["files"]
 
 
-def test_the_list_names_no_address() -> None:
+def test_the_list_has_no_url() -> None:
     assert "://" not in (VENDOR / "VENDOR.json").read_text()
 
 
-def test_every_icon_a_template_asks_for_is_there() -> None:
+def test_every_icon_of_a_template_exists() -> None:
     drawn = set(re.findall(r"^  '([a-z0-9-]+)': '", (ROOT / "templates/ui/lucide.html").read_text(), re.M))
-    asked = set()
+    used = set()
     for template in (ROOT / "templates").rglob("*.html"):
-        asked |= set(re.findall(r"""\bicon\(\s*["']([a-z0-9-]+)["']""", template.read_text()))
-    assert asked <= drawn
+        used |= set(re.findall(r"""\bicon\(\s*["']([a-z0-9-]+)["']""", template.read_text()))
+    assert used <= drawn

@@ -25,7 +25,7 @@ from portal.services.idempotency import RequestKey
 from portal.services.maintenance import retention
 from portal.services.payments import payments, refunds
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -52,7 +52,7 @@ def test_settling_a_payment_that_is_not_there_does_nothing():
     tasks.settle_payment(10**6)
 
 
-def test_the_sweep_finds_what_nobody_rang_for():
+def test_the_sweep_settles_payments_without_an_enqueued_job():
     in_flight(3)
     with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
         assert tasks.settle_unknown_payments() == 3
@@ -61,8 +61,8 @@ def test_the_sweep_finds_what_nobody_rang_for():
 
 
 def every_service():
-    names = (found.name for found in pkgutil.iter_modules(services.__path__, "portal.services."))
-    return [importlib.import_module(name) for name in names]
+    modules = pkgutil.walk_packages(services.__path__, "portal.services.")
+    return [importlib.import_module(module.name) for module in modules if not module.ispkg]
 
 
 def limited():
@@ -70,16 +70,28 @@ def limited():
     return [module for module in every_service() if hasattr(module, "BUDGET")]
 
 
+def names_of(modules):
+    return {module.__name__.rsplit(".", 1)[1] for module in modules}
+
+
+def syntax_of(module):
+    return ast.parse(inspect.getsource(module))
+
+
+def sweep_calls(module):
+    """The calls of the shared loop."""
+    calls = [node for node in ast.walk(syntax_of(module)) if isinstance(node, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func) in ("sweep", "sweeps.sweep")]
+
+
 def goes_through_one_by_one(module):
-    """The functions with a loop in which one that fails keeps no other waiting, there or in what the loop calls."""
-    functions = {
-        node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)
-    }
+    """The functions with a loop that goes on after one row's failure, caught there or in a function that it calls."""
+    functions = {node.name: node for node in syntax_of(module).body if isinstance(node, ast.FunctionDef)}
 
     def forgives(node):
         return any(
-            isinstance(one, ast.ExceptHandler) and one.type is not None and ast.unparse(one.type) == "Exception"
-            for one in ast.walk(node)
+            isinstance(child, ast.ExceptHandler) and child.type is not None and ast.unparse(child.type) == "Exception"
+            for child in ast.walk(node)
         )
 
     forgiving = {name for name, node in functions.items() if forgives(node)}
@@ -90,7 +102,7 @@ def goes_through_one_by_one(module):
         if isinstance(loop, ast.For | ast.While)
         and (
             forgives(loop)
-            or any(isinstance(one, ast.Call) and ast.unparse(one.func) in forgiving for one in ast.walk(loop))
+            or any(isinstance(child, ast.Call) and ast.unparse(child.func) in forgiving for child in ast.walk(loop))
         )
     ]
 
@@ -100,17 +112,26 @@ def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_th
     assert service.BUDGET + service.LONGEST_STEP <= queue.JOB_SECONDS - 5
 
 
-def test_whoever_goes_through_rows_one_by_one_has_a_budget():
-    one_by_one = {module.__name__.rsplit(".", 1)[1] for module in every_service() if goes_through_one_by_one(module)}
-    assert one_by_one == {"automatic", "callbacks", "delivery", "payments", "retention", "refunds"}
-    assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
+def test_a_service_that_goes_through_rows_one_by_one_has_a_budget():
+    loops = names_of(module for module in every_service() if goes_through_one_by_one(module))
+    assert loops == {"automatic", "delivery", "retention", "sweeps"}
+    sweeping = names_of(module for module in every_service() if sweep_calls(module))
+    assert sweeping == {"callbacks", "payments", "refunds"}
+    assert loops - {"sweeps"} | sweeping == names_of(limited())
+
+
+def test_a_sweep_takes_the_budget_of_its_own_module():
+    for module in every_service():
+        for call in sweep_calls(module):
+            budgets = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "budget"]
+            assert budgets == ["BUDGET"], (module.__name__, budgets)
 
 
 def test_a_job_does_one_thing_so_that_no_budget_is_spent_after_another():
     for node in ast.parse(inspect.getsource(tasks)).body:
         if isinstance(node, ast.FunctionDef):
-            asked = [ast.unparse(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
-            assert len(asked) == 1, (node.name, asked)
+            calls = [ast.unparse(child.func) for child in ast.walk(node) if isinstance(child, ast.Call)]
+            assert len(calls) == 1, (node.name, calls)
 
 
 def test_a_payment_is_not_asked_about_while_it_is_charged_to_the_slow_card():

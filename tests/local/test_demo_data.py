@@ -1,4 +1,4 @@
-"""The demo data: every state, made once, and worth nothing to anybody who isn't sitting at this machine."""
+"""The demo data has every state and is made once. Demo logins work on a loopback address only."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -51,10 +51,10 @@ def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert {invitation.plan.customer.is_claimed for invitation in db.session.scalars(select(Invitation))} == {False}
     assert all(plan.description for plan in plans)
     assert {plan.merchant_id for plan in plans if plan.status == "overdue"} == {plan.merchant_id for plan in plans}
-    assert [found for found in checks.run() if found[1]] == []
+    assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
-def test_a_second_run_changes_nothing_even_after_people_have_played_with_it(context):
+def test_a_second_run_changes_nothing_even_after_changes_by_users(context):
     demo_data.seed()
     before = everything()
     assert demo_data.seed() is False
@@ -70,26 +70,26 @@ def test_a_second_run_changes_nothing_even_after_people_have_played_with_it(cont
 
 
 @pytest.mark.parametrize("plans_made", [0, 7])
-def test_what_a_killed_run_left_out_is_added_by_the_next(context, plans_made):
-    whole, demo_data.PLANS = demo_data.PLANS, demo_data.PLANS[:plans_made]
+def test_a_run_completes_an_interrupted_one(context, plans_made):
+    all_plans, demo_data.PLANS = demo_data.PLANS, demo_data.PLANS[:plans_made]
     try:
         demo_data.seed()
     finally:
-        demo_data.PLANS = whole
+        demo_data.PLANS = all_plans
     assert demo_data.seed() is True
     assert db.session.scalar(select(func.count(Plan.id))) == 20
     assert demo_data.seed() is False
 
 
-def test_it_has_a_past_in_which_nothing_comes_before_its_time(context):
+def test_instants_are_in_the_past_and_in_the_order_of_the_rows(context):
     demo_data.seed()
     now = datetime.now(UTC)
-    made = {plan.id: plan.created_at for plan in db.session.scalars(select(Plan))}
-    paid = list(db.session.scalars(select(Payment).order_by(Payment.id)))
-    assert min(made.values()) < now - timedelta(days=150) and max(made.values()) <= now
-    assert len({payment.created_at.date() for payment in paid}) > 15
-    assert all(made[payment.plan_id] < payment.created_at <= now for payment in paid)
-    assert [payment.created_at for payment in paid] == sorted(payment.created_at for payment in paid)
+    opened = {plan.id: plan.created_at for plan in db.session.scalars(select(Plan))}
+    payment_rows = list(db.session.scalars(select(Payment).order_by(Payment.id)))
+    assert min(opened.values()) < now - timedelta(days=150) and max(opened.values()) <= now
+    assert len({payment.created_at.date() for payment in payment_rows}) > 15
+    assert all(opened[payment.plan_id] < payment.created_at <= now for payment in payment_rows)
+    assert [payment.created_at for payment in payment_rows] == sorted(payment.created_at for payment in payment_rows)
     events = list(db.session.scalars(select(Event).order_by(Event.id)))
     assert [event.created_at for event in events] == sorted(event.created_at for event in events)
     for merchant in db.session.scalars(select(Merchant)):
@@ -97,14 +97,14 @@ def test_it_has_a_past_in_which_nothing_comes_before_its_time(context):
         assert 0 < totals.on_time < totals.past
 
 
-def test_the_password_is_one_that_people_may_choose():
+def test_the_demo_password_passes_the_password_rules():
     assert {password for _, _, password in demo_data.LOGINS} == {demo_data.PASSWORD}
     assert all(passwords.faults(password, username=name) == [] for _, name, password in demo_data.LOGINS)
 
 
 @pytest.fixture
 def visitors(context):
-    """The demo's people without its plans."""
+    """The demo accounts without plans."""
     for new in (*demo_data.MERCHANTS, *demo_data.CUSTOMERS):
         accounts.register(new)
 
@@ -129,7 +129,7 @@ def test_demo_logins_are_refused_on_any_other_address(app, visitors, monkeypatch
             assert sessions.authenticate("hana", people.PASSWORD)
 
 
-def test_a_demo_session_ends_when_others_can_connect(app, visitors, monkeypatch):
+def test_a_demo_session_is_invalid_on_any_other_address(app, visitors, monkeypatch):
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host="127.0.0.1"))
     _, name, password = demo_data.LOGINS[0]
     token = sessions.start(sessions.authenticate(name, password))
@@ -138,27 +138,27 @@ def test_a_demo_session_ends_when_others_can_connect(app, visitors, monkeypatch)
     assert sessions.find(token) is None
 
 
-def test_everybody_of_the_demo_is_marked_and_nobody_else(context):
-    """The invited customer, too, and before there is a plan whose mail could go out."""
-    whole, demo_data.PLANS = demo_data.PLANS, ()
+def test_demo_accounts_are_marked_and_others_are_not(context):
+    """The invited customer is marked as well, before the first plan posts a mail."""
+    all_plans, demo_data.PLANS = demo_data.PLANS, ()
     try:
         demo_data.seed()
     finally:
-        demo_data.PLANS = whole
+        demo_data.PLANS = all_plans
     people.a_customer("hana")
     marks = {user.email.partition("@")[0]: user.is_demo for user in db.session.scalars(select(User))}
     assert marks == dict.fromkeys(("amal", "badr", "omar", "sara", "yusuf", "noor"), True) | {"hana": False}
 
 
-def test_an_address_of_the_demos_domain_makes_no_demo_account(context, app, monkeypatch):
-    """Registered by a person, who chose the password: it signs in from anywhere."""
+def test_a_registration_with_the_demo_domain_is_no_demo_account(context, app, monkeypatch):
+    """The user chose the password, so the account may sign in on any address."""
     accounts.register(NewAccount("customer", "lina", f"lina@{demo_data.DOMAIN}", people.PASSWORD))
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host="0.0.0.0"))
     assert sessions.authenticate("lina", people.PASSWORD)
     assert not demo_account("lina").is_demo
 
 
-def test_a_demo_account_gets_no_link_for_a_forgotten_password_where_others_can_connect(app, visitors, monkeypatch):
+def test_a_demo_account_gets_a_password_reset_on_a_loopback_address_only(app, visitors, monkeypatch):
     for host, kinds in (("0.0.0.0", []), ("127.0.0.1", ["password_reset"])):
         monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], host=host))
         password_resets.ask("omar")

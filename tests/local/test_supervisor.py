@@ -1,4 +1,4 @@
-"""`qist dev` from the outside: started, stopped, killed and started again, with real processes and signals."""
+"""`qist dev` as a process: start, stop, kill and restart, with real signals."""
 
 import os
 import pty
@@ -23,15 +23,15 @@ from tests.fixtures.live import ROOT, Live, free_port
 
 pytestmark = pytest.mark.xdist_group("dev")
 
-QUICK = 6.0  # seconds a second start may take on an idle machine
-STARTS = 60.0  # seconds to the point where a start is refused
-STOPPED = 10.0  # seconds Ctrl-C may take
-LEFT_ALONE = 15.0  # seconds in which the guardian has ended all that a killed supervisor left
+RESTART_SECONDS = 6.0  # on an idle machine
+REFUSAL_SECONDS = 60.0  # until a start is refused
+STOP_SECONDS = 10.0  # after Ctrl-C
+GUARDIAN_SECONDS = 15.0  # until the guardian has ended the processes of a killed supervisor
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """One home for this file, so that only its first start makes a database; each test leaves it stopped or running."""
+    """One data folder for this file, so that only the first start makes a database. Tests may leave it running."""
     system = Live(tmp_path_factory.mktemp("dev") / "a home with spaces")
     yield system
     clean_up(system)
@@ -54,18 +54,18 @@ def clean_up(system: Live) -> None:
 
 
 def kill(processes: list[psutil.Process]) -> None:
-    """SIGKILL for each that is still there: work-horses and the database's sessions come and go by themselves."""
+    """Send SIGKILL to each process that still runs: work-horses and database sessions may have ended."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.kill()
 
 
-def started(system: Live) -> Live:
+def ensure_started(system: Live) -> Live:
     return system if system.is_running() else system.start()
 
 
 def sql(system: Live, text: str) -> str:
-    url = Postgres.running(system.home)
+    url = Postgres.running(system.data_dir)
     assert url
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         cursor = connection.execute(text.encode())
@@ -74,32 +74,32 @@ def sql(system: Live, text: str) -> str:
 
 
 def sockets(system: Live) -> list[Path]:
-    return [Path(file.read_text()) for file in system.home.glob("*.address")]
+    return [Path(file.read_text()) for file in system.data_dir.glob("*.address")]
 
 
 def make_unreleased(system: Live) -> None:
-    """A home as an unreleased version leaves it: a database of its revision, and demo logins."""
-    with Postgres(system.home):
-        sql(system, "CREATE TABLE of_before AS SELECT 42 AS answer")
+    """Make the data folder of an unreleased version: a database of its revision, and demo logins."""
+    with Postgres(system.data_dir):
+        sql(system, "CREATE TABLE old_table AS SELECT 42 AS answer")
         sql(system, "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
         sql(system, "INSERT INTO alembic_version VALUES ('0013')")
-    (system.home / "demo-logins").write_text("Demo logins:\n")
+    (system.data_dir / "demo-logins").write_text("Demo logins:\n")
 
 
-def before(system: Live) -> list[Path]:
-    """What was set aside."""
-    return sorted(system.home.glob("*.before-*"))
+def set_aside(system: Live) -> list[Path]:
+    """The files and folders that were set aside."""
+    return sorted(system.data_dir.glob("*.before-*"))
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + STARTS
+    deadline = time.monotonic() + REFUSAL_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 def child(system: Live, word: str) -> psutil.Process:
-    """The direct child with that word in its command line."""
+    """The direct child with this word in its command line."""
     for process in psutil.Process(system.pid).children():
         with suppress(psutil.NoSuchProcess):
             if word in process.cmdline():
@@ -107,7 +107,7 @@ def child(system: Live, word: str) -> psutil.Process:
     raise AssertionError(f"no {word} among the children")
 
 
-def gone(processes: list[psutil.Process]) -> bool:
+def have_ended(processes: list[psutil.Process]) -> bool:
     return still_running(processes, 1) == []
 
 
@@ -117,39 +117,39 @@ def test_it_starts_stops_and_starts_again_with_its_data(shared: Live) -> None:
     assert system.url in system.output
     assert "Demo logins" in system.output
     for name, mode in (("", 0o700), ("secret_key", 0o600), ("demo-logins", 0o600)):
-        assert stat.S_IMODE((system.home / name).stat().st_mode) == mode
-    sql(system, "CREATE TABLE kept AS SELECT 42 AS answer")
-    key = (system.home / "secret_key").read_text()
+        assert stat.S_IMODE((system.data_dir / name).stat().st_mode) == mode
+    sql(system, "CREATE TABLE stored AS SELECT 42 AS answer")
+    key = (system.data_dir / "secret_key").read_text()
     family, folders = system.processes(), sockets(system)
     assert len(folders) == 2
 
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert system.stop(signal.SIGINT) == 0
-    assert time.monotonic() - began < STOPPED
-    assert gone(family)
+    assert time.monotonic() - started_at < STOP_SECONDS
+    assert have_ended(family)
     assert system.processes() == []
     assert not any(folder.exists() for folder in folders)
 
     system.start()
-    assert sql(system, "SELECT answer FROM kept") == "42"
-    assert (system.home / "secret_key").read_text() == key
+    assert sql(system, "SELECT answer FROM stored") == "42"
+    assert (system.data_dir / "secret_key").read_text() == key
     assert system.output.count("adding demo data") == 1
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert system.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - began < STOPPED
+    assert time.monotonic() - started_at < STOP_SECONDS
     assert system.processes() == []
 
 
 @pytest.mark.proof
-def test_a_second_start_is_quick(shared: Live) -> None:
-    """Measured by make proof only, where nothing else keeps the machine busy."""
-    started(shared).stop()
-    began = time.monotonic()
+def test_a_restart_is_quick(shared: Live) -> None:
+    """`make proof` measures it on an otherwise idle machine."""
+    ensure_started(shared).stop()
+    started_at = time.monotonic()
     shared.start()
-    assert time.monotonic() - began < QUICK
+    assert time.monotonic() - started_at < RESTART_SECONDS
 
 
-def test_ctrl_c_at_any_moment_and_again_and_again_leaves_nothing(shared: Live) -> None:
+def test_ctrl_c_at_any_moment_and_repeated_ctrl_c_leave_no_process(shared: Live) -> None:
     for moment in (0.5, 1.1, 2.2):
         shared.begin()
         time.sleep(moment)
@@ -163,89 +163,89 @@ def test_ctrl_c_at_any_moment_and_again_and_again_leaves_nothing(shared: Live) -
     assert shared.processes() == []
 
 
-def test_a_killed_supervisor_leaves_nothing_running(shared: Live) -> None:
-    """Frozen processes get neither Linux's signal for a parent's death nor SIGTERM."""
-    system = started(shared)
-    head = (system.home / "postgres" / "postmaster.pid").read_text().splitlines()[0]
+def test_a_killed_supervisor_leaves_no_process(shared: Live) -> None:
+    """Frozen processes act neither on Linux's signal for the end of a parent nor on SIGTERM."""
+    system = ensure_started(shared)
+    head = (system.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]
     family, folders = system.processes(), sockets(system)
     for process in (child(system, "worker"), child(system, "gunicorn"), psutil.Process(int(head))):
         process.suspend()
-    began = time.monotonic()
+    started_at = time.monotonic()
     system.kill()
-    assert still_running(family, LEFT_ALONE) == []
+    assert still_running(family, GUARDIAN_SECONDS) == []
     assert not any(folder.exists() for folder in folders)
     assert system.processes() == []
-    assert time.monotonic() - began < LEFT_ALONE
+    assert time.monotonic() - started_at < GUARDIAN_SECONDS
 
 
-def test_a_killed_make_leaves_nothing_running(shared: Live) -> None:
-    """`make run`, told that the virtual environment is up to date, so that it installs nothing."""
+def test_a_killed_make_leaves_no_process(shared: Live) -> None:
+    """`make run` with an up-to-date virtual environment, so that it installs nothing."""
     if shared.is_running():
         shared.stop()
     words = ["make", "--assume-old=.venv/.run", f"BIN={Path(sys.executable).parent}", f"--directory={ROOT}", "run"]
     dry_run = subprocess.run([*words, "--dry-run"], capture_output=True, text=True, check=True).stdout
     assert [line for line in dry_run.splitlines() if "install" in line] == []
-    system = Live(shared.home, shared.port)
+    system = Live(shared.data_dir, shared.port)
     system.command = words
     system.start()
     family = system.processes()
     system.kill()
-    assert still_running(family, LEFT_ALONE) == []
+    assert still_running(family, GUARDIAN_SECONDS) == []
     assert system.processes() == []
 
 
-def test_after_a_kill_of_the_supervisor_and_its_guardian_the_next_start_recovers(shared: Live) -> None:
-    """Worker and scheduler are frozen first, so that Linux's signal for a parent's death can't be what stops them."""
-    system = started(shared)
-    left = [child(system, "worker"), child(system, "scheduler")]
+def test_a_start_recovers_after_supervisor_and_guardian_were_killed(shared: Live) -> None:
+    """Worker and scheduler are frozen first, so that Linux's signal for the end of a parent does not stop them."""
+    system = ensure_started(shared)
+    frozen = [child(system, "worker"), child(system, "scheduler")]
     folders = sockets(system)
-    for process in left:
+    for process in frozen:
         process.suspend()
     child(system, "portal.local.guardian").kill()
     system.kill()
-    assert all(process.is_running() for process in left)
+    assert all(process.is_running() for process in frozen)
     system.start()
-    assert gone(left)
+    assert have_ended(frozen)
     assert not any(folder.exists() for folder in folders)
     assert "an earlier start" in system.output
     assert system.get("/readyz")[0] == 200
 
 
-def test_after_a_kill_of_everything_the_next_start_recovers(shared: Live) -> None:
-    system = started(shared)
+def test_a_start_recovers_after_all_processes_were_killed(shared: Live) -> None:
+    system = ensure_started(shared)
     sql(system, "CREATE TABLE written_just_before AS SELECT 42 AS answer")
     family, folders = system.processes(), sockets(system)
     os.kill(system.pid, signal.SIGSTOP)
     kill(family)
     system.kill()
-    assert gone(family)
+    assert have_ended(family)
     system.start()
     assert not any(folder.exists() for folder in folders)
     assert sql(system, "SELECT answer FROM written_just_before") == "42"
     assert system.get("/readyz")[0] == 200
 
 
-def test_when_a_child_ends_all_stop_and_the_exit_code_says_so(shared: Live) -> None:
-    system = started(shared)
+def test_the_end_of_a_child_stops_all_and_sets_the_exit_code(shared: Live) -> None:
+    system = ensure_started(shared)
     child(system, "gunicorn").kill()
-    assert system.wait(STOPPED) == 128 + signal.SIGKILL
+    assert system.wait(STOP_SECONDS) == 128 + signal.SIGKILL
     assert system.output.splitlines()[-1] == "web was stopped by SIGKILL; everything else was stopped too."
     assert system.processes() == []
 
 
-def test_when_the_database_ends_all_stop(shared: Live) -> None:
-    system = started(shared)
-    head = (system.home / "postgres" / "postmaster.pid").read_text().splitlines()[0]
+def test_the_end_of_the_database_stops_all(shared: Live) -> None:
+    system = ensure_started(shared)
+    head = (system.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]
     os.kill(int(head), signal.SIGINT)
-    assert system.wait(STOPPED) == 1
+    assert system.wait(STOP_SECONDS) == 1
     assert system.output.splitlines()[-1] == "postgres ended with exit code 0; everything else was stopped too."
     assert system.processes() == []
 
 
-def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_when_asked(other: Live) -> None:
-    """Without a terminal it is one line and nothing runs on; `--set-aside` starts anew and keeps the old files."""
+def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_with_the_option(other: Live) -> None:
+    """Without a terminal the start ends with one line. `--set-aside` makes a new database and keeps the old files."""
     make_unreleased(other)
-    assert other.begin().wait(STARTS) == 1
+    assert other.begin().wait(REFUSAL_SECONDS) == 1
     lines = [line for line in other.output.splitlines() if "unreleased" in line]
     assert lines == [
         "prepare   | The database was made by an unreleased version and can't be upgraded: "
@@ -253,30 +253,30 @@ def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_when_asked
     ]
     assert other.output.splitlines()[-1] == lines[0]
     assert other.processes() == []
-    assert before(other) == []
+    assert set_aside(other) == []
 
     other.start("--set-aside")
     assert other.get("/readyz")[0] == 200
-    assert [path.name.partition(".before-")[0] for path in before(other)] == ["demo-logins", "postgres"]
+    assert [path.name.partition(".before-")[0] for path in set_aside(other)] == ["demo-logins", "postgres"]
     assert other.output.count("Demo logins") == 1
-    assert sql(other, "SELECT to_regclass('of_before')") == "None"
+    assert sql(other, "SELECT to_regclass('old_table')") == "None"
     assert other.stop() == 0
-    with Postgres(other.home) as server:
-        assert server.data == other.home / "postgres"
-    kept = before(other)[1]
-    (other.home / "postgres").rename(other.home / "postgres.new-one")
-    kept.rename(other.home / "postgres")
-    with Postgres(other.home):
-        assert sql(other, "SELECT answer FROM of_before") == "42"
+    with Postgres(other.data_dir) as server:
+        assert server.files == other.data_dir / "postgres"
+    old_files = set_aside(other)[1]
+    (other.data_dir / "postgres").rename(other.data_dir / "postgres.new-one")
+    old_files.rename(other.data_dir / "postgres")
+    with Postgres(other.data_dir):
+        assert sql(other, "SELECT answer FROM old_table") == "42"
 
 
-def test_a_start_with_set_aside_leaves_a_database_of_this_version_where_it_is(shared: Live) -> None:
-    started(shared).stop()
+def test_set_aside_keeps_a_database_of_this_version(shared: Live) -> None:
+    ensure_started(shared).stop()
     shared.start("--set-aside")
-    assert before(shared) == []
+    assert set_aside(shared) == []
 
 
-def test_the_person_at_the_terminal_is_asked_before_anything_is_set_aside(other: Live) -> None:
+def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: Live) -> None:
     make_unreleased(other)
     question = "Set it aside and start anew? [y/N]"
     for times, (answer, code) in enumerate((("no", 1), ("Ctrl-C", 0)), 1):
@@ -287,50 +287,52 @@ def test_the_person_at_the_terminal_is_asked_before_anything_is_set_aside(other:
             os.kill(other.pid, signal.SIGINT)
         else:
             os.write(keyboard, b"\n")
-        assert other.wait(STOPPED) == code
+        assert other.wait(STOP_SECONDS) == code
         os.close(keyboard)
         os.close(terminal)
-        assert before(other) == []
+        assert set_aside(other) == []
     keyboard, terminal = pty.openpty()
     os.write(keyboard, b"y\n")
     other.start(stdin=terminal)
-    assert len(before(other)) == 2
+    assert len(set_aside(other)) == 2
     assert other.get("/readyz")[0] == 200
 
 
-def test_a_port_in_use_is_one_line_and_nothing_starts(other: Live) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", other.port))
-        taken.listen()
-        assert other.begin().wait(STOPPED) == 1
+def test_a_port_in_use_is_refused_before_any_process_starts(other: Live) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", other.port))
+        listener.listen()
+        assert other.begin().wait(STOP_SECONDS) == 1
         assert other.output == f"Port {other.port} on 127.0.0.1 is in use. Choose another: PORT={other.port + 1}\n"
-        assert not (other.home / "postgres").exists()
+        assert not (other.data_dir / "postgres").exists()
 
 
-def test_two_copies_run_side_by_side_but_never_on_one_home(shared: Live, other: Live) -> None:
-    """The second one from an empty environment, but for a locale that isn't installed."""
+def test_two_installations_run_at_the_same_time_but_not_in_one_data_folder(shared: Live, other: Live) -> None:
+    """The second starts with a minimal environment and an uninstalled locale."""
     other.environ = {name: other.environ[name] for name in ("PATH", "PYTHONPATH", "QIST_HOME", "PORT")}
     other.environ |= marks(os.environ)
     other.environ |= {"LANG": "xx_YY.UTF-8", "LC_ALL": "xx_YY.UTF-8"}
     other.start()
-    started(shared)
+    ensure_started(shared)
     assert shared.get("/readyz")[0] == other.get("/readyz")[0] == 200
-    who = "SELECT system_identifier FROM pg_control_system()"
-    assert sql(shared, who) != sql(other, who)
+    identifier = "SELECT system_identifier FROM pg_control_system()"
+    assert sql(shared, identifier) != sql(other, identifier)
 
-    third = Live(other.home, free_port()).begin()
-    assert third.wait(STOPPED) == 1
+    third = Live(other.data_dir, free_port()).begin()
+    assert third.wait(STOP_SECONDS) == 1
     assert third.output.count("\n") == 1
-    assert third.output.startswith(f"Qist is already running with QIST_HOME {other.home}.")
+    assert third.output.startswith(f"Qist is already running with QIST_HOME {other.data_dir}.")
     assert other.get("/readyz")[0] == 200
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [("PORT", "eighty", "PORT: 'eighty' is not accepted"), ("QIST_ENV", "production", "SECRET_KEY: not set")],
 )
-def test_an_odd_environment_is_refused_before_anything_starts(name: str, value: str, said: str, other: Live) -> None:
+def test_an_invalid_environment_is_refused_before_any_process_starts(
+    name: str, value: str, message: str, other: Live
+) -> None:
     other.environ[name] = value
-    assert other.begin().wait(STOPPED) == 1
-    assert said in other.output
-    assert not other.home.exists()
+    assert other.begin().wait(STOP_SECONDS) == 1
+    assert message in other.output
+    assert not other.data_dir.exists()

@@ -176,7 +176,7 @@ def _a_mail(**columns: str) -> str:
         "dedupe_key": "'fresh:1'", "kind": "'receipt'", "to_user_id": ":omar", "state": "'waiting'",
         "next_try_at": "now()", "created_at": "now()",
     }  # fmt: skip
-    return _insert("outbox", good | columns)
+    return _insert("emails", good | columns)
 
 
 def _a_reset(**columns: str) -> str:
@@ -542,14 +542,14 @@ GUARDS = [
           "INSERT INTO ledger_lines (entry_id, account, currency, amount) VALUES (:entry, 'cash', 'SAR', 5)",
           by="ledger_balanced_lines"),
     # Mails and links for a forgotten password
-    Guard("the same thing mailed twice", "uq_outbox_dedupe_key",
-          _a_mail(dedupe_key="(SELECT min(dedupe_key) FROM outbox)")),
-    Guard("a key that is no part of a Message-ID", "ck_outbox_dedupe_key", _a_mail(dedupe_key="'a b@c>'")),
-    Guard("a mail in no state", "ck_outbox_state", _a_mail(state="'lost'", ended_at="now()")),
-    Guard("a mail that waits and has ended", "ck_outbox_ended", _a_mail(ended_at="now()")),
-    Guard("a mail sent without words", "ck_outbox_told", _a_mail(state="'sent'", ended_at="now()")),
-    Guard("a mail given up without a reason", "ck_outbox_reason", _a_mail(state="'dead'", ended_at="now()")),
-    Guard("facts that are none", "ck_outbox_data", _a_mail(data="'[]'")),
+    Guard("the same thing mailed twice", "uq_emails_dedupe_key",
+          _a_mail(dedupe_key="(SELECT min(dedupe_key) FROM emails)")),
+    Guard("a key that is no part of a Message-ID", "ck_emails_dedupe_key", _a_mail(dedupe_key="'a b@c>'")),
+    Guard("a mail in no state", "ck_emails_state", _a_mail(state="'lost'", ended_at="now()")),
+    Guard("a mail that waits and has ended", "ck_emails_ended", _a_mail(ended_at="now()")),
+    Guard("a mail sent without words", "ck_emails_sent", _a_mail(state="'sent'", ended_at="now()")),
+    Guard("a mail given up without a reason", "ck_emails_reason", _a_mail(state="'dead'", ended_at="now()")),
+    Guard("facts that are none", "ck_emails_data", _a_mail(data="'[]'")),
     Guard("a reset token that is no hash", "ck_password_resets_token_hash", _a_reset(token_hash="'short'")),
     Guard("a reset that never worked", "ck_password_resets_expires", _a_reset(expires_at="now() - interval '1 s'")),
     Guard("two resets of one token", "uq_password_resets_token_hash",

@@ -1,4 +1,4 @@
-"""HTML as a tree, built strictly: what a browser would repair silently is a fault here.
+"""A strict HTML tree: markup that a browser repairs silently is a fault.
 
 The standard library's tokenizer reads the text. Every element must be closed by its own end tag, in order, because a
 browser moves the content of elements that overlap, and closes a paragraph at the first block inside it.
@@ -68,7 +68,7 @@ class Element:
 
 
 class Tree(HTMLParser):
-    """`elements` in document order, the non-blank `texts` with the elements they stand in, and the `faults` met."""
+    """`elements` in document order, the non-blank `texts` with their elements, and the `faults` of the markup."""
 
     def __init__(self, source: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -121,7 +121,7 @@ class Tree(HTMLParser):
         attributes = {name: value or "" for name, value in attrs}
         element = Element(tag, attributes, self._open, start_tag)
         if len(attributes) < len(attrs):
-            self.faults.append(Fault("nesting", "an attribute stands twice", start_tag))
+            self.faults.append(Fault("nesting", "an attribute occurs twice", start_tag))
         if tag in BLOCKS and (scope := element.closest("p", "button", "td", "dialog")) and scope.tag == "p":
             self.faults.append(Fault("nesting", "a browser closes the paragraph before this block", start_tag))
         self._open.children.append(element)

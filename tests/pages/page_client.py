@@ -1,4 +1,4 @@
-"""A test client that checks every HTML answer, so that a test of any page is a test of the page's markup, too."""
+"""A test client that checks every HTML response, so that a test of a page is a test of its markup as well."""
 
 import functools
 import hashlib
@@ -20,17 +20,17 @@ MAIL_ENDPOINT = "outbox.html"
 _TOKENS = re.compile(r'(name="(?:csrf_token|key)"[^>]* value=")[^"]+')
 """The values that differ each time a page is rendered."""
 _PASSED = "pages that broke no rule"
-"""Where an application keeps the digests of what broke no rule, so that each text is parsed once."""
-_ANSWERS = "addresses that are answered"
-"""Where an application keeps its answers_of, which remembers each address."""
+"""The key of an application's digests of valid texts, so that each text is parsed once."""
+_ANSWERS = "addresses with a route"
+"""The key of an application's `answers_of`, which caches each address."""
 
 
 class BrokenPage(AssertionError):
-    """A page breaks rules of tests/page_rules.py."""
+    """A page breaks rules of tests/pages/page_rules.py."""
 
 
 class PageClient(FlaskClient):
-    """Raises BrokenPage for an answer that breaks a rule. Redirects and empty answers have nothing to check."""
+    """Raises BrokenPage for a response that breaks a rule. Redirects and empty responses are not checked."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         response = super().open(*args, **kwargs)
@@ -40,18 +40,18 @@ class PageClient(FlaskClient):
 
 
 def check(app: Flask, response: TestResponse) -> None:
-    """Check the answer as a mail, as a fragment or as a page, whichever the request asked for."""
+    """Check the response as a mail, a fragment or a page, according to the request."""
     request = response.request
     where = f"{request.method} {request.path} ({response.status_code})"
     headers = request.headers
     if _endpoint(app, request.path, request.method) == MAIL_ENDPOINT and response.status_code == 200:
         check_mail(where, response.text)
         return
-    part = headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
-    rules = page_rules.fragment_faults if part else page_rules.page_faults
+    is_fragment = headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
+    rules = page_rules.fragment_faults if is_fragment else page_rules.page_faults
     passed = app.extensions.setdefault(_PASSED, set())
     text = _TOKENS.sub(r"\1x", response.text)
-    digest = hashlib.blake2b(f"{part} {text}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{is_fragment} {text}".encode(), digest_size=16).digest()
     if digest not in passed:
         _raise(where, rules(text, app.extensions.setdefault(_ANSWERS, answers_of(app))))
         passed.add(digest)

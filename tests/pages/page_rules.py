@@ -1,4 +1,4 @@
-"""Rules that every page, every fragment for htmx and every HTML mail obeys, checked on what the tests fetch anyway."""
+"""The rules of pages, fragments for htmx and HTML mails. The tests check every response they fetch."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,11 +23,11 @@ REFERENCES = (
     "headers",
 )
 INTERACTIVE = frozenset({"a", "button", "details", "iframe", "input", "label", "select", "summary", "textarea"})
-ONE_CONTROL = frozenset({"a", "button", "summary"})
-"""Elements that are one control themselves, so that no other control stands inside."""
+SINGLE_CONTROL = frozenset({"a", "button", "summary"})
+"""Elements that are a control, so that they contain no other control."""
 
 NEED_NO_TOKEN: frozenset[str] = frozenset()
-"""Beginnings of form actions whose signed address is the permission. Every form carries a token today."""
+"""Prefixes of form actions that need no csrf token, because their address is signed. At present there is none."""
 
 
 def page_faults(source: str, answers: Answers) -> list[Fault]:
@@ -37,7 +37,7 @@ def page_faults(source: str, answers: Answers) -> list[Fault]:
 
 
 def fragment_faults(source: str, answers: Answers) -> list[Fault]:
-    """The rules that an answer to htmx breaks. What it refers to may stand in the page that it becomes a part of."""
+    """The rules that a response to htmx breaks. Its references may point into the page around it."""
     tree = Tree(source)
     faults = [*_common(tree, answers), *_out_of_band(tree)]
     if tree.doctype:
@@ -119,7 +119,7 @@ def _labels(tree: Tree) -> Iterator[Fault]:
 def _named(tree: Tree) -> Iterator[Fault]:
     """Links, buttons and summaries have a text or a label, images an alternative text."""
     for element in tree.elements:
-        if element.tag in ONE_CONTROL:
+        if element.tag in SINGLE_CONTROL:
             if not (element.get("aria-label").strip() or element.get("aria-labelledby") or element.text().strip()):
                 yield Fault("name", "the control has neither text nor label", element.start_tag)
         elif element.tag == "img" and "alt" not in element.attributes:
@@ -133,7 +133,7 @@ def _nested_controls(tree: Tree) -> Iterator[Fault]:
         elif element.tag == "label" and element.closest("label") is not None:
             yield Fault("nesting", "a label inside a label", element.start_tag)
         is_control = element.tag in INTERACTIVE or "tabindex" in element.attributes
-        if is_control and element.get("type") != "hidden" and (outer := element.closest(*ONE_CONTROL)) is not None:
+        if is_control and element.get("type") != "hidden" and (outer := element.closest(*SINGLE_CONTROL)) is not None:
             yield Fault("nesting", f"a control inside <{outer.tag}>", element.start_tag)
 
 
@@ -195,13 +195,17 @@ def _landmarks(tree: Tree) -> Iterator[Fault]:
 
 
 def _in_landmark(element: Element) -> bool:
-    """Also true for the skip link, which stands before the landmarks, and for text that is not shown."""
-    for place in (element, *element.ancestors()):
-        if place.tag in LANDMARKS or place.get("role") in LANDMARK_ROLES or place.tag in ("head", "script", "template"):
+    """Also true for the skip link, which precedes the landmarks, and for invisible text."""
+    for ancestor in (element, *element.ancestors()):
+        if (
+            ancestor.tag in LANDMARKS
+            or ancestor.get("role") in LANDMARK_ROLES
+            or ancestor.tag in ("head", "script", "template")
+        ):
             return True
-        if place.tag == "section" and (place.get("aria-label") or place.get("aria-labelledby")):
+        if ancestor.tag == "section" and (ancestor.get("aria-label") or ancestor.get("aria-labelledby")):
             return True
-        if place.tag == "a" and place.get("class") == "skip-link" and place.get("href").startswith("#"):
+        if ancestor.tag == "a" and ancestor.get("class") == "skip-link" and ancestor.get("href").startswith("#"):
             return True
     return False
 

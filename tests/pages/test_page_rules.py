@@ -1,4 +1,4 @@
-"""Each rule of pages fails on a page that breaks it, and on nothing else."""
+"""Each rule reports the pages that break it, and no others."""
 
 import pytest
 from flask import Flask, Response
@@ -47,7 +47,7 @@ def rules(faults: list[Fault]) -> list[str]:
         "<p><span>Words</span><br>more</p><table><tbody><tr><td><p>A cell</p></td></tr></tbody></table>",
     ],
 )
-def test_a_good_page_breaks_no_rule(inside: str) -> None:
+def test_a_valid_page_breaks_no_rule(inside: str) -> None:
     assert page_rules.page_faults(PAGE.format(inside), answers) == []
 
 
@@ -98,7 +98,7 @@ def test_a_good_page_breaks_no_rule(inside: str) -> None:
         ('<p class="a" class="b">1</p>', "nesting"),
     ],
 )
-def test_a_page_that_breaks_a_rule(inside: str, rule: str) -> None:
+def test_a_fault_in_a_page_is_reported(inside: str, rule: str) -> None:
     assert rule in rules(page_rules.page_faults(PAGE.format(inside), answers))
 
 
@@ -118,7 +118,7 @@ def test_a_page_that_breaks_a_rule(inside: str, rule: str) -> None:
         ("</main>\n", "", "nesting"),
     ],
 )
-def test_a_document_that_breaks_a_rule(before: str, after: str, rule: str) -> None:
+def test_a_fault_in_a_document_is_reported(before: str, after: str, rule: str) -> None:
     changed = PAGE.format("").replace(before, after)
     assert rule in rules(page_rules.page_faults(changed, answers))
 
@@ -141,11 +141,11 @@ def test_a_fragment_may_refer_to_its_page() -> None:
         ("<!doctype html><p>1</p>", "doctype"),
     ],
 )
-def test_a_fragment_that_breaks_a_rule(fragment: str, rule: str) -> None:
+def test_a_fault_in_a_fragment_is_reported(fragment: str, rule: str) -> None:
     assert rules(page_rules.fragment_faults(fragment, answers)) == [rule]
 
 
-def test_a_good_mail_breaks_no_rule() -> None:
+def test_a_valid_mail_breaks_no_rule() -> None:
     assert page_rules.mail_faults(MAIL.format('<h1>1</h1><a href="https://pay.shop.test/">Pay</a>')) == []
 
 
@@ -161,7 +161,7 @@ def test_a_good_mail_breaks_no_rule() -> None:
         (MAIL.format("").replace("A receipt", ""), "title"),
     ],
 )
-def test_a_mail_that_breaks_a_rule(mail: str, rule: str) -> None:
+def test_a_fault_in_a_mail_is_reported(mail: str, rule: str) -> None:
     assert rule in rules(page_rules.mail_faults(mail))
     with pytest.raises(BrokenPage, match=rf"the receipt breaks rules of pages:\n  {rule}: "):
         check_mail("the receipt", mail)
@@ -169,49 +169,49 @@ def test_a_mail_that_breaks_a_rule(mail: str, rule: str) -> None:
 
 @pytest.fixture
 def small() -> Flask:
-    """An application that answers what a test puts into `answer`."""
+    """An application that responds with `config["response"]`."""
     small = Flask(__name__)
-    small.add_url_rule("/", "home", lambda: small.config["answer"], methods=["GET", "POST"])
+    small.add_url_rule("/", "home", lambda: small.config["response"], methods=["GET", "POST"])
     return small
 
 
-def test_the_client_names_the_address_the_rule_and_the_place(small: Flask) -> None:
-    small.config["answer"] = PAGE.format('<input name="note">')
+def test_the_client_reports_the_address_the_rule_and_the_element(small: Flask) -> None:
+    small.config["response"] = PAGE.format('<input name="note">')
     with pytest.raises(BrokenPage) as raised:
         small.test_client().get("/?page=2")
     assert "GET / (200)" in str(raised.value)
     assert 'label: the field has no label: <input name="note">' in str(raised.value)
 
 
-def test_the_client_knows_what_was_asked_for(small: Flask) -> None:
+def test_the_client_checks_a_page_or_a_fragment_according_to_the_request(small: Flask) -> None:
     client = small.test_client()
     assert isinstance(client, PageClient)
     htmx = {"HX-Request": "true"}
-    small.config["answer"] = "<p>1</p>"
+    small.config["response"] = "<p>1</p>"
     assert client.post("/", headers=htmx).status_code == 200
     with pytest.raises(BrokenPage, match="doctype"):
         client.post("/")
     with pytest.raises(BrokenPage, match="doctype"):
         client.get("/", headers={**htmx, "HX-History-Restore-Request": "true"})
-    small.config["answer"] = PAGE.format("")
+    small.config["response"] = PAGE.format("")
     assert client.get("/").status_code == 200
     with pytest.raises(BrokenPage, match="doctype"):
         client.get("/", headers=htmx)
 
 
-def test_the_client_leaves_redirects_and_other_types_alone(small: Flask) -> None:
-    for answer in (Response("<p>See /", 303), Response("<p>", mimetype="text/plain"), Response("", 200)):
-        small.config["answer"] = answer
-        assert small.test_client().get("/").status_code == answer.status_code
+def test_the_client_ignores_redirects_and_other_types(small: Flask) -> None:
+    for response in (Response("<p>See /", 303), Response("<p>", mimetype="text/plain"), Response("", 200)):
+        small.config["response"] = response
+        assert small.test_client().get("/").status_code == response.status_code
 
 
-def test_two_pages_that_differ_in_the_token_alone_are_checked_once(
-    small: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_that_differ_only_in_the_token_are_checked_once(small: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[str] = []
     real = page_rules.page_faults
-    monkeypatch.setattr(page_rules, "page_faults", lambda *given: checked.append(given[0]) or real(*given))
+    monkeypatch.setattr(page_rules, "page_faults", lambda *args: checked.append(args[0]) or real(*args))
     for token in ("first", "second"):
-        small.config["answer"] = PAGE.format(f'<form method="post" action="/">{TOKEN.replace("a token", token)}</form>')
+        small.config["response"] = PAGE.format(
+            f'<form method="post" action="/">{TOKEN.replace("a token", token)}</form>'
+        )
         small.test_client().get("/")
     assert len(checked) == 1

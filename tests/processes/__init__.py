@@ -1,1 +1,1 @@
-"""Workers, schedulers and web servers as real processes, which meet real signals."""
+"""Workers, schedulers and web servers as real processes, with real signals."""

@@ -1,22 +1,22 @@
-"""What these tests share."""
+"""Fixtures of the tests with real processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.processes.running import Doorbell, Running
+from tests.processes.running import Running, ValkeyServer
 
 
 @pytest.fixture
-def doorbell(tmp_path: Path) -> Iterator[Doorbell]:
-    """A Valkey of this test's own."""
-    with Doorbell(tmp_path / "valkey") as valkey:
+def valkey_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """The test's own Valkey."""
+    with ValkeyServer(tmp_path / "valkey") as valkey:
         yield valkey
 
 
 @pytest.fixture
-def running(tmp_path: Path, doorbell: Doorbell) -> Iterator[Running]:
-    """Processes on this test's database (when the test has one) and its own Valkey."""
-    with Running(tmp_path, doorbell.url) as processes:
+def running(tmp_path: Path, valkey_server: ValkeyServer) -> Iterator[Running]:
+    """Processes with the test's database, if the test has one, and its own Valkey."""
+    with Running(tmp_path, valkey_server.url) as processes:
         yield processes

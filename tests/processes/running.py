@@ -1,4 +1,4 @@
-"""Real processes for these tests: any of ours, and a Valkey that may be killed, frozen and flushed."""
+"""Real processes: commands of `qist`, and a Valkey that a test may kill, freeze and flush."""
 
 import os
 import signal
@@ -22,19 +22,19 @@ ROOT = Path(__file__).parent.parent.parent
 PYTHON = (sys.executable, "-c")
 
 
-def until(what: Callable[[], object], seconds: float = 30.0, why: Callable[[], str] = str) -> None:
-    """Wait until it is so; if it never is, say why."""
+def until(condition: Callable[[], object], seconds: float = 30.0, details: Callable[[], str] = str) -> None:
+    """Wait until the condition is true. After `seconds`, fail with the details."""
     deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds\n{why()[-8000:]}"
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds\n{details()[-8000:]}"
         time.sleep(0.01)
 
 
-class Doorbell:
-    """A Valkey of this test's own, which keeps its address when it is killed and started again."""
+class ValkeyServer:
+    """A test's own Valkey. It keeps its address after a kill and a restart."""
 
-    def __init__(self, home: Path) -> None:
-        self.server = Valkey(home, durable=False)
+    def __init__(self, data_dir: Path) -> None:
+        self.server = Valkey(data_dir, durable=False)
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class Doorbell:
         with suppress(psutil.Error):
             self.process.send_signal(signal.SIGCONT)
         self.client.close()
-        self.server.stop(patience=1)
+        self.server.stop(timeout=1)
 
     @property
     def process(self) -> psutil.Process:
@@ -58,10 +58,10 @@ class Doorbell:
         self.server.process.kill()
         self.server.process.wait()
 
-    def start_again(self) -> None:
-        """Empty, for it never saved anything."""
-        self.server.process = self.server.spawn(self.server.command(), self.server.data)
-        until(self.server.answers)
+    def restart(self) -> None:
+        """Start an empty Valkey at the same address: it saves no data."""
+        self.server.process = self.server.spawn(self.server.command(), self.server.files)
+        until(self.server.is_ready)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -73,7 +73,7 @@ class Doorbell:
 
 
 class Running:
-    """Processes of ours on the test's own database and Valkey. Leaving the `with` block ends all of them."""
+    """Processes with the test's own database and Valkey. The end of the `with` block ends all of them."""
 
     def __init__(self, folder: Path, valkey: str, **environ: str) -> None:
         self.folder = folder
@@ -99,14 +99,14 @@ class Running:
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
             if process.poll() is not None:
-                continue  # its number may be somebody else's by now, which psutil does not look at after a wait()
-            for one in family(process):
+                continue  # its pid may belong to another process by now, and psutil does not check it after a wait()
+            for member in family(process):
                 with suppress(psutil.Error):
-                    one.kill()
-        still_running([one for one in self.processes if one.is_running()], 5)
+                    member.kill()
+        still_running([process for process in self.processes if process.is_running()], 5)
 
     def start(self, *command: str, **environ: str) -> psutil.Popen:
-        """`qist` with this command, or any program of a test's own (PYTHON, text, arguments)."""
+        """Start `qist` with this command, or a Python program (PYTHON, text, arguments)."""
         words = list(command) if command[0] == sys.executable else [sys.executable, "-m", "portal.cli", *command]
         with (self.folder / f"{len(self.processes)}.out").open("wb") as out:
             process = psutil.Popen(
@@ -122,7 +122,7 @@ class Running:
         return process
 
     def output(self) -> str:
-        """What all of them have printed, for a test that fails."""
+        """The output of all processes, for the message of a failure."""
         return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.out")))
 
 
@@ -134,7 +134,7 @@ def family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def horses(worker: psutil.Process) -> list[psutil.Process]:
-    """A worker's work-horses that run right now."""
+    """The running work-horses of a worker."""
     with suppress(psutil.Error):
-        return [one for one in worker.children() if one.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in worker.children() if child.status() != psutil.STATUS_ZOMBIE]
     return []

@@ -1,8 +1,7 @@
-"""Web processes killed and PostgreSQL restarted in the middle of payments: nothing double, lost or stuck.
+"""Web processes are killed and PostgreSQL restarts during payments: no payment is doubled, lost or stuck.
 
-Everything is real and this test's own: PostgreSQL (durable, with immediate shutdowns as well as orderly ones), gunicorn
-on a port, clients over HTTP that send the same Idempotency-Key again as long as they have no answer, and a new one as
-soon as they are told that nothing was changed.
+The test has its own durable PostgreSQL, with fast and immediate shutdowns, and its own gunicorn. The HTTP clients
+repeat an Idempotency-Key until they get a response, and use a new key after a response that says that nothing changed.
 """
 
 import json
@@ -45,21 +44,21 @@ PART = 10_00
 
 
 class Cluster:
-    """A PostgreSQL of this test's own, which keeps its address when it is started again."""
+    """The test's own PostgreSQL. It keeps its address after a restart."""
 
-    def __init__(self, home: Path) -> None:
-        self.server = Postgres(home)
+    def __init__(self, data_dir: Path) -> None:
+        self.server = Postgres(data_dir)
         self.url = self.server.start().url
 
-    def restart(self, how: signal.Signals) -> None:
-        """SIGINT ends every session in order; SIGQUIT is a crash, and the start after it recovers from the log."""
+    def restart(self, number: signal.Signals) -> None:
+        """SIGINT is a fast shutdown. SIGQUIT is a crash, after which the start recovers from the log."""
         process = self.server.process
         assert process
-        process.send_signal(how)
+        process.send_signal(number)
         process.wait(30)
-        (self.server.data / "postmaster.pid").unlink(missing_ok=True)
-        self.server.process = self.server.spawn(self.server.command(), self.server.data)
-        until(self.server.answers, 60)
+        (self.server.files / "postmaster.pid").unlink(missing_ok=True)
+        self.server.process = self.server.spawn(self.server.command(), self.server.files)
+        until(self.server.is_ready, 60)
 
 
 class Web:
@@ -87,133 +86,133 @@ class Web:
         return []
 
     def kill_a_worker(self) -> bool:
-        """False while there is none; the arbiter starts another."""
-        found = self.workers()
+        """Kill a random worker. False if there is none: the arbiter starts new ones."""
+        workers = self.workers()
         with suppress(psutil.Error):
-            if found:
-                random.choice(found).kill()
+            if workers:
+                random.choice(workers).kill()
                 return True
         return False
 
     def kill_the_arbiter(self) -> None:
-        """Its workers notice that they are alone, and let go of the port; then somebody starts it again."""
-        left = self.workers()
+        """Kill the arbiter, wait for its workers to end and to release the port, and start a new arbiter."""
+        workers = self.workers()
         self.arbiter.kill()
         self.arbiter.wait(10)
-        psutil.wait_procs(left, 15)
+        psutil.wait_procs(workers, 15)
         self.start()
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with suppress(requests.RequestException):
             return requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
         return False
 
 
 @dataclass
-class Try:
-    """Paying an installment under one key. Under a new one only when nothing can have come of the one before."""
+class Attempt:
+    """An attempt to pay an installment under one key. A new key follows only after a response that nothing changed."""
 
     installment: int
     number: int = 0
-    unsure: bool = False
-    """Under this key something may have happened, so it has to be sent again."""
+    is_unsure: bool = False
+    """The request may have had an effect, so it must be repeated under this key."""
 
     @property
     def key(self) -> str:
         return f"{self.installment}-{self.number}"
 
-    def anew(self) -> None:
+    def use_new_key(self) -> None:
         self.number += 1
-        self.unsure = False
+        self.is_unsure = False
 
 
 @dataclass
 class Work:
-    """What is to be paid, and what came of it: shared by all clients."""
+    """The installments to pay and the results, shared by all clients."""
 
     url: str
     token: str
-    waiting: deque[Try]
+    waiting: deque[Attempt]
     paid: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
-    """Installment -> the key that paid it and the answer of that."""
+    """Installment id -> the key that paid it and the response."""
     codes: Counter[str] = field(default_factory=Counter)
-    odd: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
     total: int = 0
 
     def client(self) -> None:
-        """Takes one installment after the other, and comes back to those that could not be paid yet."""
+        """Pay the installments in order, and repeat those that could not be paid yet."""
         with requests.Session() as session:
             session.headers["Authorization"] = f"Bearer {self.token}"
-            while len(self.paid) < self.total and not self.odd:
+            while len(self.paid) < self.total and not self.unexpected:
                 try:
-                    one = self.waiting.popleft()
+                    attempt = self.waiting.popleft()
                 except IndexError:
                     time.sleep(0.05)
                     continue
-                if not self.pay(session, one):
-                    self.waiting.append(one)
+                if not self.pay(session, attempt):
+                    self.waiting.append(attempt)
                     time.sleep(0.05)
 
-    def pay(self, session: requests.Session, one: Try) -> bool:
-        """Whether it is paid now. Does what the API's documentation says about each answer."""
-        path = f"{self.url}/api/plans/installments/{one.installment}/pay/"
+    def pay(self, session: requests.Session, attempt: Attempt) -> bool:
+        """Whether the installment is paid. Reacts to each response as the API's documentation says."""
+        path = f"{self.url}/api/plans/installments/{attempt.installment}/pay/"
         try:
-            answer = session.post(path, json={}, headers={"Idempotency-Key": one.key}, timeout=20)
+            response = session.post(path, json={}, headers={"Idempotency-Key": attempt.key}, timeout=20)
         except requests.RequestException as error:
             self.codes[type(error).__name__] += 1
-            one.unsure = True
+            attempt.is_unsure = True
             return False
-        code = f"{answer.status_code} {answer.json().get('code', '')}".strip()
+        code = f"{response.status_code} {response.json().get('code', '')}".strip()
         self.codes[code] += 1
-        if answer.status_code == 200:
-            self.paid[one.installment] = one.key, answer.json()
-        elif answer.status_code == 402:
-            one.anew()
+        if response.status_code == 200:
+            self.paid[attempt.installment] = attempt.key, response.json()
+        elif response.status_code == 402:
+            attempt.use_new_key()
         elif code in ("202", "409 still_running", "503 outcome_unknown"):
-            one.unsure = True
+            attempt.is_unsure = True
         elif code == "503 busy":
-            if not one.unsure:
-                one.anew()
+            if not attempt.is_unsure:
+                attempt.use_new_key()
         elif code != "409 payment_in_flight":
-            self.odd.append(f"{one}: {answer.status_code} {answer.text}")
-        return answer.status_code == 200
+            self.unexpected.append(f"{attempt}: {response.status_code} {response.text}")
+        return response.status_code == 200
 
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    one = Cluster(tmp_path / "cluster")
-    yield one
-    one.server.stop(patience=2)
+    postgres = Cluster(tmp_path / "cluster")
+    yield postgres
+    postgres.server.stop(timeout=2)
 
 
 @pytest.fixture
 def own_app(app: Flask, cluster: Cluster) -> Iterator[Flask]:
-    """The application in this process, on that cluster, for the sweep and for looking afterwards."""
+    """The application on that cluster in this process, for the recovery sweep and the checks."""
     more = {"DATABASE_URL": cluster.url, "ACCESS_TOKEN_MINUTES": "600"}
-    own = create_app(servers.settings_for(servers.database_name(), **more))
-    own.config.update(ARGON2_CHEAP=True)
-    with own.app_context():
+    application = create_app(servers.settings_for(servers.database_name(), **more))
+    application.config.update(ARGON2_CHEAP=True)
+    with application.app_context():
         flask_migrate.upgrade()
-    yield own
-    with own.app_context():
+    yield application
+    with application.app_context():
         db.session.remove()
         db.engine.dispose()
-    limiter.init_app(app)  # it belongs to one application at a time
+    limiter.init_app(app)  # the limiter belongs to one application at a time
     limiter.enabled = False
 
 
 @pytest.fixture
 def web(own_app: Flask, cluster: Cluster, tmp_path: Path) -> Iterator[Web]:
     with Running(tmp_path, own_app.config["QIST"].redis_url) as running:
-        one = Web(running, cluster.url)
-        until(one.answers, 60, running.output())
-        yield one
+        server = Web(running, cluster.url)
+        until(server.is_ready, 60, running.output)
+        yield server
 
 
 @pytest.mark.parametrize(
     ("count", "kills", "restarts"), [(150, 3, 1), pytest.param(5000, 30, 3, marks=pytest.mark.proof)]
 )
-def test_killed_and_restarted_in_the_middle_of_payments(
+def test_kills_and_restarts_during_payments_double_lose_and_block_none(
     own_app: Flask,
     cluster: Cluster,
     web: Web,
@@ -230,58 +229,58 @@ def test_killed_and_restarted_in_the_middle_of_payments(
         token = tokens.start(omar).access
         db.session.remove()
     random.shuffle(parts)
-    work = Work(f"http://127.0.0.1:{web.port}", token, deque(Try(part) for part in parts), total=len(parts))
+    work = Work(f"http://127.0.0.1:{web.port}", token, deque(Attempt(part) for part in parts), total=len(parts))
     monkeypatch.setattr(payments, "UNKNOWN_AFTER", timedelta(seconds=2))
     stop = threading.Event()
     settled: list[int] = []
     threads = [threading.Thread(target=work.client) for _ in range(CLIENTS)]
     sweeper = threading.Thread(target=sweep, args=(own_app, stop, settled))
-    began = time.monotonic()
+    started_at = time.monotonic()
     for thread in [*threads, sweeper]:
         thread.start()
     try:
-        harm(work, web, cluster, kills, restarts)
+        disturb(work, web, cluster, kills, restarts)
         for thread in threads:
             thread.join(600)
-        took = time.monotonic() - began
+        seconds = time.monotonic() - started_at
     finally:
         work.total = 0
         stop.set()
         sweeper.join(30)
-    assert work.odd == [], web.running.output()[-5000:]
+    assert work.unexpected == [], web.running.output()[-5000:]
     assert len(work.paid) == len(parts), work.codes
     with own_app.app_context():
-        nothing_double_lost_or_stuck(work, parts)
-        until(web.answers, 60, web.running.output())
-        replayed(work, random.sample(parts, min(len(parts), 100)))
+        check_payments(work, parts)
+        until(web.is_ready, 60, web.running.output)
+        check_replays(work, random.sample(parts, min(len(parts), 100)))
     figures(
-        f"{len(parts)} payments over HTTP in {took:.0f} s, {kills} SIGKILLs and {restarts} restarts of PostgreSQL: "
+        f"{len(parts)} payments over HTTP in {seconds:.0f} s, {kills} SIGKILLs and {restarts} restarts of PostgreSQL: "
         f"0 double, 0 lost, 0 stuck; {sum(settled)} left in flight, for the sweep; "
-        f"answers {dict(work.codes.most_common())}"
+        f"responses {dict(work.codes.most_common())}"
     )
-    assert sum(work.codes.values()) - work.codes["200"] >= kills, "nobody noticed"
-    assert kills < 30 or sum(settled), "nobody was in the middle of a payment"
+    assert sum(work.codes.values()) - work.codes["200"] >= kills, "no client noticed"
+    assert kills < 30 or sum(settled), "no payment was in flight"
 
 
-def harm(work: Work, web: Web, cluster: Cluster, kills: int, restarts: int) -> None:
-    """One after the other, evenly over the payments. Every fifth kill takes the arbiter; every other restart, the first
-    too, is a crash."""
+def disturb(work: Work, web: Web, cluster: Cluster, kills: int, restarts: int) -> None:
+    """Kill and restart at even intervals. Every fifth kill is of the arbiter. Every other restart is a crash, from the
+    first on."""
     events: list[Callable[[], object]] = []
     for number in range(kills):
         arbiter = number % 5 == 2
         events.append(web.kill_the_arbiter if arbiter else lambda: until(web.kill_a_worker, 30))
     for number in range(restarts):
-        how = signal.SIGINT if number % 2 else signal.SIGQUIT
-        events.insert((number + 1) * len(events) // (restarts + 1), lambda how=how: cluster.restart(how))
+        shutdown = signal.SIGINT if number % 2 else signal.SIGQUIT
+        events.insert((number + 1) * len(events) // (restarts + 1), lambda shutdown=shutdown: cluster.restart(shutdown))
     for number, event in enumerate(events, start=1):
-        enough = number * work.total // (len(events) + 1)
-        until(lambda enough=enough: len(work.paid) >= enough or work.odd, 300, f"{work.codes}")
-        if not work.odd:
+        target = number * work.total // (len(events) + 1)
+        until(lambda target=target: len(work.paid) >= target or work.unexpected, 300, lambda: str(work.codes))
+        if not work.unexpected:
             event()
 
 
 def sweep(app: Flask, stop: threading.Event, settled: list[int]) -> None:
-    """What the schedule does every 15 seconds, with less patience."""
+    """Run the recovery sweep, which the schedule runs every 15 seconds, twice a second."""
     while not stop.wait(0.5):
         with app.app_context():
             try:
@@ -290,7 +289,7 @@ def sweep(app: Flask, stop: threading.Event, settled: list[int]) -> None:
                 db.session.remove()
 
 
-def nothing_double_lost_or_stuck(work: Work, parts: list[int]) -> None:
+def check_payments(work: Work, parts: list[int]) -> None:
     charged = (
         select(Allocation.installment_id, gateway.charges.c.amount)
         .join(Payment, Payment.id == Allocation.payment_id)
@@ -298,26 +297,26 @@ def nothing_double_lost_or_stuck(work: Work, parts: list[int]) -> None:
         .where(gateway.charges.c.outcome == "charged")
     )
     rows = db.session.execute(charged).all()
-    assert sorted(row.installment_id for row in rows) == sorted(parts), "charged once each"
+    assert sorted(row.installment_id for row in rows) == sorted(parts), "one charge for each installment"
     assert {row.amount for row in rows} == {PART}
     total = select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == "charged")
-    assert db.session.scalar(total) == len(parts), "and nothing that we don't know of"
+    assert db.session.scalar(total) == len(parts), "no other charges"
 
     states = {row.id: row.state for row in db.session.execute(select(Payment.id, Payment.state))}
-    for part, (_, answer) in work.paid.items():
-        assert (answer["id"], answer["status"]) == (part, "paid"), answer
-        assert states[answer["payment"]["id"]] == "succeeded", answer
+    for part, (_, response) in work.paid.items():
+        assert (response["id"], response["status"]) == (part, "paid"), response
+        assert states[response["payment"]["id"]] == "succeeded", response
     paid = select(func.count(Installment.id)).where(Installment.paid == PART, Installment.remaining == 0)
     assert db.session.scalar(paid) == len(parts)
 
     assert set(states.values()) <= {"succeeded", "declined"}
     assert db.session.scalar(select(func.count(Allocation.id)).where(Allocation.state == "held")) == 0
     assert set(db.session.scalars(select(IdempotencyKey.state))) == {"done"}
-    assert [found for found in checks.run() if found[1]] == []
+    assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
-def replayed(work: Work, some: list[int]) -> None:
-    """Sent again, a key gets the same answer and charges nothing."""
+def check_replays(work: Work, some: list[int]) -> None:
+    """A repeated key gets the same response and makes no payment."""
     before = db.session.scalar(select(func.count(Payment.id)))
     db.session.rollback()
     with requests.Session() as session:
@@ -325,7 +324,7 @@ def replayed(work: Work, some: list[int]) -> None:
         for part in some:
             key, first = work.paid[part]
             path = f"{work.url}/api/plans/installments/{part}/pay/"
-            answer = session.post(path, json={}, headers={"Idempotency-Key": key}, timeout=20)
-            assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (200, "true")
-            assert json.loads(answer.content) == first
+            response = session.post(path, json={}, headers={"Idempotency-Key": key}, timeout=20)
+            assert (response.status_code, response.headers["Idempotent-Replayed"]) == (200, "true")
+            assert json.loads(response.content) == first
     assert db.session.scalar(select(func.count(Payment.id))) == before

@@ -1,4 +1,4 @@
-"""Valkey is only a doorbell: killed, frozen and flushed while customers pay over HTTP and sign in."""
+"""Payments and sign-ins over HTTP while Valkey is frozen, killed and flushed: none fails, and none waits."""
 
 import http.client
 import http.cookiejar
@@ -21,38 +21,38 @@ from tests.conftest import Figures
 from tests.fixtures import people
 from tests.fixtures.live import free_port
 from tests.fixtures.mails import Catcher
-from tests.processes.running import Doorbell, Running, until
+from tests.processes.running import Running, ValkeyServer, until
 
 PAYERS = 8
-MORE = 0.3
-"""Seconds that the slowest of a hundred payments may take longer while Valkey is in trouble."""
+MAX_P99_INCREASE = 0.3
+"""Seconds by which the p99 of payments may grow during an outage of Valkey."""
 
 
 @dataclass
-class Times:
-    """How long each request took, in seconds, by when it was begun; and what was answered."""
+class Requests:
+    """The start and the duration in seconds of each request, and the number of each result."""
 
-    took: list[tuple[float, float]] = field(default_factory=list)
-    answers: Counter[str] = field(default_factory=Counter)
+    durations: list[tuple[float, float]] = field(default_factory=list)
+    results: Counter[str] = field(default_factory=Counter)
 
-    def note(self, began: float, answer: str) -> None:
-        self.took.append((began, time.monotonic() - began))
-        self.answers[answer] += 1
+    def record(self, started_at: float, result: str) -> None:
+        self.durations.append((started_at, time.monotonic() - started_at))
+        self.results[result] += 1
 
     def p99(self, begin: float, end: float) -> float:
-        found = sorted(took for began, took in self.took if begin <= began < end)
-        return found[int(len(found) * 0.99)] if found else float("nan")
+        durations = sorted(duration for started_at, duration in self.durations if begin <= started_at < end)
+        return durations[int(len(durations) * 0.99)] if durations else float("nan")
 
     def within(self, begin: float, end: float) -> int:
-        """How many were begun and answered in this time."""
-        return sum(begin <= began and began + took <= end for began, took in self.took.copy())
+        """The number of requests that started and ended in this time."""
+        return sum(begin <= start and start + duration <= end for start, duration in self.durations.copy())
 
 
-def the_payers(app: Flask, plans: int) -> list[tuple[str, list[int]]]:
-    """Omar and his friends: each one's token and open installments."""
+def make_customers(app: Flask, plans: int) -> list[tuple[str, list[int]]]:
+    """PAYERS customers: the token and the open installments of each."""
     with app.app_context():
         amal = people.amal()
-        found = []
+        customers = []
         for number in range(PAYERS):
             customer = people.a_customer(f"omar{number}")
             ids = [
@@ -64,45 +64,45 @@ def the_payers(app: Flask, plans: int) -> list[tuple[str, list[int]]]:
                     )
                 )
             ]
-            found.append((tokens.start(customer).access, ids))
-        return found
+            customers.append((tokens.start(customer).access, ids))
+        return customers
 
 
-def pay(port: int, token: str, ids: list[int], pause: float, times: Times, stop: threading.Event) -> None:
-    """One customer pays one installment after the other."""
+def pay(port: int, token: str, ids: list[int], pause: float, requests: Requests, stop: threading.Event) -> None:
+    """Pay the installments of one customer in order."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     for installment_id in ids:
         if stop.is_set():
             break
-        began = time.monotonic()
+        started_at = time.monotonic()
         path = f"/api/plans/installments/{installment_id}/pay/"
         try:
             connection.request("POST", path, b"{}", {**headers, "Idempotency-Key": secrets.token_hex(8)})
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-            times.note(began, "paid" if answer.status == 200 else f"{answer.status} {body}")
+            response = connection.getresponse()
+            body = json.loads(response.read())
+            requests.record(started_at, "paid" if response.status == 200 else f"{response.status} {body}")
         except (OSError, http.client.HTTPException) as error:
-            times.note(began, repr(error))
+            requests.record(started_at, repr(error))
             connection.close()
         time.sleep(pause)
     connection.close()
 
 
-def sign_in(url: str, times: Times, stop: threading.Event) -> None:
-    """Somebody signs in again and again, in a new browser each time."""
+def sign_in(url: str, requests: Requests, stop: threading.Event) -> None:
+    """Sign in repeatedly, in a new session each time."""
     while not stop.is_set():
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-            with browser.open(f"{url}/login", timeout=60) as answer:
-                token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', answer.read().decode())
+            with browser.open(f"{url}/login", timeout=60) as response:
+                token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', response.read().decode())
             assert token
             form = {"csrf_token": token[1], "login": "omar0", "password": people.PASSWORD}
-            with browser.open(f"{url}/login", urllib.parse.urlencode(form).encode(), timeout=60) as answer:
-                times.note(began, urllib.parse.urlsplit(answer.url).path)
+            with browser.open(f"{url}/login", urllib.parse.urlencode(form).encode(), timeout=60) as response:
+                requests.record(started_at, urllib.parse.urlsplit(response.url).path)
         except OSError as error:
-            times.note(began, repr(error))
+            requests.record(started_at, repr(error))
         stop.wait(0.5)
 
 
@@ -111,11 +111,11 @@ def sign_in(url: str, times: Times, stop: threading.Event) -> None:
     [(50, 1, 3, 1, 0.1), pytest.param(1000, 15, 30, 4, 0.25, marks=pytest.mark.proof)],
     ids=["short", "long"],
 )
-def test_nobody_waits_for_valkey_and_every_receipt_arrives(
+def test_no_request_waits_for_valkey_and_every_receipt_arrives(
     app: Flask,
     database: str,
     running: Running,
-    doorbell: Doorbell,
+    valkey_server: ValkeyServer,
     figures: Figures,
     count: int,
     quiet: float,
@@ -123,70 +123,71 @@ def test_nobody_waits_for_valkey_and_every_receipt_arrives(
     plans: int,
     pause: float,
 ) -> None:
-    payers, port = the_payers(app, plans), free_port()
-    stop, paying, signing_in = threading.Event(), Times(), Times()
+    customers, port = make_customers(app, plans), free_port()
+    stop, paying, signing_in = threading.Event(), Requests(), Requests()
     with Catcher() as catcher, psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
         running.environ |= {"SMTP_HOST": "localhost", "SMTP_PORT": str(catcher.port), "SMTP_SECURITY": "none"}
         limits = {"RATELIMIT_LOGIN": "100000 per minute", "RATELIMIT_WRITES": "100000 per minute"}
         running.start("web", PORT=str(port), WEB_WORKERS="2" if frozen > 10 else "1", **limits)
         background = [running.start("worker"), running.start("scheduler")]
         until(lambda: _is_ready(port), 60, running.output)
-        people_here = [
-            threading.Thread(target=pay, args=(port, token, ids, pause, paying, stop)) for token, ids in payers
+        threads = [
+            threading.Thread(target=pay, args=(port, token, ids, pause, paying, stop)) for token, ids in customers
         ]
-        people_here.append(threading.Thread(target=sign_in, args=(f"http://127.0.0.1:{port}", signing_in, stop)))
-        for one in people_here:
-            one.start()
-        until(lambda: len(paying.took) >= 3 * PAYERS, 60)
+        threads.append(threading.Thread(target=sign_in, args=(f"http://127.0.0.1:{port}", signing_in, stop)))
+        for thread in threads:
+            thread.start()
+        until(lambda: len(paying.durations) >= 3 * PAYERS, 60)
         begin = time.monotonic()
         time.sleep(quiet)
-        trouble = time.monotonic()
-        with doorbell.frozen():
+        outage_at = time.monotonic()
+        with valkey_server.frozen():
             time.sleep(frozen)
-            until(lambda: paying.within(trouble, time.monotonic()) >= PAYERS, 60, running.output)
+            until(lambda: paying.within(outage_at, time.monotonic()) >= PAYERS, 60, running.output)
         thawed = time.monotonic()
         time.sleep(1)
-        doorbell.kill()
+        valkey_server.kill()
         time.sleep(2)
-        doorbell.start_again()
+        valkey_server.restart()
         time.sleep(1)
-        doorbell.client.flushall()
+        valkey_server.client.flushall()
         time.sleep(1)
-        until(lambda: len(paying.took) >= count, 300, running.output)
+        until(lambda: len(paying.durations) >= count, 300, running.output)
         end = time.monotonic()
         stop.set()
-        for one in people_here:
-            one.join(60)
-            assert not one.is_alive()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
 
-        def waiting() -> list[object]:
-            found = (
-                "SELECT id, kind, state, attempts, next_try_at, last_error FROM outbox WHERE state <> 'sent' LIMIT 9"
+        def unsent() -> list[object]:
+            query = (
+                "SELECT id, kind, state, attempts, next_try_at, last_error FROM emails WHERE state <> 'sent' LIMIT 9"
             )
-            return list(connection.execute(found))
+            return list(connection.execute(query))
 
-        until(lambda: not waiting(), 90, lambda: f"{running.output()}\n{waiting()}")
+        until(lambda: not unsent(), 90, lambda: f"{running.output()}\n{unsent()}")
         assert all(process.is_running() for process in background), running.output()
-    paid, meanwhile = paying.answers["paid"], paying.within(trouble, thawed)
+    paid, during_freeze = paying.results["paid"], paying.within(outage_at, thawed)
     receipts = {mail["Message-ID"] for mail in catcher.mails if mail["Subject"].startswith("We received your payment")}
-    before, during = paying.p99(begin, trouble), paying.p99(trouble, end)
+    before, during = paying.p99(begin, outage_at), paying.p99(outage_at, end)
     figures(
-        f"{paid} payments, {sum(paying.answers.values()) - paid} failed, {meanwhile} of them with Valkey frozen for "
-        f"{frozen} s, others with it killed or flushed: p99 {before * 1000:.0f} ms before, {during * 1000:.0f} then; "
-        f"sign-ins {signing_in.p99(begin, trouble) * 1000:.0f} and {signing_in.p99(trouble, end) * 1000:.0f} ms; "
+        f"{paid} payments, {sum(paying.results.values()) - paid} failed, {during_freeze} of them with Valkey frozen "
+        f"for {frozen} s, others with it killed or flushed: "
+        f"p99 {before * 1000:.0f} ms before, {during * 1000:.0f} then; "
+        f"sign-ins {signing_in.p99(begin, outage_at) * 1000:.0f} and {signing_in.p99(outage_at, end) * 1000:.0f} ms; "
         f"{paid - len(receipts)} receipts missing"
     )
-    assert set(paying.answers) == {"paid"}, paying.answers
-    assert set(signing_in.answers) == {"/home"}, signing_in.answers
+    assert set(paying.results) == {"paid"}, paying.results
+    assert set(signing_in.results) == {"/home"}, signing_in.results
     assert len(receipts) == paid
-    if frozen > 10:  # in less time too few come to say anything about the slowest of a hundred
-        assert during <= before + MORE
-        assert signing_in.within(trouble, thawed) >= 3
+    if frozen > 10:  # a short outage has too few requests for a p99
+        assert during <= before + MAX_P99_INCREASE
+        assert signing_in.within(outage_at, thawed) >= 3
 
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2) as response:
+            return bool(response.status == 200)
     except OSError:
         return False

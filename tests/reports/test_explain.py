@@ -13,10 +13,15 @@ from portal import access
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, User
-from portal.reports import exports
+from portal.reports.exports.customers import export_customers
+from portal.reports.exports.payments import export_payments
+from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import home, plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.accounts import sessions
 from portal.services.mail import delivery
 from portal.services.payments import payments as paying
@@ -26,7 +31,7 @@ from tests.fixtures import servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "outbox"}
+LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "emails"}
 MERCHANTS = 100
 
 FILL = """
@@ -58,7 +63,7 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
            now(), now() FROM payments WHERE id % 5 = 0;
-INSERT INTO outbox (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
+INSERT INTO emails (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
     SELECT 'm' || id, 'receipt', customer_id, CASE WHEN id % 500 = 0 THEN jsonb_build_object('holds_link', true)
            ELSE jsonb_build_object() END, 'kept', at, at, at, '<m>', 'A receipt'
     FROM plans, LATERAL (SELECT now() - id % 89 * interval '1 day' AS at);
@@ -118,28 +123,36 @@ def look_as(user: User) -> dict:
         "plans": lambda: plans.list_plans(user),
         "plans, second page": lambda: plans.list_plans(user, cursor=page),
         "plans, oldest first": lambda: plans.list_plans(user, newest_first=False),
-        "plans, overdue": lambda: plans.list_plans(user, status="overdue"),
-        "plans, active": lambda: plans.list_plans(user, status="active"),
-        "plans, completed": lambda: plans.list_plans(user, status="completed"),
-        "plans of a customer": lambda: plans.list_plans(user, customer="person4321"),
-        "plans of an email": lambda: plans.list_plans(user, customer_email="person4321@example.com"),
-        "plans, due before": lambda: plans.list_plans(user, due_before=today),
-        "plans, due after": lambda: plans.list_plans(user, due_after=today, due_before=today + timedelta(days=7)),
-        "installments of a plan": lambda: plans.list_installments(user, plan_id=mine.id, status="paid", limit=1),
+        "plans, overdue": lambda: plans.list_plans(user, PlanFilters(status="overdue")),
+        "plans, active": lambda: plans.list_plans(user, PlanFilters(status="active")),
+        "plans, completed": lambda: plans.list_plans(user, PlanFilters(status="completed")),
+        "plans of a customer": lambda: plans.list_plans(user, PlanFilters(customer="person4321")),
+        "plans of an email": lambda: plans.list_plans(user, PlanFilters(customer_email="person4321@example.com")),
+        "plans, due before": lambda: plans.list_plans(user, PlanFilters(due_before=today)),
+        "plans, due after": lambda: plans.list_plans(
+            user, PlanFilters(due_after=today, due_before=today + timedelta(days=7))
+        ),
+        "installments of a plan": lambda: plans.list_installments(
+            user, InstallmentFilters(plan_id=mine.id, status="paid"), limit=1
+        ),
         "installments": lambda: plans.list_installments(user),
         "installments, second page": lambda: plans.list_installments(user, cursor=later),
-        "installments, late": lambda: plans.list_installments(user, status="late"),
-        "installments, open": lambda: plans.list_installments(user, status="open"),
-        "installments, due soon": lambda: plans.list_installments(user, due_after=today, status="pending"),
-        "installments of an email": lambda: plans.list_installments(user, customer_email="person4321@example.com"),
+        "installments, late": lambda: plans.list_installments(user, InstallmentFilters(status="late")),
+        "installments, open": lambda: plans.list_installments(user, InstallmentFilters(status="open")),
+        "installments, due soon": lambda: plans.list_installments(
+            user, InstallmentFilters(due_after=today, status="pending")
+        ),
+        "installments of an email": lambda: plans.list_installments(
+            user, InstallmentFilters(customer_email="person4321@example.com")
+        ),
         "installments, last due first": lambda: plans.list_installments(user, soonest_first=False),
         "payments": lambda: payments.list_payments(user),
-        "payments, declined": lambda: payments.list_payments(user, state="declined"),
+        "payments, declined": lambda: payments.list_payments(user, PaymentFilters(state="declined")),
         "payments, oldest first": lambda: payments.list_payments(user, newest_first=False),
-        "payments of a plan": lambda: payments.list_payments(user, plan_id=mine.id),
+        "payments of a plan": lambda: payments.list_payments(user, PaymentFilters(plan_id=mine.id)),
         "refunds": lambda: refunds.list_refunds(user),
         "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
-        "what went back": lambda: refunds.given_back([mine.id, mine.id + 1]),
+        "what went back": lambda: refunds.refund_totals([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
@@ -150,24 +163,24 @@ def look_as(user: User) -> dict:
         month = clock.now() - timedelta(days=30)
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
-            "plans, searched": lambda: plans.list_plans(user, search="nothing like it"),
+            "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
-            "plans of one customer": lambda: plans.list_plans(user, customer_id=mine.customer_id),
+            "plans of one customer": lambda: plans.list_plans(user, PlanFilters(customer_id=mine.customer_id)),
             "payments with plans": lambda: payments.list_with_plans(user),
-            "payments since": lambda: payments.list_with_plans(user, since=month),
-            "payments, refunded": lambda: payments.list_with_plans(user, state="refunded"),
+            "payments since": lambda: payments.list_with_plans(user, PaymentFilters(since=month)),
+            "payments, refunded": lambda: payments.list_with_plans(user, PaymentFilters(state="refunded")),
             "installments between": lambda: plans.list_installments(
-                user, status="open", due_after=today, due_before=today + timedelta(days=31)
+                user, InstallmentFilters(status="open", due_after=today, due_before=today + timedelta(days=31))
             ),
             "customers": lambda: customers.list_customers(merchant, limit=5),
             "customers, second page": lambda: customers.list_customers(merchant, limit=5, cursor=second),
-            "customers, found": lambda: customers.list_customers(merchant, search="person1"),
-            "customers, owing": lambda: customers.list_customers(merchant, show="owing"),
-            "customers, overdue": lambda: customers.list_customers(merchant, show="overdue"),
+            "customers, found": lambda: customers.list_customers(merchant, CustomerFilters(search="person1")),
+            "customers, owing": lambda: customers.list_customers(merchant, CustomerFilters(show="owing")),
+            "customers, overdue": lambda: customers.list_customers(merchant, CustomerFilters(show="overdue")),
             "overview": lambda: overview.overview(merchant),
-            "file of plans": lambda: next(exports.plans(user).rows),
-            "file of customers": lambda: next(exports.customers(user).rows),
-            "file of payments": lambda: next(exports.payments(user).rows),
+            "file of plans": lambda: next(export_plans(user).rows),
+            "file of customers": lambda: next(export_customers(user).rows),
+            "file of payments": lambda: next(export_payments(user).rows),
             "statement": lambda: statements.statement(mine),
         }
         looks["figures"] = lambda: dashboard.figures(merchant)
@@ -229,10 +242,10 @@ def test_forgetting_mails_and_the_links_in_them_stands_on_an_index(large):
     with large.app_context():
         with explained("UPDATE", "DELETE") as found:
             assert delivery.purge() == 20
-        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "outbox"]
+        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "emails"]
         used = {node["Index Name"] for plan in found for node in nodes(plan) if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in reads}
-        assert used >= {"ix_outbox_holding_link_ended_at", "ix_outbox_ended_at"}
+        assert used >= {"ix_emails_holding_link_ended_at", "ix_emails_ended_at"}
 
 
 def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(large):

@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.reports.plans.standing import PlanFigures, standing
+from portal.reports.plans.figures import PlanFigures, plan_figures
 from tests.fixtures import people
 from tests.web import HTMX
 
@@ -27,7 +27,7 @@ def a_world(app: Flask) -> tuple[int, int]:
 def money_of(app: Flask, plan: int) -> PlanFigures:
     """How the plan's money stands now."""
     with app.app_context():
-        return standing(plan)
+        return plan_figures(plan)
 
 
 def check(client: FlaskClient, address: str, *, htmx: bool = False, **typed: str) -> TestResponse:

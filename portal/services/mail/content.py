@@ -229,7 +229,7 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
 
 
 def _password_reset(row: Email) -> Facts:
-    if row.created_at < clock.now() - password_resets.ASKED:
+    if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:
         raise NoLongerTrue("It was asked for too long ago.")
     token = password_resets.make(row.to_user_id)
     if token is None:

@@ -22,7 +22,7 @@ from portal.gateways import email
 from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content
-from portal.services.unit_of_work import LONGEST, after_commit, unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, after_commit, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ MARGIN: Final = timedelta(minutes=2)
 """What must be left of the lease when a mail is begun: more than LONGEST_STEP, so that nobody else sends it, too."""
 BUDGET: Final = 15.0
 """Seconds after which a drain leaves the rest to the next one."""
-LONGEST_STEP: Final = LONGEST + LONGEST + email.LONGEST + LONGEST
+LONGEST_STEP: Final = 3 * MAX_SECONDS + email.MAX_SECONDS
 """Seconds that one mail takes when the database is slow, too: what it says is noted, its links are made, it is sent,
 and marked. That the rest of the batch is let go comes on top; a drain that is stopped in it leaves leases, which end.
 """
@@ -76,7 +76,7 @@ def drain(limit: int = 500) -> int:
                     return looked + place
                 try:
                     _deliver(claim, server)
-                except email.Away as away:
+                except email.ServerUnavailable as away:
                     log.warning("mail.server_away", reason=away.reason)
                     _fail(claim, away.reason)
                     _release(claims[place + 1 :], FIRST_PAUSE)
@@ -97,7 +97,7 @@ def resend(outbox_id: int) -> None:
     if row.state != "dead":
         raise Refused("not_dead", "This mail was not given up, so there is nothing to try again.")
     row.state, row.attempts, row.next_try_at, row.ended_at = "waiting", 0, clock.now(), None
-    after_commit(emails.ring)
+    after_commit(emails.enqueue_drain)
 
 
 @unit_of_work
@@ -135,7 +135,7 @@ def _claim(limit: int) -> list[_Claim]:
 
 
 def _deliver(claim: _Claim, server: email.Server) -> None:
-    """Write and send one mail, if it is still ours and still wanted. Raises mail.Away; anything else is this mail's."""
+    """Write and send one mail, if it is still ours and still wanted. Raises ServerUnavailable."""
     settings = current_app.config["QIST"]
     db.session.rollback()
     row = db.session.get(Email, claim.id, populate_existing=True)
@@ -175,7 +175,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
 
 
 @unit_of_work
-def _finish(claim: _Claim, letter: email.Letter, message_id: str, state: Any, secret: tuple[str, ...] | None) -> None:
+def _finish(claim: _Claim, letter: email.Content, message_id: str, state: Any, secret: tuple[str, ...] | None) -> None:
     """Sent, or kept. `secret` are what may not stay readable, unless the mail can be read here only: then for a day."""
     row = _lock(claim)
     if row is None:

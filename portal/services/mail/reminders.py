@@ -73,7 +73,7 @@ def sent(outbox_id: int) -> None:
     mail = db.session.get_one(Email, outbox_id)
     db.session.execute(
         update(Reminder)
-        .where(Reminder.outbox_id == outbox_id, Reminder.state.in_(("waiting", "superseded")))
+        .where(Reminder.email_id == outbox_id, Reminder.state.in_(("waiting", "superseded")))
         .values(state="sent", sent_at=clock.now())
     )
     for plan_id, numbers in mail.data.get("told", {}).items():
@@ -135,7 +135,7 @@ def _revive(key: str, data: dict[str, Any]) -> bool:
         return False
     mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
     mail.data = data
-    after_commit(emails.ring)
+    after_commit(emails.enqueue_drain)
     return True
 
 
@@ -147,9 +147,9 @@ def _take(mail: Email) -> None:
             Reminder.customer_id == mail.to_user_id,
             Reminder.merchant_id == mail.merchant_id,
             Reminder.state == "waiting",
-            Reminder.outbox_id.is_(None),
+            Reminder.email_id.is_(None),
         )
-        .values(outbox_id=mail.id)
+        .values(email_id=mail.id)
     )
 
 
@@ -159,7 +159,7 @@ def _still_wanted(mail: Email, customer: User) -> list[Reminder]:
         select(Reminder, Installment)
         .join(Installment, Installment.id == Reminder.installment_id)
         .options(joinedload(Installment.plan), selectinload(Installment.held_allocations))
-        .where(Reminder.outbox_id == mail.id, Reminder.state == "waiting")
+        .where(Reminder.email_id == mail.id, Reminder.state == "waiting")
         .execution_options(populate_existing=True)
     )
     wanted = []
@@ -167,7 +167,7 @@ def _still_wanted(mail: Email, customer: User) -> list[Reminder]:
         if not row.is_open or row.plan.muted_at is not None or (reminder.rule < 0 and not customer.early_reminders):
             continue
         if row.held_allocations:
-            reminder.outbox_id = None
+            reminder.email_id = None
             continue
         wanted.append(reminder)
     return wanted
@@ -177,7 +177,7 @@ def _drop_the_rest(mail: Email, wanted: set[int]) -> None:
     db.session.flush()
     db.session.execute(
         update(Reminder)
-        .where(Reminder.outbox_id == mail.id, Reminder.state == "waiting", Reminder.installment_id.not_in(wanted))
+        .where(Reminder.email_id == mail.id, Reminder.state == "waiting", Reminder.installment_id.not_in(wanted))
         .values(state="dropped")
         .execution_options(synchronize_session=False)
     )

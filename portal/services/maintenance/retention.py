@@ -10,7 +10,7 @@ import structlog
 from portal.services import idempotency
 from portal.services.accounts import password_resets, tokens
 from portal.services.mail import delivery
-from portal.services.unit_of_work import LONGEST
+from portal.services.unit_of_work import MAX_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ CHUNK: Final = 10_000
 """Rows that one statement deletes, or takes the links out of."""
 BUDGET: Final = 60.0
 """Seconds after which the rest is left to the next hour."""
-LONGEST_STEP: Final = LONGEST
+LONGEST_STEP: Final = MAX_SECONDS
 KINDS: Final[dict[str, Callable[[int], int]]] = {
     "idempotency_keys": idempotency.purge,
     "token_families": tokens.purge,

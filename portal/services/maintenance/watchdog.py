@@ -63,7 +63,7 @@ def _mails() -> int:
     late = Email.state.in_(("waiting", "claimed")), Email.next_try_at <= clock.now() - LATE_AFTER
     count = db.session.scalar(select(func.count(Email.id)).where(*late)) or 0
     if count:
-        emails.ring()
+        emails.enqueue_drain()
     return count
 
 

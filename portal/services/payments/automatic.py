@@ -94,7 +94,7 @@ def collect_automatic_payments() -> int:
     """
     now, started, after = clock.now(), 0, 0
     stop = time.monotonic() + BUDGET
-    walls = json.dumps({name: wall.isoformat() for name, wall in clock.walls(now).items()})
+    walls = json.dumps({name: wall.isoformat() for name, wall in clock.wall_times(now).items()})
     parameters = {"walls": walls, "batch": BATCH}
     while True:
         ids = list(db.session.scalars(_WAITING, parameters | {"after": after}))

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import json
 import re
-import time
 from typing import Final
 
 import structlog
@@ -20,7 +19,7 @@ from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Payment, Refund
-from portal.services import turns
+from portal.services import sweeps
 from portal.services.payments import payments, refunds, reversals
 
 log = structlog.get_logger(__name__)
@@ -95,21 +94,19 @@ def sign(body: bytes) -> str:
 def deliver_due(limit: int = 100) -> int:
     """Play the gateway's part: let charges bounce whose time has come, and call us back about each, until we take it.
 
-    Reads all of them, `limit` at a time, goes from a random one to the newer and around, and begins none after BUDGET
-    seconds; one that we refuse, or fail on, comes again the next time and keeps no other waiting. Returns how many
-    callbacks were taken.
+    Reads all of them, `limit` at a time, and begins none after BUDGET seconds (`sweeps.sweep`). A callback that we
+    refuse, or fail on, comes again the next time. Returns how many callbacks were taken.
     """
-    taken, stop = 0, time.monotonic() + BUDGET
-    gateway.bounce_due(limit)
-    keys = page = gateway.untold(limit)
+    gateway.bounce_due_charges(limit)
+    keys = page = gateway.unacknowledged(limit)
     while page:
-        page = gateway.untold(limit, after=keys[-1])
+        page = gateway.unacknowledged(limit, after=keys[-1])
         keys += page
-    for key in turns.from_anywhere(keys):
-        if time.monotonic() > stop:
-            break
-        taken += _call_back(key)
-    return taken
+    taken: list[bool] = []
+    sweeps.sweep(
+        keys, lambda key: taken.append(_call_back(key)), budget=BUDGET, event="callback.not_taken", field="key"
+    )
+    return sum(taken)
 
 
 def _call_back(key: str) -> bool:
@@ -117,12 +114,9 @@ def _call_back(key: str) -> bool:
     body = json.dumps({"type": "charge.reversed", "key": key}).encode()
     try:
         receive(body, sign(body))
-        gateway.told(key)
+        gateway.acknowledge(key)
     except Refused as refused:
         log.info("callback.again_later", code=refused.code)
-        return False
-    except Exception:
-        log.exception("callback.not_taken", key=key)
         return False
     return True
 

@@ -48,7 +48,7 @@ def check(plan_id: int) -> None:
 
 @contextmanager
 def waiting(*, never: bool) -> Iterator[Callable[[Refused, float], bool]]:
-    """Whether to try again after a refusal and so many seconds of waiting, for `idempotency.patiently`.
+    """Whether to try again after a refusal and so many seconds of waiting, for `idempotency.retrying`.
 
     `never`: for a job, which comes again instead.
     """

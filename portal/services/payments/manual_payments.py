@@ -38,7 +38,7 @@ def record(
     amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
     busy.
     """
-    return idempotency.patiently(
+    return idempotency.retrying(
         lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
     )
 

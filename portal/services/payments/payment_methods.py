@@ -47,7 +47,7 @@ def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Sa
     saved = gateway.save_card(card)
     if saved is None:
         raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
-    return idempotency.patiently(lambda: _keep(customer_id, saved, request_key))
+    return idempotency.retrying(lambda: _keep(customer_id, saved, request_key))
 
 
 @unit_of_work

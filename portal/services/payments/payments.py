@@ -6,13 +6,11 @@ about the same key.
 """
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
-import structlog
 from sqlalchemy import select
 
 from portal import queue
@@ -21,13 +19,11 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import emails, events, idempotency, ledger, turns
+from portal.services import emails, events, idempotency, ledger, sweeps
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import contention, payment_methods, refunds
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import LONGEST, unit_of_work, unsure_from_here
-
-log = structlog.get_logger(__name__)
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work, unsure_from_here
 
 DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
 """What is charged when nobody chose: the test card that succeeds."""
@@ -37,7 +33,7 @@ Card = gateway.Card
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 """A payment in flight for longer is asked about; the gateway has answered by then, even about its slow card."""
 
-LONGEST_STEP: Final = 3 * LONGEST + gateway.SLOW
+LONGEST_STEP: Final = 3 * MAX_SECONDS + gateway.SLOW
 """Seconds that one payment takes whose locks are all waited for: it is held, charged to the slow card, and booked, and
 what was too much of it is given back."""
 BUDGET: Final = 20.0
@@ -153,7 +149,7 @@ def _pay(
     automatic: bool = False,
 ) -> Attempt:
     with contention.waiting(never=automatic) as may_wait:
-        started = idempotency.patiently(
+        started = idempotency.retrying(
             lambda: _start(find, choose, customer_id, method, request_key, automatic), may_wait
         )
     if isinstance(started, Attempt):
@@ -234,24 +230,14 @@ def settle_payment(payment_id: int) -> None:
 def settle_unknown_payments(limit: int = 200) -> int:
     """Settle every payment that has been in flight for longer than UNKNOWN_AFTER: of the oldest, at most `limit`.
 
-    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
-    and be killed anywhere. Returns how many were asked about; one that fails is logged and does not keep the others
-    waiting.
+    Begins none after BUDGET seconds (`sweeps.sweep`). May run twice at once and be killed anywhere. Returns how many it
+    began.
     """
-    asked, stop = 0, time.monotonic() + BUDGET
     waiting = db.session.scalars(
         Payment.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Payment.id).limit(limit)
     )
     ids = list(waiting)
-    for payment_id in turns.from_anywhere(ids):
-        if time.monotonic() > stop:
-            break
-        try:
-            settle_payment(payment_id)
-        except Exception:
-            log.exception("payment.not_settled", payment_id=payment_id)
-        asked += 1
-    return asked
+    return sweeps.sweep(ids, settle_payment, budget=BUDGET, event="payment.not_settled", field="payment_id")
 
 
 @unit_of_work

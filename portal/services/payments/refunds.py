@@ -8,12 +8,10 @@ where a check keeps it within what came in.
 """
 
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import select
 
 from portal import queue
@@ -22,19 +20,17 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, turns
+from portal.services import emails, events, idempotency, ledger, sweeps
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import LONGEST, unit_of_work, unsure_from_here
-
-log = structlog.get_logger(__name__)
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work, unsure_from_here
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 
 BUDGET: Final = 30.0
 """Seconds after which the sweep leaves the rest to the next one."""
-LONGEST_STEP: Final = 3 * LONGEST
+LONGEST_STEP: Final = 3 * MAX_SECONDS
 """Seconds that one refund takes whose locks are all waited for: the gateway is asked what it knows, asked to give back,
 and what came of that is booked."""
 
@@ -75,7 +71,7 @@ def refund(
     Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
     on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    asked = idempotency.patiently(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
+    asked = idempotency.retrying(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
     if asked.replay is None:
         for refund_id in asked.refund_ids:
             send(refund_id, request_key)
@@ -150,22 +146,12 @@ def settle_refund(refund_id: int) -> None:
 def settle_unknown_refunds(limit: int = 200) -> int:
     """Bring every refund in flight for longer than UNKNOWN_AFTER to its end: of the oldest, at most `limit`.
 
-    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
-    and be killed anywhere. Returns how many were looked at; one that fails is logged and does not keep the others
-    waiting.
+    Begins none after BUDGET seconds (`sweeps.sweep`). May run twice at once and be killed anywhere. Returns how many it
+    began.
     """
-    looked, stop = 0, time.monotonic() + BUDGET
-    found = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
-    ids = list(db.session.scalars(found))
-    for refund_id in turns.from_anywhere(ids):
-        if time.monotonic() > stop:
-            break
-        try:
-            settle_refund(refund_id)
-        except Exception:
-            log.exception("refund.not_settled", refund_id=refund_id)
-        looked += 1
-    return looked
+    query = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
+    ids = list(db.session.scalars(query))
+    return sweeps.sweep(ids, settle_refund, budget=BUDGET, event="refund.not_settled", field="refund_id")
 
 
 def hold(

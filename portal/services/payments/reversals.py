@@ -34,7 +34,7 @@ def reverse(
     Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, reversed before, or all of it
     was refunded); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
+    return idempotency.retrying(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:

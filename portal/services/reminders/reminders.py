@@ -33,7 +33,7 @@ _ZONES = """zones AS MATERIALIZED (
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )"""
 
-_POST = """INSERT INTO outbox (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
+_POST = """INSERT INTO emails (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
         SELECT :kind, format('reminder:%s:%s:%s', customer_id, merchant_id, local_day), customer_id, merchant_id,
                jsonb_build_object('day', local_day), 'waiting', :now, :now
         FROM (SELECT DISTINCT customer_id, merchant_id, local_day FROM {told}) AS mail
@@ -106,7 +106,7 @@ _CARRY = text(f"""
         JOIN merchants AS merchant ON merchant.user_id = reminder.merchant_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
-        WHERE reminder.state = 'waiting' AND outbox_id IS NULL AND local_day < :before AND local_day < theirs.today
+        WHERE reminder.state = 'waiting' AND email_id IS NULL AND local_day < :before AND local_day < theirs.today
           AND theirs.hour >= merchant.sending_hour
           AND (installment.remaining = 0 OR NOT EXISTS (
               SELECT FROM unnest(merchant.reminder_days) AS day
@@ -176,7 +176,7 @@ def send_overdue_reminders() -> int:
 
 def _look() -> _Look:
     now = clock.now()
-    return _Look(now, clock.walls(now))
+    return _Look(now, clock.wall_times(now))
 
 
 def _rules() -> Any:
@@ -208,7 +208,7 @@ def _scan_batch(
         | {"after_date": after[0], "after_id": after[1]},
     ).one()
     if row.posted:
-        after_commit(emails.ring)
+        after_commit(emails.enqueue_drain)
     return row.told, row.looked, (row.last_date, row.last_id)
 
 
@@ -217,5 +217,5 @@ def _carry_over(look: _Look) -> int:
     """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
     row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()
     if row.posted:
-        after_commit(emails.ring)
+        after_commit(emails.enqueue_drain)
     return int(row.carried)

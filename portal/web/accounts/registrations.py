@@ -13,7 +13,7 @@ from portal.errors import Invalid
 from portal.services.accounts import accounts
 from portal.web.accounts.sessions import sign_in
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, somebody, start_of
+from portal.web.guards import me, signed_in_user, start_page
 from portal.web.respond import go, page
 
 bp = Blueprint("registrations", __name__)
@@ -56,8 +56,8 @@ class RegistrationForm(Form):
 @bp.get("/register")
 def new() -> Response:
     """The form. ?role=customer preselects the customer's role."""
-    if (user := somebody()) is not None:
-        return go(start_of(user))
+    if (user := signed_in_user()) is not None:
+        return go(start_page(user))
     form = RegistrationForm()
     if request.args.get("role") in ("merchant", "customer"):
         form.role.data = request.args["role"]
@@ -88,4 +88,4 @@ def create() -> Response:
         return page("accounts/registrations_new.html", invalid.status, form=form)
     sign_in(user_id)
     flash("Your account is ready.", "success")
-    return go(start_of(me()))
+    return go(start_page(me()))

@@ -9,7 +9,7 @@ from portal.models import User
 from portal.services.accounts import sessions
 from portal.web import rate_limits
 from portal.web.forms import Form, Needed
-from portal.web.guards import somebody, start_of
+from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
 
 bp = Blueprint("sessions", __name__)
@@ -27,7 +27,7 @@ class SignInForm(Form):
 
 
 def init_app(app: Flask) -> None:
-    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LASTS, SESSION_REFRESH_EACH_REQUEST=False)
+    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LIFETIME, SESSION_REFRESH_EACH_REQUEST=False)
     login.session_protection = None
     login.user_loader(load_user)
     login.request_loader(lambda request: None)
@@ -56,8 +56,8 @@ def sign_in(user_id: int) -> None:
 def new() -> Response:
     """The sign-in page. A signed-in account goes on to `next` or to its start page."""
     next_path = local_path(request.args.get("next"))
-    if (user := somebody()) is not None:
-        return go(next_path or start_of(user))
+    if (user := signed_in_user()) is not None:
+        return go(next_path or start_page(user))
     form = SignInForm()
     form.next.data = next_path
     return page("accounts/sessions_new.html", form=form)
@@ -77,7 +77,7 @@ def create() -> Response:
         rate_limits.count_wrong_password()
         return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
     sign_in(user_id)
-    return go(next_path or start_of(somebody()))
+    return go(next_path or start_page(signed_in_user()))
 
 
 @bp.post("/logout")

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.access import MAX_ID
+from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.plans import invitations

@@ -16,7 +16,9 @@ from portal.services.payments.manual_payments import REFERENCE_MAX
 from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Action, ActionForm, Books, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.forms import ActionForm, shown_amount
+from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
 from portal.web.guards import role_needed
 
@@ -39,23 +41,23 @@ class RecordForm(ActionForm):
 @bp.get("/plans/<int:plan_id>/record-payment")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """The form, with the merchant's today as the day of receipt."""
-    books = confirmations.books_of(plan_id)
-    return confirmations.ask(ACT, RecordForm(received_on=books.plan.today.isoformat()), books)
+    """How much came when, and how."""
+    snapshot = snapshot_of(plan_id)
+    return confirmations.show_form(ACT, RecordForm(received_on=snapshot.plan.today.isoformat()), snapshot)
 
 
 @bp.post("/plans/<int:plan_id>/record-payment")
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show the changes, then carry them out."""
-    return confirmations.answer(ACT, RecordForm(), confirmations.books_of(plan_id))
+    """Show what it changes, then do it."""
+    return confirmations.submit(ACT, RecordForm(), snapshot_of(plan_id))
 
 
-def _why_not(books: Books) -> str | None:
-    if books.standing.in_flight:
+def _why_not(snapshot: PlanSnapshot) -> str | None:
+    if snapshot.figures.in_flight:
         return confirmations.BUSY
-    return None if books.standing.owed else "Nothing is left to pay on this plan, so there is nothing to record."
+    return None if snapshot.figures.owed else "Nothing is left to pay on this plan, so there is nothing to record."
 
 
 def _day(form: RecordForm) -> date:
@@ -65,9 +67,9 @@ def _day(form: RecordForm) -> date:
         raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
 
 
-def _preview(form: RecordForm, books: Books) -> Confirmation:
-    """The changes. Refuses with the faults of every field at once."""
-    owed, plan = books.standing.owed, books.plan
+def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
+    """Every mistake at once."""
+    owed, plan = snapshot.figures.owed, snapshot.plan
     faults: list[Fault] = []
     amount, day = 0, plan.today
     try:
@@ -80,21 +82,21 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
         faults += invalid.faults
     faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
     if amount > owed:
-        message = f"That is more than is owed, which is {books.amount(owed)}."
+        message = f"That is more than is owed, which is {snapshot.amount(owed)}."
         faults.append(Fault("amount", "too_much", message))
     if faults:
         raise Invalid(*faults)
-    open_now = books.open_parts()
+    open_now = snapshot.open_parts()
     recovery = not open_now
-    parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in books.installments], amount)
+    parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in snapshot.installments], amount)
     reference = (form.reference.data or "").strip()
     changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
     return Confirmation(
-        title=f"Record {books.amount(amount)} as received?",
-        button=f"Record {books.amount(amount)}",
+        title=f"Record {snapshot.amount(amount)} as received?",
+        button=f"Record {snapshot.amount(amount)}",
         shown={"shown": owed},
-        figures=books.figures(changes),
-        parts=[] if recovery else books.lines(parts),
+        figures=snapshot.figure_lines(changes),
+        parts=[] if recovery else snapshot.installment_lines(parts),
         facts=[
             ("How it came", MANUAL_METHODS[form.method.data]),
             ("Received on", filters.day(day)),
@@ -106,18 +108,18 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: RecordForm, books: Books, request_key: RequestKey) -> Feedback:
-    amount = read_amount(form.amount, books.plan.currency)
-    feedback = Feedback(f"{books.amount(amount)} recorded as paid.")
+def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
+    amount = read_amount(form.amount, snapshot.plan.currency)
+    feedback = Feedback(f"{snapshot.amount(amount)} recorded as paid.")
     manual_payments.record(
-        books.plan.id,
-        merchant_id=books.plan.merchant_id,
+        snapshot.plan.id,
+        merchant_id=snapshot.plan.merchant_id,
         amount=amount,
         method=form.method.data,
         received_on=_day(form),
         reference=form.reference.data or "",
         reason=form.reason.data or "",
-        shown=confirmations.figure(form.shown),
+        shown=shown_amount(form.shown),
         request_key=request_key,
     )
     return feedback

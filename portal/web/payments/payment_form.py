@@ -16,7 +16,7 @@ from portal.domain import money
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.reports.plans.standing import PlanFigures, standing
+from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
@@ -74,8 +74,8 @@ class Submission:
 
 
 def payment_options(plan: Plan) -> PaymentOptions:
-    """What the plan's customer can pay now, and with which methods."""
-    now = standing(plan.id)
+    """What this plan's customer can pay now."""
+    now = plan_figures(plan.id)
     why_not = _why_not(plan, now)
     return PaymentOptions(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
 

@@ -19,7 +19,7 @@ from portal.web.labels import KEY
 from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
-from portal.web.respond import fragment_or_page, go, is_htmx, page, two_shapes
+from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
 
 bp = Blueprint("payments", __name__)
 
@@ -86,7 +86,7 @@ def show(payment_id: int) -> ResponseReturnValue:
     """The receipt of a payment, or its outcome. A poll by htmx gets 204 while the payment is in flight."""
     payment = access.my_payment(me(), payment_id)
     if is_htmx() and payment.state == "in_flight":
-        return two_shapes(Response(status=204))
+        return vary_on_htmx(Response(status=204))
     plan = access.my_plan(me(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
     return fragment_or_page(

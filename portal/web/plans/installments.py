@@ -1,24 +1,23 @@
 """The list of installments, and one installment's row while its payment is checked."""
 
 from datetime import timedelta
-from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import Invalid
 from portal.models import Installment, User
-from portal.reports import exports
-from portal.reports.paging import Page
+from portal.reports.exports.installments import export_installments
 from portal.reports.plans import plans as reports
+from portal.reports.plans.filters import InstallmentFilters
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
 from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import note_about
-from portal.web.respond import go, is_htmx, page, two_shapes
+from portal.web.respond import go, is_htmx, vary_on_htmx
 
 bp = Blueprint("installments", __name__)
 
@@ -33,22 +32,13 @@ def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
     user, query = me(), ListQuery()
     filters = filters_of(query)
-    rows: Page[Installment] = Page([], None)
-    if not query.wrong:
-        try:
-            rows = reports.list_installments(user, **filters, limit=PAGE_LENGTH, cursor=query.cursor)
-        except Invalid:
-            query.wrong = True
-    return page(
-        "installments/index.html",
-        400 if query.wrong else 200,
-        installments=rows.items,
-        next_cursor=rows.next_cursor,
-        wrong=query.wrong,
-        query=query.kept,
+    return list_page(
+        query,
+        lambda: reports.list_installments(user, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        rows="installments",
+        page="installments/index.html",
         first=query.day("from"),
         last=query.day("to"),
-        cursor=query.cursor,
         filters=FILTERS,
         merchant=user.role == "merchant",
     )
@@ -59,18 +49,20 @@ def index() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """All installments of the list, as a file."""
     query = ListQuery()
-    return csv_file("installments", exports.installments(me(), **query.right(filters_of(query))), my_merchant())
+    filters = filters_of(query)
+    query.require_valid()
+    return csv_file("installments", export_installments(me(), filters), my_merchant())
 
 
-def filters_of(query: ListQuery) -> dict[str, Any]:
-    """The report's filters from the address. `from` and `to` are local due dates, both included."""
+def filters_of(query: ListQuery) -> InstallmentFilters:
+    """The filters of the list and of its file. The days `from` and `to` are both included."""
     first, last = query.day("from"), query.day("to")
-    return {
-        "status": query.choice("status", STATUSES),
-        "currency": query.currency(),
-        "due_after": first - timedelta(days=1) if first else None,
-        "due_before": last + timedelta(days=1) if last else None,
-    }
+    return InstallmentFilters(
+        status=query.choice("status", STATUSES),
+        currency=query.currency(),
+        due_after=first - timedelta(days=1) if first else None,
+        due_before=last + timedelta(days=1) if last else None,
+    )
 
 
 @bp.get("/installments/<int:installment_id>")
@@ -83,9 +75,9 @@ def show(installment_id: int) -> ResponseReturnValue:
     user = me()
     installment = access.my_installment(user, installment_id)
     if not is_htmx():
-        return two_shapes(go(url_for("plans.show", plan_id=installment.plan_id)))
+        return vary_on_htmx(go(url_for("plans.show", plan_id=installment.plan_id)))
     if state_of(installment) == "checking":
-        return two_shapes(Response(status=204))
+        return vary_on_htmx(Response(status=204))
     return _settled(user, installment)
 
 

@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import Installment, Invitation, Mute, Plan, User
 from portal.reports.payments import receipts
 from portal.reports.plans import plans as reports
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.web import respond
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
@@ -57,7 +57,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
     payer = viewer.id == plan.customer_id
-    money_now = standing(plan.id)
+    figures = plan_figures(plan.id)
     paid_by = {
         part.installment_id: payment.id
         for payment in reversed(payments)
@@ -69,11 +69,11 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "payer": payer,
         "methods": methods_of(viewer.id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "standing": money_now,
+        "standing": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,
-        "checking": "checking" in states or money_now.in_flight is not None,
+        "checking": "checking" in states or figures.in_flight is not None,
         "upcoming": next((row for row in installments if row.is_open), None),
         "payments": payments,
         "receipts": paid_by,

@@ -1,18 +1,16 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
-from typing import Any
-
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.domain import clock
 from portal.errors import Invalid
-from portal.models import Merchant, Plan
+from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
-from portal.reports import exports
-from portal.reports.paging import Page
+from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
+from portal.reports.plans.filters import PlanFilters
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
@@ -21,9 +19,10 @@ from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
-from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
+from portal.web.respond import fragments, go, is_htmx, page
 
 bp = Blueprint("plans", __name__)
 
@@ -42,28 +41,19 @@ def index() -> ResponseReturnValue:
     user, query = me(), ListQuery()
     filters = filters_of(query, merchant=user.role == "merchant")
     sort = query.choice("sort", SORTS)
-    rows: Page[Plan] = Page([], None)
-    if not query.wrong:
-        try:
-            rows = reports.list_plans(
-                user,
-                **filters,
-                newest_first=sort != "oldest",
-                next_due_first=sort == "due",
-                limit=PAGE_LENGTH,
-                cursor=query.cursor,
-            )
-        except Invalid:
-            query.wrong = True
-    return fragment_or_page(
-        "plans/_list.html",
-        "plans/index.html",
-        400 if query.wrong else 200,
-        plans=rows.items,
-        next_cursor=rows.next_cursor,
-        wrong=query.wrong,
-        query=query.kept,
-        cursor=query.cursor,
+    return list_page(
+        query,
+        lambda: reports.list_plans(
+            user,
+            filters,
+            newest_first=sort != "oldest",
+            next_due_first=sort == "due",
+            limit=PAGE_LENGTH,
+            cursor=query.cursor,
+        ),
+        rows="plans",
+        page="plans/index.html",
+        fragment="plans/_list.html",
         statuses=PLAN_STATUSES,
         sorts=SORTS,
         merchant=user.role == "merchant",
@@ -77,16 +67,17 @@ def export() -> ResponseReturnValue:
     query = ListQuery()
     filters = filters_of(query, merchant=True)
     query.choice("sort", SORTS)
-    return csv_file("plans", exports.plans(me(), **query.right(filters)), my_merchant())
+    query.require_valid()
+    return csv_file("plans", export_plans(me(), filters), my_merchant())
 
 
-def filters_of(query: ListQuery, *, merchant: bool) -> dict[str, Any]:
-    """The report's filters from the address, for the list and its file alike."""
-    return {
-        "status": query.choice("status", PLAN_STATUSES),
-        "search": query.text("search") if merchant else None,
-        "currency": query.currency(),
-    }
+def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
+    """The filters of the list and of its file. A customer's list has no search."""
+    return PlanFilters(
+        status=query.choice("status", PLAN_STATUSES),
+        search=query.text("search") if merchant else None,
+        currency=query.currency(),
+    )
 
 
 @bp.get("/plans/new")

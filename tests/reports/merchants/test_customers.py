@@ -6,6 +6,7 @@ from portal.errors import Invalid
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.merchants import customers
+from portal.reports.merchants.filters import CustomerFilters
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -42,9 +43,9 @@ def test_the_newest_account_comes_first(amal, crowd):
 
 
 def test_who_owes_most_and_who_is_most_late(amal, crowd):
-    owing = customers.list_customers(merchant(amal), show="owing")
+    owing = customers.list_customers(merchant(amal), CustomerFilters(show="owing"))
     assert emails(owing) == ["c3", "c5", "c4", "c2", "c1", "c0"]
-    overdue = customers.list_customers(merchant(amal), show="overdue")
+    overdue = customers.list_customers(merchant(amal), CustomerFilters(show="overdue"))
     assert emails(overdue) == ["c5", "c1"]
     assert overdue.items[0].overdue == {"SAR": 50_00}
 
@@ -54,15 +55,18 @@ def test_they_are_found_by_the_beginning_of_name_or_email(amal, crowd):
         ("all", "C3", ["c3"]), ("all", "c", [f"c{number}" for number in range(6, -1, -1)]), ("all", "%", []),
         ("all", "stranger", []), ("all", "a\x00b", []), ("overdue", "c1@", ["c1"]), ("owing", "c6", []),
     ):  # fmt: skip
-        assert emails(customers.list_customers(merchant(amal), show=show, search=search)) == found
+        assert emails(customers.list_customers(merchant(amal), CustomerFilters(show=show, search=search))) == found
 
 
-@pytest.mark.parametrize("wanted", [{}, {"search": "c"}, {"show": "owing"}, {"show": "overdue"}])
-def test_pages_follow_each_other_without_gaps(amal, crowd, wanted):
-    whole = emails(customers.list_customers(merchant(amal), **wanted))
+@pytest.mark.parametrize(
+    "filters",
+    [CustomerFilters(), CustomerFilters(search="c"), CustomerFilters(show="owing"), CustomerFilters(show="overdue")],
+)
+def test_pages_follow_each_other_without_gaps(amal, crowd, filters):
+    whole = emails(customers.list_customers(merchant(amal), filters))
     seen, cursor = [], None
     while True:
-        page = customers.list_customers(merchant(amal), **wanted, limit=2, cursor=cursor)
+        page = customers.list_customers(merchant(amal), filters, limit=2, cursor=cursor)
         seen += emails(page)
         if (cursor := page.next_cursor) is None:
             break
@@ -74,17 +78,17 @@ def test_pages_follow_each_other_without_gaps(amal, crowd, wanted):
 def test_a_cursor_that_no_page_gave_is_refused(amal, cursor):
     for show in ("all", "owing"):
         with pytest.raises(Invalid):
-            customers.list_customers(merchant(amal), show=show, cursor=cursor)
+            customers.list_customers(merchant(amal), CustomerFilters(show=show), cursor=cursor)
 
 
 def test_more_customers_cost_no_more_queries(app, amal, crowd):
     shop = merchant(amal)
-    for wanted in ({}, {"show": "owing"}, {"search": "c"}):
+    for filters in (CustomerFilters(), CustomerFilters(show="owing"), CustomerFilters(search="c")):
         counts = []
         for limit in (1, 6):
             db.session.expire_all()
             assert shop.user_id
             with queries(app) as sent:
-                customers.list_customers(shop, **wanted, limit=limit)
+                customers.list_customers(shop, filters, limit=limit)
             counts.append(len(sent))
         assert counts == [4, 4]

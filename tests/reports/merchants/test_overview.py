@@ -11,7 +11,7 @@ from portal.models import Merchant
 from portal.reports.merchants import dashboard, overview
 from portal.services.payments import refunds, reversals
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 
 pytestmark = pytest.mark.usefixtures("context")

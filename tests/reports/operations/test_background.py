@@ -16,7 +16,7 @@ from portal.valkey import connections
 from tests.fixtures import people
 from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
 from tests.fixtures.valkey_waits import valkey_waits
-from tests.processes.running import Doorbell
+from tests.processes.running import ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -67,7 +67,7 @@ def test_a_failed_job_that_cannot_be_read_is_told_all_the_same(valkey):
 
 
 def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_path):
-    with Doorbell(tmp_path / "valkey") as doorbell:
+    with ValkeyServer(tmp_path / "valkey") as doorbell:
         monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=doorbell.url))
         assert background.background() is not None
         with doorbell.frozen():
@@ -88,14 +88,14 @@ def test_mails_that_wait_are_late_or_were_given_up():
     waits = {"state": "waiting", "next_try_at": now, "created_at": now - timedelta(minutes=1)}
     late = {"state": "claimed", "next_try_at": now - timedelta(minutes=5), "created_at": now - timedelta(hours=1)}
     dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "No such mailbox"}
-    for number, columns in enumerate((waits, late, *[dead] * (background.SHOWN + 1))):
+    for number, columns in enumerate((waits, late, *[dead] * (background.MAX_LISTED + 1))):
         db.session.add(Email(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
     db.session.flush()
     seen = background.mail()
     before = db.session.query(Email).filter(Email.dedupe_key.in_(["receipt:0", "receipt:1"])).count()
-    assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.SHOWN + 1)
+    assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.MAX_LISTED + 1)
     assert seen.oldest_at == late["created_at"]
-    assert len(seen.dead) == background.SHOWN and seen.dead[0].recipient.email == "omar@example.com"
+    assert len(seen.dead) == background.MAX_LISTED and seen.dead[0].recipient.email == "omar@example.com"
     db.session.rollback()
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from portal.extensions import db
 from portal.reports.operations import checks
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.models.guards import world
 
 # ruff: noqa: S608 (SQL of our own making)

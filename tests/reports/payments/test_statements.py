@@ -6,7 +6,7 @@ from flask.ctx import AppContext
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.reports.payments import statements
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 
 

@@ -15,7 +15,9 @@ from portal.models import Installment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.payments import payments
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -67,7 +69,7 @@ class TestPlans:
 
     def test_each_status_finds_exactly_the_plans_that_say_so(self, amal, shop):
         for status in PLAN_STATUSES:
-            assert ids(plans.list_plans(user(amal), status=status)) == [shop[status]]
+            assert ids(plans.list_plans(user(amal), PlanFilters(status=status))) == [shop[status]]
             assert db.session.get_one(Plan, shop[status]).status == status
 
     def test_a_customer_is_found_by_the_beginning_of_name_or_email(self, amal, shop, subtests):
@@ -89,24 +91,24 @@ class TestPlans:
             ("  ", "active overdue completed cancelled"),
         ):
             with subtests.test(typed=ascii(typed)[:30]):
-                listed = ids(plans.list_plans(user(amal), customer=typed))
+                listed = ids(plans.list_plans(user(amal), PlanFilters(customer=typed)))
                 assert set(listed) == {shop[name] for name in found.split()}
 
     def test_a_whole_email_finds_exactly_that_customer(self, amal, shop):
-        assert ids(plans.list_plans(user(amal), customer_email="SARA@example.com")) == [shop["overdue"]]
-        assert ids(plans.list_plans(user(amal), customer_email="sara@example.co")) == []
-        assert ids(plans.list_plans(user(amal), customer_email="\x00")) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="SARA@example.com"))) == [shop["overdue"]]
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="sara@example.co"))) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="\x00"))) == []
 
     def test_filters_narrow_together(self, amal, shop):
-        assert ids(plans.list_plans(user(amal), customer="omar", status="overdue")) == []
-        assert ids(plans.list_plans(user(amal), customer="sara", status="overdue")) == [shop["overdue"]]
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer="omar", status="overdue"))) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer="sara", status="overdue"))) == [shop["overdue"]]
 
     def test_overdue_comes_and_goes_with_the_clock_and_no_job(self, amal, omar):
         plan_id = people.a_plan(amal, first=0)
-        assert ids(plans.list_plans(user(amal), status="overdue")) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(status="overdue"))) == []
         with time_machine.travel(clock.now() + timedelta(days=2)):
-            assert ids(plans.list_plans(user(amal), status="overdue")) == [plan_id]
-            assert ids(plans.list_plans(user(amal), status="active")) == []
+            assert ids(plans.list_plans(user(amal), PlanFilters(status="overdue"))) == [plan_id]
+            assert ids(plans.list_plans(user(amal), PlanFilters(status="active"))) == []
 
     def test_pages_stay_right_while_plans_are_made(self, amal, omar):
         made = [people.a_plan(amal, count=1) for _ in range(7)]
@@ -152,7 +154,7 @@ class TestInstallments:
 
     def test_each_status_finds_exactly_the_installments_that_say_so(self, amal, shop):
         for status in (*INSTALLMENT_STATUSES, "open"):
-            found = plans.list_installments(user(amal), status=status).items
+            found = plans.list_installments(user(amal), InstallmentFilters(status=status)).items
             every = db.session.scalars(db.select(Installment).where(Installment.merchant_id == amal)).all()
             wanted = {"pending", "late"} if status == "open" else {status}
             assert {row.id for row in found} == {row.id for row in every if row.status in wanted} != set()
@@ -160,9 +162,9 @@ class TestInstallments:
     def test_due_before_and_after_leave_the_day_itself_out(self, amal, omar):
         rows = people.installments_of(people.a_plan(amal, count=3, interval="weekly"))
         middle = rows[1].due_date
-        assert ids(plans.list_installments(user(amal), due_before=middle)) == [rows[0].id]
-        assert ids(plans.list_installments(user(amal), due_after=middle)) == [rows[2].id]
-        assert ids(plans.list_installments(user(amal), due_before=middle, due_after=middle)) == []
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_before=middle))) == [rows[0].id]
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_after=middle))) == [rows[2].id]
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_before=middle, due_after=middle))) == []
 
     @pytest.mark.parametrize("soonest_first", [True, False])
     def test_pages_stay_right_over_equal_dates_while_plans_are_made(self, amal, omar, soonest_first):
@@ -243,13 +245,13 @@ def test_payments_of_everybody_are_their_own(amal, omar):
     declined = people.pay(people.installments_of(plan_id)[1].id, omar, "card_declined")
     for party in (amal, omar):
         assert ids(payments.list_payments(user(party))) == [declined.id, payment.id]
-        assert ids(payments.list_payments(user(party), state="declined")) == [declined.id]
-        assert ids(payments.list_payments(user(party), plan_id=plan_id, newest_first=False)) == [
+        assert ids(payments.list_payments(user(party), PaymentFilters(state="declined"))) == [declined.id]
+        assert ids(payments.list_payments(user(party), PaymentFilters(plan_id=plan_id), newest_first=False)) == [
             payment.id,
             declined.id,
         ]
     assert ids(payments.list_payments(user(people.sara()))) == []
-    assert ids(payments.list_payments(user(people.badr()), plan_id=plan_id)) == []
+    assert ids(payments.list_payments(user(people.badr()), PaymentFilters(plan_id=plan_id))) == []
 
 
 def test_a_plan_is_due_next_when_its_oldest_open_installment_is(amal, omar):

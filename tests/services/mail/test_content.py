@@ -22,7 +22,7 @@ from portal.services.payments import (
 )
 from portal.services.plans import invitations
 from tests.fixtures import mails, people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of
 
 pytestmark = pytest.mark.usefixtures("context")

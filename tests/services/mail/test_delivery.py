@@ -34,7 +34,7 @@ from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import mails, people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import Catcher, sending, text_of
 from tests.fixtures.query_log import queries
 
@@ -273,7 +273,7 @@ def test_a_drain_that_is_stopped_while_the_server_thinks_sends_no_other_mail(cat
 def letter(number):
     """A mail to Omar under a Message-ID of its own, as it travels."""
     envelope = gateway.Envelope("omar@example.com", f"<{number}@localhost>", clock.now())
-    return gateway.message(current_app.config["QIST"], gateway.Letter("Hello", "Hello", "<p>Hello</p>"), envelope)
+    return gateway.message(current_app.config["QIST"], gateway.Content("Hello", "Hello", "<p>Hello</p>"), envelope)
 
 
 def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catcher):
@@ -290,7 +290,7 @@ def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catche
 
 
 def test_one_mail_takes_so_many_seconds_in_all_and_no_more(app, catcher, monkeypatch):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with gateway.Server(app.config["QIST"]) as server:
         server.send(letter(1), "omar@example.com")
         time.sleep(1.1)
@@ -346,13 +346,13 @@ class Dripping:
     ids=["byte by byte", "line by line", "in an answer", "tls", "starttls"],
 )
 def test_a_server_that_never_finishes_its_answer_is_given_up_in_time(app, monkeypatch, security, greeting, drip):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with Dripping(greeting, drip) as server:
         settings = dataclasses.replace(
             app.config["QIST"], smtp_host="localhost", smtp_port=server.port, smtp_security=security
         )
         began = time.monotonic()
-        with gateway.Server(settings) as connection, pytest.raises(gateway.Away, match="can't be reached"):
+        with gateway.Server(settings) as connection, pytest.raises(gateway.ServerUnavailable, match="can't be reached"):
             connection.send(letter(1), "omar@example.com")
         assert time.monotonic() - began < DRIPS / 2
 
@@ -370,13 +370,13 @@ def test_all_addresses_of_a_server_share_the_time_of_one_mail(app, monkeypatch):
     settings = dataclasses.replace(
         app.config["QIST"], smtp_host="mail.example.com", smtp_port=587, smtp_security="none"
     )
-    monkeypatch.setattr(gateway, "LONGEST", 0.5)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 0.5)
     monkeypatch.setattr(gateway, "TIMEOUT", 0.2)
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         patched.setattr(socket, "create_connection", never)
         patched.setattr(gateway, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
-        with gateway.Server(settings) as server, pytest.raises(gateway.Away):
+        with gateway.Server(settings) as server, pytest.raises(gateway.ServerUnavailable):
             server.send(letter(1), "omar@example.com")
     assert tried == [("192.0.2.1", 587), ("192.0.2.2", 587), ("192.0.2.3", 587)]
     assert seconds == [pytest.approx(0.5)]
@@ -461,7 +461,7 @@ def test_a_link_is_in_the_mail_and_afterwards_nowhere(catcher):
     token = opened.invitation_token
     delivery.drain()
     assert f"http://localhost/invitations/{token}" in text_of(catcher.mails[0])
-    row = db.session.execute(db.text("SELECT outbox::text FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT emails::text FROM emails")).scalar_one()
     assert token not in row
     assert "(removed)" in row
 
@@ -513,7 +513,7 @@ def test_none_of_several_links_stays_in_what_is_kept_of_a_mail(catcher):
     delivery.drain()
     kept = mails.outbox()[-1]
     assert (kept.kind, kept.state) == ("reminder", "sent")
-    row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert not [token for token in tokens.values() if token in row]
     assert kept.body.count("(removed)") == kept.html.count("(removed)") == 3
 
@@ -535,7 +535,7 @@ def test_what_happens_to_their_plan_opens_by_their_link_as_long_as_they_have_no_
     plan = f"/invitations/{opened.invitation_token}"
     assert links == [plan, plan, f"{plan}/payments/{paid.id}", plan, f"{plan}/payments/{paid.id + 1}", plan]
     assert {app.test_client().get(link).status_code for link in links} == {200}
-    kept = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    kept = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert opened.invitation_token not in kept
 
 
@@ -559,7 +559,7 @@ def test_kept_links_are_forgotten_after_a_day_and_old_mails_after_ninety(app):
     with later(days=2):
         assert delivery.purge() == 1
         assert [mail.body is None for mail in mails.outbox()] == [False, True]
-        row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+        row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
         assert opened.invitation_token not in row
     with later(days=91):
         assert delivery.purge() == 2

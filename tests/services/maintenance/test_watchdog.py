@@ -57,7 +57,7 @@ def test_payments_and_refunds_that_the_gateway_does_not_answer_about_are_counted
 
 
 def test_mails_that_nobody_fetches_and_leases_that_ended_make_it_ring(valkey, monkeypatch):
-    monkeypatch.setattr(emails, "_bell", emails._Bell())
+    monkeypatch.setattr(emails, "_throttle", emails._Throttle())
     people.omar()
     omar = people.a_customer("omar2")
     now = clock.now()

@@ -20,6 +20,7 @@ from flask import Flask
 from portal.app import create_app
 from portal.config import load
 from portal.gateways import payment as gateway
+from portal.gateways.payment import simulated
 from portal.local.child_server import marks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, refunds
@@ -94,7 +95,7 @@ class Nursery:
 
 def main() -> None:
     app = create_app(load(os.environ))
-    gateway.SLOW = 0.2  # type: ignore[misc]
+    simulated.SLOW = 0.2  # type: ignore[misc]
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

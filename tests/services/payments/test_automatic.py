@@ -16,9 +16,9 @@ from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
 from portal.services.payments import automatic, automatic_stops, payment_methods, payments
 from portal.services.reminders import settings
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import queries
-from tests.fixtures.reminding import on, remind_on
+from tests.fixtures.reminders import on, remind_on
 from tests.processes.running import until
 
 pytestmark = pytest.mark.usefixtures("context")

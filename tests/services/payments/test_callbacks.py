@@ -19,7 +19,7 @@ from portal.reports.operations import checks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import callbacks, payments, refunds, reversals
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 

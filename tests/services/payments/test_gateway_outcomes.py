@@ -25,7 +25,7 @@ from portal.reports.operations import checks
 from portal.services.payments import payments, refunds
 from tests.conftest import Figures
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.services.payments.dying import (
     AFTER,
     BEFORE,

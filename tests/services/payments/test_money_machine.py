@@ -19,7 +19,7 @@ from portal.extensions import db
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
 from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.payments import callbacks, manual_payments, payments, refunds, reversals
 from portal.services.plans import plans
@@ -222,7 +222,7 @@ class MoneyMachine(RuleBasedStateMachine):
             assert {account: amount for account, amount in books if amount} == {
                 account: amount for account, amount in plan.books.items() if amount
             }
-            shown = standing(plan.id)
+            shown = plan_figures(plan.id)
             assert (shown.remaining, shown.kept) == (plan.remaining, plan.kept)
             assert shown.refundable == sum(money.refundable for money in plan.payments)
             assert shown.owed == sum(plan.owed().values())

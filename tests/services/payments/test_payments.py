@@ -15,12 +15,13 @@ from portal.domain import clock
 from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment import simulated
 from portal.models import Allocation, Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports.operations import checks
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -308,7 +309,7 @@ class TestNoAnswer:
 class TestTwoAtOnce:
     """Omar pays in two places at once: the gateway has the first until it may answer.
 
-    Whoever waits does so for PATIENCE, three seconds; NOT_AT_ALL only tells that from not waiting.
+    Whoever waits does so for WAIT_SECONDS, three seconds; NOT_AT_ALL only tells that from not waiting.
     """
 
     NOT_AT_ALL = 2.0
@@ -329,7 +330,7 @@ class TestTwoAtOnce:
                 self.may_answer.wait(2.5)
             return charge(key, amount, currency, token)
 
-        monkeypatch.setattr(gateway, "SLOW", 0)
+        monkeypatch.setattr(simulated, "SLOW", 0)
         monkeypatch.setattr(gateway, "charge", takes_its_time)
 
     def both(self, app, *calls, back=0):
@@ -389,7 +390,7 @@ class TestTwoAtOnce:
         assert (charges(), nothing_is_broken()) == (2, True)
 
     def test_patience_ends(self, app, amal, omar, monkeypatch):
-        monkeypatch.setattr(idempotency, "PATIENCE", 0.15)
+        monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.15)
         first = people.installments_of(people.a_plan(amal))[0].id
         _, (error, waited) = self.both(
             app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), back=1

@@ -21,7 +21,7 @@ from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds, reversals
 from tests.conftest import Figures
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once, slowly
+from tests.fixtures.concurrency import at_once, slowly
 
 EACH = 4
 PART = 10_00

@@ -18,7 +18,7 @@ from portal.reports.operations import checks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import payments
 from tests.fixtures import people
-from tests.fixtures.crowd import slowly
+from tests.fixtures.concurrency import slowly
 
 CROWD = 8
 ROUNDS, SEEN_IN = 10, 9

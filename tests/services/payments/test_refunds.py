@@ -12,12 +12,12 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Event, Payment, Refund
 from portal.reports.operations import checks
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -74,7 +74,7 @@ def test_the_newest_payment_is_refunded_first_and_nothing_is_owed_again(plan_id,
         (first, 5_00, "succeeded"),
     ]
     assert people.payment_of(first).refunded == 5_00
-    now = standing(plan_id)
+    now = plan_figures(plan_id)
     assert (now.kept, now.refunded, now.refundable, now.remaining) == (20_00, 30_00, 20_00, 50_00)
     assert [row.status for row in people.installments_of(plan_id)] == ["paid", "paid", "pending", "pending"]
     assert given_back() == 30_00
@@ -176,7 +176,7 @@ def test_cash_goes_back_by_hand_at_once(plan_id, amal):
     manual_payments.record(plan_id, merchant_id=amal, amount=30_00, method="cash", received_on=today)
     (row,) = give(plan_id, amal, 30_00)
     assert (row.state, row.gateway_key) == ("succeeded", None)
-    assert standing(plan_id).kept == 0
+    assert plan_figures(plan_id).kept == 0
     assert given_back() == 0
 
 
@@ -256,9 +256,9 @@ def after_a_while():
 def test_a_refund_that_nobody_lived_to_ask_for_is_made_once(plan_id, amal, omar, death):
     paid(plan_id, omar, "card_ok", "card_ok")
     death(give, plan_id, amal, 30_00)
-    assert (given_back(), standing(plan_id).refunding) == (0, 30_00)
+    assert (given_back(), plan_figures(plan_id).refunding) == (0, 30_00)
     assert [after_a_while(), after_a_while()] == [2, 0]
-    assert (given_back(), standing(plan_id).refunded, standing(plan_id).refunding) == (30_00, 30_00, 0)
+    assert (given_back(), plan_figures(plan_id).refunded, plan_figures(plan_id).refunding) == (30_00, 30_00, 0)
     assert broken() == []
 
 
@@ -267,7 +267,7 @@ def test_so_is_that_of_a_cancellation(plan_id, amal, omar, death):
     death(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
     assert people.plan_of(plan_id).cancelled_at is not None
     after_a_while()
-    assert (given_back(), standing(plan_id).refunded) == (50_00, 50_00)
+    assert (given_back(), plan_figures(plan_id).refunded) == (50_00, 50_00)
     assert broken() == []
 
 
@@ -314,5 +314,5 @@ def test_who_was_only_slow_and_the_sweep_give_back_once(app, plan_id, amal, omar
     refund_id = db.session.scalars(select(Refund.id)).one()
     db.session.rollback()
     at_once(app, [lambda: refunds.send(refund_id), lambda: refunds.settle_refund(refund_id)] * 4)
-    assert (given_back(), standing(plan_id).refunded) == (10_00, 10_00)
+    assert (given_back(), plan_figures(plan_id).refunded) == (10_00, 10_00)
     assert broken() == []

@@ -17,9 +17,9 @@ from portal.services.mail import reminders as reminder_mails
 from portal.services.payments import automatic, payment_methods
 from portal.services.reminders import mutes, reminders, settings
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import queries
-from tests.fixtures.reminding import (
+from tests.fixtures.reminders import (
     deliver,
     look,
     look_and_send,

@@ -97,7 +97,7 @@ def test_a_link_expires_after_an_hour_and_a_newer_link_replaces_it(app, client, 
     second = mailed_link(app)
     assert client.get(first).status_code == 404
     assert client.get(second).status_code == 200
-    with time_machine.travel(clock.now() + password_resets.LASTS):
+    with time_machine.travel(clock.now() + password_resets.LIFETIME):
         assert client.get(second).status_code == 404
         assert client.post(second, data={"new_password": NEW}).status_code == 404
 
@@ -163,6 +163,6 @@ def test_purging_deletes_links_a_week_after_they_expired(app, omar):
     with app.app_context():
         password_resets.make(omar)
         assert password_resets.purge() == 0
-        with time_machine.travel(clock.now() + password_resets.KEPT + password_resets.LASTS * 2):
+        with time_machine.travel(clock.now() + password_resets.RETENTION + password_resets.LIFETIME * 2):
             assert password_resets.purge() == 1
         assert sessions.find("no such token") is None

@@ -11,7 +11,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.web.lists import downloads
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 from tests.web import browser_of
 
@@ -73,7 +73,7 @@ def test_all_rows_come_however_many_in_one_query(
     app: Flask, ids: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list has 20 on a page; the file has them all, sent in pieces as they are read."""
-    monkeypatch.setattr(downloads, "PIECE", 300)
+    monkeypatch.setattr(downloads, "CHUNK_CHARACTERS", 300)
     with app.app_context():
         for number in range(25):
             people.a_plan(ids["amal"], total=100, count=1, description=f"Order {number}")

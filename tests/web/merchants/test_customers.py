@@ -10,7 +10,7 @@ from flask import Flask
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
-from tests.fixtures.books import everything
+from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 from tests.web import HTMX, browser_of
 

@@ -155,6 +155,7 @@ def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Pat
     app.config["QIST"] = SimpleNamespace(production=False)
     static_files.init_app(app)
     app.add_url_rule("/", "page", lambda: url_for("static", filename="css/qist.css"))
+    app.test_client_class = FlaskClient  # it answers with addresses, not with pages
     client = app.test_client()
     before = client.get("/").text
     assert client.get(before).text == "@layer components {\n.card {}\n}\n"

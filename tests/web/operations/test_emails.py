@@ -57,7 +57,7 @@ def test_on_a_laptop_without_a_mail_server_anybody_there_reads_every_mail(client
 
 
 def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
-    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         first, second = people.installments_of(people.a_plan(amal, count=2))
@@ -132,7 +132,7 @@ def test_the_list_goes_on_by_cursor_with_the_same_number_of_queries(app, client,
     with app.app_context():
         db.session.execute(
             db.text(
-                "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at,"
+                "INSERT INTO emails (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at,"
                 " message_id, subject) SELECT 'k' || n, 'receipt', id, 'sent', now(), now(), now(), '<m>', 'Mail ' || n"
                 " FROM generate_series(1, 40) AS n, (SELECT min(id) AS id FROM users) AS one"
             )

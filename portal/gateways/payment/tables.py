@@ -1,0 +1,60 @@
+"""Tables of the simulated gateway. Services do not read them."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, String, Table, text
+
+from portal.extensions import db
+
+charges = Table(
+    "gateway_charges",
+    db.metadata,
+    Column("key", String(64), primary_key=True),
+    Column("amount", BigInteger),
+    Column("currency", String(3)),
+    Column("token", String(64)),
+    Column("outcome", String(20), nullable=False),
+    Column("decline_code", String(40)),
+    Column("reference", String(64), nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("reversed_at", DateTime(timezone=True)),
+    Column("told_at", DateTime(timezone=True)),
+    CheckConstraint("outcome IN ('charged', 'declined', 'closed')", name="outcome"),
+    CheckConstraint("(outcome = 'charged') = (decline_code IS NULL)", name="decline_code"),
+    CheckConstraint("reversed_at IS NULL OR outcome = 'charged'", name="reversed"),
+    CheckConstraint("told_at IS NULL OR reversed_at IS NOT NULL", name="told"),
+    Index(
+        "ix_gateway_charges_bouncing_created_at",
+        "created_at",
+        postgresql_where=text("token = 'card_reversed_later' AND reversed_at IS NULL"),
+    ),
+    Index(
+        "ix_gateway_charges_untold_reversed_at",
+        "reversed_at",
+        postgresql_where=text("reversed_at IS NOT NULL AND told_at IS NULL"),
+    ),
+)
+"""Charges by key. Only the gateway, tests and checks read this table."""
+
+refunds = Table(
+    "gateway_refunds",
+    db.metadata,
+    Column("key", String(64), primary_key=True),
+    Column("charge_key", String(64)),
+    Column("amount", BigInteger),
+    Column("outcome", String(20), nullable=False),
+    Column("decline_code", String(40)),
+    Column("reference", String(64), nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("outcome IN ('refunded', 'declined', 'closed')", name="outcome"),
+    CheckConstraint("(outcome = 'refunded') = (decline_code IS NULL)", name="decline_code"),
+    Index("ix_gateway_refunds_charge_key", "charge_key"),
+)
+"""Refunds by key. The refunds of a charge never exceed the charge."""
+
+cards = Table(
+    "gateway_cards",
+    db.metadata,
+    Column("token", String(64), primary_key=True),
+    Column("card", String(64), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+"""Saved cards by token."""
