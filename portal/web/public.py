@@ -1,4 +1,4 @@
-"""Public pages: the first page with an interactive example of a plan."""
+"""Public pages: the home page with an interactive example of a plan."""
 
 from flask import Blueprint, Response, request
 
@@ -9,7 +9,7 @@ bp = Blueprint("public", __name__)
 
 @bp.get("/")
 def home() -> Response:
-    """The first page. `?paid=` is the state of the example, in a browser without JavaScript."""
+    """The home page. `?paid=` is the state of the example, in a browser without JavaScript."""
     return _example()
 
 

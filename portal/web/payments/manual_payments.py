@@ -41,7 +41,7 @@ class RecordForm(ActionForm):
 @bp.get("/plans/<int:plan_id>/record-payment")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much came when, and how."""
+    """The form, with the merchant's today as the day of receipt."""
     snapshot = snapshot_of(plan_id)
     return confirmations.show_form(ACT, RecordForm(received_on=snapshot.plan.today.isoformat()), snapshot)
 
@@ -50,7 +50,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     return confirmations.submit(ACT, RecordForm(), snapshot_of(plan_id))
 
 
@@ -68,7 +68,7 @@ def _day(form: RecordForm) -> date:
 
 
 def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
-    """Every mistake at once."""
+    """The changes. Refuses with the faults of every field at once."""
     owed, plan = snapshot.figures.owed, snapshot.plan
     faults: list[Fault] = []
     amount, day = 0, plan.today

@@ -37,12 +37,12 @@ class RefundForm(ReasonForm):
 @bp.get("/plans/<int:plan_id>/refund")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much, and from which payment."""
+    """The form: the amount and the payment. ?payment=<id> preselects one."""
     snapshot = snapshot_of(plan_id)
     form = _form(snapshot)
-    asked = request.args.get("payment")
-    if any(str(row.id) == asked and row.refundable for row in snapshot.payments):
-        form.payment.data = asked
+    payment_id = request.args.get("payment")
+    if any(str(row.id) == payment_id and row.refundable for row in snapshot.payments):
+        form.payment.data = payment_id
     return confirmations.show_form(ACT, form, snapshot)
 
 
@@ -50,7 +50,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     snapshot = snapshot_of(plan_id)
     return confirmations.submit(ACT, _form(snapshot), snapshot)
 
@@ -74,12 +74,13 @@ def _form(snapshot: PlanSnapshot) -> RefundForm:
 def _words(payment: Payment, snapshot: PlanSnapshot) -> str:
     """ "SAR 33.34 of 1 Dec 2026, card 4242; SAR 20.00 can go back" """
     day = labels.paid_day(payment, snapshot.plan.time_zone)
-    left = f"; {snapshot.amount(payment.refundable)} can go back" if payment.refundable != payment.amount else ""
-    return f"{snapshot.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{left}"
+    is_partial = payment.refundable != payment.amount
+    refundable = f"; {snapshot.amount(payment.refundable)} can go back" if is_partial else ""
+    return f"{snapshot.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{refundable}"
 
 
 def _refundable(form: RefundForm, snapshot: PlanSnapshot) -> list[Payment]:
-    """The payments it may come from, newest first."""
+    """The refundable payments of the choice, newest first."""
     chosen = form.payment.data
     return [row for row in snapshot.payments if row.refundable and chosen in (NEWEST, str(row.id))]
 
@@ -114,8 +115,8 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
 
 def _line(payment: Payment, part: int, snapshot: PlanSnapshot) -> Line:
     day = labels.paid_day(payment, snapshot.plan.time_zone)
-    kept = payment.refundable
-    return Line(f"{day}, {method_labels.method_words(payment)}", snapshot.amount(kept), snapshot.amount(kept - part))
+    label = f"{day}, {method_labels.method_words(payment)}"
+    return Line(label, snapshot.amount(payment.refundable), snapshot.amount(payment.refundable - part))
 
 
 def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:

@@ -54,7 +54,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
 
     def preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
         payment = _payment(payment_id, snapshot)
-        assert payment is not None  # noqa: S101 why_not looked
+        assert payment is not None  # noqa: S101 why_not checked it
         parts = [] if snapshot.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
         reopened = sum(minor for _, minor in parts)
         shown = snapshot.amount(payment.kept)
