@@ -67,7 +67,7 @@ BLUEPRINTS = (
 
 def init_app(app: Flask) -> None:
     """Register the blueprints, then the hooks and middleware of every request. The outermost middleware is last."""
-    for blueprint in BLUEPRINTS:
+    for blueprint in dict.fromkeys(BLUEPRINTS):  # the modules of reminders/ share a blueprint
         app.register_blueprint(blueprint)
     for module in (
         request_bodies,

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from portal.jobs import tasks
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
-from tests.fixtures.reminding import deliver, posted
+from tests.fixtures.reminders import deliver, posted
 
 
 def test_a_reminder_is_sent_at_most_once_a_day(app: Flask, amal: FlaskClient, ids: dict[str, int]) -> None:
