@@ -14,7 +14,7 @@ from portal.models import Installment, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
 
-MAX_ID = 2**63 - 1
+MAX_ID = identifiers.MAX_ID
 
 
 def require(user: User, *roles: str) -> None:

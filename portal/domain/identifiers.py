@@ -8,6 +8,8 @@ from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
+MAX_ID: Final = 2**63 - 1
+"""The largest BIGINT. No row has a larger id, and PostgreSQL refuses a larger parameter."""
 LONGEST: Final = 1000
 """Characters that somebody may type for a name. Nobody's is longer, and a megabyte would take long to look at."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from portal.api.parsing import Amount, whole
-from portal.domain import money
+from portal.domain import identifiers, money
 from portal.reports.paging import MAX_LIMIT
 
 Money = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,3})?$", description="Decimal text with the currency's digits.")]
@@ -19,7 +19,7 @@ Text = Annotated[str, Meta(max_length=1000)]
 AnAmount = Annotated[Amount, Meta(description="A decimal string, or a JSON number, which is read as its text.")]
 Reason = Annotated[Text, Meta(description="Why, in up to 200 letters on one line. It stands on the plan's timeline.")]
 
-MAX_ID: Final = 2**63 - 1
+MAX_ID: Final = identifiers.MAX_ID
 
 decimal: Final = functools.lru_cache(maxsize=4096)(money.plain)
 """Minor units as decimal text with the currency's digits. A list says the same few amounts again and again."""

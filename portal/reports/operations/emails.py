@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import contains_eager, undefer
 
+from portal.domain.identifiers import MAX_ID
 from portal.extensions import db
 from portal.models import Email
 from portal.reports import paging
@@ -47,7 +48,7 @@ def list_mails(
 
 def find(outbox_id: int) -> Email | None:
     """One mail with its text and HTML, and who it is for."""
-    if not 0 < outbox_id < 2**63:
+    if not 0 < outbox_id <= MAX_ID:
         return None
     return db.session.scalars(
         _listed().where(Email.id == outbox_id).options(undefer(Email.body), undefer(Email.html))

@@ -19,6 +19,7 @@ from flask import current_app
 from sqlalchemy import delete, select, update
 
 from portal.domain import clock
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily
@@ -33,7 +34,6 @@ LASTS: Final = timedelta(days=30)
 LONGEST: Final = 2048
 LEEWAY: Final = timedelta(seconds=5)
 """How far the clocks of two servers may be apart."""
-LARGEST_ID: Final = 2**63 - 1
 
 Kind = Literal["access", "refresh"]
 
@@ -175,7 +175,7 @@ def _read(token: str, kind: Kind) -> _Claims:
 
 
 def _number(text: Any) -> int | None:
-    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
+    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= MAX_ID:
         return int(text)
     return None
 

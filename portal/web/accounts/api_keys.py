@@ -6,6 +6,7 @@ from flask import Blueprint, Response, flash, request, url_for
 from wtforms import DateField, HiddenField, SelectField, StringField
 from wtforms.validators import Optional, Regexp
 
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey
@@ -92,7 +93,7 @@ def create() -> Response:
 @role_needed("merchant")
 def destroy(key_id: int) -> Response:
     """The key stops working at once."""
-    if key_id >= 2**63:
+    if key_id > MAX_ID:
         raise NotFound()
     api_keys.revoke(key_id, merchant_id=me().id)
     flash("The key is revoked. Whatever used it is refused from now on.", "success")
