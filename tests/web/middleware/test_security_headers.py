@@ -154,6 +154,7 @@ def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Pat
     card = tmp_path / "css" / "card.css"
     card.write_text(".card {}\n")
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.test_client_class = FlaskClient  # the responses are addresses instead of pages
     app.config["QIST"] = SimpleNamespace(production=False)
     static_files.init_app(app)
     app.add_url_rule("/", "page", lambda: url_for("static", filename="css/qist.css"))
