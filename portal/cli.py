@@ -119,7 +119,7 @@ def alive(what: str) -> None:
     """Say whether this machine's web server, worker or scheduler is at work. Exit code 1 when it is not."""
     from portal.jobs import healthcheck
 
-    trouble = healthcheck.ask(what, settings())
+    trouble = healthcheck.check(what, settings())
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 

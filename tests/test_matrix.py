@@ -14,10 +14,11 @@ from flask.testing import FlaskClient
 from portal.extensions import db
 from portal.models import ApiKey, Email
 from portal.services.accounts import api_keys, password_resets, tokens
-from portal.services.mail import delivery, reminders
+from portal.services.mail import delivery
 from portal.services.payments import payment_methods, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from portal.services.reminders import unsubscribe
 from tests.fixtures import people
 from tests.web import browser_of
 
@@ -229,7 +230,7 @@ def world(app: Flask, database: str) -> World:
                 "saved_id": payment_methods.save(ids[customer], "card_ok"),
                 "token": plans.open_plan(ids[merchant], new).invitation_token,
                 "reset_token": password_resets.make(ids[customer]),
-                "off_token": reminders.off_token(ids[customer]),
+                "off_token": unsubscribe.token_of(ids[customer]),
                 "outbox_id": _a_mail_to(ids[customer]),
                 "customer_id": ids[customer],
                 "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),

@@ -10,7 +10,7 @@ from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Refused
 from portal.reports.payments import refunds as lists
 from portal.services.payments import refunds
-from portal.services.payments.refunds import Asked
+from portal.services.payments.refunds import RefundGroup
 
 bp = Blueprint("api_refunds", __name__)
 TAG = Tag("Refunds", "Money that was paid and goes back. It never opens an installment again.")
@@ -91,7 +91,7 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     return idempotency.finish(asked, made.replay, lambda: made, _render, where)
 
 
-def _render(made: Asked) -> tuple[int, bytes]:
+def _render(made: RefundGroup) -> tuple[int, bytes]:
     rows = lists.of_ids(made.refund_ids)
     states = {row.state for row in rows}
     if states == {"declined"}:

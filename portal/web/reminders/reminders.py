@@ -11,7 +11,7 @@ from portal import access
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import csrf
 from portal.models import Merchant
-from portal.services.mail import reminders
+from portal.services.reminders import manual_reminders, unsubscribe
 from portal.services.reminders import settings as reminder_settings
 from portal.web import rate_limits
 from portal.web.error_pages import show as show_failure
@@ -81,7 +81,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     """Remind this plan's customer now."""
     access.my_plan(me(), plan_id)
     try:
-        reminders.send_now(plan_id, merchant_id=me().id)
+        manual_reminders.send_now(plan_id, merchant_id=me().id)
     except NotFound:
         raise
     except Refused as refused:
@@ -114,7 +114,7 @@ def choose() -> Response:
 @bp.get("/reminders/off/<off_token>")
 def off(off_token: str) -> Response:
     """Where a mail's link leads: the button that turns early reminders off. Opening it changes nothing."""
-    customer = reminders.customer_of(off_token)
+    customer = unsubscribe.customer_of(off_token)
     if customer is None:
         return _closed()
     done = not customer.early_reminders
@@ -126,7 +126,7 @@ def off(off_token: str) -> Response:
 @rate_limits.writing
 def turn_off(off_token: str) -> Response:
     """Turn them off, without signing in: the signed address is the permission, also for a mail program's one click."""
-    customer = reminders.customer_of(off_token)
+    customer = unsubscribe.customer_of(off_token)
     if customer is None:
         return _closed()
     reminder_settings.choose_early(customer.id, wanted=False)

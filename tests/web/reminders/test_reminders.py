@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from portal.extensions import db
 from portal.jobs import tasks
 from portal.models import Event, Merchant, Mute, User
-from portal.services.mail import reminders
+from portal.services.reminders import unsubscribe
 from portal.web.labels import reminder_words
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
@@ -156,7 +156,7 @@ def test_omar_chooses_what_he_is_reminded_of(app: Flask, omar: FlaskClient, ids:
 class TestTheLinkInAMail:
     def link(self, app: Flask, customer_id: int) -> str:
         with app.app_context():
-            return f"/reminders/off/{reminders.off_token(customer_id)}"
+            return f"/reminders/off/{unsubscribe.token_of(customer_id)}"
 
     def wants(self, app: Flask, customer_id: int) -> bool:
         with app.app_context():
