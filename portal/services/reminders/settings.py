@@ -41,9 +41,9 @@ def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
 
 
 @unit_of_work
-def choose_early(customer_id: int, *, wanted: bool) -> None:
+def choose_early(customer_id: int, *, enabled: bool) -> None:
     """Set whether merchants remind this customer before the due day. Refuses: not_found (not a customer)."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
     if customer is None or customer.role != "customer":
         raise NotFound()
-    customer.early_reminders = wanted
+    customer.early_reminders = enabled

@@ -106,7 +106,7 @@ def choose() -> Response:
     form = EarlyForm()
     if not form.validate():
         return page("reminders/settings.html", 422, form=form)
-    reminder_settings.choose_early(me().id, wanted=bool(form.early.data))
+    reminder_settings.choose_early(me().id, enabled=bool(form.early.data))
     flash("Your choice is saved.", "success")
     return go(url_for("reminders.settings"))
 
@@ -129,7 +129,7 @@ def turn_off(off_token: str) -> Response:
     customer = unsubscribe.customer_of(off_token)
     if customer is None:
         return _closed()
-    reminder_settings.choose_early(customer.id, wanted=False)
+    reminder_settings.choose_early(customer.id, enabled=False)
     return _quietly(page("reminders/off.html", customer=customer, off_token=off_token, done=True))
 
 
