@@ -1,4 +1,4 @@
-"""Valkey is only the doorbell: JSON when it is there, a short wait when it is not."""
+"""Enqueueing: JSON jobs, and a bounded wait while Valkey is away."""
 
 import json
 import os
@@ -22,12 +22,13 @@ from tests.fixtures import people, servers
 from tests.fixtures.valkey_waits import valkey_waits
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 3 * connections.TIMEOUT  # one short retry and its connections
+MAX_WAIT_SECONDS = 3 * connections.TIMEOUT  # one short retry and its connections
 
 WORKER = """
 import sys
 from portal import queue
 from portal.app import create_app
+from portal.valkey import connections
 from tests.fixtures import servers
 from rq import Worker
 from rq.serializers import JSONSerializer
@@ -56,7 +57,7 @@ def test_a_job_is_enqueued_by_name_as_json(context, valkey):
     assert queue.enqueue("settle_payment", 17) is True
     (job,) = jobs(valkey)
     assert (job.func_name, job.args, job.retries_left) == ("portal.jobs.tasks.settle_payment", [17], 3)
-    assert not any(job.retry_intervals or []), "a retry with an interval waits for a scheduler that nobody runs"
+    assert not any(job.retry_intervals or []), "a retry with an interval needs RQ's own scheduler, which does not run"
     raw = zlib.decompress(valkey.hget(job.key, "data"))
     assert json.loads(raw) == ["portal.jobs.tasks.settle_payment", None, [17], {}]
 
@@ -69,48 +70,48 @@ def test_nothing_in_valkey_is_a_pickle(context, valkey):
             assert not data.startswith(b"\x80"), value
 
 
-def test_a_real_worker_runs_it(context, valkey):
-    """Omar's payment got no answer; the bell rings, and a worker in a process of its own settles it."""
+def test_a_real_worker_runs_the_job(context, valkey):
+    """A worker in a process of its own settles a payment whose answer was lost."""
     amal, omar = people.amal(), people.omar()
     payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
     (job,) = jobs(valkey)
     assert (job.func_name, job.args) == ("portal.jobs.tasks.settle_payment", [payment.id])
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", WORKER, servers.database_name()],
         cwd=ROOT,
         env=os.environ,
         timeout=90,
         capture_output=True,
     )
-    assert done.returncode == 0, done.stderr.decode()
-    assert job.get_status(refresh=True) == JobStatus.FINISHED, done.stderr.decode()
+    assert result.returncode == 0, result.stderr.decode()
+    assert job.get_status(refresh=True) == JobStatus.FINISHED, result.stderr.decode()
     assert people.payment_of(payment.id).state == "succeeded"
 
 
-def rung(app) -> tuple[bool, list[float]]:
-    """Whether a worker was rung for, and what was waited for Valkey."""
+def enqueue(app) -> tuple[bool, list[float]]:
+    """Whether the job was enqueued, and the waits for Valkey in seconds."""
     with app.app_context(), valkey_waits() as waits:
-        answer = queue.enqueue("settle_payment", 17)
-    return answer, waits
+        enqueued = queue.enqueue("settle_payment", 17)
+    return enqueued, waits
 
 
-def test_without_an_address_nobody_is_rung_for(app, monkeypatch):
+def test_without_an_address_nothing_is_enqueued(app, monkeypatch):
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=None))
-    assert rung(app)[0] is False
+    assert enqueue(app)[0] is False
 
 
 @pytest.mark.parametrize("address", ["redis://127.0.0.1:1/0", "unix:///nowhere/valkey.sock"])
-def test_with_valkey_away_it_gives_up_at_once_and_then_does_not_try(app, monkeypatch, address):
+def test_enqueueing_fails_fast_without_valkey_and_opens_the_circuit(app, monkeypatch, address):
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=address))
-    answer, waits = rung(app)
-    assert answer is False and 0 < sum(waits) <= LONGEST
+    enqueued, waits = enqueue(app)
+    assert enqueued is False and 0 < sum(waits) <= MAX_WAIT_SECONDS
     assert connections.breaker.is_open()
-    assert rung(app) == (False, [])
+    assert enqueue(app) == (False, [])
 
 
 @pytest.fixture
 def a_valkey(tmp_path) -> Iterator[tuple[str, psutil.Process]]:
-    """A Valkey of this test's own, which it may freeze. Its URL and its process."""
+    """The URL and process of a Valkey that belongs to this test, which may freeze it."""
     server = Valkey(tmp_path / "home", durable=False)
     try:
         url = server.start().url
@@ -120,22 +121,22 @@ def a_valkey(tmp_path) -> Iterator[tuple[str, psutil.Process]]:
         server.stop(patience=1)
 
 
-def test_with_valkey_frozen_it_gives_up_soon_skips_thirty_seconds_and_comes_back(app, monkeypatch, a_valkey):
+def test_a_frozen_valkey_is_skipped_for_thirty_seconds(app, monkeypatch, a_valkey):
     url, process = a_valkey
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=url))
-    assert rung(app)[0] is True
+    assert enqueue(app)[0] is True
     process.send_signal(signal.SIGSTOP)
     try:
-        answer, waits = rung(app)
-        assert answer is False and 0 < sum(waits) <= LONGEST
-        assert [rung(app) for _ in range(20)] == [(False, [])] * 20
+        enqueued, waits = enqueue(app)
+        assert enqueued is False and 0 < sum(waits) <= MAX_WAIT_SECONDS
+        assert [enqueue(app) for _ in range(20)] == [(False, [])] * 20
     finally:
         process.send_signal(signal.SIGCONT)
-    assert rung(app)[0] is False, "still skipped, though it would answer again"
-    left = connections.breaker._until - time.monotonic()
-    assert 25 < left <= connections.PAUSE == 30
+    assert enqueue(app)[0] is False, "the circuit is still open"
+    pause_left = connections.breaker._until - time.monotonic()
+    assert 25 < pause_left <= connections.PAUSE == 30
     monkeypatch.setattr(connections.time, "monotonic", lambda now=time.monotonic: now() + 31)
-    assert rung(app)[0] is True
+    assert enqueue(app)[0] is True
 
 
 def test_a_payment_goes_through_while_valkey_is_frozen(app, context, monkeypatch, a_valkey):
@@ -148,6 +149,6 @@ def test_a_payment_goes_through_while_valkey_is_frozen(app, context, monkeypatch
         with valkey_waits() as waits:
             assert people.pay(first.id, first.customer_id).state == "succeeded"
             assert people.pay(second.id, second.customer_id, "card_lost_charged").state == "in_flight"
-        assert 0 < sum(waits) <= LONGEST
+        assert 0 < sum(waits) <= MAX_WAIT_SECONDS
     finally:
         process.send_signal(signal.SIGCONT)
