@@ -7,8 +7,9 @@ import pytest
 
 from portal.extensions import db
 from portal.services.accounts import password_resets
-from portal.services.mail import content, delivery, reminders
+from portal.services.mail import content, delivery
 from portal.services.payments import refunds
+from portal.services.reminders import manual_reminders
 from tests.fixtures import mails, people
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
@@ -67,9 +68,9 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         people.pay(second.id, omar)
         refunds.refund(paid.plan_id, merchant_id=amal, amount=100, reason="Too dear", payment_id=paid.id)
         people.a_plan(amal, "nadia@example.com", first=-1)
-        reminders.send_now(people.a_plan(amal, first=-2), merchant_id=amal)
+        manual_reminders.send_now(people.a_plan(amal, first=-2), merchant_id=amal)
         nadia = people.a_plan(amal, "nadia@example.com", first=-2)
-        reminders.send_now(nadia, merchant_id=amal)
+        manual_reminders.send_now(nadia, merchant_id=amal)
         password_resets.ask("omar")
         delivery.drain()
         password_resets.ask("nadia@example.com")
