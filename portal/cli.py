@@ -124,9 +124,9 @@ def alive(what: str) -> None:
     """Health check of this machine's web server, worker or scheduler. Exit code 1 when it is not at work."""
     from portal.jobs import healthcheck
 
-    reason = healthcheck.ask(what, settings())
-    click.echo(f"{what} {reason or 'is at work'}")
-    sys.exit(1 if reason else 0)
+    trouble = healthcheck.check(what, settings())
+    click.echo(f"{what} {trouble or 'is at work'}")
+    sys.exit(1 if trouble else 0)
 
 
 @main.command(hidden=True)

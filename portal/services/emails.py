@@ -61,9 +61,9 @@ def post(
     return email_id is not None
 
 
-def url_of(outbox_id: int) -> str:
+def url_of(email_id: int) -> str:
     """The address of the page that shows this email to users with access."""
-    return f"{current_app.config['QIST'].public_url}/outbox/{outbox_id}"
+    return f"{current_app.config['QIST'].public_url}/outbox/{email_id}"
 
 
 class _Throttle:

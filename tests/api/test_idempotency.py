@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
-from portal.services.payments import payments, refunds
+from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, a_name, customer, merchant, plan, problem
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
@@ -118,7 +118,7 @@ def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, 
     assert int(waiting.headers["Retry-After"]) >= 1
     problem(omar.api.post(where, body), 409, "payment_in_flight")
     with app.app_context():
-        payments.settle_payment(first.json()["payment"]["id"])
+        outcomes.settle_payment(first.json()["payment"]["id"])
     known = omar.api.post(where, body, Idempotency_Key="k")
     assert known.status_code == 200 and known.headers[REPLAYED] == "true"
     assert known.json()["status"] == "paid" and known.json()["payment"]["id"] == first.json()["payment"]["id"]

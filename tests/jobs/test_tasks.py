@@ -1,4 +1,4 @@
-"""Jobs only say "look now": each may run twice, at once, and for something that is gone."""
+"""Jobs are idempotent: a job may run twice, at once with itself, and for a missing row."""
 
 import ast
 import importlib
@@ -23,7 +23,7 @@ from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.services import unit_of_work
 from portal.services.idempotency import RequestKey
 from portal.services.maintenance import retention
-from portal.services.payments import payments, refunds
+from portal.services.payments import outcomes, payments, refunds
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -48,13 +48,13 @@ def test_settling_one_payment_twice_and_at_once_has_one_effect(app):
     assert settled() == 1
 
 
-def test_settling_a_payment_that_is_not_there_does_nothing():
+def test_settling_a_missing_payment_does_nothing():
     tasks.settle_payment(10**6)
 
 
-def test_the_sweep_settles_payments_without_an_enqueued_job():
+def test_the_sweep_settles_payments_without_a_job():
     in_flight(3)
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         assert tasks.settle_unknown_payments() == 3
         assert tasks.settle_unknown_payments() == 0
     assert settled() == 3
@@ -62,31 +62,19 @@ def test_the_sweep_settles_payments_without_an_enqueued_job():
 
 def every_service():
     modules = pkgutil.walk_packages(services.__path__, "portal.services.")
-    return [importlib.import_module(module.name) for module in modules if not module.ispkg]
+    return [importlib.import_module(info.name) for info in modules if not info.ispkg]
 
 
 def limited():
-    """Every service that goes through many rows for a number of seconds."""
+    """Every module of services with a budget of seconds."""
     return [module for module in every_service() if hasattr(module, "BUDGET")]
 
 
-def names_of(modules):
-    return {module.__name__.rsplit(".", 1)[1] for module in modules}
-
-
-def syntax_of(module):
-    return ast.parse(inspect.getsource(module))
-
-
-def sweep_calls(module):
-    """The calls of the shared loop."""
-    calls = [node for node in ast.walk(syntax_of(module)) if isinstance(node, ast.Call)]
-    return [call for call in calls if ast.unparse(call.func) in ("sweep", "sweeps.sweep")]
-
-
-def goes_through_one_by_one(module):
-    """The functions with a loop that goes on after one row's failure, caught there or in a function that it calls."""
-    functions = {node.name: node for node in syntax_of(module).body if isinstance(node, ast.FunctionDef)}
+def functions_with_a_forgiving_loop(module):
+    """The functions with a loop that catches Exception for a single row, in the loop or in a function it calls."""
+    functions = {
+        node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)
+    }
 
     def forgives(node):
         return any(
@@ -108,49 +96,42 @@ def goes_through_one_by_one(module):
 
 
 @pytest.mark.parametrize("service", limited(), ids=lambda service: service.__name__.rsplit(".", 1)[1])
-def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_the_longest(service):
-    assert service.BUDGET + service.LONGEST_STEP <= queue.JOB_SECONDS - 5
+def test_budget_and_longest_step_are_within_the_time_limit_of_a_job(service):
+    assert service.BUDGET + service.MAX_STEP_SECONDS <= queue.JOB_SECONDS - 5
 
 
-def test_a_service_that_goes_through_rows_one_by_one_has_a_budget():
-    loops = names_of(module for module in every_service() if goes_through_one_by_one(module))
-    assert loops == {"automatic", "delivery", "retention", "sweeps"}
-    sweeping = names_of(module for module in every_service() if sweep_calls(module))
-    assert sweeping == {"callbacks", "payments", "refunds"}
-    assert loops - {"sweeps"} | sweeping == names_of(limited())
+def test_every_function_with_a_forgiving_loop_has_a_budget():
+    one_by_one = {
+        module.__name__.rsplit(".", 1)[1] for module in every_service() if functions_with_a_forgiving_loop(module)
+    }
+    assert one_by_one == {"automatic", "callbacks", "delivery", "outcomes", "retention", "refunds"}
+    assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
 
 
-def test_a_sweep_takes_the_budget_of_its_own_module():
-    for module in every_service():
-        for call in sweep_calls(module):
-            budgets = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "budget"]
-            assert budgets == ["BUDGET"], (module.__name__, budgets)
-
-
-def test_a_job_does_one_thing_so_that_no_budget_is_spent_after_another():
+def test_a_job_calls_one_service_function():
     for node in ast.parse(inspect.getsource(tasks)).body:
         if isinstance(node, ast.FunctionDef):
             calls = [ast.unparse(child.func) for child in ast.walk(node) if isinstance(child, ast.Call)]
             assert len(calls) == 1, (node.name, calls)
 
 
-def test_a_payment_is_not_asked_about_while_it_is_charged_to_the_slow_card():
-    assert payments.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + unit_of_work.STATEMENT_SECONDS
+def test_unknown_after_exceeds_the_slow_card():
+    assert outcomes.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + unit_of_work.STATEMENT_SECONDS
 
 
 @pytest.mark.parametrize(
-    "held",
+    "lock",
     ["SELECT FROM plans FOR UPDATE", "LOCK TABLE gateway_charges"],
-    ids=["in a verb", "in the gateway"],
+    ids=["in a unit of work", "in the gateway"],
 )
-def test_a_job_whose_time_is_up_does_not_go_on_with_the_next_row(held):
-    """Where a database error is "no answer", and where one row's failure is kept from the others."""
+def test_a_job_past_its_time_limit_starts_no_next_row(lock):
+    """Both where a database error counts as no answer, and where a single row's failure is caught."""
     in_flight(2)
     began = time.monotonic()
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         with db.engine.connect() as other:
-            other.execute(text(held))
-            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+            other.execute(text(lock))
+            with pytest.raises(queue.TimeLimitExceeded), queue.time_limit(1, JobTimeoutException):
                 tasks.settle_unknown_payments()
         assert time.monotonic() - began < 3
         assert settled() == 0
@@ -158,16 +139,16 @@ def test_a_job_whose_time_is_up_does_not_go_on_with_the_next_row(held):
     assert settled() == 2
 
 
-def test_a_sweep_out_of_time_leaves_the_rest_to_the_next(monkeypatch):
+def test_the_payments_sweep_leaves_the_rest_to_the_next_run_after_its_budget(monkeypatch):
     in_flight(2)
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         with monkeypatch.context() as patched:
-            patched.setattr(payments, "BUDGET", -1)
+            patched.setattr(outcomes, "BUDGET", -1)
             assert tasks.settle_unknown_payments() == 0
         assert tasks.settle_unknown_payments() == 2
 
 
-def test_so_does_the_one_for_refunds(monkeypatch):
+def test_the_refunds_sweep_leaves_the_rest_to_the_next_run_after_its_budget(monkeypatch):
     amal, omar = people.amal(), people.omar()
     for _ in range(2):
         plan_id = people.a_plan(amal)
@@ -182,7 +163,7 @@ def test_so_does_the_one_for_refunds(monkeypatch):
         assert tasks.settle_unknown_refunds() == 0
 
 
-def test_purging_forgets_old_keys_and_nothing_that_still_runs():
+def test_purging_deletes_old_keys_and_keeps_running_ones():
     amal, omar = people.amal(), people.omar()
     first, second, third = people.installments_of(people.a_plan(amal))
     for row, card in ((first, "card_ok"), (second, "card_declined"), (third, "card_lost_charged")):
@@ -194,7 +175,7 @@ def test_purging_forgets_old_keys_and_nothing_that_still_runs():
     assert db.session.scalars(select(IdempotencyKey.state)).all() == ["running"]
 
 
-def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_other_waiting(monkeypatch):
+def test_purging_continues_until_nothing_is_left_and_a_kind_that_fails_blocks_no_other(monkeypatch):
     omar = people.omar()
     now = clock.now()
     for number in range(5):
@@ -223,7 +204,7 @@ def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_
         assert tasks.purge_expired() == 0
 
 
-def test_the_schedule_is_registered_once_however_often_the_scheduler_looks(valkey):
+def test_the_schedule_is_registered_once_over_many_loops(valkey):
     for _ in range(3):
         look(valkey)
     assert len(valkey.keys("rq:job:schedule*")) == len(SCHEDULE)

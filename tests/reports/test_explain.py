@@ -24,7 +24,7 @@ from portal.reports.plans import home, plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.accounts import sessions
 from portal.services.mail import delivery
-from portal.services.payments import payments as paying
+from portal.services.payments import outcomes
 from portal.services.plans import lateness
 from portal.services.reminders import reminders
 from tests.fixtures import servers
@@ -231,7 +231,7 @@ def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(lar
             db.session.scalars(User.by_login("person77@example.com")).all()
             db.session.scalars(User.by_login("person77")).all()
             sessions.find("nobody's")
-            paying.settle_unknown_payments()
+            outcomes.settle_unknown_payments()
             db.session.scalars(Payment.waiting(clock.now())).all()
         assert len(found) == 5
         scans = [node for plan in found for node in nodes(plan) if node.get("Relation Name") in LARGE]

@@ -14,7 +14,7 @@ from portal.models import Email, Invitation
 from portal.reports.operations import background
 from portal.services import emails
 from portal.services.accounts.accounts import NewAccount, register
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
@@ -100,7 +100,7 @@ def test_a_declined_payment_posts_one_email_and_an_unknown_outcome_none_until_it
     unknown = people.pay(first.id, omar, "card_lost_charged")
     assert kinds() == ["payment_declined"]
     for _ in range(2):
-        payments.settle_payment(unknown.id)
+        outcomes.settle_payment(waiting.id)
     assert kinds() == ["payment_declined", "receipt"]
 
 

@@ -20,7 +20,7 @@ from portal.models import IdempotencyKey, Payment
 from portal.reports.operations import checks
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
-from portal.services.payments import payments
+from portal.services.payments import outcomes, payments
 from tests.fixtures import people, servers
 from tests.fixtures.concurrency import at_once
 
@@ -146,7 +146,7 @@ class TestNoAnswer:
 
     def test_a_waiting_retry_is_replayed_once_the_payment_is_settled(self, app, first, request_key):
         payment_id = pay(first, request_key, "card_lost_charged").payment_id
-        retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: payments.settle_payment(payment_id)])
+        retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: outcomes.settle_payment(payment_id)])
         assert (retry.payment_id, retry.replay.payment_id, retry.replay.status) == (payment_id, payment_id, None)
         assert counts() == (1, 1)
 
@@ -156,7 +156,7 @@ class TestNoAnswer:
     def test_the_sweep_finishes_the_key(self, first, request_key, card, state):
         payment_id = pay(first, request_key, card).payment_id
         assert (key_row().state, key_row().payment_id) == ("running", payment_id)
-        payments.settle_payment(payment_id)
+        outcomes.settle_payment(payment_id)
         assert (key_row().state, key_row().reply_status) == ("done", None)
         assert pay(first, request_key, card).replay.payment_id == payment_id
         assert people.payment_of(payment_id).state == state
@@ -207,7 +207,7 @@ def test_the_sweep_settles_the_payment_of_a_process_killed_while_it_charged(
     assert refused.value.code == "payment_in_flight"
 
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
-        assert payments.settle_unknown_payments() == 1
+        assert outcomes.settle_unknown_payments() == 1
     payment = people.payment_of(key_row().payment_id)
     assert (payment.state, key_row().state) == (state, "done")
     assert pay(first, request_key).replay.payment_id == payment.id

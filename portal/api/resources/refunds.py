@@ -10,7 +10,7 @@ from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Refused
 from portal.reports.payments import refunds as lists
 from portal.services.payments import refunds
-from portal.services.payments.refunds import Asked
+from portal.services.payments.refunds import RefundGroup
 
 bp = Blueprint("api_refunds", __name__)
 TAG = Tag("Refunds", "Refunds of payments. A refund never opens an installment again.")
@@ -91,8 +91,8 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     return idempotency.finish(key, result.replay, lambda: result, _render, location)
 
 
-def _render(result: Asked) -> tuple[int, bytes]:
-    rows = lists.of_ids(result.refund_ids)
+def _render(made: RefundGroup) -> tuple[int, bytes]:
+    rows = lists.of_ids(made.refund_ids)
     states = {row.state for row in rows}
     if states == {"declined"}:
         message = "The bank declined this refund. Nothing went back."

@@ -4,8 +4,8 @@ from flask import Response, flash, url_for
 from wtforms import BooleanField
 
 from portal.extensions import csrf
-from portal.services.mail.reminders import customer_of
 from portal.services.reminders.settings import choose_early
+from portal.services.reminders.unsubscribe import customer_of
 from portal.web import rate_limits
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form
@@ -33,7 +33,7 @@ def choose() -> Response:
     form = EarlyForm()
     if not form.validate():
         return page("reminders/settings.html", 422, form=form)
-    choose_early(me().id, wanted=bool(form.early.data))
+    choose_early(me().id, enabled=bool(form.early.data))
     flash("Your choice is saved.", "success")
     return go(url_for("reminders.settings"))
 
@@ -59,7 +59,7 @@ def turn_off(off_token: str) -> Response:
     customer = customer_of(off_token)
     if customer is None:
         return _closed()
-    choose_early(customer.id, wanted=False)
+    choose_early(customer.id, enabled=False)
     return confidential(page("reminders/off.html", customer=customer, off_token=off_token, done=True))
 
 

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.errors import NotFound, Refused
-from portal.services.mail import reminders
+from portal.services.reminders import manual_reminders
 from portal.web import rate_limits
 from portal.web.guards import me, role_needed
 from portal.web.reminders.blueprint import bp as bp
@@ -19,7 +19,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     """Remind the plan's customer now."""
     access.my_plan(me(), plan_id)
     try:
-        reminders.send_now(plan_id, merchant_id=me().id)
+        manual_reminders.send_now(plan_id, merchant_id=me().id)
     except NotFound:
         raise
     except Refused as refused:

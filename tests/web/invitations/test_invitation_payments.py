@@ -8,7 +8,7 @@ from flask import Flask
 from portal.extensions import db
 from portal.models import Payment
 from portal.services.adjustments import write_offs
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
@@ -63,7 +63,7 @@ def test_invalid_amounts_declines_and_unknown_outcomes_are_explained(app: Flask,
     assert layla.get(lost.location, headers=HTMX).status_code == 204
     assert "A payment is being checked with the bank." in layla.get(link).text
     with app.app_context():
-        payments.settle_payment(2)
+        outcomes.settle_payment(2)
     settled = layla.get(lost.location, headers=HTMX)
     assert "SAR 100.00 paid" in words(settled) and "<html" not in settled.text
     assert "Nothing is left to pay." in layla.get(link).text

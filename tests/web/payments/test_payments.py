@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import Payment
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.fixtures import people
 from tests.web import HTMX, browser_of
 
@@ -113,7 +113,7 @@ def test_an_unknown_outcome_shows_checking_until_it_is_settled(app: Flask, plan:
     assert "Reload this page" in page and 'id="pay-next"' not in page
 
     with app.app_context():
-        payments.settle_payment(db.session.scalars(select(Payment.id)).one())
+        outcomes.settle_payment(db.session.scalars(select(Payment.id)).one())
     settled = omar.get(f"/installments/{first}", headers=HTMX)
     assert settled.status_code == 200
     assert "Paid" in row_of(settled.text, first) and "every 2s" not in settled.text
@@ -126,7 +126,7 @@ def test_a_charge_that_never_arrived_is_explained_once_settled(app: Flask, plan:
     omar, first = browser_of(app, "omar"), ids(app, plan)[0]
     assert press(omar, first, method="card_lost_not_charged").status_code == 303
     with app.app_context():
-        payments.settle_payment(db.session.scalars(select(Payment.id)).one())
+        outcomes.settle_payment(db.session.scalars(select(Payment.id)).one())
     settled = omar.get(f"/installments/{first}", headers=HTMX)
     row = row_of(settled.text, first)
     assert "The bank did not get this payment. Nothing was charged." in row and "Pay now" in row

@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import Payment
 from portal.services.adjustments import credits
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.web import HTMX, browser_of
@@ -182,7 +182,7 @@ def test_a_declined_card_is_explained_and_an_unknown_outcome_is_polled(app: Flas
     assert omar.get(waiting, headers=HTMX).status_code == 204
     assert "is being checked with the bank" in omar.get(f"/plans/{plan}/pay").text
     with app.app_context():
-        payments.settle_payment(2)
+        outcomes.settle_payment(2)
     settled = omar.get(waiting, headers=HTMX)
     assert settled.status_code == 200 and "<html" not in settled.text
     assert "SAR 100.00 paid" in words(settled) and "every 2s" not in settled.text

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Payment
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.web import HTMX, browser_of
@@ -103,7 +103,7 @@ def test_home_polls_while_a_payment_is_checked(app: Flask, ids: dict[str, int]) 
     assert poll in response.text
     assert omar.get(poll, headers=HTMX).status_code == 204
     with app.app_context():
-        payments.settle_payment(db.session.scalars(select(Payment.id)).one())
+        outcomes.settle_payment(db.session.scalars(select(Payment.id)).one())
     settled = omar.get(poll, headers=HTMX)
     assert headline(settled.text) == "SAR 300.00 paid" and "every 2s" not in settled.text
 
