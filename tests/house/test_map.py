@@ -25,12 +25,6 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MAX_FILES: Final = 12
 MAX_LINES: Final = 400
 MADE_AT_RUN_TIME: Final = {".qist/"}
-EXPECTED_CYCLES: Final = {
-    # portal/web/payments/payments.py renders parts of a plan's page or of the home page, from portal/web/plans.
-    # portal/web/plans/installments.py words a payment's outcome with note_about of portal/web/payments/payments.py.
-    ("web", frozenset({"payments", "plans"})),
-}
-
 Graph = Mapping[str, set[str]]
 
 
@@ -281,6 +275,4 @@ def test_folders_import_one_another_without_a_cycle(container: str) -> None:
                 source, sink = (path.removeprefix(prefix).split(".")[0] for path in (module, target))
                 if source != sink:
                     graph[source].add(sink)
-    assert {(container, cycle) for cycle in cycles(graph)} == {
-        (area, cycle) for area, cycle in EXPECTED_CYCLES if area == container
-    }
+    assert cycles(graph) == set()
