@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from portal.extensions import db
 from portal.models import User
-from portal.services.mail import reminders
+from portal.services.reminders import unsubscribe
 
 
 def test_a_customer_turns_early_reminders_off_and_on(app: Flask, omar: FlaskClient, ids: dict[str, int]) -> None:
@@ -25,7 +25,7 @@ def test_a_customer_turns_early_reminders_off_and_on(app: Flask, omar: FlaskClie
 class TestUnsubscribeLink:
     def link(self, app: Flask, customer_id: int) -> str:
         with app.app_context():
-            return f"/reminders/off/{reminders.off_token(customer_id)}"
+            return f"/reminders/off/{unsubscribe.token_of(customer_id)}"
 
     def is_on(self, app: Flask, customer_id: int) -> bool:
         with app.app_context():
