@@ -97,7 +97,7 @@ def test_a_declined_payment_posts_one_email_and_an_unknown_outcome_none_until_it
     first = people.installments_of(people.a_plan(amal))[0]
     people.pay(first.id, omar, "card_declined")
     assert kinds() == ["payment_declined"]
-    unknown = people.pay(first.id, omar, "card_lost_charged")
+    waiting = people.pay(first.id, omar, "card_lost_charged")
     assert kinds() == ["payment_declined"]
     for _ in range(2):
         outcomes.settle_payment(waiting.id)

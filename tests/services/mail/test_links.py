@@ -26,7 +26,7 @@ def test_a_link_is_in_the_sent_mail_only(catcher):
     token = opened.invitation_token
     delivery.drain()
     assert f"http://localhost/invitations/{token}" in text_of(catcher.mails[0])
-    row = db.session.execute(db.text("SELECT outbox::text FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT emails::text FROM emails")).scalar_one()
     assert token not in row
     assert "(removed)" in row
 
@@ -78,7 +78,7 @@ def test_all_links_are_removed_from_a_sent_mails_row(catcher):
     delivery.drain()
     mail = mails.outbox()[-1]
     assert (mail.kind, mail.state) == ("reminder", "sent")
-    row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert not [token for token in tokens.values() if token in row]
     assert mail.body.count("(removed)") == mail.html.count("(removed)") == 3
 
@@ -100,7 +100,7 @@ def test_mails_to_a_customer_without_an_account_carry_the_invitation_link(app, c
     plan = f"/invitations/{opened.invitation_token}"
     assert links == [plan, plan, f"{plan}/payments/{paid.id}", plan, f"{plan}/payments/{paid.id + 1}", plan]
     assert {app.test_client().get(link).status_code for link in links} == {200}
-    rows = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+    rows = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
     assert opened.invitation_token not in rows
 
 
@@ -124,7 +124,7 @@ def test_kept_links_are_removed_after_a_day_and_mails_deleted_after_ninety(app):
     with later(days=2):
         assert delivery.purge() == 1
         assert [mail.body is None for mail in mails.outbox()] == [False, True]
-        row = db.session.execute(db.text("SELECT string_agg(outbox::text, '') FROM outbox")).scalar_one()
+        row = db.session.execute(db.text("SELECT string_agg(emails::text, '') FROM emails")).scalar_one()
         assert opened.invitation_token not in row
     with later(days=91):
         assert delivery.purge() == 2

@@ -19,7 +19,7 @@ from portal.models import Payment
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.services.payments.test_payments import charges, checks_hold, refused
 
 pytestmark = pytest.mark.usefixtures("context")

@@ -14,7 +14,7 @@ from portal.gateways import payment as gateway
 from portal.models import Allocation, LedgerEntry
 from portal.services.payments import outcomes
 from tests.fixtures import people
-from tests.fixtures.crowd import at_once
+from tests.fixtures.concurrency import at_once
 from tests.services.payments.test_payments import charges, checks_hold, kinds, refused
 
 pytestmark = pytest.mark.usefixtures("context")

@@ -256,9 +256,9 @@ def sweep_later():
 def test_a_refund_killed_before_its_request_is_sent_once_by_the_sweep(plan_id, amal, omar, killed):
     paid(plan_id, omar, "card_ok", "card_ok")
     killed(refund, plan_id, amal, 30_00)
-    assert (given_back(), standing(plan_id).refunding) == (0, 30_00)
+    assert (given_back(), plan_figures(plan_id).refunding) == (0, 30_00)
     assert [sweep_later(), sweep_later()] == [2, 0]
-    assert (given_back(), standing(plan_id).refunded, standing(plan_id).refunding) == (30_00, 30_00, 0)
+    assert (given_back(), plan_figures(plan_id).refunded, plan_figures(plan_id).refunding) == (30_00, 30_00, 0)
     assert broken() == []
 
 
@@ -267,7 +267,7 @@ def test_the_refund_of_a_killed_cancellation_is_sent_by_the_sweep(plan_id, amal,
     killed(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
     assert people.plan_of(plan_id).cancelled_at is not None
     sweep_later()
-    assert (given_back(), standing(plan_id).refunded) == (50_00, 50_00)
+    assert (given_back(), plan_figures(plan_id).refunded) == (50_00, 50_00)
     assert broken() == []
 
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from tests.fixtures import people
-from tests.fixtures.reminding import on
+from tests.fixtures.reminders import on
 
 DUE = date(2026, 3, 10)
 

@@ -8,7 +8,7 @@ from portal.extensions import db
 from portal.models import Event
 from portal.services.reminders import manual_reminders, mutes
 from tests.fixtures import people
-from tests.fixtures.reminding import (
+from tests.fixtures.reminders import (
     deliver,
     look,
     look_and_send,

@@ -11,7 +11,7 @@ from portal.models import Event, Installment, Plan, User
 from portal.services.payments import automatic, payment_methods
 from portal.services.reminders import mutes, settings
 from tests.fixtures import people
-from tests.fixtures.reminding import (
+from tests.fixtures.reminders import (
     deliver,
     look,
     look_and_send,
