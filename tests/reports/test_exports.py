@@ -1,4 +1,4 @@
-"""Files hold all rows of their lists, and the journal sums to zero."""
+"""Exported files contain all rows of their lists, and the journal sums to zero."""
 
 from collections import defaultdict
 from datetime import UTC, date, datetime
@@ -51,7 +51,7 @@ def test_the_journal_is_every_line_and_sums_to_zero(ids: dict[str, int]) -> None
 
 
 def test_the_journal_goes_from_an_instant_to_an_instant_in_the_merchants_calendar(context: AppContext) -> None:
-    """22:30 UTC is the next day in Riyadh."""
+    """22:30 UTC is on the next day in Riyadh."""
     with time_machine.travel(datetime(2026, 3, 1, 22, 30, tzinfo=UTC), tick=False) as now:
         merchant_id = people.amal()
         people.a_plan(merchant_id, total=10_00)
@@ -80,10 +80,10 @@ def test_plans_payments_and_installments_are_all_there_and_agree(ids: dict[str, 
     assert total(payments, "kept") == Decimal(
         sum(row.kept for row in db.session.scalars(db.select(Payment)))
     ) / Decimal(100)
-    told = {row["plan"]: row["status"] for row in plans}
-    assert told == {row.id: row.status for row in db.session.scalars(db.select(Plan))}
-    told = {(row["plan"], row["number"]): row["status"] for row in installments}
-    assert told == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
+    statuses = {row["plan"]: row["status"] for row in plans}
+    assert statuses == {row.id: row.status for row in db.session.scalars(db.select(Plan))}
+    statuses = {(row["plan"], row["number"]): row["status"] for row in installments}
+    assert statuses == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
     assert {row["state"] for row in payments} == {"succeeded", "declined", "in_flight", "reversed"}
     assert {row["method"] for row in payments} >= {"cash", "transfer"}
 
@@ -95,7 +95,7 @@ def test_filters_narrow_files_as_they_narrow_lists(ids: dict[str, int]) -> None:
     assert {row["state"] for row in read(exports.payments(amal(ids), state="declined"))} == {"declined"}
     assert {row["customer_email"] for row in read(exports.customers(amal(ids), show="overdue"))} == {"omar@example.com"}
     for status in INSTALLMENT_STATUSES:
-        found = {row["status"] for row in read(exports.installments(amal(ids), status=status))}
-        assert found <= {status}
+        statuses = {row["status"] for row in read(exports.installments(amal(ids), status=status))}
+        assert statuses <= {status}
     past = read(exports.installments(amal(ids), status="late", due_before=date(2000, 1, 2)))
     assert past == []
