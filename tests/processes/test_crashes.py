@@ -229,7 +229,7 @@ def test_kills_and_restarts_during_payments_double_lose_and_block_none(
         token = tokens.start(omar).access
         db.session.remove()
     random.shuffle(parts)
-    work = Work(f"http://127.0.0.1:{web.port}", token, deque(Try(part) for part in parts), total=len(parts))
+    work = Work(f"http://127.0.0.1:{web.port}", token, deque(Attempt(part) for part in parts), total=len(parts))
     monkeypatch.setattr(outcomes, "UNKNOWN_AFTER", timedelta(seconds=2))
     stop = threading.Event()
     settled: list[int] = []

@@ -1,4 +1,4 @@
-"""Amal's customers: who they are, what they owe, page by page."""
+"""Lists of a merchant's customers with the amounts that they owe."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def emails(page):
 
 @pytest.fixture
 def crowd(amal):
-    """c0 to c6 with a plan each: c3 owes most, c1 and c5 are late, c6 has paid everything; a stranger is Badr's."""
+    """c0 to c6 with a plan each: c3 owes most, c1 and c5 are late, c6 has paid all. Another merchant has a customer."""
     for number, (total, first) in enumerate(((10, 3), (20, -9), (30, 3), (90, 3), (40, 3), (50, -9), (60, 0))):
         customer = people.a_customer(f"c{number}")
         plan_id = people.a_plan(amal, f"c{number}@example.com", total=total * 100, count=1, first=first)
@@ -35,9 +35,9 @@ def crowd(amal):
 
 
 def test_the_newest_account_comes_first(amal, crowd):
-    found = customers.list_customers(merchant(amal))
-    assert emails(found) == [f"c{number}" for number in range(6, -1, -1)]
-    first, last = found.items[0], found.items[-1]
+    page = customers.list_customers(merchant(amal))
+    assert emails(page) == [f"c{number}" for number in range(6, -1, -1)]
+    first, last = page.items[0], page.items[-1]
     assert (first.plans, first.open_plans, first.outstanding, first.overdue) == (1, 0, {}, {})
     assert (last.plans, last.open_plans, last.outstanding, last.overdue) == (2, 2, {"SAR": 15_00}, {})
 
@@ -50,8 +50,8 @@ def test_who_owes_most_and_who_is_most_late(amal, crowd):
     assert overdue.items[0].overdue == {"SAR": 50_00}
 
 
-def test_they_are_found_by_the_beginning_of_name_or_email(amal, crowd):
-    for show, search, found in (
+def test_search_matches_the_beginning_of_name_or_email(amal, crowd):
+    for show, search, names in (
         ("all", "C3", ["c3"]), ("all", "c", [f"c{number}" for number in range(6, -1, -1)]), ("all", "%", []),
         ("all", "stranger", []), ("all", "a\x00b", []), ("overdue", "c1@", ["c1"]), ("owing", "c6", []),
     ):  # fmt: skip
@@ -75,7 +75,7 @@ def test_pages_follow_each_other_without_gaps(amal, crowd, filters):
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd_", "bnVsbA", "W1siYSJdXQ"])
-def test_a_cursor_that_no_page_gave_is_refused(amal, cursor):
+def test_an_invalid_cursor_is_refused(amal, cursor):
     for show in ("all", "owing"):
         with pytest.raises(Invalid):
             customers.list_customers(merchant(amal), CustomerFilters(show=show), cursor=cursor)

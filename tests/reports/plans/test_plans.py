@@ -1,4 +1,4 @@
-"""Lists: whose, which, in what order, and page by page while others write."""
+"""Lists of plans and installments: filters, order, pages, and the number of queries."""
 
 import base64
 import json
@@ -35,27 +35,27 @@ def ids(page):
 
 @pytest.fixture
 def shop(amal, omar):
-    """One plan of each status, and one of Badr's for Sara."""
+    """A plan in each status, and a plan of another merchant."""
     people.sara()
-    made = {
+    plan_ids = {
         "active": people.a_plan(amal),
         "overdue": people.a_plan(amal, "sara@example.com", first=-1),
         "completed": people.a_plan(amal, total=10_00, count=1),
         "cancelled": people.a_plan(amal, total=40_00, count=4),
         "badr's": people.a_plan(people.badr(), "sara@example.com"),
     }
-    people.pay(people.installments_of(made["completed"])[0].id, omar)
-    people.pay(people.installments_of(made["cancelled"])[0].id, omar)
+    people.pay(people.installments_of(plan_ids["completed"])[0].id, omar)
+    people.pay(people.installments_of(plan_ids["cancelled"])[0].id, omar)
     db.session.rollback()
     with db.engine.begin() as connection:
-        plan = {"plan": made["cancelled"]}
+        plan = {"plan": plan_ids["cancelled"]}
         credit = "UPDATE installments SET credited = remaining WHERE plan_id = :plan AND number = 2"
         write_off = "UPDATE installments SET written_off = remaining WHERE plan_id = :plan AND number = 3"
         void = "UPDATE installments SET credited = remaining, cancelled_at = now() WHERE plan_id = :plan AND number = 4"
         close = "UPDATE plans SET state = 'cancelled', closed_at = now(), cancelled_at = now() WHERE id = :plan"
         for statement in (credit, write_off, void, close):
             connection.execute(text(statement), plan)
-    return made
+    return plan_ids
 
 
 class TestPlans:
@@ -73,7 +73,7 @@ class TestPlans:
             assert db.session.get_one(Plan, shop[status]).status == status
 
     def test_a_customer_is_found_by_the_beginning_of_name_or_email(self, amal, shop, subtests):
-        for typed, found in (
+        for typed, names in (
             ("omar", "active completed cancelled"),
             ("OMAR@EX", "active completed cancelled"),
             (" sara ", "overdue"),
@@ -111,21 +111,21 @@ class TestPlans:
             assert ids(plans.list_plans(user(amal), PlanFilters(status="active"))) == []
 
     def test_pages_stay_right_while_plans_are_made(self, amal, omar):
-        made = [people.a_plan(amal, count=1) for _ in range(7)]
+        plan_ids = [people.a_plan(amal, count=1) for _ in range(7)]
         seen, cursor = [], None
         for _ in range(4):
             page = plans.list_plans(user(amal), limit=2, cursor=cursor)
             seen += ids(page)
             cursor = page.next_cursor
             people.a_plan(amal, count=1)
-        assert seen == made[::-1]
+        assert seen == plan_ids[::-1]
         assert cursor is None
 
     def test_the_last_page_has_no_next_and_an_exact_fit_is_the_last(self, amal, omar):
-        made = [people.a_plan(amal, count=1) for _ in range(4)]
+        plan_ids = [people.a_plan(amal, count=1) for _ in range(4)]
         page = plans.list_plans(user(amal), limit=2)
         page = plans.list_plans(user(amal), limit=2, cursor=page.next_cursor)
-        assert (ids(page), page.next_cursor) == ([made[1], made[0]], None)
+        assert (ids(page), page.next_cursor) == ([plan_ids[1], plan_ids[0]], None)
 
     def test_more_plans_cost_no_more_queries(self, app, amal, omar):
         def cost():
@@ -156,8 +156,8 @@ class TestInstallments:
         for status in (*INSTALLMENT_STATUSES, "open"):
             found = plans.list_installments(user(amal), InstallmentFilters(status=status)).items
             every = db.session.scalars(db.select(Installment).where(Installment.merchant_id == amal)).all()
-            wanted = {"pending", "late"} if status == "open" else {status}
-            assert {row.id for row in found} == {row.id for row in every if row.status in wanted} != set()
+            statuses = {"pending", "late"} if status == "open" else {status}
+            assert {row.id for row in listed} == {row.id for row in every if row.status in statuses} != set()
 
     def test_due_before_and_after_leave_the_day_itself_out(self, amal, omar):
         rows = people.installments_of(people.a_plan(amal, count=3, interval="weekly"))
@@ -168,7 +168,7 @@ class TestInstallments:
 
     @pytest.mark.parametrize("soonest_first", [True, False])
     def test_pages_stay_right_over_equal_dates_while_plans_are_made(self, amal, omar, soonest_first):
-        """Many installments share a due date, so the id decides; what is inserted before the cursor is not shown."""
+        """Many installments share a due date, so the id breaks ties. Rows inserted before the cursor do not appear."""
         for _ in range(4):
             people.a_plan(amal, count=2, interval="weekly")
         before = ids(plans.list_installments(user(amal), soonest_first=soonest_first))
@@ -208,7 +208,7 @@ BAD_CURSORS = [
 OTHER_LISTS = [["2026-01-01"], [1, 1], ["2026-13-01", 1], ["x", 1], [None, 1], ["2026-01-01", "1"]]
 
 
-def test_a_cursor_that_no_page_of_this_list_gave_is_refused(amal, subtests):
+def test_an_invalid_cursor_is_refused(amal, subtests):
     bad = [(plans.list_plans, cursor) for cursor in BAD_CURSORS]
     bad += [(plans.list_installments, encoded(value)) for value in OTHER_LISTS]
     for listed, cursor in bad:
@@ -226,10 +226,10 @@ def test_payments_and_timeline_of_a_plan_are_newest_first(amal, omar, app):
     people.pay(second.id, omar)
     db.session.rollback()
     with queries(app) as sent:
-        found = plans.payments_of(plan_id)
-        told = [(payment.state, [part.installment.number for part in payment.allocations]) for payment in found]
+        rows = plans.payments_of(plan_id)
+        listed = [(payment.state, [part.installment.number for part in payment.allocations]) for payment in rows]
         events = [(event.kind, event.actor.username) for event in plans.timeline_of(plan_id)]
-    assert told == [("succeeded", [2]), ("succeeded", [1]), ("declined", [1])]
+    assert listed == [("succeeded", [2]), ("succeeded", [1]), ("declined", [1])]
     assert events == [
         ("payment.succeeded", "omar"),
         ("payment.succeeded", "omar"),

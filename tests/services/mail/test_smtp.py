@@ -55,7 +55,7 @@ def test_the_error_of_a_wrong_password_does_not_contain_it(app):
 def message(number):
     """A message to Omar with this Message-ID."""
     envelope = gateway.Envelope("omar@example.com", f"<{number}@localhost>", clock.now())
-    return gateway.message(current_app.config["QIST"], gateway.Letter("Hello", "Hello", "<p>Hello</p>"), envelope)
+    return gateway.message(current_app.config["QIST"], gateway.Content("Hello", "Hello", "<p>Hello</p>"), envelope)
 
 
 def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catcher):
@@ -72,7 +72,7 @@ def test_after_an_interruption_the_next_mail_begins_a_new_connection(app, catche
 
 
 def test_one_mail_has_a_time_limit_in_all(app, catcher, monkeypatch):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with gateway.Server(app.config["QIST"]) as server:
         server.send(message(1), "omar@example.com")
         time.sleep(1.1)
@@ -128,7 +128,7 @@ class Dripping:
     ids=["byte by byte", "line by line", "in an answer", "tls", "starttls"],
 )
 def test_a_server_that_never_ends_its_answer_reaches_the_time_limit(app, monkeypatch, security, greeting, drip):
-    monkeypatch.setattr(gateway, "LONGEST", 1.0)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 1.0)
     with Dripping(greeting, drip) as server:
         settings = dataclasses.replace(
             app.config["QIST"], smtp_host="localhost", smtp_port=server.port, smtp_security=security
@@ -152,7 +152,7 @@ def test_all_addresses_of_a_server_share_the_time_limit_of_one_mail(app, monkeyp
     settings = dataclasses.replace(
         app.config["QIST"], smtp_host="mail.example.com", smtp_port=587, smtp_security="none"
     )
-    monkeypatch.setattr(gateway, "LONGEST", 0.5)
+    monkeypatch.setattr(gateway, "MAX_SECONDS", 0.5)
     monkeypatch.setattr(gateway, "TIMEOUT", 0.2)
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
