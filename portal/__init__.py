@@ -15,12 +15,13 @@ jobs/               entry point: background jobs, their schedule, worker, schedu
 services/           changes: one public function is one business operation; only services commit
     accounts/ adjustments/ mail/ maintenance/ payments/ plans/ reminders/
 reports/            reads across tables
-    merchants/ operations/ payments/ plans/
+    exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the user or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ payments/ plans/
+    accounts/ guards/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
+    payment/
 queue.py            enqueues jobs by name
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers

@@ -11,10 +11,12 @@
   function wait(button) {
     if (!button || busy.has(button)) return;
     const focused = document.activeElement === button;
+    const top = button.getBoundingClientRect().top;
     button.disabled = true;
     button.setAttribute("aria-busy", "true");
     busy.set(button, {
       focused,
+      top,
       spinner: setTimeout(() => button.classList.add("is-waiting"), WAIT_BEFORE_SPINNER),
       release: setTimeout(() => release(button), LONGEST_WAIT),
     });
@@ -29,9 +31,22 @@
     button.disabled = false;
     button.removeAttribute("aria-busy");
     button.classList.remove("is-waiting");
+    const refusal = !button.isConnected && document.querySelector("[data-refusal]");
+    if (refusal) {
+      showRefusal(refusal, state.top);
+      return;
+    }
     // If the response replaced the button, focus the element with its id.
     const here = button.isConnected ? button : button.id && document.getElementById(button.id);
     if (state.focused && here && document.activeElement === document.body) here.focus({ preventScroll: true });
+  }
+
+  // A refusal stands at the place of the pressed button and takes the focus at once, so that neither the finger nor the
+  // Enter key pays for something else.
+  function showRefusal(refusal, top) {
+    refusal.removeAttribute("data-refusal");
+    window.scrollBy({ top: refusal.getBoundingClientRect().top - top, behavior: "instant" });
+    refusal.focus();
   }
 
   const submitterOf = (event, form) =>

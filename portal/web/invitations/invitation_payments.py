@@ -42,8 +42,8 @@ def create(token: str) -> ResponseReturnValue:
     if invitation is None:
         return closed()
     options = payment_form.payment_options(plan_of(invitation))
-    payment_form.fill(form, options)
-    return _page(token, form, options, submission.status, submission.notice)
+    changed = payment_form.fill(form, options)
+    return _page(token, form, options, submission.status, submission.notice, changed=changed)
 
 
 @bp.get("/invitations/<token>/payments/<int:payment_id>")
@@ -71,7 +71,15 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
     )
 
 
-def _page(token: str, form: PaymentForm, options: PaymentOptions, status: int, notice: str = "") -> Response:
+def _page(
+    token: str,
+    form: PaymentForm,
+    options: PaymentOptions,
+    status: int,
+    notice: str = "",
+    *,
+    changed: bool = False,
+) -> Response:
     return confidential(
         page(
             "invitations/invitation_payments_new.html",
@@ -81,5 +89,6 @@ def _page(token: str, form: PaymentForm, options: PaymentOptions, status: int, n
             plan=options.plan,
             token=token,
             notice=notice,
+            changed=changed,
         )
     )

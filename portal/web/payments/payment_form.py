@@ -80,8 +80,9 @@ def payment_options(plan: Plan) -> PaymentOptions:
     return PaymentOptions(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
 
 
-def fill(form: PaymentForm, options: PaymentOptions, chosen: str = "") -> None:
-    """Set a new one-use key and the current amounts."""
+def fill(form: PaymentForm, options: PaymentOptions, chosen: str = "") -> bool:
+    """Set a new one-use key and the current amounts. Returns whether the amounts differ from those that were sent."""
+    before = _amounts(form)
     offered = [choice.value for choice in options.choices]
     if form.choice.data not in offered:
         form.choice.data = chosen if chosen in offered else next(iter(offered), None)
@@ -90,6 +91,11 @@ def fill(form: PaymentForm, options: PaymentOptions, chosen: str = "") -> None:
     for choice in options.choices:
         if choice.value in ("next", "due"):
             form[f"shown_{choice.value}"].data = str(choice.minor)
+    return _amounts(form) != before
+
+
+def _amounts(form: PaymentForm) -> tuple[str, str, str]:
+    return form.shown.data or "", form.shown_next.data or "", form.shown_due.data or ""
 
 
 def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:

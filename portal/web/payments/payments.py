@@ -1,7 +1,7 @@
 """Paying an installment, and the receipt of a payment."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, request, url_for
@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.errors import Busy, NotFound, Refused, StillRunning
+from portal.models import Installment
 from portal.reports.payments import receipts
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
@@ -23,6 +24,8 @@ from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
 
 bp = Blueprint("payments", __name__)
 
+PLACES: Final = ("headline", "row")
+"""Where a pay button stands on its page."""
 STATUS: Final = {"succeeded": 200, "in_flight": 202, "declined": 402}
 
 
@@ -113,6 +116,7 @@ def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue
     from_home = request.form.get("from") == "home"
     installment = access.my_installment(user, installment_id)
     plan = access.my_plan(user, installment.plan_id)
+    note = _placed(note, installment)
     if not is_htmx() and status < 300:
         plan_page.keep_note(note)
         return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
@@ -120,5 +124,14 @@ def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue
         return home.part(user, note, status) if is_htmx() else home.whole(user, note, status)
     shown = plan_page.context(plan, user, note)
     if is_htmx():
-        return plan_page.parts(shown, installment_id, status=status, every_row=shown["checking"])
+        every_row = shown["checking"] or note.changed
+        return plan_page.parts(shown, installment_id, status=status, every_row=every_row)
     return page("plans/show.html", status, **shown, invitation=None, link=None, now=None)
+
+
+def _placed(note: Note, installment: Installment) -> Note:
+    """The note with the place of its button, and whether the amount on that button is out of date."""
+    place = request.form.get("place", "")
+    shown = request.form.get("shown", "")
+    changed = not installment.is_open or shown != str(installment.remaining)
+    return replace(note, place=place if place in PLACES else "row", changed=changed and note.kind != "success")

@@ -21,7 +21,9 @@ def new(plan_id: int) -> ResponseReturnValue:
     access.require(me(), "customer")
     form, options = PaymentForm(), payment_form.payment_options(plan)
     payment_form.fill(form, options, request.args.get("choice", ""))
-    return page("payments/plan_payments_new.html", form=form, payment_options=options, plan=plan, notice="")
+    return page(
+        "payments/plan_payments_new.html", form=form, payment_options=options, plan=plan, notice="", changed=False
+    )
 
 
 @bp.post("/plans/<int:plan_id>/pay")
@@ -37,7 +39,7 @@ def create(plan_id: int) -> ResponseReturnValue:
         return go(url_for("payments.show", payment_id=submission.payment_id))
     plan = access.my_plan(me(), plan_id)
     options = payment_form.payment_options(plan)
-    payment_form.fill(form, options)
+    changed = payment_form.fill(form, options)
     return page(
         "payments/plan_payments_new.html",
         submission.status,
@@ -45,4 +47,5 @@ def create(plan_id: int) -> ResponseReturnValue:
         payment_options=options,
         plan=plan,
         notice=submission.notice,
+        changed=changed,
     )

@@ -23,12 +23,23 @@ NOTE: Final = "note"
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """The outcome of the last step, shown beside its installment. kind: success, error, warn or info."""
+    """The outcome of the last step, shown beside the button that was pressed. kind: success, error, warn or info.
+
+    `place` is where that button stood: "headline", "row", or "" when the page asked by itself. `changed`: the button's
+    amount is no longer what is owed on the installment.
+    """
 
     installment_id: int
     kind: str
     text: str
     payment_id: int | None = None
+    place: str = ""
+    changed: bool = False
+
+    @property
+    def takes_focus(self) -> bool:
+        """The text is a refusal that a press led to. A screen reader reads it on focus, not from the live region."""
+        return self.place != "" and self.kind != "success"
 
 
 def keep_note(note: Note) -> None:
@@ -40,6 +51,13 @@ def take_note() -> Note | None:
     """Remove and return the note that `keep_note` stored."""
     stored = session.pop(NOTE, None)
     return Note(**stored) if stored else None
+
+
+def headline_note(note: Note | None, first: Installment | None) -> Note | None:
+    """The note, where it is a refusal that belongs into a page's headline. `first`: the installment shown there."""
+    if note is None or note.kind == "success" or note.place == "row":
+        return None
+    return note if note.place or (first is not None and first.id == note.installment_id) else None
 
 
 def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
@@ -57,6 +75,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
     payer = viewer.id == plan.customer_id
+    upcoming = next((row for row in installments if row.is_open), None)
     figures = plan_figures(plan.id)
     paid_by = {
         part.installment_id: payment.id
@@ -74,11 +93,12 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "installments": installments,
         "states": states,
         "checking": "checking" in states or figures.in_flight is not None,
-        "upcoming": next((row for row in installments if row.is_open), None),
+        "upcoming": upcoming,
         "payments": payments,
         "receipts": paid_by,
         "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
         "note": note,
+        "failed": headline_note(note, upcoming),
         "new": filled or None,
     }
 
@@ -97,13 +117,14 @@ def link_of(plan: Plan, viewer: User) -> Invitation | None:
 def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:
     """One installment's row and the page's other parts that depend on it.
 
-    `every_row` sends the other open rows too: their buttons are hidden while a payment is checked.
+    `every_row` sends the other rows too: their buttons come and go with a payment that is being checked, and after a
+    refusal any of them may be out of date.
     """
     row = next(row for row in shown["installments"] if row.id == installment_id)
     others = [
         ("installments/_installment.html", {**shown, "installment": other})
         for other in shown["installments"]
-        if every_row and other.is_open and other.id != installment_id
+        if every_row and other.id != installment_id
     ]
     return respond.fragments(
         ("installments/_installment.html", {**shown, "installment": row}),
