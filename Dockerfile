@@ -1,4 +1,4 @@
-# Qist without the embedded servers: what runs in production. The base image may be any Debian with Python 3.11 or newer.
+# The production image, without the packages of portal/local. Any Debian base with Python 3.11 or newer works.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -8,7 +8,7 @@ COPY requirements.lock /app/
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/venv/bin/python -m pip install --quiet --require-hashes --requirement /app/requirements.lock
 COPY . /app/
-# Python's own bytecode is made now: nothing can be written later. What only installs things stays behind.
+# Compile to bytecode here, because the root filesystem is read-only at run time. Remove pip, which only installs.
 RUN /opt/venv/bin/python -m pip install --quiet --no-index --no-deps --no-build-isolation --editable /app \
     && /opt/venv/bin/python -m compileall -q /app/portal /app/migrations \
     && /opt/venv/bin/python -m pip uninstall --quiet --yes pip

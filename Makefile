@@ -1,4 +1,4 @@
-# Qist: `make run` needs Python 3.11+ and make, nothing else. `make help` lists the rest.
+# `make run` needs Python 3.11 or newer and make. `make help` lists every target.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,16 +20,16 @@ help:  ## Show this
 run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qist); Ctrl-C stops it
 	@QIST_PARENT_PID=$$PPID exec $(BIN)/python -m portal.cli dev
 
-test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/test_money.py -n 0")
+test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/domain/test_money.py -n 0")
 	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest $(ARGS)
 
-lint: $(DEV_READY)  ## ruff, mypy and who may import whom
+lint: $(DEV_READY)  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy --strict portal/
 	$(BIN)/lint-imports
 
-fmt: $(DEV_READY)  ## Format, and mend what can be mended
+fmt: $(DEV_READY)  ## Format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -49,9 +49,9 @@ build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' p
 build: .secrets  ## Build the container image
 	docker compose build
 
-# Compose stops the old containers before it starts any new one, the migration too. So that runs first, by itself: while it
-# does, the old version serves; when it fails, the old version stays.
-up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); again after an update
+# The migration runs on its own first, because Compose would stop the old containers before it. The old version serves
+# during the migration, and goes on serving when it fails.
+up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); also upgrades
 	docker compose run --rm migrate
 	docker compose up --detach --wait
 	@echo "Qist is ready: http://$$(docker compose port web 8000)"
@@ -62,7 +62,7 @@ down:  ## Stop the containers; the data stays
 logs:  ## Follow the containers' output
 	docker compose logs --follow --tail 100
 
-# What has no value in .env yet gets a random one; what has stays, since the database was made with its password.
+# Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it.
 .PHONY: .secrets
 .secrets:
 	@umask 077; \
@@ -76,7 +76,7 @@ logs:  ## Follow the containers' output
 		fi; \
 	done
 
-clean:  ## Remove what can be made again (not the data in .qist)
+clean:  ## Remove caches and the virtual environment (not the data in .qist)
 	rm -rf .venv $(UV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -86,7 +86,7 @@ clean:  ## Remove what can be made again (not the data in .qist)
 	@echo "making .venv ..."
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed; on Debian: apt install python3-venv"; exit 1; }
 
-# The dev lock holds everything of the local one, so whoever has run the tests needn't install again to run it.
+# requirements-dev.lock includes requirements-local.lock, so a development environment can run Qist as it is.
 $(RUN_READY): requirements-local.lock requirements-dev.lock pyproject.toml | .venv/bin/python
 	@if [ -e $(DEV_READY) ] && [ ! requirements-dev.lock -nt $(DEV_READY) ] && [ ! pyproject.toml -nt $(DEV_READY) ]; then \
 		touch $@; else $(call install,requirements-local.lock); fi
@@ -94,7 +94,7 @@ $(RUN_READY): requirements-local.lock requirements-dev.lock pyproject.toml | .ve
 $(DEV_READY): requirements-dev.lock pyproject.toml | .venv/bin/python
 	@$(call install,requirements-dev.lock)
 
-# One failing step must fail the target, or a half-made .venv would look ready.
+# A failing step must fail the target; otherwise an incomplete .venv would look ready.
 install = echo "installing $(1) ..." && \
 	$(PIP) install --quiet --require-hashes --requirement $(1) && \
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable . && touch $@

@@ -1,6 +1,6 @@
-"""gunicorn for Qist: threads, because requests wait for the database and the gateway more than they compute.
+"""gunicorn's settings: threads, because requests wait for the database and the gateway more than they compute.
 
-Nothing is loaded before the fork (`preload_app` stays off), so every worker opens its own connection pools.
+`preload_app` stays off: each worker loads the application after the fork and opens its own connection pools.
 """
 
 import os
@@ -13,17 +13,17 @@ bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{sett
 worker_class = "portal.gunicorn_worker.Worker"
 workers = settings.web_workers
 threads = settings.web_threads
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 a disk that stalls would look like a hung worker
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 a slow disk would look like a hung worker
 timeout = 60
 graceful_timeout = 25 if settings.production else 3
 keepalive = 5
 max_requests = 20_000 if settings.production else 0
 max_requests_jitter = 2_000
 forwarded_allow_ips = "*" if settings.trusted_proxies else "127.0.0.1,::1"
-accesslog = None  # the app writes one structured line for every request
+accesslog = None  # the application logs one structured line for each request
 errorlog = "-"
 loglevel = "info" if settings.log_level == "debug" else settings.log_level
 proc_name = "qist"
 control_socket_disable = True
 limit_request_line = 4094
-limit_request_field_size = 16_380  # an overlong token gets our own 401, not a bare 400
+limit_request_field_size = 16_380  # an overlong token gets the API's 401 instead of gunicorn's 400

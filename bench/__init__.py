@@ -1,1 +1,1 @@
-"""Benchmarks. Figures are ratios within one run; nothing here is a test."""
+"""Benchmarks. Compare figures of one run only. Benchmarks are not tests."""

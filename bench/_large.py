@@ -1,8 +1,8 @@
-"""A large installation for benchmarks: a million installments of one merchant, with all that belongs to them.
+"""A large installation for benchmarks: a million installments of one merchant, with payments, refunds and ledger.
 
-Two years of plans of four monthly installments. Most customers pay on time, one in ten two days late, one plan in 25
-stops after its first payment. One payment in 50 was partly refunded. Written with triggers off; `qist check` is silent
-about it.
+Two years of plans of four monthly installments. Most customers pay on time, a tenth two days late, and every 25th plan
+stops after its first payment. Every 50th payment is partly refunded. The rows are inserted with triggers off, and
+satisfy `qist check`.
 """
 
 from collections.abc import Iterator
@@ -83,9 +83,9 @@ INSERT INTO gateway_refunds (key, charge_key, amount, outcome, reference, create
 
 @contextmanager
 def installation(plans: int = PLANS) -> Iterator[Flask]:
-    """The application on a server of its own with so many plans."""
-    started = servers.Servers()
-    started.start()
+    """The application with `plans` plans, on servers of its own."""
+    own_servers = servers.Servers()
+    own_servers.start()
     try:
         app = create_app(servers.settings_for(servers.database_name()))
         app.config["ARGON2_CHEAP"] = True
@@ -97,11 +97,11 @@ def installation(plans: int = PLANS) -> Iterator[Flask]:
             yield app
             db.engine.dispose()
     finally:
-        started.stop()
+        own_servers.stop()
 
 
 def fill(connection: Connection, plans: int = PLANS) -> None:
-    """Put `plans` plans of four installments into an empty, migrated database. Commits and analyses."""
+    """Insert `plans` plans of four installments into an empty, migrated database. Commits, and runs VACUUM ANALYZE."""
     connection.execute(text("SET session_replication_role = replica"))
     for statement in (FILL + GATEWAY).split(";"):
         if statement.strip():

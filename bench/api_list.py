@@ -1,7 +1,7 @@
-"""How much the JSON list costs beyond HTTP itself: 50 plans of 4 installments each, against constant bytes.
+"""The cost of the JSON list of 50 plans of 4 installments each, relative to a constant response.
 
-In one process and one thread, through the whole application (middleware, sign-in, database), on servers of its own.
-Prints requests a second of both and their ratio.
+Runs in one process and one thread, through the whole application (middleware, sign-in, database), on servers of its
+own. Prints the requests per second of both, and their ratio.
 """
 
 import time
@@ -21,20 +21,20 @@ INSTALLMENTS = 4
 SECONDS = 4.0
 
 
-def measure(ask: Callable[[], object]) -> float:
-    """Calls a second, after a warm-up."""
+def measure(call: Callable[[], object]) -> float:
+    """Calls per second, after a warm-up."""
     for _ in range(20):
-        ask()
+        call()
     began, count = time.perf_counter(), 0
     while time.perf_counter() - began < SECONDS:
-        ask()
+        call()
         count += 1
     return count / (time.perf_counter() - began)
 
 
 def main() -> None:
-    started = servers.Servers()
-    started.start()
+    own_servers = servers.Servers()
+    own_servers.start()
     try:
         app = create_app(servers.settings_for(servers.database_name(), RATELIMIT_WRITES="1000000 per minute"))
         app.config["ARGON2_CHEAP"] = True
@@ -42,7 +42,7 @@ def main() -> None:
         with app.app_context():
             db.engine.dispose()
     finally:
-        started.stop()
+        own_servers.stop()
 
 
 def run(app: Flask) -> None:

@@ -1,6 +1,6 @@
-"""How long `qist check` takes on a million installments, beside counting them.
+"""The duration of `qist check` on a million installments, relative to counting them.
 
-Prints the time of each statement, and of all of them as a multiple of a plain count of the installments.
+Prints the time of each statement, and the total as a multiple of a plain count of the installments.
 """
 
 import time
@@ -15,16 +15,16 @@ from portal.reports.operations import checks
 def main(plans: int = _large.PLANS) -> None:
     with _large.installation(plans) as app, app.app_context():
         began = time.perf_counter()
-        found = checks.run()
-        everything = time.perf_counter() - began
-        assert not any(count for _, count in found), found
+        results = checks.run()
+        total = time.perf_counter() - began
+        assert not any(count for _, count in results), results
         with db.engine.connect() as connection:
-            connection.execute(checks.ROOM)
+            connection.execute(checks.SESSION_SETTINGS)
             plain = min(_timed(connection, "SELECT count(*) FROM installments") for _ in range(3))
             for check in checks.CHECKS:
                 print(f"{_timed(connection, check.sql):6.2f} s  {check.rules[0]}" + _more(len(check.rules) - 1))
         print(f"{plain:6.2f} s  a plain count of {plans * _large.EACH:,} installments")
-        print(f"{everything:6.2f} s  qist check, {len(found)} rules: {everything / plain:.0f} plain counts")
+        print(f"{total:6.2f} s  qist check, {len(results)} rules: {total / plain:.0f} plain counts")
 
 
 def _timed(connection: Connection, statement: str) -> float:

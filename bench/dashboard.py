@@ -1,7 +1,7 @@
-"""What a merchant with a million installments waits for: the dashboard's figures, the lists and a file.
+"""The duration of the dashboard's figures, the lists and a file for a merchant with a million installments.
 
-Prints the best of three for each beside a plain count of the installments, and how much memory a file of all of them
-takes in this process.
+Prints the best of three runs for each, relative to a plain count of the installments, and the memory that a file of all
+installments adds to this process.
 """
 
 import resource
@@ -13,16 +13,19 @@ from sqlalchemy import text
 from bench import _large
 from portal.extensions import db
 from portal.models import Merchant, User
-from portal.reports import exports
+from portal.reports.exports.installments import export_installments
 from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 
 
 def main(count: int = _large.PLANS) -> None:
     with _large.installation(count) as app, app.app_context():
         merchant, user = db.session.get_one(Merchant, 1), db.session.get_one(User, 1)
-        looks: dict[str, Callable[[], object]] = {
+        reads: dict[str, Callable[[], object]] = {
             "a plain count of the installments": lambda: db.session.scalar(text("SELECT count(*) FROM installments")),
             "the dashboard's figures": lambda: overview.overview(merchant),
             "the API's figures": lambda: dashboard.figures(merchant),
@@ -31,29 +34,33 @@ def main(count: int = _large.PLANS) -> None:
                 dashboard.latest_payments(1),
             ),
             "plans, first page": lambda: plans.list_plans(user, limit=20),
-            "plans, searched for nothing there": lambda: plans.list_plans(user, search="not there", limit=20),
+            "plans, searched for nothing there": lambda: plans.list_plans(
+                user, PlanFilters(search="not there"), limit=20
+            ),
             "plans, next due first": lambda: plans.list_plans(user, next_due_first=True, limit=20),
-            "installments, late": lambda: plans.list_installments(user, status="late", limit=30),
+            "installments, late": lambda: plans.list_installments(user, InstallmentFilters(status="late"), limit=30),
             "payments, first page": lambda: payments.list_with_plans(user, limit=30),
-            "payments, refunded": lambda: payments.list_with_plans(user, state="refunded", limit=30),
+            "payments, refunded": lambda: payments.list_with_plans(user, PaymentFilters(state="refunded"), limit=30),
             "customers, newest": lambda: customers.list_customers(merchant, limit=30),
-            "customers, most overdue": lambda: customers.list_customers(merchant, show="overdue", limit=30),
+            "customers, most overdue": lambda: customers.list_customers(
+                merchant, CustomerFilters(show="overdue"), limit=30
+            ),
         }
-        times = {name: min(_timed(look) for _ in range(3)) for name, look in looks.items()}
+        times = {name: min(_timed(read) for _ in range(3)) for name, read in reads.items()}
         plain = next(iter(times.values()))
         for name, seconds in times.items():
             print(f"{1000 * seconds:8.1f} ms {seconds / plain:7.2f} x  {name}")
         before = _peak()
         began = time.perf_counter()
-        rows = sum(1 for _ in exports.installments(user).rows)
+        rows = sum(1 for _ in export_installments(user).rows)
         seconds = time.perf_counter() - began
         print(f"{rows:,} installments for a file: {rows / seconds:,.0f} rows/s, {_peak() - before:.0f} MB more")
 
 
-def _timed(look: Callable[[], object]) -> float:
+def _timed(read: Callable[[], object]) -> float:
     db.session.rollback()
     began = time.perf_counter()
-    look()
+    read()
     return time.perf_counter() - began
 
 

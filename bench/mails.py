@@ -1,7 +1,7 @@
-"""Mails a second, from rows in the outbox to a local SMTP catcher, with one and with two worker processes.
+"""Mails per second, from rows of the table emails to a local SMTP catcher, with one and with two worker processes.
 
-Each mail is claimed, looked up again, written in two forms, sent and marked in a commit of its own. Servers of its own;
-the catcher is a process of its own too, and only counts. The ratio says what a second worker adds on this machine.
+Each mail is claimed, re-read, rendered as text and HTML, sent, and marked in a commit of its own. The benchmark starts
+its own servers. The catcher is a process of its own, and only counts. The ratio is the gain of a second worker.
 """
 
 import multiprocessing
@@ -26,8 +26,8 @@ FORK = multiprocessing.get_context("fork")
 
 
 def main() -> None:
-    started = servers.Servers()
-    started.start()
+    own_servers = servers.Servers()
+    own_servers.start()
     port = free_port()
     count: Synchronized[int] = FORK.Value("i", 0)
     catcher = FORK.Process(target=catch, args=(port, count), daemon=True)
@@ -46,23 +46,23 @@ def main() -> None:
         for workers, rate in rates.items():
             print(f"{workers} worker{'s' if workers > 1 else ''}: {rate:6.0f} mails/s")
         print(f"ratio of two workers to one: {rates[2] / rates[1]:.2f} (on {os.cpu_count()} cores)")
-        print(f"ratio of writing the letter to the whole: {writing * rates[1]:.2f} ({writing * 1000:.1f} ms each)")
+        print(f"ratio of rendering to the whole: {writing * rates[1]:.2f} ({writing * 1000:.1f} ms each)")
     finally:
         catcher.terminate()
         catcher.join()
-        started.stop()
+        own_servers.stop()
 
 
 def run(app: Flask, workers: int, count: Any) -> float:
-    """Mails a second with so many processes that drain at the same time. Each mail has to arrive exactly once."""
+    """Mails per second with `workers` concurrent processes. Asserts that each mail arrives exactly once."""
     servers.fresh_database(servers.database_name())
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
-        db.session.execute(db.text("DELETE FROM outbox"))
+        db.session.execute(db.text("DELETE FROM emails"))
         db.session.execute(
             db.text(
-                "INSERT INTO outbox (dedupe_key, kind, to_user_id, merchant_id, plan_id, data, state, next_try_at,"
+                "INSERT INTO emails (dedupe_key, kind, to_user_id, merchant_id, plan_id, data, state, next_try_at,"
                 " created_at) SELECT 'receipt:' || n, 'receipt', :omar, :amal, :plan, jsonb_build_object('payment_id',"
                 " CAST(:payment AS bigint)), 'waiting', now(), now() FROM generate_series(1, :mails) AS n"
             ),

@@ -1,7 +1,7 @@
-"""Looking for reminders in a million installments of which 50,000 are due: batch after batch, in flat memory.
+"""The scan for due reminders over a million installments, of which 50,000 are due.
 
-Prints how long the first look takes, beside as many rows put into a table without any rules, and a second look, which
-finds nothing to do; the longest statement; and how much this process grew.
+Prints the duration of the first scan, relative to inserting as many rows into a table without constraints, the duration
+of a second scan without anything due, the longest statement, and the growth of this process.
 """
 
 import time
@@ -18,15 +18,16 @@ from portal.services.plans import lateness
 from portal.services.reminders import reminders
 from tests.fixtures import servers
 
-WANTED = 50_000
+DUE = 50_000
 
-# Plans of long ago, so that no rule lies before its plan; one rule so far ahead that this many have come.
+# The plans are old, so that no rule lies before its plan. The first reminder day is chosen so that DUE installments
+# have reached it.
 PREPARE = """
 SET session_replication_role = replica;
 UPDATE plans SET created_at = created_at - interval '100 days' WHERE state = 'active';
 UPDATE merchants SET sending_hour = 0, reminder_days = ARRAY[
     (SELECT greatest(-60, current_date - due_date)::smallint FROM installments
-     WHERE remaining > 0 AND due_date > current_date - 300 ORDER BY due_date OFFSET :wanted LIMIT 1), 14::smallint];
+     WHERE remaining > 0 AND due_date > current_date - 300 ORDER BY due_date OFFSET :due LIMIT 1), 14::smallint];
 SET session_replication_role = DEFAULT
 """
 PLAIN = """
@@ -38,7 +39,7 @@ DROP TABLE plain
 
 
 class Watch:
-    """What is sent to the database meanwhile, and how this process grows."""
+    """Counts and times the statements inside the block, and measures the growth of this process."""
 
     def __init__(self) -> None:
         self.process = psutil.Process()
@@ -67,7 +68,7 @@ class Watch:
 
 
 def run_all(statements: str, **parameters: Any) -> float:
-    """Seconds that these statements take, in one transaction."""
+    """The duration of these statements in one transaction, in seconds."""
     began = time.perf_counter()
     with db.engine.begin() as connection:
         for statement in statements.split(";"):
@@ -76,15 +77,15 @@ def run_all(statements: str, **parameters: Any) -> float:
 
 
 def main() -> None:
-    started = servers.Servers()
-    started.start()
+    own_servers = servers.Servers()
+    own_servers.start()
     try:
         app = create_app(servers.settings_for(servers.database_name()))
         run(app)
         with app.app_context():
             db.engine.dispose()
     finally:
-        started.stop()
+        own_servers.stop()
 
 
 def run(app: Flask) -> None:
@@ -93,30 +94,31 @@ def run(app: Flask) -> None:
     with app.app_context():
         with db.engine.connect() as connection:
             _large.fill(connection)
-        run_all(PREPARE, wanted=WANTED)
+        run_all(PREPARE, due=DUE)
         run_all("ANALYZE merchants; ANALYZE plans; ANALYZE installments")
         with Watch() as first:
-            made = look()
-        plain = run_all(PLAIN, many=made)
+            reminder_count = scan()
+        plain = run_all(PLAIN, many=reminder_count)
         with Watch() as second:
-            assert look() == 0
+            assert scan() == 0
         with Watch() as late:
-            told = lateness.mark_late_installments()
+            late_count = lateness.mark_late_installments()
         counted = text("SELECT count(*), count(*) FILTER (WHERE remaining > 0) FROM installments")
         installments, still_open = db.session.execute(counted).one()
-        mails = db.session.scalar(text("SELECT count(*) FROM outbox"))
+        mails = db.session.scalar(text("SELECT count(*) FROM emails"))
         db.session.rollback()
     print(f"{installments:,} installments, {still_open:,} of them open")
-    print(f"{made:,} reminders in {mails:,} mails: {first.seconds:.1f} s, {made / first.seconds:,.0f} rows/s")
+    rate = reminder_count / first.seconds
+    print(f"{reminder_count:,} reminders in {mails:,} mails: {first.seconds:.1f} s, {rate:,.0f} rows/s")
     print(f"ratio to as many rows in a table without rules: {first.seconds / plain:.1f}")
     print(f"{first.statements} statements, the longest {first.longest * 1000:.0f} ms")
     print(f"this process grew by {(first.peak - first.rss) / 2**20:.1f} MiB, ratio {first.peak / first.rss:.2f}")
-    print(f"a second look, with nothing to do: {second.seconds:.2f} s, ratio {second.seconds / first.seconds:.3f}")
-    print(f"{told:,} installments told to be late: {late.seconds:.1f} s, {told / late.seconds:,.0f} rows/s")
+    print(f"a second scan, with nothing to do: {second.seconds:.2f} s, ratio {second.seconds / first.seconds:.3f}")
+    print(f"{late_count:,} installments marked as late: {late.seconds:.1f} s, {late_count / late.seconds:,.0f} rows/s")
 
 
-def look() -> int:
-    """What the timetable does every minute."""
+def scan() -> int:
+    """The scans for reminders that the schedule runs."""
     return reminders.send_due_soon_reminders() + reminders.send_overdue_reminders()
 
 

@@ -1,4 +1,4 @@
-"""Make the screenshots in docs/screenshots/ from a freshly started system with the demo data.
+"""Take the screenshots in docs/screenshots/ from a newly started system with the demo data.
 
 Run it with `python docs/screenshots.py` inside the virtual environment; it needs Chromium.
 """
@@ -60,7 +60,7 @@ def main() -> None:
 
 @contextmanager
 def visitor(browser: Browser, url: str, name: str = "", **options: Any) -> Iterator[Page]:
-    """A browser of its own, signed in as `name`."""
+    """A page in a browser context of its own, signed in as `name`."""
     context = browser.new_context(base_url=url, **{"viewport": WIDE, "color_scheme": "light", **options})
     page = context.new_page()
     page.goto("/login" if name else "/")

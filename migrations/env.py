@@ -1,4 +1,4 @@
-"""Run the migrations on the application's own engine, one process at a time, never waiting long behind a reader."""
+"""Run the migrations on the application's engine, one process at a time, with a short lock timeout."""
 
 import time
 
@@ -11,19 +11,19 @@ from sqlalchemy.exc import OperationalError
 from portal.extensions import db
 from portal.reports.operations import revisions
 
-ONE_AT_A_TIME = 7_117_115_116
-"""The advisory lock that several hosts starting at once queue for."""
-ATTEMPTS = 20
-RETRIED = ("55P03", "40P01")
-"""A lock that somebody else had, a deadlock."""
+ADVISORY_LOCK_KEY = 7_117_115_116
+"""The advisory lock that serializes hosts that migrate at the same time."""
+MAX_ATTEMPTS = 20
+RETRIED_SQLSTATES = ("55P03", "40P01")
+"""lock_not_available, deadlock_detected."""
 
 
 def run_migrations() -> None:
     with db.engine.connect() as connection:
-        _queue(connection)
+        _acquire_advisory_lock(connection)
         try:
-            _refuse_what_no_migration_knows(connection)
-            for attempt in range(1, ATTEMPTS + 1):
+            _refuse_unknown_revisions(connection)
+            for attempt in range(1, MAX_ATTEMPTS + 1):
                 connection.execute(text("SELECT set_config('lock_timeout', '500ms', false)"))
                 connection.commit()
                 context.configure(
@@ -38,26 +38,26 @@ def run_migrations() -> None:
                     return
                 except OperationalError as error:
                     connection.rollback()
-                    if getattr(error.orig, "sqlstate", None) not in RETRIED or attempt == ATTEMPTS:
+                    if getattr(error.orig, "sqlstate", None) not in RETRIED_SQLSTATES or attempt == MAX_ATTEMPTS:
                         raise
                     time.sleep(0.5)
         finally:
             connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ONE_AT_A_TIME})
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK_KEY})
             connection.execute(text("SELECT set_config('lock_timeout', '0', false)"))
             connection.commit()
 
 
-def _refuse_what_no_migration_knows(connection: Connection) -> None:
+def _refuse_unknown_revisions(connection: Connection) -> None:
     state = revisions.state(connection, context.script.dir)
     connection.rollback()
     if state in ("unreleased", "newer"):
         raise click.ClickException(revisions.sentence(state))
 
 
-def _queue(connection: Connection) -> None:
-    """Asking again, not waiting in the database: an index that is built beside the writing waits for whoever does."""
-    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ONE_AT_A_TIME}):
+def _acquire_advisory_lock(connection: Connection) -> None:
+    """Poll for the lock. A waiting transaction would block a concurrent index build of the process that holds it."""
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK_KEY}):
         connection.commit()
         time.sleep(0.2)
     connection.commit()

@@ -1,8 +1,8 @@
-"""Steps of migrations. Those for large tables run while the present version goes on serving.
+"""Steps of migrations. Steps for large tables run while the present version goes on serving.
 
-Steps for large tables stand inside `op.get_context().autocommit_block()`: each commits by itself, so no lock outlives
-its statement. Each can be repeated: a migration that was interrupted, or gave way to a reader, starts again from its
-beginning.
+Steps for large tables belong inside `op.get_context().autocommit_block()`: each commits by itself, so that no lock
+outlives its statement. Each step is repeatable, because a migration that was interrupted, or failed on a lock timeout,
+starts again from its beginning.
 """
 
 import re
@@ -15,8 +15,8 @@ from sqlalchemy import text
 from portal.models import guards
 
 BATCH = 2_000
-PATIENCE = "30s"
-"""How long an index that is built beside the writing waits for a transaction. It is in nobody's way meanwhile."""
+INDEX_LOCK_TIMEOUT = "30s"
+"""The time for which a concurrent index build waits for a transaction. The wait blocks no other statement."""
 
 
 def run(sql: str) -> None:
@@ -27,48 +27,48 @@ def run(sql: str) -> None:
 
 
 def guard(name: str) -> None:
-    """Create the guard `name` and its triggers as portal/models/guards has them, in place of any before.
+    """Create the guard `name` and its triggers from portal/models/guards, in place of an existing version.
 
-    Runs in the migration's transaction, outside an autocommit block: no statement of another session finds it missing.
+    Runs in the migration's transaction, outside an autocommit block, so that other sessions never miss the guard.
     """
     op.execute(f"DROP FUNCTION IF EXISTS qist_{name} CASCADE")
     run(guards.text(name))
 
 
 def fill(table: str, values: str, *, where: str) -> None:
-    """UPDATE `table` SET `values` WHERE `where`, so many rows at a time."""
+    """UPDATE `table` SET `values` WHERE `where`, in batches of BATCH ids."""
     bind = op.get_bind()
-    last, end = 0, bind.scalar(text(f"SELECT coalesce(max(id), 0) FROM {table}"))  # noqa: S608 our own words
-    some = text(f"UPDATE {table} SET {values} WHERE ({where}) AND id > :last AND id <= :next")  # noqa: S608
+    last, end = 0, bind.scalar(text(f"SELECT coalesce(max(id), 0) FROM {table}"))  # noqa: S608 constants of a migration
+    update = text(f"UPDATE {table} SET {values} WHERE ({where}) AND id > :last AND id <= :next")  # noqa: S608
     while last < end:
-        bind.execute(some, {"last": last, "next": last + BATCH})
+        bind.execute(update, {"last": last, "next": last + BATCH})
         last += BATCH
 
 
 def index(name: str, table: str, rest: str, *, unique: bool = False) -> None:
-    """Build an index without stopping who writes. One that was left half built goes first."""
+    """Build an index without blocking writers. An invalid index of an interrupted build is dropped first."""
     valid = text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
     if op.get_bind().scalar(valid, {"name": name}) is False:
         drop_index(name)
-    with _patience():
+    with _index_lock_timeout():
         kind = "UNIQUE INDEX" if unique else "INDEX"
         op.execute(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {table} {rest}")
 
 
 def drop_index(name: str) -> None:
-    """Drop an index without stopping who reads."""
-    with _patience():
+    """Drop an index without blocking readers."""
+    with _index_lock_timeout():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
 def check(table: str, name: str, rule: str) -> None:
-    """A CHECK in place of any of this name: it holds for what is written from now on, and then of every row."""
+    """Replace the CHECK `name`. It is added NOT VALID, so that new rows obey it at once, and then validated."""
     op.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name} CHECK ({rule}) NOT VALID")
     op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
 
 def not_null(table: str, column: str) -> None:
-    """NOT NULL, which looks at no row under its lock because a CHECK has said so before."""
+    """Set NOT NULL. A validated CHECK makes the scan under the exclusive lock unnecessary."""
     rule = f"ck_{table}_{column}_is_there"
     check(table, rule, f"{column} IS NOT NULL")
     op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")
@@ -76,9 +76,9 @@ def not_null(table: str, column: str) -> None:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """A failure leaves it so: env.py sets it anew at each attempt."""
+def _index_lock_timeout() -> Iterator[None]:
+    """Raise lock_timeout inside the block. A failure does not restore it, because env.py sets it at each attempt."""
     before = op.get_bind().scalar(text("SELECT current_setting('lock_timeout')"))
-    op.execute(f"SET lock_timeout = '{PATIENCE}'")
+    op.execute(f"SET lock_timeout = '{INDEX_LOCK_TIMEOUT}'")
     yield
     op.execute(f"SET lock_timeout = '{before}'")

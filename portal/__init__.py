@@ -1,15 +1,36 @@
 """Qist (قسط, "installment"): a Buy Now, Pay Later portal that a merchant can run alone.
 
-The map of the house, from the ground up; a floor imports only what lies below it:
+The map of the package, from the top layer to the bottom. A layer imports only layers below it.
 
-ground      money, schedule, names, clock, errors, config, embedded, extensions
-rows        models/ (tables and the questions a row answers about itself), gateways/ (the outside), queue
-verbs       services/ (what can happen; only these commit), reports/ (reads across tables), access (who is here),
-            limits (how often)
-doors       web/ (pages), api/ (JSON), jobs (RQ), and cli, the command line
-roof        app.create_app(), the only place that knows everyone, and timetable (when the periodic jobs run)
+cli.py              the command line `qist`
+local/              servers for a laptop: supervisor, PostgreSQL, Valkey, data folder, demo data
+gunicorn_worker.py  the worker class of the web server
+app.py              create_app()
+web/                entry point: pages and fragments
+    accounts/ adjustments/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/ plans/
+    reminders/
+api/                entry point: the JSON API
+    openapi/ resources/ schemas/
+jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
+services/           changes: one public function is one business operation; only services commit
+    accounts/ adjustments/ mail/ maintenance/ payments/ plans/ reminders/
+reports/            reads across tables
+    exports/ merchants/ operations/ payments/ plans/
+access.py           look-ups that return an object of the user or raise NotFound
+rate_limits.py      rate limits that pages and API count together
+models/             tables, constraints and named queries
+    accounts/ guards/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
+gateways/           external systems: payment gateway and mail server, with plain data in and out
+    payment/
+queue.py            enqueues jobs by name
+valkey/             connections to Valkey, circuit breaker, storage of rate limits
+domain/             pure rules: money, schedule, allocation, clock, identifiers
+config.py           settings
+errors.py           refusals
+extensions.py       Flask extensions
+logs.py             structured logs
 
-The whole plan, with its reasons, is docs/architecture.md.
+docs/architecture.md explains the design and its reasons.
 """
 
 __version__ = "0.2.0"

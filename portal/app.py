@@ -1,4 +1,4 @@
-"""create_app(): the only place that knows everyone."""
+"""create_app(): configures Flask, binds the extensions and registers the entry points."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ __all__ = ["create_app", "models", "payment", "queue", "rate_limit_storage"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The whole application. Without `settings` they come from the environment; ConfigError when that is no good."""
+    """The application. Without `settings`, read them from the environment. Raises ConfigError."""
     settings = settings or config.load(os.environ)
     app = Flask(
         "portal",
@@ -41,7 +41,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
-    extensions.babel.init_app(app)
     extensions.limiter.init_app(app)
     web.init_app(app)
     api.init_app(app)
@@ -56,8 +55,8 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": None,
-        # The Referer adds nothing to the token while no other host can plant the cookie (__Host-), and pages whose
-        # address is a secret (invitations) send none.
+        # No Referer check: the __Host- prefix keeps other hosts from setting the cookie, and pages whose address is a
+        # secret (invitations) send no Referer.
         "WTF_CSRF_SSL_STRICT": False,
         "MAX_CONTENT_LENGTH": 256 * 1024,
         "MAX_FORM_MEMORY_SIZE": 256 * 1024,
@@ -77,9 +76,9 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
 
 
 def _limiter_config(settings: Settings) -> dict[str, Any]:
-    """Limits are counted in Valkey; without it, or while it is away, in this process.
+    """Count rate limits in Valkey; without REDIS_URL, or while Valkey does not answer, count them in this process.
 
-    The storage waits no longer than the queue does, and shares its pause: a frozen Valkey must not block a sign-in.
+    The storage uses the timeout and the circuit breaker of portal/valkey: a frozen Valkey must not block a sign-in.
     """
     url = settings.redis_url
     return {
@@ -87,7 +86,7 @@ def _limiter_config(settings: Settings) -> dict[str, Any]:
         "RATELIMIT_STRATEGY": "fixed-window",
         "RATELIMIT_HEADERS_ENABLED": False,
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
-        # Only the requests that meet Valkey's death at the same moment: flask-limiter would answer them 500.
+        # Requests already counting when Valkey stops: flask-limiter would answer 500.
         "RATELIMIT_SWALLOW_ERRORS": True,
         "RATELIMIT_KEY_PREFIX": "qist",
     }

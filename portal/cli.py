@@ -1,4 +1,8 @@
-"""The command line: `qist` is Flask's own command group (db, routes, shell) with Qist's commands added."""
+"""The command line: `qist` is Flask's command group (db, routes, shell) with the commands of Qist.
+
+A command imports the modules that it needs inside its function: `qist dev` and --help start without the application,
+and production has no packages of portal/local.
+"""
 
 import atexit
 import os
@@ -35,15 +39,14 @@ def make_app() -> "Flask":
     configured = settings()
     if not configured.production:
         _use_local_servers(configured)
-    from portal.app import create_app  # `qist dev` and --help needn't wait for the whole app
+    from portal.app import create_app
 
     return create_app(settings())
 
 
 def _use_local_servers(configured: Settings) -> None:
-    """Where no address is given, use what a running `qist dev` uses; without one, start PostgreSQL for this command."""
+    """Use the servers of a running `qist dev` where no address is set; else start PostgreSQL for this command."""
     try:
-        # Production is installed without the packages that these import.
         from portal.local import postgres, supervisor, valkey
     except ModuleNotFoundError:
         return
@@ -81,8 +84,8 @@ main.add_command(shell_command)
 )
 def dev(set_aside: bool) -> None:
     """Run everything on this laptop: database, queue, web, worker, scheduler. Ctrl-C stops it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until something is started, Ctrl-C may simply end us
-    from portal.local import supervisor  # production is installed without what it needs
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # before the first child starts, Ctrl-C may end the process at once
+    from portal.local import supervisor
 
     sys.exit(supervisor.run(settings(), os.environ, set_aside=set_aside))
 
@@ -94,7 +97,7 @@ def web() -> None:
     sys.stdout.flush()
     os.chdir(ROOT)
     command = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
-    os.execv(sys.executable, command)  # noqa: S606 gunicorn takes this process's place, with its signals and exit code
+    os.execv(sys.executable, command)  # noqa: S606 gunicorn replaces this process and keeps its signals and exit code
 
 
 @main.command(with_appcontext=False)
@@ -118,18 +121,18 @@ def scheduler(info: ScriptInfo) -> None:
 @main.command(with_appcontext=False)
 @click.argument("what", type=click.Choice(["web", "worker", "scheduler"]))
 def alive(what: str) -> None:
-    """Say whether this machine's web server, worker or scheduler is at work. Exit code 1 when it is not."""
+    """Health check of this machine's web server, worker or scheduler. Exit code 1 when it is not at work."""
     from portal.jobs import healthcheck
 
-    trouble = healthcheck.ask(what, settings())
+    trouble = healthcheck.check(what, settings())
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 
 
 @main.command(hidden=True)
-@click.option("--demo", "wanted", is_flag=True, help="Add the demo data the first time.")
-def prepare(wanted: bool) -> None:
-    """Bring the database up to date, as `qist dev` does before anything else starts.
+@click.option("--demo", is_flag=True, help="Add the demo data the first time.")
+def prepare(demo: bool) -> None:
+    """Migrate the database; `qist dev` runs this before it starts the other processes.
 
     Exit code 65 when an unreleased version made the database.
     """
@@ -143,13 +146,13 @@ def prepare(wanted: bool) -> None:
         sys.exit(data_dir.UNRELEASED)
     flask_migrate.upgrade()
     home = settings().home
-    told = home / "demo-logins"
-    if wanted and not told.exists():
+    logins_file = home / "demo-logins"
+    if demo and not logins_file.exists():
         from portal.local import demo_data
 
         click.echo("adding demo data ...")
         demo_data.seed()
-        data_dir.write_private(told, "Demo logins:\n" + _logins() + "\n", home)
+        data_dir.write_private(logins_file, "Demo logins:\n" + _logins() + "\n", home)
 
 
 @main.command("seed-demo")
@@ -157,7 +160,7 @@ def seed_demo() -> None:
     """Add the demo merchants, customers and plans. A second run changes nothing."""
     from portal.local import demo_data
 
-    _tell(demo_data.seed)
+    _call(demo_data.seed)
     click.echo(_logins())
 
 
@@ -166,16 +169,16 @@ def seed_demo() -> None:
 @click.option("--email", prompt=True)
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
 def create_operator(username: str, email: str, password: str) -> None:
-    """Make an account that looks after this installation."""
+    """Create an operator's account."""
     from portal.services.accounts import accounts
 
-    _tell(accounts.create_operator, username, email, password)
+    _call(accounts.create_operator, username, email, password)
     click.echo(f"{username} can sign in now.")
 
 
 @main.command()
 def check() -> None:
-    """Check every rule that the data must keep. Exit code 1 when one is broken."""
+    """Check every invariant of the data. Exit code 1 when a row breaks one."""
     from portal.reports.operations import checks
 
     broken = 0
@@ -191,9 +194,9 @@ def _logins() -> str:
     return "\n".join(f"  {role:<10} {name:<14} {password}" for role, name, password in demo_data.LOGINS)
 
 
-def _tell(verb: Any, *args: Any) -> Any:
+def _call(service: Any, *args: Any) -> Any:
     try:
-        return verb(*args)
+        return service(*args)
     except Refused as error:
         raise click.ClickException(error.message) from None
 

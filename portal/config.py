@@ -1,7 +1,7 @@
-"""From environment variables to one typed, frozen Settings; nothing else in Qist reads the environment.
+"""Settings: environment variables, parsed into one typed, frozen object. No other module of portal/ parses them.
 
-A missing or odd value stops the start with every fault named at once: variable, value (never a secret's), and what is
-accepted. An empty value counts as not set, because Compose files and CI systems pass empty strings for "nothing".
+A missing or invalid value stops the start. The error lists every fault: the variable, its value (never a secret's) and
+the accepted values. An empty value counts as not set, because Compose files and CI systems pass empty strings.
 """
 
 import ipaddress
@@ -31,12 +31,12 @@ OFF = ("0", "off", "false", "no")
 
 
 class ConfigError(Exception):
-    """The environment can't be used. The text is for the person at the terminal: one line for every bad variable."""
+    """The environment holds invalid settings. The message has one line for each, for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything about this installation that isn't in the database. Durations say their unit."""
+    """The settings of this installation. A duration's unit is in its name or in a comment."""
 
     env: Literal["development", "production"]
     host: str
@@ -70,64 +70,64 @@ class Settings:
 
     @property
     def demo_logins_work(self) -> bool:
-        """Whether demo accounts may sign in: only where nobody else can connect, and never in production."""
+        """Whether demo accounts may sign in: only on a loopback address, and never in production."""
         return not self.production and _is_loopback(self.host)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Read Settings from a mapping (os.environ, or a test's own dict). Raises ConfigError naming every bad variable."""
-    read = _Reader(environ)
-    production = read.one("QIST_ENV", "development", _choice("development", "production")) == "production"
-    host = read.one("HOST", "127.0.0.1", _host)
-    port = read.one("PORT", "8000", _whole(1, 65535))
+    """Parse Settings from a mapping such as os.environ. Raises ConfigError, which names every invalid variable."""
+    reader = _Reader(environ)
+    production = reader.value("QIST_ENV", "development", _choice("development", "production")) == "production"
+    host = reader.value("HOST", "127.0.0.1", _host)
+    port = reader.value("PORT", "8000", _integer(1, 65535))
     settings = Settings(
         env="production" if production else "development",
         host=host,
         port=port,
-        home=Path(read.text("QIST_HOME") or ".qist").expanduser().absolute(),
-        public_url=read.maybe("PUBLIC_URL", _public_address if production else _web_address("https", "http"))
-        or _own_address(host, port),
-        database_url=read.maybe("DATABASE_URL", _database_url, secret=True),
-        redis_url=read.maybe("REDIS_URL", _redis_url, secret=True),
-        secret_key=read.maybe("SECRET_KEY", _strong if production else str, secret=True),
-        smtp_host=read.text("SMTP_HOST"),
-        smtp_port=read.one("SMTP_PORT", "587", _whole(1, 65535)),
-        smtp_user=read.text("SMTP_USER"),
-        smtp_password=read.text("SMTP_PASSWORD"),
+        home=Path(reader.text("QIST_HOME") or ".qist").expanduser().absolute(),
+        public_url=reader.optional("PUBLIC_URL", _public_address if production else _web_address("https", "http"))
+        or _default_url(host, port),
+        database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
+        redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
+        secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
+        smtp_host=reader.text("SMTP_HOST"),
+        smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),
+        smtp_user=reader.text("SMTP_USER"),
+        smtp_password=reader.text("SMTP_PASSWORD"),
         smtp_security=cast(
             'Literal["starttls", "tls", "none"]',
-            read.one("SMTP_SECURITY", "starttls", _choice("starttls", "tls", "none")),
+            reader.value("SMTP_SECURITY", "starttls", _choice("starttls", "tls", "none")),
         ),
-        mail_from=read.one("MAIL_FROM", "Qist <qist@localhost>", _sender),
-        ratelimit_login=read.one("RATELIMIT_LOGIN", "30 per minute", _limit),
-        ratelimit_register=read.one("RATELIMIT_REGISTER", "30 per minute;200 per hour", _limit),
-        ratelimit_writes=read.one("RATELIMIT_WRITES", "3000 per minute", _limit),
-        cors_origins=read.maybe("CORS_ORIGINS", _origins) or (),
-        access_token_minutes=read.one("ACCESS_TOKEN_MINUTES", "15", _whole(1, 1440)),
-        refresh_grace=read.one("REFRESH_GRACE", "60", _whole(0, 600)),
-        refresh_rotation=read.one("REFRESH_ROTATION", "on", _switch),
-        trusted_proxies=read.one("TRUSTED_PROXIES", "0", _whole(0, 5)),
-        web_threads=read.one("WEB_THREADS", "8", _whole(1, 64)),
-        web_workers=read.one("WEB_WORKERS", "2" if production else "1", _whole(1, 64)),
-        log_level=read.one("LOG_LEVEL", "info", _log_level),
+        mail_from=reader.value("MAIL_FROM", "Qist <qist@localhost>", _sender),
+        ratelimit_login=reader.value("RATELIMIT_LOGIN", "30 per minute", _rate_limit),
+        ratelimit_register=reader.value("RATELIMIT_REGISTER", "30 per minute;200 per hour", _rate_limit),
+        ratelimit_writes=reader.value("RATELIMIT_WRITES", "3000 per minute", _rate_limit),
+        cors_origins=reader.optional("CORS_ORIGINS", _origins) or (),
+        access_token_minutes=reader.value("ACCESS_TOKEN_MINUTES", "15", _integer(1, 1440)),
+        refresh_grace=reader.value("REFRESH_GRACE", "60", _integer(0, 600)),
+        refresh_rotation=reader.value("REFRESH_ROTATION", "on", _boolean),
+        trusted_proxies=reader.value("TRUSTED_PROXIES", "0", _integer(0, 5)),
+        web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
+        web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),
+        log_level=reader.value("LOG_LEVEL", "info", _log_level),
     )
     if production:
         for name in REQUIRED_IN_PRODUCTION:
-            if not read.text(name):
-                read.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
-        if (read.text("FLASK_DEBUG") or "0").lower() not in OFF:
-            read.faults.append(
-                f"FLASK_DEBUG: {read.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"
+            if not reader.text(name):
+                reader.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
+        if (reader.text("FLASK_DEBUG") or "0").lower() not in OFF:
+            reader.faults.append(
+                f"FLASK_DEBUG: {reader.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"
             )
     if settings.smtp_password and not settings.smtp_user:
-        read.faults.append("SMTP_USER: not set, though SMTP_PASSWORD is; set both or neither")
-    if read.faults:
-        raise ConfigError("Qist can't start with this configuration:\n  " + "\n  ".join(read.faults))
+        reader.faults.append("SMTP_USER: not set, though SMTP_PASSWORD is; set both or neither")
+    if reader.faults:
+        raise ConfigError("Qist can't start with this configuration:\n  " + "\n  ".join(reader.faults))
     return settings
 
 
 class _Reader:
-    """Collects faults instead of stopping at the first, so that one start shows all of them."""
+    """Parses variables and collects their faults, so that one start shows all of them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
@@ -136,11 +136,11 @@ class _Reader:
     def text(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
 
-    def one(self, name: str, default: str, parse: Callable[[str], T]) -> T:
-        value = self.maybe(name, parse)
-        return parse(default) if value is None else value
+    def value(self, name: str, default: str, parse: Callable[[str], T]) -> T:
+        parsed = self.optional(name, parse)
+        return parse(default) if parsed is None else parsed
 
-    def maybe(self, name: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
+    def optional(self, name: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
         text = self.text(name)
         if text is None:
             return None
@@ -161,7 +161,7 @@ def _choice(*accepted: str) -> Callable[[str], str]:
     return parse
 
 
-def _whole(least: int, most: int) -> Callable[[str], int]:
+def _integer(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ValueError(f"accepted: a whole number from {least} to {most}")
@@ -170,7 +170,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def _switch(text: str) -> bool:
+def _boolean(text: str) -> bool:
     if text.lower() not in ON + OFF:
         raise ValueError("accepted: on, off")
     return text.lower() in ON
@@ -189,7 +189,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _own_address(host: str, port: int) -> str:
+def _default_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -198,7 +198,7 @@ def _web_address(*schemes: str) -> Callable[[str], str]:
         accepted = (
             f"accepted: an address such as {schemes[0]}://pay.example.org, without a path ({' or '.join(schemes)})"
         )
-        parts = _split(text, accepted)
+        parts = _parse_url(text, accepted)
         if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError(accepted)
         if parts.username or parts.password:
@@ -209,19 +209,19 @@ def _web_address(*schemes: str) -> Callable[[str], str]:
 
 
 def _public_address(text: str) -> str:
-    """https; plain http only where nothing leaves this machine: containers that are tried out before TLS is there."""
-    own = _split(text, "accepted: an address such as https://pay.example.org, without a path").hostname in LOOPBACK
-    return _web_address("https", "http")(text) if own else _web_address("https")(text)
+    """https, or plain http on a loopback address: containers on one machine, before TLS is set up."""
+    host = _parse_url(text, "accepted: an address such as https://pay.example.org, without a path").hostname
+    return _web_address("https", "http")(text) if host in LOOPBACK else _web_address("https")(text)
 
 
 def _origins(text: str) -> tuple[str, ...]:
-    one = _web_address("https", "http")
-    return tuple(one(origin) for origin in re.split(r"[,\s]+", text) if origin)
+    parse = _web_address("https", "http")
+    return tuple(parse(origin) for origin in re.split(r"[,\s]+", text) if origin)
 
 
 def _database_url(text: str) -> str:
     accepted = "accepted: postgresql://user:password@host:port/name (postgres:// and postgresql+psycopg:// too)"
-    parts = _split(text, accepted)
+    parts = _parse_url(text, accepted)
     if parts.scheme not in ("postgres", "postgresql", "postgresql+psycopg") or "://" not in text:
         raise ValueError(accepted)
     if not parts.path.strip("/"):
@@ -231,14 +231,14 @@ def _database_url(text: str) -> str:
 
 def _redis_url(text: str) -> str:
     accepted = "accepted: redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
-    parts = _split(text, accepted)
-    usable = parts.path if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in ("redis", "rediss", "unix") or not usable:
+    parts = _parse_url(text, accepted)
+    target = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in ("redis", "rediss", "unix") or not target:
         raise ValueError(accepted)
     return text
 
 
-def _split(text: str, accepted: str) -> SplitResult:
+def _parse_url(text: str, accepted: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -247,13 +247,13 @@ def _split(text: str, accepted: str) -> SplitResult:
     return parts
 
 
-def _strong(text: str) -> str:
-    plain = text.lower()
+def _secret_key(text: str) -> str:
+    lowered = text.lower()
     if len(text) < SECRET_KEY_LENGTH or len(set(text)) < SECRET_KEY_VARIETY:
         raise ValueError(
             f"accepted: at least {SECRET_KEY_LENGTH} random characters, such as openssl rand -hex 32 prints"
         )
-    if any(word in plain for word in EXAMPLE_WORDS):
+    if any(word in lowered for word in EXAMPLE_WORDS):
         raise ValueError("it looks like an example's; accepted: random characters, such as openssl rand -hex 32 prints")
     return text
 
@@ -264,7 +264,7 @@ def _sender(text: str) -> str:
     return text
 
 
-def _limit(text: str) -> str:
+def _rate_limit(text: str) -> str:
     try:
         parse_many(text)
     except ValueError:

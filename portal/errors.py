@@ -1,14 +1,15 @@
-"""When the business says no. Each door turns these into its own page, fragment or problem document."""
+"""Refusals: the exceptions that services raise. Entry points render them as pages, fragments or problem documents."""
 
 from dataclasses import dataclass
 from typing import Any
 
 
 class Refused(Exception):
-    """A verb refused, and nothing was written.
+    """A service refused and wrote nothing.
 
-    `code` is stable and for machines, `message` is a sentence for the person who asked, `facts` are plain values that a
-    door may show (fresh amounts, the payment in flight ...). `status` is the HTTP status that fits.
+    `code` is stable and meant for programs. `message` is a sentence for the person who sent the request. `facts` are
+    plain values that an entry point may show, such as current amounts or the id of the payment in flight. `status` is
+    the matching HTTP status (RFC 9110).
     """
 
     status = 409
@@ -21,7 +22,7 @@ class Refused(Exception):
 
 
 class NotFound(Refused):
-    """Not there, or not yours: the same answer."""
+    """The object does not exist, or belongs to another user; the two cases give the same response."""
 
     status = 404
 
@@ -30,7 +31,7 @@ class NotFound(Refused):
 
 
 class Forbidden(Refused):
-    """Your role can't do this."""
+    """The user's role does not permit this."""
 
     status = 403
 
@@ -40,7 +41,7 @@ class Forbidden(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with what was sent: the field's name ("" for the whole), a code, a sentence."""
+    """One mistake in the input: the field's name ("" for the whole input), a code and a sentence."""
 
     field: str
     code: str
@@ -48,7 +49,7 @@ class Fault:
 
 
 class Invalid(Refused):
-    """What was sent can't be used. Holds every fault, so that a form can show all of them at once."""
+    """The input is not valid. `faults` holds every mistake, so that a form shows all of them at once."""
 
     status = 422
 
@@ -58,7 +59,10 @@ class Invalid(Refused):
 
 
 class Busy(Refused):
-    """Too much at once, or the database is away for a moment. Safe to send again after `retry_after` seconds."""
+    """The system is overloaded or the database is unavailable; nothing was written.
+
+    The request may be sent again after `retry_after` seconds.
+    """
 
     status = 503
     retry_after = 2
@@ -68,7 +72,7 @@ class Busy(Refused):
 
 
 class Unsure(Busy):
-    """The connection broke during the commit: it may have happened. The same key may be sent again, never a new one."""
+    """The connection broke during the commit, so the outcome is unknown. Only the same key may be sent again."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -78,7 +82,7 @@ class Unsure(Busy):
 
 
 class StillRunning(Refused):
-    """The same request is being carried out right now by somebody else. Ask again after `retry_after` seconds."""
+    """Another process is handling a request with the same key. Send it again after `retry_after` seconds."""
 
     retry_after = 1
 

@@ -1,8 +1,7 @@
-"""Flask extensions, made here unbound and bound in app.py."""
+"""Flask extensions, created unbound; app.py binds them to the application."""
 
 from typing import TYPE_CHECKING
 
-from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
@@ -32,7 +31,6 @@ login = LoginManager()
 csrf = CSRFProtect()
 limiter = Limiter(key_func=get_remote_address)
 htmx = Htmx()
-babel = Babel()
 
 if TYPE_CHECKING:
     Model = Base

@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines, with the request's id on each."""
+"""Structured logs: JSON lines on stderr, each with the request id."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ import structlog
 
 
 def configure(level: str) -> None:
-    """One JSON object a line on stderr, for our own events and for the libraries' warnings alike."""
+    """Write structlog events and the records of standard logging as one JSON object a line; `level` is a setting."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

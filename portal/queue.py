@@ -1,6 +1,6 @@
-"""Enqueue a job by name after the commit, fast, and without raising when Valkey is away.
+"""Enqueue a job by name after the commit. Fast, and without an exception when Valkey is away.
 
-The database is the truth, and the schedule looks anyway; enqueueing only makes it sooner.
+The database is the truth. The scheduled jobs find all work there, so enqueueing only makes it start sooner.
 """
 
 from typing import Any, Final
@@ -16,44 +16,47 @@ from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from portal.valkey import connections
 
 NAME: Final = "qist"
-"""The one queue: a worker that listens on two loses jobs when it dies between pop and start."""
+"""The only queue. A worker that listens on two queues loses jobs when it is killed between pop and start."""
 JOBS: Final = "portal.jobs.tasks"
+"""The module of the jobs."""
 
 TICK_SECONDS: Final = 5
-"""How often the scheduler looks at its entries."""
+"""Seconds between two loops of the scheduler."""
 TICK_KEY: Final = "qist:scheduler:tick"
-"""Where the scheduler writes the time (Unix seconds) of its last loop."""
+"""Key of the instant (Unix seconds) of the scheduler's last loop."""
 
 JOB_SECONDS: Final = 90
-"""What a job may take. A worker that hangs in one is freed a minute later, and what it left is looked for again.
+"""Time limit of a job. A worker that hangs in a job is freed a minute later, and a later job finds the rest.
 
-Whatever goes through payments, refunds, callbacks or mails one by one has a BUDGET of seconds, after which it begins
-no other. Together with its LONGEST_STEP that is less than this, so that nothing is stopped in the middle; so it is the
-only thing that its job does.
+A service function that processes rows one by one starts none after its module's BUDGET seconds. BUDGET and
+MAX_STEP_SECONDS together are less than this limit, so that no row is interrupted. Therefore a job calls one service
+function only.
 """
 
 
 class JsonJob(Job):
-    """A job that is written as JSON, never pickled. rq-scheduler takes no serializer, so the class pins it."""
+    """A job that is stored as JSON, never pickled. rq-scheduler takes no serializer, so the class sets it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["serializer"] = JSONSerializer
         super().__init__(*args, **kwargs)
 
 
-class TimeIsUp(BaseException):
-    """A job took longer than JOB_SECONDS. It is no Exception: whoever keeps one row's failure from the others, or takes
-    a database error for "no answer", would take this for one and go on."""
+class TimeLimitExceeded(BaseException):
+    """A job took longer than JOB_SECONDS.
+
+    Not an Exception, because `except Exception` around a single row would swallow it and go on with the next row.
+    """
 
 
 def time_limit(seconds: int, error: type[Exception], **more: Any) -> UnixSignalDeathPenalty:
-    """What a worker stops a job with, RQ's `death_penalty_class`: its own, but in a job it raises TimeIsUp."""
-    raised = TimeIsUp if error is JobTimeoutException else error
+    """RQ's `death_penalty_class`, which stops a job: RQ's own class, but a job's timeout raises TimeLimitExceeded."""
+    raised = TimeLimitExceeded if error is JobTimeoutException else error
     return UnixSignalDeathPenalty(seconds, raised, **more)  # type: ignore[no-untyped-call]
 
 
 def enqueue(job: str, *args: int | str) -> bool:
-    """Ask a worker to run `portal.jobs.tasks.<job>(*args)` soon, after the commit. False when Valkey is away."""
+    """Enqueue `portal.jobs.tasks.<job>(*args)`, after the commit. Returns False when Valkey is away."""
     url = current_app.config["QIST"].redis_url
     if not url:
         return False
@@ -67,5 +70,5 @@ def enqueue(job: str, *args: int | str) -> bool:
 
 
 def queue_on(connection: Redis) -> Queue:
-    """The queue over a connection, with JSON jobs."""
+    """The queue on a connection, with JSON jobs."""
     return Queue(NAME, connection=connection, default_timeout=JOB_SECONDS, job_class=JsonJob, serializer=JSONSerializer)

@@ -1,6 +1,6 @@
-"""How often somebody may ask: what both doors count together, so that the second door is no second chance.
+"""Rate limits that pages and API count together.
 
-Counted in Valkey; while that is away, in each process and more strictly, so never without a limit.
+Valkey counts them. While it does not answer, each web process counts its own requests, with a lower limit.
 """
 
 import math
@@ -11,7 +11,7 @@ from flask import Response, current_app
 from limits import parse_many
 from limits.storage import MemoryStorage
 
-from portal.access import address
+from portal.access import client_address
 from portal.domain import clock
 from portal.extensions import limiter
 
@@ -19,40 +19,40 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FAILURES: Final = "10 per 15 minutes"
-"""Wrong passwords for one account, whoever tries."""
-WRITING: Final = ["POST", "PUT", "PATCH", "DELETE"]
+"""Wrong passwords for one account, from all addresses together."""
+WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
 
 Limit = str | Callable[[], str]
 Counts = Callable[[Response], bool]
 
 
 def registering(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_REGISTER, by address."""
-    return counted(setting("ratelimit_register"), "register", address)(view)
+    """Limit by RATELIMIT_REGISTER for each client address."""
+    return counted(setting("ratelimit_register"), "register", client_address)(view)
 
 
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_LOGIN, by address."""
-    return counted(setting("ratelimit_login"), "login", address)(view)
+    """Limit by RATELIMIT_LOGIN for each client address."""
+    return counted(setting("ratelimit_login"), "login", client_address)(view)
 
 
 def trying_password(account: Callable[[], str], failed: Counts) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """FAILURES by account: a right password counts for nothing."""
+    """Limit by FAILURES for each account. Only responses for which `failed` is true count."""
     return counted(FAILURES, "login-failures", account, failed)
 
 
 def writing(caller: Callable[[], str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """RATELIMIT_WRITES, by whoever writes."""
+    """Limit by RATELIMIT_WRITES for each caller."""
     return counted(setting("ratelimit_writes"), "writes", caller)
 
 
 def counted(
     limit: Limit, scope: str, key: Callable[[], str], counts: Counts | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """What writes, of all that have this scope, by `key`. `counts`: only those with such an answer."""
-    wanted = limit if callable(limit) else lambda: limit
+    """Limit writes by `key`, over all views of a `scope`. With `counts`, only the responses that it accepts count."""
+    current_limit = limit if callable(limit) else lambda: limit
     decorator = limiter.shared_limit(
-        lambda: _strict(wanted()), scope=scope, key_func=key, methods=WRITING, deduct_when=counts
+        lambda: _effective(current_limit()), scope=scope, key_func=key, methods=WRITE_METHODS, deduct_when=counts
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
@@ -62,7 +62,7 @@ def counted(
 
 
 def setting(name: str) -> Callable[[], str]:
-    """The limit under this name in the settings."""
+    """A function that reads the limit `name` from the settings of the current application."""
 
     def read() -> str:
         text: str = getattr(current_app.config["QIST"], name)
@@ -72,15 +72,15 @@ def setting(name: str) -> Callable[[], str]:
 
 
 def seconds_to_wait() -> int:
-    """After a refusal: whole seconds until the next try, a second that has begun among them."""
+    """Whole seconds until the exceeded limit resets, rounded up: the value of Retry-After (RFC 9110)."""
     limit = limiter.current_limit
     if limit is None:
         return 60
     return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), limit.limit.get_expiry())
 
 
-def _strict(text: str) -> str:
-    """The limit as it is set, or a fraction of it while every process counts for itself."""
+def _effective(text: str) -> str:
+    """The limit as set, or a fraction of it while every process counts its own requests."""
     settings = current_app.config["QIST"]
     if settings.redis_url is None or not isinstance(limiter.limiter.storage, MemoryStorage):
         return text

@@ -40,7 +40,7 @@ def test_an_empty_string_is_not_set() -> None:
 def test_the_example_holds_the_defaults_and_the_same_names_as_config() -> None:
     lines = re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
     source = (ROOT / "portal" / "config.py").read_text()
-    read = set(re.findall(r'read\.(?:one|maybe|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
+    read = set(re.findall(r'reader\.(?:value|optional|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
     assert {name for name, _ in lines} == read
     assert load(dict(lines)) == load({})
 

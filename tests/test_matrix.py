@@ -14,10 +14,11 @@ from flask.testing import FlaskClient
 from portal.extensions import db
 from portal.models import ApiKey, Email
 from portal.services.accounts import api_keys, password_resets, tokens
-from portal.services.mail import delivery, reminders
+from portal.services.mail import delivery
 from portal.services.payments import payment_methods, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from portal.services.reminders import unsubscribe
 from tests.fixtures import people
 from tests.web import browser_of
 
@@ -116,9 +117,9 @@ PAGES = {
     "POST /operator/jobs/<job_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/operations/test_emails.py has the other cases
-    "GET /outbox/<int:outbox_id>": ANYONE,
-    "GET /outbox/<int:outbox_id>/html": ANYONE,
-    "POST /outbox/<int:outbox_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
+    "GET /outbox/<int:email_id>": ANYONE,
+    "GET /outbox/<int:email_id>/html": ANYONE,
+    "POST /outbox/<int:email_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /password-resets/new": ANYONE,
     "POST /password-resets": (422,) * 8,
     "GET /password-resets/sent": ANYONE,
@@ -229,7 +230,7 @@ def world(app: Flask, database: str) -> World:
                 "saved_id": payment_methods.save(ids[customer], "card_ok"),
                 "token": plans.open_plan(ids[merchant], new).invitation_token,
                 "reset_token": password_resets.make(ids[customer]),
-                "off_token": reminders.off_token(ids[customer]),
+                "off_token": unsubscribe.token_of(ids[customer]),
                 "outbox_id": _a_mail_to(ids[customer]),
                 "customer_id": ids[customer],
                 "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),
@@ -308,7 +309,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<token>", objects["token"])
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
-        .replace("<int:outbox_id>", str(objects["outbox_id"]))
+        .replace("<int:email_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
     )
     assert "<" not in address, address

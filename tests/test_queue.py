@@ -1,4 +1,4 @@
-"""Jobs are enqueued as JSON. Without Valkey, `enqueue` waits for a short time and returns False."""
+"""Enqueueing: JSON jobs, and a bounded wait while Valkey is away."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.fixtures import people, servers
 from tests.fixtures.valkey_waits import valkey_waits
 
 ROOT = Path(__file__).parent.parent
-MAX_WAIT = 3 * connections.TIMEOUT  # one retry and its connections
+MAX_WAIT_SECONDS = 3 * connections.TIMEOUT  # one short retry and its connections
 
 WORKER = """
 import sys
@@ -70,8 +70,8 @@ def test_nothing_in_valkey_is_a_pickle(context, valkey):
             assert not data.startswith(b"\x80"), value
 
 
-def test_a_real_worker_runs_it(context, valkey):
-    """The outcome of Omar's payment is unknown; a worker process runs the job and settles it."""
+def test_a_real_worker_runs_the_job(context, valkey):
+    """A worker in a process of its own settles a payment whose answer was lost."""
     amal, omar = people.amal(), people.omar()
     payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
     (job,) = jobs(valkey)
@@ -89,29 +89,29 @@ def test_a_real_worker_runs_it(context, valkey):
 
 
 def enqueue(app) -> tuple[bool, list[float]]:
-    """Whether a job was enqueued, and the waits for Valkey."""
+    """Whether the job was enqueued, and the waits for Valkey in seconds."""
     with app.app_context(), valkey_waits() as waits:
-        is_enqueued = queue.enqueue("settle_payment", 17)
-    return is_enqueued, waits
+        enqueued = queue.enqueue("settle_payment", 17)
+    return enqueued, waits
 
 
-def test_without_an_address_no_job_is_enqueued(app, monkeypatch):
+def test_without_an_address_nothing_is_enqueued(app, monkeypatch):
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=None))
     assert enqueue(app)[0] is False
 
 
 @pytest.mark.parametrize("address", ["redis://127.0.0.1:1/0", "unix:///nowhere/valkey.sock"])
-def test_an_unreachable_valkey_opens_the_circuit_breaker(app, monkeypatch, address):
+def test_enqueueing_fails_fast_without_valkey_and_opens_the_circuit(app, monkeypatch, address):
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url=address))
-    is_enqueued, waits = enqueue(app)
-    assert is_enqueued is False and 0 < sum(waits) <= MAX_WAIT
+    enqueued, waits = enqueue(app)
+    assert enqueued is False and 0 < sum(waits) <= MAX_WAIT_SECONDS
     assert connections.breaker.is_open()
     assert enqueue(app) == (False, [])
 
 
 @pytest.fixture
 def a_valkey(tmp_path) -> Iterator[tuple[str, psutil.Process]]:
-    """The URL and the process of the test's own Valkey."""
+    """The URL and process of a Valkey that belongs to this test, which may freeze it."""
     server = Valkey(tmp_path / "home", durable=False)
     try:
         url = server.start().url
@@ -127,14 +127,14 @@ def test_a_frozen_valkey_is_skipped_for_thirty_seconds(app, monkeypatch, a_valke
     assert enqueue(app)[0] is True
     process.send_signal(signal.SIGSTOP)
     try:
-        is_enqueued, waits = enqueue(app)
-        assert is_enqueued is False and 0 < sum(waits) <= MAX_WAIT
+        enqueued, waits = enqueue(app)
+        assert enqueued is False and 0 < sum(waits) <= MAX_WAIT_SECONDS
         assert [enqueue(app) for _ in range(20)] == [(False, [])] * 20
     finally:
         process.send_signal(signal.SIGCONT)
-    assert enqueue(app)[0] is False, "skipped, although it would reply again"
-    remaining = connections.breaker._until - time.monotonic()
-    assert 25 < remaining <= connections.PAUSE == 30
+    assert enqueue(app)[0] is False, "the circuit is still open"
+    pause_left = connections.breaker._until - time.monotonic()
+    assert 25 < pause_left <= connections.PAUSE == 30
     monkeypatch.setattr(connections.time, "monotonic", lambda now=time.monotonic: now() + 31)
     assert enqueue(app)[0] is True
 
@@ -149,6 +149,6 @@ def test_a_payment_goes_through_while_valkey_is_frozen(app, context, monkeypatch
         with valkey_waits() as waits:
             assert people.pay(first.id, first.customer_id).state == "succeeded"
             assert people.pay(second.id, second.customer_id, "card_lost_charged").state == "in_flight"
-        assert 0 < sum(waits) <= MAX_WAIT
+        assert 0 < sum(waits) <= MAX_WAIT_SECONDS
     finally:
         process.send_signal(signal.SIGCONT)

@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""An integration with Qist in ten minutes, with nothing but Python itself: token, plan, pay, dashboard.
+"""An integration with Qist in ten minutes, with Python's standard library: token, plan, payment, dashboard.
 
     python docs/examples/ten_minutes.py http://127.0.0.1:8000
 
-It registers a merchant and a customer of its own, so it can be run as often as wanted. docs/api.md tells the same story
-with curl.
+Each run registers a new merchant and a new customer. docs/api.md has the same steps with curl.
 """
 
 import json
@@ -19,7 +18,7 @@ PASSWORD = "seven green boats"
 
 
 def call(method, path, body=None, token=None, **headers):
-    """The answer's status and JSON."""
+    """Send a request; return the status and the JSON of the response."""
     request = urllib.request.Request(ADDRESS + path, method=method)
     request.add_header("Accept", "application/json")
     if token:
@@ -30,31 +29,31 @@ def call(method, path, body=None, token=None, **headers):
         request.add_header("Content-Type", "application/json")
         request.data = json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as refused:
-        return refused.code, json.load(refused)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
 
 
-def must(expected, answer):
-    status, body = answer
+def must(expected, response):
+    status, body = response
     if status != expected:
         sys.exit(f"expected {expected}, got {status}: {json.dumps(body, indent=2)}")
     return body
 
 
-# 1. Two accounts. A real shop registers once, on the web page, and makes an API key there.
+# 1. Register two accounts. A real shop registers once, on the web page, and creates an API key there.
 run = secrets.token_hex(4)
 for role in ("merchant", "customer"):
     account = {"username": f"{role}-{run}", "email": f"{role}-{run}@example.com", "role": role}
     must(201, call("POST", "/auth/register/", {**account, "password": PASSWORD, "password2": PASSWORD}))
 
-# 2. A token for each of them.
+# 2. Get a token for each account.
 sign_in = {"username": f"merchant-{run}", "password": PASSWORD}
 shop = must(200, call("POST", "/token/", sign_in))["access"]
 buyer = must(200, call("POST", "/token/", {**sign_in, "username": f"customer-{run}"}))["access"]
 
-# 3. The shop looks at a schedule, then makes the plan. Amounts are text, so that no digit is lost on the way.
+# 3. The merchant previews a schedule, then creates the plan. Amounts are text, so that no digit is lost.
 terms = {"total_amount": "100.00", "num_installments": 3, "start_date": str(date.today() + timedelta(days=7))}
 preview = must(200, call("POST", "/api/plans/preview/", terms, shop))
 print("preview:  ", ", ".join(f"{row['amount']} on {row['due_date']}" for row in preview["installments"]))
@@ -62,11 +61,11 @@ order = {**terms, "customer_email": f"customer-{run}@example.com", "external_id"
 plan = must(201, call("POST", "/api/plans/", order, shop, Idempotency_Key=f"make-{run}"))
 print("plan:     ", plan["id"], plan["status"], plan["total_amount"], plan["currency"])
 
-# 4. The answer got lost? Send it again with the same key: it is the same plan, not a second one.
+# 4. After a lost response, the same request with the same key returns the same plan, not a second one.
 again = must(201, call("POST", "/api/plans/", order, shop, Idempotency_Key=f"make-{run}"))
 assert again == plan
 
-# 5. The customer pays the first installment. A card that is declined pays nothing, and says so.
+# 5. The customer pays the first installment. A declined card charges nothing.
 first = plan["installments"][0]
 pay = f"/api/plans/installments/{first['id']}/pay/"
 declined = must(402, call("POST", pay, {"payment_method": "card_declined"}, buyer, Idempotency_Key=f"try-{run}"))
@@ -74,11 +73,11 @@ print("declined: ", declined["code"], "-", declined["detail"])
 paid = must(200, call("POST", pay, {"amount": first["amount"]}, buyer, Idempotency_Key=f"pay-{run}"))
 print("paid:     ", paid["amount"], paid["status"], paid["paid_at"])
 
-# 6. Paying twice is refused, whoever asks and however fast.
+# 6. A second payment is refused.
 twice = must(409, call("POST", pay, {}, buyer))
 print("twice:    ", twice["code"])
 
-# 7. The shop's figures.
+# 7. The merchant's figures.
 figures = must(200, call("GET", "/api/analytics/dashboard/", token=shop))
 print("dashboard:", figures)
 assert figures["total_revenue"] == 33.34 and figures["overdue_installments"] == 0

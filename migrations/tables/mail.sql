@@ -1,12 +1,12 @@
 -- The mails to send, and the mails that were sent.
 
-CREATE TABLE outbox (
-    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_outbox PRIMARY KEY,
-    dedupe_key varchar(150) NOT NULL CONSTRAINT uq_outbox_dedupe_key UNIQUE,
+CREATE TABLE emails (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_emails PRIMARY KEY,
+    dedupe_key varchar(150) NOT NULL CONSTRAINT uq_emails_dedupe_key UNIQUE,
     kind varchar(40) NOT NULL,
-    to_user_id bigint NOT NULL CONSTRAINT fk_outbox_to_user_id REFERENCES users (id),
-    merchant_id bigint CONSTRAINT fk_outbox_merchant_id REFERENCES merchants (user_id),
-    plan_id bigint CONSTRAINT fk_outbox_plan_id REFERENCES plans (id),
+    to_user_id bigint NOT NULL CONSTRAINT fk_emails_to_user_id REFERENCES users (id),
+    merchant_id bigint CONSTRAINT fk_emails_merchant_id REFERENCES merchants (user_id),
+    plan_id bigint CONSTRAINT fk_emails_plan_id REFERENCES plans (id),
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     state varchar(7) NOT NULL,
     attempts smallint DEFAULT 0 NOT NULL,
@@ -18,18 +18,18 @@ CREATE TABLE outbox (
     subject varchar(300),
     body text,
     html text,
-    CONSTRAINT ck_outbox_data CHECK (attempts >= 0 AND jsonb_typeof(data) = 'object'),
-    CONSTRAINT ck_outbox_dedupe_key CHECK (dedupe_key ~ '^[A-Za-z0-9_:-]+$'),
-    CONSTRAINT ck_outbox_ended CHECK ((state IN ('waiting', 'claimed')) = (ended_at IS NULL)),
-    CONSTRAINT ck_outbox_reason CHECK (state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL),
-    CONSTRAINT ck_outbox_state CHECK (state IN ('waiting', 'claimed', 'sent', 'kept', 'dead', 'dropped')),
-    CONSTRAINT ck_outbox_told CHECK (
+    CONSTRAINT ck_emails_data CHECK (attempts >= 0 AND jsonb_typeof(data) = 'object'),
+    CONSTRAINT ck_emails_dedupe_key CHECK (dedupe_key ~ '^[A-Za-z0-9_:-]+$'),
+    CONSTRAINT ck_emails_ended CHECK ((state IN ('waiting', 'claimed')) = (ended_at IS NULL)),
+    CONSTRAINT ck_emails_reason CHECK (state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL),
+    CONSTRAINT ck_emails_state CHECK (state IN ('waiting', 'claimed', 'sent', 'kept', 'dead', 'dropped')),
+    CONSTRAINT ck_emails_sent CHECK (
         state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)
     )
 );
 
-CREATE INDEX ix_outbox_dead_id ON outbox (id) WHERE state = 'dead';
-CREATE INDEX ix_outbox_ended_at ON outbox (ended_at) WHERE ended_at IS NOT NULL;
-CREATE INDEX ix_outbox_holding_link_ended_at ON outbox (ended_at) WHERE state = 'kept' AND data ? 'holds_link';
-CREATE INDEX ix_outbox_pending_created_at ON outbox (created_at) WHERE state IN ('waiting', 'claimed');
-CREATE INDEX ix_outbox_pending_next_try_at ON outbox (next_try_at, id) WHERE state IN ('waiting', 'claimed');
+CREATE INDEX ix_emails_dead_id ON emails (id) WHERE state = 'dead';
+CREATE INDEX ix_emails_ended_at ON emails (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_emails_holding_link_ended_at ON emails (ended_at) WHERE state = 'kept' AND data ? 'holds_link';
+CREATE INDEX ix_emails_pending_created_at ON emails (created_at) WHERE state IN ('waiting', 'claimed');
+CREATE INDEX ix_emails_pending_next_try_at ON emails (next_try_at, id) WHERE state IN ('waiting', 'claimed');

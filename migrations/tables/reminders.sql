@@ -10,7 +10,7 @@ CREATE TABLE reminders (
     customer_id bigint NOT NULL,
     local_day date NOT NULL,
     state varchar(10) NOT NULL,
-    outbox_id bigint CONSTRAINT fk_reminders_outbox_id REFERENCES outbox (id) ON DELETE SET NULL,
+    email_id bigint CONSTRAINT fk_reminders_email_id REFERENCES emails (id) ON DELETE SET NULL,
     created_at timestamptz NOT NULL,
     sent_at timestamptz,
     CONSTRAINT uq_reminders_installment_id_rule_due_date UNIQUE (installment_id, rule, due_date),
@@ -19,7 +19,7 @@ CREATE TABLE reminders (
     CONSTRAINT ck_reminders_state CHECK (state IN ('waiting', 'sent', 'superseded', 'dropped'))
 );
 
-CREATE INDEX ix_reminders_outbox_id ON reminders (outbox_id) WHERE outbox_id IS NOT NULL;
+CREATE INDEX ix_reminders_email_id ON reminders (email_id) WHERE email_id IS NOT NULL;
 CREATE INDEX ix_reminders_waiting_customer_id_merchant_id ON reminders (customer_id, merchant_id)
     WHERE state = 'waiting';
 CREATE INDEX ix_reminders_waiting_local_day_id ON reminders (local_day, id) WHERE state = 'waiting';

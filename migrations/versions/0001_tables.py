@@ -1,4 +1,4 @@
-"""Every table with its columns, constraints and indexes: the files of migrations/tables.
+"""The tables with their columns, constraints and indexes, from the files of migrations/tables.
 
 Revision ID: baseline_tables
 Revises:
@@ -24,13 +24,13 @@ FILES = ("accounts", "gateway", "plans", "payments", "mail", "reminders", "ledge
 def upgrade() -> None:
     for name in FILES:
         steps.run((FOLDER / f"{name}.sql").read_text())
-    op.execute(f"COMMENT ON TABLE alembic_version IS '{revisions.MARK}'")
+    op.execute(f"COMMENT ON TABLE alembic_version IS '{revisions.BASELINE_COMMENT}'")
 
 
 def downgrade() -> None:
     op.execute("COMMENT ON TABLE alembic_version IS NULL")
     op.execute(
-        "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, outbox, "
+        "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, invitations, installments, plans, payment_methods, "
         "gateway_refunds, gateway_charges, gateway_cards, api_keys, refresh_tokens, token_families, password_resets, "
         "user_sessions, merchants, users"

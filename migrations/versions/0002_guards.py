@@ -1,7 +1,7 @@
-"""The guards: what must always hold about money, whoever writes to the database.
+"""The guards: functions and triggers that enforce the invariants of money against every writer.
 
-Their texts are in portal/models/guards. A refusal is an integrity violation (SQLSTATE 23514) whose constraint name is
-the name of the rule. Rules about several rows are deferred to the commit.
+Their texts are in portal/models/guards. A refusal is an integrity violation (SQLSTATE 23514) with the name of the rule
+as its constraint name. Rules about several rows are deferred to the commit.
 
 Revision ID: baseline_guards
 Revises: baseline_tables

@@ -1,1 +1,1 @@
-"""Door 2, JSON: the same verbs as the pages, with its own sign-in, errors and shapes."""
+"""The JSON API: an entry point to the same services as the pages, with its own sign-in, errors and schemas."""

@@ -1,4 +1,4 @@
-"""Amounts at this door are decimal text; behind it they are minor units of the plan's currency."""
+"""Amounts: decimal text in requests and responses, minor units of the plan's currency in the services."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,31 +8,31 @@ from portal.domain import money
 from portal.errors import Fault, Invalid, Refused
 from portal.services.payments import preconditions
 
-FACTS: Final = ("remaining", "refundable", "reversible")
-"""What a refusal says in minor units."""
+AMOUNT_FACTS: Final = ("remaining", "refundable", "reversible")
+"""The facts of refusals that are minor units."""
 
 
 def read(currency: str, *others: Fault, reason: str | None = None, **amounts: str | None) -> dict[str, int | None]:
-    """The amounts that were sent, by field, in minor units.
+    """The amounts of a request by field, in minor units.
 
-    Raises Invalid with every fault: theirs, the reason's, and the others that are known already.
+    Refuses: Invalid with the faults of the amounts and of the reason, and the `others` that the caller has found.
     """
-    found: dict[str, int | None] = {}
+    minor_units: dict[str, int | None] = {}
     faults = []
     for field, text in amounts.items():
         try:
-            found[field] = None if text is None else money.parse(text, currency)
+            minor_units[field] = None if text is None else money.parse(text, currency)
         except money.BadAmount as bad:
             faults.append(Fault(field, "bad_amount", str(bad)))
     if reason is not None:
         faults += reason_faults({"reason": reason})
     if faults := [*faults, *others]:
         raise Invalid(*faults)
-    return found
+    return minor_units
 
 
 def reason_faults(values: dict[str, object]) -> list[Fault]:
-    """What is wrong with the reason, if there is one."""
+    """The faults of the field `reason`, if it was sent."""
     if "reason" in values:
         try:
             preconditions.reason_of(str(values["reason"]))
@@ -42,14 +42,14 @@ def reason_faults(values: dict[str, object]) -> list[Fault]:
 
 
 @contextmanager
-def in_terms_of_the_api(currency: str) -> Iterator[None]:
-    """What a verb refuses, with amounts as decimal text; a payment method is something that was sent."""
+def refusals_as_decimals(currency: str) -> Iterator[None]:
+    """Re-raise a service's refusals with amounts as decimal text, and unknown_method as a fault of its field."""
     try:
         yield
     except Refused as refused:
         if refused.code == "unknown_method":
             raise Invalid(Fault("payment_method", refused.code, refused.message)) from None
-        for fact in FACTS:
+        for fact in AMOUNT_FACTS:
             if fact in refused.facts:
                 refused.facts[fact] = money.plain(refused.facts[fact], currency)
         raise

@@ -1,4 +1,4 @@
-"""Who asks: a Bearer token, which is an access token or an API key. The session cookie counts for nothing here."""
+"""The caller of a request, by its Bearer token: an access token or an API key. The session cookie is ignored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `name` is the key's or the account's, for counting; id and role stay readable after a commit."""
+    """The account of a request. Rate limits count by `name`. `id` and `role` stay readable after a commit."""
 
     user: User
     id: int
@@ -28,7 +28,7 @@ class Caller:
 
 
 class NoToken(Refused):
-    """No Authorization header, or not a Bearer token in it."""
+    """The request has no Authorization header with a Bearer token."""
 
     status = 401
 
@@ -37,7 +37,7 @@ class NoToken(Refused):
 
 
 class ReadOnly(Forbidden):
-    """This API key may look, and change nothing."""
+    """The API key may only read."""
 
     def __init__(self) -> None:
         super().__init__("This API key can only read.")
@@ -47,7 +47,7 @@ class ReadOnly(Forbidden):
 def signed_in(
     *roles: str, writes: bool = False, message: str = "Your account can't do this."
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Only for callers with a good token, in one of these roles (any, when none is given), who may write if it does."""
+    """Restrict a view to callers in one of `roles` (any role if empty). If `writes`, the token needs write access."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -65,22 +65,25 @@ def signed_in(
 
 
 def caller() -> Caller:
-    """Who asks. Only under `signed_in`."""
+    """The caller of this request. Valid inside views under `signed_in`."""
     return cast(Caller, g.caller)
 
 
 def merchant() -> Merchant:
-    """The settings of the merchant who asks. Only where no other role comes in."""
+    """The settings of the calling merchant. Valid inside views with roles=("merchant",)."""
     return db.session.get_one(Merchant, caller().id)
 
 
 def identify() -> Caller:
-    """Refuses: no_token, bad_token (the same for unknown, expired, revoked, and accounts that were deactivated)."""
+    """The caller of this request, by its Bearer token (RFC 6750).
+
+    Refuses: no_token; bad_token for a token that is unknown, expired or revoked, or whose account is deactivated.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
         raise NoToken()
-    if token.startswith(api_keys.START):
+    if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
         return Caller(key.user, key.merchant_id, key.user.role, f"key:{key.id}", key.can_write)
     user = tokens.find(token).user

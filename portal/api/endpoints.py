@@ -1,4 +1,4 @@
-"""Declare an endpoint once: its addresses, who may call it, what goes in and out. spectree documents it from that."""
+"""Declarations of endpoints: addresses, roles, request and response schemas. spectree documents each from these."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ View = Callable[..., Any]
 
 
 class RowId(IntegerConverter):
-    """A row's id in an address: ASCII digits, and no more of them than a BIGINT has."""
+    """A row's id in an address: at most 19 ASCII digits, as many as a BIGINT has."""
 
     regex = r"[0-9]{1,19}"
 
 
 class Adapter(MsgspecModelAdapter):
-    """Decimals are written as JSON numbers, to the last digit."""
+    """Writes decimals as exact JSON numbers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class Adapter(MsgspecModelAdapter):
 
 
 class Plugin(FlaskPlugin):
-    """Requests are read by `parsing`; the document shows each endpoint under its first address only."""
+    """Reads requests with `parsing`, and documents each endpoint under its first address only."""
 
     def request_validation(self, request: Any, query: Any, json: Any, form: Any, headers: Any, cookies: Any) -> None:
         request.context = Context(*parsing.read(query, json), None, None, None)
 
     def find_routes(self) -> Iterator[Rule]:
-        aliases = {alias for known in declared.values() for alias in known.aliases}
+        aliases = {alias for declaration in declared.values() for alias in declaration.aliases}
         for rule in current_app.url_map.iter_rules():
             if rule.rule not in aliases:
                 yield rule
@@ -55,7 +55,7 @@ class Plugin(FlaskPlugin):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the document says of an endpoint beyond its shapes."""
+    """The facts about an endpoint that the document needs besides its schemas."""
 
     signed_in: bool
     roles: Sequence[str]
@@ -70,11 +70,11 @@ class Declared:
 
 
 declared: Final[dict[str, Declared]] = {}
-"""By operation id."""
+"""The endpoints by operation id."""
 
 
 def _name(model: Any) -> str:
-    """A shape's own name; lists are named after what they hold."""
+    """The component name of a schema."""
     for meta in getattr(model, "__metadata__", ()):
         if getattr(meta, "title", None):
             return str(meta.title)
@@ -106,16 +106,16 @@ def endpoint(
     anyone: bool = False,
     roles: Sequence[str] = (),
     writes: bool = False,
-    only: str = "Your account can't do this.",
+    forbidden: str = "Your account can't do this.",
     refuses: dict[int, Sequence[str]] | None = None,
     limit: Callable[[View], View] | None = None,
 ) -> Callable[[View], View]:
-    """Hang a view at an address and its aliases, each with and without the slash at its end.
+    """Register a view at an address and its aliases, each with and without a trailing slash.
 
-    `ok` has the shape of each good status, `refuses` the codes of each status beyond those that every endpoint of its
-    kind has. The fields of the view's `query` are the query parameters that the endpoint accepts. Any other parameter
-    is 422 `unknown_parameter`; a view without `query` accepts none. A view that `writes` needs a token that may, counts
-    as a write, and takes an Idempotency-Key with a POST.
+    `ok` has the schema of each success status. `refuses` has, by status, the error codes besides those common to all
+    endpoints of the kind. The fields of the view's `query` are the accepted query parameters. Any other parameter is
+    422 `unknown_parameter`, and a view without `query` accepts none. A view that `writes` requires a token with write
+    access and counts towards the write limit. If its method is POST, it accepts an Idempotency-Key.
     """
 
     def decorate(view: View) -> View:
@@ -132,24 +132,24 @@ def endpoint(
             codes=refuses or {},
             aliases=aliases,
         )
-        response = Response(**{f"HTTP_{status}": shape for status, shape in ok.items()})
-        found: View = tree.validate(resp=response, tags=(tag,), operation_id=name)(view)
+        response = Response(**{f"HTTP_{status}": schema for status, schema in ok.items()})
+        wrapped: View = tree.validate(resp=response, tags=(tag,), operation_id=name)(view)
         if limit:
-            found = limit(found)
+            wrapped = limit(wrapped)
         if writes:
-            found = rate_limits.writing(found)
+            wrapped = rate_limits.writing(wrapped)
         if not anyone:
-            found = callers.signed_in(*roles, writes=writes, message=only)(found)
+            wrapped = callers.signed_in(*roles, writes=writes, message=forbidden)(wrapped)
         for rule in (address, *aliases):
-            bp.add_url_rule(rule, view.__name__, found, methods=[method], strict_slashes=False, merge_slashes=False)
-        return found
+            bp.add_url_rule(rule, view.__name__, wrapped, methods=[method], strict_slashes=False, merge_slashes=False)
+        return wrapped
 
     return decorate
 
 
 def page_links(next_cursor: str | None) -> dict[str, str]:
-    """The Link header (RFC 8288) of a list that goes on after this page."""
+    """The Link header (RFC 8288) with the address of the next page. Empty on the last page."""
     if next_cursor is None:
         return {}
-    asked = [(name, text) for name, text in request.args.items(multi=True) if name != "cursor"]
-    return {"Link": f'<{request.base_url}?{urlencode([*asked, ("cursor", next_cursor)])}>; rel="next"'}
+    filters = [(name, text) for name, text in request.args.items(multi=True) if name != "cursor"]
+    return {"Link": f'<{request.base_url}?{urlencode([*filters, ("cursor", next_cursor)])}>; rel="next"'}

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request that is sent again is carried out once, and answered the same."""
+"""Idempotency-Key: a repeated request is carried out once and gets the same response."""
 
 import re
 from collections.abc import Callable
@@ -17,10 +17,11 @@ HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> RequestKey | None:
-    """The key this request came with, if any. `render` makes the answer that is stored with the effect.
+def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> RequestKey | None:
+    """The idempotency key of this request, or None. `render` makes the reply that is stored with the effect.
 
-    It counts for this caller, method and address, with or without the slash at its end. Raises Invalid on a bad key.
+    The key is scoped to the caller, the method and the address without its trailing slash.
+    Refuses: bad_idempotency_key (Invalid).
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -31,46 +32,46 @@ def asked(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> R
     text = msgspec.json.encode(body, order="sorted")
 
     def rendered(result: Any) -> tuple[int, bytes]:
-        answer: tuple[int, bytes] = render(result)
-        g.kept = answer
-        return answer
+        reply: tuple[int, bytes] = render(result)
+        g.stored_reply = reply
+        return reply
 
     return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
 
 
 def finish(
-    asked: RequestKey | None,
+    key: RequestKey | None,
     replay: Replay | None,
     find: Callable[[], Any],
     render: Callable[[Any], tuple[int, bytes]],
-    where: str | None = None,
+    location: str | None = None,
 ) -> Response:
-    """The answer to a verb that was carried out now, or had been before.
+    """The response to a service that was carried out now, or by an earlier request with the same key.
 
-    `find` reads what it made, to be rendered when no answer was stored with the effect: none was asked for, its outcome
-    is not known yet, or it became known after the caller had gone. `where` is its address, for 201 and 202.
+    `find` reads the result for `render` if no reply was stored with the effect: the request has no key, the outcome is
+    not known yet, or it became known after the response. `location` is the result's address, for 201 and 202.
     """
     if replay is not None and replay.status is not None and replay.body is not None:
-        return mark(respond(replay.status, replay.body, where))
-    stored = g.pop("kept", None)
+        return mark_replayed(respond(replay.status, replay.body, location))
+    stored = g.pop("stored_reply", None)
     with unsure_from_here():
         status, body = stored or render(find())
-        if stored is None and asked is not None and status != 202:
-            status, body = idempotency.keep(asked, status, body)
-    answer = respond(status, body, where)
-    return answer if replay is None else mark(answer)
+        if stored is None and key is not None and status != 202:
+            status, body = idempotency.keep(key, status, body)
+    response = respond(status, body, location)
+    return response if replay is None else mark_replayed(response)
 
 
-def mark(answer: Response) -> Response:
-    """This answer was given before."""
-    answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+def mark_replayed(response: Response) -> Response:
+    """Add the header of a response to a repeated request."""
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
-def respond(status: int, body: bytes, where: str | None = None) -> Response:
-    """What `render` made, as it is sent."""
+def respond(status: int, body: bytes, location: str | None = None) -> Response:
+    """The response with a status and a body from `render`."""
     media_type = "application/json" if status < 400 else problems.MEDIA_TYPE
-    answer = current_app.response_class(body, status, content_type=media_type)
-    if where is not None and status in (201, 202):
-        answer.headers["Location"] = where
-    return answer
+    response = current_app.response_class(body, status, content_type=media_type)
+    if location is not None and status in (201, 202):
+        response.headers["Location"] = location
+    return response

@@ -1,8 +1,8 @@
-"""Read what was sent: strictly, from its text, and with every fault at once.
+"""Strict parsing of query parameters and JSON bodies. It reports all faults at once.
 
-A number is never a float here: amounts and whole numbers are read from the text of the JSON, so 0.1 is 0.1, and 1e3,
-NaN and other scripts' digits are refused. `Amount`, `Day` and `whole()` are the kinds a shape may use besides what
-msgspec reads by itself; texts hold no NUL, which no column could keep.
+Amounts and whole numbers are read from the text of the JSON, never through a float. So 0.1 is exact, and 1e3, NaN and
+non-ASCII digits are refused. A schema's fields may be of `Amount`, `Day`, `whole()` and the types that msgspec reads.
+Texts with NUL are refused, because PostgreSQL cannot store them.
 """
 
 import functools
@@ -34,21 +34,21 @@ _AMOUNT = Meta(
 _DAY = Meta(extra_json_schema={"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"})
 
 Amount = Annotated[Any, _AMOUNT]
-"""Decimal text, as it was sent: its currency's digits are looked at by money.parse."""
+"""Decimal text, as it was sent. money.parse checks the digits of its currency."""
 Day = Annotated[Any, _DAY]
-"""A date."""
+"""A local date, ISO 8601."""
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
 STATE_NAMES: Final = ("status", "state")
-"""The filter by state has two names. A list that declares either of them accepts both."""
+"""The two names of the filter by state. A list that declares either of them accepts both."""
 
 _rules: dict[type, Callable[[Values], list[Fault]]] = {}
 
 
-class _Wrong(Exception):
-    """What was sent for a field can't be read as its kind."""
+class _BadValue(Exception):
+    """A field's value cannot be read as its type."""
 
     def __init__(self, code: str, message: str, path: str = "") -> None:
         super().__init__(message)
@@ -58,26 +58,26 @@ class _Wrong(Exception):
 
 
 def whole(least: int, most: int) -> Meta:
-    """The kind of a whole number from `least` to `most`: `Annotated[Any, whole(1, 60)]`. Digit strings count too."""
+    """A whole number from `least` to `most`, or its digits as a string: `Annotated[Any, whole(1, 60)]`."""
     number = {"type": "integer", "minimum": least, "maximum": most}
     return Meta(extra_json_schema={"oneOf": [number, {"type": "string", "pattern": "^[0-9]{1,19}$"}]})
 
 
-def also(shape: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable[[Values], list[Fault]]]:
-    """When a body of this shape has a fault, the decorated function says what else is wrong with it."""
+def further_faults(schema: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable[[Values], list[Fault]]]:
+    """Register a rule for bodies of this schema. If parsing finds a fault, the rule adds the other faults."""
 
-    def remember(rule: Callable[[Values], list[Fault]]) -> Callable[[Values], list[Fault]]:
-        _rules[shape] = rule
+    def register(rule: Callable[[Values], list[Fault]]) -> Callable[[Values], list[Fault]]:
+        _rules[schema] = rule
         return rule
 
-    return remember
+    return register
 
 
 def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] | None) -> tuple[Any, Any]:
-    """The request's query parameters and its JSON object, in their shapes. None is the shape of an absent part.
+    """The request's query parameters and JSON object, as instances of their schemas. None: the part is not expected.
 
-    An endpoint without a shape for its parameters accepts no parameter. An absent body counts as {}.
-    Raises NotJson, Unreadable, Invalid with the faults of both parts.
+    An endpoint without a schema for its parameters accepts none. An absent body counts as {}.
+    Refuses: not_json, unreadable; Invalid with the faults of both parts.
     """
     query, faults = _query(parameters)
     body, body_faults = _body(fields) if fields else ({}, [])
@@ -90,22 +90,22 @@ def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] |
 
 
 @functools.cache
-def parameter_names(shape: type[msgspec.Struct] | None) -> dict[str, str]:
-    """The names of all accepted query parameters, each with the name of the field that it fills."""
-    fields = shape.__struct_fields__ if shape else ()
+def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
+    """The accepted query parameters, each with the name of its field."""
+    fields = schema.__struct_fields__ if schema else ()
     return {name: field for field in fields for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field,))}
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
-    """The fault of a query parameter that is not one of the known ones."""
+    """The fault of a query parameter that is not among the `known` ones."""
     names = ", ".join(known)
     known_names = f"Known here: {names}." if names else "No parameter is known here."
     return Fault(f"?{_escape(name)}", "unknown_parameter", f"This parameter is not known. {known_names}")
 
 
-def _query(shape: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
-    """The values of the request's query parameters by field, and the faults by the name that was sent."""
-    known = parameter_names(shape)
+def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
+    """The values of the request's query parameters by field, and the faults under the names that were sent."""
+    known = parameter_names(schema)
     sent: dict[str, tuple[str, str]] = {}
     faults = []
     for name, texts in request.args.lists():
@@ -119,50 +119,50 @@ def _query(shape: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
             message = f"This is the same filter as {first_name}: send one of the two."
             faults.append(Fault(f"?{name}", "conflicting_parameters", message))
     values: Values = {}
-    if shape:
-        values, field_faults = _fields(shape, {field: msgspec.json.encode(text) for field, (_, text) in sent.items()})
+    if schema:
+        values, field_faults = _fields(schema, {field: msgspec.json.encode(text) for field, (_, text) in sent.items()})
         for fault in field_faults:
             name, _ = sent.get(fault.field, (fault.field, ""))
             faults.append(Fault(f"?{name}", fault.code, fault.message))
     return values, faults
 
 
-def _body(shape: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
+def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
     data = request.get_data()
     sent = _decode(data) if data else {}
-    values, faults = _fields(shape, sent)
+    values, faults = _fields(schema, sent)
     faults += [
         Fault(_escape(name), "unknown_field", "This field is not known here.")
         for name in sent
-        if name not in shape.__struct_fields__
+        if name not in schema.__struct_fields__
     ]
-    if faults and shape in _rules:
+    if faults and schema in _rules:
         named = {fault.field for fault in faults}
-        faults += [fault for fault in _rules[shape](values) if fault.field not in named]
+        faults += [fault for fault in _rules[schema](values) if fault.field not in named]
     return values, faults
 
 
 def _decode(data: bytes) -> Mapping[str, bytes]:
-    """The fields of a JSON object, each still in its text."""
+    """The fields of the JSON object in the body, as raw JSON text."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise NotJson()
     try:
         data.decode()
-        found = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
-        if data.lstrip()[:1] == b"{":  # a number that no machine holds
+        if data.lstrip()[:1] == b"{":  # a number outside the range of a double
             raise Unreadable("The body is not JSON that can be read.") from None
         raise Invalid(Fault("", "not_an_object", "Send one JSON object: {...}.")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreadable("The body is not JSON that can be read.") from None
-    return {name: bytes(raw) for name, raw in found.items()}
+    return {name: bytes(raw) for name, raw in fields.items()}
 
 
-def _fields(shape: type[S], sent: Mapping[str, bytes]) -> tuple[Values, list[Fault]]:
+def _fields(schema: type[S], sent: Mapping[str, bytes]) -> tuple[Values, list[Fault]]:
     values: Values = {}
     faults = []
-    for name, required, read in _readers(shape):
+    for name, required, read in _readers(schema):
         raw = sent.get(name)
         if raw is None:
             if required:
@@ -170,19 +170,19 @@ def _fields(shape: type[S], sent: Mapping[str, bytes]) -> tuple[Values, list[Fau
             continue
         try:
             values[name] = read(raw)
-        except _Wrong as wrong:
-            faults.append(Fault(name + wrong.path, wrong.code, wrong.message))
+        except _BadValue as bad:
+            faults.append(Fault(name + bad.path, bad.code, bad.message))
     return values, faults
 
 
 @functools.cache
-def _readers(shape: type[msgspec.Struct]) -> list[tuple[str, bool, Callable[[bytes], Any]]]:
-    return [(field.name, field.required, _reader(field.type)) for field in msgspec.structs.fields(shape)]
+def _readers(schema: type[msgspec.Struct]) -> list[tuple[str, bool, Callable[[bytes], Any]]]:
+    return [(field.name, field.required, _reader(field.type)) for field in msgspec.structs.fields(schema)]
 
 
 def _reader(kind: Any) -> Callable[[bytes], Any]:
-    """How a field of this type is read from its text."""
-    base, metas, nullable = _look_into(kind)
+    """The function that reads a field of this type from its raw JSON text."""
+    base, metas, nullable = _unwrap(kind)
     if base is not Any:
         return lambda raw: _by_msgspec(raw, kind)
     if _AMOUNT in metas:
@@ -194,16 +194,16 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     return lambda raw: None if nullable and raw == b"null" else _whole(raw, least, most)
 
 
-def _look_into(kind: Any) -> tuple[Any, list[Meta], bool]:
-    """A type without its annotations, those, and whether null is allowed."""
+def _unwrap(kind: Any) -> tuple[Any, list[Meta], bool]:
+    """The bare type, its annotations, and whether it allows null."""
     if get_origin(kind) is Annotated:
-        inner, *metas = get_args(kind)
-        base, found, nullable = _look_into(inner)
-        return base, found + metas, nullable
+        inner, *outer_metas = get_args(kind)
+        base, metas, nullable = _unwrap(inner)
+        return base, metas + outer_metas, nullable
     options = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
     if NoneType in options and len(options) == 2:
-        base, found, _ = _look_into(next(option for option in options if option is not NoneType))
-        return base, found, True
+        base, metas, _ = _unwrap(next(option for option in options if option is not NoneType))
+        return base, metas, True
     return kind, [], False
 
 
@@ -212,7 +212,7 @@ def _amount(raw: bytes) -> str:
 
 
 def _text_of_number(raw: bytes, pattern: re.Pattern[str], code: str, message: str) -> str:
-    """The digits of a JSON number, or of a text that holds nothing else."""
+    """The text of a JSON number, or of a JSON string that holds a number."""
     if raw[:1] == b'"':
         try:
             text = msgspec.json.decode(raw, type=str)
@@ -221,7 +221,7 @@ def _text_of_number(raw: bytes, pattern: re.Pattern[str], code: str, message: st
     else:
         text = raw.decode().strip()
     if not pattern.fullmatch(text):
-        raise _Wrong(code, message)
+        raise _BadValue(code, message)
     return text
 
 
@@ -229,7 +229,7 @@ def _whole(raw: bytes, least: int, most: int) -> int:
     message = f"Send a whole number from {least} to {most}."
     number = int(_text_of_number(raw, _DIGITS, "bad_number", message))
     if not least <= number <= most:
-        raise _Wrong("bad_number", message)
+        raise _BadValue("bad_number", message)
     return number
 
 
@@ -238,7 +238,7 @@ def _day(raw: bytes) -> date:
     try:
         return schedule.read_date(text)
     except ValueError:
-        raise _Wrong("bad_date", "Send a date like 2026-08-31.") from None
+        raise _BadValue("bad_date", "Send a date like 2026-08-31.") from None
 
 
 def _by_msgspec(raw: bytes, kind: Any) -> Any:
@@ -247,11 +247,11 @@ def _by_msgspec(raw: bytes, kind: Any) -> Any:
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
-        raise _Wrong("wrong_type", f"{message.replace('`', '')}.", path) from None
+        raise _BadValue("wrong_type", f"{message.replace('`', '')}.", path) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable("The body is not JSON that can be read.") from None
     if _holds_nul(value):
-        raise _Wrong("bad_text", "Send text without NUL characters.")
+        raise _BadValue("bad_text", "Send text without NUL characters.")
     return value
 
 
@@ -262,5 +262,5 @@ def _holds_nul(value: Any) -> bool:
 
 
 def _escape(name: str) -> str:
-    """RFC 6901: a name inside a JSON pointer; long ones are cut, since they are the caller's own words."""
+    """A name as a token of a JSON pointer (RFC 6901), cut to 100 characters because the caller chose it."""
     return name[:100].replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""Every error of the API as a problem document (RFC 9457), however it arose."""
+"""Errors of the API as problem documents (RFC 9457)."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,9 +19,9 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 5
 MAX_FAULTS: Final = 50
-"""The most faults that a problem document lists, however many the request has."""
+"""The most faults that a problem document lists."""
 CHALLENGE: Final = 'Bearer realm="qist"'
-"""RFC 6750, section 3.1: where no token was sent there is nothing to say about it."""
+"""The challenge for a request without a token. RFC 6750, section 3.1: it has no error code."""
 
 CODES: Final[dict[int, tuple[str, str]]] = {
     400: ("unreadable", "The request can't be read."),
@@ -38,7 +38,7 @@ CODES: Final[dict[int, tuple[str, str]]] = {
 
 
 class NotJson(Refused):
-    """A body came that doesn't say it is JSON."""
+    """The body's content type is not JSON in UTF-8."""
 
     status = 415
 
@@ -47,7 +47,7 @@ class NotJson(Refused):
 
 
 class Unreadable(Refused):
-    """A body that says it is JSON, and is not."""
+    """The body is not valid JSON."""
 
     status = 400
 
@@ -56,32 +56,32 @@ class Unreadable(Refused):
 
 
 def problem(error: Exception) -> Response:
-    """The answer to anything that was raised while answering under the API's addresses."""
+    """The response to any exception raised by a request to an address of the API."""
     if isinstance(error, Refused):
         return refused(error)
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
         error = error.original_exception
     if isinstance(error, HTTPException):
         return _refused_by_http(error)
-    _forget_rows()
+    _discard_transaction()
     if isinstance(error, SQLAlchemyError):
         if isinstance(error, DataError):
-            return answer(400, "unreadable", "Something that was sent can't be stored.")
-        if _is_away(error):
+            return response(400, "unreadable", "Something that was sent can't be stored.")
+        if _is_unavailable(error):
             log.error("database.away", error=type(error).__name__)
-            return answer(503, *CODES[503], headers={"Retry-After": str(RETRY_AFTER)})
+            return response(503, *CODES[503], headers={"Retry-After": str(RETRY_AFTER)})
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
-    return answer(500, *CODES[500])
+    return response(500, *CODES[500])
 
 
 def refused(error: Refused) -> Response:
-    """A verb, a look-up or the reading of the request said no."""
+    """The response to a refusal by a service, a look-up or the parsing of the request."""
     headers = {}
     if isinstance(error, Busy | StillRunning):
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
-        sent = error.code == "bad_token" and "Authorization" in request.headers
-        headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if sent else "")
+        has_token = error.code == "bad_token" and "Authorization" in request.headers
+        headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if has_token else "")
     return _respond(error.status, document(error), headers)
 
 
@@ -95,13 +95,13 @@ def document(error: Refused) -> dict[str, Any]:
     return _document(error.status, error.code, error.message, more)
 
 
-def encode(found: dict[str, Any]) -> bytes:
-    """A document as it is sent (and kept, for a key that is used again)."""
-    return msgspec.json.encode(found)
+def encode(document: dict[str, Any]) -> bytes:
+    """The body of a problem document, as it is sent and stored for its idempotency key."""
+    return msgspec.json.encode(document)
 
 
-def answer(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> Response:
-    """A problem that is no verb's refusal."""
+def response(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> Response:
+    """A problem response that does not stem from a refusal."""
     return _respond(status, _document(status, code, detail, {}), headers or {})
 
 
@@ -118,17 +118,17 @@ def _document(status: int, code: str, detail: str, more: dict[str, Any]) -> dict
 
 
 def _fault(fault: Fault) -> dict[str, str]:
-    """A field is a name, a path below it ("metadata/color"), or a parameter ("?limit", "Idempotency-Key:")."""
-    found = {"pointer": f"#/{fault.field}" if fault.field else "#", "detail": fault.message, "code": fault.code}
+    """A fault's entry. Its field is a name, a path ("metadata/color"), a parameter ("?limit") or a header ("Name:")."""
+    entry = {"pointer": f"#/{fault.field}" if fault.field else "#", "detail": fault.message, "code": fault.code}
     if fault.field.startswith("?"):
-        return {**found, "pointer": f"#/{fault.field[1:]}", "in": "query"}
+        return {**entry, "pointer": f"#/{fault.field[1:]}", "in": "query"}
     if fault.field.endswith(":"):
-        return {**found, "pointer": f"#/{fault.field[:-1]}", "in": "header"}
-    return found
+        return {**entry, "pointer": f"#/{fault.field[:-1]}", "in": "header"}
+    return entry
 
 
 def _refused_by_http(error: HTTPException) -> Response:
-    """What Flask, Werkzeug and the limiter refuse."""
+    """The response to an exception of Flask, Werkzeug or the rate limiter."""
     status = error.code or 500
     if status < 400:
         redirect: Response = current_app.make_response(error.get_response())
@@ -137,19 +137,19 @@ def _refused_by_http(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         headers["Retry-After"] = str(rate_limits.seconds_to_wait())
-    return answer(status, *CODES[status], headers=headers)
+    return response(status, *CODES[status], headers=headers)
 
 
-def _respond(status: int, found: dict[str, Any], headers: dict[str, str]) -> Response:
-    return current_app.response_class(encode(found), status, headers, content_type=MEDIA_TYPE)
+def _respond(status: int, document: dict[str, Any], headers: dict[str, str]) -> Response:
+    return current_app.response_class(encode(document), status, headers, content_type=MEDIA_TYPE)
 
 
-def _is_away(error: SQLAlchemyError) -> bool:
-    gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    return gone or isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+def _is_unavailable(error: SQLAlchemyError) -> bool:
+    disconnected = isinstance(error, DBAPIError) and error.connection_invalidated
+    return disconnected or isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
-def _forget_rows() -> None:
+def _discard_transaction() -> None:
     try:
         db.session.rollback()
     except SQLAlchemyError:

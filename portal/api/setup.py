@@ -1,4 +1,4 @@
-"""Hang the API on the application."""
+"""Registration of the API with the application."""
 
 from typing import Final
 
@@ -37,13 +37,13 @@ BLUEPRINTS: Final = (
 for _blueprint in BLUEPRINTS:
     _blueprint.register_error_handler(Exception, problems.problem)
 ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
-SHOWN_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
+EXPOSED_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
 
 
 def init_app(app: Flask) -> None:
-    """Register the blueprints. No CSRF check stands before them, because no cookie counts behind them.
+    """Register the blueprints. They need no CSRF check, because the API ignores cookies.
 
-    `api_errors` is what the pages' error handlers call for an address of the API that no view was found for.
+    The pages' error handlers call the extension `api_errors` for an address of the API without a view.
     """
     app.url_map.converters["row"] = RowId
     app.extensions["api_errors"] = problems.problem
@@ -53,25 +53,25 @@ def init_app(app: Flask) -> None:
     app.after_request(_add_headers)
 
 
-def _add_headers(answer: Response) -> Response:
-    """What was answered is the caller's own; pages of the origins in CORS_ORIGINS may read it, without cookies."""
+def _add_headers(response: Response) -> Response:
+    """Forbid caching of API responses, and allow the origins in CORS_ORIGINS to read them without cookies."""
     if not f"{request.path}/".startswith(JSON_PREFIXES) or request.endpoint == "api_docs.show":
-        return answer
-    answer.headers.setdefault("Cache-Control", "no-store")
+        return response
+    response.headers.setdefault("Cache-Control", "no-store")
     if request.method == "OPTIONS":
-        answer.headers.pop("Content-Type", None)  # of a body that is empty
+        response.headers.pop("Content-Type", None)  # the body is empty
     origins = current_app.config["QIST"].cors_origins
     if not origins:
-        return answer
-    answer.vary.add("Origin")
+        return response
+    response.vary.add("Origin")
     origin = request.headers.get("Origin")
     if origin not in origins:
-        return answer
-    answer.headers["Access-Control-Allow-Origin"] = origin
-    answer.headers["Access-Control-Expose-Headers"] = SHOWN_HEADERS
-    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        return response
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        answer.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
-        answer.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
-        answer.headers["Access-Control-Max-Age"] = "600"
-    return answer
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = "600"
+    return response

@@ -1,8 +1,8 @@
-"""How an amount is divided over installments. Pure; verbs and the previews before them share it.
+"""Divide an amount over installments. Pure; the services and the previews before them share these functions.
 
-A part is (installment id, minor units). All functions take what is open of each installment, in the order of their
-numbers, and return the parts that are not zero, in the same order; they add up to the amount exactly. They raise
-ValueError when the amount is less than 1 or more than what is open.
+A part is (installment id, minor units). Each function takes the open parts in the order of the installments' numbers.
+It returns the parts above zero in the same order; they sum to the amount exactly. It raises ValueError for an amount
+below 1 or above the sum of the open parts.
 """
 
 from collections.abc import Sequence
@@ -11,37 +11,37 @@ Part = tuple[int, int]
 
 
 def oldest_first(open_parts: Sequence[Part], amount: int) -> list[Part]:
-    """Fill the first installment, then the next. Payments go this way."""
+    """Fill the first installment, then the next. Payments are divided like this."""
     _check(open_parts, amount)
     return _fill(open_parts, amount)
 
 
 def from_last(open_parts: Sequence[Part], amount: int) -> list[Part]:
-    """Take from the last installment backwards. Credits go this way unless they are spread."""
+    """Take from the last installment backwards. Credits are divided like this unless they are spread."""
     _check(open_parts, amount)
     return _fill(open_parts[::-1], amount)[::-1]
 
 
 def spread(open_parts: Sequence[Part], amount: int) -> list[Part]:
-    """The same from each installment, as far as it has that much; odd minor units come from the first ones."""
+    """Take the same from each installment, or all of a smaller one. The first ones give the odd minor units."""
     _check(open_parts, amount)
-    wanting, left = list(open_parts), amount
-    base, odd = divmod(left, len(wanting))
-    while small := [part for part in wanting if part[1] <= base]:
-        left -= sum(size for _, size in small)
-        wanting = [part for part in wanting if part[1] > base]
-        if not wanting:
+    larger, rest = list(open_parts), amount
+    base, odd = divmod(rest, len(larger))
+    while smaller := [part for part in larger if part[1] <= base]:
+        rest -= sum(size for _, size in smaller)
+        larger = [part for part in larger if part[1] > base]
+        if not larger:
             break
-        base, odd = divmod(left, len(wanting))
-    shares = {name: base + (place < odd) for place, (name, _) in enumerate(wanting)}
-    return [(name, share) for name, size in open_parts if (share := shares.get(name, size))]
+        base, odd = divmod(rest, len(larger))
+    shares = {part_id: base + (place < odd) for place, (part_id, _) in enumerate(larger)}
+    return [(part_id, share) for part_id, size in open_parts if (share := shares.get(part_id, size))]
 
 
 def _fill(open_parts: Sequence[Part], amount: int) -> list[Part]:
     parts = []
-    for name, size in open_parts:
+    for part_id, size in open_parts:
         if share := min(size, amount):
-            parts.append((name, share))
+            parts.append((part_id, share))
             amount -= share
     return parts
 

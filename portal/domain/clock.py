@@ -1,4 +1,4 @@
-"""The only place that asks what time it is."""
+"""The only module that reads the clock."""
 
 import functools
 from collections.abc import Iterator
@@ -8,9 +8,8 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
-NO_PLACES: Final = frozenset({"Factory", "localtime", "posixrules"})
-"""Files among the zones that are none: "not set yet", and links to what this machine is set to."""
-
+NOT_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
+"""Files of the time zone database that are no zones: "not set yet", and links to this machine's own setting."""
 
 _pretended: ContextVar[datetime | None] = ContextVar("pretended", default=None)
 
@@ -22,7 +21,7 @@ def now() -> datetime:
 
 @contextmanager
 def pretend(instant: datetime) -> Iterator[None]:
-    """For whoever asks in here it is `instant` (aware). For demo data, which has a past, and nobody else."""
+    """Make `now` return `instant` (aware) inside the block. Only for demo data, which has a past."""
     before = _pretended.set(instant.astimezone(UTC))
     try:
         yield
@@ -31,7 +30,7 @@ def pretend(instant: datetime) -> Iterator[None]:
 
 
 def today(zone: str) -> date:
-    """The calendar date it is right now in `zone` (an IANA name such as "Asia/Riyadh")."""
+    """The present calendar date in `zone` (an IANA name such as "Asia/Riyadh")."""
     return local_date(now(), zone)
 
 
@@ -41,25 +40,25 @@ def local_date(instant: datetime, zone: str) -> date:
 
 
 def midnight(day: date, zone: str) -> datetime:
-    """The instant at which `day` begins in `zone`, in UTC: its first that exists, where clocks jump over midnight."""
+    """The instant (UTC) at which `day` begins in `zone`: its first that exists, where the clocks skip midnight."""
     return datetime.combine(day, time.min, ZoneInfo(zone)).astimezone(UTC)
 
 
-def walls(instant: datetime) -> dict[str, datetime]:
-    """What clocks on the wall show at `instant` (aware) in every zone there is: naive datetimes by IANA name.
+def wall_times(instant: datetime) -> dict[str, datetime]:
+    """The local time of `instant` (aware) in every zone: naive datetimes by IANA name.
 
-    Statements take this along, so that the database's own table of zones, which may be another year's, decides nothing.
+    SQL statements take these as a parameter, so the database's own time zone tables, perhaps older, decide nothing.
     """
     return {name: instant.astimezone(zone).replace(tzinfo=None) for name, zone in _files().items()}
 
 
 @functools.cache
 def zones() -> dict[str, ZoneInfo]:
-    """Every time zone that somebody can be in, by its IANA name."""
-    return {name: zone for name, zone in _files().items() if name not in NO_PLACES}
+    """Every time zone that an account may choose, by its IANA name."""
+    return {name: zone for name, zone in _files().items() if name not in NOT_ZONES}
 
 
 @functools.cache
 def _files() -> dict[str, ZoneInfo]:
-    """Every zone this machine knows. Looking them up walks hundreds of files, so it is done once."""
+    """Every zone that this machine knows. Cached, because the look-up walks hundreds of files."""
     return {name: ZoneInfo(name) for name in sorted(available_timezones())}

@@ -1,7 +1,7 @@
-"""Money as integers: minor units and an ISO 4217 code. No float ever enters or leaves this file.
+"""Money as integers: minor units and an ISO 4217 code. This module neither takes nor returns a float.
 
-The number of digits of each currency is ISO 4217's own ("list one", active codes; funds, metals and test codes left
-out). CLDR's table, which Babel ships, is about what shops write on price tags and differs for a dozen currencies.
+The digits of each currency are those of ISO 4217, list one (active codes without funds, metals and test codes). CLDR's
+table, which Babel ships, describes price tags and differs for a dozen currencies.
 """
 
 import re
@@ -22,20 +22,20 @@ _DIGITS: Final[dict[int, str]] = {
 CURRENCIES: Final[dict[str, int]] = dict(
     sorted((code, digits) for digits, codes in _DIGITS.items() for code in codes.split())
 )
-"""Code -> number of decimal digits."""
+"""Number of decimal digits by currency code."""
 
 MAX_MINOR: Final = 10**15
-"""The largest amount anything here accepts, in minor units."""
+"""The largest amount that the product accepts, in minor units."""
 
 _DECIMAL = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 
 
 class BadAmount(ValueError):
-    """The text is not an amount in this currency; the message says what is accepted, in words for a form."""
+    """The text is not an amount in this currency. The message is a sentence for a form."""
 
 
 def digits(currency: str) -> int:
-    """How many decimal digits `currency` (an ISO 4217 code) has. Raises KeyError for a code that is not known."""
+    """The number of decimal digits of `currency` (an ISO 4217 code). Raises KeyError for an unknown code."""
     places: int = CURRENCIES[currency]
     return places
 
@@ -44,8 +44,8 @@ def parse(text: str, currency: str) -> int:
     """Read decimal text as minor units of `currency`.
 
     Accepts ASCII digits with at most the currency's own number of decimals ("12", "12.5", "12.50" for SAR; only "12"
-    for JPY). Blanks around it are taken off. Raises BadAmount for signs, exponents, separators, other scripts' digits,
-    extra digits (never rounded) and anything above MAX_MINOR.
+    for JPY) and strips blanks. Raises BadAmount for signs, exponents, separators, other scripts' digits, extra digits
+    (never rounded) and amounts above MAX_MINOR.
     """
     places = digits(currency)
     text = text.strip(" \t\r\n")
@@ -65,7 +65,7 @@ def parse(text: str, currency: str) -> int:
 
 
 def plain(minor: int, currency: str) -> str:
-    """Minor units as decimal text with the currency's own digits and no separators: 120000 SAR -> "1200.00"."""
+    """Minor units as decimal text with the currency's digits and no separators: 120000 SAR -> "1200.00"."""
     places = digits(currency)
     sign, minor = ("-", -minor) if minor < 0 else ("", minor)
     if not places:
@@ -75,16 +75,16 @@ def plain(minor: int, currency: str) -> str:
 
 
 def show(minor: int, currency: str) -> str:
-    """Minor units as a person reads them: 120000 SAR -> "SAR 1,200.00", with a no-break space after the code."""
+    """Minor units as pages show them: 120000 SAR -> "SAR 1,200.00", with a no-break space after the code."""
     whole, point, fraction = plain(abs(minor), currency).partition(".")
     return f"{'-' if minor < 0 else ''}{currency}\u00a0{int(whole):,}{point}{fraction}"
 
 
 def split(total: int, count: int) -> list[int]:
-    """Divide `total` minor units into `count` parts that add up to it exactly.
+    """Divide `total` minor units into `count` parts that sum to it exactly.
 
-    The first `total % count` parts get one minor unit more, so parts differ by at most one and the larger come first.
-    Raises ValueError when count < 1 or when a part would be zero or less.
+    The first `total % count` parts get one minor unit more: parts differ by at most one, and the larger come first.
+    Raises ValueError when `count` is below 1 or a part would be below 1.
     """
     if count < 1:
         raise ValueError("count must be at least 1")

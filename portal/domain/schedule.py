@@ -1,4 +1,4 @@
-"""A plan's schedule: how much falls due when, and from when it is late. Pure; preview and verb share it."""
+"""A plan's schedule: amounts, due dates, and when they are late. Pure; the preview and the service share it."""
 
 import calendar
 import re
@@ -13,6 +13,7 @@ INTERVALS: Final[tuple[Interval, ...]] = get_args(Interval)
 
 MAX_INSTALLMENTS: Final = 60
 MAX_GRACE_DAYS: Final = 30
+"""Days after the due date for which a merchant may let an installment be paid before it is late."""
 FIRST_DATE: Final = date(2000, 1, 1)
 LAST_DATE: Final = date(2199, 12, 31)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -20,7 +21,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One installment to be: its number from 1, local due date, and amount in minor units."""
+    """A future installment: its number from 1, local due date, and amount in minor units."""
 
     number: int
     due_date: date
@@ -30,8 +31,8 @@ class Row:
 def build(total: int, count: int, interval: Interval, first: date) -> list[Row]:
     """The schedule of `total` minor units in `count` installments from local date `first`.
 
-    Raises ValueError, in words for a person, when the total has fewer minor units than installments, when there are
-    more than MAX_INSTALLMENTS, or when a date leaves FIRST_DATE..LAST_DATE.
+    Raises ValueError with a sentence for a person: the total has fewer minor units than installments, the count is not
+    1 to MAX_INSTALLMENTS, or a date is outside FIRST_DATE..LAST_DATE.
     """
     if not 1 <= count <= MAX_INSTALLMENTS:
         raise ValueError(f"A plan has 1 to {MAX_INSTALLMENTS} installments.")
@@ -46,14 +47,14 @@ def build(total: int, count: int, interval: Interval, first: date) -> list[Row]:
 
 
 def read_date(text: str) -> date:
-    """The date that this says, as YYYY-MM-DD and in no other of ISO 8601's ways. Raises ValueError."""
+    """Read a date as YYYY-MM-DD, and in no other form of ISO 8601. Raises ValueError."""
     if not _DATE.fullmatch(text):
         raise ValueError("A date is written like 2026-08-31.")
     return date.fromisoformat(text)
 
 
 def due_dates(count: int, interval: Interval, first: date) -> list[date]:
-    """Local due dates, all counted from `first`, never from the one before: 31 Jan, 28 Feb, 31 Mar, 30 Apr."""
+    """Local due dates, each counted from `first`, not from the date before: 31 Jan, 28 Feb, 31 Mar, 30 Apr."""
     dates = [_due(first, step, interval) for step in range(count)]
     return [due for due in dates if due is not None]
 
@@ -72,7 +73,7 @@ def _due(first: date, step: int, interval: Interval) -> date | None:
 
 
 def late_on(due: date, grace_days: int) -> date:
-    """The first local date on which an installment due on `due` is late: never the due day itself."""
+    """The first local date on which an installment due on `due` is late. It is never the due date itself."""
     return due + timedelta(days=grace_days + 1)
 
 

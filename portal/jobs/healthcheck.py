@@ -1,6 +1,6 @@
-"""Is this machine's web server, worker or scheduler at work? What the containers' health checks ask.
+"""Health checks of this machine's web server, worker and scheduler, for containers.
 
-Each is asked about what it does, not whether its process exists: a frozen worker has one too.
+A check tests the work of a process, not its existence, because a frozen process exists too.
 """
 
 import json
@@ -20,10 +20,11 @@ from portal.domain import clock
 from portal.valkey import connections
 
 WORKERS: Final = "rq:workers"
-"""Where RQ lists its workers; each is a hash."""
-SILENT_FOR: Final = 90.0
-"""Seconds after which a worker that has not reported counts as frozen. An idle one reports every 45."""
-PATIENCE: Final = 3.0
+"""Key of RQ's set of workers; each member is the key of a hash."""
+MAX_SILENCE_SECONDS: Final = 90.0
+"""Seconds without a heartbeat after which a worker counts as frozen. An idle worker sends one every 45."""
+TIMEOUT_SECONDS: Final = 3.0
+"""Timeout of each request and connection."""
 
 
 def web(settings: Settings) -> str | None:
@@ -31,7 +32,7 @@ def web(settings: Settings) -> str | None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 compared, not bound
     address = f"[{host}]" if ":" in host else host
     try:
-        urllib.request.urlopen(f"http://{address}:{settings.port}/readyz", timeout=PATIENCE).close()
+        urllib.request.urlopen(f"http://{address}:{settings.port}/readyz", timeout=TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError as refused:
         with refused:
             return f"not ready: {_problems(refused.read())}"
@@ -41,48 +42,52 @@ def web(settings: Settings) -> str | None:
 
 
 def worker(settings: Settings) -> str | None:
-    """None when a worker of this machine has reported lately, otherwise the reason."""
+    """None when a worker of this machine has sent a heartbeat recently, otherwise the reason."""
     with _valkey(settings) as connection, connection.pipeline(transaction=False) as pipe:
         for key in cast("set[bytes]", connection.smembers(WORKERS)):
             pipe.hmget(key, "hostname", "last_heartbeat")
-        told: list[list[bytes | None]] = pipe.execute()
-    here = [seen.decode() for host, seen in told if seen and host and host.decode() == socket.gethostname()]
-    if not here:
+        rows: list[list[bytes | None]] = pipe.execute()
+    name = socket.gethostname()
+    heartbeats = [beat.decode() for host, beat in rows if beat and host and host.decode() == name]
+    if not heartbeats:
         return "no worker of this machine has reported"
-    last = max(datetime.fromisoformat(seen) for seen in here)
+    last = max(datetime.fromisoformat(heartbeat) for heartbeat in heartbeats)
     silent = (clock.now() - last).total_seconds()
-    return f"has not reported for {silent:.0f} s" if silent > SILENT_FOR else None
+    return f"has not reported for {silent:.0f} s" if silent > MAX_SILENCE_SECONDS else None
 
 
 def scheduler(settings: Settings) -> str | None:
-    """None when a scheduler has looked at the clock lately, otherwise the reason."""
+    """None when a scheduler has written its tick recently, otherwise the reason."""
     with _valkey(settings) as connection:
-        ticked = connection.get(queue.TICK_KEY)
-    if ticked is None:
+        tick = connection.get(queue.TICK_KEY)
+    if tick is None:
         return "has never ticked"
-    silent = clock.now().timestamp() - float(str(ticked, "ascii"))
+    silent = clock.now().timestamp() - float(str(tick, "ascii"))
     return f"has not ticked for {silent:.0f} s" if silent > 3 * queue.TICK_SECONDS else None
 
 
-ASK: Final[dict[str, Callable[[Settings], str | None]]] = {"web": web, "worker": worker, "scheduler": scheduler}
+CHECKS: Final[dict[str, Callable[[Settings], str | None]]] = {"web": web, "worker": worker, "scheduler": scheduler}
 
 
-def ask(what: str, settings: Settings) -> str | None:
-    """None when it is at work, otherwise the reason in words. `what` is a name in ASK."""
+def check(process: str, settings: Settings) -> str | None:
+    """None when the process is at work, otherwise the reason. `process` is a name in CHECKS."""
     try:
-        return ASK[what](settings)
+        return CHECKS[process](settings)
     except RedisError as error:
         return f"Valkey does not answer: {error}"
 
 
 def _valkey(settings: Settings) -> Redis:
     return Redis.from_url(
-        settings.redis_url or "", socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=connections.NO_RETRY
+        settings.redis_url or "",
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=connections.NO_RETRY,
     )
 
 
 def _problems(body: bytes) -> str:
     try:
-        return ", ".join(f"{part} {what}" for part, what in json.loads(body)["problems"].items())
+        return ", ".join(f"{part} {problem}" for part, problem in json.loads(body)["problems"].items())
     except (ValueError, LookupError, AttributeError, TypeError):
         return "no reason given"

@@ -1,7 +1,6 @@
-"""When the periodic jobs run, as data. Entries have fixed ids and are registered again on every loop.
+"""The schedule of the periodic jobs, as data. Entries have fixed ids and are registered again in every loop.
 
-Each only means "look now": what is due is decided by the database, so an entry that is lost, late or doubled does no
-harm.
+A job only means "look now": the database decides what is due, so a lost, late or doubled run does no harm.
 """
 
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Run `portal.jobs.<job>` every `every` seconds."""
+    """Run `portal.jobs.tasks.<job>` every `every` seconds."""
 
     job: str
     every: int

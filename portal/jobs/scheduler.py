@@ -1,4 +1,4 @@
-"""The scheduler process: rq-scheduler's steps in a loop that survives a stop at any point and a flushed Valkey."""
+"""The scheduler process: rq-scheduler's steps in a loop that survives a kill at any point and a flushed Valkey."""
 
 import os
 import signal
@@ -27,24 +27,24 @@ ID_PREFIX: Final = "schedule-"
 """Prefix of an entry's id, before the job's name. RQ allows letters, digits, "_" and "-" only."""
 LOCK: Final = "qist:scheduler:lock"
 LOCK_SECONDS: Final = queue.TICK_SECONDS + 10
-"""Lifetime of the lock of a killed scheduler, in seconds; one look takes milliseconds."""
+"""Seconds after which a killed scheduler's lock expires. One loop takes milliseconds."""
 
 
 def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float = queue.TICK_SECONDS) -> None:
-    """rq-scheduler's steps in a loop of our own, every so many seconds, which registers the schedule again each time.
+    """Run rq-scheduler's steps every `every` seconds until SIGTERM or Ctrl-C, and register the schedule each time.
 
-    Its own `run()` loses periodic entries for ever when it is stopped in the middle of a batch, and knows nothing of a
-    flushed Valkey; here the next loop puts them back. Nothing but a signal ends it.
+    rq-scheduler's own `run()` loses periodic entries for ever when it is stopped inside a batch or Valkey is flushed.
+    Here the next loop registers them again.
     """
     os.environ["TZ"] = "UTC"
     time.tzset()
     stop = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def request_stop(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGTERM, request_stop)
+    signal.signal(signal.SIGINT, request_stop)
     connection = connections.for_scheduler(valkey_url(settings))
     log.info("scheduler.started", entries=len(schedule), every=every)
     while not stop.is_set():
@@ -58,44 +58,46 @@ def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float
 
 
 def look(connection: Redis, schedule: tuple[Entry, ...] = SCHEDULE) -> None:
-    """One look at the clock: say that we live, put the schedule right, and enqueue what is due.
+    """One loop: write the tick, register the schedule, and enqueue the due jobs.
 
-    One scheduler at a time. The lock knows its owner (rq-scheduler's does not), so one that was frozen for so long that
-    another took over stops where it is and leaves the other's lock alone.
+    One scheduler at a time. The lock has an owner, unlike rq-scheduler's lock, so a scheduler that was frozen until
+    another took over stops, and leaves the other's lock alone.
     """
     connection.set(queue.TICK_KEY, clock.now().timestamp())
     lock = connection.lock(LOCK, timeout=LOCK_SECONDS, blocking=False)
     if not lock.acquire():
         return
-    one = Scheduler(queue_name=queue.NAME, connection=connection, interval=queue.TICK_SECONDS, job_class=queue.JsonJob)
+    scheduler = Scheduler(
+        queue_name=queue.NAME, connection=connection, interval=queue.TICK_SECONDS, job_class=queue.JsonJob
+    )
     try:
-        register(one, schedule)
-        _enqueue_due(one, lock)
+        register(scheduler, schedule)
+        _enqueue_due(scheduler, lock)
     finally:
         with suppress(LockError):
             lock.release()
 
 
 def register(scheduler: Scheduler, schedule: tuple[Entry, ...]) -> None:
-    """Put back entries that are missing, differ or can't be read, and drop what the schedule does not have."""
+    """Register entries that are missing, changed or unreadable, and cancel entries that the schedule lacks."""
     connection = scheduler.connection
     present = {job_id.decode() for job_id in connection.zrange(scheduler.scheduled_jobs_key, 0, -1)}
-    wanted = {ID_PREFIX + entry.job: entry for entry in schedule}
-    for name, entry in wanted.items():
-        if name not in present or _interval(connection, name) != entry.every:
-            connection.delete(queue.JsonJob.key_for(name))
-            what = f"{queue.JOBS}.{entry.job}"
+    entries = {ID_PREFIX + entry.job: entry for entry in schedule}
+    for job_id, entry in entries.items():
+        if job_id not in present or _interval(connection, job_id) != entry.every:
+            connection.delete(queue.JsonJob.key_for(job_id))
+            function = f"{queue.JOBS}.{entry.job}"
             scheduler.schedule(
-                clock.now(), what, interval=entry.every, id=name, timeout=queue.JOB_SECONDS, result_ttl=-1
+                clock.now(), function, interval=entry.every, id=job_id, timeout=queue.JOB_SECONDS, result_ttl=-1
             )
-    for stranger in present - wanted.keys():
-        scheduler.cancel(stranger)
+    for obsolete_id in present - entries.keys():
+        scheduler.cancel(obsolete_id)
 
 
-def _interval(connection: Redis, name: str) -> int | None:
-    """Seconds between two runs of an entry, as Valkey has it; None when it can't be read."""
+def _interval(connection: Redis, job_id: str) -> int | None:
+    """Seconds between two runs of an entry, as stored in Valkey; None when it is unreadable."""
     try:
-        return queue.JsonJob.fetch(name, connection=connection).meta.get("interval")
+        return queue.JsonJob.fetch(job_id, connection=connection).meta.get("interval")
     except RedisError:
         raise
     except Exception:
@@ -103,14 +105,12 @@ def _interval(connection: Redis, name: str) -> int | None:
 
 
 def _enqueue_due(scheduler: Scheduler, lock: Lock) -> None:
-    """Enqueue what is due, but nothing that still waits for a worker: after an hour without one, an hour's worth of
-    the same job would stand in the queue.
-    """
-    line = queue.queue_on(scheduler.connection)
+    """Enqueue the due jobs, except one that is still in the queue: it would pile up while no worker runs."""
+    rq_queue = queue.queue_on(scheduler.connection)
     for job in scheduler.get_jobs_to_queue():
         if not lock.owned():
             return
-        if line.get_job_position(job.id) is None:
+        if rq_queue.get_job_position(job.id) is None:
             scheduler.enqueue_job(job)
         else:
             next_time = clock.now().timestamp() + job.meta["interval"]

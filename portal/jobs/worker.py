@@ -25,19 +25,19 @@ from portal.valkey.connections import valkey_url
 log = structlog.get_logger(__name__)
 
 REGISTERED_EVERY: Final = 5.0
-"""Seconds between two looks whether Valkey still lists this worker."""
+"""Seconds between two checks that Valkey still lists this worker."""
 RESTART_PAUSE: Final = 2.0
-"""Seconds before a worker starts again after it lost Valkey."""
+"""Seconds before a worker that lost Valkey starts again."""
 
 
 def run(app: Flask) -> None:
-    """One RQ worker on the one queue, inside an app context, until SIGTERM or Ctrl-C.
+    """Run one RQ worker on the one queue, inside an app context, until SIGTERM or Ctrl-C.
 
-    A killed worker's job is found again within two minutes: its last sign of life is at most 10 seconds old and counts
-    for 70 seconds, and every worker looks for such jobs each 30 seconds (45 when it is idle). RQ's worker quits when
-    Valkey dies at the wrong moment; then a new one takes its place as soon as Valkey answers.
+    Another worker finds a killed worker's job within two minutes: its last heartbeat is at most 10 seconds old and
+    counts for 70 seconds, and every worker looks for such jobs each 30 seconds (45 when it is idle). RQ's worker quits
+    when it loses Valkey at certain points; then a new worker starts as soon as Valkey answers.
 
-    RQ's own lines come from "warning" on: a schedule that looks every few seconds would fill the terminal.
+    RQ logs from "warning" on, because the schedule runs jobs every few seconds.
     """
     settings: Settings = app.config["QIST"]
     connection = connections.for_workers(valkey_url(settings))
@@ -49,10 +49,10 @@ def run(app: Flask) -> None:
 
 
 def _work(connection: Redis, level: str) -> bool:
-    """Work until told to stop (True), or until Valkey is lost (False)."""
-    one, gone = None, threading.Event()
+    """Work until a signal (True), or until Valkey is lost (False)."""
+    worker, stopped = None, threading.Event()
     try:
-        one = Worker(
+        worker = Worker(
             [queue.queue_on(connection)],
             name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
@@ -62,29 +62,29 @@ def _work(connection: Redis, level: str) -> bool:
             worker_ttl=60,
             job_monitoring_interval=10,
         )
-        one.death_penalty_class = queue.time_limit  # type: ignore[assignment]
-        threading.Thread(target=_stay_registered, args=(one, connection, gone), daemon=True).start()
-        one.work(logging_level=level)
+        worker.death_penalty_class = queue.time_limit  # type: ignore[assignment]
+        threading.Thread(target=_stay_registered, args=(worker, connection, stopped), daemon=True).start()
+        worker.work(logging_level=level)
     except StopRequested:
         return True
     except RedisError as error:
         log.warning("worker.valkey_away", error=str(error))
     finally:
-        gone.set()
-        if (thread := getattr(one, "pubsub_thread", None)) is not None:
+        stopped.set()
+        if (thread := getattr(worker, "pubsub_thread", None)) is not None:
             thread.stop()
-    return one is not None and one._shutdown_requested_date is not None
+    return worker is not None and worker._shutdown_requested_date is not None
 
 
-def _stay_registered(one: Worker, connection: Redis, gone: threading.Event) -> None:
-    """RQ's worker introduces itself once. A Valkey that was flushed or came back empty has to be told again, or nobody
-    who looks after the installation would see it.
-    """
-    while not gone.wait(REGISTERED_EVERY):
+def _stay_registered(worker: Worker, connection: Redis, stopped: threading.Event) -> None:
+    """Register the worker again after Valkey was flushed. RQ registers it once, and an unlisted worker is invisible."""
+    while not stopped.wait(REGISTERED_EVERY):
         with suppress(RedisError):
-            if one.birth_date is not None and not connection.sismember(worker_registration.REDIS_WORKER_KEYS, one.key):
+            if worker.birth_date is not None and not connection.sismember(
+                worker_registration.REDIS_WORKER_KEYS, worker.key
+            ):
                 with connection.pipeline() as pipe:
-                    pipe.hset(one.key, mapping=one.serialize())
-                    pipe.expire(one.key, one.worker_ttl + 60)
-                    worker_registration.register(one, pipe)
+                    pipe.hset(worker.key, mapping=worker.serialize())
+                    pipe.expire(worker.key, worker.worker_ttl + 60)
+                    worker_registration.register(worker, pipe)
                     pipe.execute()

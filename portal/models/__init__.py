@@ -1,6 +1,6 @@
-"""Rows: tables, constraints, what a row can answer about itself, and named selects.
+"""The tables as SQLAlchemy models: columns, constraints, indexes, computed properties and named selects.
 
-Importing this package makes the metadata complete.
+Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey

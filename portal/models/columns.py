@@ -1,4 +1,4 @@
-"""Column types that several tables share."""
+"""Column types shared by several tables."""
 
 from datetime import datetime
 from typing import Annotated

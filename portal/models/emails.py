@@ -1,4 +1,4 @@
-"""Mails that are to be sent, and what became of them: a row is written in the commit of what the mail tells about."""
+"""Mails and their delivery state. The row is written in the commit of the change that the mail reports."""
 
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -25,27 +25,34 @@ from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant, UserId
 from portal.models.plans.plans import Plan
 
-OutboxState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
-EMAIL_STATES: tuple[OutboxState, ...] = get_args(OutboxState)
+EmailState = Literal["waiting", "claimed", "sent", "kept", "dead", "dropped"]
+EMAIL_STATES: tuple[EmailState, ...] = get_args(EmailState)
+PENDING_STATES: tuple[EmailState, ...] = ("waiting", "claimed")
+"""The states of mails that are still to be sent."""
 
 _PENDING = "state IN ('waiting', 'claimed')"
 _HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
 
 
 class Email(Model):
-    """One mail to one person. `dedupe_key` names what it tells about: there is never a second row for the same thing.
+    """A mail to one user. `dedupe_key` names the fact that the mail reports. It is unique.
 
-    waiting: to be sent from `next_try_at` on. claimed: a worker has it until `next_try_at`, the end of its lease; then
-    anybody may take it. sent: the mail server took it. kept: no mail server is configured, it can be read here only.
-    dropped: no longer wanted when its time came (`last_error` says why). dead: given up. `attempts` counts claims, so
-    together with the id it says whose claim it is.
+    - waiting: to be sent from `next_try_at` on.
+    - claimed: a worker holds a lease until `next_try_at`. After that any worker may claim the mail.
+    - sent: the mail server accepted the mail.
+    - kept: no mail server is configured, so the mail can only be read in the outbox.
+    - dropped: the mail had become pointless when it was due. `last_error` is the reason.
+    - dead: delivery was abandoned. `last_error` is the reason.
 
-    The address is not here: it is the recipient's own at the moment of sending. `data` holds plain facts, and
-    no secret: the token of a link comes into the mail as it is written, and out of `body` (the text) and `html` as soon
-    as it is sent. Where it has to stay readable for a while, `holds_link` in `data` says so.
+    `attempts` counts claims, so id and attempts together identify a claim.
+
+    The row has no address: the mail goes to the recipient's address at the moment of sending. `data` holds plain facts
+    and no secret. The token of a link is inserted when the mail is written, and removed from `body` (the text) and
+    `html` as soon as the mail is sent. `holds_link` in `data` marks a kept mail whose token stays readable for a
+    limited time.
     """
 
-    __tablename__ = "outbox"
+    __tablename__ = "emails"
 
     id: Mapped[Id]
     dedupe_key: Mapped[str] = mapped_column(String(150), unique=True)
@@ -54,7 +61,7 @@ class Email(Model):
     merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
     plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
-    state: Mapped[OutboxState] = mapped_column(
+    state: Mapped[EmailState] = mapped_column(
         Enum(*EMAIL_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
     )
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
@@ -74,27 +81,27 @@ class Email(Model):
         CheckConstraint("dedupe_key ~ '^[A-Za-z0-9_:-]+$'", name="dedupe_key"),
         CheckConstraint(f"({_PENDING}) = (ended_at IS NULL)", name="ended"),
         CheckConstraint(
-            "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="told"
+            "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="sent"
         ),
         CheckConstraint("state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL", name="reason"),
         CheckConstraint("attempts >= 0 AND jsonb_typeof(data) = 'object'", name="data"),
-        Index("ix_outbox_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
-        Index("ix_outbox_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
-        Index("ix_outbox_dead_id", "id", postgresql_where=text("state = 'dead'")),
-        Index("ix_outbox_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
-        Index("ix_outbox_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_emails_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
+        Index("ix_emails_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
+        Index("ix_emails_dead_id", "id", postgresql_where=text("state = 'dead'")),
+        Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
+        Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     @staticmethod
     def holds_link() -> TextClause:
-        """That a token still stands in a mail that can be read here only. In the words of its index."""
+        """A kept mail that still contains a token. The text equals the predicate of its index."""
         return text(_HOLDS_LINK)
 
     @staticmethod
     def due(now: datetime) -> Select["Email"]:
-        """What somebody has to take now, oldest first: waiting mails, and those whose claim has run out."""
+        """Mails that may be claimed at `now`, oldest first: waiting ones, and those with an expired claim."""
         return (
             select(Email)
-            .where(Email.state.in_(("waiting", "claimed")), Email.next_try_at <= now)
+            .where(Email.state.in_(PENDING_STATES), Email.next_try_at <= now)
             .order_by(Email.next_try_at, Email.id)
         )

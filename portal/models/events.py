@@ -1,4 +1,4 @@
-"""The timeline of a plan: who did what when. Append-only."""
+"""The timeline of a plan: each event with its actor and instant. Append-only."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from portal.models.columns import Id, Instant
 
 
 class Event(Model):
-    """Something that happened to a plan. `actor_id` is None when the system did it by itself.
+    """An event of a plan. `actor_id` is None for an event that the system caused.
 
-    `kind` is "noun.participle"; `data` holds the plain figures a sentence about it needs (amounts in minor units).
+    `kind` is "noun.participle". `data` holds the figures for its sentence (amounts in minor units).
     """
 
     __tablename__ = "events"

@@ -1,4 +1,4 @@
-"""Which requests were already carried out, and what they were answered."""
+"""Idempotency keys: requests that were carried out, with their stored replies."""
 
 from typing import Literal, get_args
 
@@ -13,7 +13,7 @@ IDEMPOTENCY_STATES: tuple[IdempotencyState, ...] = get_args(IdempotencyState)
 
 
 class IdempotencyKey(Model):
-    """One key of one caller for one address. Written in the transaction of the effect it stands for."""
+    """A key of one caller for one method and address. The row is written in the transaction of the request's effect."""
 
     __tablename__ = "idempotency_keys"
 

@@ -1,4 +1,4 @@
-"""The ledger: double entry, append-only (triggers refuse every UPDATE and DELETE)."""
+"""The ledger: double-entry and append-only. Triggers refuse every UPDATE and DELETE."""
 
 from typing import Literal, get_args
 
@@ -17,9 +17,9 @@ ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 
 class LedgerEntry(Model):
-    """One thing that happened to money. Its lines sum to zero in each currency (deferred trigger).
+    """A booking. Its lines sum to zero in each currency (deferred trigger).
 
-    `reason` is the merchant's, `created_by` None when the system did it.
+    `reason` is the merchant's text. `created_by` is None for a booking by the system.
     """
 
     __tablename__ = "ledger_entries"
@@ -52,7 +52,7 @@ class LedgerEntry(Model):
 
 
 class LedgerLine(Model):
-    """A debit (positive) or credit (negative) of one account, in minor units."""
+    """A debit (positive) or a credit (negative) of one account, in minor units."""
 
     __tablename__ = "ledger_lines"
 

@@ -1,1 +1,1 @@
-"""Reads across tables: dashboard, ageing, statements, exports. Never write."""
+"""Reads across tables: lists, dashboard, ageing, statements, exports. Reports never write."""

@@ -1,4 +1,4 @@
-"""Pages by cursor: "what comes after this row", which stays right while rows are inserted."""
+"""Keyset pagination: a cursor holds the sort key of the last row, so inserted rows do not shift the pages."""
 
 import base64
 import binascii
@@ -12,6 +12,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import tuple_
 
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Fault, Invalid
 from portal.extensions import db
 
@@ -23,29 +24,29 @@ MAX_LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some rows of a list, and the cursor of the page after it (None on the last)."""
+    """Rows of a list, and the cursor of the next page (None on the last page)."""
 
     items: Sequence[T]
     next_cursor: str | None
 
 
 def fetch(
-    found: Select[Any],
+    query: Select[Any],
     *keys: InstrumentedAttribute[Any],
     descending: bool,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Any]:
-    """Up to `limit` rows of `found`, ordered by `keys` (together unique), from the row after `cursor`.
+    """Up to `limit` rows of `query`, ordered by `keys` (together unique), from the row after `cursor`.
 
-    Raises Invalid on `?cursor` when it is not one that a page gave.
+    Refuses: bad_cursor (Invalid) on `?cursor`.
     """
     columns = tuple_(*keys)
     if cursor is not None:
         after = _decode(cursor, [key.type.python_type for key in keys])
-        found = found.where(columns < after if descending else columns > after)
+        query = query.where(columns < after if descending else columns > after)
     rows = db.session.scalars(
-        found.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(limit + 1)
+        query.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(limit + 1)
     ).all()
     items = rows[:limit]
     more = len(rows) > limit
@@ -53,12 +54,12 @@ def fetch(
 
 
 def write(*values: Any) -> str:
-    """The cursor of a list that is not read by `fetch`: what its last row is ordered by."""
+    """The cursor of a list that does not use `fetch`. `values` is the sort key of the page's last row."""
     return _encode(values)
 
 
 def read(cursor: str, *kinds: type) -> tuple[Any, ...]:
-    """What `write` was given, of these types. Raises Invalid on `?cursor` when it is not one that a page gave."""
+    """The values of a cursor from `write`, of these types. Refuses: bad_cursor (Invalid) on `?cursor`."""
     return _decode(cursor, kinds)
 
 
@@ -78,7 +79,7 @@ def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
 
 
 def _read(value: Any, kind: type) -> Any:
-    if kind is int and type(value) is int and -(2**63) <= value < 2**63:
+    if kind is int and type(value) is int and -MAX_ID - 1 <= value <= MAX_ID:
         return value
     if kind is date and type(value) is str:
         return date.fromisoformat(value)

@@ -1,1 +1,1 @@
-"""Verbs: one public function is one thing that happens. Only these commit."""
+"""Service functions: each public one makes one change, in one transaction. Only services commit."""

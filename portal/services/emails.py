@@ -1,7 +1,6 @@
-"""Put a mail into the outbox, in the commit of what it tells about. `services/mail/delivery.py` sends it.
+"""Queue an email in the outbox, in the commit of the change that it reports. `mail/delivery.py` sends it.
 
-Kinds and their facts are in `services/mail/content.py`. A kind whose sending has to be noted
-somewhere (a reminder stands on the timeline) gets that noted in the commit that marks it sent.
+`mail/content.py` lists the kinds and their facts.
 """
 
 import threading
@@ -18,8 +17,9 @@ from portal.extensions import db
 from portal.models import Email
 from portal.services.unit_of_work import after_commit
 
-RING_EVERY: Final = 1.0
-"""Seconds between two rings of one process: a drain takes everything that waits, and the schedule looks anyway."""
+ENQUEUE_INTERVAL: Final = 1.0
+"""Least seconds between two enqueued drains of a process. A drain sends all waiting emails, and the schedule runs it,
+too."""
 
 
 def post(
@@ -32,15 +32,15 @@ def post(
     data: dict[str, Any] | None = None,
     not_before: datetime | None = None,
 ) -> bool:
-    """Inside a verb's transaction: a mail of this kind to this person, once for each `dedupe_key`.
+    """Inside a unit of work: queue an email of this kind to this user, once for each `dedupe_key`.
 
-    `dedupe_key` holds ASCII letters, digits and _ : - only, such as "receipt:17"; the mail's Message-ID is made of it.
-    `merchant_id` is in whose name it is written (None: this installation's). `data` are plain facts that the rows can't
-    give at the moment of sending. `not_before` is aware. Returns False when there was such a mail before. Workers are
-    rung for after the commit.
+    `dedupe_key` holds ASCII letters, digits and _ : - only, such as "receipt:17"; the Message-ID contains it.
+    `merchant_id` is the merchant in whose name the email is written (None: the installation). `data` are plain facts
+    that no row holds when the email is sent. `not_before` is an aware instant. Returns False when an email with this
+    key exists. Enqueues a drain after the commit.
     """
     now = clock.now()
-    made = db.session.execute(
+    email_id = db.session.execute(
         insert(Email)
         .values(
             kind=kind,
@@ -56,35 +56,35 @@ def post(
         .on_conflict_do_nothing(index_elements=["dedupe_key"])
         .returning(Email.id)
     ).scalar()
-    if made is not None and (not_before is None or not_before <= now):
-        after_commit(ring)
-    return made is not None
+    if email_id is not None and (not_before is None or not_before <= now):
+        after_commit(enqueue_drain)
+    return email_id is not None
 
 
-def url_of(outbox_id: int) -> str:
-    """Where this mail can be read, by those who may."""
-    return f"{current_app.config['QIST'].public_url}/outbox/{outbox_id}"
+def url_of(email_id: int) -> str:
+    """The address of the page that shows this email to users with access."""
+    return f"{current_app.config['QIST'].public_url}/outbox/{email_id}"
 
 
-class _Bell:
-    """When this process rang last."""
+class _Throttle:
+    """Limits how often this process enqueues a drain."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rung = float("-inf")
+        self._last = float("-inf")
 
-    def is_due(self) -> bool:
+    def allows(self) -> bool:
         with self._lock:
-            if time.monotonic() - self._rung < RING_EVERY:
+            if time.monotonic() - self._last < ENQUEUE_INTERVAL:
                 return False
-            self._rung = time.monotonic()
+            self._last = time.monotonic()
             return True
 
 
-_bell = _Bell()
+_throttle = _Throttle()
 
 
-def ring() -> None:
-    """Ask a worker to send what waits. At most once a second, never raising."""
-    if _bell.is_due():
+def enqueue_drain() -> None:
+    """Enqueue the job that sends waiting emails, at most once in ENQUEUE_INTERVAL. Never raises."""
+    if _throttle.allows():
         queue.enqueue("drain_outbox")

@@ -1,4 +1,4 @@
-"""Write down what happened to a plan. Called inside a verb's transaction; never commits by itself."""
+"""Write a plan's events. Called inside a unit of work; never commits."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def record(
     payment_id: int | None = None,
     **data: Any,
 ) -> None:
-    """Add an event. `by` is a user's id, or None when the system did it; amounts in `data` are minor units."""
+    """Add an event. `by` is a user's id, or None for the system. Amounts in `data` are minor units."""
     db.session.add(
         Event(
             kind=kind,

@@ -1,4 +1,4 @@
-"""A request that is sent again is carried out once, and answered the same."""
+"""Idempotency keys: a repeated request runs once and gets the first response."""
 
 import hashlib
 import time
@@ -18,18 +18,18 @@ from portal.services.unit_of_work import unit_of_work
 
 R = TypeVar("R")
 
-KEPT: Final = timedelta(hours=24)
-PATIENCE: Final = 3.0
-"""Seconds to wait for the same request that runs elsewhere."""
-_STEP: Final = 0.05
+RETENTION: Final = timedelta(hours=24)
+WAIT_SECONDS: Final = 3.0
+"""Seconds to wait for the same request when it runs elsewhere."""
+_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """Who asked for what, under which key.
+    """A request of a user under an idempotency key.
 
-    `scope` is the method and address, `fingerprint` a digest of the body. `render` turns the verb's result into the
-    status and body that are stored with the effect; without it the next replay renders its own answer.
+    `scope` is the method and address, `fingerprint` a digest of the body. `render` turns the service's result into the
+    status and body that are stored in its commit; without it a replay renders its own response.
     """
 
     user_id: int
@@ -41,8 +41,8 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """This was done before. `status` and `body` are None when no answer was stored: render it from `payment_id`, or
-    from the refunds of `refund_group`.
+    """The request ran before. `status` and `body` are None when no response is stored: render one from `payment_id`,
+    or from the refunds of `refund_group`.
     """
 
     payment_id: int | None
@@ -52,7 +52,7 @@ class Replay:
 
 
 class KeyReused(Refused):
-    """The same key came with another body."""
+    """The same key was used with another body."""
 
     status = 422
 
@@ -61,15 +61,15 @@ class KeyReused(Refused):
 
 
 def fingerprint(*parts: object) -> str:
-    """A digest (64 hex digits) of what was asked for."""
+    """A digest (64 hex digits) of a request's contents."""
     return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
 
 
 def claim(request_key: RequestKey) -> Replay | None:
-    """Inside a verb's transaction, before anything else: take the key, or say what it was used for.
+    """Inside a unit of work, as its first step: claim the key, or return the replay of its first use.
 
-    Raises KeyReused for another body, StillRunning while a transaction is taking the same key right now or a payment
-    under this key has no outcome yet: waiting in the database would hold a connection (see `patiently`).
+    Refuses: idempotency_key_reused (another body); still_running (another transaction is claiming the key, or a payment
+    under it has no outcome). Waiting inside the database would hold a connection; `retrying` waits outside.
     """
     name = f"once:{request_key.user_id}:{request_key.scope}:{request_key.key}"
     if not db.session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0)))):
@@ -81,9 +81,9 @@ def claim(request_key: RequestKey) -> Replay | None:
         IdempotencyKey.key == request_key.key,
     )
     db.session.execute(
-        delete(IdempotencyKey).where(*mine, IdempotencyKey.state == "done", IdempotencyKey.created_at < now - KEPT)
+        delete(IdempotencyKey).where(*mine, IdempotencyKey.state == "done", IdempotencyKey.created_at < now - RETENTION)
     )
-    taken = db.session.execute(
+    claimed = db.session.execute(
         insert(IdempotencyKey)
         .values(
             user_id=request_key.user_id,
@@ -96,7 +96,7 @@ def claim(request_key: RequestKey) -> Replay | None:
         .on_conflict_do_nothing()
         .returning(IdempotencyKey.key)
     ).scalar()
-    if taken is not None:
+    if claimed is not None:
         return None
     row = db.session.scalars(select(IdempotencyKey).where(*mine).execution_options(populate_existing=True)).one()
     if row.fingerprint != request_key.fingerprint:
@@ -107,17 +107,17 @@ def claim(request_key: RequestKey) -> Replay | None:
 
 
 def attach(request_key: RequestKey, payment_id: int) -> None:
-    """Inside a verb's transaction: this key stands for that payment, whose outcome is not known yet."""
+    """Inside a unit of work: tie the key to a payment whose outcome is unknown."""
     _row(request_key).payment_id = payment_id
 
 
 def attach_refunds(request_key: RequestKey, group_key: str) -> None:
-    """Inside a verb's transaction: this key stands for those refunds, whose outcome is not known yet."""
+    """Inside a unit of work: tie the key to a group of refunds whose outcomes are unknown."""
     _row(request_key).refund_group = group_key
 
 
 def store(request_key: RequestKey, result: Any) -> None:
-    """Inside a verb's transaction, last of all: done, with the answer if the caller renders one."""
+    """Inside a unit of work, as its last step: mark the key done, with the response if the request renders one."""
     db.session.flush()
     row = _row(request_key)
     if row.state == "done":
@@ -129,9 +129,9 @@ def store(request_key: RequestKey, result: Any) -> None:
 
 @unit_of_work
 def keep(request_key: RequestKey, status: int, body: bytes) -> tuple[int, bytes]:
-    """Store the answer to a request whose outcome became known after its caller had gone, unless one is stored.
+    """Store the response to a request whose outcome became known after its first response, unless one is stored.
 
-    Returns what stands there now, so that everybody who asks again gets the same.
+    Returns the stored status and body, which every replay gets.
     """
     row = db.session.get(
         IdempotencyKey, (request_key.user_id, request_key.scope, request_key.key), with_for_update=True
@@ -144,24 +144,24 @@ def keep(request_key: RequestKey, status: int, body: bytes) -> tuple[int, bytes]
 
 
 def finish_payment(payment_id: int) -> None:
-    """Inside a verb's transaction: whoever asked for this payment is gone; the next replay renders the answer."""
+    """Inside a unit of work without a request: mark the payment's key done. The next replay renders the response."""
     rows = select(IdempotencyKey).where(IdempotencyKey.payment_id == payment_id, IdempotencyKey.state == "running")
     for row in db.session.scalars(rows):
         row.state = "done"
 
 
 def finish_refunds(group_key: str) -> None:
-    """Inside a verb's transaction: as `finish_payment`, for the refunds of one request."""
-    found = select(IdempotencyKey).where(IdempotencyKey.refund_group == group_key, IdempotencyKey.state == "running")
-    for row in db.session.scalars(found):
+    """Inside a unit of work without a request: as `finish_payment`, for the refunds of one request."""
+    rows = select(IdempotencyKey).where(IdempotencyKey.refund_group == group_key, IdempotencyKey.state == "running")
+    for row in db.session.scalars(rows):
         row.state = "done"
 
 
-def patiently(attempt: Callable[[], R], may_wait: Callable[[Refused, float], bool] | None = None) -> R:
-    """Call `attempt` (a verb) again and again for PATIENCE seconds while it says StillRunning.
+def retrying(attempt: Callable[[], R], may_wait: Callable[[Refused, float], bool] | None = None) -> R:
+    """Call `attempt`, a unit of work, until it returns; repeat it for WAIT_SECONDS while it raises StillRunning.
 
-    Another refusal is waited out as well while `may_wait` says so; it is told how many seconds have passed. A verb that
-    raises has rolled back, so no connection and no transaction is held in between.
+    `may_wait` takes another refusal and the seconds waited, and returns whether to repeat after that one, too. A unit
+    of work that raises has rolled back, so no connection and no transaction is held between attempts.
     """
     began = time.monotonic()
     while True:
@@ -169,24 +169,24 @@ def patiently(attempt: Callable[[], R], may_wait: Callable[[Refused, float], boo
             return attempt()
         except Refused as refused:
             waited = time.monotonic() - began
-            if waited >= PATIENCE:
+            if waited >= WAIT_SECONDS:
                 raise
             if not isinstance(refused, StillRunning) and (may_wait is None or not may_wait(refused, waited)):
                 raise
-            time.sleep(_STEP)
+            time.sleep(_POLL_SECONDS)
 
 
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
-    """Forget keys older than 24 hours, at most `limit` of them. Returns how many went."""
+    """Delete at most `limit` keys older than RETENTION. Returns how many."""
     old = (
         select(IdempotencyKey.user_id, IdempotencyKey.scope, IdempotencyKey.key)
-        .where(IdempotencyKey.created_at < clock.now() - KEPT, IdempotencyKey.state == "done")
+        .where(IdempotencyKey.created_at < clock.now() - RETENTION, IdempotencyKey.state == "done")
         .limit(limit)
     )
     columns = (IdempotencyKey.user_id, IdempotencyKey.scope, IdempotencyKey.key)
-    gone = db.session.execute(delete(IdempotencyKey).where(tuple_(*columns).in_(old)).returning(IdempotencyKey.key))
-    return len(gone.all())
+    deleted = db.session.execute(delete(IdempotencyKey).where(tuple_(*columns).in_(old)).returning(IdempotencyKey.key))
+    return len(deleted.all())
 
 
 def _row(request_key: RequestKey) -> IdempotencyKey:

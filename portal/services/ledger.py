@@ -1,7 +1,7 @@
-"""Book what happened to money. Called inside a verb's transaction; never commits by itself.
+"""Write a plan's ledger entries. Called inside a unit of work; never commits.
 
-Debits are positive and credits negative, in minor units of the plan's currency. What each account says of a plan:
-receivable is what remains, credits and write_offs what its installments say, cash what came in and stayed.
+Debits are positive and credits negative, in minor units of the plan's currency. The balances of a plan: receivable is
+the remaining amount, credits and write_offs equal those of its installments, cash is the money received and kept.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ def book_plan(plan: Plan) -> None:
 
 
 def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason: str = "") -> None:
-    """Money came in: cash up, receivable down; `recovered` had been written off, `excess` was not owed any more."""
+    """Money came in: cash up, receivable down. `recovered` was written off before; `excess` was no longer owed."""
     lines = {
         "cash": payment.amount,
         "receivable": -(payment.amount - recovered - excess),
@@ -29,31 +29,31 @@ def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: in
 
 
 def book_refund(plan: Plan, refund: Refund) -> None:
-    """Money went back: cash down, and refunds up, or overpayments down where it had not been owed."""
+    """Money went back: cash down; refunds up, or overpayments down when the money was not owed."""
     account = "overpayments" if refund.excess else "refunds"
     lines = {account: refund.amount, "cash": -refund.amount}
     _book("refund", plan, lines, refund_id=refund.id, reason=refund.reason, created_by=refund.created_by)
 
 
 def book_credit(plan: Plan, amount: int, *, by: int, reason: str) -> None:
-    """Less is owed than was: credits up, receivable down."""
+    """A credit: credits up, receivable down."""
     _book("credit", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
 
 
 def book_cancellation(plan: Plan, amount: int, *, by: int, reason: str) -> None:
-    """What was unpaid is void: credits up, receivable down."""
+    """The unpaid rest is void: credits up, receivable down."""
     _book("cancellation", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
 
 
 def book_write_off(plan: Plan, amount: int, *, by: int, reason: str) -> None:
-    """What remains is given up: write-offs up, receivable down."""
+    """The unpaid rest is written off: write-offs up, receivable down."""
     _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason=reason, created_by=by)
 
 
 def book_reversal(plan: Plan, payment: Payment, *, reopened: int, rest: str, by: int | None, reason: str) -> None:
-    """The bank took a payment back: cash down, and receivable up by what is owed again.
+    """The bank took a payment back: cash down, receivable up by `reopened`, which is owed again.
 
-    What is not owed again goes to the account `rest`: reversals on a cancelled plan, overpayments otherwise.
+    The remainder goes to the account `rest`: reversals on a cancelled plan, overpayments otherwise.
     """
     lines = {"cash": -payment.reversed, "receivable": reopened, rest: payment.reversed - reopened}
     _book("reversal", plan, lines, payment_id=payment.id, reason=reason, created_by=by)
@@ -61,10 +61,10 @@ def book_reversal(plan: Plan, payment: Payment, *, reopened: int, rest: str, by:
 
 def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], **entry: Any) -> None:
     db.session.flush()
-    booked = LedgerEntry(plan_id=plan.id, kind=kind, created_at=clock.now(), **entry)
-    booked.lines = [
+    row = LedgerEntry(plan_id=plan.id, kind=kind, created_at=clock.now(), **entry)
+    row.lines = [
         LedgerLine(account=account, currency=plan.currency, amount=amount)
         for account, amount in lines.items()
         if amount
     ]
-    db.session.add(booked)
+    db.session.add(row)

@@ -1,4 +1,4 @@
-"""One verb, one commit: the decorator every verb that writes stands under."""
+"""The unit of work: one decorator that gives a service function its transaction."""
 
 import random
 import time
@@ -20,52 +20,54 @@ R = TypeVar("R")
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS: Final = 3
-RETRIED: Final = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
+MAX_ATTEMPTS: Final = 3
+RETRYABLE: Final = {"40001": "serialization failure", "40P01": "deadlock", "55P03": "lock timeout"}
+"""PostgreSQL's error codes after which the transaction may run again, with the reason for the log."""
 LOCK_SECONDS: Final = 3
 STATEMENT_SECONDS: Final = 5
-LONGEST: Final = ATTEMPTS * STATEMENT_SECONDS
-"""Seconds that a verb takes which at each of its attempts waits as long as one statement may."""
+MAX_SECONDS: Final = MAX_ATTEMPTS * STATEMENT_SECONDS
+"""Seconds of a unit of work in which each attempt waits as long as one statement may."""
 _LIMITS = text(
     f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true),"
     f" set_config('statement_timeout', '{STATEMENT_SECONDS}s', true)"
 )
 
-_AFTERWARDS: Final = "after_commit"
+_AFTER_COMMIT: Final = "after_commit"
 
 
-def unit_of_work(verb: Callable[P, R]) -> Callable[P, R]:
-    """Run `verb` in a fresh transaction with lock_timeout 3 s and statement_timeout 5 s, and commit.
+def unit_of_work(function: Callable[P, R]) -> Callable[P, R]:
+    """Run `function` in a fresh transaction with lock_timeout 3 s and statement_timeout 5 s, and commit.
 
-    Any exception rolls everything back. Lock timeouts, deadlocks and serialization failures are tried again, three
-    times in all, then Busy; so a verb takes ids and plain values and reads every row itself. A connection lost before
-    the commit is Busy (nothing happened); lost during the commit is Unsure (it may have).
+    Any exception rolls the transaction back. After a lock timeout, a deadlock or a serialization failure the function
+    runs again, at most MAX_ATTEMPTS times, then raises Busy; so it takes ids and plain values and reads each row
+    itself. A connection lost before the commit raises Busy (nothing happened). A connection lost during the commit
+    raises Unsure (the commit may have happened).
     """
 
-    @wraps(verb)
+    @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             committing = False
             try:
                 db.session.rollback()
-                db.session.info.pop(_AFTERWARDS, None)
+                db.session.info.pop(_AFTER_COMMIT, None)
                 db.session.execute(_LIMITS)
-                result = verb(*args, **kwargs)
+                result = function(*args, **kwargs)
                 db.session.flush()
                 committing = True
                 db.session.commit()
-                for call in db.session.info.pop(_AFTERWARDS, {}):
+                for call in db.session.info.pop(_AFTER_COMMIT, {}):
                     call()
                 return result
             except DBAPIError as error:
                 db.session.rollback()
-                reason = RETRIED.get(getattr(error.orig, "sqlstate", None) or "")
+                reason = RETRYABLE.get(getattr(error.orig, "sqlstate", None) or "")
                 if reason is None:
                     if error.connection_invalidated:
                         raise (Unsure() if committing else Busy()) from error
                     raise
-                log.warning("unit_of_work.retry", verb=verb.__name__, reason=reason, attempt=attempt)
-                if attempt == ATTEMPTS:
+                log.warning("unit_of_work.retry", function=function.__name__, reason=reason, attempt=attempt)
+                if attempt == MAX_ATTEMPTS:
                     raise Busy() from error
                 time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 spreads retries, hides nothing
             except BaseException:
@@ -77,14 +79,16 @@ def unit_of_work(verb: Callable[P, R]) -> Callable[P, R]:
 
 
 def after_commit(call: Callable[[], None]) -> None:
-    """Inside a verb's transaction: call this once when it has committed, and never if it hasn't. It may not raise."""
-    db.session.info.setdefault(_AFTERWARDS, {})[call] = None
+    """Inside a unit of work: run `call` once after the commit, and not at all after a rollback. It must not raise."""
+    db.session.info.setdefault(_AFTER_COMMIT, {})[call] = None
 
 
 @contextmanager
 def unsure_from_here() -> Iterator[None]:
-    """Around what comes after a change: recording what the gateway did, reading what to answer. "Busy, nothing was
-    changed" would not be true any more, so it is Unsure."""
+    """Turn Busy and database errors into Unsure, for steps after a change that has happened outside or is committed.
+
+    Such steps record the gateway's outcome or read the response; "busy, nothing was changed" would be wrong there.
+    """
     try:
         yield
     except (Busy, OperationalError, InterfaceError, PoolTimeout) as error:
@@ -92,6 +96,6 @@ def unsure_from_here() -> Iterator[None]:
 
 
 def violated(error: DBAPIError) -> str | None:
-    """The name of the constraint or unique index that an IntegrityError broke."""
+    """The name of the constraint or unique index that an IntegrityError violated."""
     diagnostics = getattr(error.orig, "diag", None)
     return getattr(diagnostics, "constraint_name", None)

@@ -1,1 +1,1 @@
-"""Valkey: connections, the circuit breaker, and storage of rate limits."""
+"""Valkey: connections, the circuit breaker, and the storage of rate limits."""

@@ -19,9 +19,9 @@ from portal.config import Settings
 log = structlog.get_logger(__name__)
 
 TIMEOUT: Final = 0.25
-"""Seconds that a web request waits for Valkey. A cut connection is tried again once; silence is not."""
+"""Seconds that a web request waits for Valkey. A broken connection is retried once, a timeout is not."""
 SCHEDULER_TIMEOUT: Final = 5
-"""Seconds that the scheduler waits for Valkey: one tick."""
+"""Seconds that the scheduler waits for Valkey: one loop."""
 NO_RETRY: Final = Retry(NoBackoff(), retries=0)
 PAUSE: Final = 30.0
 """Seconds for which the circuit breaker stays open after Valkey did not answer."""
@@ -35,7 +35,7 @@ class CircuitBreaker:
         self._until = 0.0
 
     def is_open(self) -> bool:
-        """True during a pause. After a pause, False for one request, which tries; the others wait for its result."""
+        """True during a pause. After it, False for one request, which tries Valkey while the others still see True."""
         if not self._until:
             return False
         with self._lock:
@@ -59,12 +59,12 @@ breaker = CircuitBreaker()
 
 
 class CircuitOpen(RedisError):
-    """Valkey did not answer a moment ago, so this process does not ask it now."""
+    """Valkey did not answer less than PAUSE seconds ago, so this process does not call it."""
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Guard every use of Valkey by a web request. Raises CircuitOpen during a pause; a failure inside begins one."""
+    """Guard a web request's use of Valkey. Raises CircuitOpen during a pause; a failure inside begins a pause."""
     if breaker.is_open():
         raise CircuitOpen("Valkey did not answer a moment ago")
     try:
@@ -77,7 +77,7 @@ def guarded() -> Iterator[None]:
 
 
 def request_options() -> dict[str, Any]:
-    """Connection options of a web request and of the rate limiter: redis-py's defaults wait minutes and try 4 times."""
+    """Connection options of web requests and the rate limiter. redis-py's defaults wait minutes and try 4 times."""
     return {
         "socket_timeout": TIMEOUT,
         "socket_connect_timeout": TIMEOUT,
@@ -87,24 +87,24 @@ def request_options() -> dict[str, Any]:
 
 @functools.cache
 def for_requests(url: str) -> Redis:
-    """A connection for web requests; it gives up after TIMEOUT."""
+    """A connection for web requests, with TIMEOUT."""
     return Redis.from_url(url, **request_options())
 
 
 def for_workers(url: str) -> Redis:
-    """A connection for workers, which block on Valkey; RQ sets how long."""
+    """A connection for workers, which block on Valkey for as long as RQ sets."""
     return Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
 
 
 def for_scheduler(url: str) -> Redis:
-    """A connection for the scheduler; a Valkey that is silent for a tick counts as away until the next tick."""
+    """A connection for the scheduler, with SCHEDULER_TIMEOUT and without retries: the next loop tries again."""
     return Redis.from_url(
         url, socket_timeout=SCHEDULER_TIMEOUT, socket_connect_timeout=SCHEDULER_TIMEOUT, retry=NO_RETRY
     )
 
 
 def valkey_url(settings: Settings) -> str:
-    """The address of Valkey. Raises SystemExit, with a line for the terminal, when none is set."""
+    """The URL of Valkey. Raises SystemExit with a message when none is set."""
     if not settings.redis_url:
         raise SystemExit("REDIS_URL is not set, and no `qist dev` runs with this QIST_HOME.")
     return settings.redis_url

@@ -9,7 +9,7 @@ from portal.valkey.connections import guarded, request_options
 
 
 class RateLimitStorage(RedisStorage):
-    """Rate limits counted in Valkey. While Valkey is away, flask-limiter counts in memory."""
+    """Rate limits, counted in Valkey. While Valkey is away, flask-limiter counts in memory."""
 
     STORAGE_SCHEME = ["qist+redis", "qist+rediss", "qist+unix"]  # noqa: RUF012 the library's own type
 

@@ -1,1 +1,1 @@
-"""Door 1, pages: find, tell one verb, render."""
+"""Entry point 1, pages: a view looks up rows, calls one service function and renders the result."""

@@ -1,10 +1,10 @@
-"""When something goes wrong: what happened, whether money moved, what to do. A page, or for htmx a fragment."""
+"""Error pages: the reason, whether money moved, and a next step. A page, or a fragment for htmx."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from flask import Flask, Response, current_app, g, make_response, render_template, request, url_for
+from flask import Flask, Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
@@ -17,13 +17,13 @@ from portal.config import JSON_PREFIXES
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
-from portal.web.guards import me, sign_in_first, somebody, start_of
+from portal.web.guards import me, sign_in_first, signed_in_user, start_page
 from portal.web.middleware.request_ids import request_id
-from portal.web.respond import announce, current_page, is_htmx, local_path
+from portal.web.respond import as_message, current_page, fragment_or_page, is_htmx, local_path
 
 log = structlog.get_logger(__name__)
 
-RETRY_AFTER: Final = 5
+RETRY_AFTER_SECONDS: Final = 5
 
 WORDS: Final[dict[int, tuple[str, str]]] = {
     400: ("That request can't be read", "Something in what was sent is not as it should be. Go back and try again."),
@@ -45,15 +45,15 @@ EXPIRED: Final = (
     "This page had been open for too long, or you signed in or out elsewhere meanwhile. "
     "Open it again and send it once more."
 )
-UNTOUCHED: Final = "Nothing was charged or changed."
+NOTHING_CHANGED: Final = "Nothing was charged or changed."
 UNCERTAIN: Final = "If you were paying, look at the plan before you try again. The same payment is never taken twice."
 
 
 def init_app(app: Flask) -> None:
     for kind, handler in (
         (Refused, refused),
-        (CSRFError, expired),
-        (HTTPException, refused_by_http),
+        (CSRFError, csrf_failed),
+        (HTTPException, http_error),
         (SQLAlchemyError, database_failed),
         (Exception, unexpected),
     ):
@@ -61,32 +61,34 @@ def init_app(app: Flask) -> None:
 
 
 def refused(error: Refused) -> Response:
-    """A verb, or a look-up, said no to a view that had nothing more to say about it."""
+    """A service function or a look-up refused, and the view did not handle it."""
     if error.status >= 500:
         _forget_user()
     title = WORDS.get(error.status, WORDS[409])[0]
-    answer = show(error.status, title, error.message)
+    response = show(error.status, title, error.message)
     if isinstance(error, Busy | StillRunning):
-        answer.headers["Retry-After"] = str(error.retry_after)
-    return answer
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
-def expired(error: CSRFError) -> Response:
-    """The form's token is not this session's. Who is signed out by now goes to the sign-in page when htmx asks."""
+def csrf_failed(error: CSRFError) -> Response:
+    """The form's token does not belong to this session. After a sign-out, htmx goes to the sign-in page."""
     try:
-        user = somebody()
-    except SQLAlchemyError as away:
-        return database_failed(away)
+        user = signed_in_user()
+    except SQLAlchemyError as failure:
+        return database_failed(failure)
     if user is None and is_htmx():
         return sign_in_first()
-    again = local_path(current_page())
+    form_page = local_path(current_page())
     if user is None:
-        return show(400, "Please send that again", EXPIRED, UNTOUCHED, url_for("sessions.new", next=again), "Sign in")
-    return show(400, "Please send that again", EXPIRED, UNTOUCHED, again or start_of(user), "Open the page again")
+        sign_in = url_for("sessions.new", next=form_page)
+        return show(400, "Please send that again", EXPIRED, NOTHING_CHANGED, sign_in, "Sign in")
+    open_again = form_page or start_page(user)
+    return show(400, "Please send that again", EXPIRED, NOTHING_CHANGED, open_again, "Open the page again")
 
 
-def refused_by_http(error: HTTPException) -> ResponseReturnValue:
-    """What Flask and Werkzeug refuse: an unknown address, a body too large, too many tries."""
+def http_error(error: HTTPException) -> ResponseReturnValue:
+    """An error of Flask or Werkzeug: an unknown address, a body that is too large, a rate limit."""
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
         return unexpected(error.original_exception)
     status = error.code or 500
@@ -95,31 +97,31 @@ def refused_by_http(error: HTTPException) -> ResponseReturnValue:
     title, message = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if status == 429:
         seconds = rate_limits.seconds_to_wait()
-        answer = show(429, title, f"Please wait {_duration(seconds)}, then try again.", _untouched())
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
-    answer = show(status, title, message, _untouched())
+        response = show(429, title, f"Please wait {_duration(seconds)}, then try again.", _nothing_changed())
+        response.headers["Retry-After"] = str(seconds)
+        return response
+    response = show(status, title, message, _nothing_changed())
     if status == 405 and error.get_headers():
-        answer.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
-    return answer
+        response.headers.extend((name, value) for name, value in error.get_headers() if name == "Allow")
+    return response
 
 
 def database_failed(error: SQLAlchemyError) -> Response:
-    """The database is away (503), or was given something that no text in it can hold (400)."""
+    """503 when the database is unavailable, 400 when a value can't be stored (NUL), else as for an unexpected error."""
     _forget_user()
     if isinstance(error, DataError):
-        return show(400, *WORDS[400], _untouched())
-    away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
-    if not away and not (isinstance(error, DBAPIError) and error.connection_invalidated):
+        return show(400, *WORDS[400], _nothing_changed())
+    unavailable = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+    if not unavailable and not (isinstance(error, DBAPIError) and error.connection_invalidated):
         return unexpected(error)
     log.error("database.away", error=type(error).__name__)
-    answer = show(503, *WORDS[503], UNTOUCHED if request.method in ("GET", "HEAD") else UNCERTAIN)
-    answer.headers["Retry-After"] = str(RETRY_AFTER)
-    return answer
+    response = show(503, *WORDS[503], NOTHING_CHANGED if request.method in ("GET", "HEAD") else UNCERTAIN)
+    response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def unexpected(error: Exception) -> Response:
-    """A bug of ours. The log has the traceback under the id that the page shows."""
+    """A bug. The traceback is logged under the request id that the page shows."""
     _forget_user()
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
     title, message = WORDS[500]
@@ -135,12 +137,12 @@ def show(
     action_href: str | None = None,
     action_text: str = "",
 ) -> Response:
-    """The error page, or its fragment. Looks nobody up that isn't known yet, so it works while the database is away."""
-    user = _user()
+    """The error page, or its fragment for htmx. Runs no query, so it works without a database."""
+    user = _loaded_user()
     if user is None:
         g._login_user = AnonymousUserMixin()
     if action_href is None:
-        action_href = start_of(user)
+        action_href = start_page(user)
         action_text = "Go to your start page" if user is not None else "Go to the start page"
     context = {
         "status": status,
@@ -150,19 +152,17 @@ def show(
         "action_href": action_href,
         "action_text": action_text,
     }
-    if is_htmx():
-        return announce(make_response(render_template("public/_error.html", **context), status))
-    return announce(make_response(render_template("public/error.html", **context), status))
+    return as_message(fragment_or_page("public/_error.html", "public/error.html", status, **context))
 
 
-def _user() -> User | None:
-    """Who is here, if that was asked before the failure."""
-    known = g.get("_login_user")
-    return me() if known is not None and known.is_authenticated else None
+def _loaded_user() -> User | None:
+    """The signed-in user, if this request loaded it before the failure."""
+    user = g.get("_login_user")
+    return me() if user is not None and user.is_authenticated else None
 
 
 def _forget_user() -> None:
-    """After a failure of the database nobody's row may be read again in this request."""
+    """After a failure of the database the page must not read the user's row again."""
     try:
         db.session.rollback()
     except SQLAlchemyError:
@@ -170,8 +170,8 @@ def _forget_user() -> None:
     g._login_user = AnonymousUserMixin()
 
 
-def _untouched() -> str | None:
-    return None if request.method in ("GET", "HEAD") else UNTOUCHED
+def _nothing_changed() -> str | None:
+    return None if request.method in ("GET", "HEAD") else NOTHING_CHANGED
 
 
 def _duration(seconds: int) -> str:
@@ -181,12 +181,12 @@ def _duration(seconds: int) -> str:
 
 
 def _for_pages(handler: Callable[[Any], ResponseReturnValue]) -> Callable[[Any], ResponseReturnValue]:
-    """Addresses of the API answer in its own shape, once it has hung its hook here."""
+    """The handler for pages; for addresses of the API the handler that the API registered as `api_errors`."""
 
-    def answer(error: Exception) -> ResponseReturnValue:
-        json = f"{request.path}/".startswith(JSON_PREFIXES)
-        hook = current_app.extensions.get("api_errors") if json else None
-        found: ResponseReturnValue = (hook or handler)(error)
-        return found
+    def handle(error: Exception) -> ResponseReturnValue:
+        is_api = f"{request.path}/".startswith(JSON_PREFIXES)
+        api_handler = current_app.extensions.get("api_errors") if is_api else None
+        response: ResponseReturnValue = (api_handler or handler)(error)
+        return response
 
-    return answer
+    return handle

@@ -1,8 +1,8 @@
-"""What all forms share. Fields check shape only; whether the business agrees is for the verbs to say."""
+"""Base class, fields and validators of forms. They check the shape of values; services check business rules."""
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from flask import request
 from flask_wtf import FlaskForm
@@ -13,11 +13,11 @@ from wtforms.validators import StopValidation
 from portal.domain import money
 from portal.errors import Fault, Invalid
 
-UNUSABLE = "This holds a character that can't be used. Please type it again."
+UNUSABLE: Final = "This holds a character that can't be used. Please type it again."
 
 
 class Form(FlaskForm):  # type: ignore[misc]
-    """A form that reads urlencoded and multipart text fields only: never files, never a JSON body."""
+    """A form that reads text fields of urlencoded and multipart bodies. It reads no files and no JSON."""
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
@@ -26,17 +26,17 @@ class Form(FlaskForm):  # type: ignore[misc]
             return request.form if request.method == "POST" else None
 
     def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
-        """Also refuses NUL, which no text in the database can hold."""
-        right = bool(super().validate(extra_validators))
+        """Also refuses NUL, which PostgreSQL can't store in text."""
+        valid = bool(super().validate(extra_validators))
         for field in self:
             if isinstance(field.data, str) and "\x00" in field.data:
                 field.errors = [UNUSABLE]
-                right = False
-        return right
+                valid = False
+        return valid
 
 
 class WholeField(IntegerField):
-    """A whole number in ASCII digits; what was typed is kept."""
+    """A whole number of up to nine ASCII digits. The form shows an invalid text again."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = None
@@ -48,7 +48,7 @@ class WholeField(IntegerField):
 
 
 class Needed:
-    """Something has to be typed; blanks alone are nothing. The message asks for it in words."""
+    """The field is required, and blanks alone count as empty."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -62,22 +62,22 @@ class Needed:
 
 
 class OneLine:
-    """Text that fits on one line of at most `longest` characters."""
+    """Text without line breaks and control characters, of at most `max_length` characters."""
 
-    def __init__(self, longest: int) -> None:
-        self.longest = longest
-        self.field_flags = {"maxlength": longest}
+    def __init__(self, max_length: int) -> None:
+        self.max_length = max_length
+        self.field_flags = {"maxlength": max_length}
 
     def __call__(self, form: Any, field: Field) -> None:
         text = (field.data or "").strip()
-        if len(text) > self.longest:
-            raise StopValidation(f"Use at most {self.longest} characters; these are {len(text)}.")
+        if len(text) > self.max_length:
+            raise StopValidation(f"Use at most {self.max_length} characters; these are {len(text)}.")
         if not text.isprintable():
             raise StopValidation("Write it on one line, in letters that can be seen.")
 
 
 def read_amount(field: Field, currency: str) -> int:
-    """What was typed, in minor units of `currency`. Raises Invalid on the field when it is no amount, or zero."""
+    """The field's amount in minor units of `currency`. Raises Invalid on the field for a bad amount or zero."""
     try:
         minor = money.parse(field.data or "", currency)
     except money.BadAmount as error:
@@ -88,12 +88,12 @@ def read_amount(field: Field, currency: str) -> int:
 
 
 def choices(pairs: Iterable[tuple[str, str]]) -> list[Any]:
-    """What a select or radio field offers, from (value, words)."""
-    return [SelectChoice(value, words) for value, words in pairs]
+    """Choices of a select or radio field, from pairs of value and label."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:
-    """Put each fault beside the field of its name (or the one it is renamed to); what has no field, above the form."""
+    """Add each fault to the field of its name, or of the name in `renamed`; without such a field, to the form."""
     for fault in invalid.faults:
         name = renamed.get(fault.field, fault.field)
         if name in form:

@@ -1,4 +1,4 @@
-"""Words for states, as people read them. Pages and fragments take them from here, so they say the same thing."""
+"""Labels of states, amounts, intervals and refusals. All pages and fragments take them from here."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,30 +7,35 @@ from typing import Final
 
 from flask import Flask
 
-from portal.domain import clock, money
+from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
 from portal.services.payments.payments import CARDS, Card
 from portal.web import filters
 
-INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
-
-DECLINED: Final = {
-    "insufficient_funds": "There is not enough money on this card.",
-    "not_charged": "The bank did not get this payment.",
-}
 NOTHING_CHARGED: Final = "Nothing was charged."
 REFUND_DECLINED: Final = {
     "not_refunded": "The bank did not get it.",
     "charge_reversed": "The bank had taken this payment back already.",
     "over_refunded": "More can't go back than was paid.",
 }
-"""By the gateway's code; whatever else it says is the card's own refusal."""
+"""By the gateway's code. For any other code the card itself refused."""
 KEY: Final = r"[A-Za-z0-9_-]{16,64}"
-"""What a one-use key looks like."""
+"""The pattern of a one-use key."""
+FIGURES: Final = {
+    "total": "Total",
+    "credited": "Credited",
+    "paid": "Paid",
+    "refunded": "Refunded",
+    "refunding": "On its way back",
+    "written_off": "Written off",
+    "remaining": "Remaining",
+}
+"""By the name in PlanFigures, in the order of the plan's page."""
 
 
 def init_app(app: Flask) -> None:
-    for written in (
+    for function in (
+        figure_label,
         state_of,
         state_words,
         due_words,
@@ -48,17 +53,22 @@ def init_app(app: Flask) -> None:
         interval_words,
         reminder_words,
     ):
-        app.add_template_global(written)
+        app.add_template_global(function)
     app.jinja_env.globals["test_cards"] = CARDS
 
 
+def figure_label(name: str, void: bool = False) -> str:
+    """The label of a plan's amount. `void`: the plan is cancelled, and "credited" includes the void amount."""
+    return "Credited or void" if void and name == "credited" else FIGURES[name]
+
+
 def state_of(installment: Installment) -> str:
-    """The installment's status, or "checking" while the bank's answer about its payment is awaited."""
+    """The installment's status, or "checking" while the outcome of its payment is unknown."""
     return "checking" if installment.is_open and installment.held_allocations else installment.status
 
 
 def state_words(installment: Installment, state: str) -> str | None:
-    """What stands in the badge, where it is more than the name of the state."""
+    """The text of an installment's badge, or None for the label of the state."""
     past = installment.days_past_due(installment.plan.today) if installment.is_open else 0
     if state == "late":
         return f"{plural(filters.days_late(installment), 'day')} late"
@@ -70,7 +80,7 @@ def state_words(installment: Installment, state: str) -> str | None:
 
 
 def partly_paid(installment: Installment) -> str | None:
-    """ "SAR 10.00 of 33.34 paid, SAR 23.34 left": what an installment is made of, where that is several things."""
+    """ "SAR 10.00 of 33.34 paid, SAR 23.34 left", or None for an installment that is all of one kind."""
     credited = "void" if installment.cancelled_at is not None else "credited"
     parts = [
         (minor, words)
@@ -84,19 +94,19 @@ def partly_paid(installment: Installment) -> str | None:
     ]
     if len(parts) < 2:
         return None
-    told = [f"{money.show(minor, installment.currency)} {words}" for minor, words in parts]
+    texts = [f"{money.show(minor, installment.currency)} {words}" for minor, words in parts]
     whole = money.show(installment.amount, installment.currency).split("\u00a0", 1)[1]
     first = money.show(parts[0][0], installment.currency)
-    return ", ".join([f"{first} of {whole} {parts[0][1]}", *told[1:]])
+    return ", ".join([f"{first} of {whole} {parts[0][1]}", *texts[1:]])
 
 
 def payment_state(payment: Payment) -> str:
-    """Its state for a badge: "refunded" once something of it went back."""
+    """The payment's state for a badge: "refunded" when a part of it or all of it was refunded."""
     return "refunded" if payment.state == "succeeded" and payment.refunded else payment.state
 
 
 def payment_words(payment: Payment) -> str | None:
-    """What stands in a payment's badge, where it is more than the name of the state."""
+    """The text of a payment's badge, or None for the label of the state."""
     if payment.state != "succeeded" or payment.refunded == payment.amount:
         return None
     if payment.refunding:
@@ -105,19 +115,19 @@ def payment_words(payment: Payment) -> str | None:
 
 
 def paid_day(payment: Payment, zone: str) -> str:
-    """The day on which the money came: "1 Dec 2026"."""
+    """The local date on which the money was received: "1 Dec 2026"."""
     if payment.received_on is not None:
         return filters.day(payment.received_on)
     return local_day(payment.settled_at or payment.created_at, zone)
 
 
 def why_refund_declined(refund: Refund) -> str:
-    """Why no money went back."""
+    """The reason why a refund was declined."""
     return f"{refund_refusal(refund.decline_code)} Nothing was given back."
 
 
 def refund_refusal(code: object) -> str:
-    """What the gateway means by its code."""
+    """The text for the gateway's code of a declined refund."""
     return REFUND_DECLINED.get(str(code or ""), "The card takes no refunds.")
 
 
@@ -132,7 +142,7 @@ def numbers_words(numbers: Sequence[int]) -> str:
 
 
 def due_words(installment: Installment) -> str:
-    """ "due on 1 Dec", "was due on 14 Oct", "due today"; with the year where it isn't this one."""
+    """ "due on 1 Dec", "was due on 14 Oct", "due today"; with the year unless it is the current one."""
     due, today = installment.due_date, installment.plan.today
     if due == today:
         return "due today"
@@ -142,31 +152,32 @@ def due_words(installment: Installment) -> str:
 
 def why_declined(payment: Payment, *, mine: bool) -> str:
     """Why no money moved, to the customer (`mine`) or to the merchant."""
-    reason = DECLINED.get(payment.decline_code or "", "Your card was declined." if mine else "The card was declined.")
+    otherwise = wording.OWN_CARD_DECLINED if mine else wording.CARD_DECLINED
+    reason = wording.DECLINE_REASONS.get(payment.decline_code or "", otherwise)
     return f"{reason} {NOTHING_CHARGED}"
 
 
 def card_words(card: Card) -> str:
     """ "Test card 4242: succeeds" """
-    what = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
-    return f"Test card {card.last4}: {what}"
+    behaviour = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
+    return f"Test card {card.last4}: {behaviour}"
 
 
 def interval_words(interval: str) -> str:
     """ "every two weeks" """
-    return INTERVALS[interval]
+    return wording.INTERVALS[interval]
 
 
 def reminder_words(merchant: Merchant) -> str:
     """ "Reminded 3 days before, on the due day, and 1, 7 and 14 days after, from 09:00." """
     before = [-day for day in merchant.reminder_days if day < 0]
     after = [day for day in merchant.reminder_days if day > 0]
-    told = [f"{_listed(before)} {'day' if before == [1] else 'days'} before the due date"] if before else []
-    told += ["on the due day"] if 0 in merchant.reminder_days else []
-    told += [f"{_listed(after)} {'day' if after == [1] else 'days'} after it"] if after else []
-    if not told:
+    parts = [f"{_listed(before)} {'day' if before == [1] else 'days'} before the due date"] if before else []
+    parts += ["on the due day"] if 0 in merchant.reminder_days else []
+    parts += [f"{_listed(after)} {'day' if after == [1] else 'days'} after it"] if after else []
+    if not parts:
         return "Nobody is reminded, because no days are chosen."
-    return f"Reminded {_listed(told)}, from {merchant.sending_hour:02}:00."
+    return f"Reminded {_listed(parts)}, from {merchant.sending_hour:02}:00."
 
 
 def _listed(parts: Sequence[object]) -> str:
@@ -176,7 +187,7 @@ def _listed(parts: Sequence[object]) -> str:
 
 
 def local_day(instant: datetime, zone: str) -> str:
-    """The date of an instant as calendars in `zone` show it: "1 Dec 2026"."""
+    """The local date of an aware instant in `zone`: "1 Dec 2026"."""
     return filters.day(clock.local_date(instant, zone))
 
 
@@ -186,5 +197,5 @@ def plural(count: int, noun: str) -> str:
 
 
 def one_use_key() -> str:
-    """A key for one form: however often that form arrives, it is carried out once."""
+    """A key for one form. A form that is sent repeatedly is carried out once."""
     return secrets.token_urlsafe(18)

@@ -1,4 +1,4 @@
-"""Ways to pay, in words: the customer's saved cards first, then the simulated gateway's test cards."""
+"""Labels of payment methods: saved cards, the simulated gateway's test cards, cash and transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,16 @@ from typing import Final
 from flask import Flask, g
 from sqlalchemy import select
 
+from portal.domain.wording import MANUAL_METHODS, card_ending
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
 from portal.services.payments.payments import CARDS
 from portal.web.labels import card_words
 
-RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
-
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One way to pay: the gateway's token and what a person recognises it by."""
+    """A payment method: the gateway's token and its labels."""
 
     token: str
     words: str
@@ -26,9 +25,9 @@ class Method:
     id: int | None = None
 
 
-TESTS: Final = tuple(Method(card.token, card_words(card), f"Test card {card.last4}") for card in CARDS)
+TEST_CARDS: Final = tuple(Method(card.token, card_words(card), f"Test card {card.last4}") for card in CARDS)
 
-_TESTS: Final = {card.token: f"{card.brand} ending in {card.last4}" for card in CARDS}
+_TEST_CARD_LABELS: Final = {card.token: card_ending(card.brand, card.last4) for card in CARDS}
 
 
 def init_app(app: Flask) -> None:
@@ -36,27 +35,26 @@ def init_app(app: Flask) -> None:
 
 
 def methods_of(customer_id: int) -> list[Method]:
-    """What this customer can choose from; the first is what is charged when they choose nothing."""
+    """The payment methods of this customer, saved cards first. The first one is the default."""
     saved = db.session.scalars(PaymentMethod.of_customer(customer_id))
-    return [*(Method(row.token, words := _ending(row.brand, row.last4), words, True, row.id) for row in saved), *TESTS]
+    return [
+        *(Method(row.token, words := card_ending(row.brand, row.last4), words, True, row.id) for row in saved),
+        *TEST_CARDS,
+    ]
 
 
 def method_words(payment: Payment) -> str:
-    """How a payment was made: "Visa ending in 4242", "Cash", "Bank transfer"."""
-    if payment.method in RECORDED:
-        return RECORDED[payment.method]
-    return _TESTS.get(payment.method) or _kept(payment.customer_id).get(payment.method, "Card")
+    """The label of a payment's method: "Visa ending in 4242", "Cash", "Bank transfer"."""
+    if payment.method in MANUAL_METHODS:
+        return MANUAL_METHODS[payment.method]
+    return _TEST_CARD_LABELS.get(payment.method) or _saved_cards(payment.customer_id).get(payment.method, "Card")
 
 
-def _kept(customer_id: int) -> Mapping[str, str]:
-    """Every card that this customer ever saved, by token: one query in a request, however many payments it shows."""
-    asked: dict[int, dict[str, str]] = g.setdefault("saved_cards", {})
-    if customer_id not in asked:
-        found = select(PaymentMethod.token, PaymentMethod.brand, PaymentMethod.last4)
-        rows = db.session.execute(found.where(PaymentMethod.customer_id == customer_id))
-        asked[customer_id] = {token: _ending(brand, last4) for token, brand, last4 in rows}
-    return asked[customer_id]
-
-
-def _ending(brand: str, last4: str) -> str:
-    return f"{brand} ending in {last4}"
+def _saved_cards(customer_id: int) -> Mapping[str, str]:
+    """The labels of all cards that this customer has saved, deleted ones included, by token. One query a request."""
+    cache: dict[int, dict[str, str]] = g.setdefault("saved_cards", {})
+    if customer_id not in cache:
+        query = select(PaymentMethod.token, PaymentMethod.brand, PaymentMethod.last4)
+        rows = db.session.execute(query.where(PaymentMethod.customer_id == customer_id))
+        cache[customer_id] = {token: card_ending(brand, last4) for token, brand, last4 in rows}
+    return cache[customer_id]

@@ -1,4 +1,4 @@
-"""What anybody may read: what Qist is, and a living example of a plan."""
+"""Public pages: the home page with an interactive example of a plan."""
 
 from flask import Blueprint, Response, request
 
@@ -9,17 +9,18 @@ bp = Blueprint("public", __name__)
 
 @bp.get("/")
 def home() -> Response:
-    """The first page. With ?paid= the example's button was pressed in a browser without JavaScript."""
+    """The home page. `?paid=` is the state of the example, in a browser without JavaScript."""
     return _example()
 
 
 @bp.get("/example")
 def example() -> Response:
-    """The example alone; nothing in it is real."""
+    """The example alone, for htmx."""
     return _example()
 
 
 def _example() -> Response:
-    asked = request.args.get("paid", "")
-    paid = int(asked) if asked in ("0", "1", "2", "3", "4") else 1
-    return fragment_or_page("public/_example.html", "public/home.html", paid=paid, just_paid=bool(asked) and paid > 1)
+    parameter = request.args.get("paid", "")
+    paid = int(parameter) if parameter in ("0", "1", "2", "3", "4") else 1
+    just_paid = bool(parameter) and paid > 1
+    return fragment_or_page("public/_example.html", "public/home.html", paid=paid, just_paid=just_paid)

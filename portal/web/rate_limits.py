@@ -1,6 +1,6 @@
-"""Limits as the pages count them: by who somebody is, and by what is tried here only. The rest: portal/rate_limits.py.
+"""Rate limits of pages. Limits that pages and the API share are in portal/rate_limits.py.
 
-Each decorator counts one kind of request, by address or by account. Over it: 429 with Retry-After.
+Each decorator counts one kind of request, by address or by account. Above the limit: 429 with Retry-After.
 """
 
 from collections.abc import Callable
@@ -10,60 +10,60 @@ from flask import Response, g, request
 from flask_login import current_user
 
 from portal import rate_limits
-from portal.access import account, address
+from portal.access import client_address, login_key
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ASKED: Final = "5 per hour"
-"""Links for a forgotten password that one account is mailed, whoever asks."""
+RESET_REQUESTS: Final = "5 per hour"
+"""Password reset links for one account, from all addresses together."""
 CALLBACKS: Final = "600 per minute"
-"""Callbacks from one address."""
+"""Callbacks of the gateway from one address."""
 
 
-def _whoever() -> str:
-    return f"user:{current_user.id}" if current_user.is_authenticated else address()
+def _user_or_address() -> str:
+    return f"user:{current_user.id}" if current_user.is_authenticated else client_address()
 
 
 def _typed_login() -> str:
-    return account(request.form.get("login", ""))
+    return login_key(request.form.get("login", ""))
 
 
 def count_wrong_password() -> None:
-    """The view tells that this request's password was wrong: only those are counted."""
+    """Called by the view when the request's password is wrong: only such requests are counted."""
     g.wrong_password = True
 
 
-def _was_wrong(answer: Response) -> bool:
+def _password_was_wrong(response: Response) -> bool:
     return bool(g.get("wrong_password", False))
 
 
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_LOGIN by address, and FAILURES by account; a right password counts for nothing."""
-    return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _was_wrong)(view))
+    """RATELIMIT_LOGIN by address, and FAILURES by account. A correct password is not counted."""
+    return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong)(view))
 
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_LOGIN by address, and ASKED by the account whose mailbox would fill up."""
-    by_address = rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", address)
-    return by_address(rate_limits.counted(ASKED, "reset-asked", _typed_login)(view))
+    """RATELIMIT_LOGIN by address, and RESET_REQUESTS by the account that gets the email."""
+    by_address = rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", client_address)
+    return by_address(rate_limits.counted(RESET_REQUESTS, "reset-asked", _typed_login)(view))
 
 
 def resetting(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_REGISTER, by address, of passwords that are set by a mailed link."""
-    return rate_limits.counted(rate_limits.setting("ratelimit_register"), "reset-used", address)(view)
+    """RATELIMIT_REGISTER by address, for passwords set with a mailed link."""
+    return rate_limits.counted(rate_limits.setting("ratelimit_register"), "reset-used", client_address)(view)
 
 
 def checking_password(view: Callable[P, R]) -> Callable[P, R]:
-    """FAILURES by the account that is signed in: a browser left open is no way to guess its password."""
-    return rate_limits.counted(rate_limits.FAILURES, "password-failures", _whoever, _was_wrong)(view)
+    """FAILURES by the signed-in account, so that an open session does not allow guessing of its password."""
+    return rate_limits.counted(rate_limits.FAILURES, "password-failures", _user_or_address, _password_was_wrong)(view)
 
 
 def writing(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_WRITES, by account (by address for those who have none)."""
-    return rate_limits.writing(_whoever)(view)
+    """RATELIMIT_WRITES by account; by address for an anonymous visitor."""
+    return rate_limits.writing(_user_or_address)(view)
 
 
 def calling_back(view: Callable[P, R]) -> Callable[P, R]:
-    """CALLBACKS, by address: a gateway that is not ours is turned away before its signature is looked at."""
-    return rate_limits.counted(lambda: CALLBACKS, "callbacks", address)(view)
+    """CALLBACKS by address. The limit applies before the signature is checked."""
+    return rate_limits.counted(lambda: CALLBACKS, "callbacks", client_address)(view)

@@ -1,4 +1,4 @@
-"""Hang every page on the application."""
+"""Registration of all pages."""
 
 from flask import Flask
 
@@ -22,7 +22,7 @@ from portal.web.payments import (
     statements,
 )
 from portal.web.plans import home, installments, plans
-from portal.web.reminders import mutes, reminders
+from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 
 BLUEPRINTS = (
     account.bp,
@@ -33,6 +33,7 @@ BLUEPRINTS = (
     credits.bp,
     customers.bp,
     dashboard.bp,
+    early_reminders.bp,
     health.bp,
     home.bp,
     installments.bp,
@@ -53,6 +54,7 @@ BLUEPRINTS = (
     manual_payments.bp,
     refunds.bp,
     registrations.bp,
+    reminder_settings.bp,
     reminders.bp,
     reversals.bp,
     sessions.bp,
@@ -64,10 +66,10 @@ BLUEPRINTS = (
 
 
 def init_app(app: Flask) -> None:
-    """Register the blueprints and what stands around every request; the outermost comes last."""
-    for blueprint in BLUEPRINTS:
+    """Register the blueprints, then the hooks and middleware of every request. The outermost middleware is last."""
+    for blueprint in dict.fromkeys(BLUEPRINTS):  # the modules of reminders/ share a blueprint
         app.register_blueprint(blueprint)
-    for surrounding in (
+    for module in (
         request_bodies,
         sessions,
         filters,
@@ -78,4 +80,4 @@ def init_app(app: Flask) -> None:
         static_files,
         request_ids,
     ):
-        surrounding.init_app(app)
+        module.init_app(app)

@@ -1,4 +1,4 @@
-// Swagger UI over our own document: no validator badge, nothing from elsewhere, and no token kept after the page.
+// Swagger UI for /api/openapi.json: no validator badge, no request to another host, no stored token.
 const page = document.getElementById("api-docs");
 window.SwaggerUIBundle({
   url: page.dataset.document,

@@ -1,4 +1,4 @@
-// What the pages do on top of plain HTML. Each of them works without this file.
+// Enhancements of the pages. Every page works without this file.
 (() => {
   "use strict";
 
@@ -6,15 +6,17 @@
   const LONGEST_WAIT = 20000;
   const busy = new Map();
 
-  // A pressed button is disabled until its answer comes, and shows a spinner if that takes longer. The rest of the page
-  // stays usable.
+  // A pressed button is disabled until its response arrives, and shows a spinner after WAIT_BEFORE_SPINNER. The rest
+  // of the page stays usable.
   function wait(button) {
     if (!button || busy.has(button)) return;
     const focused = document.activeElement === button;
+    const top = button.getBoundingClientRect().top;
     button.disabled = true;
     button.setAttribute("aria-busy", "true");
     busy.set(button, {
       focused,
+      top,
       spinner: setTimeout(() => button.classList.add("is-waiting"), WAIT_BEFORE_SPINNER),
       release: setTimeout(() => release(button), LONGEST_WAIT),
     });
@@ -29,16 +31,29 @@
     button.disabled = false;
     button.removeAttribute("aria-busy");
     button.classList.remove("is-waiting");
-    // Where the answer took the button's place, the focus goes to what carries its id now.
+    const refusal = !button.isConnected && document.querySelector("[data-refusal]");
+    if (refusal) {
+      showRefusal(refusal, state.top);
+      return;
+    }
+    // If the response replaced the button, focus the element with its id.
     const here = button.isConnected ? button : button.id && document.getElementById(button.id);
     if (state.focused && here && document.activeElement === document.body) here.focus({ preventScroll: true });
+  }
+
+  // A refusal stands at the place of the pressed button and takes the focus at once, so that neither the finger nor the
+  // Enter key pays for something else.
+  function showRefusal(refusal, top) {
+    refusal.removeAttribute("data-refusal");
+    window.scrollBy({ top: refusal.getBoundingClientRect().top - top, behavior: "instant" });
+    refusal.focus();
   }
 
   const submitterOf = (event, form) =>
     event?.submitter || form.querySelector("button[type=submit], button:not([type])");
   const isHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-patch], [hx-delete]");
 
-  // Plain forms. Disabled only after the event, or the button's own name and value would not be sent.
+  // Plain forms. Disable the button after the event: the browser omits the name and value of a disabled button.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const closesDialog = (event.submitter?.formMethod || form.method) === "dialog";
@@ -53,7 +68,7 @@
     setTimeout(() => wait(button), 0);
   });
 
-  // The second press of a double click may land on what took the button's place meanwhile: another payment's button.
+  // The second click of a double click may hit the element that replaced the button, such as another payment's button.
   document.addEventListener("click", (event) => {
     if (event.detail > 1 && event.target.closest("form[method=post] button")) event.preventDefault();
   }, true);
@@ -63,7 +78,7 @@
     for (const button of [...busy.keys()]) release(button);
   });
 
-  // htmx forms and buttons; a form that only follows the typing (a preview) has no pressed button.
+  // htmx forms and buttons. A form that submits while the user types (a preview) has no pressed button.
   const pressed = new WeakMap();
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { elt, requestConfig, xhr } = event.detail;
@@ -80,7 +95,7 @@
     if (button) release(button);
   });
 
-  // A confirmation comes as a dialog, and opens when it is there.
+  // A confirmation arrives as a dialog; open it after the swap.
   document.addEventListener("htmx:afterSettle", () => {
     for (const dialog of document.querySelectorAll("dialog[data-open]:not([open])")) {
       dialog.removeAttribute("data-open");
@@ -88,16 +103,16 @@
     }
   });
 
-  // Whoever types an amount has chosen to.
+  // Typing an amount selects its radio button.
   document.addEventListener("input", (event) => {
     const chosen = event.target.dataset.chooses && document.getElementById(event.target.dataset.chooses);
     if (chosen) chosen.checked = true;
   });
 
-  // A list of mistakes takes the focus, on a fresh page and after a swap.
+  // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));
-  // A fresh page: autofocus has done it, except where the address ends in #something.
+  // On a new page autofocus does this, except when the address has a fragment (#...).
   window.addEventListener("load", () => {
     setTimeout(() => document.activeElement === document.body && focusSummary(document), 50);
   });
@@ -154,7 +169,7 @@
     setTimeout(() => (label.textContent = before), 2000);
   }
 
-  // Colours change at once; the server keeps the choice in a cookie.
+  // Switch the theme at once; the server stores the choice in a cookie.
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!form.matches("[data-theme-switch]") || !event.submitter) return;

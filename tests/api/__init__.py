@@ -1,4 +1,4 @@
-"""A client of the API, as an integration would write it, and people who are registered through it."""
+"""A client of the API, as an integration would write it, and accounts registered through it."""
 
 import itertools
 import secrets
@@ -15,7 +15,7 @@ counter = itertools.count(1)
 
 @dataclass
 class Api:
-    """Talks to one address, as somebody or as nobody. Never follows a redirect: no address of the API may send one."""
+    """A client of one server, with or without a token. It follows no redirects, because the API sends none."""
 
     url: str
     token: str | None = None
@@ -40,7 +40,7 @@ class Api:
 
 @dataclass
 class Person:
-    """Somebody with an account and a token."""
+    """An account with its tokens."""
 
     id: int
     username: str
@@ -50,7 +50,7 @@ class Person:
 
 
 def a_name(start: str) -> str:
-    """A name that nobody has, on a system that several tests share."""
+    """A unique name on a system that several tests share."""
     return f"{start}{next(counter)}{secrets.token_hex(4)}"
 
 
@@ -58,49 +58,49 @@ def register(api: Api, role: str, start: str, **more: str) -> Person:
     """Register through the API and sign in."""
     name = a_name(start)
     account = {"username": name, "email": f"{name}@example.com", "password": PASSWORD, "password2": PASSWORD}
-    made = api.as_(None).post("/auth/register/", {**account, "role": role, **more})
-    assert made.status_code == 201, made.text
-    return sign_in(api, made.json())
+    response = api.as_(None).post("/auth/register/", {**account, "role": role, **more})
+    assert response.status_code == 201, response.text
+    return sign_in(api, response.json())
 
 
 def sign_in(api: Api, account: dict[str, Any]) -> Person:
-    answer = api.as_(None).post("/token/", {"username": account["username"], "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    pair = answer.json()
+    response = api.as_(None).post("/token/", {"username": account["username"], "password": PASSWORD})
+    assert response.status_code == 200, response.text
+    pair = response.json()
     return Person(account["id"], account["username"], account["email"], api.as_(pair["access"]), pair["refresh"])
 
 
 def merchant(api: Api) -> Person:
-    """Amal: SAR, Riyadh."""
+    """Register a merchant: SAR, Riyadh."""
     return register(api, "merchant", "amal", home_currency="SAR", time_zone="Asia/Riyadh")
 
 
 def customer(api: Api) -> Person:
-    """Omar."""
+    """Register a customer."""
     return register(api, "customer", "omar")
 
 
-def plan(amal: Person, email: str, **more: Any) -> dict[str, Any]:
-    """SAR 100.00 in three, from 31 August 2026."""
+def create_plan(amal: Person, email: str, **more: Any) -> dict[str, Any]:
+    """Create a plan: SAR 100.00 in three installments, from 31 August 2026."""
     terms = {"customer_email": email, "total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
-    made = amal.api.post("/api/plans/", {**terms, **more})
-    assert made.status_code == 201, made.text
-    found: dict[str, Any] = made.json()
-    return found
+    response = amal.api.post("/api/plans/", {**terms, **more})
+    assert response.status_code == 201, response.text
+    plan: dict[str, Any] = response.json()
+    return plan
 
 
-def problem(answer: requests.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document of an answer, after looking whether it is a good one."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    found: dict[str, Any] = answer.json()
-    assert found["status"] == status and found["code"] == code, found
-    assert found["type"].endswith(code) and found["title"] and found["detail"]
-    assert answer.headers["X-Request-Id"]
-    return found
+def problem(response: requests.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem document of a response, after checking its common parts."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    document: dict[str, Any] = response.json()
+    assert document["status"] == status and document["code"] == code, document
+    assert document["type"].endswith(code) and document["title"] and document["detail"]
+    assert response.headers["X-Request-Id"]
+    return document
 
 
 def both(*addresses: str) -> Any:
-    """Every address with and without the slash at its end."""
-    shapes = [shape for address in addresses for shape in (address, address.rstrip("/"))]
-    return pytest.mark.parametrize("address", shapes)
+    """Parametrize a test by every address, with and without a trailing slash."""
+    variants = [variant for address in addresses for variant in (address, address.rstrip("/"))]
+    return pytest.mark.parametrize("address", variants)

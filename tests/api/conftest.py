@@ -12,7 +12,7 @@ from tests.api import Api
 
 @pytest.fixture
 def api(app: Flask, database: str) -> Iterator[Api]:
-    """Nobody, who talks to a threaded server of this test's own. Tests on `live` talk to gunicorn instead."""
+    """A client without a token, of a threaded server for this test alone. Tests on `live` use gunicorn instead."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

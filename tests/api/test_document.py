@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete, honest about its examples, and good enough to generate a client from."""
+"""The OpenAPI document: valid and complete, with valid examples, and usable for generating a client."""
 
 import importlib
 import os
@@ -15,13 +15,13 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from portal.api.openapi import examples
-from tests.api import Api, customer, merchant, plan
+from tests.api import Api, create_plan, customer, merchant
 
 
 @pytest.fixture(scope="module")
 def document(app: Flask) -> dict[str, Any]:
-    found: dict[str, Any] = app.test_client().get("/api/openapi.json").get_json()
-    return found
+    openapi: dict[str, Any] = app.test_client().get("/api/openapi.json").get_json()
+    return openapi
 
 
 def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -29,12 +29,12 @@ def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def against(document: dict[str, Any], name: str, value: Any) -> None:
-    """Holds a value against a named schema of the document."""
+    """Validate a value against a named schema of the document."""
     registry: Registry = Registry().with_resource("urn:qist", Resource(document, DRAFT202012))
     OAS31Validator({"$ref": f"urn:qist#/components/schemas/{name}"}, registry=registry).validate(value)
 
 
-def test_it_is_valid(document: dict[str, Any]) -> None:
+def test_the_document_is_valid(document: dict[str, Any]) -> None:
     openapi_spec_validator.validate(document)
     assert document["openapi"].startswith("3.1")
 
@@ -42,39 +42,40 @@ def test_it_is_valid(document: dict[str, Any]) -> None:
 def test_every_operation_is_described(document: dict[str, Any]) -> None:
     for operation in operations(document):
         assert operation["summary"] and operation["operationId"] and operation["tags"]
-        for status, answer in operation["responses"].items():
-            assert answer["description"] and "X-Request-Id" in answer["headers"], operation["operationId"]
+        for status, response in operation["responses"].items():
+            assert response["description"] and "X-Request-Id" in response["headers"], operation["operationId"]
             if int(status) >= 400:
-                assert list(answer["content"]) == ["application/problem+json"]
+                assert list(response["content"]) == ["application/problem+json"]
             if int(status) in (429, 503):
-                assert "Retry-After" in answer["headers"]
+                assert "Retry-After" in response["headers"]
 
 
-def test_every_route_is_in_it_or_an_alias_of_one_that_is(app: Flask, document: dict[str, Any]) -> None:
-    told = " ".join(operation["description"] for operation in operations(document))
+def test_every_route_is_documented_or_an_alias_of_a_documented_one(app: Flask, document: dict[str, Any]) -> None:
+    descriptions = " ".join(operation["description"] for operation in operations(document))
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("api_") and not rule.endpoint.startswith(("api_docs", "api_keys")):
             address = rule.rule.replace("<row:", "{").replace(">", "}")
-            assert address in document["paths"] or f"`{rule.rule}`" in told, rule.rule
+            assert address in document["paths"] or f"`{rule.rule}`" in descriptions, rule.rule
 
 
-def test_the_examples_are_what_the_schemas_say(document: dict[str, Any]) -> None:
+def test_the_examples_are_valid_by_their_schemas(document: dict[str, Any]) -> None:
     for name, example in examples.SHAPES.items():
         against(document, name, example)
     for operation in operations(document):
-        for answer in operation["responses"].values():
-            for found in answer.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
-                against(document, "Problem", found["value"])
+        for response in operation["responses"].values():
+            content = response.get("content", {}).get("application/problem+json", {})
+            for problem in content.get("examples", {}).values():
+                against(document, "Problem", problem["value"])
 
 
-def test_real_answers_are_what_the_schemas_say(document: dict[str, Any], api: Api) -> None:
+def test_real_responses_are_valid_by_their_schemas(document: dict[str, Any], api: Api) -> None:
     amal, omar = merchant(api), customer(api)
-    made = plan(amal, omar.email)
-    against(document, "Plan", made)
-    where = f"/api/plans/installments/{made['installments'][0]['id']}/pay/"
+    plan = create_plan(amal, omar.email)
+    against(document, "Plan", plan)
+    where = f"/api/plans/installments/{plan['installments'][0]['id']}/pay/"
     against(document, "PaidInstallment", omar.api.post(where).json())
     against(document, "Payment", omar.api.get("/api/payments/").json()[0])
-    base, why = f"/api/plans/{made['id']}", {"reason": "A layer was missing"}
+    base, why = f"/api/plans/{plan['id']}", {"reason": "A layer was missing"}
     cash = {"amount": "10.00", "method": "cash", "received_on": "2026-09-01"}
     against(document, "Payment", amal.api.post(f"{base}/payments/", cash).json())
     against(document, "Payment", omar.api.post(f"{base}/pay/", {"choice": "amount", "amount": "10.00"}).json())
@@ -100,13 +101,13 @@ def test_a_generated_client_works(
     address.write_bytes(api.session.get(f"{api.url}/api/openapi.json").content)
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(address), "--meta", "none"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    made = subprocess.run(
+    generated = subprocess.run(
         [*command, "--output-path", str(tmp_path / "qist_client"), "--fail-on-warning"],
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
     )
-    assert made.returncode == 0, made.stdout + made.stderr
+    assert generated.returncode == 0, generated.stdout + generated.stderr
     monkeypatch.syspath_prepend(tmp_path)
 
     def part(name: str) -> Any:
@@ -123,23 +124,23 @@ def test_a_generated_client_works(
             "customer_email": omar.email,
         }
     )
-    plan_made = part("api.plans.plans_create").sync(client=client, body=body)
-    assert plan_made.total_amount == "100.00" and len(plan_made.installments) == 3
-    found = part("api.plans.plans_index").sync(client=client, limit=10)
-    assert [one.id for one in found] == [plan_made.id]
+    plan = part("api.plans.plans_create").sync(client=client, body=body)
+    assert plan.total_amount == "100.00" and len(plan.installments) == 3
+    plans = part("api.plans.plans_index").sync(client=client, limit=10)
+    assert [row.id for row in plans] == [plan.id]
     completed = part("api.plans.plans_index").sync(client=client, state=models.PlansIndexState.COMPLETED)
     assert completed == []
     payer = part("client").AuthenticatedClient(base_url=api.url, token=omar.api.token)
     pay = part("api.installments.installments_pay")
-    paid = pay.sync(plan_made.installments[0].id, client=payer, body=models.Pay(), idempotency_key="one")
+    paid = pay.sync(plan.installments[0].id, client=payer, body=models.Pay(), idempotency_key="one")
     assert paid.status == "paid"
-    again = pay.sync(plan_made.installments[0].id, client=payer, body=models.Pay())
+    again = pay.sync(plan.installments[0].id, client=payer, body=models.Pay())
     assert again.code == "already_paid"
     rest = part("api.payments.payments_pay").sync(
-        plan_made.id, client=payer, body=models.PayPlan(choice=models.PayPlanChoice.ALL, payment_method="card_slow")
+        plan.id, client=payer, body=models.PayPlan(choice=models.PayPlanChoice.ALL, payment_method="card_slow")
     )
     assert (rest.amount, rest.state) == ("66.66", "succeeded")
     refund = models.NewRefund(amount="33.34", reason="A layer was missing", payment=paid.payment.id)
-    back = part("api.refunds.refunds_create").sync(plan_made.id, client=client, body=refund)
-    assert (back.refunded, [one.payment for one in back.refunds]) == ("33.34", [paid.payment.id])
+    back = part("api.refunds.refunds_create").sync(plan.id, client=client, body=refund)
+    assert (back.refunded, [row.payment for row in back.refunds]) == ("33.34", [paid.payment.id])
     assert part("api.analytics.analytics_dashboard").sync(client=client).total_revenue == 66.66

@@ -1,4 +1,4 @@
-"""Whatever goes wrong under the API's addresses is a problem document, and nothing is written."""
+"""Every error at an address of the API is a problem document, and nothing is written."""
 
 import dataclasses
 import http.client
@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.models import Plan, User
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts, sessions
-from tests.api import Api, a_name, customer, merchant, plan, problem
+from tests.api import Api, a_name, create_plan, customer, merchant, problem
 from tests.fixtures.people import PASSWORD
 
 ADDRESSES = ("/api/plans/", "/auth/me/", "/token/", "/api/nothing/", "/auth/nothing", "/token/nothing", "/api/")
@@ -30,7 +30,7 @@ def amal(api: Api) -> Api:
     return merchant(api).api
 
 
-def plans(app: Flask) -> int:
+def plan_count(app: Flask) -> int:
     with app.app_context():
         return db.session.query(Plan).count()
 
@@ -49,32 +49,32 @@ def test_an_address_that_is_not_there(api: Api) -> None:
         assert problem(api.get(address), 404, "not_found")
         assert api.get(address).headers["Cache-Control"] == "no-store"
     for address in ("/nothing", "/tokens", "/apis/plans", "/token-refresh/", "/authors"):
-        answer = api.get(address)
-        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8"), address
+        response = api.get(address)
+        assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8"), address
 
 
 def test_a_method_that_is_not_there(api: Api, amal: Api) -> None:
     for method, address in (("DELETE", "/api/plans/"), ("PUT", "/token/"), ("PATCH", "/auth/me/"), ("GET", "/token/")):
-        answer = amal.call(method, address)
-        problem(answer, 405, "method_not_allowed")
-        assert "OPTIONS" in answer.headers["Allow"]
+        response = amal.call(method, address)
+        problem(response, 405, "method_not_allowed")
+        assert "OPTIONS" in response.headers["Allow"]
 
 
 def test_no_token_and_bad_ones(api: Api) -> None:
     for header in ("", "Basic YTpi", "Bearer", "Bearer ", "Token x"):
-        answer = api.get("/auth/me/", Authorization=header)
-        problem(answer, 401, "no_token")
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="qist"'
+        response = api.get("/auth/me/", Authorization=header)
+        problem(response, 401, "no_token")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="qist"'
     for token in ("x", "a.b.c", "qist_x", "qist_aaaaaaaaaa." + "A" * 43, "A" * 4000, "Bearer x"):
-        answer = api.get("/auth/me/", Authorization=f"Bearer {token}")
-        problem(answer, 401, "bad_token")
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="qist", error="invalid_token"'
+        response = api.get("/auth/me/", Authorization=f"Bearer {token}")
+        problem(response, 401, "bad_token")
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="qist", error="invalid_token"'
     wrong = api.post("/token/", {"username": "nobody", "password": "not this one"})
     problem(wrong, 401, "bad_credentials")
     assert wrong.headers["WWW-Authenticate"] == 'Bearer realm="qist"'
 
 
-def test_the_session_cookie_counts_for_nothing(api: Api) -> None:
+def test_the_session_cookie_is_ignored(api: Api) -> None:
     omar = customer(api)
     signed_in = api.session.post(
         f"{api.url}/login", data={"login": omar.username, "password": PASSWORD}, allow_redirects=False
@@ -119,10 +119,10 @@ BODY_THAT_CAN_NOT_BE_READ = [
 def test_a_body_that_can_not_be_read(api: Api, amal: Api, app: Flask) -> None:
     for body in BODY_THAT_CAN_NOT_BE_READ:
         for address in ("/token/", "/auth/register/", "/api/plans/"):
-            answer = amal.post(address, body, Content_Type="application/json")
-            assert answer.status_code in (400, 413, 422), answer.text
-            problem(answer, answer.status_code, answer.json()["code"])
-        assert plans(app) == 0
+            response = amal.post(address, body, Content_Type="application/json")
+            assert response.status_code in (400, 413, 422), response.text
+            problem(response, response.status_code, response.json()["code"])
+        assert plan_count(app) == 0
 
 
 BODY_THAT_IS_NO_OBJECT = [[], "x", 1, None, True]
@@ -130,8 +130,8 @@ BODY_THAT_IS_NO_OBJECT = [[], "x", 1, None, True]
 
 def test_a_body_that_is_no_object(amal: Api) -> None:
     for body in BODY_THAT_IS_NO_OBJECT:
-        answer = amal.post("/api/plans/", json.dumps(body).encode(), Content_Type="application/json")
-        assert problem(answer, 422, "not_an_object")["errors"][0]["pointer"] == "#"
+        response = amal.post("/api/plans/", json.dumps(body).encode(), Content_Type="application/json")
+        assert problem(response, 422, "not_an_object")["errors"][0]["pointer"] == "#"
 
 
 def test_a_body_that_is_too_large(api: Api, amal: Api) -> None:
@@ -152,7 +152,7 @@ def test_a_body_in_chunks(api: Api) -> None:
 
 
 def test_every_fault_at_once(amal: Api, app: Flask) -> None:
-    answer = amal.post(
+    response = amal.post(
         "/api/plans/",
         {
             "customer_email": "nobody",
@@ -166,8 +166,8 @@ def test_every_fault_at_once(amal: Api, app: Flask) -> None:
             "external_id": "",
         },
     )
-    found = {fault["pointer"]: fault["code"] for fault in problem(answer, 422, "invalid")["errors"]}
-    assert found == {
+    codes = {fault["pointer"]: fault["code"] for fault in problem(response, 422, "invalid")["errors"]}
+    assert codes == {
         "#/customer_email": "bad_email",
         "#/total_amount": "bad_amount",
         "#/num_installments": "bad_number",
@@ -180,13 +180,13 @@ def test_every_fault_at_once(amal: Api, app: Flask) -> None:
     }
     missing = {fault["pointer"] for fault in problem(amal.post("/api/plans/"), 422, "invalid")["errors"]}
     assert missing == {"#/customer_email", "#/total_amount", "#/num_installments", "#/start_date"}
-    assert plans(app) == 0
+    assert plan_count(app) == 0
 
 
 def test_every_fault_of_a_registration_at_once(api: Api, app: Flask) -> None:
-    answer = api.post("/auth/register/", {"username": "a b", "email": "x", "password": "short", "password2": "other"})
-    found = {fault["pointer"]: fault["code"] for fault in problem(answer, 422, "invalid")["errors"]}
-    assert found == {
+    response = api.post("/auth/register/", {"username": "a b", "email": "x", "password": "short", "password2": "other"})
+    codes = {fault["pointer"]: fault["code"] for fault in problem(response, 422, "invalid")["errors"]}
+    assert codes == {
         "#/username": "bad_username",
         "#/email": "bad_email",
         "#/password": "password_too_short",
@@ -206,9 +206,9 @@ AMOUNTS_THAT_ARE_READ_FROM_THEIR_TEXT = ['"100.00"', '"100"', "100", "100.0", "1
 def test_amounts_that_are_read_from_their_text(amal: Api) -> None:
     for text in AMOUNTS_THAT_ARE_READ_FROM_THEIR_TEXT:
         body = json.dumps({**TERMS, "total_amount": "AMOUNT"}).replace('"AMOUNT"', text)
-        made = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
-        assert made.status_code == 201
-        assert made.json()["total_amount"] == ("100.50" if "5" in text else "100.00")
+        response = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
+        assert response.status_code == 201
+        assert response.json()["total_amount"] == ("100.50" if "5" in text else "100.00")
 
 
 AMOUNTS_THAT_ARE_REFUSED = [
@@ -247,10 +247,10 @@ AMOUNTS_THAT_ARE_REFUSED = [
 def test_amounts_that_are_refused(amal: Api, app: Flask) -> None:
     for text in AMOUNTS_THAT_ARE_REFUSED:
         body = json.dumps({**TERMS, "total_amount": "AMOUNT"}).replace('"AMOUNT"', text)
-        answer = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["errors"][0]["pointer"] == "#/total_amount"
-        assert plans(app) == 0
+        response = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
+        assert response.status_code == 422, response.text
+        assert response.json()["errors"][0]["pointer"] == "#/total_amount"
+        assert plan_count(app) == 0
 
 
 def test_a_number_keeps_every_digit(api: Api) -> None:
@@ -258,8 +258,8 @@ def test_a_number_keeps_every_digit(api: Api) -> None:
     body = json.dumps({**TERMS, "total_amount": "AMOUNT", "num_installments": 1}).replace(
         '"AMOUNT"', "9999999999999.99"
     )
-    made = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
-    assert made.json()["total_amount"] == "9999999999999.99"
+    response = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
+    assert response.json()["total_amount"] == "9999999999999.99"
 
 
 COUNTS_THAT_ARE_REFUSED = ["0", "61", "-1", "3.0", "3.5", '"3.0"', "1e1", "true", '"٣"', '" 3"', "99999999999", "[3]"]
@@ -268,8 +268,8 @@ COUNTS_THAT_ARE_REFUSED = ["0", "61", "-1", "3.0", "3.5", '"3.0"', "1e1", "true"
 def test_counts_that_are_refused(amal: Api) -> None:
     for text in COUNTS_THAT_ARE_REFUSED:
         body = json.dumps({**TERMS, "num_installments": "COUNT"}).replace('"COUNT"', text)
-        answer = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
-        assert [fault["pointer"] for fault in answer.json()["errors"]] == ["#/num_installments"]
+        response = amal.post("/api/plans/", body.encode(), Content_Type="application/json")
+        assert [fault["pointer"] for fault in response.json()["errors"]] == ["#/num_installments"]
 
 
 DATES_THAT_ARE_REFUSED = [
@@ -287,15 +287,15 @@ DATES_THAT_ARE_REFUSED = [
 
 def test_dates_that_are_refused(amal: Api) -> None:
     for text in DATES_THAT_ARE_REFUSED:
-        answer = amal.post("/api/plans/", {**TERMS, "start_date": text})
-        assert [fault["pointer"] for fault in answer.json()["errors"]] == ["#/start_date"]
-        assert answer.status_code == 422
+        response = amal.post("/api/plans/", {**TERMS, "start_date": text})
+        assert [fault["pointer"] for fault in response.json()["errors"]] == ["#/start_date"]
+        assert response.status_code == 422
 
 
 def test_text_that_no_column_holds(amal: Api, api: Api) -> None:
     for field in ("customer_email", "description", "external_id"):
-        answer = amal.post("/api/plans/", {**TERMS, field: "a\x00b"})
-        assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == f"#/{field}"
+        response = amal.post("/api/plans/", {**TERMS, field: "a\x00b"})
+        assert response.status_code == 422 and response.json()["errors"][0]["pointer"] == f"#/{field}"
     assert amal.post("/api/plans/", {**TERMS, "metadata": {"a": "\x00"}}).status_code == 422
     problem(api.post("/token/", {"username": "a\x00", "password": "b"}), 422, "bad_text")
     problem(amal.get("/api/plans/?customer_email=%00"), 422, "bad_text")
@@ -317,24 +317,22 @@ PARAMETERS_THAT_ARE_REFUSED = [
 
 def test_parameters_that_are_refused(amal: Api) -> None:
     for query in PARAMETERS_THAT_ARE_REFUSED:
-        answer = amal.get(f"/api/plans/?{query}")
-        assert answer.status_code == 422
-        assert answer.json()["errors"][0]["pointer"] == f"#/{query.partition('=')[0]}"
+        response = amal.get(f"/api/plans/?{query}")
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["pointer"] == f"#/{query.partition('=')[0]}"
 
 
-def test_a_fault_of_ours_tells_nothing(app: Flask, amal: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_discloses_nothing(app: Flask, amal: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("the secret sauce")
 
     monkeypatch.setattr(dashboard, "figures", broken)
-    answer = amal.get("/api/analytics/dashboard/")
-    problem(answer, 500, "internal_error")
-    assert "sauce" not in answer.text
+    response = amal.get("/api/analytics/dashboard/")
+    problem(response, 500, "internal_error")
+    assert "sauce" not in response.text
 
 
-def test_a_fault_of_ours_tells_nothing_where_people_sign_in(
-    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_at_sign_in_discloses_nothing(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("the secret sauce")
 
@@ -346,9 +344,9 @@ def test_a_fault_of_ours_tells_nothing_where_people_sign_in(
             ("/token/", {"username": "nora", "password": PASSWORD}),
             ("/auth/register/", {**account, "role": "customer"}),
         ):
-            answer = api.post(base + path, body)
-            problem(answer, 500, "internal_error")
-            assert "sauce" not in answer.text and PASSWORD not in answer.text
+            response = api.post(base + path, body)
+            problem(response, 500, "internal_error")
+            assert "sauce" not in response.text and PASSWORD not in response.text
 
 
 def test_a_password_never_comes_back(api: Api) -> None:
@@ -360,25 +358,25 @@ def test_a_password_never_comes_back(api: Api) -> None:
 
 
 def test_pages_of_named_origins_may_call(app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop, asked = "https://shop.example", {"Access_Control_Request_Method": "POST"}
+    shop, request_method = "https://shop.example", {"Access_Control_Request_Method": "POST"}
     assert "Access-Control-Allow-Origin" not in api.get("/api/plans/", Origin=shop).headers
     settings = dataclasses.replace(app.config["QIST"], cors_origins=(shop,))
     monkeypatch.setitem(app.config, "QIST", settings)
     for address in ADDRESSES:
-        answer = api.get(address, Origin=shop)
-        assert answer.headers["Access-Control-Allow-Origin"] == shop
-        assert "Access-Control-Allow-Credentials" not in answer.headers
-        assert "Origin" in answer.headers["Vary"]
-    preflight = api.call("OPTIONS", "/api/plans/", Origin=shop, **asked)
+        response = api.get(address, Origin=shop)
+        assert response.headers["Access-Control-Allow-Origin"] == shop
+        assert "Access-Control-Allow-Credentials" not in response.headers
+        assert "Origin" in response.headers["Vary"]
+    preflight = api.call("OPTIONS", "/api/plans/", Origin=shop, **request_method)
     assert preflight.status_code == 200
     assert "Idempotency-Key" in preflight.headers["Access-Control-Allow-Headers"]
-    stranger = api.call("OPTIONS", "/api/plans/", Origin="https://evil.example", **asked)
+    stranger = api.call("OPTIONS", "/api/plans/", Origin="https://evil.example", **request_method)
     assert "Access-Control-Allow-Origin" not in stranger.headers
     assert "Access-Control-Allow-Origin" not in api.get("/login", Origin=shop).headers
 
 
 def test_answers_are_never_kept_by_caches(api: Api) -> None:
     amal = merchant(api)
-    plan(amal, f"{a_name('omar')}@example.com")
+    create_plan(amal, f"{a_name('omar')}@example.com")
     for address in ("/api/plans/", "/auth/me/", "/api/nothing"):
         assert amal.api.get(address).headers["Cache-Control"] == "no-store"

@@ -1,4 +1,4 @@
-"""What docs/api.md and docs/examples show works, against the really started system."""
+"""The examples of docs/api.md and docs/examples work against the running system."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def test_the_script_of_ten_minutes(live: Live) -> None:
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="the page's commands need curl and jq")
 def test_the_commands_of_the_page_in_order(live: Live, tmp_path: Path) -> None:
-    """Every ```sh block of docs/api.md, one after the other in one shell, as a reader would paste them."""
+    """Runs every ```sh block of docs/api.md in order, in one shell."""
     text = (DOCS / "api.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
     assert len(blocks) >= 5

@@ -1,4 +1,4 @@
-"""A request that is sent again under its key is carried out once, and answered the same."""
+"""A repeated request with the same Idempotency-Key is carried out once and gets the same response."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
-from portal.services.payments import payments, refunds
-from tests.api import Api, Person, a_name, customer, merchant, plan, problem
+from portal.services.payments import outcomes, refunds
+from tests.api import Api, Person, a_name, create_plan, customer, merchant, problem
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
 REPLAYED = "Idempotent-Replayed"
@@ -33,11 +33,11 @@ def count(app: Flask, table: Any) -> int:
         return db.session.scalar(select(func.count()).select_from(table)) or 0
 
 
-def pay_address(made: dict[str, Any], number: int = 0) -> str:
-    return f"/api/plans/installments/{made['installments'][number]['id']}/pay/"
+def pay_address(plan: dict[str, Any], number: int = 0) -> str:
+    return f"/api/plans/installments/{plan['installments'][number]['id']}/pay/"
 
 
-def test_the_same_plan_twice_is_one_plan(app: Flask, amal: Person, omar: Person) -> None:
+def test_a_second_request_with_the_same_key_is_replayed(app: Flask, amal: Person, omar: Person) -> None:
     body = {"customer_email": omar.email, **TERMS}
     first = amal.api.post("/api/plans/", body, Idempotency_Key="order-1")
     again = amal.api.post("/api/plans", dict(reversed(body.items())), Idempotency_Key="order-1")
@@ -50,10 +50,10 @@ def test_the_same_plan_twice_is_one_plan(app: Flask, amal: Person, omar: Person)
     assert amal.api.post("/api/plans/", body, Idempotency_Key="order-2").json()["id"] != first.json()["id"]
 
 
-def test_the_address_of_what_was_made_comes_again_too(app: Flask, amal: Person, omar: Person, api: Api) -> None:
-    """Of every operation that says where what it made can be looked at."""
-    made = plan(amal, omar.email, num_installments=4)
-    paid, base = pay_address(made, 0), f"/api/plans/{made['id']}"
+def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Person, api: Api) -> None:
+    """Covers every operation with a Location header."""
+    plan = create_plan(amal, omar.email, num_installments=4)
+    paid, base = pay_address(plan, 0), f"/api/plans/{plan['id']}"
     assert omar.api.post(paid).status_code == 200
     lost = {"payment_method": "card_lost_charged"}
     asks = {
@@ -65,15 +65,15 @@ def test_the_address_of_what_was_made_comes_again_too(app: Flask, amal: Person, 
         ),
         "refunds_create": (amal, f"{base}/refunds/", {"amount": "1.00", "reason": "A layer was missing"}),
         "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
-        "installments_pay": (omar, pay_address(made, 1), lost),
-        "payments_pay": (omar, f"/api/plans/{plan(amal, omar.email)['id']}/pay/", {"choice": "all", **lost}),
+        "installments_pay": (omar, pay_address(plan, 1), lost),
+        "payments_pay": (omar, f"/api/plans/{create_plan(amal, omar.email)['id']}/pay/", {"choice": "all", **lost}),
     }
     document = api.get("/api/openapi.json").json()
     declared = set()
     for operations in document["paths"].values():
         for operation in operations.values():
-            for answer in operation.get("responses", {}).values() if isinstance(operation, dict) else ():
-                if {"Location", "Idempotent-Replayed"} <= set(answer.get("headers", ())):
+            for response in operation.get("responses", {}).values() if isinstance(operation, dict) else ():
+                if {"Location", "Idempotent-Replayed"} <= set(response.get("headers", ())):
                     declared.add(operation["operationId"])
     assert declared == set(asks)
     for name, (person, where, body) in asks.items():
@@ -86,30 +86,34 @@ def test_the_address_of_what_was_made_comes_again_too(app: Flask, amal: Person, 
             assert again.headers.get("Location") == first.headers["Location"], name
 
 
-def test_a_key_counts_for_its_caller_and_address_only(app: Flask, amal: Person, omar: Person, api: Api) -> None:
+def test_a_key_is_scoped_to_its_caller_and_address(app: Flask, amal: Person, omar: Person, api: Api) -> None:
     badr = merchant(api)
     body = {"customer_email": omar.email, **TERMS}
-    made = [person.api.post("/api/plans/", body, Idempotency_Key="1").json() for person in (amal, badr)]
-    assert made[0]["id"] != made[1]["id"]
-    paid = [omar.api.post(pay_address(one), Idempotency_Key="1") for one in made]
-    assert [answer.status_code for answer in paid] == [200, 200]
-    assert all(REPLAYED not in answer.headers for answer in paid)
+    plans = [person.api.post("/api/plans/", body, Idempotency_Key="1").json() for person in (amal, badr)]
+    assert plans[0]["id"] != plans[1]["id"]
+    paid = [omar.api.post(pay_address(plan), Idempotency_Key="1") for plan in plans]
+    assert [response.status_code for response in paid] == [200, 200]
+    assert all(REPLAYED not in response.headers for response in paid)
     assert count(app, Payment) == 2
 
 
 @pytest.mark.parametrize(("card", "status"), [("card_ok", 200), ("card_declined", 402)])
-def test_a_payment_is_answered_the_same(app: Flask, amal: Person, omar: Person, card: str, status: int) -> None:
-    where = pay_address(plan(amal, omar.email))
-    answers = [omar.api.post(where, {"payment_method": card}, Idempotency_Key="k") for _ in range(3)]
-    assert {answer.status_code for answer in answers} == {status}
-    assert len({answer.content for answer in answers}) == 1
-    assert len({answer.headers["Content-Type"] for answer in answers}) == 1
-    assert [REPLAYED in answer.headers for answer in answers] == [False, True, True]
+def test_a_repeated_payment_gets_the_same_response(
+    app: Flask, amal: Person, omar: Person, card: str, status: int
+) -> None:
+    where = pay_address(create_plan(amal, omar.email))
+    responses = [omar.api.post(where, {"payment_method": card}, Idempotency_Key="k") for _ in range(3)]
+    assert {response.status_code for response in responses} == {status}
+    assert len({response.content for response in responses}) == 1
+    assert len({response.headers["Content-Type"] for response in responses}) == 1
+    assert [REPLAYED in response.headers for response in responses] == [False, True, True]
     assert count(app, Payment) == 1
 
 
-def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, amal: Person, omar: Person) -> None:
-    where = pay_address(plan(amal, omar.email))
+def test_an_unknown_outcome_is_still_running_until_the_payment_is_settled(
+    app: Flask, amal: Person, omar: Person
+) -> None:
+    where = pay_address(create_plan(amal, omar.email))
     body = {"payment_method": "card_lost_charged"}
     first = omar.api.post(where, body, Idempotency_Key="k")
     assert first.status_code == 202
@@ -118,7 +122,7 @@ def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, 
     assert int(waiting.headers["Retry-After"]) >= 1
     problem(omar.api.post(where, body), 409, "payment_in_flight")
     with app.app_context():
-        payments.settle_payment(first.json()["payment"]["id"])
+        outcomes.settle_payment(first.json()["payment"]["id"])
     known = omar.api.post(where, body, Idempotency_Key="k")
     assert known.status_code == 200 and known.headers[REPLAYED] == "true"
     assert known.json()["status"] == "paid" and known.json()["payment"]["id"] == first.json()["payment"]["id"]
@@ -127,11 +131,9 @@ def test_a_lost_answer_is_still_running_and_later_what_became_of_it(app: Flask, 
     assert omar.api.post(where, body, Idempotency_Key="k").content == known.content
 
 
-def test_every_change_of_a_plan_is_carried_out_once_and_answered_the_same(
-    app: Flask, amal: Person, omar: Person
-) -> None:
-    made = plan(amal, omar.email, start_date="2199-08-31")
-    base = f"/api/plans/{made['id']}"
+def test_every_change_of_a_plan_is_replayed(app: Flask, amal: Person, omar: Person) -> None:
+    plan = create_plan(amal, omar.email, start_date="2199-08-31")
+    base = f"/api/plans/{plan['id']}"
     cash = {"amount": "20.00", "method": "cash", "received_on": "2026-09-01"}
     for number, (person, where, body, status) in enumerate(
         [
@@ -153,28 +155,28 @@ def test_every_change_of_a_plan_is_carried_out_once_and_answered_the_same(
         other = {**body, "card": "card_slow"} if "card" in body else {**body, "payment_method": "card_slow"}
         other = other if person is omar else {**body, "expected": "1.00"}
         problem(person.api.post(where, other, Idempotency_Key=f"k{number}"), 422, "idempotency_key_reused")
-    found = amal.api.get(f"{base}/").json()
+    closed = amal.api.get(f"{base}/").json()
     money = ("total_amount", "paid", "credited", "remaining", "refunded", "refunding")
-    assert [found[name] for name in money] == ["100.00", "50.00", "50.00", "0.00", "30.00", "0.00"]
+    assert [closed[name] for name in money] == ["100.00", "50.00", "50.00", "0.00", "30.00", "0.00"]
     assert (count(app, Payment), count(app, Refund), count(app, PaymentMethod)) == (3, 3, 1)
 
 
-def test_a_write_off_and_a_reversal_too(amal: Person, omar: Person) -> None:
-    made = plan(amal, omar.email, start_date="2199-08-31")
-    paid = omar.api.post(f"/api/plans/{made['id']}/pay/", {"choice": "amount", "amount": "30.00"}).json()
+def test_a_write_off_and_a_reversal_are_replayed(amal: Person, omar: Person) -> None:
+    plan = create_plan(amal, omar.email, start_date="2199-08-31")
+    paid = omar.api.post(f"/api/plans/{plan['id']}/pay/", {"choice": "amount", "amount": "30.00"}).json()
     body = {"reason": "It bounced"}
-    for where in (f"/api/payments/{paid['id']}/reverse/", f"/api/plans/{made['id']}/write-off/"):
+    for where in (f"/api/payments/{paid['id']}/reverse/", f"/api/plans/{plan['id']}/write-off/"):
         first, again = (amal.api.post(where, body, Idempotency_Key="k") for _ in range(2))
         assert first.status_code == again.status_code == 200, first.text
         assert first.content == again.content and again.headers[REPLAYED] == "true"
         problem(amal.api.post(where, {"reason": "Another"}, Idempotency_Key="k"), 422, "idempotency_key_reused")
 
 
-def test_a_refund_whose_answer_was_lost_is_answered_when_it_is_known(app: Flask, amal: Person, omar: Person) -> None:
+def test_a_refund_with_an_unknown_outcome_is_replayed_once_it_is_known(app: Flask, amal: Person, omar: Person) -> None:
     for card, status in (("card_refund_lost_done", 201), ("card_refund_lost_not_done", 409)):
-        made = plan(amal, omar.email)
-        omar.api.post(pay_address(made), {"payment_method": card})
-        where, body = f"/api/plans/{made['id']}/refunds/", {"amount": "5.00", "reason": "A layer was missing"}
+        plan = create_plan(amal, omar.email)
+        omar.api.post(pay_address(plan), {"payment_method": card})
+        where, body = f"/api/plans/{plan['id']}/refunds/", {"amount": "5.00", "reason": "A layer was missing"}
         first = amal.api.post(where, body, Idempotency_Key="k")
         assert first.status_code == 202 and first.json()["refunding"] == "5.00"
         refund_id = first.json()["refunds"][0]["id"]
@@ -200,14 +202,14 @@ def test_a_refusal_without_effect_leaves_the_key_free(app: Flask, amal: Person, 
 def test_keys_that_can_not_be_used(app: Flask, amal: Person, omar: Person) -> None:
     body = {"customer_email": omar.email, **TERMS}
     for key in ("", "a b", "é", "x" * 256, "a\tb"):
-        answer = amal.api.call("POST", "/api/plans/", body, Idempotency_Key=key.encode("latin-1"))  # type: ignore[arg-type]
-        found = problem(answer, 422, "bad_idempotency_key")
-        assert found["errors"][0]["pointer"] == "#/Idempotency-Key"
+        response = amal.api.call("POST", "/api/plans/", body, Idempotency_Key=key.encode("latin-1"))  # type: ignore[arg-type]
+        refusal = problem(response, 422, "bad_idempotency_key")
+        assert refusal["errors"][0]["pointer"] == "#/Idempotency-Key"
     assert amal.api.post("/api/plans/", body, Idempotency_Key="~" * 255).status_code == 201
     assert count(app, Plan) == 1
 
 
-def test_answers_that_are_secrets_are_never_kept(app: Flask, api: Api, omar: Person) -> None:
+def test_responses_with_secrets_are_never_stored(app: Flask, api: Api, omar: Person) -> None:
     name = a_name("nora")
     account = {"username": name, "email": f"{name}@example.com", "password": "x y z 1 2 3", "password2": "x y z 1 2 3"}
     for _ in range(2):
@@ -224,26 +226,26 @@ def test_the_same_external_id_is_the_same_plan(app: Flask, amal: Person, omar: P
     assert first.json() == again.json()
     assert (first.json()["external_id"], first.json()["metadata"]) == ("order-7", {"branch": "Olaya"})
     for changed in ({"total_amount": "100.01"}, {"metadata": {}}, {"description": "x"}, {"interval": "weekly"}):
-        found = problem(amal.api.post("/api/plans/", {**body, **changed}), 409, "external_id_used")
-        assert found["plan_id"] == first.json()["id"]
+        refusal = problem(amal.api.post("/api/plans/", {**body, **changed}), 409, "external_id_used")
+        assert refusal["plan_id"] == first.json()["id"]
     assert merchant(api).api.post("/api/plans/", body).status_code == 201
     assert count(app, Plan) == 2
 
 
 def test_eight_at_once_with_one_external_id_make_one_plan(app: Flask, amal: Person, omar: Person) -> None:
     body = {"customer_email": f"{a_name('new')}@example.com", **TERMS, "external_id": "order-8"}
-    answers = at_once(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body))
-    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
-    assert len({answer.content for answer in answers}) == 1
+    responses = concurrently(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body))
+    assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
+    assert len({response.content for response in responses}) == 1
     assert count(app, Plan) == 1
 
 
 def test_eight_at_once_with_one_key_make_one_plan(app: Flask, amal: Person, omar: Person) -> None:
     body = {"customer_email": f"{a_name('new')}@example.com", **TERMS}
-    answers = at_once(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body, Idempotency_Key="k"))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.content for answer in answers}) == 1
-    assert sum(REPLAYED in answer.headers for answer in answers) == 7
+    responses = concurrently(8, lambda: amal.api.as_(amal.api.token).post("/api/plans/", body, Idempotency_Key="k"))
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.content for response in responses}) == 1
+    assert sum(REPLAYED in response.headers for response in responses) == 7
     assert count(app, Plan) == 1
 
 
@@ -251,34 +253,34 @@ def test_eight_at_once_with_one_key_make_one_plan(app: Flask, amal: Person, omar
 def test_payments_that_are_sent_eight_times_at_once_have_one_effect_each(
     app: Flask, amal: Person, omar: Person, payable: int
 ) -> None:
-    made = [plan(amal, omar.email, num_installments=20, total_amount="200.00") for _ in range(payable // 20)]
-    where = [pay_address(one, number) for one in made for number in range(20)]
+    plans = [create_plan(amal, omar.email, num_installments=20, total_amount="200.00") for _ in range(payable // 20)]
+    where = [pay_address(plan, number) for plan in plans for number in range(20)]
     callers = [omar.api.as_(omar.api.token) for _ in range(8)]
     together = threading.Barrier(8)
 
     def pay_all(caller: Api) -> list[tuple[int, bytes]]:
-        found = []
+        replies = []
         for number, address in enumerate(where):
             together.wait(30)
-            answer = caller.post(address, Idempotency_Key=f"pay-{number}")
-            found.append((answer.status_code, answer.content))
-        return found
+            response = caller.post(address, Idempotency_Key=f"pay-{number}")
+            replies.append((response.status_code, response.content))
+        return replies
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(pay_all, callers))
-    for of_one in zip(*answers, strict=True):
-        assert len(set(of_one)) == 1 and of_one[0][0] == 200, of_one
+        results = list(pool.map(pay_all, callers))
+    for of_payment in zip(*results, strict=True):
+        assert len(set(of_payment)) == 1 and of_payment[0][0] == 200, of_payment
     assert count(app, Payment) == count(app, charges) == payable
-    assert {one["status"] for one in omar.api.get("/api/plans/").json()} == {"completed"}
+    assert {plan["status"] for plan in omar.api.get("/api/plans/").json()} == {"completed"}
     assert amal.api.get("/api/analytics/dashboard/").json()["total_revenue"] == payable * 10
 
 
-def at_once(times: int, act: Any) -> list[Any]:
+def concurrently(times: int, act: Any) -> list[Any]:
     together = threading.Barrier(times)
 
-    def one(_: int) -> Any:
+    def call(_: int) -> Any:
         together.wait(10)
         return act()
 
     with ThreadPoolExecutor(times) as pool:
-        return list(pool.map(one, range(times)))
+        return list(pool.map(call, range(times)))

@@ -1,4 +1,4 @@
-"""Query parameters: every endpoint refuses those that it does not document, and accepts those that it does."""
+"""Query parameters: every endpoint accepts the documented ones and refuses others."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from flask import Flask
 
 from portal.api.endpoints import declared
 from portal.api.openapi import examples
-from tests.api import Api, Person, customer, merchant, plan, problem
+from tests.api import Api, Person, create_plan, customer, merchant, problem
 
 DATES = ("2020-01-01", "2199-12-31")
 
@@ -31,7 +31,7 @@ def omar(api: Api) -> Person:
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """By operation id."""
+    """The operations by id."""
     return {operation["operationId"]: operation for path in document["paths"].values() for operation in path.values()}
 
 
@@ -41,7 +41,7 @@ def parameters(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def body(operation: dict[str, Any]) -> Any:
-    """A body that has no fault, if the operation reads one."""
+    """A valid body, if the operation reads one."""
     if "requestBody" not in operation:
         return None
     reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
@@ -49,7 +49,7 @@ def body(operation: dict[str, Any]) -> Any:
 
 
 def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """The parameters of every list, by its address; lists of a plan's rows are those of the given plan."""
+    """The parameters of every list by its address. Lists of a plan's rows are those of `plan_id`."""
     return {
         path.replace("{plan_id}", str(plan_id)): parameters(path_item["get"])
         for path, path_item in document["paths"].items()
@@ -58,9 +58,9 @@ def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[st
 
 
 def a_plan_with_two_of_everything(amal: Person, omar: Person) -> int:
-    """The id of one of two plans, which has two paid installments, two payments and two refunds."""
-    plan(amal, omar.email, start_date="2199-01-01")
-    old = plan(amal, omar.email, start_date="2020-01-31")
+    """Create two plans, and return the id of the one with two paid installments, two payments and two refunds."""
+    create_plan(amal, omar.email, start_date="2199-01-01")
+    old = create_plan(amal, omar.email, start_date="2020-01-31")
     for installment in old["installments"][:2]:
         paid = omar.api.post(f"/api/plans/installments/{installment['id']}/pay/")
         assert paid.status_code == 200
@@ -82,12 +82,12 @@ def test_every_endpoint_refuses_an_unknown_parameter_and_names_the_known_ones(
         caller = omar if "customer" in roles else amal
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             path = re.sub(r"<row:\w+>", "1", rule.rule)
-            answer = caller.api.call(method, f"{path}?external_id=zzz", body(operation))
-            found = problem(answer, 422, "unknown_parameter")
+            response = caller.api.call(method, f"{path}?external_id=zzz", body(operation))
+            refusal = problem(response, 422, "unknown_parameter")
             known = list(parameters(operation))
-            assert found["known"] == known, rule
-            assert all(each in found["detail"] for each in known)
-            (fault,) = found["errors"]
+            assert refusal["known"] == known, rule
+            assert all(each in refusal["detail"] for each in known)
+            (fault,) = refusal["errors"]
             assert (fault["pointer"], fault["code"], fault["in"]) == ("#/external_id", "unknown_parameter", "query")
             refused.add(name)
     assert refused == set(documented)
@@ -112,8 +112,8 @@ def test_every_documented_parameter_is_accepted(document: dict[str, Any], amal: 
             else:
                 values = schema.get("enum") or [schema.get("minimum", omar.email)]
             for value in values:
-                answer = amal.api.get(f"{address}?{urlencode({name: value})}")
-                assert answer.status_code == 200, (address, name, value, answer.text)
+                response = amal.api.get(f"{address}?{urlencode({name: value})}")
+                assert response.status_code == 200, (address, name, value, response.text)
 
 
 def test_state_and_status_are_the_same_filter(document: dict[str, Any], amal: Person, omar: Person) -> None:
@@ -128,12 +128,12 @@ def test_state_and_status_are_the_same_filter(document: dict[str, Any], amal: Pe
         assert sum(len(page) for page in pages.values()) == len(amal.api.get(address).json()) > 0
         for value, page in pages.items():
             for query in (f"state={value}", f"status={value}&state={value}"):
-                answer = amal.api.get(f"{address}?{query}")
-                assert answer.status_code == 200 and answer.json() == page, (address, query)
-        one, other = list(pages)[:2]
+                response = amal.api.get(f"{address}?{query}")
+                assert response.status_code == 200 and response.json() == page, (address, query)
+        first_value, second_value = list(pages)[:2]
         for first, second in (("status", "state"), ("state", "status")):
-            answer = amal.api.get(f"{address}?{first}={one}&{second}={other}")
-            (fault,) = problem(answer, 422, "conflicting_parameters")["errors"]
+            response = amal.api.get(f"{address}?{first}={first_value}&{second}={second_value}")
+            (fault,) = problem(response, 422, "conflicting_parameters")["errors"]
             assert (fault["pointer"], fault["in"]) == (f"#/{second}", "query") and first in fault["detail"]
             (fault,) = problem(amal.api.get(f"{address}?{first}=nothing"), 422, "wrong_type")["errors"]
             assert (fault["pointer"], fault["in"]) == (f"#/{first}", "query")
@@ -173,20 +173,20 @@ def test_names_that_are_almost_right_are_unknown(amal: Person) -> None:
 
 def test_faults_of_parameters_and_body_come_at_once(amal: Person, omar: Person) -> None:
     terms = {"customer_email": omar.email, "total_amount": "1e3", "num_installments": 3, "start_date": "2026-08-31"}
-    found = problem(amal.api.post("/api/plans/?dry_run=1", {**terms, "vat": 1}), 422, "invalid")
-    assert [(fault["pointer"], fault["code"], fault.get("in")) for fault in found["errors"]] == [
+    refusal = problem(amal.api.post("/api/plans/?dry_run=1", {**terms, "vat": 1}), 422, "invalid")
+    assert [(fault["pointer"], fault["code"], fault.get("in")) for fault in refusal["errors"]] == [
         ("#/dry_run", "unknown_parameter", "query"),
         ("#/total_amount", "bad_amount", None),
         ("#/vat", "unknown_field", None),
     ]
-    assert found["known"] == []
-    found = problem(amal.api.get("/api/plans/?limit=0&page=2"), 422, "invalid")
-    assert {fault["pointer"] for fault in found["errors"]} == {"#/limit", "#/page"}
+    assert refusal["known"] == []
+    refusal = problem(amal.api.get("/api/plans/?limit=0&page=2"), 422, "invalid")
+    assert {fault["pointer"] for fault in refusal["errors"]} == {"#/limit", "#/page"}
     assert "known" not in problem(amal.api.get("/api/plans/?limit=0"), 422, "bad_number")
 
 
 def test_a_refused_request_does_nothing_and_leaves_its_key_free(amal: Person, omar: Person) -> None:
-    installment = plan(amal, omar.email)["installments"][0]
+    installment = create_plan(amal, omar.email)["installments"][0]
     where = f"/api/plans/installments/{installment['id']}/"
     key = {"Idempotency_Key": "pay-once"}
     problem(omar.api.post(f"{where}pay/?amount=1", None, **key), 422, "unknown_parameter")
@@ -202,10 +202,10 @@ def test_a_refusal_comes_after_the_sign_in(api: Api, omar: Person) -> None:
 
 def test_a_problem_lists_a_limited_number_of_faults(amal: Person) -> None:
     many = [f"a{number}" for number in range(60)]
-    found = problem(amal.api.get(f"/api/plans/?{'&'.join(many)}"), 422, "invalid")
-    assert len(found["errors"]) == 50
-    found = problem(amal.api.post("/api/plans/", dict.fromkeys(many, 1)), 422, "invalid")
-    assert len(found["errors"]) == 50
+    refusal = problem(amal.api.get(f"/api/plans/?{'&'.join(many)}"), 422, "invalid")
+    assert len(refusal["errors"]) == 50
+    refusal = problem(amal.api.post("/api/plans/", dict.fromkeys(many, 1)), 422, "invalid")
+    assert len(refusal["errors"]) == 50
 
 
 def test_documentation_pages_take_any_parameter(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Paying more or less than one installment, money that came without the gateway, and saved cards, over HTTP."""
+"""Payments of plans, recorded payments, reversals and saved cards, over HTTP."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from portal.domain import clock
-from tests.api import Api, Person, both, customer, merchant, plan, problem
+from tests.api import Api, Person, both, create_plan, customer, merchant, problem
 from tests.fixtures.live import Live
 
 TODAY = clock.today("Asia/Riyadh")
@@ -28,47 +28,47 @@ def omar(nobody: Api) -> Person:
 
 
 def half_due(amal: Person, omar: Person, **more: Any) -> dict[str, Any]:
-    """SAR 100.00 in three: one a week ago, one today, one in a week."""
+    """A plan of SAR 100.00 in three installments, due a week ago, today and in a week."""
     first = (TODAY - timedelta(days=7)).isoformat()
-    return plan(amal, omar.email, start_date=first, interval="weekly", **more)
+    return create_plan(amal, omar.email, start_date=first, interval="weekly", **more)
 
 
-def parts(payment: dict[str, Any], made: dict[str, Any]) -> dict[int, str]:
-    """What a payment gave to which installment, by number."""
-    numbers = {part["id"]: part["number"] for part in made["installments"]}
+def parts(payment: dict[str, Any], plan: dict[str, Any]) -> dict[int, str]:
+    """The amounts of a payment by installment number."""
+    numbers = {part["id"]: part["number"] for part in plan["installments"]}
     return {numbers[part["installment"]]: part["amount"] for part in payment["installments"]}
 
 
 @both("/api/plans/{plan}/pay/")
 def test_omar_pays_what_is_due_then_all_the_rest(amal: Person, omar: Person, nobody: Api, address: str) -> None:
-    made = half_due(amal, omar)
-    where = address.format(plan=made["id"])
+    plan = half_due(amal, omar)
+    where = address.format(plan=plan["id"])
     problem(amal.api.post(where, {"choice": "all"}), 403, "forbidden")
     problem(customer(nobody).api.post(where, {"choice": "all"}), 404, "not_found")
     problem(nobody.post(where, {"choice": "all"}), 401, "no_token")
     due = omar.api.post(where, {"choice": "due", "expected": "66.67"})
     assert due.status_code == 200, due.text
     assert (due.json()["amount"], due.json()["state"], due.json()["method"]) == ("66.67", "succeeded", "card")
-    assert parts(due.json(), made) == {1: "33.34", 2: "33.33"}
+    assert parts(due.json(), plan) == {1: "33.34", 2: "33.33"}
     problem(omar.api.post(where, {"choice": "due"}), 409, "nothing_due")
     stale = problem(omar.api.post(where, {"choice": "all", "expected": "100.00"}), 409, "amount_changed")
     assert stale["remaining"] == "33.33"
     rest = omar.api.post(where, {"choice": "all"}).json()
-    assert parts(rest, made) == {3: "33.33"}
+    assert parts(rest, plan) == {3: "33.33"}
     problem(omar.api.post(where, {"choice": "all"}), 409, "already_paid")
-    found = omar.api.get(f"/api/plans/{made['id']}/").json()
-    assert (found["status"], found["paid"], found["remaining"]) == ("completed", "100.00", "0.00")
+    completed = omar.api.get(f"/api/plans/{plan['id']}/").json()
+    assert (completed["status"], completed["paid"], completed["remaining"]) == ("completed", "100.00", "0.00")
 
 
 def test_omar_pays_an_amount_and_the_oldest_goes_first(amal: Person, omar: Person) -> None:
-    made = half_due(amal, omar)
-    where = f"/api/plans/{made['id']}/pay/"
+    plan = half_due(amal, omar)
+    where = f"/api/plans/{plan['id']}/pay/"
     paid = omar.api.post(where, {"choice": "amount", "amount": "40", "expected": 100})
     assert paid.status_code == 200
-    assert parts(paid.json(), made) == {1: "33.34", 2: "6.66"}
-    found = amal.api.get(f"/api/plans/{made['id']}/").json()
-    assert (found["status"], found["paid"], found["remaining"]) == ("active", "40.00", "60.00")
-    second = found["installments"][1]
+    assert parts(paid.json(), plan) == {1: "33.34", 2: "6.66"}
+    open_plan = amal.api.get(f"/api/plans/{plan['id']}/").json()
+    assert (open_plan["status"], open_plan["paid"], open_plan["remaining"]) == ("active", "40.00", "60.00")
+    second = open_plan["installments"][1]
     assert (second["status"], second["amount_paid"], second["remaining"], second["paid_at"]) == (
         "pending",
         "6.66",
@@ -85,12 +85,12 @@ def test_omar_pays_an_amount_and_the_oldest_goes_first(amal: Person, omar: Perso
         problem(omar.api.post(where, {"choice": "all", "payment_method": method}), 422, "unknown_method")
     declined = omar.api.post(where, {"choice": "all", "payment_method": "card_insufficient_funds"})
     problem(declined, 402, "insufficient_funds")
-    assert amal.api.get(f"/api/plans/{made['id']}/").json()["paid"] == "40.00"
+    assert amal.api.get(f"/api/plans/{plan['id']}/").json()["paid"] == "40.00"
 
 
-def test_a_payment_without_an_answer_holds_the_plan(amal: Person, omar: Person) -> None:
-    made = half_due(amal, omar)
-    where = f"/api/plans/{made['id']}/pay/"
+def test_a_payment_with_an_unknown_outcome_blocks_other_payments(amal: Person, omar: Person) -> None:
+    plan = half_due(amal, omar)
+    where = f"/api/plans/{plan['id']}/pay/"
     sent = omar.api.post(where, {"choice": "due", "payment_method": "card_lost_charged"})
     assert sent.status_code == 202 and sent.json()["state"] == "in_flight"
     assert sent.headers["Location"] == f"/api/payments/{sent.json()['id']}/"
@@ -100,19 +100,19 @@ def test_a_payment_without_an_answer_holds_the_plan(amal: Person, omar: Person) 
 
 @both("/api/plans/{plan}/payments/")
 def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, nobody: Api, address: str) -> None:
-    made = half_due(amal, omar)
-    where = address.format(plan=made["id"])
+    plan = half_due(amal, omar)
+    where = address.format(plan=plan["id"])
     body = {"amount": "50.00", "method": "transfer", "received_on": TODAY.isoformat(), "reference": "RF18"}
     problem(omar.api.post(where, body), 403, "forbidden")
     problem(merchant(nobody).api.post(where, body), 404, "not_found")
-    answer = amal.api.post(where, {**body, "expected": "100.00"})
-    assert answer.status_code == 201, answer.text
-    found = answer.json()
-    assert answer.headers["Location"] == f"/api/payments/{found['id']}/"
-    assert (found["method"], found["payment_method"], found["reference"]) == ("transfer", "transfer", "RF18")
-    assert (found["received_on"], found["state"], found["amount"]) == (TODAY.isoformat(), "succeeded", "50.00")
-    assert parts(found, made) == {1: "33.34", 2: "16.66"}
-    assert omar.api.get(where).json() == [found] == amal.api.get(where).json()
+    response = amal.api.post(where, {**body, "expected": "100.00"})
+    assert response.status_code == 201, response.text
+    payment = response.json()
+    assert response.headers["Location"] == f"/api/payments/{payment['id']}/"
+    assert (payment["method"], payment["payment_method"], payment["reference"]) == ("transfer", "transfer", "RF18")
+    assert (payment["received_on"], payment["state"], payment["amount"]) == (TODAY.isoformat(), "succeeded", "50.00")
+    assert parts(payment, plan) == {1: "33.34", 2: "16.66"}
+    assert omar.api.get(where).json() == [payment] == amal.api.get(where).json()
     assert problem(amal.api.post(where, {**body, "amount": "50.01"}), 409, "too_much")["remaining"] == "50.00"
     assert problem(amal.api.post(where, {**body, "expected": "99"}), 409, "amount_changed")["remaining"] == "50.00"
     tomorrow = (TODAY + timedelta(days=2)).isoformat()
@@ -125,10 +125,10 @@ def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, no
 
 @both("/api/payments/{payment}/reverse/")
 def test_amal_reverses_a_transfer_that_bounced(amal: Person, omar: Person, nobody: Api, address: str) -> None:
-    made = half_due(amal, omar)
+    plan = half_due(amal, omar)
     body = {"amount": "100.00", "method": "transfer", "received_on": TODAY.isoformat()}
-    payment = amal.api.post(f"/api/plans/{made['id']}/payments/", body).json()
-    assert amal.api.get(f"/api/plans/{made['id']}/").json()["status"] == "completed"
+    payment = amal.api.post(f"/api/plans/{plan['id']}/payments/", body).json()
+    assert amal.api.get(f"/api/plans/{plan['id']}/").json()["status"] == "completed"
     where = address.format(payment=payment["id"])
     problem(omar.api.post(where, {"reason": "x"}), 403, "forbidden")
     problem(merchant(nobody).api.post(where, {"reason": "x"}), 404, "not_found")
@@ -136,11 +136,11 @@ def test_amal_reverses_a_transfer_that_bounced(amal: Person, omar: Person, nobod
     problem(amal.api.post(where, {"reason": " "}), 422, "required")
     stale = problem(amal.api.post(where, {"reason": "x", "expected": "1.00"}), 409, "amount_changed")
     assert stale["reversible"] == "100.00"
-    answer = amal.api.post(where, {"reason": "The bank sent it back", "expected": "100.00"})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["state"] == "reversed" and answer.json()["reversed_at"]
-    found = omar.api.get(f"/api/plans/{made['id']}/").json()
-    assert (found["status"], found["paid"], found["remaining"]) == ("overdue", "0.00", "100.00")
+    response = amal.api.post(where, {"reason": "The bank sent it back", "expected": "100.00"})
+    assert response.status_code == 200, response.text
+    assert response.json()["state"] == "reversed" and response.json()["reversed_at"]
+    reopened = omar.api.get(f"/api/plans/{plan['id']}/").json()
+    assert (reopened["status"], reopened["paid"], reopened["remaining"]) == ("overdue", "0.00", "100.00")
     problem(amal.api.post(where, {"reason": "again"}), 409, "not_reversible")
 
 
@@ -150,9 +150,9 @@ def test_omar_saves_a_card_pays_with_it_and_removes_it(amal: Person, nobody: Api
     problem(amal.api.get(address), 403, "forbidden")
     problem(nobody.post(address, {"card": "card_ok"}), 401, "no_token")
     assert omar.api.get(address).json() == []
-    made = omar.api.post(address, {"card": "card_ok"})
-    assert made.status_code == 201, made.text
-    saved = made.json()
+    response = omar.api.post(address, {"card": "card_ok"})
+    assert response.status_code == 201, response.text
+    saved = response.json()
     assert set(saved) == {"id", "token", "brand", "last4", "created_at"} and saved["last4"] == "4242"
     assert omar.api.get(address).json() == [saved]
     assert sara.api.get(address).json() == []
@@ -168,8 +168,8 @@ def test_omar_saves_a_card_pays_with_it_and_removes_it(amal: Person, nobody: Api
     problem(sara.api.call("DELETE", mine), 404, "not_found")
     problem(omar.api.call("DELETE", "/api/payment-methods/9999999999999999999/"), 404, "not_found")
     problem(amal.api.call("DELETE", mine), 403, "forbidden")
-    gone = omar.api.call("DELETE", mine)
-    assert (gone.status_code, gone.content) == (204, b"")
+    removed = omar.api.call("DELETE", mine)
+    assert (removed.status_code, removed.content) == (204, b"")
     problem(omar.api.call("DELETE", mine), 404, "not_found")
     assert omar.api.get(address).json() == []
     problem(omar.api.post(where, {**body, "choice": "all"}), 422, "unknown_method")

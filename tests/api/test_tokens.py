@@ -1,4 +1,4 @@
-"""Signing in over the API: what is refused, what ends tokens, and what a key that may only read can do."""
+"""Sign-in over the API: refused tokens, the end of tokens, read-only keys, and rate limits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from portal.extensions import db, limiter
 from portal.models import User
 from portal.services.accounts import api_keys
 from portal.services.accounts.tokens import Pair
-from tests.api import Api, a_name, customer, merchant, plan, problem, sign_in
+from tests.api import Api, a_name, create_plan, customer, merchant, problem, sign_in
 from tests.fixtures.live import Live
 from tests.fixtures.people import PASSWORD
 from tests.services.accounts.test_tokens import forged
@@ -22,7 +22,7 @@ from tests.services.accounts.test_tokens import forged
 
 @pytest.fixture
 def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    """Rate limits as they are out of the box."""
+    """Enables the default rate limits."""
     limiter.enabled = True
     limiter._storage_dead = False
     yield
@@ -46,8 +46,8 @@ def test_every_forged_token_is_401(app: Flask, api: Api) -> None:
     with app.app_context():
         attacks = forged(Pair(omar.api.token, omar.refresh))
     for name, token in attacks.items():
-        answer = api.get("/auth/me/", Authorization=f"Bearer {token}".encode())  # type: ignore[arg-type]
-        assert answer.status_code == 401, name
+        response = api.get("/auth/me/", Authorization=f"Bearer {token}".encode())  # type: ignore[arg-type]
+        assert response.status_code == 401, name
         if name != "a refresh token":
             problem(api.post("/token/refresh/", {"refresh": token}), 401, "bad_token")
     assert omar.api.get("/auth/me/").status_code == 200
@@ -56,10 +56,10 @@ def test_every_forged_token_is_401(app: Flask, api: Api) -> None:
 def test_an_email_is_one_account_in_every_script(api: Api) -> None:
     mine = {"username": "ΑΣ@example.com", "email": "ας@example.com"}
     rest = {"password": PASSWORD, "password2": PASSWORD, "role": "customer"}
-    found = problem(
+    refusal = problem(
         api.post("/auth/register/", {**mine, **rest, "email": "omar@example.com"}), 422, "username_is_email"
     )
-    assert found["errors"][0]["pointer"] == "#/username"
+    assert refusal["errors"][0]["pointer"] == "#/username"
     assert api.post("/auth/register/", {**mine, **rest}).status_code == 201
     again = {"username": "aspa", "email": "ΑΣ@example.com"}
     problem(api.post("/auth/register/", {**again, **rest}), 422, "email_taken")
@@ -118,7 +118,7 @@ def test_unknown_names_and_wrong_passwords_are_answered_alike(api: Api) -> None:
     problem(wrong, 401, "bad_credentials")
 
 
-def test_a_key_may_do_what_it_says(app: Flask, api: Api) -> None:
+def test_a_read_only_key_can_not_write(app: Flask, api: Api) -> None:
     amal, omar = merchant(api), customer(api)
     with app.app_context():
         reads, writes = (api_keys.create(amal.id, name="Shop", can_write=write) for write in (False, True))
@@ -136,13 +136,13 @@ def test_guessing_one_accounts_password_is_slowed_down(api: Api, limits: None) -
     omar = customer(api)
     for name in [omar.username, omar.email.upper()] * 5:
         problem(api.post("/token/", {"username": name, "password": "not this one"}), 401, "bad_credentials")
-    answer = api.post("/token/", {"username": omar.username, "password": PASSWORD})
-    problem(answer, 429, "too_many_requests")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 901
+    response = api.post("/token/", {"username": omar.username, "password": PASSWORD})
+    problem(response, 429, "too_many_requests")
+    assert 1 <= int(response.headers["Retry-After"]) <= 901
     assert sign_in(api, {"id": 0, "email": "", "username": customer(api).username}).id == 0
 
 
-def test_signing_in_rightly_uses_nothing_up(api: Api, limits: None) -> None:
+def test_correct_passwords_do_not_count_towards_the_limit(api: Api, limits: None) -> None:
     omar = customer(api)
     for _ in range(15):
         assert api.post("/token/", {"username": omar.username, "password": PASSWORD}).status_code == 200
@@ -162,12 +162,12 @@ def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkey
     amal, badr, omar = merchant(api), merchant(api), customer(api)
     set_settings(app, monkeypatch, ratelimit_writes="3 per minute")
     for _ in range(3):
-        plan(amal, omar.email)
-    answer = amal.api.post("/api/plans/", {})
-    problem(answer, 429, "too_many_requests")
-    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+        create_plan(amal, omar.email)
+    response = amal.api.post("/api/plans/", {})
+    problem(response, 429, "too_many_requests")
+    assert 1 <= int(response.headers["Retry-After"]) <= 61
     assert amal.api.get("/api/plans/").status_code == 200
-    assert plan(badr, omar.email)
+    assert create_plan(badr, omar.email)
     codes = [omar.api.call("DELETE", "/api/payment-methods/1/").status_code for _ in range(4)]
     assert codes == [404, 404, 404, 429]
     with app.app_context():
@@ -175,7 +175,7 @@ def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkey
     assert api.as_(key).post("/api/plans/", {}).status_code == 422
 
 
-def test_without_valkey_the_limit_is_stricter_and_never_gone(
+def test_without_valkey_a_stricter_limit_applies(
     app: Flask, api: Api, limits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any, **__: Any) -> int:

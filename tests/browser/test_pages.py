@@ -179,7 +179,7 @@ def an_operator(live: Live) -> None:
     assert url
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(
-            "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, attempts, last_error, next_try_at, created_at,"
+            "INSERT INTO emails (dedupe_key, kind, to_user_id, state, attempts, last_error, next_try_at, created_at,"
             " ended_at) SELECT 'x:1', 'receipt', id, 'dead', 8, 'No such mailbox', now(), now(), now()"
             " FROM users WHERE username = 'omar'"
         )

@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.local.postgres import Postgres
 from portal.reports.operations import checks
 from tests.fixtures import servers
-from tests.models import guards
+from tests.models import sample_plans
 
 ROOT = Path(__file__).parents[2]
 DUMP = ["--format=custom", "--no-owner", "--no-privileges"]
@@ -77,7 +77,7 @@ def run(program: str, *arguments: str) -> None:
 def restored(app: Flask, database: str, tmp_path: Path) -> Iterator[str]:
     """The name of a database restored from a backup."""
     with app.app_context():
-        guards.world()
+        sample_plans.sample_plans()
     name, file = f"{servers.database_name()}_restored", str(tmp_path / "qist.dump")
     run("pg_dump", *DUMP, f"--file={file}", servers.database_name())
     with servers.administrator() as connection:

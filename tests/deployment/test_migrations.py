@@ -1,4 +1,4 @@
-"""Models and migrations tell the same story, forwards and backwards."""
+"""Migrations match the models, run in both directions, and refuse databases of other versions."""
 
 import flask_migrate
 import flask_migrate.cli
@@ -61,15 +61,15 @@ def test_a_database_of_an_unreleased_version_is_refused_in_one_line(
     upgrade, prepare = runner.invoke(flask_migrate.cli.db, ["upgrade"]), runner.invoke(cli.prepare)
     assert (upgrade.exit_code, upgrade.output) == (1, f"Error: {LINE}\n")
     assert (prepare.exit_code, prepare.output) == (65, f"{LINE}\n")
-    answer = app.test_client().get("/readyz")
-    assert answer.status_code == 503
-    assert answer.json["problems"] == {"migrations": LINE[0].lower() + LINE[1:-1]}
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 503
+    assert response.json["problems"] == {"migrations": LINE[0].lower() + LINE[1:-1]}
     with app.app_context():
         assert _objects() == before
 
 
 def test_a_database_of_a_newer_version_is_served_but_not_upgraded(app: Flask, database: str) -> None:
-    """Its revision is unknown, and the baseline has marked it."""
+    """The revision is unknown, and the comment of the baseline is present."""
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'of_tomorrow'")
     upgrade = app.test_cli_runner().invoke(flask_migrate.cli.db, ["upgrade"])
@@ -77,9 +77,9 @@ def test_a_database_of_a_newer_version_is_served_but_not_upgraded(app: Flask, da
         1,
         "Error: The database was made by a newer version of Qist, so this one can't upgrade it.\n",
     )
-    answer = app.test_client().get("/readyz")
-    assert answer.status_code == 200
-    assert answer.json["degraded"]["migrations"] == "those of a newer version"
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 200
+    assert response.json["degraded"]["migrations"] == "those of a newer version"
 
 
 def test_a_database_without_tables_is_behind_and_not_refused(app: Flask, database: str) -> None:
@@ -91,12 +91,12 @@ def test_a_database_without_tables_is_behind_and_not_refused(app: Flask, databas
 
 
 def _objects() -> set[str]:
-    """Tables, indexes, functions and triggers of the public schema."""
+    """The tables, indexes, functions and triggers of the public schema."""
     with db.engine.connect() as connection:
-        found = connection.exec_driver_sql(
+        rows = connection.exec_driver_sql(
             """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
                UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'
                UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
                UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"""
         )
-        return {row[0] for row in found}
+        return {row[0] for row in rows}

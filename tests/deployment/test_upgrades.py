@@ -1,7 +1,7 @@
-"""Rehearsal of the next migration: it changes a table that has rows while the present version goes on serving.
+"""A sample migration changes a table with rows while the present version goes on serving.
 
-`NEXT` is such a migration, on top of the real ones and made of `migrations/steps.py`: a column that is filled and made
-NOT NULL, a check, an index, and an index that goes.
+`NEXT` is a migration on top of the real ones that uses `migrations/steps.py`: it fills a new column and sets it NOT
+NULL, adds a check and indexes, and drops an index.
 """
 
 import os
@@ -59,13 +59,13 @@ def upgrade():
 """
 
 TAKES = 5.0
-"""Seconds for one act of the present version: 0.5 behind the migration's lock_timeout, the rest for a busy machine."""
+"""The limit for one act of the present version, in s: 0.5 for the migration's lock_timeout, the rest for slow hosts."""
 ROUND = 20.0
-"""Seconds in which the present version has read and written again before any change of the migration."""
+"""The limit for one round of reads and writes by the present version before a change of the migration, in s."""
 PEOPLE = """INSERT INTO users (id, role, email, email_key, created_at) OVERRIDING SYSTEM VALUE
     SELECT n, 'customer', n || '@example.org', n || '@example.org', now() FROM generate_series(30000, 39999, 2) AS n
     UNION ALL SELECT 70000, 'customer', '70000@example.org', '70000@example.org', now()"""
-"""More than one batch, ids beyond what a smallint holds, and a gap of more than one batch."""
+"""More than a batch of rows, ids beyond a smallint, and a gap of more than a batch."""
 CHANGES = ("ALTER", "CREATE", "DROP", "UPDATE")
 LONG = ("UPDATE users", "CREATE INDEX", "CREATE UNIQUE INDEX")
 LOCKED = """SELECT string_agg(DISTINCT relation::regclass::text, ', ') FROM pg_locks
@@ -75,7 +75,7 @@ LOCKED = """SELECT string_agg(DISTINCT relation::regclass::text, ', ') FROM pg_l
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
-    """The real migrations, and the next one after them."""
+    """The real migrations, and `NEXT` after them."""
     copy = tmp_path / "migrations"
     shutil.copytree(ROOT / "migrations", copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "versions" / "0003_next.py").write_text(NEXT)
@@ -94,7 +94,7 @@ def upgrade(folder: str) -> None:
 
 @contextmanager
 def watched(look: Callable[[str], None]) -> Iterator[None]:
-    """`look` gets every statement of this thread before it is sent."""
+    """Calls `look` with every statement of this thread before it is sent."""
     thread = threading.get_ident()
 
     def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
@@ -109,7 +109,7 @@ def watched(look: Callable[[str], None]) -> Iterator[None]:
 
 
 class Present:
-    """The present version at work: each act runs again and again in a thread of its own until the end of the block."""
+    """The present version at work: each act runs repeatedly in a thread of its own until the end of the block."""
 
     def __init__(self, *acts: Callable[[int], object]) -> None:
         self.errors: list[BaseException] = []
@@ -133,7 +133,7 @@ class Present:
                 self.changed.notify_all()
 
     def round(self) -> None:
-        """Wait until each thread has done a whole act that began after this call."""
+        """Wait until each thread has completed an act that began after this call."""
         with self.changed:
             before = list(self.counts)
             assert self.changed.wait_for(lambda: self.errors or self.is_past(before), ROUND), "it was kept waiting"
@@ -153,7 +153,7 @@ class Present:
 
 
 def test_the_present_version_serves_during_the_next_migration(app: Flask, folder: str) -> None:
-    """Before each change of the migration, registrations, plans, payments, invitations and pages have gone through."""
+    """Before each change of the migration, registrations, plans, payments, invitations and pages have succeeded."""
     amal, omar = people.amal(), people.omar()
     today = people.today_of(amal)
     run(PEOPLE)
@@ -197,7 +197,7 @@ def test_the_present_version_serves_during_the_next_migration(app: Flask, folder
         assert connection.scalar(text(older)) == 5001
 
 
-def test_nothing_that_takes_long_is_done_while_a_table_is_locked(folder: str) -> None:
+def test_long_statements_hold_no_table_lock(folder: str) -> None:
     run(PEOPLE)
     long, sent = [], []
     with servers.administrator() as watcher:
@@ -248,7 +248,7 @@ def test_an_interrupted_migration_is_completed_by_the_next_run(folder: str) -> N
         assert connection.scalar(text("SELECT count(*) FROM users WHERE initial = left(email, 1)")) == 5001
 
 
-def test_an_index_that_was_left_half_built_is_built_anew(folder: str) -> None:
+def test_an_invalid_index_is_rebuilt(folder: str) -> None:
     run(PEOPLE)
     run("ALTER TABLE users ADD COLUMN initial text")
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -259,8 +259,8 @@ def test_an_index_that_was_left_half_built_is_built_anew(folder: str) -> None:
     assert any("uq_users_initial_id ON public.users USING btree (initial, id) t" in line for line in _schema())
 
 
-def test_the_migration_gives_way_to_a_reader_that_stays(folder: str) -> None:
-    """It tries again until the reader has gone, so that nobody who reads meanwhile waits behind it."""
+def test_the_migration_retries_while_a_reader_holds_the_table(folder: str) -> None:
+    """It retries with a short lock timeout, so that no other reader waits behind it for long."""
     tries = []
     with db.engine.connect() as reader:
         reader.execute(text("SELECT FROM users LIMIT 1"))
@@ -293,7 +293,7 @@ def test_several_machines_may_migrate_at_once(app: Flask, folder: str) -> None:
 
 
 def test_a_migration_replaces_a_guard_with_its_file_and_leaves_the_others(tmp_path: Path, folder: str) -> None:
-    """`steps.guard` on a database where the guard has another text and lost a trigger."""
+    """`steps.guard` on a database in which the guard has another text and lacks a trigger."""
     before = _schema()
     run("CREATE OR REPLACE FUNCTION qist_plans_state() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
     run("DROP TRIGGER plans_state_parts ON installments")
@@ -306,7 +306,7 @@ def test_a_migration_replaces_a_guard_with_its_file_and_leaves_the_others(tmp_pa
 
 
 def _schema() -> set[str]:
-    """Everything about tables, columns, rules, indexes and guards that a step could leave behind or forget."""
+    """The definitions of all columns, constraints, indexes and guards, and the revision."""
     with db.engine.connect() as connection:
         return set(_definitions(connection))
 

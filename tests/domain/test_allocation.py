@@ -22,19 +22,19 @@ def test_a_spread_takes_the_same_from_each_and_odd_units_from_the_first():
     assert allocation.spread(PARTS, 50) == [(1, 17), (2, 17), (3, 16)]
 
 
-def test_a_spread_takes_no_more_than_an_installment_has():
+def test_a_spread_takes_at_most_the_open_part_of_an_installment():
     assert allocation.spread([(1, 5), (2, 30), (3, 30)], 35) == [(1, 5), (2, 15), (3, 15)]
 
 
 @pytest.mark.parametrize("amount", [0, -1, 101])
 @pytest.mark.parametrize("divide", [allocation.oldest_first, allocation.from_last, allocation.spread])
-def test_less_than_one_and_more_than_there_is_are_refused(divide, amount):
+def test_an_amount_below_one_or_above_the_open_parts_is_refused(divide, amount):
     with pytest.raises(ValueError):
         divide(PARTS, amount)
 
 
 @given(sizes, st.data())
-def test_every_way_adds_up_to_the_amount_and_takes_from_nobody_more_than_there_is(amounts, data):
+def test_the_shares_sum_to_the_amount_and_none_exceeds_its_part(amounts, data):
     parts = list(enumerate(amounts))
     amount = data.draw(st.integers(1, sum(amounts)))
     for divide in (allocation.oldest_first, allocation.from_last, allocation.spread):
@@ -45,7 +45,7 @@ def test_every_way_adds_up_to_the_amount_and_takes_from_nobody_more_than_there_i
 
 
 @given(sizes, st.data())
-def test_in_a_spread_whoever_gives_less_than_another_by_more_than_a_unit_has_no_more_to_give(amounts, data):
+def test_in_a_spread_a_share_more_than_a_unit_below_the_largest_is_its_whole_part(amounts, data):
     amount = data.draw(st.integers(1, sum(amounts)))
     shares = dict(allocation.spread(list(enumerate(amounts)), amount))
     most = max(shares.values())

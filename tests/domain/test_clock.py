@@ -1,4 +1,4 @@
-"""What day it is depends on where the merchant is."""
+"""The local date and the local midnight of a zone."""
 
 from datetime import UTC, date, datetime
 
@@ -18,12 +18,12 @@ from portal.domain import clock
         ("Pacific/Kiritimati", date(2026, 3, 1)),
     ],
 )
-def test_the_same_instant_is_another_day_elsewhere(zone, today):
+def test_one_instant_has_different_dates_in_different_zones(zone, today):
     with time_machine.travel(datetime(2026, 2, 28, 21, 30, tzinfo=UTC), tick=False):
         assert clock.today(zone) == today
 
 
-def test_zones_are_places_and_the_same_on_every_machine(monkeypatch):
+def test_zones_exclude_files_that_depend_on_the_machine(monkeypatch):
     names = {"UTC", "Asia/Riyadh", "Etc/GMT+3", "EST", "Factory", "localtime", "posixrules"}
     monkeypatch.setattr(clock, "_files", lambda: dict.fromkeys(names, UTC))
     assert set(clock.zones.__wrapped__()) == {"UTC", "Asia/Riyadh", "Etc/GMT+3", "EST"}

@@ -1,4 +1,4 @@
-"""Names: what is stored of what was typed, and what is the same but for its case."""
+"""Emails and usernames: the stored form of typed text, and the keys that ignore case."""
 
 import sys
 import unicodedata
@@ -9,7 +9,7 @@ from portal.domain import identifiers
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("email", "other"),
     [
         ("AMAL@example.com", "amal@Example.COM"),
         ("ΝΙΚΟΣ@example.com", "νικος@example.com"),
@@ -19,11 +19,11 @@ from portal.domain import identifiers
         ("amal@BÜCHER.example", "amal@xn--bcher-kva.example"),
     ],
 )
-def test_one_email_whatever_its_case(one: str, other: str) -> None:
-    assert identifiers.email_key(one) == identifiers.email_key(f" {other} ")
+def test_an_email_has_the_same_key_in_every_case(email: str, other: str) -> None:
+    assert identifiers.email_key(email) == identifiers.email_key(f" {other} ")
 
 
-def test_different_emails_stay_different() -> None:
+def test_different_emails_have_different_keys() -> None:
     keys = {
         identifiers.email_key(email)
         for email in ("amal@example.com", "amal@example.org", "ａmal@example.com", "amâl@example.com")
@@ -31,20 +31,20 @@ def test_different_emails_stay_different() -> None:
     assert len(keys) == 4
 
 
-def test_a_username_is_the_same_in_full_width_and_capitals() -> None:
+def test_a_username_has_the_same_key_in_full_width_and_in_capitals() -> None:
     assert identifiers.username(" ａｍａｌ ") == "amal"
     assert identifiers.username_key("ＡＭＡＬ") == identifiers.username_key("amal") == "amal"
 
 
-def test_no_letter_has_two_keys_for_its_cases() -> None:
-    """Upper, lower and title case of every letter there is; the key of a key is that key."""
+def test_the_cases_of_a_letter_have_one_key() -> None:
+    """Upper, lower and title case of every letter of Unicode. The key of a key is that key."""
     for letter in map(chr, range(sys.maxunicode + 1)):
         if unicodedata.category(letter) not in ("Lu", "Ll", "Lt"):
             continue
         stored = unicodedata.normalize("NFC", letter)
         key = identifiers.key(stored)
         assert identifiers.key(key) == key
-        if letter not in "İı":  # of Turkish: i without its dot is another letter, and with one takes it along
+        if letter not in "İı":  # Turkish letters, whose case changes the dot
             assert {
                 identifiers.key(stored.upper()),
                 identifiers.key(stored.lower()),
@@ -55,11 +55,11 @@ def test_no_letter_has_two_keys_for_its_cases() -> None:
 @pytest.mark.parametrize(
     "typed", ["", "amal", "a b@example.com", "amal@", "a\x00@example.com", "x" * 10**6 + "@example.com"]
 )
-def test_what_is_no_email(typed: str) -> None:
+def test_text_that_is_no_email_has_a_key_and_no_stored_form(typed: str) -> None:
     assert identifiers.email(typed) is None
     assert isinstance(identifiers.email_key(typed), str)
 
 
-def test_what_nobody_can_be_called() -> None:
-    assert identifiers.can_be(" amal ")
-    assert not any(identifiers.can_be(typed) for typed in ("a\x00", "a\nb", "\ud800", "a" * 1001))
+def test_unprintable_and_too_long_text_is_not_storable() -> None:
+    assert identifiers.is_storable(" amal ")
+    assert not any(identifiers.is_storable(typed) for typed in ("a\x00", "a\nb", "\ud800", "a" * 1001))

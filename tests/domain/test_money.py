@@ -1,4 +1,4 @@
-"""Money is whole minor units: read strictly, shown with the currency's own digits, split to the last unit."""
+"""Money in minor units: strict parsing, formatting with the currency's digits, and exact splits."""
 
 import pytest
 from hypothesis import given
@@ -15,26 +15,26 @@ THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
 
 
 def test_currencies_without_two_digits_are_those_of_iso_4217():
-    """Typed from the published list, not from the table under test. Funds codes (UYI, CLF, UYW) are no money."""
+    """The expected codes come from the published list, not from the table under test, without funds codes."""
     assert {code for code, digits in CURRENCIES.items() if digits == 0} == set(ZERO_DIGITS.split())
     assert {code for code, digits in CURRENCIES.items() if digits == 3} == set(THREE_DIGITS.split())
     assert set(CURRENCIES.values()) == {0, 2, 3}
 
 
-def test_every_code_is_three_capital_letters_and_the_common_ones_are_there():
+def test_codes_are_three_capital_letters_and_include_the_common_currencies():
     assert all(len(code) == 3 and code.isascii() and code.isalpha() and code.isupper() for code in CURRENCIES)
     assert {"USD", "EUR", "GBP", "SAR", "AED", "EGP", "INR", "CHF", "CNY", "BRL"} <= set(CURRENCIES)
     assert not {"XXX", "XTS", "XAU", "BOV", "CHE", "USN", "HRK", "SLL"} & set(CURRENCIES)
 
 
 @given(amounts, currencies)
-def test_what_is_written_plainly_is_read_back(minor, currency):
+def test_plain_text_parses_to_the_same_amount(minor, currency):
     assert money.parse(money.plain(minor, currency), currency) == minor
     assert money.parse(f" \t{money.plain(minor, currency)}\r\n", currency) == minor
 
 
 @given(amounts, currencies)
-def test_what_is_shown_says_the_same_with_the_code_and_separators(minor, currency):
+def test_the_shown_text_is_the_same_amount_with_code_and_separators(minor, currency):
     code, _, figure = money.show(minor, currency).partition("\u00a0")
     assert code == currency
     assert money.parse(figure.replace(",", ""), currency) == minor
@@ -58,7 +58,7 @@ def test_what_is_shown_says_the_same_with_the_code_and_separators(minor, currenc
         ("1000000000000.000", "KWD", MAX_MINOR),
     ],
 )
-def test_decimal_text_is_read_by_the_currencys_digits(text, currency, minor):
+def test_decimal_text_parses_with_the_currencys_digits(text, currency, minor):
     assert money.parse(text, currency) == minor
 
 
@@ -71,7 +71,7 @@ NOT_AMOUNTS = [
 
 
 @pytest.mark.parametrize("text", NOT_AMOUNTS, ids=ascii)
-def test_anything_else_is_refused_and_never_rounded(text):
+def test_other_text_is_refused_and_never_rounded(text):
     with pytest.raises(BadAmount) as refused:
         money.parse(text, "SAR")
     assert str(refused.value).endswith(".")
@@ -84,7 +84,7 @@ def test_extra_digits_are_refused_even_when_they_are_zeros(text, currency):
 
 
 @given(st.text(max_size=30), currencies)
-def test_no_text_makes_reading_fail_in_another_way(text, currency):
+def test_any_text_parses_or_raises_bad_amount(text, currency):
     try:
         minor = money.parse(text, currency)
     except BadAmount:
@@ -95,12 +95,12 @@ def test_no_text_makes_reading_fail_in_another_way(text, currency):
 
 
 @given(st.integers(MAX_MINOR + 1, 10**18), currencies)
-def test_more_than_the_largest_amount_is_refused(minor, currency):
+def test_an_amount_above_the_largest_is_refused(minor, currency):
     with pytest.raises(BadAmount):
         money.parse(money.plain(minor, currency), currency)
 
 
-def test_amounts_are_shown_as_people_read_them():
+def test_shown_amounts_have_separators_and_plain_amounts_have_none():
     assert money.show(120_000, "SAR") == "SAR\u00a01,200.00"
     assert money.show(120_000, "JPY") == "JPY\u00a0120,000"
     assert money.show(1_234_567_891, "KWD") == "KWD\u00a01,234,567.891"
@@ -110,7 +110,7 @@ def test_amounts_are_shown_as_people_read_them():
     assert money.plain(-7, "JPY") == "-7"
 
 
-def test_a_currency_that_does_not_exist_is_an_error_of_ours():
+def test_an_unknown_currency_raises_key_error():
     with pytest.raises(KeyError):
         money.parse("1", "XXX")
 
@@ -135,7 +135,7 @@ def test_a_total_with_fewer_units_than_parts_is_refused(data):
         money.split(total, count)
 
 
-def test_the_old_systems_mistakes_are_not_made_again():
+def test_a_split_loses_no_unit_and_makes_no_zero_part():
     assert money.split(100_00, 3) == [33_34, 33_33, 33_33]
     for total, count in [(5, 10), (3, 7)]:
         with pytest.raises(ValueError):

@@ -1,4 +1,4 @@
-"""A schedule adds up, keeps to its anchor, and knows the moment at which each part of it is late."""
+"""A schedule: the sum of its amounts, its due dates, and the instants at which its installments are late."""
 
 import calendar
 import zoneinfo
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from portal.domain import schedule
 from portal.domain.money import CURRENCIES, MAX_MINOR
-from portal.domain.schedule import FIRST_DATE, INTERVALS, LAST_DATE, MAX_INSTALLMENTS
+from portal.domain.schedule import FIRST_DATE, INTERVALS, LAST_DATE, MAX_GRACE_DAYS, MAX_INSTALLMENTS
 
 counts = st.integers(1, MAX_INSTALLMENTS)
 firsts = st.dates(FIRST_DATE, date(2190, 1, 1))
@@ -39,7 +39,7 @@ def test_the_sum_is_exact_for_every_total_count_and_currency(data, count, interv
 
 
 @given(counts, firsts)
-def test_monthly_dates_are_counted_from_the_first_one(count, first):
+def test_monthly_dates_are_counted_from_the_first_date(count, first):
     for step, due in enumerate(schedule.due_dates(count, "monthly", first)):
         assert (due.year * 12 + due.month) - (first.year * 12 + first.month) == step
         assert due.day == min(first.day, calendar.monthrange(due.year, due.month)[1])
@@ -51,17 +51,17 @@ def test_weeks_are_seven_or_fourteen_days_from_the_first_date(count, first, kind
     assert schedule.due_dates(count, interval, first) == [first + timedelta(days=days * n) for n in range(count)]
 
 
-def test_month_ends_come_back_to_the_anchors_day():
+def test_dates_after_a_short_month_return_to_the_first_dates_day():
     dates = schedule.due_dates(5, "monthly", date(2026, 1, 31))
     assert dates == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31)]
 
 
 @pytest.mark.parametrize(("year", "last"), [(2024, 29), (2026, 28), (2000, 29), (2100, 28), (2028, 29)])
-def test_february_ends_when_it_ends(year, last):
+def test_a_date_in_february_is_at_most_its_last_day(year, last):
     assert schedule.due_dates(3, "monthly", date(year, 1, 30))[1:] == [date(year, 2, last), date(year, 3, 30)]
 
 
-def test_the_29th_of_february_is_an_anchor_like_any_other():
+def test_a_schedule_may_start_on_the_29th_of_february():
     dates = schedule.due_dates(49, "monthly", date(2024, 2, 29))
     assert dates[12] == date(2025, 2, 28)
     assert dates[13] == date(2025, 3, 29)
@@ -85,18 +85,18 @@ def test_first_dates_outside_2000_to_2199_are_refused(first, interval):
         ("weekly", date(2199, 12, 31), 1),
     ],
 )
-def test_the_last_date_of_all_is_the_last_day_of_2199(interval, first, fits):
+def test_the_last_possible_date_is_the_last_day_of_2199(interval, first, fits):
     assert schedule.build(1000, fits, interval, first)[-1].due_date == LAST_DATE
     with pytest.raises(ValueError, match="between 2000 and 2199"):
         schedule.build(1000, fits + 1, interval, first)
 
 
-def test_the_first_date_of_all_is_the_first_day_of_2000():
+def test_the_first_possible_date_is_the_first_day_of_2000():
     assert schedule.build(1000, 1, "monthly", FIRST_DATE)[0].due_date == date(2000, 1, 1)
 
 
 @pytest.mark.parametrize("count", [0, -1, 61, 10**9])
-def test_one_to_sixty_installments(count):
+def test_a_count_outside_1_to_60_is_refused(count):
     with pytest.raises(ValueError, match="1 to 60"):
         schedule.build(10**12, count, "monthly", date(2026, 1, 1))
 
@@ -107,7 +107,7 @@ def test_a_total_too_small_for_its_parts_is_refused(total, count):
         schedule.build(total, count, "monthly", date(2026, 1, 1))
 
 
-def test_nothing_is_late_on_its_due_day():
+def test_an_installment_is_not_late_on_its_due_date():
     assert schedule.late_on(date(2026, 3, 31), 0) == date(2026, 4, 1)
     assert schedule.late_on(date(2026, 3, 31), 30) == date(2026, 5, 1)
 
@@ -127,22 +127,22 @@ def test_nothing_is_late_on_its_due_day():
         (date(2026, 4, 5), "Pacific/Auckland", "2026-04-05T12:00"),
         (date(2026, 9, 26), "Pacific/Auckland", "2026-09-26T12:00"),
         (date(2026, 9, 27), "Pacific/Auckland", "2026-09-27T11:00"),
-        # Midnight that does not exist: the day begins at 01:00 summer time, which is where 00:00 winter time would be
+        # Skipped midnight: the day begins at 01:00 summer time, the instant of 00:00 winter time
         (date(2026, 3, 28), "Asia/Beirut", "2026-03-28T22:00"),
         (date(2023, 9, 30), "America/Asuncion", "2023-10-01T04:00"),
         (date(2026, 3, 7), "America/Havana", "2026-03-08T05:00"),
-        # Midnight that happens twice: the day begins at the first
+        # Repeated midnight: the day begins at the first
         (date(2026, 10, 31), "America/Havana", "2026-11-01T04:00"),
-        # Samoa skipped 30 December 2011 altogether: what is late on it is late when the next day begins
+        # Samoa skipped 30 December 2011: an installment late on that date is late when the next day begins
         (date(2011, 12, 29), "Pacific/Apia", "2011-12-30T10:00"),
     ],
 )
-def test_late_at_is_the_merchants_local_midnight_whatever_the_clocks_do(due, zone, late):
+def test_late_at_is_the_local_midnight_across_clock_changes(due, zone, late):
     assert schedule.late_at(due, 0, zone) == datetime.fromisoformat(late).replace(tzinfo=UTC)
 
 
-@given(st.dates(FIRST_DATE, LAST_DATE), st.integers(0, 30), zones)
-def test_at_late_at_the_local_date_has_come_and_a_moment_before_it_had_not(due, grace, zone):
+@given(st.dates(FIRST_DATE, LAST_DATE), st.integers(0, MAX_GRACE_DAYS), zones)
+def test_late_at_is_the_first_instant_of_the_local_date(due, grace, zone):
     late = schedule.late_at(due, grace, zone)
     assert late.utcoffset() == timedelta(0)
     local = ZoneInfo(zone)

@@ -1,4 +1,4 @@
-"""Whether web server, worker and scheduler are at work, as the containers' health checks ask."""
+"""Health checks of web server, worker and scheduler."""
 
 import threading
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ from portal.extensions import db
 from portal.jobs import healthcheck, scheduler
 from tests.fixtures.live import free_port
 
-NOBODY = "redis://127.0.0.1:1/0"
+NO_VALKEY = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
 def settings(app: Flask) -> Settings:
-    found: Settings = app.config["QIST"]
-    return found
+    configured: Settings = app.config["QIST"]
+    return configured
 
 
 @pytest.fixture
@@ -38,54 +38,52 @@ def served(app: Flask, settings: Settings, database: str) -> Iterator[Settings]:
     server.server_close()
 
 
-def test_a_web_server_that_can_serve_is_at_work(served: Settings) -> None:
-    assert healthcheck.ask("web", served) is None
+def test_a_ready_web_server_is_at_work(served: Settings) -> None:
+    assert healthcheck.check("web", served) is None
 
 
-def test_a_web_server_without_its_migrations_is_not(served: Settings, app: Flask) -> None:
+def test_a_web_server_without_its_migrations_is_not_ready(served: Settings, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'baseline_tables'")
-    assert healthcheck.ask("web", served) == "not ready: migrations not up to date: run qist db upgrade"
+    assert healthcheck.check("web", served) == "not ready: migrations not up to date: run qist db upgrade"
 
 
-def test_a_web_server_goes_on_while_the_next_version_brings_the_database_up_to_date(
-    served: Settings, app: Flask
-) -> None:
+def test_a_web_server_is_ready_on_a_newer_database(served: Settings, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert healthcheck.ask("web", served) is None
+    assert healthcheck.check("web", served) is None
 
 
-def test_a_web_server_that_is_not_there_is_not(settings: Settings) -> None:
-    assert str(healthcheck.ask("web", replace(settings, port=free_port()))).startswith("does not answer: ")
+def test_a_missing_web_server_does_not_answer(settings: Settings) -> None:
+    assert str(healthcheck.check("web", replace(settings, port=free_port()))).startswith("does not answer: ")
 
 
-def test_a_worker_is_at_work_as_long_as_it_reports(settings: Settings, valkey: redis.Redis) -> None:
-    assert healthcheck.ask("worker", settings) == "no worker of this machine has reported"
+def test_a_worker_is_at_work_while_it_sends_heartbeats(settings: Settings, valkey: redis.Redis) -> None:
+    assert healthcheck.check("worker", settings) == "no worker of this machine has reported"
     worker = Worker([queue.queue_on(valkey)], connection=valkey, serializer=queue.JSONSerializer)
     worker.register_birth()
-    assert healthcheck.ask("worker", settings) is None
-    long_ago = clock.now() - timedelta(seconds=healthcheck.SILENT_FOR + 5)
+    assert healthcheck.check("worker", settings) is None
+    long_ago = clock.now() - timedelta(seconds=healthcheck.MAX_SILENCE_SECONDS + 5)
     valkey.hset(worker.key, "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-    assert healthcheck.ask("worker", settings) == f"has not reported for {healthcheck.SILENT_FOR + 5:.0f} s"
+    assert healthcheck.check("worker", settings) == f"has not reported for {healthcheck.MAX_SILENCE_SECONDS + 5:.0f} s"
 
 
 def test_another_machines_worker_does_not_count(settings: Settings, valkey: redis.Redis) -> None:
     worker = Worker([queue.queue_on(valkey)], connection=valkey, serializer=queue.JSONSerializer)
     worker.hostname = "another-machine"
     worker.register_birth()
-    assert healthcheck.ask("worker", settings) == "no worker of this machine has reported"
+    assert healthcheck.check("worker", settings) == "no worker of this machine has reported"
 
 
-def test_a_scheduler_is_at_work_as_long_as_it_ticks(settings: Settings, valkey: redis.Redis) -> None:
-    assert healthcheck.ask("scheduler", settings) == "has never ticked"
+def test_a_scheduler_is_at_work_while_it_ticks(settings: Settings, valkey: redis.Redis) -> None:
+    assert healthcheck.check("scheduler", settings) == "has never ticked"
     scheduler.look(valkey, ())
-    assert healthcheck.ask("scheduler", settings) is None
+    assert healthcheck.check("scheduler", settings) is None
     valkey.set(queue.TICK_KEY, clock.now().timestamp() - 60)
-    assert healthcheck.ask("scheduler", settings) == "has not ticked for 60 s"
+    assert healthcheck.check("scheduler", settings) == "has not ticked for 60 s"
 
 
-@pytest.mark.parametrize("what", ["worker", "scheduler"])
-def test_without_valkey_neither_is_at_work(what: str, settings: Settings) -> None:
-    trouble = healthcheck.ask(what, replace(settings, redis_url=NOBODY))
-    assert str(trouble).startswith("Valkey does not answer: ")
+@pytest.mark.parametrize("process", ["worker", "scheduler"])
+def test_without_valkey_neither_is_at_work(process: str, settings: Settings) -> None:
+    reason = healthcheck.check(process, replace(settings, redis_url=NO_VALKEY))
+    assert str(reason).startswith("Valkey does not answer: ")

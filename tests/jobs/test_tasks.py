@@ -1,4 +1,4 @@
-"""Jobs only say "look now": each may run twice, at once, and for something that is gone."""
+"""Jobs are idempotent: a job may run twice, at once with itself, and for a missing row."""
 
 import ast
 import importlib
@@ -23,7 +23,7 @@ from portal.models import Event, IdempotencyKey, TokenFamily
 from portal.services import unit_of_work
 from portal.services.idempotency import RequestKey
 from portal.services.maintenance import retention
-from portal.services.payments import payments, refunds
+from portal.services.payments import outcomes, payments, refunds
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -48,38 +48,38 @@ def test_settling_one_payment_twice_and_at_once_has_one_effect(app):
     assert settled() == 1
 
 
-def test_settling_a_payment_that_is_not_there_does_nothing():
+def test_settling_a_missing_payment_does_nothing():
     tasks.settle_payment(10**6)
 
 
-def test_the_sweep_finds_what_nobody_rang_for():
+def test_the_sweep_settles_payments_without_a_job():
     in_flight(3)
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         assert tasks.settle_unknown_payments() == 3
         assert tasks.settle_unknown_payments() == 0
     assert settled() == 3
 
 
 def every_service():
-    names = (found.name for found in pkgutil.iter_modules(services.__path__, "portal.services."))
-    return [importlib.import_module(name) for name in names]
+    modules = pkgutil.walk_packages(services.__path__, "portal.services.")
+    return [importlib.import_module(info.name) for info in modules if not info.ispkg]
 
 
 def limited():
-    """Every service that goes through many rows for a number of seconds."""
+    """Every module of services with a budget of seconds."""
     return [module for module in every_service() if hasattr(module, "BUDGET")]
 
 
-def goes_through_one_by_one(module):
-    """The functions with a loop in which one that fails keeps no other waiting, there or in what the loop calls."""
+def functions_with_a_forgiving_loop(module):
+    """The functions with a loop that catches Exception for a single row, in the loop or in a function it calls."""
     functions = {
         node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)
     }
 
     def forgives(node):
         return any(
-            isinstance(one, ast.ExceptHandler) and one.type is not None and ast.unparse(one.type) == "Exception"
-            for one in ast.walk(node)
+            isinstance(child, ast.ExceptHandler) and child.type is not None and ast.unparse(child.type) == "Exception"
+            for child in ast.walk(node)
         )
 
     forgiving = {name for name, node in functions.items() if forgives(node)}
@@ -90,46 +90,48 @@ def goes_through_one_by_one(module):
         if isinstance(loop, ast.For | ast.While)
         and (
             forgives(loop)
-            or any(isinstance(one, ast.Call) and ast.unparse(one.func) in forgiving for one in ast.walk(loop))
+            or any(isinstance(child, ast.Call) and ast.unparse(child.func) in forgiving for child in ast.walk(loop))
         )
     ]
 
 
 @pytest.mark.parametrize("service", limited(), ids=lambda service: service.__name__.rsplit(".", 1)[1])
-def test_a_job_ends_by_itself_before_it_is_stopped_even_when_its_last_step_is_the_longest(service):
-    assert service.BUDGET + service.LONGEST_STEP <= queue.JOB_SECONDS - 5
+def test_budget_and_longest_step_are_within_the_time_limit_of_a_job(service):
+    assert service.BUDGET + service.MAX_STEP_SECONDS <= queue.JOB_SECONDS - 5
 
 
-def test_whoever_goes_through_rows_one_by_one_has_a_budget():
-    one_by_one = {module.__name__.rsplit(".", 1)[1] for module in every_service() if goes_through_one_by_one(module)}
-    assert one_by_one == {"automatic", "callbacks", "delivery", "payments", "retention", "refunds"}
+def test_every_function_with_a_forgiving_loop_has_a_budget():
+    one_by_one = {
+        module.__name__.rsplit(".", 1)[1] for module in every_service() if functions_with_a_forgiving_loop(module)
+    }
+    assert one_by_one == {"automatic", "callbacks", "delivery", "outcomes", "retention", "refunds"}
     assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
 
 
-def test_a_job_does_one_thing_so_that_no_budget_is_spent_after_another():
+def test_a_job_calls_one_service_function():
     for node in ast.parse(inspect.getsource(tasks)).body:
         if isinstance(node, ast.FunctionDef):
-            asked = [ast.unparse(one.func) for one in ast.walk(node) if isinstance(one, ast.Call)]
-            assert len(asked) == 1, (node.name, asked)
+            calls = [ast.unparse(child.func) for child in ast.walk(node) if isinstance(child, ast.Call)]
+            assert len(calls) == 1, (node.name, calls)
 
 
-def test_a_payment_is_not_asked_about_while_it_is_charged_to_the_slow_card():
-    assert payments.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + unit_of_work.STATEMENT_SECONDS
+def test_unknown_after_exceeds_the_slow_card():
+    assert outcomes.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + unit_of_work.STATEMENT_SECONDS
 
 
 @pytest.mark.parametrize(
-    "held",
+    "lock",
     ["SELECT FROM plans FOR UPDATE", "LOCK TABLE gateway_charges"],
-    ids=["in a verb", "in the gateway"],
+    ids=["in a unit of work", "in the gateway"],
 )
-def test_a_job_whose_time_is_up_does_not_go_on_with_the_next_row(held):
-    """Where a database error is "no answer", and where one row's failure is kept from the others."""
+def test_a_job_past_its_time_limit_starts_no_next_row(lock):
+    """Both where a database error counts as no answer, and where a single row's failure is caught."""
     in_flight(2)
     began = time.monotonic()
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         with db.engine.connect() as other:
-            other.execute(text(held))
-            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+            other.execute(text(lock))
+            with pytest.raises(queue.TimeLimitExceeded), queue.time_limit(1, JobTimeoutException):
                 tasks.settle_unknown_payments()
         assert time.monotonic() - began < 3
         assert settled() == 0
@@ -137,16 +139,16 @@ def test_a_job_whose_time_is_up_does_not_go_on_with_the_next_row(held):
     assert settled() == 2
 
 
-def test_a_sweep_out_of_time_leaves_the_rest_to_the_next(monkeypatch):
+def test_the_payments_sweep_leaves_the_rest_to_the_next_run_after_its_budget(monkeypatch):
     in_flight(2)
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
         with monkeypatch.context() as patched:
-            patched.setattr(payments, "BUDGET", -1)
+            patched.setattr(outcomes, "BUDGET", -1)
             assert tasks.settle_unknown_payments() == 0
         assert tasks.settle_unknown_payments() == 2
 
 
-def test_so_does_the_one_for_refunds(monkeypatch):
+def test_the_refunds_sweep_leaves_the_rest_to_the_next_run_after_its_budget(monkeypatch):
     amal, omar = people.amal(), people.omar()
     for _ in range(2):
         plan_id = people.a_plan(amal)
@@ -161,7 +163,7 @@ def test_so_does_the_one_for_refunds(monkeypatch):
         assert tasks.settle_unknown_refunds() == 0
 
 
-def test_purging_forgets_old_keys_and_nothing_that_still_runs():
+def test_purging_deletes_old_keys_and_keeps_running_ones():
     amal, omar = people.amal(), people.omar()
     first, second, third = people.installments_of(people.a_plan(amal))
     for row, card in ((first, "card_ok"), (second, "card_declined"), (third, "card_lost_charged")):
@@ -173,7 +175,7 @@ def test_purging_forgets_old_keys_and_nothing_that_still_runs():
     assert db.session.scalars(select(IdempotencyKey.state)).all() == ["running"]
 
 
-def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_other_waiting(monkeypatch):
+def test_purging_continues_until_nothing_is_left_and_a_kind_that_fails_blocks_no_other(monkeypatch):
     omar = people.omar()
     now = clock.now()
     for number in range(5):
@@ -202,7 +204,7 @@ def test_purging_goes_on_until_nothing_is_left_and_one_kind_that_fails_keeps_no_
         assert tasks.purge_expired() == 0
 
 
-def test_the_schedule_is_registered_once_however_often_the_scheduler_looks(valkey):
+def test_the_schedule_is_registered_once_over_many_loops(valkey):
     for _ in range(3):
         look(valkey)
     assert len(valkey.keys("rq:job:schedule*")) == len(SCHEDULE)

@@ -15,7 +15,7 @@ from portal.reports.operations import checks
 from portal.services.accounts import accounts, password_resets, passwords, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.sessions import BadCredentials
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.fixtures import people
 
 
@@ -60,7 +60,7 @@ def test_a_second_run_changes_nothing_even_after_changes_by_users(context):
     assert demo_data.seed() is False
     assert everything() == before
     with time_machine.travel(datetime.now(UTC) + timedelta(days=3)):
-        payments.settle_unknown_payments()
+        outcomes.settle_unknown_payments()
         omar = sessions.authenticate("omar", demo_data.PASSWORD)
         plan = db.session.scalars(select(Plan).where(Plan.state == "active", Plan.customer_id == omar)).first()
         people.pay(next(row.id for row in plan.installments if row.is_open), omar)

@@ -1,4 +1,4 @@
-"""Each guard of the database refuses raw SQL, with a real COMMIT; and it is that guard which does."""
+"""Each guard of the database refuses raw SQL at a real COMMIT, and without that guard the SQL is accepted."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from portal.extensions import db
 from portal.models import guards
 from tests.fixtures import people, servers
-from tests.models.guards import GUARDS, Guard, world
+from tests.models.guard_inserts import Guard
+from tests.models.guards import GUARDS
+from tests.models.sample_plans import sample_plans
 
 CATALOG = """
     SELECT conname AS name, conrelid::regclass::text AS "table", 'constraint' AS kind,
@@ -31,20 +33,20 @@ CATALOG = """
     JOIN pg_class ON pg_class.oid = i.indrelid AND relnamespace = 'public'::regnamespace
     WHERE indisunique AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND contype IN ('p', 'u'))
 """
-"""What the database guards with. `plain`: a single-column key that only says "exists" or "identity"."""
+"""The constraints, triggers and unique indexes of the database. `plain`: a single-column key or identity."""
 
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
-    "pk_merchants": "one settings row a user; says only that",
-    "pk_alembic_version": "Alembic's own",
-    "alembic_version_pkc": "Alembic's own",
+    "pk_merchants": "a plain key",
+    "pk_alembic_version": "a table of Alembic",
+    "alembic_version_pkc": "a table of Alembic",
 }
 
 
 @dataclass(frozen=True)
-class World:
-    """A database of its own in which the verbs have been at work. Nothing that is tried on it stays."""
+class GuardedDatabase:
+    """A database of its own with sample data from the services. The tests roll their changes back."""
 
     engine: Engine
     ids: dict[str, Any]
@@ -55,19 +57,19 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def lived_in(app: Flask) -> Iterator[World]:
+def guarded(app: Flask) -> Iterator[GuardedDatabase]:
     name = servers.database_name()
     copy = f"{name}_guards"
     with app.app_context():
         db.engine.dispose()
         servers.fresh_database(name)
-        ids = world()
+        ids = sample_plans()
         db.session.remove()
         db.engine.dispose()
     with servers.administrator() as connection:
         connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
     engine = create_engine(servers.settings_for(copy).database_url or "")
-    yield World(engine, ids)
+    yield GuardedDatabase(engine, ids)
     engine.dispose()
     with servers.administrator() as connection:
         connection.execute(f"DROP DATABASE {copy} WITH (FORCE)")
@@ -75,26 +77,26 @@ def lived_in(app: Flask) -> Iterator[World]:
 
 @contextmanager
 def raw() -> Iterator[Connection]:
-    """A connection of our own with a real COMMIT at the end, where deferred rules are checked."""
+    """A separate connection with a real COMMIT at the end, which checks deferred rules."""
     db.session.rollback()
     with db.engine.begin() as connection:
         yield connection
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.guard}: {guard.about}".replace(" ", "_"))
-def test_the_database_refuses(lived_in, guard):
-    with pytest.raises(IntegrityError) as refused, lived_in.engine.begin() as connection:
-        lived_in.run(connection, guard)
+def test_the_database_refuses(guarded, guard):
+    with pytest.raises(IntegrityError) as refused, guarded.engine.begin() as connection:
+        guarded.run(connection, guard)
     assert refused.value.orig.diag.constraint_name == guard.rule
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.guard}: {guard.about}".replace(" ", "_"))
-def test_without_its_guard_the_database_would_accept(lived_in, guard):
-    with lived_in.engine.connect() as connection:
+def test_without_its_guard_the_database_would_accept(guarded, guard):
+    with guarded.engine.connect() as connection:
         catalog = {row.name: row for row in connection.execute(text(CATALOG))}
         for name in (guard.guard, *guard.beside):
             connection.execute(text(_drop(catalog[name])))
-        lived_in.run(connection, guard)
+        guarded.run(connection, guard)
         connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
         connection.rollback()
 
@@ -117,7 +119,7 @@ def test_no_guard_of_the_database_is_without_a_statement_that_it_refuses(context
 
 
 def test_the_guards_of_the_database_are_the_texts_of_the_files(context):
-    """Each function has the body of its file, and each trigger of a file calls that file's function."""
+    """Each function has the body from its file, and each trigger of a file calls the function of that file."""
     triggers = "SELECT tgname, proname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal"
     with raw() as connection:
         functions = connection.execute(text("SELECT proname, prosrc FROM pg_proc WHERE proname LIKE 'qist%'")).all()
@@ -131,14 +133,14 @@ def test_the_guards_of_the_database_are_the_texts_of_the_files(context):
     }
 
 
-def test_every_guard_says_which_rule_it_keeps_and_what_it_raises():
-    """Above the function, in its file: the names that it refuses with are those in its text."""
+def test_every_guard_documents_its_rules():
+    """The header comment of each file lists exactly the rules that the function refuses with."""
     for name in guards.names():
         header, body = guards.text(name).split("CREATE", 1)
         assert all(line.startswith("-- ") for line in header.splitlines())
         rules = set(re.findall(r"qist_refuse\('(\w+)'", body))
-        said = set(re.findall(r"\w+", header.partition("Refuses with")[2]))
-        assert rules == said & rules
+        documented = set(re.findall(r"\w+", header.partition("Refuses with")[2]))
+        assert rules == documented & rules
 
 
 def test_every_column_of_money_and_dates_has_the_type_that_holds_it(context):

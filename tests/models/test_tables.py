@@ -1,4 +1,4 @@
-"""The tables that the models describe are the tables that the migrations make: to the last check and predicate."""
+"""The models and the migrations define the same tables, including checks and predicates of indexes."""
 
 from sqlalchemy import Engine, create_engine, text
 
@@ -30,9 +30,9 @@ def test_models_and_migrations_make_the_same_tables(context):
     try:
         db.metadata.create_all(engine)
         for what in DESCRIBED:
-            found = described(db.engine, what)
-            assert len(found) > 10
-            assert described(engine, what) == found
+            migrated = described(db.engine, what)
+            assert len(migrated) > 10
+            assert described(engine, what) == migrated
     finally:
         engine.dispose()
         with servers.administrator() as connection:

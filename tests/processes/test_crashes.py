@@ -32,7 +32,7 @@ from portal.local.postgres import Postgres
 from portal.models import Allocation, IdempotencyKey, Installment, Payment
 from portal.reports.operations import checks
 from portal.services.accounts import tokens
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.conftest import Figures
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
@@ -230,7 +230,7 @@ def test_kills_and_restarts_during_payments_double_lose_and_block_none(
         db.session.remove()
     random.shuffle(parts)
     work = Work(f"http://127.0.0.1:{web.port}", token, deque(Attempt(part) for part in parts), total=len(parts))
-    monkeypatch.setattr(payments, "UNKNOWN_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr(outcomes, "UNKNOWN_AFTER", timedelta(seconds=2))
     stop = threading.Event()
     settled: list[int] = []
     threads = [threading.Thread(target=work.client) for _ in range(CLIENTS)]
@@ -284,7 +284,7 @@ def sweep(app: Flask, stop: threading.Event, settled: list[int]) -> None:
     while not stop.wait(0.5):
         with app.app_context():
             try:
-                settled.append(payments.settle_unknown_payments())
+                settled.append(outcomes.settle_unknown_payments())
             except SQLAlchemyError:
                 db.session.remove()
 

@@ -51,7 +51,7 @@ def customers_to_remind(app: Flask, count: int) -> set[str]:
         for name in names:
             people.a_customer(name)
             people.a_plan(merchant, f"{name}@example.com", count=2)
-        db.session.execute(db.text("DELETE FROM outbox"))
+        db.session.execute(db.text("DELETE FROM emails"))
         db.session.commit()
     return {f"{name}@example.com" for name in names}
 
@@ -69,7 +69,7 @@ class Processes:
         self.orphans: list[psutil.Process] = []
 
     def count(self, where: str) -> int:
-        row = self.database.execute(f"SELECT count(*) FROM outbox WHERE {where}").fetchone()  # noqa: S608 a constant
+        row = self.database.execute(f"SELECT count(*) FROM emails WHERE {where}").fetchone()  # noqa: S608 a constant
         assert row
         return int(row[0])
 
@@ -129,7 +129,7 @@ class Processes:
         for worker in self.workers:
             worker.terminate()
         assert not still_running([*self.workers, *self.orphans], 60)
-        self.database.execute("UPDATE outbox SET next_try_at = now() WHERE state IN ('waiting', 'claimed')")
+        self.database.execute("UPDATE emails SET next_try_at = now() WHERE state IN ('waiting', 'claimed')")
         self.workers = [self.running.start("worker") for _ in self.workers]
 
     def close(self) -> None:

@@ -161,7 +161,7 @@ def test_no_request_waits_for_valkey_and_every_receipt_arrives(
 
         def unsent() -> list[object]:
             query = (
-                "SELECT id, kind, state, attempts, next_try_at, last_error FROM outbox WHERE state <> 'sent' LIMIT 9"
+                "SELECT id, kind, state, attempts, next_try_at, last_error FROM emails WHERE state <> 'sent' LIMIT 9"
             )
             return list(connection.execute(query))
 

@@ -1,4 +1,4 @@
-"""On a large installation every list and every dashboard stands on an index: PostgreSQL says how it would look."""
+"""Query plans on a large installation: lists, dashboards and frequent queries use indexes (EXPLAIN)."""
 
 import json
 from collections.abc import Iterator
@@ -13,20 +13,25 @@ from portal import access
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Merchant, Payment, User
-from portal.reports import exports
+from portal.reports.exports.customers import export_customers
+from portal.reports.exports.payments import export_payments
+from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import home, plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.accounts import sessions
 from portal.services.mail import delivery
-from portal.services.payments import payments as paying
+from portal.services.payments import outcomes
 from portal.services.plans import lateness
 from portal.services.reminders import reminders
 from tests.fixtures import servers
 
-pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and nobody else's test comes in between
+pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and no other test interferes
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "outbox"}
+LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "emails"}
 MERCHANTS = 100
 
 FILL = """
@@ -58,7 +63,7 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, merchant_id, customer_id, 'SAR', 1, 'succeeded', md5(gateway_key), 'refund' || id, merchant_id,
            now(), now() FROM payments WHERE id % 5 = 0;
-INSERT INTO outbox (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
+INSERT INTO emails (dedupe_key, kind, to_user_id, data, state, next_try_at, created_at, ended_at, message_id, subject)
     SELECT 'm' || id, 'receipt', customer_id, CASE WHEN id % 500 = 0 THEN jsonb_build_object('holds_link', true)
            ELSE jsonb_build_object() END, 'kept', at, at, at, '<m>', 'A receipt'
     FROM plans, LATERAL (SELECT now() - id % 89 * interval '1 day' AS at);
@@ -68,7 +73,7 @@ INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, merchant_id,
 
 @pytest.fixture(scope="module", params=[10_000, pytest.param(50_000, marks=pytest.mark.proof)], ids="{} plans".format)
 def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
-    """An app on a database with so many plans, four installments each."""
+    """An app on a database with `request.param` plans of four installments each."""
     with app.app_context():
         db.engine.dispose()
         servers.fresh_database(servers.database_name())
@@ -84,20 +89,22 @@ def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
 
 @contextmanager
 def explained(*beginnings: str) -> Iterator[list[dict]]:
-    """PostgreSQL's plan for every statement that is sent meanwhile and begins so (SELECT, unless told otherwise), with
-    its parameters, on disks that need not seek."""
+    """The query plans of the statements inside the block that begin with one of `beginnings` (SELECT by default).
+
+    The plans are for the statements' real parameters, with random_page_cost for disks without seek times.
+    """
     beginnings = beginnings or ("SELECT",)
-    found: list[dict] = []
+    query_plans: list[dict] = []
 
     def explain(connection, cursor, statement, parameters, context, executemany):
         if statement.startswith(beginnings) and "set_config" not in statement:
             cursor.connection.execute("SET LOCAL random_page_cost = 1.1")
             answer = cursor.connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
-            found.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
+            query_plans.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
 
     event.listen(db.engine, "before_cursor_execute", explain)
     try:
-        yield found
+        yield query_plans
     finally:
         event.remove(db.engine, "before_cursor_execute", explain)
 
@@ -109,7 +116,7 @@ def nodes(plan: dict) -> Iterator[dict]:
 
 
 def look_as(user: User) -> dict:
-    """What this person may look at, by name."""
+    """The reads of this user's pages, by name."""
     page = plans.list_plans(user).next_cursor
     later = plans.list_installments(user).next_cursor
     today = clock.today("UTC")
@@ -118,28 +125,36 @@ def look_as(user: User) -> dict:
         "plans": lambda: plans.list_plans(user),
         "plans, second page": lambda: plans.list_plans(user, cursor=page),
         "plans, oldest first": lambda: plans.list_plans(user, newest_first=False),
-        "plans, overdue": lambda: plans.list_plans(user, status="overdue"),
-        "plans, active": lambda: plans.list_plans(user, status="active"),
-        "plans, completed": lambda: plans.list_plans(user, status="completed"),
-        "plans of a customer": lambda: plans.list_plans(user, customer="person4321"),
-        "plans of an email": lambda: plans.list_plans(user, customer_email="person4321@example.com"),
-        "plans, due before": lambda: plans.list_plans(user, due_before=today),
-        "plans, due after": lambda: plans.list_plans(user, due_after=today, due_before=today + timedelta(days=7)),
-        "installments of a plan": lambda: plans.list_installments(user, plan_id=mine.id, status="paid", limit=1),
+        "plans, overdue": lambda: plans.list_plans(user, PlanFilters(status="overdue")),
+        "plans, active": lambda: plans.list_plans(user, PlanFilters(status="active")),
+        "plans, completed": lambda: plans.list_plans(user, PlanFilters(status="completed")),
+        "plans of a customer": lambda: plans.list_plans(user, PlanFilters(customer="person4321")),
+        "plans of an email": lambda: plans.list_plans(user, PlanFilters(customer_email="person4321@example.com")),
+        "plans, due before": lambda: plans.list_plans(user, PlanFilters(due_before=today)),
+        "plans, due after": lambda: plans.list_plans(
+            user, PlanFilters(due_after=today, due_before=today + timedelta(days=7))
+        ),
+        "installments of a plan": lambda: plans.list_installments(
+            user, InstallmentFilters(plan_id=mine.id, status="paid"), limit=1
+        ),
         "installments": lambda: plans.list_installments(user),
         "installments, second page": lambda: plans.list_installments(user, cursor=later),
-        "installments, late": lambda: plans.list_installments(user, status="late"),
-        "installments, open": lambda: plans.list_installments(user, status="open"),
-        "installments, due soon": lambda: plans.list_installments(user, due_after=today, status="pending"),
-        "installments of an email": lambda: plans.list_installments(user, customer_email="person4321@example.com"),
+        "installments, late": lambda: plans.list_installments(user, InstallmentFilters(status="late")),
+        "installments, open": lambda: plans.list_installments(user, InstallmentFilters(status="open")),
+        "installments, due soon": lambda: plans.list_installments(
+            user, InstallmentFilters(due_after=today, status="pending")
+        ),
+        "installments of an email": lambda: plans.list_installments(
+            user, InstallmentFilters(customer_email="person4321@example.com")
+        ),
         "installments, last due first": lambda: plans.list_installments(user, soonest_first=False),
         "payments": lambda: payments.list_payments(user),
-        "payments, declined": lambda: payments.list_payments(user, state="declined"),
+        "payments, declined": lambda: payments.list_payments(user, PaymentFilters(state="declined")),
         "payments, oldest first": lambda: payments.list_payments(user, newest_first=False),
-        "payments of a plan": lambda: payments.list_payments(user, plan_id=mine.id),
+        "payments of a plan": lambda: payments.list_payments(user, PaymentFilters(plan_id=mine.id)),
         "refunds": lambda: refunds.list_refunds(user),
         "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
-        "what went back": lambda: refunds.given_back([mine.id, mine.id + 1]),
+        "what went back": lambda: refunds.refund_totals([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
         "its payments": lambda: plans.payments_of(mine.id),
@@ -150,24 +165,24 @@ def look_as(user: User) -> dict:
         month = clock.now() - timedelta(days=30)
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
-            "plans, searched": lambda: plans.list_plans(user, search="nothing like it"),
+            "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
-            "plans of one customer": lambda: plans.list_plans(user, customer_id=mine.customer_id),
+            "plans of one customer": lambda: plans.list_plans(user, PlanFilters(customer_id=mine.customer_id)),
             "payments with plans": lambda: payments.list_with_plans(user),
-            "payments since": lambda: payments.list_with_plans(user, since=month),
-            "payments, refunded": lambda: payments.list_with_plans(user, state="refunded"),
+            "payments since": lambda: payments.list_with_plans(user, PaymentFilters(since=month)),
+            "payments, refunded": lambda: payments.list_with_plans(user, PaymentFilters(state="refunded")),
             "installments between": lambda: plans.list_installments(
-                user, status="open", due_after=today, due_before=today + timedelta(days=31)
+                user, InstallmentFilters(status="open", due_after=today, due_before=today + timedelta(days=31))
             ),
             "customers": lambda: customers.list_customers(merchant, limit=5),
             "customers, second page": lambda: customers.list_customers(merchant, limit=5, cursor=second),
-            "customers, found": lambda: customers.list_customers(merchant, search="person1"),
-            "customers, owing": lambda: customers.list_customers(merchant, show="owing"),
-            "customers, overdue": lambda: customers.list_customers(merchant, show="overdue"),
+            "customers, found": lambda: customers.list_customers(merchant, CustomerFilters(search="person1")),
+            "customers, owing": lambda: customers.list_customers(merchant, CustomerFilters(show="owing")),
+            "customers, overdue": lambda: customers.list_customers(merchant, CustomerFilters(show="overdue")),
             "overview": lambda: overview.overview(merchant),
-            "file of plans": lambda: next(exports.plans(user).rows),
-            "file of customers": lambda: next(exports.customers(user).rows),
-            "file of payments": lambda: next(exports.payments(user).rows),
+            "file of plans": lambda: next(export_plans(user).rows),
+            "file of customers": lambda: next(export_customers(user).rows),
+            "file of payments": lambda: next(export_payments(user).rows),
             "statement": lambda: statements.statement(mine),
         }
         looks["figures"] = lambda: dashboard.figures(merchant)
@@ -181,62 +196,62 @@ def look_as(user: User) -> dict:
 
 
 @pytest.mark.parametrize("role", ["merchant", "customer"])
-def test_nothing_that_people_look_at_reads_a_whole_table(large, role):
+def test_no_page_reads_a_whole_table(large, role):
     with large.app_context():
         user = db.session.scalars(select(User).where(User.role == role).order_by(User.id).offset(7).limit(1)).one()
         reads = []
         for name, look in look_as(user).items():
-            with explained() as found:
+            with explained() as query_plans:
                 look()
-            assert found, name
+            assert query_plans, name
             reads += [
                 (name, node["Node Type"], node["Relation Name"])
-                for plan in found
+                for plan in query_plans
                 for node in nodes(plan)
                 if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE
             ]
         assert reads == []
 
 
-def test_a_page_far_down_a_list_is_read_from_where_it_begins(large):
-    """Keyset paging: no sort of everything that comes before, whoever asks."""
+def test_later_pages_of_a_list_are_read_from_their_cursor(large):
+    """Keyset pagination: no sort of the preceding rows."""
     with large.app_context():
         user = db.session.scalars(select(User).where(User.role == "merchant").limit(1)).one()
         for listed in (plans.list_plans, plans.list_installments, payments.list_payments, refunds.list_refunds):
             cursor = listed(user, limit=20).next_cursor
-            with explained() as found:
+            with explained() as query_plans:
                 listed(user, limit=10, cursor=cursor)
-            (first, *_) = found
+            (first, *_) = query_plans
             rows = [node for node in nodes(first) if node.get("Relation Name") in LARGE]
             assert not [node for node in nodes(first) if node["Node Type"] == "Sort"], (listed.__name__, first)
             assert any("Index" in node["Node Type"] for node in rows)
 
 
-def test_what_runs_at_every_request_and_every_few_seconds_stands_on_an_index(large):
+def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
     with large.app_context():
-        with explained() as found:
+        with explained() as query_plans:
             db.session.scalars(User.by_login("person77@example.com")).all()
             db.session.scalars(User.by_login("person77")).all()
             sessions.find("nobody's")
-            paying.settle_unknown_payments()
+            outcomes.settle_unknown_payments()
             db.session.scalars(Payment.waiting(clock.now())).all()
-        assert len(found) == 5
-        scans = [node for plan in found for node in nodes(plan) if node.get("Relation Name") in LARGE]
+        assert len(query_plans) == 5
+        scans = [node for plan in query_plans for node in nodes(plan) if node.get("Relation Name") in LARGE]
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
 
 
-def test_forgetting_mails_and_the_links_in_them_stands_on_an_index(large):
+def test_the_purge_of_mails_and_their_links_uses_an_index(large):
     with large.app_context():
-        with explained("UPDATE", "DELETE") as found:
+        with explained("UPDATE", "DELETE") as query_plans:
             assert delivery.purge() == 20
-        reads = [node for plan in found for node in nodes(plan) if node.get("Relation Name") == "outbox"]
-        used = {node["Index Name"] for plan in found for node in nodes(plan) if "Index Name" in node}
+        reads = [node for plan in query_plans for node in nodes(plan) if node.get("Relation Name") == "emails"]
+        used = {node["Index Name"] for plan in query_plans for node in nodes(plan) if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in reads}
-        assert used >= {"ix_outbox_holding_link_ended_at", "ix_outbox_ended_at"}
+        assert used >= {"ix_emails_holding_link_ended_at", "ix_emails_ended_at"}
 
 
-def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(large):
-    """Batch by batch through what is open, in the order of its due dates; later batches begin where the last ended."""
+def test_the_scans_for_reminders_and_lateness_use_one_index_without_a_sort(large):
+    """The scans read open installments in batches, in the order of due dates. A batch begins after the previous one."""
     with large.app_context():
         look = reminders._look()
         day = look.first_day
@@ -253,12 +268,12 @@ def test_looking_for_reminders_and_lateness_walks_one_index_and_sorts_nothing(la
             (lateness._TELL, walk | {"before": day}),
         ):
             db.session.execute(text("SET LOCAL random_page_cost = 1.1"))
-            (found,) = db.session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), parameters)
-            reads = [node for node in nodes(found["Plan"]) if node.get("Relation Name") == "installments"]
+            (query_plan,) = db.session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), parameters)
+            reads = [node for node in nodes(query_plan["Plan"]) if node.get("Relation Name") == "installments"]
             assert [(node["Node Type"], node["Index Name"]) for node in reads] == [
                 ("Index Scan", "ix_installments_open_due_date_id")
             ]
             assert "ROW(due_date, id) > " in reads[0]["Index Cond"]
-            looked = next(node for node in nodes(found["Plan"]) if node.get("Subplan Name") == "CTE looked")
+            looked = next(node for node in nodes(query_plan["Plan"]) if node.get("Subplan Name") == "CTE looked")
             assert "Sort" not in {node["Node Type"] for node in nodes(looked)}
             db.session.rollback()

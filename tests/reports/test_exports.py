@@ -1,4 +1,4 @@
-"""Files hold all rows of their lists, and the journal sums to zero."""
+"""A file holds every row of its list, and the journal sums to zero."""
 
 from collections import defaultdict
 from datetime import UTC, date, datetime
@@ -11,8 +11,15 @@ from flask.ctx import AppContext
 from portal.extensions import db
 from portal.models import Installment, LedgerLine, Payment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
-from portal.reports import exports
-from portal.reports.exports import Export
+from portal.reports.exports.columns import Export
+from portal.reports.exports.customers import export_customers
+from portal.reports.exports.installments import export_installments
+from portal.reports.exports.journal import export_journal
+from portal.reports.exports.payments import export_payments
+from portal.reports.exports.plans import export_plans
+from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.payments.filters import PaymentFilters
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from tests.fixtures import people
 from tests.fixtures.business import everything
 
@@ -35,8 +42,8 @@ def total(rows: list[dict[str, object]], column: str) -> Decimal:
     return sum((Decimal(str(row[column] or 0)) for row in rows), Decimal(0))
 
 
-def test_the_journal_is_every_line_and_sums_to_zero(ids: dict[str, int]) -> None:
-    rows = read(exports.journal(amal(ids)))
+def test_the_journal_has_every_ledger_line_and_sums_to_zero(ids: dict[str, int]) -> None:
+    rows = read(export_journal(amal(ids)))
     assert len(rows) == db.session.scalar(db.select(db.func.count(LedgerLine.id)))
     assert total(rows, "debit") == total(rows, "credit") > 0
     entries: dict[object, Decimal] = defaultdict(Decimal)
@@ -47,10 +54,10 @@ def test_the_journal_is_every_line_and_sums_to_zero(ids: dict[str, int]) -> None
     kinds = {row["kind"] for row in rows}
     assert kinds == {"plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"}
     assert ("Moved away", "amal") in {(row["reason"], row["who"]) for row in rows}
-    assert read(exports.journal(db.session.get_one(User, ids["badr"]))) == []
+    assert read(export_journal(db.session.get_one(User, ids["badr"]))) == []
 
 
-def test_the_journal_goes_from_an_instant_to_an_instant_in_the_merchants_calendar(context: AppContext) -> None:
+def test_the_journal_is_limited_by_instants_and_dated_in_the_merchants_time_zone(context: AppContext) -> None:
     """22:30 UTC is the next day in Riyadh."""
     with time_machine.travel(datetime(2026, 3, 1, 22, 30, tzinfo=UTC), tick=False) as now:
         merchant_id = people.amal()
@@ -59,16 +66,16 @@ def test_the_journal_goes_from_an_instant_to_an_instant_in_the_merchants_calenda
         people.a_plan(merchant_id, total=20_00)
         db.session.rollback()
         user = db.session.get_one(User, merchant_id)
-        assert {row["date"] for row in read(exports.journal(user))} == {"2026-03-02", "2026-03-05"}
-        late = read(exports.journal(user, since=datetime(2026, 3, 2, tzinfo=UTC)))
+        assert {row["date"] for row in read(export_journal(user))} == {"2026-03-02", "2026-03-05"}
+        late = read(export_journal(user, since=datetime(2026, 3, 2, tzinfo=UTC)))
         assert total(late, "debit") == 20
-        early = read(exports.journal(user, until=datetime(2026, 3, 2, tzinfo=UTC)))
+        early = read(export_journal(user, until=datetime(2026, 3, 2, tzinfo=UTC)))
         assert total(early, "debit") == 10
 
 
-def test_plans_payments_and_installments_are_all_there_and_agree(ids: dict[str, int]) -> None:
-    plans, installments = read(exports.plans(amal(ids))), read(exports.installments(amal(ids)))
-    payments, customers = read(exports.payments(amal(ids))), read(exports.customers(amal(ids)))
+def test_files_of_plans_payments_and_installments_are_complete_and_agree(ids: dict[str, int]) -> None:
+    plans, installments = read(export_plans(amal(ids))), read(export_installments(amal(ids)))
+    payments, customers = read(export_payments(amal(ids))), read(export_customers(amal(ids)))
     assert [row["plan"] for row in plans] == list(db.session.scalars(db.select(Plan.id).order_by(Plan.id)))
     assert len(installments) == db.session.scalar(db.select(db.func.count(Installment.id)))
     assert len(payments) == db.session.scalar(db.select(db.func.count(Payment.id)))
@@ -80,22 +87,47 @@ def test_plans_payments_and_installments_are_all_there_and_agree(ids: dict[str, 
     assert total(payments, "kept") == Decimal(
         sum(row.kept for row in db.session.scalars(db.select(Payment)))
     ) / Decimal(100)
-    told = {row["plan"]: row["status"] for row in plans}
-    assert told == {row.id: row.status for row in db.session.scalars(db.select(Plan))}
-    told = {(row["plan"], row["number"]): row["status"] for row in installments}
-    assert told == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
+    plan_statuses = {row["plan"]: row["status"] for row in plans}
+    assert plan_statuses == {row.id: row.status for row in db.session.scalars(db.select(Plan))}
+    statuses = {(row["plan"], row["number"]): row["status"] for row in installments}
+    assert statuses == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
     assert {row["state"] for row in payments} == {"succeeded", "declined", "in_flight", "reversed"}
     assert {row["method"] for row in payments} >= {"cash", "transfer"}
 
 
-def test_filters_narrow_files_as_they_narrow_lists(ids: dict[str, int]) -> None:
-    assert [row["plan"] for row in read(exports.plans(amal(ids), status="cancelled"))] == [ids["void_plan"]]
-    assert {row["status"] for row in read(exports.plans(amal(ids), search="omar"))} > {"active"}
-    assert read(exports.plans(amal(ids), search="nobody")) == []
-    assert {row["state"] for row in read(exports.payments(amal(ids), state="declined"))} == {"declined"}
-    assert {row["customer_email"] for row in read(exports.customers(amal(ids), show="overdue"))} == {"omar@example.com"}
+def test_filters_narrow_a_file_as_they_narrow_its_list(ids: dict[str, int]) -> None:
+    cancelled = read(export_plans(amal(ids), PlanFilters(status="cancelled")))
+    assert [row["plan"] for row in cancelled] == [ids["void_plan"]]
+    assert {row["status"] for row in read(export_plans(amal(ids), PlanFilters(search="omar")))} > {"active"}
+    assert read(export_plans(amal(ids), PlanFilters(search="nobody"))) == []
+    declined = read(export_payments(amal(ids), PaymentFilters(state="declined")))
+    assert {row["state"] for row in declined} == {"declined"}
+    overdue = read(export_customers(amal(ids), CustomerFilters(show="overdue")))
+    assert {row["customer_email"] for row in overdue} == {"omar@example.com"}
     for status in INSTALLMENT_STATUSES:
-        found = {row["status"] for row in read(exports.installments(amal(ids), status=status))}
-        assert found <= {status}
-    past = read(exports.installments(amal(ids), status="late", due_before=date(2000, 1, 2)))
+        rows = read(export_installments(amal(ids), InstallmentFilters(status=status)))
+        assert {row["status"] for row in rows} <= {status}
+    past = read(export_installments(amal(ids), InstallmentFilters(status="late", due_before=date(2000, 1, 2))))
     assert past == []
+
+
+def test_the_headers_of_the_files_are_fixed(ids: dict[str, int]) -> None:
+    """Spreadsheets and imports depend on the names and the order of the columns."""
+    user = amal(ids)
+    exports = (
+        export_plans(user),
+        export_customers(user),
+        export_payments(user),
+        export_installments(user),
+        export_journal(user),
+    )
+    assert [",".join(export.header) for export in exports] == [
+        "plan,external_id,customer_email,customer_username,description,currency,total,paid,credited,written_off,"
+        "remaining,installments,installments_paid,interval,start_date,next_due_on,status,created_at,closed_at",
+        "customer_email,customer_username,plans,open_plans,currency,total,paid,outstanding,overdue",
+        "payment,plan,external_id,customer_email,description,installments,currency,amount,refunded,reversed,kept,"
+        "state,decline_code,method,reference,received_on,created_at,settled_at,reversed_at",
+        "plan,external_id,number,customer_email,description,due_date,late_on,currency,amount,paid,credited,"
+        "written_off,remaining,status,days_past_due,paid_at",
+        "date,booked_at,entry,kind,plan,external_id,account,debit,credit,currency,reason,who",
+    ]

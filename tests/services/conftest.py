@@ -8,6 +8,6 @@ from tests.fixtures.mails import Catcher, sending
 
 @pytest.fixture
 def catcher(app: Flask) -> Iterator[Catcher]:
-    """What the app mails in this test arrives here."""
+    """A mail server that receives the emails of this test."""
     with Catcher() as catching, sending(app, catching):
         yield catching

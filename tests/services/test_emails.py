@@ -1,4 +1,4 @@
-"""A mail is a row in the commit of what it tells about: there once, or not at all."""
+"""Emails in the outbox: one row in the commit of its change, or none."""
 
 import hashlib
 from datetime import timedelta
@@ -11,10 +11,10 @@ from portal.domain import clock
 from portal.errors import Busy, Invalid
 from portal.extensions import db
 from portal.models import Email, Invitation
-from portal.reports.operations import emails as reports
+from portal.reports.operations import background
 from portal.services import emails
 from portal.services.accounts.accounts import NewAccount, register
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
@@ -35,13 +35,13 @@ def kinds():
 
 
 @pytest.fixture
-def bell(valkey, monkeypatch):
-    """Rings as if this process had not rung before."""
-    monkeypatch.setattr(emails, "_bell", emails._Bell())
+def fresh_valkey(valkey, monkeypatch):
+    """Valkey for a process that has not enqueued a drain yet."""
+    monkeypatch.setattr(emails, "_throttle", emails._Throttle())
     return valkey
 
 
-def test_the_same_thing_is_told_once_however_often_it_is_posted():
+def test_posts_with_the_same_key_queue_one_email():
     omar = people.omar()
     assert post(to_user_id=omar)
     assert not post(to_user_id=omar)
@@ -49,13 +49,13 @@ def test_the_same_thing_is_told_once_however_often_it_is_posted():
     assert [mail.dedupe_key for mail in mails.outbox()] == ["note:1", "note:2"]
 
 
-def test_posted_by_eight_at_once_it_is_there_once(app):
+def test_eight_posts_at_once_with_the_same_key_queue_one_email(app):
     omar = people.omar()
     assert sorted(at_once(app, [lambda: post(to_user_id=omar)] * 8)) == [False] * 7 + [True]
     assert len(mails.outbox()) == 1
 
 
-def test_a_verb_that_fails_leaves_no_mail_and_does_not_ring(bell):
+def test_a_service_that_fails_queues_no_email_and_enqueues_no_drain(fresh_valkey):
     omar = people.omar()
 
     @unit_of_work
@@ -66,21 +66,21 @@ def test_a_verb_that_fails_leaves_no_mail_and_does_not_ring(bell):
     with pytest.raises(Busy):
         fails()
     assert mails.outbox() == []
-    assert queue.queue_on(bell).count == 0
+    assert queue.queue_on(fresh_valkey).count == 0
     post("note:2", to_user_id=omar)
-    assert [job.func_name for job in queue.queue_on(bell).get_jobs()] == ["portal.jobs.tasks.drain_outbox"]
+    assert [job.func_name for job in queue.queue_on(fresh_valkey).get_jobs()] == ["portal.jobs.tasks.drain_outbox"]
 
 
-def test_workers_are_rung_for_once_a_second_at_most_and_never_for_later_mail(bell):
+def test_a_drain_is_enqueued_at_most_once_a_second_and_not_for_later_emails(fresh_valkey):
     omar = people.omar()
     post("later", to_user_id=omar, not_before=clock.now() + timedelta(hours=1))
-    assert queue.queue_on(bell).count == 0
+    assert queue.queue_on(fresh_valkey).count == 0
     for number in range(5):
         post(f"note:{number}", to_user_id=omar)
-    assert queue.queue_on(bell).count == 1
+    assert queue.queue_on(fresh_valkey).count == 1
 
 
-def test_paying_posts_one_receipt_and_the_last_payment_says_that_the_plan_is_complete():
+def test_each_payment_posts_a_receipt_and_the_last_one_also_plan_completed():
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal, count=2)
     first, second = people.installments_of(plan_id)
@@ -92,7 +92,7 @@ def test_paying_posts_one_receipt_and_the_last_payment_says_that_the_plan_is_com
     assert kinds() == ["receipt", "receipt", "plan_completed"]
 
 
-def test_a_declined_payment_is_told_once_and_an_unknown_one_only_when_it_is_known():
+def test_a_declined_payment_posts_one_email_and_an_unknown_outcome_none_until_it_is_settled():
     amal, omar = people.amal(), people.omar()
     first = people.installments_of(people.a_plan(amal))[0]
     people.pay(first.id, omar, "card_declined")
@@ -100,11 +100,11 @@ def test_a_declined_payment_is_told_once_and_an_unknown_one_only_when_it_is_know
     waiting = people.pay(first.id, omar, "card_lost_charged")
     assert kinds() == ["payment_declined"]
     for _ in range(2):
-        payments.settle_payment(waiting.id)
+        outcomes.settle_payment(waiting.id)
     assert kinds() == ["payment_declined", "receipt"]
 
 
-def test_a_plan_for_a_new_email_mails_the_invitation_and_so_does_each_new_link():
+def test_a_plan_for_a_new_email_posts_an_invitation_and_so_does_each_renewal():
     amal = people.amal()
     plan_id = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
     invitations.renew(plan_id, merchant_id=amal)
@@ -114,7 +114,7 @@ def test_a_plan_for_a_new_email_mails_the_invitation_and_so_does_each_new_link()
     assert kinds() == ["invitation", "invitation"]
 
 
-def test_registering_an_invited_email_mails_a_fresh_link_once_an_hour():
+def test_registering_an_invited_email_posts_a_fresh_link_at_most_once_an_hour():
     amal = people.amal()
     plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     new = NewAccount("customer", "nadia", "Nadia@example.com", people.PASSWORD)
@@ -128,7 +128,7 @@ def test_registering_an_invited_email_mails_a_fresh_link_once_an_hour():
     assert kinds() == ["invitation", "invitation_again", "invitation_again"]
 
 
-def test_a_link_is_told_again_and_then_good_for_another_thirty_days():
+def test_reissuing_returns_the_same_link_and_extends_it_by_thirty_days():
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
@@ -142,7 +142,7 @@ def test_a_link_is_told_again_and_then_good_for_another_thirty_days():
 
 
 @pytest.mark.parametrize("end", ["lapsed", "made under another key"])
-def test_where_no_link_can_be_told_again_a_fresh_one_is_made(app, monkeypatch, end):
+def test_reissuing_replaces_a_link_that_lapsed_or_has_another_key(app, monkeypatch, end):
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
@@ -157,46 +157,48 @@ def test_where_no_link_can_be_told_again_a_fresh_one_is_made(app, monkeypatch, e
         assert invitations.find(token) is not None
 
 
-def test_what_amal_revoked_no_mail_brings_back():
+def test_reissuing_does_not_restore_a_revoked_link():
     amal = people.amal()
-    kept, revoked = (
+    live, revoked = (
         plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))) for _ in range(2)
     )
-    nadia = people.plan_of(kept.plan_id).customer_id
+    nadia = people.plan_of(live.plan_id).customer_id
     invitations.revoke(revoked.plan_id, merchant_id=amal)
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) is None
-    assert invitations.reissue(nadia) == (kept.plan_id, kept.invitation_token)
+    assert invitations.reissue(nadia) == (live.plan_id, live.invitation_token)
     renewed = invitations.renew(revoked.plan_id, merchant_id=amal)
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) == (revoked.plan_id, renewed)
 
 
-def test_no_link_can_be_made_of_what_the_database_holds():
+def test_the_database_holds_no_token():
     amal = people.amal()
     opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    kept = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, outbox o")).scalar_one()
-    assert opened.invitation_token not in kept
+    rows = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, emails o")).scalar_one()
+    assert opened.invitation_token not in rows
     invitation = db.session.scalars(db.select(Invitation)).one()
     assert invitations.token_of(invitation) == opened.invitation_token
     assert hashlib.sha256(invitation.seed).digest() != invitation.token_hash
 
 
-def test_the_report_says_how_many_wait_and_since_when_with_index_scans(app):
+def test_the_report_counts_waiting_emails_with_the_oldest_instant_in_three_queries(app):
     omar = people.omar()
-    assert reports.waiting() == reports.Waiting(0, None)
+    mail = background.mail()
+    assert (mail.depth, mail.oldest_at) == (0, None)
     with time_machine.travel(clock.now() - timedelta(hours=2), tick=False):
         post("old", to_user_id=omar)
         since = clock.now()
     post("new", to_user_id=omar)
     with queries(app) as sent:
-        assert reports.waiting() == reports.Waiting(2, since)
-    assert len(sent) == 1
+        mail = background.mail()
+    assert (mail.depth, mail.oldest_at) == (2, since)
+    assert len(sent) == 3
 
 
-def test_what_is_due_is_found_on_an_index_whatever_was_sent_before():
+def test_queries_for_due_emails_use_an_index_beside_many_sent_ones():
     omar = people.omar()
     db.session.execute(
         db.text(
-            "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at, message_id,"
+            "INSERT INTO emails (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at, message_id,"
             " subject) SELECT 'k' || n, 'receipt', :omar, 'sent', now(), now(), now(), '<m>', 's'"
             " FROM generate_series(1, 20000) AS n"
         ),
@@ -204,14 +206,14 @@ def test_what_is_due_is_found_on_an_index_whatever_was_sent_before():
     )
     db.session.commit()
     post(to_user_id=omar)
-    db.session.execute(db.text("ANALYZE outbox"))
-    for asked in (
-        "SELECT * FROM outbox WHERE state IN ('waiting', 'claimed') AND next_try_at <= now()"
+    db.session.execute(db.text("ANALYZE emails"))
+    for query in (
+        "SELECT * FROM emails WHERE state IN ('waiting', 'claimed') AND next_try_at <= now()"
         " ORDER BY next_try_at, id LIMIT 20 FOR UPDATE SKIP LOCKED",
-        "SELECT count(*) FROM outbox WHERE state IN ('waiting', 'claimed')",
-        "SELECT min(created_at) FROM outbox WHERE state IN ('waiting', 'claimed')",
-        "SELECT * FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT 50",
+        "SELECT count(*) FROM emails WHERE state IN ('waiting', 'claimed')",
+        "SELECT min(created_at) FROM emails WHERE state IN ('waiting', 'claimed')",
+        "SELECT * FROM emails WHERE state = 'dead' ORDER BY id DESC LIMIT 50",
     ):
-        plan = "\n".join(db.session.scalars(db.text(f"EXPLAIN {asked}")))
+        plan = "\n".join(db.session.scalars(db.text(f"EXPLAIN {query}")))
         assert "Seq Scan" not in plan, plan
-        assert "ix_outbox_" in plan or "pk_outbox" in plan, plan
+        assert "ix_emails_" in plan or "pk_emails" in plan, plan

@@ -1,4 +1,4 @@
-"""A request to pay that is sent again is one payment, whoever dies in between."""
+"""A repeated request to pay is one payment, also after a killed process."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from portal.models import IdempotencyKey, Payment
 from portal.reports.operations import checks
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
-from portal.services.payments import payments
+from portal.services.payments import outcomes, payments
 from tests.fixtures import people, servers
 from tests.fixtures.concurrency import at_once
 
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def first(omar):
-    """The first installment of a plan of Amal's for Omar."""
+    """The id of the first installment of a plan of Amal's for Omar."""
     return people.installments_of(people.a_plan(people.amal()))[0].id
 
 
@@ -54,43 +54,43 @@ def key_row():
 
 
 def counts():
-    """Payments of ours, and charges in the gateway's own table."""
+    """The number of payments, and of charges in the gateway's own table."""
     db.session.rollback()
-    charged = select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == "charged")
-    return db.session.scalar(select(func.count(Payment.id))), db.session.scalar(charged)
+    charges = select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == "charged")
+    return db.session.scalar(select(func.count(Payment.id))), db.session.scalar(charges)
 
 
-def test_the_same_request_is_answered_the_same(first, request_key):
-    made = pay(first, request_key)
+def test_a_second_request_with_the_same_key_is_replayed(first, request_key):
+    attempt = pay(first, request_key)
     again = pay(first, request_key)
-    assert made.replay is None
-    assert again.payment_id == made.payment_id
-    assert (again.replay.status, again.replay.body) == (200, f"{made.payment_id} succeeded".encode())
+    assert attempt.replay is None
+    assert again.payment_id == attempt.payment_id
+    assert (again.replay.status, again.replay.body) == (200, f"{attempt.payment_id} succeeded".encode())
     assert counts() == (1, 1)
 
 
-def test_without_a_rendered_answer_the_replay_says_which_payment_it_was(first, request_key):
-    made = pay(first, replace(request_key, render=None))
+def test_without_a_stored_response_the_replay_holds_the_payments_id(first, request_key):
+    attempt = pay(first, replace(request_key, render=None))
     again = pay(first, replace(request_key, render=None))
-    assert (again.payment_id, again.replay.status, again.replay.body) == (made.payment_id, None, None)
+    assert (again.payment_id, again.replay.status, again.replay.body) == (attempt.payment_id, None, None)
 
 
-def test_a_declined_request_stays_declined_under_its_key_and_goes_through_under_another(first, request_key):
-    made = pay(first, request_key, "card_declined")
+def test_a_declined_payment_is_replayed_under_its_key_and_tried_anew_under_another(first, request_key):
+    attempt = pay(first, request_key, "card_declined")
     again = pay(first, request_key, "card_declined")
-    assert (made.payment_id, b"declined" in again.replay.body) == (again.payment_id, True)
+    assert (attempt.payment_id, b"declined" in again.replay.body) == (again.payment_id, True)
     assert pay(first, replace(request_key, key="another")).replay is None
     assert counts() == (2, 1)
 
 
-def test_another_body_under_the_key_is_refused(first, request_key):
+def test_another_body_under_the_same_key_is_refused(first, request_key):
     pay(first, request_key)
     with pytest.raises(KeyReused) as refused:
         pay(first, replace(request_key, fingerprint=idempotency.fingerprint("another")))
     assert (refused.value.code, refused.value.status) == ("idempotency_key_reused", 422)
 
 
-def test_the_key_is_the_callers_own_and_the_addresses_own(first, request_key):
+def test_a_key_belongs_to_one_user_and_one_address(first, request_key):
     pay(first, request_key)
     for other in (
         replace(request_key, scope="POST /other"),
@@ -113,7 +113,7 @@ def test_a_refused_request_does_not_use_up_its_key(first, request_key):
     assert pay(first, request_key).replay is None
 
 
-def test_a_key_is_kept_for_twenty_four_hours_and_purged_afterwards(first, request_key):
+def test_a_key_counts_for_24_hours_and_is_purged_afterwards(first, request_key):
     pay(first, request_key)
     with time_machine.travel(clock.now() + timedelta(hours=23, minutes=59)):
         assert idempotency.purge() == 0
@@ -126,7 +126,7 @@ def test_a_key_is_kept_for_twenty_four_hours_and_purged_afterwards(first, reques
         assert idempotency.purge() == 0
 
 
-def test_eight_of_the_same_request_at_once_are_one_payment(app, first, request_key):
+def test_eight_equal_requests_at_once_are_one_payment(app, first, request_key):
     results = at_once(app, [lambda: pay(first, request_key)] * 8)
     assert len({result.payment_id for result in results}) == 1
     assert sum(result.replay is None for result in results) == 1
@@ -134,19 +134,19 @@ def test_eight_of_the_same_request_at_once_are_one_payment(app, first, request_k
 
 
 class TestNoAnswer:
-    """The gateway's answer never comes: the key runs until the sweep knows."""
+    """The gateway does not answer: the key runs until the sweep settles the payment."""
 
-    def test_a_retry_waits_a_while_then_hears_that_it_is_still_running(self, first, request_key, monkeypatch):
-        monkeypatch.setattr(idempotency, "PATIENCE", 0.2)
+    def test_a_retry_waits_and_is_then_refused_as_still_running(self, first, request_key, monkeypatch):
+        monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.2)
         pay(first, request_key, "card_lost_charged")
         with pytest.raises(StillRunning) as refused:
             pay(first, request_key, "card_lost_charged")
         assert (refused.value.code, refused.value.status, refused.value.retry_after) == ("still_running", 409, 1)
         assert counts() == (1, 1)
 
-    def test_a_retry_that_waits_gets_the_answer_when_it_comes(self, app, first, request_key):
+    def test_a_waiting_retry_is_replayed_once_the_payment_is_settled(self, app, first, request_key):
         payment_id = pay(first, request_key, "card_lost_charged").payment_id
-        retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: payments.settle_payment(payment_id)])
+        retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: outcomes.settle_payment(payment_id)])
         assert (retry.payment_id, retry.replay.payment_id, retry.replay.status) == (payment_id, payment_id, None)
         assert counts() == (1, 1)
 
@@ -156,7 +156,7 @@ class TestNoAnswer:
     def test_the_sweep_finishes_the_key(self, first, request_key, card, state):
         payment_id = pay(first, request_key, card).payment_id
         assert (key_row().state, key_row().payment_id) == ("running", payment_id)
-        payments.settle_payment(payment_id)
+        outcomes.settle_payment(payment_id)
         assert (key_row().state, key_row().reply_status) == ("done", None)
         assert pay(first, request_key, card).replay.payment_id == payment_id
         assert people.payment_of(payment_id).state == state
@@ -173,12 +173,12 @@ from tests.fixtures import servers
 database, when, first, user, fingerprint = sys.argv[1:]
 charge = gateway.charge
 
-def dies(*args):
+def charge_and_die(*args):
     if when == "after":
         charge(*args)
     os.kill(os.getpid(), signal.SIGKILL)
 
-gateway.charge = dies
+gateway.charge = charge_and_die
 with create_app(servers.settings_for(database)).app_context():
     payments.pay_installment(
         int(first), customer_id=int(user), shown=None, method="card_ok",
@@ -188,18 +188,18 @@ with create_app(servers.settings_for(database)).app_context():
 
 
 @pytest.mark.parametrize(("when", "state", "charged"), [("before", "declined", 0), ("after", "succeeded", 1)])
-def test_a_process_killed_while_it_charges_leaves_what_the_sweep_settles(
+def test_the_sweep_settles_the_payment_of_a_process_killed_while_it_charged(
     first, request_key, monkeypatch, when, state, charged
 ):
-    """A real SIGKILL between the two commits, before or after the gateway charged."""
+    """A real SIGKILL between the two commits, before or after the gateway's charge."""
     arguments = [servers.database_name(), when, str(first), str(request_key.user_id), request_key.fingerprint]
-    died = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", KILLED, *arguments], cwd=ROOT, env=os.environ, timeout=60, capture_output=True
     )
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     assert counts() == (1, charged)
     assert key_row().state == "running"
-    monkeypatch.setattr(idempotency, "PATIENCE", 0.1)
+    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.1)
     with pytest.raises(StillRunning):
         pay(first, request_key)
     with pytest.raises(Refused) as refused:
@@ -207,9 +207,9 @@ def test_a_process_killed_while_it_charges_leaves_what_the_sweep_settles(
     assert refused.value.code == "payment_in_flight"
 
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
-        assert payments.settle_unknown_payments() == 1
+        assert outcomes.settle_unknown_payments() == 1
     payment = people.payment_of(key_row().payment_id)
     assert (payment.state, key_row().state) == (state, "done")
     assert pay(first, request_key).replay.payment_id == payment.id
     assert counts() == (1, charged)
-    assert [found for found in checks.run() if found[1]] == []
+    assert [check for check in checks.run() if check[1]] == []

@@ -1,4 +1,4 @@
-"""One verb, one commit: what is tried again, and what the caller hears when nothing helps."""
+"""The unit of work: commit, rollback, reattempts, and the errors after the last attempt."""
 
 import threading
 import time
@@ -24,8 +24,8 @@ def plan_ids(context):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Locks are waited for 200 ms instead of 3 s."""
+def short_lock_timeout(monkeypatch):
+    """A lock_timeout of 200 ms instead of 3 s."""
     limits = "SELECT set_config('lock_timeout', '200ms', true), set_config('statement_timeout', '5s', true)"
     monkeypatch.setattr("portal.services.unit_of_work._LIMITS", text(limits))
 
@@ -39,7 +39,7 @@ def description(plan_id):
     return people.plan_of(plan_id).description
 
 
-def test_what_a_verb_writes_is_committed_and_what_a_failing_one_wrote_is_not(plan_ids):
+def test_a_unit_of_work_commits_and_one_that_raises_rolls_back(plan_ids):
     @unit_of_work
     def fails(plan_id):
         Plan.lock(plan_id).description = "never"
@@ -53,7 +53,7 @@ def test_what_a_verb_writes_is_committed_and_what_a_failing_one_wrote_is_not(pla
     assert not db.session.connection().in_nested_transaction()
 
 
-def test_a_verb_starts_afresh_whatever_the_door_had_open(plan_ids):
+def test_a_unit_of_work_starts_a_fresh_transaction(plan_ids):
     with db.engine.begin() as elsewhere:
         db.session.scalars(select(Plan)).all()
         elsewhere.execute(text("UPDATE plans SET description = 'fresh' WHERE id = :id"), {"id": plan_ids[0]})
@@ -65,7 +65,7 @@ def test_a_verb_starts_afresh_whatever_the_door_had_open(plan_ids):
     assert read(plan_ids[0]) == "fresh"
 
 
-def test_limits_end_with_the_transaction(plan_ids):
+def test_the_timeouts_end_with_the_transaction(plan_ids):
     @unit_of_work
     def limits():
         return db.session.scalar(text("SELECT current_setting('lock_timeout') || current_setting('statement_timeout')"))
@@ -74,80 +74,80 @@ def test_limits_end_with_the_transaction(plan_ids):
     assert db.session.scalar(text("SELECT current_setting('lock_timeout')")) == "0"
 
 
-def test_a_lock_that_is_let_go_in_time_is_only_waited_for(plan_ids, impatient):
+def test_a_retry_succeeds_after_the_lock_is_released(plan_ids, short_lock_timeout):
     with db.engine.connect() as holder:
         holder.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan_ids[0]})
-        let_go = threading.Timer(0.3, holder.rollback)
-        let_go.start()
+        release = threading.Timer(0.3, holder.rollback)
+        release.start()
         describe(plan_ids[0], "after a retry")
-        let_go.join()
+        release.join()
     assert description(plan_ids[0]) == "after a retry"
 
 
-def test_a_lock_that_is_never_let_go_is_busy_after_three_tries(plan_ids, impatient):
+def test_a_lock_that_is_not_released_raises_busy_after_three_attempts(plan_ids, short_lock_timeout):
     with db.engine.connect() as holder:
         holder.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan_ids[0]})
         began = time.monotonic()
         with pytest.raises(Busy) as refused:
             describe(plan_ids[0], "never")
-        took = time.monotonic() - began
+        seconds = time.monotonic() - began
         holder.rollback()
     assert (refused.value.code, refused.value.status, refused.value.retry_after) == ("busy", 503, 2)
-    assert took >= 0.6
+    assert seconds >= 0.6
     assert description(plan_ids[0]) == "A cake"
 
 
-def test_of_two_who_wait_for_each_other_both_get_through(app, plan_ids):
+def test_two_units_of_work_in_a_deadlock_both_commit(app, plan_ids):
     first_locks = threading.Barrier(2)
-    tries = []
+    attempts = []
 
     @unit_of_work
-    def describe_both(one, two, words):
-        tries.append(words)
-        Plan.lock(one).description = words
+    def describe_both(first_id, second_id, words):
+        attempts.append(words)
+        Plan.lock(first_id).description = words
         db.session.flush()
-        if len(tries) <= 2:
+        if len(attempts) <= 2:
             first_locks.wait(timeout=10)
-        Plan.lock(two).description = words
+        Plan.lock(second_id).description = words
 
     results = at_once(
         app, [lambda: describe_both(*plan_ids, "forth"), lambda: describe_both(*reversed(plan_ids), "back")]
     )
     assert results == [None, None]
-    assert len(tries) > 2, "one of them was tried again"
+    assert len(attempts) > 2, "no attempt was repeated"
     assert description(plan_ids[0]) == description(plan_ids[1])
 
 
-def test_a_serialization_failure_is_tried_again(plan_ids):
-    tries = []
+def test_a_serialization_failure_is_retried(plan_ids):
+    attempts = []
 
     @unit_of_work
     def fails_twice(plan_id):
-        tries.append(plan_id)
-        if len(tries) < 3:
+        attempts.append(plan_id)
+        if len(attempts) < 3:
             db.session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"))
         Plan.lock(plan_id).description = "third time"
 
     fails_twice(plan_ids[0])
-    assert len(tries) == 3
+    assert len(attempts) == 3
     assert description(plan_ids[0]) == "third time"
 
 
-def test_a_broken_rule_is_not_tried_again_and_says_which(plan_ids):
-    tries = []
+def test_a_violated_constraint_is_not_retried_and_has_its_name(plan_ids):
+    attempts = []
 
     @unit_of_work
     def breaks(plan_id):
-        tries.append(plan_id)
+        attempts.append(plan_id)
         Plan.lock(plan_id).total += 1
 
     with pytest.raises(IntegrityError) as refused:
         breaks(plan_ids[0])
     assert violated(refused.value) == "schedule_sum"
-    assert len(tries) == 1
+    assert len(attempts) == 1
 
 
-def test_a_connection_lost_before_the_commit_is_busy(plan_ids):
+def test_a_connection_lost_before_the_commit_raises_busy(plan_ids):
     @unit_of_work
     def loses(plan_id):
         Plan.lock(plan_id).description = "never"
@@ -161,7 +161,7 @@ def test_a_connection_lost_before_the_commit_is_busy(plan_ids):
     assert description(plan_ids[0]) == "A cake"
 
 
-def test_a_connection_lost_during_the_commit_is_unsure(plan_ids):
+def test_a_connection_lost_during_the_commit_raises_unsure(plan_ids):
     @unit_of_work
     def loses(plan_id):
         Plan.lock(plan_id).description = "perhaps"

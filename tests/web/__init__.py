@@ -1,4 +1,4 @@
-"""Pages, fetched as a browser without JavaScript fetches them; with HTMX they are asked for as htmx does."""
+"""Tests of pages, fetched as by a browser without JavaScript. The headers in HTMX make a request like htmx's."""
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -15,8 +15,8 @@ def sign_in(client: FlaskClient, login: str, password: str = PASSWORD, **more: s
 
 
 def browser_of(app: Flask, login: str) -> FlaskClient:
-    """A browser in which this person is signed in."""
+    """A client with this person signed in."""
     client = app.test_client()
-    answer = sign_in(client, login)
-    assert answer.status_code == 303, answer.text
+    response = sign_in(client, login)
+    assert response.status_code == 303, response.text
     return client

@@ -1,4 +1,4 @@
-"""What tests of the merchant's acts on money share: a plan, and the steps of their forms."""
+"""Steps of the merchant's forms for actions on a plan's money, and a plan to try them on."""
 
 import re
 from html import unescape
@@ -7,13 +7,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from portal.reports.plans.standing import PlanFigures, standing
+from portal.reports.plans.figures import PlanFigures, plan_figures
 from tests.fixtures import people
 from tests.web import HTMX
 
 
 def a_world(app: Flask) -> tuple[int, int]:
-    """Amal sold Omar a cake for SAR 100 in three, and he paid the first. Badr and Sara are strangers.
+    """A plan of Amal for Omar, SAR 100 in three installments, with the first paid; and two unrelated accounts.
 
     Returns the ids of the plan and of the payment.
     """
@@ -25,38 +25,38 @@ def a_world(app: Flask) -> tuple[int, int]:
 
 
 def money_of(app: Flask, plan: int) -> PlanFigures:
-    """How the plan's money stands now."""
+    """The plan's figures now."""
     with app.app_context():
-        return standing(plan)
+        return plan_figures(plan)
 
 
 def check(client: FlaskClient, address: str, *, htmx: bool = False, **typed: str) -> TestResponse:
-    """Send the form; what would happen comes back."""
+    """Send the form. Returns the confirmation."""
     return client.post(address, data={"step": "check", **typed}, headers=HTMX if htmx else {})
 
 
-def hidden(answer: TestResponse) -> dict[str, str]:
-    """What the confirmation sends along."""
-    form = answer.text[answer.text.index('class="stack confirmation"') :]
+def hidden(response: TestResponse) -> dict[str, str]:
+    """The hidden fields of the confirmation."""
+    form = response.text[response.text.index('class="stack confirmation"') :]
     pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
     return {name: unescape(value) for name, value in pairs if name not in ("csrf_token", "next")}
 
 
 def confirm(client: FlaskClient, page: TestResponse, /, *, htmx: bool = False, **instead: str) -> TestResponse:
-    """Press the button under a confirmation."""
+    """Send the confirmation."""
     data = {"step": "confirm", **hidden(page), **instead}
     return client.post(page.request.path, data=data, headers=HTMX if htmx else {})
 
 
 def do(client: FlaskClient, address: str, **typed: str) -> TestResponse:
-    """Both steps. Returns the page that follows."""
-    shown = check(client, address, **typed)
-    assert shown.status_code == 200, shown.text
-    done = confirm(client, shown)
-    assert done.status_code == 303, done.text
-    return client.get(done.location)
+    """Send the form and its confirmation. Returns the page after the redirect."""
+    confirmation = check(client, address, **typed)
+    assert confirmation.status_code == 200, confirmation.text
+    redirect = confirm(client, confirmation)
+    assert redirect.status_code == 303, redirect.text
+    return client.get(redirect.location)
 
 
-def words(answer: TestResponse) -> str:
+def words(response: TestResponse) -> str:
     """The page as one line of text, without tags."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.text))).replace("\u00a0", " ")
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", response.text))).replace("\u00a0", " ")

@@ -1,4 +1,4 @@
-"""What tests of pages share."""
+"""Fixtures of tests of pages."""
 
 import io
 import logging
@@ -14,18 +14,18 @@ from portal.extensions import limiter
 
 @pytest.fixture
 def logged(app: Flask) -> Iterator[io.StringIO]:
-    """Everything that is logged meanwhile, from "info" upwards, by us and by the libraries."""
-    seen = io.StringIO()
+    """The log of the test from level "info" upwards, of the application and of libraries."""
+    log = io.StringIO()
     before, root = structlog.get_config(), logging.getLogger()
-    handler = logging.StreamHandler(seen)
+    handler = logging.StreamHandler(log)
     level = root.level
     structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(seen),
+        logger_factory=structlog.PrintLoggerFactory(log),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    yield seen
+    yield log
     structlog.configure(**before)
     root.removeHandler(handler)
     root.setLevel(level)
@@ -33,7 +33,7 @@ def logged(app: Flask) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    """Rate limits are on, and nothing is counted yet."""
+    """Rate limits are enabled, with empty counters."""
     limiter._storage_dead = False
     limiter.enabled = True
     yield

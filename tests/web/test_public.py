@@ -1,4 +1,4 @@
-"""The first page and its living example."""
+"""The first page and its interactive example."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from tests.web import HTMX
 
 
-def test_the_first_page_says_what_this_is_and_where_to_begin(client: FlaskClient) -> None:
+def test_the_first_page_describes_the_product_and_links_to_sign_up(client: FlaskClient) -> None:
     page = client.get("/").text
     assert "Let customers pay in parts." in page
     assert 'href="/register"' in page
@@ -23,7 +23,7 @@ def test_the_examples_button_works_with_and_without_javascript(client: FlaskClie
 
 
 @pytest.mark.parametrize("paid", ["", "-1", "5", "x", "1e3", "٣", "\x00", "9" * 5000])
-def test_anything_else_shows_the_example_as_it_begins(client: FlaskClient, paid: str) -> None:
-    answer = client.get("/", query_string={"paid": paid})
-    assert answer.status_code == 200
-    assert "1 of 4 paid" in answer.text
+def test_an_invalid_state_shows_the_example_in_its_first_state(client: FlaskClient, paid: str) -> None:
+    response = client.get("/", query_string={"paid": paid})
+    assert response.status_code == 200
+    assert "1 of 4 paid" in response.text

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and Swagger UI over it from our own files."""
+"""The OpenAPI document, and Swagger UI from vendored files."""
 
 from flask import Blueprint, Response, current_app, render_template
 
@@ -9,15 +9,15 @@ bp = Blueprint("api_docs", __name__)
 
 @bp.get("/api/openapi.json", strict_slashes=False)
 def openapi() -> Response:
-    """The document, made once for every process."""
-    made = current_app.extensions.get("openapi")
-    if made is None:
-        made = current_app.extensions["openapi"] = document.encode(document.build())
-    return current_app.response_class(made, headers={"Cache-Control": "no-cache"}, content_type="application/json")
+    """The document, built once in each process."""
+    encoded = current_app.extensions.get("openapi")
+    if encoded is None:
+        encoded = current_app.extensions["openapi"] = document.encode(document.build())
+    return current_app.response_class(encoded, headers={"Cache-Control": "no-cache"}, content_type="application/json")
 
 
 @bp.get("/api/docs/", strict_slashes=False)
 @bp.get("/swagger/", strict_slashes=False)
 def show() -> str:
-    """Read the document, and try it out."""
+    """The page with Swagger UI."""
     return render_template("public/api_docs.html")

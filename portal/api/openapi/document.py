@@ -1,4 +1,4 @@
-"""The OpenAPI document: what spectree gathered from the views, with the errors, headers and examples they share."""
+"""The OpenAPI document: spectree's description of the views, with common errors, headers and examples."""
 
 import json
 from typing import Any, Final
@@ -39,13 +39,13 @@ WORDS: Final = {
 
 
 def build() -> Json:
-    """The whole document. Needs an app context."""
-    made: Json = json.loads(json.dumps(tree.spec))
-    made["info"]["description"] = DESCRIPTION
-    made["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
-    made["servers"] = [{"url": "/"}]
-    made["security"] = []
-    components = made["components"]
+    """The whole document. Requires an app context."""
+    document: Json = json.loads(json.dumps(tree.spec))
+    document["info"]["description"] = DESCRIPTION
+    document["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
+    document["servers"] = [{"url": "/"}]
+    document["security"] = []
+    components = document["components"]
     components["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "From POST /token/."},
         "key": {"type": "http", "scheme": "bearer", "description": "An API key: qist_..., from Settings, API keys."},
@@ -57,98 +57,97 @@ def build() -> Json:
         "Location": {"schema": {"type": "string"}, "description": "Where to look at it."},
         "Replayed": {"schema": {"const": "true"}, "description": "Set when this was carried out before."},
     }
-    for path in made["paths"].values():
+    for path in document["paths"].values():
         for operation in path.values():
             _complete(operation, declared[operation["operationId"]])
-    shown = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
-    components["schemas"] = shown
-    for name, schema in shown.items():
+    schemas = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
+    for name, schema in schemas.items():
         _tidy(schema)
         if name in examples.SHAPES:
             schema["examples"] = [examples.SHAPES[name]]
-    made["paths"] = dict(sorted(made["paths"].items()))
-    components["schemas"] = dict(sorted(components["schemas"].items()))
-    return made
+    document["paths"] = dict(sorted(document["paths"].items()))
+    components["schemas"] = dict(sorted(schemas.items()))
+    return document
 
 
-def encode(made: Json) -> bytes:
-    """As it is sent."""
-    return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+def encode(document: Json) -> bytes:
+    """The document as compact UTF-8 JSON."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _complete(operation: Json, known: Declared) -> None:
-    if known.aliases:
-        operation["description"] += "\n\nAlso at " + ", ".join(f"`{alias}`" for alias in known.aliases) + "."
+def _complete(operation: Json, declaration: Declared) -> None:
+    if declaration.aliases:
+        operation["description"] += "\n\nAlso at " + ", ".join(f"`{alias}`" for alias in declaration.aliases) + "."
     operation["description"] = operation["description"].strip()
     for parameter in operation["parameters"]:
         _tidy_parameter(parameter)
     operation["parameters"] = [
-        named for parameter in operation["parameters"] for named in _by_each_name(parameter, known)
+        named for parameter in operation["parameters"] for named in _by_each_name(parameter, declaration)
     ]
-    operation["security"] = [{"token": []}, {"key": []}] if known.signed_in else []
-    if known.repeatable:
+    operation["security"] = [{"token": []}, {"key": []}] if declaration.signed_in else []
+    if declaration.repeatable:
         operation["parameters"].append(_idempotency_key())
-    if known.reads_body:
+    if declaration.reads_body:
         _complete_body(operation)
     responses = operation["responses"]
-    del responses["422"]  # spectree's own; ours follows where it can happen
-    for status, found in responses.items():
-        found["headers"] = _headers(int(status), known)
-        for content in found.get("content", {}).values():
+    del responses["422"]  # spectree's default, which _errors replaces
+    for status, response in responses.items():
+        response["headers"] = _headers(int(status), declaration)
+        for content in response.get("content", {}).values():
             content["schema"] = _list_or_ref(content["schema"])
-    for status in _errors(operation, known):
-        responses[str(status)] = _error(status, known)
+    for status in _errors(operation, declaration):
+        responses[str(status)] = _error(status, declaration)
 
 
 def _complete_body(operation: Json) -> None:
-    """Nothing at all counts as {}, so a body is needed only where a field is."""
+    """An absent body counts as {}, so the body is required only if a field is."""
     body = operation["requestBody"]
-    shape = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-    body["required"] = bool(tree.models[shape].get("required"))
+    schema = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    body["required"] = bool(tree.models[schema].get("required"))
 
 
 def _list_or_ref(schema: Json) -> Json:
-    """Lists are shown where they are used; a component for each would only have to be followed."""
+    """Lists are inlined. Other schemas stay references."""
     name = schema["$ref"].rpartition("/")[2]
     if name.endswith("List"):
         return {"type": "array", "items": {"$ref": f"#/components/schemas/{name.removesuffix('List')}"}}
     return schema
 
 
-def _headers(status: int, known: Declared) -> Json:
+def _headers(status: int, declaration: Declared) -> Json:
     names = {"X-Request-Id": "RequestId"}
     if status in (429, 503):
         names["Retry-After"] = "RetryAfter"
-    if known.pages and status == 200:
+    if declaration.pages and status == 200:
         names["Link"] = "Link"
     if status in (201, 202):
         names["Location"] = "Location"
-    if known.repeatable and status < 400:
+    if declaration.repeatable and status < 400:
         names["Idempotent-Replayed"] = "Replayed"
     return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
 
 
-def _errors(operation: Json, known: Declared) -> list[int]:
-    """Every error that this endpoint can answer with."""
-    statuses = set(known.codes) | {422, 500, 503}
-    if known.signed_in:
+def _errors(operation: Json, declaration: Declared) -> list[int]:
+    """The error statuses of an endpoint."""
+    statuses = set(declaration.codes) | {422, 500, 503}
+    if declaration.signed_in:
         statuses |= {401}
-    if known.roles or known.writes:
+    if declaration.roles or declaration.writes:
         statuses |= {403}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}
-    if known.reads_body:
+    if declaration.reads_body:
         statuses |= {400, 413, 415}
-    if known.repeatable:
+    if declaration.repeatable:
         statuses |= {409}
-    if known.limited:
+    if declaration.limited:
         statuses |= {429}
     return sorted(statuses)
 
 
-def _error(status: int, known: Declared) -> Json:
+def _error(status: int, declaration: Declared) -> Json:
     default = problems.CODES.get(status, ("invalid", WORDS[status]))[0]
-    codes = list(known.codes.get(status, ()))
+    codes = list(declaration.codes.get(status, ()))
     if status == 422:
         codes = [*(codes or ["invalid"]), "unknown_parameter"]
     text = WORDS[status]
@@ -156,12 +155,13 @@ def _error(status: int, known: Declared) -> Json:
         text += " `code` is " + ", ".join(f"`{code}`" for code in codes) + (", or another." if status == 422 else ".")
     return {
         "description": text,
-        "headers": _headers(status, known),
+        "headers": _headers(status, declaration),
         "content": {
             problems.MEDIA_TYPE: {
                 "schema": {"$ref": "#/components/schemas/Problem"},
                 "examples": {
-                    code: {"value": examples.problem(status, code, known.parameters)} for code in codes or [default]
+                    code: {"value": examples.problem(status, code, declaration.parameters)}
+                    for code in codes or [default]
                 },
             }
         },
@@ -180,27 +180,27 @@ def _idempotency_key() -> Json:
 
 
 def _tidy(schema: Json) -> None:
-    """A null as default says no more than that the field may be left out; generators stumble over it."""
-    for found in schema.get("properties", {}).values():
-        if found.get("default", "") in (None, "", {}, []):
-            found.pop("default", None)
-        for option in (found, *found.get("anyOf", ())):
+    """Remove empty defaults, which client generators misread, and give enums their type."""
+    for field in schema.get("properties", {}).values():
+        if field.get("default", "") in (None, "", {}, []):
+            field.pop("default", None)
+        for option in (field, *field.get("anyOf", ())):
             if "enum" in option:
                 option["type"] = "string"
 
 
-def _by_each_name(parameter: Json, known: Declared) -> list[Json]:
-    """A query parameter that has another name, too, once by each of them."""
+def _by_each_name(parameter: Json, declaration: Declared) -> list[Json]:
+    """A query parameter under each of its names."""
     name = parameter["name"]
     if parameter["in"] != "query" or name not in parsing.STATE_NAMES:
         return [parameter]
-    others = [other for other in parsing.STATE_NAMES if other != name and other in known.parameters]
+    others = [other for other in parsing.STATE_NAMES if other != name and other in declaration.parameters]
     same = f"Another name of `{name}`. If both are sent, they must have the same value."
     return [parameter, *({**parameter, "name": other, "description": same} for other in others)]
 
 
 def _tidy_parameter(parameter: Json) -> None:
-    """In an address there is no null, and a number is its digits: the first option is the one that is left."""
+    """Keep the first option of a parameter's schema. A query string has no null, and numbers are digits."""
     schema = parameter["schema"]
     for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
         schema.update(options[0] if options else {})

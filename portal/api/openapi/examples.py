@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document. A test holds every one of them against its schema."""
+"""Examples for the OpenAPI document. A test validates each against its schema."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -226,11 +226,11 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
     "too_much": {"remaining": "33.33"},
 }
 _UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
-"""The unknown query parameters of the examples. A request with more than one fault is `invalid`."""
+"""The unknown query parameters in the examples. A request with several faults has the code `invalid`."""
 
 
 def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]:
-    """A problem document with this code, of an endpoint that accepts the `known` query parameters."""
+    """The problem document with this code, for an endpoint that accepts the `known` query parameters."""
     if code in _UNKNOWN:
         faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
         return problems.document(Invalid(*faults, known=list(known)))

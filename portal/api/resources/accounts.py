@@ -1,4 +1,4 @@
-"""Register, and who am I."""
+"""Registration, and the caller's account."""
 
 from flask import Blueprint
 from spectree.models import Tag

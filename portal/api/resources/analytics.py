@@ -1,4 +1,4 @@
-"""A merchant's figures."""
+"""A merchant's dashboard figures and ageing report."""
 
 from flask import Blueprint
 from spectree.models import Tag
@@ -23,7 +23,7 @@ MERCHANTS_ONLY = "Only merchants have these figures."
     ok={200: schemas.Dashboard},
     tag=TAG,
     roles=("merchant",),
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
 )
 def dashboard() -> schemas.Dashboard:
     """Revenue, late installments, success rate
@@ -31,8 +31,8 @@ def dashboard() -> schemas.Dashboard:
     Revenue is what was collected, less what was refunded. The success rate is paid installments of all that count, in
     percent.
     """
-    found = dashboards.figures(merchant())
-    return schemas.dashboard(found.home, found.others)
+    figures = dashboards.figures(merchant())
+    return schemas.dashboard(figures.home, figures.others)
 
 
 @endpoint(
@@ -42,12 +42,12 @@ def dashboard() -> schemas.Dashboard:
     ok={200: schemas.AgeingReport},
     tag=TAG,
     roles=("merchant",),
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
 )
 def ageing() -> schemas.AgeingReport:
-    """What is owed, by how long it has been due
+    """Outstanding amounts by days past due
 
     The five buckets add up to what is outstanding, exactly.
     """
-    found = ages.ageing(merchant())
-    return schemas.ageing(found.home, found.others)
+    report = ages.ageing(merchant())
+    return schemas.ageing(report.home, report.others)

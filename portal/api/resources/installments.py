@@ -1,4 +1,4 @@
-"""Installments: seen by both parties, paid by the customer."""
+"""Installments: both parties read them, and the customer pays them."""
 
 from flask import Blueprint, Response
 from spectree.models import Tag
@@ -7,14 +7,15 @@ from portal import access
 from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, declined, found
+from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_payment, declined
 from portal.errors import Forbidden
 from portal.models import Payment
 from portal.reports.plans import plans as lists
+from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
 
 bp = Blueprint("api_installments", __name__)
-TAG = Tag("Installments", "What falls due when, and paying it.")
+TAG = Tag("Installments", "The parts of a plan with their due dates, and paying them.")
 
 
 @endpoint(bp, "GET", "/api/plans/installments/", ok={200: list[schemas.Installment]}, tag=TAG)
@@ -25,10 +26,12 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
     """
     page = lists.list_installments(
         caller().user,
-        status=query.status,
-        customer_email=query.customer_email,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        InstallmentFilters(
+            status=query.status,
+            customer_email=query.customer_email,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         soonest_first=query.sort == "due_date",
         limit=query.limit,
         cursor=query.cursor,
@@ -50,10 +53,12 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
     """
     page = lists.list_installments(
         caller().user,
-        plan_id=access.my_plan(caller().user, plan_id).id,
-        status=query.status,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        InstallmentFilters(
+            plan_id=access.my_plan(caller().user, plan_id).id,
+            status=query.status,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         limit=query.limit,
         cursor=query.cursor,
     )
@@ -79,28 +84,28 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
 def pay(installment_id: int, json: schemas.Pay) -> Response:
     """Pay an installment
 
-    For the plan's customer, at any time. The gateway is simulated, and its test cards decide what comes of it. Send an
+    For the plan's customer, at any time. The gateway is simulated, and its test cards decide the outcome. Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
     currency = access.my_installment(caller().user, installment_id).currency
     if caller().role != "customer":
         raise Forbidden(CUSTOMERS_ONLY)
     shown = amounts.read(currency, amount=json.amount)["amount"]
-    asked = idempotency.asked(json, _render)
-    with amounts.in_terms_of_the_api(currency):
+    key = idempotency.request_key(json, _render)
+    with amounts.refusals_as_decimals(currency):
         attempt = payments.pay_installment(
             installment_id,
             customer_id=caller().id,
             shown=shown,
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
-            request_key=asked,
+            request_key=key,
         )
-    where = f"/api/payments/{attempt.payment_id}/"
-    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render, where)
+    location = f"/api/payments/{attempt.payment_id}/"
+    return idempotency.finish(key, attempt.replay, lambda: current_payment(attempt.payment_id), _render, location)
 
 
 def _render(payment: Payment) -> tuple[int, bytes]:
-    """The answer to a payment of one installment, whatever became of it."""
+    """The reply to a payment of one installment, in any state."""
     if payment.state == "declined":
         return declined(payment)
     paid = schemas.paid_installment(payment.allocations[0].installment, payment)

@@ -3,10 +3,10 @@
 from flask import Blueprint, Response
 from spectree.models import Tag
 
-from portal import access
 from portal.api import idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, tree
+from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import PaymentMethod
@@ -24,7 +24,7 @@ CUSTOMERS_ONLY = "Only customers have payment methods."
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
     roles=("customer",),
-    only=CUSTOMERS_ONLY,
+    forbidden=CUSTOMERS_ONLY,
 )
 def index() -> list[schemas.SavedPaymentMethod]:
     """List your saved payment methods
@@ -42,7 +42,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
     tag=TAG,
     roles=("customer",),
     writes=True,
-    only=CUSTOMERS_ONLY,
+    forbidden=CUSTOMERS_ONLY,
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
 )
 def create(json: schemas.NewPaymentMethod) -> Response:
@@ -50,9 +50,9 @@ def create(json: schemas.NewPaymentMethod) -> Response:
 
     The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
     """
-    asked = idempotency.asked(json, _render)
-    saved = payment_methods.save_once(caller().id, json.card, asked)
-    return idempotency.finish(asked, saved.replay, lambda: saved.method_id, _render, "/api/payment-methods/")
+    key = idempotency.request_key(json, _render)
+    saved = payment_methods.save_once(caller().id, json.card, key)
+    return idempotency.finish(key, saved.replay, lambda: saved.method_id, _render, "/api/payment-methods/")
 
 
 @endpoint(
@@ -63,14 +63,14 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     tag=TAG,
     roles=("customer",),
     writes=True,
-    only=CUSTOMERS_ONLY,
+    forbidden=CUSTOMERS_ONLY,
 )
 def delete(method_id: int) -> tuple[str, int]:
     """Forget a saved payment method
 
     Payments that were made with it stay.
     """
-    if method_id > access.MAX_ID:
+    if method_id > MAX_ID:
         raise NotFound()
     payment_methods.remove(caller().id, method_id)
     return "", 204

@@ -1,4 +1,6 @@
-"""Payments: what a customer pays of a plan, what a merchant recorded, and what became of each attempt."""
+"""Payments: customers pay plans, merchants record payments, and both parties read them."""
+
+from functools import partial
 
 from flask import Blueprint, Response
 from spectree.models import Tag
@@ -10,10 +12,11 @@ from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Fault, Forbidden, Refused
 from portal.models import Payment
 from portal.reports.payments import payments as lists
+from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
 
 bp = Blueprint("api_payments", __name__)
-TAG = Tag("Payments", "Attempts to move money, and what became of them.")
+TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
 NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is known."
 CUSTOMERS_ONLY = "Only the plan's customer pays it."
 
@@ -73,20 +76,20 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     currency = access.my_plan(caller().user, plan_id).currency
     if caller().role != "customer":
         raise Forbidden(CUSTOMERS_ONLY)
-    given = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
-    asked = idempotency.asked(json, render)
-    with amounts.in_terms_of_the_api(currency):
+    minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
+    key = idempotency.request_key(json, render)
+    with amounts.refusals_as_decimals(currency):
         attempt = payments.pay_plan(
             plan_id,
             customer_id=caller().id,
             choice=json.choice,
-            amount=given["amount"],
-            shown=given["expected"],
+            amount=minor["amount"],
+            shown=minor["expected"],
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
-            request_key=asked,
+            request_key=key,
         )
-    where = f"/api/payments/{attempt.payment_id}/"
-    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), render, where)
+    location = f"/api/payments/{attempt.payment_id}/"
+    return idempotency.finish(key, attempt.replay, lambda: current_payment(attempt.payment_id), render, location)
 
 
 @endpoint(
@@ -97,7 +100,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only="Only the plan's merchant records payments.",
+    forbidden="Only the plan's merchant records payments.",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
         422: ("date_in_future",),
@@ -110,27 +113,28 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     """
     plan = access.my_plan(caller().user, plan_id)
     currency, today = plan.currency, plan.today
-    wrong = manual_payments.faults(json.method, json.received_on, json.reference, today)
-    given = amounts.read(currency, *wrong, amount=json.amount, expected=json.expected)
-    asked = idempotency.asked(json, _render_recorded)
-    with amounts.in_terms_of_the_api(currency):
+    faults = manual_payments.faults(json.method, json.received_on, json.reference, today)
+    minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
+    key = idempotency.request_key(json, _render_recorded)
+    with amounts.refusals_as_decimals(currency):
         attempt = manual_payments.record(
             plan_id,
             merchant_id=caller().id,
-            amount=given["amount"] or 0,
+            amount=minor["amount"] or 0,
             method=json.method,
             received_on=json.received_on,
             reference=json.reference,
             reason=json.reason,
-            shown=given["expected"],
-            request_key=asked,
+            shown=minor["expected"],
+            request_key=key,
         )
-    where = f"/api/payments/{attempt.payment_id}/"
-    return idempotency.finish(asked, attempt.replay, lambda: found(attempt.payment_id), _render_recorded, where)
+    location = f"/api/payments/{attempt.payment_id}/"
+    find = partial(current_payment, attempt.payment_id)
+    return idempotency.finish(key, attempt.replay, find, _render_recorded, location)
 
 
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
-    """An amount is needed with one of the choices, and misleading with the others."""
+    """The choice "amount" requires an amount. The other choices refuse it."""
     if json.choice == "amount" and json.amount is None:
         return [Fault("amount", "required", "Say how much to pay.")]
     if json.choice != "amount" and json.amount is not None:
@@ -138,20 +142,20 @@ def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
     return []
 
 
-def found(payment_id: int) -> Payment:
-    """The caller's payment as it is now."""
+def current_payment(payment_id: int) -> Payment:
+    """The caller's payment, re-read from the database."""
     return access.my_payment(caller().user, payment_id)
 
 
 def render(payment: Payment) -> tuple[int, bytes]:
-    """The answer to a customer's payment, whatever became of it."""
+    """The reply to a customer's payment, in any state."""
     if payment.state == "declined":
         return declined(payment)
     return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(schemas.payment(payment))
 
 
 def declined(payment: Payment) -> tuple[int, bytes]:
-    """The bank said no; nothing was charged."""
+    """The reply to a declined payment: 402 with the code declined or insufficient_funds."""
     short = payment.decline_code == "insufficient_funds"
     message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
     refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
@@ -169,8 +173,7 @@ class _Declined(Refused):
 def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     page = lists.list_payments(
         caller().user,
-        plan_id=plan_id,
-        state=query.status,
+        PaymentFilters(plan_id=plan_id, state=query.status),
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,

@@ -1,4 +1,4 @@
-"""What a plan's merchant changes of it: credit, write off, cancel; and a payment that bounced."""
+"""Actions of a plan's merchant: credit, write off, cancel, and reverse a payment."""
 
 from flask import Blueprint, Response
 from spectree.models import Tag
@@ -7,7 +7,7 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, tree
-from portal.api.resources.plans import shown
+from portal.api.resources.plans import plan_schemas
 from portal.extensions import db
 from portal.models import Payment, Plan
 from portal.reports.payments import refunds as lists
@@ -19,11 +19,11 @@ from portal.services.payments import reversals
 from portal.services.payments.reversals import Reversed
 
 bp = Blueprint("api_changes", __name__)
-TAG = Tag("Changes", "What a merchant changes of a plan or a payment. Each takes a reason and stands on the timeline.")
+TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
 MERCHANTS_ONLY = "Only the plan's merchant does this."
 
-for _shape in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):
-    parsing.also(_shape)(amounts.reason_faults)
+for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):
+    parsing.further_faults(_schema)(amounts.reason_faults)
 
 
 @endpoint(
@@ -34,7 +34,7 @@ for _shape in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, 
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much")},
 )
 def credit(plan_id: int, json: schemas.NewCredit) -> Response:
@@ -43,19 +43,19 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     Lowers what is still owed, and answers the plan. An installment credited to zero is waived, not paid.
     """
     currency = access.my_plan(caller().user, plan_id).currency
-    given = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
-    asked = idempotency.asked(json, _plan)
-    with amounts.in_terms_of_the_api(currency):
-        done = credits.credit(
+    minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
+    key = idempotency.request_key(json, _plan)
+    with amounts.refusals_as_decimals(currency):
+        result = credits.credit(
             plan_id,
             merchant_id=caller().id,
-            amount=given["amount"] or 0,
+            amount=minor["amount"] or 0,
             how=json.how,
             reason=json.reason,
-            shown=given["expected"],
-            request_key=asked,
+            shown=minor["expected"],
+            request_key=key,
         )
-    return idempotency.finish(asked, done.replay, lambda: done, _plan)
+    return idempotency.finish(key, result.replay, lambda: result, _plan)
 
 
 @endpoint(
@@ -66,22 +66,22 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running")},
 )
 def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     """Write off what remains
 
-    It is expected no more, and answers the plan. A later payment is a recovery.
+    The remaining amount is not expected any more. Answers the plan. A later payment is a recovery.
     """
     currency = access.my_plan(caller().user, plan_id).currency
-    given = amounts.read(currency, reason=json.reason, expected=json.expected)
-    asked = idempotency.asked(json, _plan)
-    with amounts.in_terms_of_the_api(currency):
-        done = write_offs.write_off(
-            plan_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], request_key=asked
+    minor = amounts.read(currency, reason=json.reason, expected=json.expected)
+    key = idempotency.request_key(json, _plan)
+    with amounts.refusals_as_decimals(currency):
+        result = write_offs.write_off(
+            plan_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
         )
-    return idempotency.finish(asked, done.replay, lambda: done, _plan)
+    return idempotency.finish(key, result.replay, lambda: result, _plan)
 
 
 @endpoint(
@@ -92,7 +92,7 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "plan_cancelled", "still_running", "too_much")
     },
@@ -100,29 +100,29 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
 def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     """Cancel
 
-    Voids what is unpaid, for good. What was paid is kept, unless `refund` says how much of it goes back; the answer
-    names the refunds that went out, and a refund that the bank declines leaves the plan cancelled.
+    Voids the unpaid amount, for good. Payments are kept, unless `refund` has an amount to refund. The answer names the
+    refunds that were started. A refund that the bank declines leaves the plan cancelled.
     """
     currency = access.my_plan(caller().user, plan_id).currency
-    given = amounts.read(
+    minor = amounts.read(
         currency,
         reason=json.reason,
         refund=json.refund,
         expected=json.expected,
         expected_refundable=json.expected_refundable,
     )
-    asked = idempotency.asked(json, _cancelled)
-    with amounts.in_terms_of_the_api(currency):
-        done = cancellations.cancel(
+    key = idempotency.request_key(json, _cancelled)
+    with amounts.refusals_as_decimals(currency):
+        result = cancellations.cancel(
             plan_id,
             merchant_id=caller().id,
             reason=json.reason,
-            refund=given["refund"] or 0,
-            shown=given["expected"],
-            shown_refundable=given["expected_refundable"],
-            request_key=asked,
+            refund=minor["refund"] or 0,
+            shown=minor["expected"],
+            shown_refundable=minor["expected_refundable"],
+            request_key=key,
         )
-    return idempotency.finish(asked, done.replay, lambda: done, _cancelled)
+    return idempotency.finish(key, result.replay, lambda: result, _cancelled)
 
 
 @endpoint(
@@ -133,36 +133,36 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={409: ("amount_changed", "not_reversible", "payment_in_flight", "refund_in_flight", "still_running")},
 )
 def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     """Reverse a payment that bounced
 
-    The bank took it back: what it paid, less what was refunded, is owed again. On a cancelled plan it is only booked.
-    Answers the payment.
+    For a payment that the bank took back: its amount, less refunds, is owed again. On a cancelled plan the reversal is
+    only booked. Answers the payment.
     """
     currency = access.my_payment(caller().user, payment_id).currency
-    given = amounts.read(currency, reason=json.reason, expected=json.expected)
+    minor = amounts.read(currency, reason=json.reason, expected=json.expected)
 
     def render(_: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
         payment = db.session.get_one(Payment, payment_id, populate_existing=True)
         return 200, tree.model_adapter.dump_json(schemas.payment(payment))
 
-    asked = idempotency.asked(json, render)
-    with amounts.in_terms_of_the_api(currency):
-        done = reversals.reverse(
-            payment_id, merchant_id=caller().id, reason=json.reason, shown=given["expected"], request_key=asked
+    key = idempotency.request_key(json, render)
+    with amounts.refusals_as_decimals(currency):
+        result = reversals.reverse(
+            payment_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
         )
-    return idempotency.finish(asked, done.replay, lambda: done, render)
+    return idempotency.finish(key, result.replay, lambda: result, render)
 
 
-def _plan(done: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
-    plan = db.session.get_one(Plan, done.plan_id, populate_existing=True)
-    return 200, tree.model_adapter.dump_json(shown(plan)[0])
+def _plan(result: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
+    plan = db.session.get_one(Plan, result.plan_id, populate_existing=True)
+    return 200, tree.model_adapter.dump_json(plan_schemas(plan)[0])
 
 
-def _cancelled(done: Cancelled) -> tuple[int, bytes]:
-    plan = db.session.get_one(Plan, done.plan_id, populate_existing=True)
-    found = schemas.cancelled_plan(plan, lists.given_back([plan.id])[plan.id], lists.of_ids(done.refund_ids))
-    return 200, tree.model_adapter.dump_json(found)
+def _cancelled(result: Cancelled) -> tuple[int, bytes]:
+    plan = db.session.get_one(Plan, result.plan_id, populate_existing=True)
+    cancelled = schemas.cancelled_plan(plan, lists.refund_totals([plan.id])[plan.id], lists.of_ids(result.refund_ids))
+    return 200, tree.model_adapter.dump_json(cancelled)

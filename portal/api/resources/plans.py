@@ -1,4 +1,4 @@
-"""Plans: made by merchants, seen by both parties."""
+"""Plans: merchants create them, and both parties read them."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from portal.extensions import db
 from portal.models import Plan
 from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
+from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan, Opened
@@ -33,22 +34,22 @@ MERCHANTS_ONLY = "Only merchants make plans."
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
 )
 def create(json: schemas.NewPlan) -> Response:
     """Make a plan
 
     The total is split exactly: every installment above zero, the larger ones first, at most one minor unit apart. A
-    first date in the past is taken, for plans that come from another system. A customer who has no account is invited.
+    first date in the past is accepted, for plans from another system. A customer without an account is invited.
     """
     new, faults = _read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
-    asked = idempotency.asked(json, _render)
-    opened = plans.open_plan(caller().id, new, past_dates=True, request_key=asked)
-    where = f"/api/plans/{_id_of(opened)}/"
-    return idempotency.finish(asked, opened.replay, lambda: opened, _render, where)
+    key = idempotency.request_key(json, _render)
+    opened = plans.open_plan(caller().id, new, past_dates=True, request_key=key)
+    location = f"/api/plans/{_id_of(opened)}/"
+    return idempotency.finish(key, opened.replay, lambda: opened, _render, location)
 
 
 @endpoint(
@@ -58,7 +59,7 @@ def create(json: schemas.NewPlan) -> Response:
     ok={200: schemas.Preview},
     tag=TAG,
     roles=("merchant",),
-    only=MERCHANTS_ONLY,
+    forbidden=MERCHANTS_ONLY,
     refuses={422: ("total_too_small",)},
 )
 def preview(json: schemas.PlanTerms) -> schemas.Preview:
@@ -81,50 +82,52 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
     """
     page = lists.list_plans(
         caller().user,
-        status=query.status,
-        customer_email=query.customer_email,
-        due_before=query.due_before,
-        due_after=query.due_after,
+        PlanFilters(
+            status=query.status,
+            customer_email=query.customer_email,
+            due_before=query.due_before,
+            due_after=query.due_after,
+        ),
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,
     )
-    return shown(*page.items), 200, page_links(page.next_cursor)
+    return plan_schemas(*page.items), 200, page_links(page.next_cursor)
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/", ok={200: schemas.Plan}, tag=TAG)
 def show(plan_id: int) -> schemas.Plan:
     """One plan with its installments"""
-    return shown(access.my_plan(caller().user, plan_id))[0]
+    return plan_schemas(access.my_plan(caller().user, plan_id))[0]
 
 
-def shown(*rows: Plan) -> list[schemas.Plan]:
-    """Plans as they are answered, with what was refunded of them in one query."""
-    found = refunds.given_back([row.id for row in rows])
-    return [schemas.plan(row, found[row.id]) for row in rows]
+def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
+    """The schemas of plans, with their refunded amounts from one query."""
+    totals = refunds.refund_totals([plan.id for plan in plans])
+    return [schemas.plan(plan, totals[plan.id]) for plan in plans]
 
 
 def _id_of(opened: Opened) -> int:
-    """The plan's id; of one that was made before, as that was answered."""
+    """The id of the plan, or of the plan in the stored reply of a replay."""
     if opened.replay is None or opened.replay.body is None:
         return opened.plan_id
-    found: int = msgspec.json.decode(opened.replay.body)["id"]
-    return found
+    plan_id: int = msgspec.json.decode(opened.replay.body)["id"]
+    return plan_id
 
 
 def _render(opened: Opened) -> tuple[int, bytes]:
-    found = db.session.get_one(Plan, opened.plan_id, populate_existing=True)
-    return 200 if opened.existed else 201, tree.model_adapter.dump_json(shown(found)[0])
+    plan = db.session.get_one(Plan, opened.plan_id, populate_existing=True)
+    return 200 if opened.existed else 201, tree.model_adapter.dump_json(plan_schemas(plan)[0])
 
 
-@parsing.also(schemas.NewPlan)
-@parsing.also(schemas.PlanTerms)
+@parsing.further_faults(schemas.NewPlan)
+@parsing.further_faults(schemas.PlanTerms)
 def _other_faults(values: parsing.Values) -> list[Fault]:
     return _read(values)[1]
 
 
 def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
-    """The plan these fields ask for, and what is wrong with those that are there."""
+    """The new plan from the fields of a request, and the faults of the fields that were sent."""
     seller = merchant()
     today = clock.today(seller.time_zone)
     faults = []

@@ -1,4 +1,4 @@
-"""Refunds: money that was paid and goes back."""
+"""Refunds: merchants refund payments, and both parties read the refunds."""
 
 from flask import Blueprint, Response
 from spectree.models import Tag
@@ -10,12 +10,12 @@ from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Refused
 from portal.reports.payments import refunds as lists
 from portal.services.payments import refunds
-from portal.services.payments.refunds import Asked
+from portal.services.payments.refunds import RefundGroup
 
 bp = Blueprint("api_refunds", __name__)
-TAG = Tag("Refunds", "Money that was paid and goes back. It never opens an installment again.")
+TAG = Tag("Refunds", "Refunds of payments. A refund never opens an installment again.")
 
-parsing.also(schemas.NewRefund)(amounts.reason_faults)
+parsing.further_faults(schemas.NewRefund)(amounts.reason_faults)
 
 
 @endpoint(bp, "GET", "/api/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)
@@ -53,7 +53,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    only="Only the plan's merchant refunds.",
+    forbidden="Only the plan's merchant refunds.",
     refuses={
         409: (
             "amount_changed",
@@ -68,30 +68,30 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
 def create(plan_id: int, json: schemas.NewRefund) -> Response:
     """Refund
 
-    For the plan's merchant: at most what was paid less what was refunded or is on its way back, as often as you like.
-    It is taken from the newest payments first, unless a payment is named, so one request may make several refunds; when
-    the bank declines only some of them, the answer is 201 with `declined` above zero. When it declines all of them,
-    nothing went back: 409 `refund_declined`. Money that you recorded yourself goes back by hand, and is booked at once.
+    For the plan's merchant: at most the paid amount less refunds, those in flight included, as often as you like. The
+    newest payments are refunded first, unless a payment is named, so one request may make several refunds. If the bank
+    declines some of them, the answer is 201 with `declined` above zero. If it declines all of them, nothing is
+    refunded: 409 `refund_declined`. A recorded payment is refunded by hand, and its refund is booked at once.
     """
     currency = access.my_plan(caller().user, plan_id).currency
-    given = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
-    asked = idempotency.asked(json, _render)
-    with amounts.in_terms_of_the_api(currency):
-        made = refunds.refund(
+    minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
+    key = idempotency.request_key(json, _render)
+    with amounts.refusals_as_decimals(currency):
+        result = refunds.refund(
             plan_id,
             merchant_id=caller().id,
-            amount=given["amount"] or 0,
+            amount=minor["amount"] or 0,
             reason=json.reason,
             payment_id=json.payment,
-            shown=given["expected"],
-            request_key=asked,
+            shown=minor["expected"],
+            request_key=key,
         )
-    several = len(made.refund_ids) != 1
-    where = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{made.refund_ids[0]}/"
-    return idempotency.finish(asked, made.replay, lambda: made, _render, where)
+    several = len(result.refund_ids) != 1
+    location = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{result.refund_ids[0]}/"
+    return idempotency.finish(key, result.replay, lambda: result, _render, location)
 
 
-def _render(made: Asked) -> tuple[int, bytes]:
+def _render(made: RefundGroup) -> tuple[int, bytes]:
     rows = lists.of_ids(made.refund_ids)
     states = {row.state for row in rows}
     if states == {"declined"}:

@@ -1,4 +1,4 @@
-"""Sign in, and stay signed in."""
+"""Access tokens: sign-in and refresh."""
 
 from flask import Blueprint, g
 from spectree.models import Tag
@@ -49,8 +49,8 @@ def create(json: schemas.Login) -> schemas.Tokens:
 def refresh(json: schemas.Refresh) -> schemas.Tokens:
     """Exchange a refresh token for the next pair
 
-    Each refresh token is exchanged once. It stays good for a minute after that, for clients that ask twice at the same
-    time; used later, every token of this sign-in is revoked, because somebody else holds a copy.
+    Each refresh token is exchanged once. It stays valid for a minute after that, for clients with concurrent requests.
+    A later use revokes every token of this sign-in, because the token may have been stolen.
     """
     return _tokens(tokens.refresh(json.refresh))
 

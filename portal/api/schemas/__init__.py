@@ -1,4 +1,4 @@
-"""What goes in and out, as msgspec shapes; the OpenAPI document is made of them."""
+"""The request and response schemas as msgspec structs. The OpenAPI document is generated from them."""
 
 from portal.api.schemas.accounts import Account, Login, Refresh, Registration, Tokens, account
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard

@@ -1,4 +1,4 @@
-"""A merchant's figures."""
+"""Schemas of a merchant's figures."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -22,13 +22,13 @@ class DashboardFigures(Out, kw_only=True):
 
 
 class Dashboard(DashboardFigures, kw_only=True):
-    """Totals in the home currency; `by_currency` has any others."""
+    """Totals in the home currency. `by_currency` has those in other currencies."""
 
     by_currency: list[DashboardFigures]
 
 
 class Buckets(Out, kw_only=True):
-    """What is owed, by how many days past due it is. The five add up to `outstanding`."""
+    """Outstanding amounts by days past due. The five buckets add up to `outstanding`."""
 
     currency: str
     outstanding: Money
@@ -40,7 +40,7 @@ class Buckets(Out, kw_only=True):
 
 
 class AgeingReport(Buckets, kw_only=True):
-    """In the home currency; `by_currency` has any others."""
+    """The amounts in the home currency. `by_currency` has those in other currencies."""
 
     by_currency: list[Buckets]
 
@@ -49,12 +49,12 @@ def dashboard(home: Figures, others: Iterable[Figures]) -> Dashboard:
     return Dashboard(**_figures(home), by_currency=[DashboardFigures(**_figures(other)) for other in others])
 
 
-def _figures(found: Figures) -> dict[str, Any]:
+def _figures(figures: Figures) -> dict[str, Any]:
     return {
-        "currency": found.currency,
-        "total_revenue": Decimal(money.plain(found.collected, found.currency)),
-        "overdue_installments": found.overdue_installments,
-        "success_rate": found.success_rate,
+        "currency": figures.currency,
+        "total_revenue": Decimal(money.plain(figures.collected, figures.currency)),
+        "overdue_installments": figures.overdue_installments,
+        "success_rate": figures.success_rate,
     }
 
 
@@ -62,7 +62,7 @@ def ageing(home: Ageing, others: Iterable[Ageing]) -> AgeingReport:
     return AgeingReport(**_buckets(home), by_currency=[Buckets(**_buckets(other)) for other in others])
 
 
-def _buckets(found: Ageing) -> dict[str, Any]:
+def _buckets(ageing: Ageing) -> dict[str, Any]:
     names = ("outstanding", "not_due", "days_1_30", "days_31_60", "days_61_90", "days_over_90")
-    amounts = {name: money.plain(getattr(found, name), found.currency) for name in names}
-    return {"currency": found.currency, **amounts}
+    amounts = {name: money.plain(getattr(ageing, name), ageing.currency) for name in names}
+    return {"currency": ageing.currency, **amounts}

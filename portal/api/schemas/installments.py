@@ -1,4 +1,4 @@
-"""Installments."""
+"""Schemas of installments."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -8,15 +8,14 @@ from msgspec import Meta
 from portal import models
 from portal.api.parsing import Day, whole
 from portal.api.schemas.kinds import Id, Instant, Money, Out, PageQuery, Text, decimal
-from portal.api.schemas.payments import PaymentState
 from portal.domain.schedule import MAX_INSTALLMENTS
+from portal.models.payments.payments import PaymentState
+from portal.models.plans.installments import InstallmentStatus
 from portal.reports.paging import MAX_LIMIT
-
-InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
 
 
 class Installment(Out, kw_only=True):
-    """One part of a plan. `late` once its date and the grace days have passed where the merchant is."""
+    """One part of a plan. `late` once its due date and the grace days have passed in the merchant's time zone."""
 
     id: Id
     plan: Id
@@ -27,13 +26,13 @@ class Installment(Out, kw_only=True):
     status: InstallmentStatus
     paid_at: Instant | None
     amount_paid: Money
-    credited: Annotated[Money, Meta(description="Owed no more: the merchant lowered it, or cancelled the plan.")]
-    written_off: Annotated[Money, Meta(description="Expected no more. It may still be paid.")]
+    credited: Annotated[Money, Meta(description="Not owed any more: the merchant credited it, or cancelled the plan.")]
+    written_off: Annotated[Money, Meta(description="Not expected any more. It may still be paid.")]
     remaining: Money
 
 
 class PaymentRef(Out, kw_only=True):
-    """The payment that was made, and its state."""
+    """The payment, and its state."""
 
     id: Id
     state: PaymentState
@@ -46,7 +45,7 @@ class PaidInstallment(Installment, kw_only=True):
 
 
 class InstallmentQuery(PageQuery, kw_only=True):
-    """Which installments. Both dates are exclusive."""
+    """Filters of installments. Both dates are exclusive."""
 
     status: InstallmentStatus | None = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
@@ -56,7 +55,7 @@ class InstallmentQuery(PageQuery, kw_only=True):
 
 
 class PlanInstallmentQuery(PageQuery, kw_only=True):
-    """Which of a plan's installments: all of them, when nothing is said. Both dates are exclusive."""
+    """Filters of a plan's installments. Without any, all are listed. Both dates are exclusive."""
 
     limit: Annotated[Any, whole(1, MAX_LIMIT)] = MAX_INSTALLMENTS
     status: InstallmentStatus | None = None

@@ -1,4 +1,4 @@
-"""The kinds of values that all shapes share, and the problem document."""
+"""Common types of the schemas, and the problem document."""
 
 import functools
 from datetime import datetime
@@ -16,36 +16,34 @@ Number = Annotated[Any, Meta(extra_json_schema={"type": "number"})]
 Id = Annotated[int, Meta(ge=1)]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, UTC.")]
 Text = Annotated[str, Meta(max_length=1000)]
-AnAmount = Annotated[Amount, Meta(description="A decimal string, or a JSON number, which is read as its text.")]
+AmountField = Annotated[Amount, Meta(description="A decimal string, or a JSON number, which is read as its text.")]
 Reason = Annotated[Text, Meta(description="Why, in up to 200 letters on one line. It stands on the plan's timeline.")]
 
-MAX_ID: Final = 2**63 - 1
-
 decimal: Final = functools.lru_cache(maxsize=4096)(money.plain)
-"""Minor units as decimal text with the currency's digits. A list says the same few amounts again and again."""
+"""Minor units as decimal text with the currency's digits. Cached, because lists repeat amounts."""
 
 
 class In(Struct, forbid_unknown_fields=True, kw_only=True):
-    """What a caller sends. Fields that are not known are refused."""
+    """A request. Unknown fields are refused."""
 
 
 class Out(Struct, kw_only=True):
-    """What a caller gets. More fields may come; none of these goes."""
+    """A response. Later versions may add fields, and never remove them."""
 
 
 class FaultShape(Out, kw_only=True):
-    """One thing that is wrong with what was sent."""
+    """A fault of the request."""
 
-    pointer: Annotated[str, Meta(description="Which field (JSON pointer), or which parameter.")]
+    pointer: Annotated[str, Meta(description="The field (JSON pointer), or the parameter.")]
     detail: str
     code: str
     where: Annotated[
-        Literal["query", "header"] | UnsetType, Meta(description="Where it was sent, if not in the body.")
+        Literal["query", "header"] | UnsetType, Meta(description="The part of the request, if not the body.")
     ] = field(default=UNSET, name="in")
 
 
 class Problem(Out, kw_only=True):
-    """Why it was refused (RFC 9457). `code` is stable; `errors` lists the faults of a 422, 50 at most."""
+    """A problem document (RFC 9457). `code` is stable. `errors` lists the faults of a 422, 50 at most."""
 
     type: str
     title: str
@@ -59,7 +57,7 @@ class Problem(Out, kw_only=True):
 
 
 class PageQuery(In, kw_only=True):
-    """Which page of a list."""
+    """The page of a list."""
 
     limit: Annotated[Any, whole(1, MAX_LIMIT)] = 50
     cursor: Annotated[Text | None, Meta(description="From the Link header of the page before.")] = None

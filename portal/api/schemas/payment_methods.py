@@ -1,4 +1,4 @@
-"""Saved payment methods."""
+"""Schemas of saved payment methods."""
 
 from typing import Annotated
 
@@ -9,13 +9,13 @@ from portal.api.schemas.kinds import Id, In, Instant, Out, Text
 
 
 class NewPaymentMethod(In, kw_only=True):
-    """A card to keep. The gateway is simulated, so it is one of its test cards; no card number exists."""
+    """A card to save. The gateway is simulated, so it is one of its test cards. There are no card numbers."""
 
     card: Annotated[Text, Meta(description="A test card, such as card_ok.")]
 
 
 class SavedPaymentMethod(Out, kw_only=True):
-    """A card that the gateway keeps. Send its `token` as `payment_method` to pay with it."""
+    """A card saved at the gateway. Send its `token` as `payment_method` to pay with it."""
 
     id: Id
     token: str

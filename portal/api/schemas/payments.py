@@ -1,4 +1,4 @@
-"""Payments."""
+"""Schemas of payments."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -7,56 +7,56 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import Amount, Day
-from portal.api.schemas.kinds import AnAmount, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.models.payments.payments import PaymentState, RecordedMethod
 
 SAVED = "pm_"
-"""What a saved method's token starts with. It is its customer's own, so nobody is shown it with a payment."""
+"""The prefix of a saved method's token. The token is private to the customer, so payments do not show it."""
 PaymentMethodText = Annotated[
     Text,
     Meta(
-        description="The token of a saved payment method, or a test card: card_ok (when nothing is named), "
+        description="The token of a saved payment method, or a test card: card_ok (the default), "
         "card_declined, card_insufficient_funds, card_lost_charged, card_lost_not_charged, card_slow ..."
     ),
 ]
-PaymentState = Literal["in_flight", "succeeded", "declined", "reversed"]
 
 
 class Pay(In, kw_only=True):
-    """How to pay. Without anything: what is owed, with the test card that succeeds."""
+    """The payment. By default the remaining amount, with the test card that succeeds."""
 
     payment_method: PaymentMethodText | None = None
-    amount: Annotated[Amount | None, Meta(description="What you take to be owed; another amount is 409.")] = None
+    amount: Annotated[Amount | None, Meta(description="The remaining amount that you expect. 409 if it differs.")] = (
+        None
+    )
 
 
 class PayPlan(In, kw_only=True):
-    """How much of a plan to pay: what is due by today, all that remains, or an amount (oldest installment first)."""
+    """A payment of a plan: what is due by today, all that remains, or an amount (oldest installment first)."""
 
     choice: Literal["due", "all", "amount"]
-    amount: Annotated[Amount | None, Meta(description="How much, when `choice` is amount; else leave it out.")] = None
+    amount: Annotated[Amount | None, Meta(description="The amount, if `choice` is amount. Else leave it out.")] = None
     payment_method: PaymentMethodText | None = None
     expected: Annotated[
         Amount | None,
-        Meta(description="What you take to be due (choice due) or to remain in all; if it is not, 409 amount_changed."),
+        Meta(description="The amount due (choice due) or remaining that you expect. 409 amount_changed if it differs."),
     ] = None
 
 
 class NewRecordedPayment(In, kw_only=True):
-    """Money that came without the gateway. It goes to the oldest installment first."""
+    """A payment received without the gateway. It pays the oldest installment first."""
 
-    amount: AnAmount
-    method: Literal["cash", "transfer"]
-    received_on: Annotated[Day, Meta(description="The local day it came on; never in the future.")]
+    amount: AmountField
+    method: RecordedMethod
+    received_on: Annotated[Day, Meta(description="The local date of receipt, never in the future.")]
     reference: Annotated[Text, Meta(description="Such as the transfer's number, up to 120 letters.")] = ""
-    reason: Annotated[Text, Meta(description="Why it came this way, up to 200 letters; it stands on the timeline.")] = (
-        ""
-    )
+    reason: Annotated[Text, Meta(description="Why it came this way, up to 200 letters. It is on the timeline.")] = ""
     expected: Annotated[
-        Amount | None, Meta(description="What you take to remain; if it does not, 409 amount_changed.")
+        Amount | None, Meta(description="The remaining amount that you expect. 409 amount_changed if it differs.")
     ] = None
 
 
 class Part(Out, kw_only=True):
-    """How much of a payment goes to which installment."""
+    """The part of a payment that pays one installment."""
 
     installment: Id
     amount: Money
@@ -65,7 +65,7 @@ class Part(Out, kw_only=True):
 class Payment(Out, kw_only=True):
     """One attempt to move money. `in_flight` until its outcome is known, `reversed` when the bank took it back.
 
-    Money that came without the gateway has a `method` other than card, a day and perhaps a reference.
+    A payment received without the gateway has a `method` other than card, a date and possibly a reference.
     """
 
     id: Id
@@ -73,12 +73,14 @@ class Payment(Out, kw_only=True):
     amount: Money
     currency: str
     state: PaymentState
-    method: Literal["card", "cash", "transfer"]
+    method: Literal["card", RecordedMethod]
     payment_method: Annotated[str, Meta(description="The test card, saved_card, cash or transfer.")]
     reference: str
     received_on: date | None
     refunded: Money
-    refunding: Annotated[Money, Meta(description="On its way back; counts against what may be refunded.")]
+    refunding: Annotated[
+        Money, Meta(description="The sum of refunds in flight. It counts against the refundable amount.")
+    ]
     decline_code: str | None
     created_at: Instant
     settled_at: Instant | None
@@ -87,7 +89,7 @@ class Payment(Out, kw_only=True):
 
 
 class PaymentQuery(PageQuery, kw_only=True):
-    """Which payments."""
+    """Filters of payments."""
 
     status: PaymentState | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"

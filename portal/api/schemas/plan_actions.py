@@ -1,4 +1,4 @@
-"""What a merchant changes of a plan or a payment: credit, cancel, write off, reverse."""
+"""Schemas of a merchant's actions: credit, write-off, cancellation, reversal."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -7,54 +7,56 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import Amount
-from portal.api.schemas.kinds import AnAmount, Id, In, Money, Out, Reason, decimal
+from portal.api.schemas.kinds import AmountField, Id, In, Money, Out, Reason, decimal
 from portal.api.schemas.plans import Plan, fields_of
-from portal.reports.payments.refunds import GivenBack
+from portal.reports.payments.refunds import RefundTotals
 
-Remaining = Annotated[Amount, Meta(description="What you take to remain; if it does not, 409 amount_changed.")]
+Remaining = Annotated[
+    Amount, Meta(description="The remaining amount that you expect. 409 amount_changed if it differs.")
+]
 
 
 class NewCredit(In, kw_only=True):
-    """How much less is owed: from the last installment backwards, or spread over the unpaid ones."""
+    """A reduction of the amount owed: from the last installment backwards, or spread over the unpaid ones."""
 
-    amount: AnAmount
+    amount: AmountField
     how: Literal["last", "spread"] = "last"
     reason: Reason
     expected: Remaining | None = None
 
 
 class NewWriteOff(In, kw_only=True):
-    """All that remains is expected no more. A later payment is a recovery."""
+    """A write-off of the remaining amount. A later payment is a recovery."""
 
     reason: Reason
     expected: Remaining | None = None
 
 
 class NewCancellation(In, kw_only=True):
-    """Void what is unpaid, for good; keep what was paid, or give some of it back."""
+    """A cancellation. It voids the unpaid amount for good, and can refund payments."""
 
     reason: Reason
     refund: Annotated[
-        Amount | None, Meta(description="How much to give back, newest payment first; nothing when left out.")
+        Amount | None, Meta(description="The amount to refund, newest payment first. By default nothing.")
     ] = None
     expected: Remaining | None = None
     expected_refundable: Annotated[
-        Amount | None, Meta(description="What you take to be refundable; if it is not, 409 amount_changed.")
+        Amount | None, Meta(description="The refundable amount that you expect. 409 amount_changed if it differs.")
     ] = None
 
 
 class NewReversal(In, kw_only=True):
-    """The bank took a payment back: what it paid is owed again."""
+    """A reversal of a payment that the bank took back. The amount is owed again."""
 
     reason: Reason
     expected: Annotated[
         Amount | None,
-        Meta(description="The payment's amount less what was refunded of it; if it is not that, 409 amount_changed."),
+        Meta(description="The payment's amount less its refunds that you expect. 409 amount_changed if it differs."),
     ] = None
 
 
 class HeldRefund(Out, kw_only=True):
-    """A refund that was asked for. What became of it stands at /api/refunds/{id}/."""
+    """A requested refund. Its outcome is at /api/refunds/{id}/."""
 
     id: Id
     payment: Id
@@ -62,11 +64,14 @@ class HeldRefund(Out, kw_only=True):
 
 
 class CancelledPlan(Plan, kw_only=True):
-    """The plan as it was cancelled, and the refunds that went out with it."""
+    """The cancelled plan, and the refunds that the cancellation started."""
 
     refunds: list[HeldRefund]
 
 
-def cancelled_plan(row: models.Plan, given_back: GivenBack, refunds: Sequence[models.Refund]) -> CancelledPlan:
-    held = [HeldRefund(id=one.id, payment=one.payment_id, amount=decimal(one.amount, one.currency)) for one in refunds]
-    return CancelledPlan(**fields_of(row, given_back), refunds=held)
+def cancelled_plan(row: models.Plan, totals: RefundTotals, refunds: Sequence[models.Refund]) -> CancelledPlan:
+    held = [
+        HeldRefund(id=refund.id, payment=refund.payment_id, amount=decimal(refund.amount, refund.currency))
+        for refund in refunds
+    ]
+    return CancelledPlan(**fields_of(row, totals), refunds=held)

@@ -1,4 +1,4 @@
-"""Plans."""
+"""Schemas of plans."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -8,21 +8,22 @@ from msgspec import Meta, field
 from portal import models
 from portal.api.parsing import Day, whole
 from portal.api.schemas.installments import Installment, installment
-from portal.api.schemas.kinds import AnAmount, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
-from portal.reports.payments.refunds import GivenBack
+from portal.models.plans.plans import PlanStatus
+from portal.reports.payments.refunds import RefundTotals
+from portal.reports.plans import figures
 
-PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
 Metadata = Annotated[
     dict[str, str],
-    Meta(description="Texts of your own: up to 20, names of up to 40 letters, texts of up to 500.", max_length=20),
+    Meta(description="Your own texts: up to 20, names of up to 40 letters, texts of up to 500.", max_length=20),
 ]
 
 
 class PlanTerms(In, kw_only=True):
-    """A plan to be: how much, in how many installments, from when. In the merchant's home currency."""
+    """The terms of a new plan, in the merchant's home currency."""
 
-    total_amount: AnAmount
+    total_amount: AmountField
     num_installments: Annotated[Any, whole(1, MAX_INSTALLMENTS)]
     start_date: Day
     interval: Interval = "monthly"
@@ -30,18 +31,18 @@ class PlanTerms(In, kw_only=True):
 
 
 class NewPlan(PlanTerms, kw_only=True):
-    """A purchase to split. A customer who is not known yet is invited."""
+    """A new plan. A customer without an account is invited."""
 
     customer_email: Text
     description: Annotated[Text, Meta(description="What was bought; the customer sees it.")] = ""
     external_id: Annotated[
-        Text | None, Meta(description="Your own name for the plan: sent again, it is the same plan.")
+        Text | None, Meta(description="Your own id of the plan. Sent again, it is the same plan.")
     ] = None
     metadata: Metadata = field(default_factory=dict)
 
 
 class ScheduleRow(Out, kw_only=True):
-    """One installment to be."""
+    """One installment of the schedule."""
 
     number: int
     amount: Money
@@ -49,7 +50,7 @@ class ScheduleRow(Out, kw_only=True):
 
 
 class Preview(Out, kw_only=True):
-    """What a plan would be. Nothing was made."""
+    """The schedule of a plan that is not created yet."""
 
     total_amount: Money
     currency: str
@@ -60,10 +61,10 @@ class Preview(Out, kw_only=True):
 
 
 class Plan(Out, kw_only=True):
-    """A purchase in installments. `overdue` as soon as one of them is late.
+    """A purchase in installments. `overdue` as soon as an installment is late.
 
-    `total_amount` is `paid`, `credited` (what cancelling made void counts too), `written_off` and `remaining` together.
-    `refunded` went back of what was paid, and `refunding` is on its way back: a refund never opens an installment.
+    `total_amount` is the sum of `paid`, `credited` (including amounts voided by a cancellation), `written_off` and
+    `remaining`. `refunded` is the sum of refunds, `refunding` of those in flight. A refund never opens an installment.
     """
 
     id: Id
@@ -91,30 +92,27 @@ class Plan(Out, kw_only=True):
 
 
 class PlanQuery(PageQuery, kw_only=True):
-    """Which plans. Both dates are exclusive, and about the oldest open installment."""
+    """Filters of plans. Both dates are exclusive, and about the oldest open installment."""
 
     status: PlanStatus | None = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
-    due_before: Annotated[Day | None, Meta(description="A plan of which nothing is due any more is neither.")] = None
+    due_before: Annotated[Day | None, Meta(description="Never matches a plan without an open installment.")] = None
     due_after: Day | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
-def plan(row: models.Plan, given_back: GivenBack) -> Plan:
-    return Plan(**fields_of(row, given_back))
+def plan(row: models.Plan, totals: RefundTotals) -> Plan:
+    return Plan(**fields_of(row, totals))
 
 
-def fields_of(row: models.Plan, given_back: GivenBack) -> dict[str, Any]:
-    """The fields of a plan, for it and for the shapes that are made of it."""
+def fields_of(row: models.Plan, totals: RefundTotals) -> dict[str, Any]:
+    """The fields of a plan, for Plan and its subclasses."""
     parts = row.installments
     amounts = {
         "total_amount": row.total,
-        "paid": sum(part.paid for part in parts),
-        "credited": sum(part.credited for part in parts),
-        "written_off": sum(part.written_off for part in parts),
-        "remaining": sum(part.remaining for part in parts),
-        "refunded": given_back.refunded,
-        "refunding": given_back.refunding,
+        **figures.sums(parts),
+        "refunded": totals.refunded,
+        "refunding": totals.refunding,
     }
     return {
         "id": row.id,

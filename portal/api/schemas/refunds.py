@@ -1,4 +1,4 @@
-"""Refunds."""
+"""Schemas of refunds."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -8,8 +8,7 @@ from msgspec import Meta
 from portal import models
 from portal.api.parsing import Amount, whole
 from portal.api.schemas.kinds import (
-    MAX_ID,
-    AnAmount,
+    AmountField,
     Id,
     In,
     Instant,
@@ -19,23 +18,23 @@ from portal.api.schemas.kinds import (
     Reason,
     decimal,
 )
-
-RefundState = Literal["in_flight", "succeeded", "declined"]
+from portal.domain.identifiers import MAX_ID
+from portal.models.payments.refunds import REFUND_STATES, RefundState
 
 
 class NewRefund(In, kw_only=True):
-    """Money to give back: of one payment, or of the newest payments first."""
+    """A refund: of one payment, or of the newest payments first."""
 
-    amount: AnAmount
+    amount: AmountField
     reason: Reason
-    payment: Annotated[Any, whole(1, MAX_ID), Meta(description="Take it from this payment only: its id.")] | None = None
+    payment: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of the only payment to refund.")] | None = None
     expected: Annotated[
-        Amount | None, Meta(description="What you take to be refundable; if it is not, 409 amount_changed.")
+        Amount | None, Meta(description="The refundable amount that you expect. 409 amount_changed if it differs.")
     ] = None
 
 
 class Refund(Out, kw_only=True):
-    """What goes back of one payment. `in_flight` until the gateway's answer is known."""
+    """A refund of one payment. `in_flight` until its outcome is known."""
 
     id: Id
     plan: Id
@@ -50,9 +49,9 @@ class Refund(Out, kw_only=True):
 
 
 class RefundAnswer(Out, kw_only=True):
-    """What came of asking for a refund: one for each payment that it takes from, and how much came of them in all.
+    """The outcome of a refund request: one refund for each refunded payment, and their sums.
 
-    Above zero, `declined` did not go back.
+    `declined` is the amount that was not refunded.
     """
 
     plan: Id
@@ -65,7 +64,7 @@ class RefundAnswer(Out, kw_only=True):
 
 
 class RefundQuery(PageQuery, kw_only=True):
-    """Which refunds."""
+    """Filters of refunds."""
 
     status: RefundState | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
@@ -88,7 +87,7 @@ def refund(row: models.Refund) -> Refund:
 
 def refund_answer(rows: Sequence[models.Refund]) -> RefundAnswer:
     currency = rows[0].currency
-    sums = dict.fromkeys(("succeeded", "in_flight", "declined"), 0)
+    sums = dict.fromkeys(REFUND_STATES, 0)
     for row in rows:
         sums[row.state] += row.amount
     return RefundAnswer(

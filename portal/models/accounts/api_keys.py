@@ -1,4 +1,4 @@
-"""API keys: what a merchant's server signs in with."""
+"""API keys, with which a merchant's server signs in."""
 
 from datetime import datetime
 
@@ -24,9 +24,9 @@ from portal.models.columns import Id, Instant
 
 
 class ApiKey(Model):
-    """A named key of one merchant. Only the SHA-256 of its secret is kept; `prefix` tells keys apart in lists.
+    """A named key of one merchant. The row holds the SHA-256 of the secret, and the `prefix` that lists show.
 
-    Every key may read; `can_write` says whether it may change anything.
+    Every key may read. A key with `can_write` may also change data.
     """
 
     __tablename__ = "api_keys"
@@ -53,19 +53,19 @@ class ApiKey(Model):
 
     @property
     def state(self) -> str:
-        """active, expired or revoked, as of now."""
+        """active, expired or revoked, at the present instant."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= clock.now() else "active"
 
     @staticmethod
     def is_live(now: datetime) -> ColumnElement[bool]:
-        """Neither revoked nor past its date. `now` is aware."""
+        """The key is neither revoked nor expired. `now` is aware."""
         return and_(ApiKey.revoked_at.is_(None), or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
 
     @staticmethod
     def live(prefix: str, now: datetime) -> Select["ApiKey"]:
-        """The key with this prefix and its merchant's account, if both still count. `now` is aware."""
+        """The key with this prefix and its merchant's account, if both are active. `now` is aware."""
         return (
             select(ApiKey)
             .join(ApiKey.user)
@@ -75,5 +75,5 @@ class ApiKey(Model):
 
     @staticmethod
     def of_merchant(merchant_id: int) -> Select["ApiKey"]:
-        """Newest first."""
+        """A merchant's keys, newest first."""
         return select(ApiKey).where(ApiKey.merchant_id == merchant_id).order_by(ApiKey.id.desc())

@@ -4,16 +4,17 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, SmallInteger, St
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Instant
 
 
 class Merchant(Model):
-    """What a merchant chose for itself. The home currency is fixed (trigger) once a plan exists.
+    """The settings of one merchant. A trigger fixes the home currency once a plan exists.
 
-    `reminder_days` are signed days from the due date, ascending, on which customers are reminded from `sending_hour` on
-    (0 to 23, local). Days that lay before `reminding_since`, when they were last changed, are not caught up.
+    `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
+    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
     """
 
     __tablename__ = "merchants"
@@ -33,7 +34,7 @@ class Merchant(Model):
     user: Mapped[User] = relationship(back_populates="merchant")
 
     __table_args__ = (
-        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
         CheckConstraint(
             "cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days) "
             "AND array_position(reminder_days, NULL) IS NULL",

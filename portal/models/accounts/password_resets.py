@@ -1,4 +1,4 @@
-"""Links by which people who forgot their password choose a new one."""
+"""Links for a forgotten password."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from portal.models.columns import Id, Instant
 
 
 class PasswordReset(Model):
-    """One link for one person, made when its mail is written. Only the SHA-256 of its token is kept; it works once."""
+    """A link for one user, created with its mail. The row holds the SHA-256 of the token. The link works once."""
 
     __tablename__ = "password_resets"
 
@@ -33,7 +33,7 @@ class PasswordReset(Model):
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["PasswordReset"]:
-        """The link this token opens, with its user, if it was neither used, replaced nor let lapse. `now` is aware."""
+        """The reset with this token, with its user, unless it was used, replaced or has expired. `now` is aware."""
         return (
             select(PasswordReset)
             .join(PasswordReset.user)

@@ -1,4 +1,4 @@
-"""Signed-in API clients: a family of refresh tokens for every sign-in. Ending the family ends its access tokens too."""
+"""Refresh tokens of API clients: one family for each sign-in. Ending the family ends its access tokens too."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from portal.models.columns import Id, Instant
 
 
 class TokenFamily(Model):
-    """One sign-in over the API and everything that was refreshed from it."""
+    """One sign-in over the API, with every token that was refreshed from it."""
 
     __tablename__ = "token_families"
 
@@ -30,7 +30,7 @@ class TokenFamily(Model):
 
     @staticmethod
     def live(family_id: int, user_id: int, now: datetime) -> Select["TokenFamily"]:
-        """The family with its user, unless it ended or the user was deactivated. `now` is aware."""
+        """The family with its user, unless it has ended or the user is deactivated. `now` is aware."""
         return (
             select(TokenFamily)
             .join(TokenFamily.user)
@@ -47,7 +47,7 @@ class TokenFamily(Model):
 
 
 class RefreshToken(Model):
-    """One refresh token, by the SHA-256 of its id. `used_at` is when it was first exchanged for the next one."""
+    """A refresh token, by the SHA-256 of its id. `used_at` is the instant of its first exchange."""
 
     __tablename__ = "refresh_tokens"
 

@@ -1,4 +1,4 @@
-"""Signed-in browsers. The cookie holds a token; the row decides whether it still counts."""
+"""Signed-in browsers. The cookie holds a token, and the row decides whether the token is valid."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from portal.models.columns import Id, Instant
 
 
 class UserSession(Model):
-    """One browser of one person. Only the SHA-256 of its token is kept; signing out ends the row."""
+    """One browser of one user. The row holds the SHA-256 of the token. Signing out ends the row."""
 
     __tablename__ = "user_sessions"
 
@@ -32,7 +32,7 @@ class UserSession(Model):
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["UserSession"]:
-        """The session that this token stands for with its user (and merchant), unless it ended. `now` is aware."""
+        """The session with this token, with its user and merchant, unless it has ended. `now` is aware."""
         return (
             select(UserSession)
             .join(UserSession.user)

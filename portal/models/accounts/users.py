@@ -1,4 +1,4 @@
-"""People who can sign in, and customers who were invited and have not claimed their record yet."""
+"""Accounts: users who can sign in, and invited customers who have not claimed their record yet."""
 
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -17,15 +17,16 @@ Role = Literal["merchant", "customer", "operator"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _ASCII = "{0} ~ '[^ -~]' OR {0}_key = lower({0} COLLATE \"C\")"
-"""Of plain letters the database knows the key as well."""
+"""For plain ASCII the database checks the key as well."""
 
 
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
-    """An account. An invited customer has an email and nothing to sign in with until the record is claimed.
+    """An account. An invited customer has an email, and no username or password until the record is claimed.
 
-    `email_key` and `username_key` are what is the same whatever the case (names.py); they follow what they are keys of.
-    `early_reminders`: a customer may turn those before the due day off. `is_demo`: made by the demo data, so its
-    password is public; it signs in where Settings.demo_logins_work says so, and no mail leaves for it.
+    `email_key` and `username_key` are the case-insensitive forms (identifiers.py). Setting the email or the username
+    sets its key. `early_reminders` is the customer's choice to get reminders before the due date. An account with
+    `is_demo` belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work
+    allows it, and no mail is sent to it.
     """
 
     __tablename__ = "users"
@@ -65,38 +66,38 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
 
     @property
     def is_claimed(self) -> bool:
-        """False for an invited customer who has not set a password yet."""
+        """The account has a password. False for an invited customer who has not claimed the record."""
         return self.password_hash is not None
 
     @property
     def display_name(self) -> str:
-        """What other people on the same plan see: the username, or the email of a record not claimed yet."""
+        """The name that the other party of a plan sees: the username, or the email of an unclaimed record."""
         return self.username or self.email
 
     @validates("email", "username")
-    def _follow(self, column: str, value: str | None) -> str | None:
+    def _set_key(self, column: str, value: str | None) -> str | None:
         setattr(self, f"{column}_key", None if value is None else identifiers.key(value))
         return value
 
     @staticmethod
     def has_email(typed: str) -> ColumnElement[bool]:
-        """Same email, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
-        return User.email_key == identifiers.email_key(typed) if identifiers.can_be(typed) else false()
+        """Case-insensitive match of an email as it was typed. False for text that no column can store."""
+        return User.email_key == identifiers.email_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
     def has_username(typed: str) -> ColumnElement[bool]:
-        """Same username, whatever its case, as somebody typed it. Nobody has one that can't be stored."""
-        return User.username_key == identifiers.username_key(typed) if identifiers.can_be(typed) else false()
+        """Case-insensitive match of a username as it was typed. False for text that no column can store."""
+        return User.username_key == identifiers.username_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
     def by_login(login: str) -> Select["User"]:
-        """Who signs in under this name: an email when it holds an "@", else a username."""
+        """The user with this login: an email if it holds an "@", else a username."""
         return select(User).where(User.has_email(login) if "@" in login else User.has_username(login))
 
     @staticmethod
     def starts_with(text: str) -> ColumnElement[bool]:
-        """Email or username begins with `text`, whatever its case; on an index."""
-        if not identifiers.can_be(text):
+        """The email or the username begins with `text`, whatever its case. Uses an index."""
+        if not identifiers.is_storable(text):
             return false()
         return or_(
             User.email_key.startswith(identifiers.key(text), autoescape=True),

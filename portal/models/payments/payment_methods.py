@@ -1,4 +1,4 @@
-"""Payment methods that customers saved: the gateway's token and what a person recognises. Never a card number."""
+"""Saved payment methods: the gateway's token, the brand and the last four digits. Never a card number."""
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Select, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,7 +8,7 @@ from portal.models.columns import Id, Instant
 
 
 class PaymentMethod(Model):
-    """A card as the gateway knows it. A removed one stays for the payments that were made with it."""
+    """A card at the gateway. The row of a removed card stays, because payments refer to it."""
 
     __tablename__ = "payment_methods"
 
@@ -27,7 +27,7 @@ class PaymentMethod(Model):
 
     @staticmethod
     def of_customer(customer_id: int) -> Select["PaymentMethod"]:
-        """Those that may be used, newest first."""
+        """A customer's usable methods, newest first."""
         return (
             select(PaymentMethod)
             .where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))

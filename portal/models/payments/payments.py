@@ -1,4 +1,4 @@
-"""Payments, and which installments each of them pays."""
+"""Payments, and their allocations to installments."""
 
 from datetime import date, datetime
 from typing import Literal, get_args
@@ -26,24 +26,26 @@ from portal.models.plans.plans import Plan
 
 PaymentState = Literal["in_flight", "succeeded", "declined", "reversed"]
 PAYMENT_STATES: tuple[PaymentState, ...] = get_args(PaymentState)
+RECEIVED: tuple[PaymentState, ...] = ("succeeded", "reversed")
+"""The states of payments whose money came in, even if some of it went back."""
 
 AllocationState = Literal["held", "applied", "released"]
 ALLOCATION_STATES: tuple[AllocationState, ...] = get_args(AllocationState)
 
 RecordedMethod = Literal["cash", "transfer"]
 RECORDED_METHODS: tuple[RecordedMethod, ...] = get_args(RecordedMethod)
-"""How money comes in without the gateway: a merchant writes it down."""
+"""Methods of payments that a merchant records without the gateway."""
 
 _RECORDED = "method IN ('cash', 'transfer')"
 
 
 class Payment(Model):
-    """One attempt to move money. `in_flight` until the gateway's answer is known, however long that takes.
+    """One attempt to move money. Its state is `in_flight` until the gateway's outcome is known.
 
-    `gateway_key` is the one name under which the gateway is asked to charge, and asked again what became of it;
-    `unanswered_at` is when the charge ended without an answer. Money
-    that a merchant recorded has none, but a day on which it came and perhaps a reference. `refunded` went back by
-    refunds, `refunding` is on its way back, `reversed` was taken back by the bank: together never more than `amount`.
+    `gateway_key` is the idempotency key of the charge and of every later look-up of its outcome. `unanswered_at` is the
+    instant at which the charge call ended without an outcome. A payment that a merchant recorded has no `gateway_key`,
+    but `received_on` (local date) and possibly a `reference`. `refunded` is the sum of succeeded refunds, `refunding`
+    of refunds in flight, and `reversed` was taken back by the bank: together at most `amount`. All are minor units.
     """
 
     __tablename__ = "payments"
@@ -125,34 +127,34 @@ class Payment(Model):
 
     @property
     def is_recorded(self) -> bool:
-        """A merchant wrote it down; the gateway knows nothing of it."""
+        """The merchant recorded the payment. The gateway has no charge for it."""
         return self.method in RECORDED_METHODS
 
     @property
     def kept(self) -> int:
-        """What of it stayed: minor units that came in and did not go back."""
-        return self.amount - self.refunded - self.reversed if self.state in ("succeeded", "reversed") else 0
+        """The amount received, less refunds and reversals, in minor units."""
+        return self.amount - self.refunded - self.reversed if self.state in RECEIVED else 0
 
     @property
     def refundable(self) -> int:
-        """What may still be given back, in minor units; what is on its way back counts against it."""
+        """The amount that may still be refunded, in minor units. Refunds in flight count against it."""
         return self.kept - self.refunding if self.state == "succeeded" else 0
 
     @staticmethod
     def of_plan(plan_id: int) -> Select["Payment"]:
-        """Newest first."""
+        """A plan's payments, newest first."""
         return select(Payment).where(Payment.plan_id == plan_id).order_by(Payment.id.desc())
 
     @staticmethod
     def in_flight_of_plan(plan_id: int) -> "Payment | None":
-        """A payment of this plan whose outcome is not known yet, if there is one."""
+        """A payment of this plan whose outcome is not known yet, or None."""
         return db.session.scalar(
             select(Payment).where(Payment.plan_id == plan_id, Payment.state == "in_flight").limit(1)
         )
 
     @staticmethod
     def waiting(before: datetime) -> Select["Payment"]:
-        """Payments in flight since before this instant, oldest first."""
+        """Payments in flight that were created at or before this instant, oldest first."""
         return (
             select(Payment)
             .where(Payment.state == "in_flight", Payment.created_at <= before)
@@ -161,9 +163,9 @@ class Payment(Model):
 
 
 class Allocation(Model):
-    """How much of a payment goes to which installment: held while in flight, then applied or released.
+    """The part of a payment that goes to one installment: held while in flight, then applied or released.
 
-    `returned` is the part that no longer counts as paid: the bank took it back, or less was owed than had been charged.
+    `returned` is the part that does not count as paid: the bank reversed it, or the charge exceeded the amount owed.
     """
 
     __tablename__ = "allocations"

@@ -1,4 +1,4 @@
-"""Refunds: money that went in and goes back."""
+"""Refunds of payments."""
 
 from datetime import datetime
 from typing import Literal, get_args
@@ -27,10 +27,10 @@ REFUND_STATES: tuple[RefundState, ...] = get_args(RefundState)
 
 
 class Refund(Model):
-    """One attempt to give back a part of one payment; in flight until the gateway's answer is known.
+    """One attempt to refund a part of one payment. Its state is `in_flight` until the gateway's outcome is known.
 
-    What was asked for at once and came from several payments shares its `group_key`. `excess` gives back what was
-    charged beyond what was owed by then. Money that came without the gateway goes back without it: no `gateway_key`.
+    The refunds of one request share a `group_key`. An `excess` refund returns the part of a charge that was no longer
+    owed. A refund of a recorded payment bypasses the gateway and has no `gateway_key`.
     """
 
     __tablename__ = "refunds"
@@ -79,12 +79,12 @@ class Refund(Model):
 
     @staticmethod
     def of_plan(plan_id: int) -> Select["Refund"]:
-        """Newest first."""
+        """A plan's refunds, newest first."""
         return select(Refund).where(Refund.plan_id == plan_id).order_by(Refund.id.desc())
 
     @staticmethod
     def waiting(before: datetime) -> Select["Refund"]:
-        """Refunds in flight since before this instant, oldest first."""
+        """Refunds in flight that were created at or before this instant, oldest first."""
         return (
             select(Refund)
             .where(Refund.state == "in_flight", Refund.created_at <= before)

@@ -1,7 +1,7 @@
-"""Installments: what falls due when, and how much of it is still owed."""
+"""Installments: due dates, amounts and what remains of them."""
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -27,17 +27,18 @@ from portal.models.plans.plans import Plan
 if TYPE_CHECKING:
     from portal.models.payments.payments import Allocation
 
-INSTALLMENT_STATUSES = ("pending", "late", "paid", "waived", "cancelled", "written_off")
+InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
+INSTALLMENT_STATUSES: tuple[InstallmentStatus, ...] = get_args(InstallmentStatus)
 
 _OPEN = text("remaining > 0")
 
 
 class Installment(Model):
-    """One part of a plan. Amount, number and dates never change (trigger); what happened to it is in four columns.
+    """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited` and `written_off` change.
 
-    `late_on` is the local date, and `late_at` the instant at which that date begins in the merchant's zone, from which
-    an unpaid installment is late. Both are fixed with the schedule, so lateness is one comparison everywhere.
-    Merchant, customer and currency are the plan's own (foreign key), repeated so that lists and sums need no join.
+    An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
+    the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. Merchant, customer and
+    currency repeat those of the plan (foreign key), so that lists and sums need no join.
     """
 
     __tablename__ = "installments"
@@ -111,8 +112,8 @@ class Installment(Model):
     )
 
     @property
-    def status(self) -> str:
-        """pending, late, paid, waived, cancelled or written_off, as of now."""
+    def status(self) -> InstallmentStatus:
+        """pending, late, paid, waived, cancelled or written_off, at the present instant."""
         if self.remaining > 0:
             return "late" if self.late_at <= clock.now() else "pending"
         if self.cancelled_at is not None:
@@ -123,21 +124,21 @@ class Installment(Model):
 
     @property
     def is_open(self) -> bool:
-        """Something of it is still owed."""
+        """A part of the amount is still owed."""
         return self.remaining > 0
 
     @property
     def payable(self) -> int:
-        """What may be paid of it now, in minor units: what remains, or what was written off (a recovery)."""
+        """The amount that may be paid, in minor units: the remaining one, or the written-off one (a recovery)."""
         return self.remaining or (self.written_off if self.cancelled_at is None else 0)
 
     @property
     def left(self) -> int:
-        """`remaining` from the other columns, right between a change and its flush."""
+        """`remaining` in minor units, computed from the other columns. It is right between a change and its flush."""
         return self.amount - self.paid - self.credited - self.written_off
 
     def days_past_due(self, today: date) -> int:
-        """Days from the due date to `today` (both local); 0 when it is not past."""
+        """Days from the due date to `today` (both local). 0 until the due date has passed."""
         return max(0, (today - self.due_date) // timedelta(days=1))
 
     @staticmethod
@@ -157,7 +158,7 @@ class Installment(Model):
 
     @staticmethod
     def has_status(status: str, now: datetime) -> ColumnElement[bool]:
-        """The same rules as `status`, in SQL, and "open" for pending or late. `now` is aware."""
+        """The same rules as `status`, in SQL, with "open" for pending or late. `now` is aware."""
         settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
         rules: dict[str, ColumnElement[bool]] = {
             "open": Installment.remaining > 0,
@@ -180,7 +181,7 @@ class Installment(Model):
 
     @staticmethod
     def lock_of_plan(plan_id: int) -> list["Installment"]:
-        """Lock and read afresh all installments of a plan whose row is locked already, in order of id."""
+        """Lock and re-read all installments of a plan, in order of id. The caller holds the lock of the plan's row."""
         return list(
             db.session.scalars(
                 select(Installment)

@@ -1,4 +1,4 @@
-"""Links that let an invited customer see a plan and claim their record."""
+"""Invitation links, with which a customer sees a plan and claims the account."""
 
 from datetime import datetime
 
@@ -11,9 +11,9 @@ from portal.models.plans.plans import Plan
 
 
 class Invitation(Model):
-    """One link for one plan; renewing revokes the one before.
+    """A link to one plan. Renewing the link revokes the previous one.
 
-    Of its token only the SHA-256 is kept, and a random seed: token = f(SECRET_KEY, seed), see services/plans.
+    The row holds the SHA-256 of the token and a random seed: token = f(SECRET_KEY, seed), see services/plans.
     """
 
     __tablename__ = "invitations"
@@ -45,7 +45,7 @@ class Invitation(Model):
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["Invitation"]:
-        """The invitation that this token opens, if it was neither revoked, used nor let lapse. `now` is aware."""
+        """The invitation with this token, unless it was revoked, claimed or has expired. `now` is aware."""
         return select(Invitation).where(
             Invitation.token_hash == token_hash,
             and_(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None), Invitation.expires_at > now),

@@ -1,4 +1,4 @@
-"""Plans: one purchase, split."""
+"""Plans: purchases in installments."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
-from portal.domain.schedule import INTERVALS, Interval
+from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, Interval
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
@@ -35,19 +35,22 @@ if TYPE_CHECKING:
 
 PlanState = Literal["active", "completed", "cancelled"]
 PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
-PLAN_STATUSES = ("active", "overdue", "completed", "cancelled")
-"""What people see and filter by: `overdue` is an active plan of which something is late."""
+PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
+PLAN_STATUSES: tuple[PlanStatus, ...] = get_args(PlanStatus)
+"""The statuses that pages and the API show: `overdue` is an active plan with a late installment."""
 
 
 class Plan(Model):
     """A purchase of `total` minor units in installments.
 
-    `state` is stored; `overdue` is computed from `next_late_at`. That and `next_due_on` describe the oldest open
-    installment; a trigger keeps them, so no verb can forget to. Zone and grace days are the merchant's at the time.
-    A plan is completed when nothing remains and something was kept of what was paid, else cancelled; `cancelled_at`
-    says that its merchant cancelled it, which is final. `external_id` is the merchant's own name for it, unique among
-    theirs; `notes` (column metadata) is theirs alone too. Nobody is reminded of a muted plan; `automatic_method_id` is
-    the saved method that its customer lets the due day collect from.
+    `state` is stored. The status `overdue` is computed from `next_late_at`. `next_late_at` and `next_due_on` are those
+    of the oldest open installment, and a trigger maintains them. Time zone and grace days are copied from the merchant
+    when the plan is created.
+
+    A plan without a remaining amount is completed if payments were kept, else cancelled. `cancelled_at` marks a plan
+    that its merchant cancelled, which is final. `external_id` is the merchant's id for the plan, unique for each
+    merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders.
+    `automatic_method_id` is the saved method from which installments are collected on their due dates.
     """
 
     __tablename__ = "plans"
@@ -90,7 +93,7 @@ class Plan(Model):
         UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
         CheckConstraint(f"total > 0 AND total <= {MAX_MINOR} AND total >= num_installments", name="total"),
         CheckConstraint("num_installments BETWEEN 1 AND 60", name="num_installments"),
-        CheckConstraint("grace_days BETWEEN 0 AND 30", name="grace_days"),
+        CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
@@ -139,15 +142,15 @@ class Plan(Model):
     )
 
     @property
-    def status(self) -> str:
-        """active, overdue, completed or cancelled, as of now."""
+    def status(self) -> PlanStatus:
+        """active, overdue, completed or cancelled, at the present instant."""
         if self.state == "active" and self.next_late_at is not None and self.next_late_at <= clock.now():
             return "overdue"
         return self.state
 
     @property
     def today(self) -> date:
-        """The local date where this plan's merchant was when it was made; due dates are in this calendar."""
+        """The local date in the plan's time zone, the calendar of its due dates."""
         return clock.today(self.time_zone)
 
     @staticmethod
@@ -169,7 +172,7 @@ class Plan(Model):
 
     @staticmethod
     def lock(plan_id: int) -> "Plan | None":
-        """Lock the row against every other change to this plan until the transaction ends, and read it afresh."""
+        """Lock the row against other changes to this plan until the transaction ends, and re-read it."""
         return db.session.scalar(
             select(Plan)
             .where(Plan.id == plan_id)
@@ -179,7 +182,7 @@ class Plan(Model):
 
     @staticmethod
     def lock_all(plan_ids: Iterable[int]) -> "list[Plan]":
-        """Lock several as `lock` does one, by id, so that no two who do this wait for each other."""
+        """Lock several plans as `lock` does, in order of id, so that concurrent calls cannot deadlock."""
         return list(
             db.session.scalars(
                 select(Plan)

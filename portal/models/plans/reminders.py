@@ -1,4 +1,4 @@
-"""Reminders: which rule of which installment was decided, and what became of it."""
+"""Reminders: the decision about each reminder rule of each installment, muted customers, and automatic attempts."""
 
 from datetime import date
 from typing import Final, Literal, get_args
@@ -23,21 +23,23 @@ REMINDER_STATES: tuple[ReminderState, ...] = get_args(ReminderState)
 
 FIRST_DAY: Final = -60
 LAST_DAY: Final = 90
-"""Signed days from the due date between which a merchant may remind."""
+"""The range of reminder days, in signed days from the due date."""
 MAX_DAYS: Final = 10
-"""How many reminders an installment may have."""
-DEFAULT_DAYS: Final = (-3, 0, 1, 7, 14)
+"""The most reminders of one installment."""
 
 _WAITING = text("state = 'waiting'")
 
 
 class Reminder(Model):
-    """One rule of one installment, decided once: `rule` is in signed days from `due_date` (local, the plan's zone).
+    """One rule of one installment, decided once. `rule` is in signed days from `due_date` (local, the plan's zone).
 
-    waiting: to be told by the next mail to this customer from this merchant. sent: told. superseded: a newer rule of
-    the same installment came first. dropped: not wanted any more, or never (muted, turned off, from before the plan).
-    `outbox_id` is the mail that it is part of, set when that mail is written for the first time; `local_day` the
-    merchant's date on which it is, or was last, put into a mail.
+    - waiting: the next mail from this merchant to this customer includes the reminder.
+    - sent: a sent mail included it.
+    - superseded: a newer rule of the same installment was due first.
+    - dropped: it is not sent (muted, turned off, not owed any more, or due before the plan was created).
+
+    `email_id` is the mail that includes the reminder, set when that mail is first written. `local_day` is the
+    merchant's date for which the reminder was last put into a mail.
     """
 
     __tablename__ = "reminders"
@@ -53,7 +55,7 @@ class Reminder(Model):
     state: Mapped[ReminderState] = mapped_column(
         Enum(*REMINDER_STATES, name="state", native_enum=False, create_constraint=True), default="waiting"
     )
-    outbox_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("outbox.id", ondelete="SET NULL"))
+    email_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("emails.id", ondelete="SET NULL"))
     created_at: Mapped[Instant]
     sent_at: Mapped[Instant | None]
 
@@ -63,12 +65,12 @@ class Reminder(Model):
         CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", name="sent"),
         Index("ix_reminders_waiting_local_day_id", "local_day", "id", postgresql_where=_WAITING),
         Index("ix_reminders_waiting_customer_id_merchant_id", "customer_id", "merchant_id", postgresql_where=_WAITING),
-        Index("ix_reminders_outbox_id", "outbox_id", postgresql_where=text("outbox_id IS NOT NULL")),
+        Index("ix_reminders_email_id", "email_id", postgresql_where=text("email_id IS NOT NULL")),
     )
 
 
 class Mute(Model):
-    """This merchant reminds this customer of nothing, until it is taken back."""
+    """A customer whom this merchant sends no reminders. Deleting the row unmutes the customer."""
 
     __tablename__ = "mutes"
 
@@ -80,10 +82,11 @@ class Mute(Model):
 
 
 class AutomaticAttempt(Model):
-    """One rule of one installment on which its plan was collected automatically; never twice, whatever crashes.
+    """The automatic attempt for one rule of one installment. Its uniqueness prevents a second attempt after a crash.
 
-    `rule` is 0 on the due day, else the days of an overdue reminder. Written in the commit that starts the payment; or
-    without one, for a rule whose day lay before collecting was turned on or before the merchant chose that day.
+    `rule` is 0 on the due date, else the day of an overdue reminder. The row is written in the commit that starts the
+    payment. For a rule whose day lay before automatic payment was turned on, or before the merchant chose that day, the
+    row is written without a payment.
     """
 
     __tablename__ = "automatic_attempts"

@@ -1,4 +1,4 @@
-"""How old is what is owed: the open amounts of a merchant by how many days past due they are."""
+"""Ageing: the open amounts of a merchant by days past due."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ _ZONES = text(
            FROM zones WHERE zones.time_zone IS NOT NULL)
        SELECT time_zone FROM zones WHERE time_zone IS NOT NULL"""
 )
-"""The zones of a merchant's open plans, nearly always one: a look into the index for each, however many plans."""
+"""The time zones of a merchant's open plans, nearly always a single one. Costs one index look-up for each zone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ageing:
-    """Minor units of one currency. The five buckets add up to `outstanding`; days count from the due date."""
+    """Minor units of one currency. The five buckets sum to `outstanding`. Days count from the due date."""
 
     currency: str
     outstanding: int = 0
@@ -37,7 +37,7 @@ class Ageing:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The home currency first, then any others; never added across."""
+    """The home currency, and any other currencies. Currencies are never added together."""
 
     home: Ageing
     others: list[Ageing]
@@ -45,9 +45,9 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class OpenDay:
-    """What is open of the installments of one due date, in one currency: how many, and minor units.
+    """The open installments of one due date in one currency: their count, and their sum in minor units.
 
-    `past` is the days from that date to today in the plans' calendar, negative before it.
+    `past` is the number of days from that date to the plans' local date, negative before it.
     """
 
     currency: str
@@ -60,25 +60,25 @@ class OpenDay:
 
 
 def ageing(merchant: Merchant) -> Report:
-    """What remains of the merchant's open installments, by days past due on each plan's own local date."""
+    """The remaining amounts of the merchant's installments (minor units), by days past due in each plan's time zone."""
     return by_age(merchant, open_days(merchant))
 
 
 def by_age(merchant: Merchant, days: Iterable[OpenDay]) -> Report:
-    """The same from what `open_days` found."""
+    """The report from the result of `open_days`."""
     sums: dict[str, list[int]] = {}
     for day in days:
         bucket = 0 if day.past <= 0 else min((day.past - 1) // 30, 3) + 1
         sums.setdefault(day.currency, [0] * 5)[bucket] += day.amount
-    found = {currency: Ageing(currency, sum(parts), *parts) for currency, parts in sorted(sums.items())}
-    home = found.pop(merchant.home_currency, Ageing(merchant.home_currency))
-    return Report(home, list(found.values()))
+    by_currency = {currency: Ageing(currency, sum(parts), *parts) for currency, parts in sorted(sums.items())}
+    home = by_currency.pop(merchant.home_currency, Ageing(merchant.home_currency))
+    return Report(home, list(by_currency.values()))
 
 
 def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: int = 0) -> list[OpenDay]:
-    """What is open, by currency and due date: one pass over the index of open installments.
+    """The open installments by currency and due date, in one pass over the index of open installments.
 
-    `was_late` tells whether it was late at `since` already, `is_new` whether its plan came after `last_plan`.
+    `was_late`: the installments were late at `since` (aware). `is_new`: their plans have ids above `last_plan`.
     """
     now = clock.now()
     zones = db.session.scalars(_ZONES, {"merchant": merchant.user_id}).all()
@@ -93,14 +93,14 @@ def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: i
         Installment.late_at <= (since or now),
         Installment.plan_id > last_plan,
     )
-    found = select(*parts, func.count(), func.sum(Installment.remaining)).where(
+    query = select(*parts, func.count(), func.sum(Installment.remaining)).where(
         Installment.merchant_id == merchant.user_id, Installment.remaining > 0
     )
     if not one_zone:
-        found = found.join(Plan, Plan.id == Installment.plan_id)
-    found = found.group_by(*(text(str(number)) for number in range(1, len(parts) + 1)))
+        query = query.join(Plan, Plan.id == Installment.plan_id)
+    query = query.group_by(*(text(str(number)) for number in range(1, len(parts) + 1)))
     today: dict[str, date] = {name: clock.today(name) for name in zones}
     return [
         OpenDay(row[0], (today[row[2]] - row[1]).days, row[3], row[4], row[5], int(row[6]), int(row[7]))
-        for row in db.session.execute(found)
+        for row in db.session.execute(query)
     ]

@@ -1,8 +1,8 @@
-"""A merchant's customers: who they are, what they owe, and how late they are."""
+"""A merchant's customers, with their plans and the amounts that they owe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import func, select, text, tuple_
 
@@ -10,9 +10,8 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan, User
 from portal.reports import paging
+from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
 from portal.reports.paging import Page
-
-Show = Literal["all", "owing", "overdue"]
 
 _NEWEST = text(
     """WITH RECURSIVE mine AS (
@@ -24,12 +23,12 @@ _NEWEST = text(
            FROM mine WHERE mine.customer_id IS NOT NULL)
        SELECT customer_id FROM mine WHERE customer_id IS NOT NULL LIMIT :count"""
 )
-"""One look into the index for each customer, however many plans each of them has."""
+"""Costs one index look-up for each customer, whatever the number of plans."""
 
 
 @dataclass(slots=True)
 class Customer:
-    """A person and their plans with one merchant: counts of plans, minor units by currency."""
+    """A customer's plans with one merchant: counts of plans, minor units by currency."""
 
     user: User
     plans: int = 0
@@ -40,35 +39,34 @@ class Customer:
 
 def list_customers(
     merchant: Merchant,
+    filters: CustomerFilters = ALL_CUSTOMERS,
     *,
-    show: Show = "all",
-    search: str | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Customer]:
-    """Everybody with a plan of this merchant's, the newest account first.
+    """The customers of this merchant that pass the filters, newest account first.
 
-    "owing" shows those who owe something, "overdue" those who are late, each with the most in the home currency first.
-    `search` is the beginning of an email or a username. Raises Invalid on `cursor` when it is not one that a page gave.
+    With `show` "owing" or "overdue" the customer with the largest amount in the home currency comes first. Raises
+    Invalid on `cursor` unless it is one that a page returned.
     """
-    if show == "all":
-        found = _newest(merchant, search, limit, cursor)
+    if filters.show == "all":
+        ids = _newest(merchant, filters.search, limit, cursor)
     else:
-        found = _by_amount(merchant, show, search, limit, cursor)
-    return Page(describe(merchant.user_id, found.items), found.next_cursor)
+        ids = _by_amount(merchant, filters.show, filters.search, limit, cursor)
+    return Page(describe(merchant.user_id, ids.items), ids.next_cursor)
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
-    """These customers, in this order, with what they have and owe."""
+    """These customers, in this order, with their plans and amounts (minor units) with this merchant."""
     users = {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(customer_ids)))}
-    found = {customer_id: Customer(users[customer_id]) for customer_id in customer_ids if customer_id in users}
+    customers = {customer_id: Customer(users[customer_id]) for customer_id in customer_ids if customer_id in users}
     counts = (
         select(Plan.customer_id, func.count(), func.count().filter(Plan.state == "active"))
         .where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(customer_ids))
         .group_by(Plan.customer_id)
     )
     for customer_id, plans, open_plans in db.session.execute(counts):
-        found[customer_id].plans, found[customer_id].open_plans = plans, open_plans
+        customers[customer_id].plans, customers[customer_id].open_plans = plans, open_plans
     owed = func.sum(Installment.remaining)
     late = func.coalesce(owed.filter(Installment.late_at <= clock.now()), 0)
     sums = (
@@ -82,10 +80,10 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
         .order_by(Installment.currency)
     )
     for customer_id, currency, amount, overdue in db.session.execute(sums):
-        found[customer_id].outstanding[currency] = int(amount)
+        customers[customer_id].outstanding[currency] = int(amount)
         if overdue:
-            found[customer_id].overdue[currency] = int(overdue)
-    return list(found.values())
+            customers[customer_id].overdue[currency] = int(overdue)
+    return list(customers.values())
 
 
 def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | None) -> Page[int]:
@@ -93,8 +91,8 @@ def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | No
     if search and search.strip():
         named = select(User.id).where(User.starts_with(search.strip())).cte("named").prefix_with("MATERIALIZED")
         mine = select(Plan.id).where(Plan.merchant_id == merchant.user_id, Plan.customer_id == named.c.id)
-        found = select(named.c.id).where(named.c.id < below, mine.exists()).order_by(named.c.id.desc())
-        ids = db.session.scalars(found.limit(limit + 1)).all()
+        query = select(named.c.id).where(named.c.id < below, mine.exists()).order_by(named.c.id.desc())
+        ids = db.session.scalars(query.limit(limit + 1)).all()
     else:
         values = {"merchant": merchant.user_id, "below": below, "count": limit + 1}
         ids = db.session.scalars(_NEWEST, values).all()
@@ -103,21 +101,21 @@ def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | No
 
 
 def _by_amount(merchant: Merchant, show: Show, search: str | None, limit: int, cursor: str | None) -> Page[int]:
-    """Sums over what is open, which is a fraction of everything; those who owe in other currencies only come last."""
+    """Sums over the open installments alone. Customers who owe in other currencies only come last."""
     home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
-    found = (
+    query = (
         select(Installment.customer_id, home)
         .where(Installment.merchant_id == merchant.user_id, Installment.remaining > 0)
         .group_by(Installment.customer_id)
     )
     if show == "overdue":
-        found = found.where(Installment.late_at <= clock.now())
+        query = query.where(Installment.late_at <= clock.now())
     if search and search.strip():
-        found = found.where(Installment.customer_id.in_(select(User.id).where(User.starts_with(search.strip()))))
+        query = query.where(Installment.customer_id.in_(select(User.id).where(User.starts_with(search.strip()))))
     if cursor is not None:
         after: tuple[Any, ...] = paging.read(cursor, int, int)
-        found = found.having(tuple_(home, Installment.customer_id) < after)
-    rows = db.session.execute(found.order_by(home.desc(), Installment.customer_id.desc()).limit(limit + 1)).all()
+        query = query.having(tuple_(home, Installment.customer_id) < after)
+    rows = db.session.execute(query.order_by(home.desc(), Installment.customer_id.desc()).limit(limit + 1)).all()
     last = rows[min(limit, len(rows)) - 1] if rows else None
     more = len(rows) > limit and last is not None
     return Page([row[0] for row in rows[:limit]], paging.write(int(last[1]), last[0]) if more and last else None)

@@ -1,4 +1,4 @@
-"""What a merchant wants to know first: what came in, what is owed, what is late."""
+"""The merchant's key figures: collected, outstanding and overdue amounts, latest payments, overdue plans."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,17 +10,17 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Payment, Plan
-from portal.reports.payments.payments import RECEIVED
+from portal.models.payments.payments import RECEIVED
 
 NET = Payment.amount - Payment.refunded - Payment.reversed
-"""What stayed of a payment whose money came in."""
+"""The amount of a received payment, less refunds and reversals (minor units)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Totals in one currency: amounts in minor units, counts of installments and plans.
 
-    `collected` is what stayed of the payments: less what was refunded and what the bank took back.
+    `collected` is the sum of received payments, less refunds and reversals.
     """
 
     currency: str
@@ -34,7 +34,7 @@ class Figures:
 
     @property
     def success_rate(self) -> Decimal:
-        """Paid installments over all that count, in percent with two digits; 0 when there are none.
+        """Paid installments as a percentage of counted ones, with two digits. 0 if none counts.
 
         Waived, cancelled and written-off installments do not count.
         """
@@ -43,19 +43,19 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """Figures in the home currency first, then any others the merchant's plans were made in."""
+    """The figures in the home currency, and in any other currency of the merchant's plans."""
 
     home: Figures
     others: list[Figures]
 
 
 def percent(part: int, whole: int) -> Decimal | None:
-    """`part` of `whole` in percent with two digits; None of nothing."""
+    """`part` as a percentage of `whole`, with two digits, rounded half up. None if `whole` is 0."""
     return (Decimal(100 * part) / whole).quantize(Decimal("0.01"), ROUND_HALF_UP) if whole else None
 
 
 def figures(merchant: Merchant) -> Dashboard:
-    """The merchant's totals, by currency and never added across."""
+    """The merchant's totals by currency (minor units). Currencies are never added together."""
     now, mine = clock.now(), Installment.merchant_id == merchant.user_id
     late = Installment.is_late(now)
     totals: tuple[Select[*tuple[Any, ...]], ...] = (
@@ -74,13 +74,13 @@ def figures(merchant: Merchant) -> Dashboard:
             Payment.merchant_id == merchant.user_id, Payment.state.in_(RECEIVED)
         ),
     )
-    found: dict[str, dict[str, int]] = {}
+    sums: dict[str, dict[str, int]] = {}
     for total in totals:
         for row in db.session.execute(total.group_by(text("1"))).mappings():
-            counted = {name: int(value) for name, value in row.items() if name != "currency"}
-            found.setdefault(row["currency"], {}).update(counted)
+            columns = {name: int(value) for name, value in row.items() if name != "currency"}
+            sums.setdefault(row["currency"], {}).update(columns)
     by_currency = {}
-    for currency, values in sorted(found.items()):
+    for currency, values in sorted(sums.items()):
         counts = values.pop("open_installments", 0) + values.get("paid_installments", 0)
         by_currency[currency] = Figures(currency, counted_installments=counts, **values)
     home = by_currency.pop(merchant.home_currency, Figures(merchant.home_currency))
@@ -88,23 +88,23 @@ def figures(merchant: Merchant) -> Dashboard:
 
 
 def latest_payments(merchant_id: int, limit: int = 8) -> list[Payment]:
-    """The newest payments to this merchant, whatever became of them, with their customers."""
-    found = select(Payment).where(Payment.merchant_id == merchant_id).order_by(Payment.id.desc()).limit(limit)
-    return list(db.session.scalars(found.options(joinedload(Payment.customer), joinedload(Payment.plan))))
+    """The newest payments to this merchant in every state, with their customers and plans."""
+    query = select(Payment).where(Payment.merchant_id == merchant_id).order_by(Payment.id.desc()).limit(limit)
+    return list(db.session.scalars(query.options(joinedload(Payment.customer), joinedload(Payment.plan))))
 
 
 def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
-    """Overdue plans, the one that has been late for longest first, with customers and installments."""
-    found = (
+    """Overdue plans, the longest overdue first, with customers and installments."""
+    query = (
         Plan.of_merchant(merchant_id)
         .where(Plan.has_status("overdue", clock.now()))
         .order_by(Plan.next_late_at, Plan.id)
         .limit(limit)
         .options(joinedload(Plan.customer), selectinload(Plan.installments))
     )
-    return list(db.session.scalars(found))
+    return list(db.session.scalars(query))
 
 
 def has_plans(merchant_id: int) -> bool:
-    """Whether this merchant ever made a plan."""
+    """The merchant has at least one plan, in any state."""
     return bool(db.session.scalar(select(select(Plan.id).where(Plan.merchant_id == merchant_id).exists())))

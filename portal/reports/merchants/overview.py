@@ -1,7 +1,7 @@
-"""The dashboard's page: this month beside the one before, what is due soon, and the last months side by side.
+"""The dashboard page: this month compared with the previous one, amounts due soon, and the last months.
 
-"Before" is like for like: what has been credited, cancelled or written off since is left out on both sides, and a
-payment that bounced counts as if it had never been. So a comparison needs no history of its own and is never a guess.
+Comparisons are like for like: both sides leave out amounts that have been credited, cancelled or written off since, and
+reversed payments count on neither side. So a comparison needs no stored history.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ from sqlalchemy import ARRAY, Date, DateTime, func, literal, select, text
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Installment, Merchant, Payment, Plan
+from portal.models.payments.payments import RECEIVED
 from portal.reports.merchants import ageing
 from portal.reports.merchants.ageing import Ageing
 from portal.reports.merchants.dashboard import NET, percent
-from portal.reports.payments.payments import RECEIVED
 
 MONTHS: Final = 6
 
 
 @dataclass(slots=True)
 class Month:
-    """Minor units: `expected` fell due in this month, `collected` came in during it and stayed."""
+    """Minor units: `expected` is due in this month, `collected` was received in it, less refunds and reversals."""
 
     first: date
     expected: int = 0
@@ -35,10 +35,10 @@ class Month:
 
 @dataclass(slots=True)
 class Totals:
-    """One currency: amounts in minor units, counts of installments. `collected` is this month's, net.
+    """One currency: amounts in minor units, counts of installments. `collected` is this month's net amount.
 
-    What ends in `_before` is the state when the month began; `collected_before` is the month before up to the same day
-    and hour.
+    Fields that end in `_before` are the state at the beginning of the month. `collected_before` is the amount of the
+    previous month up to the same day and hour.
     """
 
     currency: str
@@ -65,26 +65,26 @@ class Totals:
 
     @property
     def success_rate(self) -> Decimal:
-        """Installments paid, in percent of all that count."""
+        """Paid installments as a percentage of counted ones."""
         return percent(self.paid, self.counted) or Decimal("0.00")
 
     @property
     def success_rate_before(self) -> Decimal | None:
-        """The same when the month began; None when nothing counted yet."""
+        """The success rate at the beginning of the month. None if no installment counted then."""
         return percent(self.paid_before, self.counted_before)
 
     @property
     def on_time_rate(self) -> Decimal | None:
-        """Installments paid before they were late, in percent of all whose time has passed; None when none has."""
+        """Installments paid before `late_at`, as a percentage of all counted ones past it. None if there are none."""
         return percent(self.on_time, self.past)
 
 
-Of = Callable[[str], Totals]
+TotalsOf = Callable[[str], Totals]
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The home currency first, then any others. `month` is the first day of the merchant's month."""
+    """The totals in the home currency, and in any others. `month` is the first day of the merchant's local month."""
 
     month: date
     home: Totals
@@ -92,19 +92,19 @@ class Overview:
 
 
 def overview(merchant: Merchant) -> Overview:
-    """Everything the dashboard counts, by currency and never added across.
+    """The figures of the dashboard by currency (minor units). Currencies are never added together.
 
-    Months begin at the merchant's local midnight; a payment belongs to the one in which it was booked.
+    Months begin at the merchant's local midnight. A payment belongs to the month in which it was settled.
     """
     firsts = month_starts(clock.today(merchant.time_zone), MONTHS)
     since = clock.midnight(firsts[-1], merchant.time_zone)
     last_plan = _last_plan_before(merchant, since)
-    found: dict[str, Totals] = {}
+    by_currency: dict[str, Totals] = {}
 
     def of(currency: str) -> Totals:
-        if currency not in found:
-            found[currency] = Totals(currency, Ageing(currency), months=[Month(first) for first in firsts])
-        return found[currency]
+        if currency not in by_currency:
+            by_currency[currency] = Totals(currency, Ageing(currency), months=[Month(first) for first in firsts])
+        return by_currency[currency]
 
     days = ageing.open_days(merchant, since=since, last_plan=last_plan)
     for day in days:
@@ -116,22 +116,23 @@ def overview(merchant: Merchant) -> Overview:
     for age in (ages.home, *ages.others):
         of(age.currency).ages = age
     home = of(merchant.home_currency)
-    return Overview(firsts[-1], home, [found[code] for code in sorted(found) if code != merchant.home_currency])
+    others = [by_currency[code] for code in sorted(by_currency) if code != merchant.home_currency]
+    return Overview(firsts[-1], home, others)
 
 
 def month_starts(today: date, count: int) -> list[date]:
-    """The first days of the last `count` months, the one of `today` last."""
+    """The first days of the last `count` months, in ascending order. The last one is the month of `today`."""
     months = [today.year * 12 + today.month - 1 - back for back in range(count - 1, -1, -1)]
     return [date(month // 12, month % 12 + 1, 1) for month in months]
 
 
 def month_after(first: date) -> date:
-    """The first day of the month after the one that begins on `first`."""
+    """The first day of the month that follows the month of `first`."""
     return date(first.year + first.month // 12, first.month % 12 + 1, 1)
 
 
 def _last_plan_before(merchant: Merchant, since: datetime) -> int:
-    """The newest plan made before this instant; 0 for none."""
+    """The id of the newest plan created before this instant, or 0."""
     mine = select(Plan.id).where(Plan.merchant_id == merchant.user_id, Plan.created_at < since)
     return db.session.scalar(mine.order_by(Plan.id.desc()).limit(1)) or 0
 
@@ -157,8 +158,8 @@ def _add_open(totals: Totals, day: ageing.OpenDay) -> None:
         totals.due_in_30_count += day.count
 
 
-def _add_paid(of: Of, merchant: Merchant, since: datetime, last_plan: int) -> None:
-    """Paid installments: all of them, and of those of this month what the month's beginning did not know yet."""
+def _add_paid(of: TotalsOf, merchant: Merchant, since: datetime, last_plan: int) -> None:
+    """Add all paid installments. Subtract those paid in this month from the figures of its beginning."""
     mine = Installment.is_paid() & (Installment.merchant_id == merchant.user_id)
     past = Installment.late_at <= clock.now()
     everything = select(
@@ -188,14 +189,14 @@ def _add_paid(of: Of, merchant: Merchant, since: datetime, last_plan: int) -> No
         totals.overdue_before += was_late
 
 
-def _add_payments(of: Of, merchant: Merchant, firsts: list[date], last_plan: int) -> None:
-    """What came in, month by month; the month before this one in two parts: up to the same day and hour, and after."""
+def _add_payments(of: TotalsOf, merchant: Merchant, firsts: list[date], last_plan: int) -> None:
+    """Add the received payments of each month. The previous month is split at the same day and hour."""
     starts = [clock.midnight(first, merchant.time_zone) for first in firsts]
     edges = [*starts[:-1], _a_month_ago(firsts, merchant.time_zone), starts[-1]]
-    place = func.width_bucket(Payment.settled_at, literal(edges, ARRAY(DateTime(timezone=True))))
+    bucket_number = func.width_bucket(Payment.settled_at, literal(edges, ARRAY(DateTime(timezone=True))))
     paid_off = func.sum(Payment.amount - Payment.reversed).filter(Payment.plan_id <= last_plan)
-    found = (
-        select(Payment.currency, place, func.sum(NET), paid_off)
+    query = (
+        select(Payment.currency, bucket_number, func.sum(NET), paid_off)
         .where(
             Payment.merchant_id == merchant.user_id,
             Payment.state.in_(RECEIVED),
@@ -203,7 +204,7 @@ def _add_payments(of: Of, merchant: Merchant, firsts: list[date], last_plan: int
         )
         .group_by(text("1"), text("2"))
     )
-    for currency, bucket, net, of_older_plans in db.session.execute(found):
+    for currency, bucket, net, of_older_plans in db.session.execute(query):
         totals, amount = of(currency), int(net)
         totals.months[bucket - (1 if bucket < len(firsts) else 2)].collected += amount
         if bucket == len(edges):
@@ -214,18 +215,18 @@ def _add_payments(of: Of, merchant: Merchant, firsts: list[date], last_plan: int
 
 
 def _a_month_ago(firsts: list[date], zone: str) -> datetime:
-    """This day and hour of the month before, or its end where it had no such day."""
+    """The same day and hour in the previous month, or the end of that month if it has no such day."""
     local = clock.now().astimezone(ZoneInfo(zone))
     day = firsts[-2] + timedelta(days=local.day - 1)
     end = clock.midnight(firsts[-1], zone)
     return min(end, datetime.combine(day, local.time(), ZoneInfo(zone)))
 
 
-def _add_expected(of: Of, merchant: Merchant, firsts: list[date]) -> None:
-    """What fell or falls due in each month, without what was credited, cancelled or written off."""
-    place = func.width_bucket(Installment.due_date, literal(firsts, ARRAY(Date)))
-    found = (
-        select(Installment.currency, place, func.sum(Installment.paid + Installment.remaining))
+def _add_expected(of: TotalsOf, merchant: Merchant, firsts: list[date]) -> None:
+    """Add the amounts due in each month, without credited, cancelled and written-off amounts."""
+    bucket_number = func.width_bucket(Installment.due_date, literal(firsts, ARRAY(Date)))
+    query = (
+        select(Installment.currency, bucket_number, func.sum(Installment.paid + Installment.remaining))
         .where(
             Installment.merchant_id == merchant.user_id,
             Installment.due_date >= firsts[0],
@@ -233,5 +234,5 @@ def _add_expected(of: Of, merchant: Merchant, firsts: list[date]) -> None:
         )
         .group_by(text("1"), text("2"))
     )
-    for currency, bucket, amount in db.session.execute(found):
+    for currency, bucket, amount in db.session.execute(query):
         of(currency).months[bucket - 1].expected += int(amount)

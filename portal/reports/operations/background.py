@@ -1,7 +1,6 @@
-"""What the operator sees: the queue and its workers in Valkey, and what waits in the database.
+"""The operator's figures: the queue and its workers in Valkey, and pending mails and payments in the database.
 
-Both halves stand alone. When Valkey does not answer within a quarter of a second, its half is None, and the half that
-matters is still there.
+The two parts are independent. If Valkey does not answer within a quarter of a second, its part is None.
 """
 
 from collections.abc import Iterable
@@ -22,21 +21,22 @@ from portal import queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Payment, Refund
+from portal.models.emails import PENDING_STATES
 from portal.valkey import connections
 
 log = structlog.get_logger(__name__)
 
-SHOWN: Final = 20
-"""How many failed jobs and dead mails the page lists; it counts all of them."""
+MAX_LISTED: Final = 20
+"""The most failed jobs and dead mails that the page lists. The counts include all of them."""
 SILENT_AFTER: Final = timedelta(seconds=75)
-"""A worker tells that it lives at least every 45 seconds, and every 10 in the middle of a job."""
+"""The age of a heartbeat from which a worker counts as silent. Workers send one every 45 s, and every 10 s in a job."""
 LATE_AFTER: Final = timedelta(minutes=2)
-"""A mail that could have gone for so long waits for somebody who does not come."""
+"""A mail that has been due for longer counts as late: no worker has claimed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker. `job` is what it runs right now, None when it waits for work."""
+    """One worker. `job` is the job that it is running, or None."""
 
     name: str
     state: str
@@ -47,7 +47,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A job that has failed and is not tried again by itself. `reason` is the last line of `trace`."""
+    """A failed job without a further retry. `reason` is the last line of `trace`."""
 
     id: str
     name: str
@@ -58,7 +58,7 @@ class FailedJob:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Valkey's half. `waiting` jobs have not begun; `failed` are the newest, of `failed_count` in all."""
+    """The part in Valkey. `waiting` is the number of queued jobs. `failed` are the newest of `failed_count` jobs."""
 
     waiting: int
     oldest_at: datetime | None
@@ -71,7 +71,7 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The outbox: `depth` mails are not sent yet, the oldest since `oldest_at`; `late` of them nobody has fetched."""
+    """The mails: `depth` are not sent yet, the oldest since `oldest_at`, and `late` are due without being claimed."""
 
     depth: int
     oldest_at: datetime | None
@@ -82,7 +82,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """Payments and refunds whose outcome the gateway has not told yet, and since when the oldest waits."""
+    """The numbers of payments and refunds without a gateway outcome, and the creation instant of the oldest."""
 
     payments: int
     refunds: int
@@ -90,7 +90,7 @@ class InFlight:
 
 
 def background() -> Background | None:
-    """Queue, workers, scheduler and failed jobs. None when Valkey does not answer; never waits for long."""
+    """Queue, workers, scheduler and failed jobs. None if Valkey does not answer within a quarter of a second."""
     url = current_app.config["QIST"].redis_url
     if not url:
         return None
@@ -101,14 +101,14 @@ def background() -> Background | None:
 
 
 def mail() -> Mail:
-    """How many mails wait and since when, and the newest of those that were given up."""
+    """The counts of pending, late and dead mails, and the newest dead mails with their recipients."""
     now = clock.now()
     depth, oldest, late = db.session.execute(
         select(
             func.count(),
             func.min(Email.created_at),
             func.count().filter(Email.next_try_at <= now - LATE_AFTER),
-        ).where(Email.state.in_(("waiting", "claimed")))
+        ).where(Email.state.in_(PENDING_STATES))
     ).one()
     dead = select(Email).where(Email.state == "dead")
     return Mail(
@@ -116,12 +116,12 @@ def mail() -> Mail:
         oldest,
         late,
         db.session.scalar(select(func.count()).select_from(dead.subquery())) or 0,
-        list(db.session.scalars(dead.options(joinedload(Email.recipient)).order_by(Email.id.desc()).limit(SHOWN))),
+        list(db.session.scalars(dead.options(joinedload(Email.recipient)).order_by(Email.id.desc()).limit(MAX_LISTED))),
     )
 
 
 def in_flight() -> InFlight:
-    """What is being checked with the gateway right now."""
+    """The payments and refunds whose outcome is not known yet."""
     (payments, oldest_payment), (refunds, oldest_refund) = (
         db.session.execute(select(func.count(), func.min(table.created_at)).where(table.state == "in_flight")).one()
         for table in (Payment, Refund)
@@ -130,25 +130,25 @@ def in_flight() -> InFlight:
 
 
 def _background(valkey: Redis) -> Background:
-    line = queue.queue_on(valkey)
+    jobs_queue = queue.queue_on(valkey)
     with valkey.pipeline(transaction=False) as pipe:
         pipe.get(queue.TICK_KEY)
-        pipe.llen(line.key)
-        pipe.lindex(line.key, 0)
-        pipe.zcard(line.failed_job_registry.key)
-        pipe.zrange(line.failed_job_registry.key, 0, SHOWN - 1, desc=True)
+        pipe.llen(jobs_queue.key)
+        pipe.lindex(jobs_queue.key, 0)
+        pipe.zcard(jobs_queue.failed_job_registry.key)
+        pipe.zrange(jobs_queue.failed_job_registry.key, 0, MAX_LISTED - 1, desc=True)
         pipe.smembers("rq:workers")
-        tick, waiting, first, failed_count, failed, known = pipe.execute()
+        tick, waiting, first, failed_count, failed, worker_keys = pipe.execute()
     ticked_at = datetime.fromtimestamp(float(tick), UTC) if tick else None
     jobs = [job for job in _jobs(valkey, failed) if job.get_status(refresh=False) == JobStatus.FAILED]
     oldest = next(iter(_jobs(valkey, [first] if first else [])), None)
     return Background(
         waiting=waiting,
         oldest_at=_aware(oldest.enqueued_at) if oldest else None,
-        workers=list(_workers(valkey, sorted(key.decode() for key in known))),
+        workers=list(_workers(valkey, sorted(key.decode() for key in worker_keys))),
         ticked_at=ticked_at,
         ticking=ticked_at is not None and clock.now() - ticked_at <= timedelta(seconds=3 * queue.TICK_SECONDS),
-        failed_count=failed_count if failed_count > SHOWN else len(jobs),
+        failed_count=failed_count if failed_count > MAX_LISTED else len(jobs),
         failed=[_failed(job) for job in jobs],
     )
 
@@ -158,15 +158,15 @@ def _workers(valkey: Redis, keys: list[str]) -> Iterable[Worker]:
         for key in keys:
             pipe.hgetall(key)
             pipe.srandmember(f"{key}:executions")
-        answers: list[Any] = pipe.execute()
-    for key, told, execution in zip(keys, answers[::2], answers[1::2], strict=True):
-        if b"last_heartbeat" not in told or b"death" in told:
+        replies: list[Any] = pipe.execute()
+    for key, fields, execution in zip(keys, replies[::2], replies[1::2], strict=True):
+        if b"last_heartbeat" not in fields or b"death" in fields:
             continue
-        heartbeat_at = datetime.fromisoformat(told[b"last_heartbeat"].decode())
+        heartbeat_at = datetime.fromisoformat(fields[b"last_heartbeat"].decode())
         jobs = _jobs(valkey, [execution.split(b":")[0]] if execution else [])
         yield Worker(
             name=key.removeprefix("rq:worker:"),
-            state=told.get(b"state", b"started").decode(),
+            state=fields.get(b"state", b"started").decode(),
             job=_name(jobs[0]) if jobs else None,
             heartbeat_at=heartbeat_at,
             silent=clock.now() - heartbeat_at > SILENT_AFTER,
@@ -181,20 +181,20 @@ def _failed(job: Job) -> FailedJob:
 
 
 def _jobs(valkey: Redis, ids: Iterable[bytes]) -> list[Job]:
-    """The jobs of these ids that are still there and can be read."""
-    found = []
-    for one in ids:
+    """The jobs with these ids, without those that are missing or unreadable."""
+    jobs = []
+    for job_id in ids:
         try:
-            found.append(queue.JsonJob.fetch(one.decode(), connection=valkey))
+            jobs.append(queue.JsonJob.fetch(job_id.decode(), connection=valkey))
         except RedisError:
             raise
         except Exception:
-            log.warning("job.unreadable", job_id=one.decode(errors="replace"))
-    return found
+            log.warning("job.unreadable", job_id=job_id.decode(errors="replace"))
+    return jobs
 
 
 def _name(job: Job) -> str:
-    """ "drain_outbox", "settle_payment 17" """
+    """The job's function and arguments: "drain_outbox", "settle_payment 17"."""
     try:
         words = [str(job.func_name).removeprefix(f"{queue.JOBS}."), *map(str, job.args)]
     except DeserializationError:

@@ -1,7 +1,7 @@
-"""Invariants of money in SQL: how many rows break each of them. `qist check` prints one line for each.
+"""Invariants of money in SQL, with the number of rows that break each. `qist check` prints one line for each.
 
-Rules that look at the same tables are counted in one statement, so that a large installation is read a few times and
-not once for each rule. What is in flight may be in flight for as long as it likes; it is only never counted twice.
+One statement counts the rules about the same tables, so that a large installation is read only a few times. Payments
+and refunds may stay in flight without limit.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from portal.extensions import db
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Rules in words, and one SELECT that returns for each of them, in this order, how many rows break it."""
+    """Rules as sentences, and a SELECT that returns for each of them, in this order, the number of violating rows."""
 
     rules: tuple[str, ...]
     sql: str
@@ -212,20 +212,22 @@ GATEWAY: Final = Check(
 CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, GATEWAY)
 
 
-ROOM = text("SELECT set_config('work_mem', '128MB', true), set_config('max_parallel_workers_per_gather', '0', true)")
-"""Sums stay in memory; and no helpers, each of which would make all of these sums again for itself."""
+SESSION_SETTINGS = text(
+    "SELECT set_config('work_mem', '128MB', true), set_config('max_parallel_workers_per_gather', '0', true)"
+)
+"""Hash tables stay in memory. Parallel workers are off, because each would build all hash tables again."""
 
 
 def run() -> list[tuple[str, int]]:
-    """Each rule in words with how many rows break it: 0 for all of them, or something is wrong.
+    """Each rule with the number of rows that break it. Consistent data gives 0 for every rule.
 
-    All counts are of one moment (REPEATABLE READ), so payments going on meanwhile raise no false alarm. Takes a
-    quarter of a minute of one core for a million installments, and up to some hundred megabytes of memory meanwhile.
+    All counts are of one snapshot (REPEATABLE READ), so concurrent payments cause no false alarm. Checking a million
+    installments takes a quarter of a minute of one core and a few hundred megabytes of memory.
     """
     with db.engine.connect().execution_options(
         isolation_level="REPEATABLE READ", postgresql_readonly=True
     ) as connection:
-        connection.execute(ROOM)
+        connection.execute(SESSION_SETTINGS)
         return [
             (rule, int(count))
             for check in CHECKS

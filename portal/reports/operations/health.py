@@ -1,4 +1,4 @@
-"""Is everything there that requests need, and what works less well right now."""
+"""Health: the problems that prevent serving requests, and the degraded parts."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from portal.valkey import connections
 
 @dataclass(slots=True)
 class Health:
-    """`problems` stop requests from being served; `degraded` parts are waited for, and nothing is lost meanwhile."""
+    """`problems` prevent serving requests. `degraded` parts delay work and lose nothing."""
 
     problems: dict[str, str] = field(default_factory=dict)
     degraded: dict[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Health:
 
 
 def check() -> Health:
-    """Look at the database, its migrations, Valkey and the scheduler."""
+    """Check the database, its migrations, Valkey and the scheduler."""
     health = Health()
     _check_database(health)
     _check_valkey(health)
@@ -42,7 +42,7 @@ def _check_database(health: Health) -> None:
     except SQLAlchemyError:
         health.problems["database"] = "does not answer"
         return
-    if state == "newer":  # the next version is being put in this one's place
+    if state == "newer":  # an upgrade is in progress
         health.degraded["migrations"] = revisions.PROBLEMS[state]
     elif state != "current":
         health.problems["migrations"] = revisions.PROBLEMS[state]

@@ -1,91 +1,66 @@
-"""Lists of payments, as their merchant or their customer sees them."""
-
-from datetime import datetime
-from typing import Final
+"""Lists of payments of a merchant or a customer."""
 
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.models import Allocation, Payment, Plan, User
+from portal.models.payments.payments import RECEIVED as RECEIVED
 from portal.reports import paging
 from portal.reports.paging import Page
-
-RECEIVED: Final = ("succeeded", "reversed")
-"""States of payments whose money came in, even if some of it went back."""
+from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
 
 def list_payments(
     user: User,
+    filters: PaymentFilters = ALL_PAYMENTS,
     *,
-    plan_id: int | None = None,
-    customer_id: int | None = None,
-    state: str | None = None,
-    currency: str | None = None,
     newest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """The payments to this merchant or by this customer, whatever became of them, with what they were for.
-
-    `plan_id` narrows them to one plan, `customer_id` to one customer; `state` is one of PAYMENT_STATES, "received" (the
-    money came in) or "refunded" (some of it went back, or is on its way back).
-    """
-    found = find(user, plan_id=plan_id, customer_id=customer_id, state=state, currency=currency)
-    found = found.options(selectinload(Payment.allocations))
-    return paging.fetch(found, Payment.id, descending=newest_first, limit=limit, cursor=cursor)
+    """The payments to this merchant or by this customer that pass the filters, in any state, with their allocations."""
+    query = find(user, filters).options(selectinload(Payment.allocations))
+    return paging.fetch(query, Payment.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def list_with_plans(
     user: User,
+    filters: PaymentFilters = ALL_PAYMENTS,
     *,
-    customer_id: int | None = None,
-    state: str | None = None,
-    currency: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """For pages: like `list_payments`, newest first, with plans, parties and the numbers of the installments.
+    """Like `list_payments`, newest first, with plans, parties and the installments of the allocations.
 
-    With `since` (inclusive) or `until` (exclusive) only payments whose money came in between these instants, by that.
+    With `since` or `until` the newest is the payment whose money came in last.
     """
-    found = find(user, customer_id=customer_id, state=state, currency=currency, since=since, until=until)
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    found = found.options(parties, selectinload(Payment.allocations).joinedload(Allocation.installment))
-    keys = (Payment.settled_at, Payment.id) if since or until else (Payment.id,)
-    return paging.fetch(found, *keys, descending=True, limit=limit, cursor=cursor)
+    installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
+    query = find(user, filters).options(parties, installments)
+    keys = (Payment.settled_at, Payment.id) if filters.since or filters.until else (Payment.id,)
+    return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
-def find(
-    user: User,
-    *,
-    plan_id: int | None = None,
-    customer_id: int | None = None,
-    state: str | None = None,
-    currency: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> Select[Payment]:
-    """The payments that are meant, in no order."""
-    mine = Payment.merchant_id if user.role == "merchant" else Payment.customer_id
-    found = select(Payment).where(mine == user.id)
-    if plan_id is not None:
-        found = found.where(Payment.plan_id == plan_id)
-    if customer_id is not None:
-        found = found.where(Payment.customer_id == customer_id)
-    if currency:
-        found = found.where(Payment.currency == currency)
-    if since or until:
-        found = found.where(Payment.state.in_(RECEIVED))
-    if since:
-        found = found.where(Payment.settled_at >= since)
-    if until:
-        found = found.where(Payment.settled_at < until)
-    if state == "received":
-        found = found.where(Payment.state.in_(RECEIVED))
-    elif state == "refunded":
-        found = found.where(or_(Payment.refunded > 0, Payment.refunding > 0))
-    elif state:
-        found = found.where(Payment.state == state)
-    return found
+def find(user: User, filters: PaymentFilters) -> Select[Payment]:
+    """The payments to this merchant or by this customer that pass the filters, in no order."""
+    party = Payment.merchant_id if user.role == "merchant" else Payment.customer_id
+    query = select(Payment).where(party == user.id)
+    if filters.plan_id is not None:
+        query = query.where(Payment.plan_id == filters.plan_id)
+    if filters.customer_id is not None:
+        query = query.where(Payment.customer_id == filters.customer_id)
+    if filters.currency:
+        query = query.where(Payment.currency == filters.currency)
+    if filters.since or filters.until:
+        query = query.where(Payment.state.in_(RECEIVED))
+    if filters.since:
+        query = query.where(Payment.settled_at >= filters.since)
+    if filters.until:
+        query = query.where(Payment.settled_at < filters.until)
+    if filters.state == "received":
+        query = query.where(Payment.state.in_(RECEIVED))
+    elif filters.state == "refunded":
+        query = query.where(or_(Payment.refunded > 0, Payment.refunding > 0))
+    elif filters.state:
+        query = query.where(Payment.state == filters.state)
+    return query

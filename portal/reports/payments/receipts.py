@@ -1,4 +1,4 @@
-"""Receipts: one payment with what it paid and what went back of it."""
+"""Receipts: a payment with its allocations and refunds."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class Receipt:
 
 
 def receipt(payment_id: int, *, plan_id: int | None = None) -> Receipt | None:
-    """The receipt of a payment that the caller may see; with `plan_id` only if it paid that plan."""
-    found = select(Payment).where(Payment.id == payment_id)
+    """The receipt of a payment, or None. With `plan_id` only a payment of that plan. The caller checks access."""
+    query = select(Payment).where(Payment.id == payment_id)
     if plan_id is not None:
-        found = found.where(Payment.plan_id == plan_id)
-    payment = db.session.scalar(found.options(selectinload(Payment.allocations).joinedload(Allocation.installment)))
+        query = query.where(Payment.plan_id == plan_id)
+    payment = db.session.scalar(query.options(selectinload(Payment.allocations).joinedload(Allocation.installment)))
     if payment is None:
         return None
     refunds = select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id.desc()).limit(REFUNDS_LIMIT)
@@ -32,8 +32,8 @@ def receipt(payment_id: int, *, plan_id: int | None = None) -> Receipt | None:
 
 
 def refunds_of(plan_id: int) -> dict[int, list[Refund]]:
-    """The refunds of a plan's payments, newest first, by payment."""
-    found: dict[int, list[Refund]] = {}
+    """The newest REFUNDS_LIMIT refunds of a plan by payment id, newest first."""
+    by_payment: dict[int, list[Refund]] = {}
     for refund in db.session.scalars(Refund.of_plan(plan_id).limit(REFUNDS_LIMIT)):
-        found.setdefault(refund.payment_id, []).append(refund)
-    return found
+        by_payment.setdefault(refund.payment_id, []).append(refund)
+    return by_payment

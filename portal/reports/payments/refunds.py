@@ -1,4 +1,4 @@
-"""Lists of refunds, as their merchant or their customer sees them, and what went back in all."""
+"""Lists of refunds of a merchant or a customer, and the refunded totals of plans."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from portal.reports import paging
 from portal.reports.paging import Page
 
 
-class GivenBack(NamedTuple):
-    """What went back of a plan's payments, and what is on its way back, in minor units of the plan's currency."""
+class RefundTotals(NamedTuple):
+    """The refunded amount of a plan, and the amount of its refunds in flight, in minor units of the plan's currency."""
 
     refunded: int = 0
     refunding: int = 0
@@ -28,28 +28,29 @@ def list_refunds(
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Refund]:
-    """The refunds by this merchant or to this customer, whatever became of them.
+    """The refunds by this merchant or to this customer.
 
-    `plan_id` narrows them to one plan; `state` is one of REFUND_STATES.
+    `plan_id` selects those of one plan. `state` is one of REFUND_STATES. Refuses: bad_cursor (Invalid).
     """
     mine = Refund.merchant_id if user.role == "merchant" else Refund.customer_id
-    found = select(Refund).where(mine == user.id)
+    query = select(Refund).where(mine == user.id)
     if plan_id is not None:
-        found = found.where(Refund.plan_id == plan_id)
+        query = query.where(Refund.plan_id == plan_id)
     if state:
-        found = found.where(Refund.state == state)
-    return paging.fetch(found, Refund.id, descending=newest_first, limit=limit, cursor=cursor)
+        query = query.where(Refund.state == state)
+    return paging.fetch(query, Refund.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
-def given_back(plan_ids: Sequence[int]) -> defaultdict[int, GivenBack]:
-    """By plan, in one query; nothing for a plan that nothing was refunded of."""
+def refund_totals(plan_ids: Sequence[int]) -> defaultdict[int, RefundTotals]:
+    """The totals by plan id, in one query. Plans without refunds have zeros."""
     sums = func.sum(Payment.refunded), func.sum(Payment.refunding)
-    found = select(Payment.plan_id, *sums).where(Payment.plan_id.in_(plan_ids)).group_by(Payment.plan_id)
-    rows = db.session.execute(found) if plan_ids else ()
-    return defaultdict(GivenBack, {plan_id: GivenBack(int(back), int(coming)) for plan_id, back, coming in rows})
+    query = select(Payment.plan_id, *sums).where(Payment.plan_id.in_(plan_ids)).group_by(Payment.plan_id)
+    rows = db.session.execute(query) if plan_ids else ()
+    totals = {plan_id: RefundTotals(int(refunded), int(refunding)) for plan_id, refunded, refunding in rows}
+    return defaultdict(RefundTotals, totals)
 
 
 def of_ids(refund_ids: Sequence[int]) -> list[Refund]:
-    """These refunds as they are now, oldest first."""
-    found = select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)
-    return list(db.session.scalars(found.execution_options(populate_existing=True)))
+    """These refunds, re-read from the database, oldest first."""
+    query = select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))

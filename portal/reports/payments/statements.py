@@ -1,4 +1,4 @@
-"""The account of one plan, as its ledger tells it: what was owed first, and everything that changed it."""
+"""The statement of a plan, from its ledger: the opening balance, and every change of it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +12,10 @@ from portal.models.ledger import Account, EntryKind
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry. Minor units of the plan's currency: `owed` changes what is owed, `cash` is money that moved.
+    """A ledger entry. Amounts are minor units of the plan's currency.
 
-    `cash` is positive when it came in. `balance` is what is owed after it, `kept` what has come in and stayed by then.
+    `owed` is the change of the balance, `cash` the money that moved (positive when it came in). `balance` is the amount
+    owed after the entry, `kept` the cash received less refunds and reversals up to it.
     """
 
     at: datetime
@@ -29,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Oldest line first. The last `balance` is what remains of the installments, or the books are wrong."""
+    """The lines, oldest first. The last `balance` equals the sum of the installments' remaining amounts."""
 
     lines: list[Line]
     total: int
@@ -40,7 +41,7 @@ class Statement:
 
 
 def statement(plan: Plan) -> Statement:
-    """The plan's account, from its ledger alone."""
+    """The plan's statement, from its ledger alone. Minor units of the plan's currency."""
 
     def of(account: Account) -> ColumnElement[int]:
         return func.coalesce(func.sum(LedgerLine.amount).filter(LedgerLine.account == account), 0)

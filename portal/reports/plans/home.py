@@ -1,4 +1,4 @@
-"""What a customer wants to know first: what is due now, and what comes next, across merchants."""
+"""The customer's home page: due and coming installments and open plans, across merchants."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ PLANS_LIMIT = 20
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """`due` is what is due on or before the merchant's today, oldest first; `coming` is what follows it.
+    """`due` are the open installments due on or before the plan's local date, oldest first; `coming` the later ones.
 
-    `owed` is what remains of everything, in minor units by currency. `plans` are the open plans by their next due date.
-    `all_paid`: of the closed plans none was cancelled, and nothing of them is written off.
+    `owed` is the remaining amount of all installments, in minor units by currency. `plans` are the open plans by next
+    due date. `all_paid`: no closed plan is cancelled or has a written-off amount.
     """
 
     due: list[Installment]
@@ -30,13 +30,13 @@ class Home:
 
 
 def home(customer_id: int) -> Home:
-    """What this customer owes, to whom and when; at most 12 due, 12 coming and 20 plans, the rest is in the lists."""
+    """The home page of this customer: at most 12 due and 12 coming installments, and 20 plans."""
     zones = db.session.scalars(
         select(Plan.time_zone).where(Plan.customer_id == customer_id, Plan.state == "active").distinct()
     ).all()
     today = [(Plan.time_zone == zone, clock.today(zone)) for zone in zones]
-    due = _open(customer_id, [is_there & (Installment.due_date <= day) for is_there, day in today])
-    coming = _open(customer_id, [is_there & (Installment.due_date > day) for is_there, day in today])
+    due = _open(customer_id, [in_zone & (Installment.due_date <= day) for in_zone, day in today])
+    coming = _open(customer_id, [in_zone & (Installment.due_date > day) for in_zone, day in today])
     owed = db.session.execute(
         select(Installment.currency, func.sum(Installment.remaining))
         .where(Installment.customer_id == customer_id, Installment.remaining > 0)
@@ -52,35 +52,35 @@ def home(customer_id: int) -> Home:
             .options(joinedload(Plan.merchant), selectinload(Plan.installments))
         )
     )
-    lost = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
+    written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
     closed, paid = db.session.execute(
-        select(func.count(), func.count().filter(Plan.state == "completed", ~lost))
+        select(func.count(), func.count().filter(Plan.state == "completed", ~written_off))
         .select_from(Plan)
         .where(Plan.customer_id == customer_id, Plan.state != "active")
     ).one()
     return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, closed, closed == paid)
 
 
-def _open(customer_id: int, either: list[ColumnElement[bool]]) -> list[Installment]:
-    """Open installments of which one of the rules holds, soonest due first, with plans and what holds them."""
-    found = (
+def _open(customer_id: int, conditions: list[ColumnElement[bool]]) -> list[Installment]:
+    """Open installments that meet any of the conditions, soonest due first, with plans and held allocations."""
+    query = (
         Installment.of_customer(customer_id)
         .join(Installment.plan)
-        .where(Installment.remaining > 0, or_(false(), *either))
+        .where(Installment.remaining > 0, or_(false(), *conditions))
         .order_by(Installment.due_date, Installment.id)
         .limit(DUE_LIMIT)
         .options(contains_eager(Installment.plan).joinedload(Plan.merchant), selectinload(Installment.held_allocations))
     )
-    return list(db.session.scalars(found))
+    return list(db.session.scalars(query))
 
 
 def latest_payments(customer_id: int, limit: int = 5) -> list[Payment]:
-    """The newest payments of this customer that went through, with whom they paid."""
-    found = (
+    """The newest succeeded payments of this customer, with plans and merchants."""
+    query = (
         select(Payment)
         .where(Payment.customer_id == customer_id, Payment.state == "succeeded")
         .order_by(Payment.id.desc())
         .limit(limit)
         .options(joinedload(Payment.plan).joinedload(Plan.merchant))
     )
-    return list(db.session.scalars(found))
+    return list(db.session.scalars(query))

@@ -1,6 +1,4 @@
-"""Lists of plans and installments, as their merchant or their customer sees them."""
-
-from datetime import date
+"""Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
 from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
@@ -10,89 +8,53 @@ from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 
 TIMELINE_LENGTH = 100
 
 
 def list_plans(
     user: User,
+    filters: PlanFilters = ALL_PLANS,
     *,
-    status: str | None = None,
-    customer: str | None = None,
-    customer_email: str | None = None,
-    customer_id: int | None = None,
-    search: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
     newest_first: bool = True,
     next_due_first: bool = False,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Plan]:
-    """The plans that this merchant made or this customer owes, newest first, with parties and installments.
+    """The plans of this merchant or this customer that pass the filters, newest first, with parties and installments.
 
-    `status` is one of PLAN_STATUSES; `customer` is the beginning of an email or a username, `customer_email` a whole
-    address; `search` is found in a customer's email or name, the description or the merchant's own number (find_plans).
-    With `next_due_first` only open plans, the one whose next installment is due soonest first.
+    With `next_due_first` only open plans, the plan with the soonest next due date first.
     """
-    found = find_plans(
-        user,
-        status=status,
-        customer=customer,
-        customer_email=customer_email,
-        customer_id=customer_id,
-        search=search,
-        currency=currency,
-        due_before=due_before,
-        due_after=due_after,
-    ).options(joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments))
+    query = find_plans(user, filters).options(
+        joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
+    )
     if next_due_first:
-        open_ones = found.where(Plan.state == "active")
-        return paging.fetch(open_ones, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
-    return paging.fetch(found, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
+        open_plans = query.where(Plan.state == "active")
+        return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
+    return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
-def find_plans(
-    user: User,
-    *,
-    status: str | None = None,
-    customer: str | None = None,
-    customer_email: str | None = None,
-    customer_id: int | None = None,
-    search: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
-) -> Select[Plan]:
-    """The plans that are meant, in no order.
-
-    `due_before` and `due_after` are local dates, both exclusive, about the oldest open installment: a plan of which
-    nothing is due any more is neither.
-
-    `search` is the beginning of a customer's email or username or of the merchant's own number for the plan, or stands
-    anywhere in its description, whatever the case: words begin with articles in some languages, so "anywhere" it is.
-    """
-    found = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
-    if status:
-        found = found.where(Plan.has_status(status, clock.now()))
-    if customer and customer.strip():
-        found = found.where(Plan.customer_id.in_(select(User.id).where(User.starts_with(customer.strip()))))
-    if customer_email:
-        found = found.where(Plan.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
-    if customer_id is not None:
-        found = found.where(Plan.customer_id == customer_id)
-    if currency:
-        found = found.where(Plan.currency == currency)
-    if due_before or due_after:
-        found = found.where(Plan.state == "active")
-    if due_before:
-        found = found.where(Plan.next_due_on < due_before)
-    if due_after:
-        found = found.where(Plan.next_due_on > due_after)
-    if search and search.strip():
-        found = found.where(_mentions(user, search.strip()))
-    return found
+def find_plans(user: User, filters: PlanFilters) -> Select[Plan]:
+    """The plans of this merchant or this customer that pass the filters, in no order."""
+    query = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
+    if filters.status:
+        query = query.where(Plan.has_status(filters.status, clock.now()))
+    if filters.customer_email:
+        query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
+    if filters.customer_id is not None:
+        query = query.where(Plan.customer_id == filters.customer_id)
+    if filters.currency:
+        query = query.where(Plan.currency == filters.currency)
+    if filters.due_before or filters.due_after:
+        query = query.where(Plan.state == "active")
+    if filters.due_before:
+        query = query.where(Plan.next_due_on < filters.due_before)
+    if filters.due_after:
+        query = query.where(Plan.next_due_on > filters.due_after)
+    if filters.search and filters.search.strip():
+        query = query.where(_mentions(user, filters.search.strip()))
+    return query
 
 
 def _mentions(user: User, text: str) -> ColumnElement[bool]:
@@ -110,75 +72,53 @@ def _mentions(user: User, text: str) -> ColumnElement[bool]:
 
 def list_installments(
     user: User,
+    filters: InstallmentFilters = ALL_INSTALLMENTS,
     *,
-    plan_id: int | None = None,
-    status: str | None = None,
-    customer_email: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
     soonest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
-    """The installments that this merchant is owed or this customer owes, soonest due first; of one plan, by number.
+    """The installments of this merchant or this customer that pass the filters, soonest due first; of a plan by number.
 
-    `status` is "open", "counted" (paid or open: what rates are taken of), "past" (of those, the ones whose time has
-    passed) or one of INSTALLMENT_STATUSES; `due_before` and `due_after` are local dates, both exclusive.
+    Each comes with its plan and the plan's parties.
     """
-    found = find_installments(
-        user,
-        plan_id=plan_id,
-        status=status,
-        customer_email=customer_email,
-        currency=currency,
-        due_before=due_before,
-        due_after=due_after,
-    )
+    query = find_installments(user, filters)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    keys = (Installment.due_date, Installment.id) if plan_id is None else (Installment.number,)
-    return paging.fetch(found.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
+    keys = (Installment.due_date, Installment.id) if filters.plan_id is None else (Installment.number,)
+    return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
-def find_installments(
-    user: User,
-    *,
-    plan_id: int | None = None,
-    status: str | None = None,
-    customer_email: str | None = None,
-    currency: str | None = None,
-    due_before: date | None = None,
-    due_after: date | None = None,
-) -> Select[Installment]:
-    """The installments that are meant, in no order."""
-    found = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
-    if plan_id is not None:
-        found = found.where(Installment.plan_id == plan_id)
+def find_installments(user: User, filters: InstallmentFilters) -> Select[Installment]:
+    """The installments of this merchant or this customer that pass the filters, in no order."""
+    query = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
+    if filters.plan_id is not None:
+        query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
-    if status in ("counted", "past"):
-        found = found.where(or_(Installment.remaining > 0, Installment.is_paid()))
-        if status == "past":
-            found = found.where(Installment.late_at <= now)
-    elif status:
-        found = found.where(Installment.has_status(status, now))
-    if customer_email:
-        found = found.where(Installment.customer_id.in_(select(User.id).where(User.has_email(customer_email))))
-    if currency:
-        found = found.where(Installment.currency == currency)
-    if due_before:
-        found = found.where(Installment.due_date < due_before)
-    if due_after:
-        found = found.where(Installment.due_date > due_after)
-    return found
+    if filters.status in ("counted", "past"):
+        query = query.where(or_(Installment.remaining > 0, Installment.is_paid()))
+        if filters.status == "past":
+            query = query.where(Installment.late_at <= now)
+    elif filters.status:
+        query = query.where(Installment.has_status(filters.status, now))
+    if filters.customer_email:
+        customers = select(User.id).where(User.has_email(filters.customer_email))
+        query = query.where(Installment.customer_id.in_(customers))
+    if filters.currency:
+        query = query.where(Installment.currency == filters.currency)
+    if filters.due_before:
+        query = query.where(Installment.due_date < filters.due_before)
+    if filters.due_after:
+        query = query.where(Installment.due_date > filters.due_after)
+    return query
 
 
 def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:
-    """The newest payments of a plan with what they were for."""
-    found = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
-    return list(db.session.scalars(found.limit(limit)))
+    """The newest payments of a plan, with allocations and their installments."""
+    query = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
+    return list(db.session.scalars(query.limit(limit)))
 
 
 def timeline_of(plan_id: int) -> list[Event]:
-    """What happened to a plan, newest first, with who did it; the newest TIMELINE_LENGTH events."""
-    found = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
-    return list(db.session.scalars(found.limit(TIMELINE_LENGTH)))
+    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first."""
+    query = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
+    return list(db.session.scalars(query.limit(TIMELINE_LENGTH)))

@@ -1,4 +1,4 @@
-"""Accounts: register, change what is one's own, and find or invite a customer by email."""
+"""Accounts: register, change settings and passwords, and find or invite a customer by email."""
 
 import re
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers, money
+from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Merchant, PasswordReset, User, UserSession
@@ -24,9 +25,9 @@ _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What somebody typed to register. Business name, currency and zone count for merchants only.
+    """The input of a registration. Business name, currency (ISO 4217) and zone (IANA) count for merchants only.
 
-    `is_demo`: the demo data registers this account. No page and no API endpoint sets it.
+    `is_demo` marks an account of the demo data. No page and no API endpoint sets it.
     """
 
     role: Role
@@ -40,13 +41,13 @@ class NewAccount:
 
 
 def register(new: NewAccount) -> int:
-    """Make an account that can sign in. Returns the user's id.
+    """Create an account that can sign in. Returns the user's id.
 
-    Refuses with Invalid, all faults at once, on: username (missing, characters, taken, somebody's email), email
-    (malformed, taken, `email_invited`), password, and for a merchant business_name, home_currency, time_zone. An email
-    that was invited is mailed a fresh link.
+    Refuses: Invalid, with all faults at once, on username (missing, bad characters, taken, another email), email
+    (malformed, taken, `email_invited`) and password, and for a merchant on business_name, home_currency and time_zone.
+    An invited email gets a fresh link by email.
     """
-    new, faults = _look_at(new)
+    new, faults = _checked(new)
     if faults:
         if any(fault.code == "email_invited" for fault in faults):
             _invite_again(new.email)
@@ -55,12 +56,12 @@ def register(new: NewAccount) -> int:
 
 
 def registration_faults(new: NewAccount) -> list[Fault]:
-    """What `register` would refuse, without registering: for a door that has faults of its own to tell as well."""
-    return _look_at(new)[1]
+    """The faults that `register` would raise, for an entry point that adds faults of its own."""
+    return _checked(new)[1]
 
 
 def create_operator(username: str, email: str, password: str) -> int:
-    """Make an operator (from the command line only). Returns the user's id. Refuses like `register`."""
+    """Create an operator (from the command line only). Returns the user's id. Refuses: as `register`."""
     username, (stored, faults) = identifiers.username(username), _read_email(email.strip())
     email = stored or email.strip()
     faults = faults + _username_faults(username, email) + passwords.faults(password, username=username)
@@ -72,9 +73,9 @@ def create_operator(username: str, email: str, password: str) -> int:
 
 
 def change_password(user_id: int, *, current: str, new: str, keep_session_id: int | None) -> None:
-    """Set a new password and sign out every other browser and every API client. `keep_session_id` is the one that asks.
+    """Set a new password. Ends all other sessions and all API tokens; `keep_session_id` is the caller's session.
 
-    Refuses with Invalid: current_password (wrong), new_password (too weak, or the same as before).
+    Refuses: not_found; Invalid on current_password (wrong) and new_password (too weak, or unchanged); busy.
     """
     user = db.session.get(User, user_id)
     if user is None:
@@ -95,17 +96,17 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
 def update_merchant(
     merchant_id: int, *, business_name: str, time_zone: str, grace_days: int, home_currency: str
 ) -> None:
-    """Change a merchant's settings. Zone and grace days count for plans made afterwards.
+    """Change a merchant's settings. Zone (IANA) and grace days count for plans made afterwards.
 
-    Refuses with Invalid: business_name, time_zone, grace_days (0 to 30), home_currency (unknown, or another one once a
-    plan exists: `currency_fixed`).
+    Refuses: not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and home_currency
+    (unknown, or `currency_fixed`: changed although a plan exists).
     """
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     faults = merchant_faults(business_name, time_zone, home_currency)
-    if not 0 <= grace_days <= 30:
-        faults.append(Fault("grace_days", "grace_days", "Choose 0 to 30 days."))
+    if not 0 <= grace_days <= MAX_GRACE_DAYS:
+        faults.append(Fault("grace_days", "grace_days", f"Choose 0 to {MAX_GRACE_DAYS} days."))
     if faults:
         raise Invalid(*faults)
     merchant.business_name = business_name.strip()
@@ -124,10 +125,10 @@ def update_merchant(
 
 
 def find_or_invite(email: str) -> User:
-    """Inside a verb's transaction: the customer with this email, or a new record that nobody has claimed yet.
+    """Inside a unit of work: the customer with this email, or a new unclaimed record.
 
-    Refuses with Invalid on customer_email: malformed, or one that belongs to a merchant or an operator
-    (`not_a_customer`, the same words for both).
+    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of a
+    merchant, of an operator and of a deactivated customer.
     """
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
@@ -140,7 +141,7 @@ def find_or_invite(email: str) -> User:
             .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
-    if not user.is_claimed:  # nobody claims it before the link that this plan gets is there to be ended
+    if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
     if user.role != "customer" or user.deactivated_at is not None:
         raise Invalid(Fault("customer_email", "not_a_customer", "A plan can't be made for this email."))
@@ -148,16 +149,19 @@ def find_or_invite(email: str) -> User:
 
 
 def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
-    """Inside a verb's transaction: a new password; other browsers, API clients and reset links of the account end."""
+    """Inside a unit of work: set the password; end the account's other sessions, API tokens and reset links.
+
+    Refuses: not_found.
+    """
     user = db.session.get(User, user_id, with_for_update={"key_share": True})
     if user is None:
         raise Refused("not_found", "This account is not there any more.")
     user.password_hash = password_hash
     now = clock.now()
-    end = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    sessions = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if keep_session_id is not None:
-        end = end.where(UserSession.id != keep_session_id)
-    db.session.execute(end.values(ended_at=now))
+        sessions = sessions.where(UserSession.id != keep_session_id)
+    db.session.execute(sessions.values(ended_at=now))
     db.session.execute(
         update(PasswordReset)
         .where(PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
@@ -167,12 +171,12 @@ def replace_password(user_id: int, password_hash: str, *, keep_session_id: int |
 
 
 def invite_again(user_id: int) -> None:
-    """Inside a verb's transaction: mail this invited customer a fresh link, once an hour at most."""
+    """Inside a unit of work: email this invited customer a fresh link, at most once an hour."""
     emails.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
 
 
 def claim_faults(username: str, password: str, email: str) -> list[Fault]:
-    """What is wrong with the name and password that an invited customer chose for their own email."""
+    """The faults of the username and password with which an invited customer claims their record."""
     return (
         _username_faults(username, email)
         + passwords.faults(password, username=username, email=email)
@@ -181,7 +185,7 @@ def claim_faults(username: str, password: str, email: str) -> list[Fault]:
 
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
-    """What is wrong with a merchant's settings."""
+    """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
     faults = []
     name = business_name.strip()
     if not name:
@@ -195,8 +199,8 @@ def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> l
     return faults
 
 
-def _look_at(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
-    """The account with name and email as they will be stored, and everything that is wrong with it."""
+def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
+    """The account with username and email as they are stored, and its faults."""
     new = replace(new, username=identifiers.username(new.username), email=new.email.strip())
     email, faults = _read_email(new.email)
     new = replace(new, email=email or new.email)
@@ -210,7 +214,7 @@ def _look_at(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
 
 
 def email_faults(email: str, field: str) -> list[Fault]:
-    """What is wrong with an email address as such, whoever has it."""
+    """The faults of an email address itself, taken or not."""
     return _read_email(email.strip(), field)[1]
 
 
@@ -234,12 +238,12 @@ def _username_faults(username: str, email: str) -> list[Fault]:
 
 
 def _taken(username: str, email: str | None) -> list[Fault]:
-    """Names that somebody has. `email` None: don't look for it."""
-    same = [User.has_username(username)]
+    """The faults of a username and an email (None: not checked) that another account has."""
+    conditions = [User.has_username(username)]
     if email is not None:
-        same.append(User.has_email(email))
+        conditions.append(User.has_email(email))
     faults = []
-    for user in db.session.scalars(select(User).where(or_(*same))).all():
+    for user in db.session.scalars(select(User).where(or_(*conditions))).all():
         if user.username_key == identifiers.username_key(username):
             faults.append(Fault("username", "username_taken", "This username is taken. Choose another."))
         if email is not None and user.email_key == identifiers.email_key(email):
@@ -288,11 +292,11 @@ def _insert(new: NewAccount, password_hash: str) -> int:
     try:
         db.session.flush()
     except IntegrityError as error:
-        taken = {
+        faults = {
             "uq_users_email_key": Fault("email", "email_taken", "There is an account with this email already."),
             "uq_users_username_key": Fault("username", "username_taken", "This username is taken. Choose another."),
         }
-        if (fault := taken.get(violated(error) or "")) is not None:
+        if (fault := faults.get(violated(error) or "")) is not None:
             raise Invalid(fault) from error
         raise
     return user.id

@@ -1,8 +1,7 @@
-"""API keys of merchants: `qist_<prefix>.<secret>`, of which only a hash of the secret is kept."""
+"""API keys of merchants: `qist_<prefix>.<secret>`. The database holds a digest of the secret only."""
 
 import base64
 import contextlib
-import hashlib
 import hmac
 import re
 import secrets
@@ -12,6 +11,7 @@ from typing import Final
 from sqlalchemy import func, or_, select, update
 
 from portal.domain import clock
+from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Merchant
@@ -20,11 +20,12 @@ from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
 from portal.services.unit_of_work import unit_of_work
 
-START: Final = "qist_"
+SCHEME: Final = "qist_"
+"""The beginning of every API key, which tells it from an access token."""
 NAME_MAX: Final = 80
 LIVE_MAX: Final = 50
-NOTED_EVERY: Final = timedelta(minutes=1)
-"""`last_used_at` is this exact; a write for every request would be wasted."""
+LAST_USED_PRECISION: Final = timedelta(minutes=1)
+"""The precision of `last_used_at`, which saves a write for most requests."""
 
 _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
 
@@ -37,13 +38,13 @@ def create(
     expires_on: date | None = None,
     request_key: RequestKey | None = None,
 ) -> str:
-    """Make a key. Returns it, once. `expires_on` is the last local day on which it can be used (None: no end).
+    """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
 
-    Refuses: forbidden (not a merchant); Invalid on name and expires_on (before the merchant's today);
-    too_many_keys (LIVE_MAX that still count); already_made (the same request came before; no second answer holds the
-    key); idempotency_key_reused; still_running.
+    Refuses: forbidden (not a merchant); Invalid on name and expires_on (before the merchant's today); too_many_keys
+    (LIVE_MAX live keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused;
+    still_running; busy.
     """
-    return idempotency.patiently(lambda: _create(merchant_id, name, can_write, expires_on, request_key))
+    return idempotency.retrying(lambda: _create(merchant_id, name, can_write, expires_on, request_key))
 
 
 @unit_of_work
@@ -76,7 +77,7 @@ def _create(
             merchant_id=merchant_id,
             name=name,
             prefix=prefix,
-            secret_hash=_digest(secret),
+            secret_hash=digest(secret),
             can_write=can_write,
             created_at=now,
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
@@ -84,12 +85,12 @@ def _create(
     )
     if request_key is not None:
         idempotency.store(request_key, None)
-    return f"{START}{prefix}.{secret}"
+    return f"{SCHEME}{prefix}.{secret}"
 
 
 @unit_of_work
 def revoke(key_id: int, *, merchant_id: int) -> None:
-    """Make a key stop working, at once and for good. One that is revoked already stays so. Refuses: not_found."""
+    """Revoke a key, at once and for good. A revoked key keeps its first instant. Refuses: not_found; busy."""
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
     )
@@ -99,17 +100,17 @@ def revoke(key_id: int, *, merchant_id: int) -> None:
 
 
 def find(token: str) -> ApiKey:
-    """The key with its merchant's account. Notes that it was used. Refuses: bad_token."""
+    """The key of this token, with its merchant's account. Updates `last_used_at`. Refuses: bad_token."""
     shape = _SHAPE.fullmatch(token)
     if shape is None:
         raise BadToken()
     prefix, secret = shape.groups()
     key = db.session.scalar(ApiKey.live(prefix, clock.now()))
-    if key is None or not hmac.compare_digest(key.secret_hash, _digest(secret)):
+    if key is None or not hmac.compare_digest(key.secret_hash, digest(secret)):
         raise BadToken()
-    if key.last_used_at is None or clock.now() - key.last_used_at > NOTED_EVERY:
+    if key.last_used_at is None or clock.now() - key.last_used_at > LAST_USED_PRECISION:
         with contextlib.suppress(Busy):
-            _note(key.id)
+            _update_last_used(key.id)
         key = db.session.scalar(ApiKey.live(prefix, clock.now()))
         if key is None:
             raise BadToken()
@@ -117,15 +118,10 @@ def find(token: str) -> ApiKey:
 
 
 @unit_of_work
-def _note(key_id: int) -> None:
+def _update_last_used(key_id: int) -> None:
     now = clock.now()
-    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - NOTED_EVERY)
+    stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - LAST_USED_PRECISION)
     db.session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now))
-
-
-def _digest(secret: str) -> bytes:
-    """SHA-256; secrets hold 256 random bits, so nothing slower is needed."""
-    return hashlib.sha256(secret.encode()).digest()
 
 
 def _end_of(day: date, zone: str) -> datetime:

@@ -1,9 +1,8 @@
-"""Forgot the password: ask for a link by mail, and choose a new one with it.
+"""Password resets: request a link by email, and set a new password with it.
 
-The link is made when its mail is written, so no token ever waits anywhere in plain text.
+The link is created when its email is written, so no table holds a token in plain text.
 """
 
-import hashlib
 import secrets
 import time
 from datetime import timedelta
@@ -13,6 +12,7 @@ from flask import current_app
 from sqlalchemy import delete, select, update
 
 from portal.domain import clock
+from portal.domain.tokens import digest
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import PasswordReset, User
@@ -20,40 +20,40 @@ from portal.services import emails
 from portal.services.accounts import accounts, passwords
 from portal.services.unit_of_work import unit_of_work
 
-LASTS: Final = timedelta(hours=1)
-ASKED: Final = timedelta(days=1)
-"""How long ago somebody may have asked for a mail that goes out only now."""
-TAKES: Final = 0.25
-"""Seconds that asking takes, for names that are known and for names that are not."""
-KEPT: Final = timedelta(days=7)
+LIFETIME: Final = timedelta(hours=1)
+MAX_REQUEST_AGE: Final = timedelta(days=1)
+"""The age of a request beyond which its delayed email is not sent."""
+REQUEST_SECONDS: Final = 0.25
+"""Seconds that a request takes, for a known name and for an unknown one."""
+RETENTION: Final = timedelta(days=7)
 
 
 def ask(login: str) -> None:
-    """Mail a link to whoever signs in under this username or email; an invited customer gets their invitation again.
+    """Request a reset link for the account with this username or email; an invited customer gets a fresh invitation.
 
-    Does the same, and takes the same time, for a name that nobody has.
+    An unknown name has the same visible result and takes the same time. Refuses: busy.
     """
     began = time.monotonic()
     login = login.strip()
     if login:
         _ask(login)
-    emails.ring()
-    time.sleep(max(0.0, TAKES - (time.monotonic() - began)))
+    emails.enqueue_drain()
+    time.sleep(max(0.0, REQUEST_SECONDS - (time.monotonic() - began)))
 
 
 def find(token: str) -> PasswordReset | None:
-    """The link that this token opens with its user, or None when it is unknown, used, replaced or lapsed."""
-    return db.session.scalar(PasswordReset.live(_digest(token), clock.now()))
+    """The reset of this token, with its user; None when the link is unknown, used, replaced or lapsed."""
+    return db.session.scalar(PasswordReset.live(digest(token), clock.now()))
 
 
 def use(token: str, *, new: str) -> None:
-    """Set a new password, and sign out every browser and every API client of this account.
+    """Set a new password, and end all sessions and API tokens of the account.
 
-    Refuses: not_found (the link is unknown, used, replaced or lapsed); Invalid on new_password.
+    Refuses: not_found (the link is unknown, used, replaced or lapsed); Invalid on new_password; busy.
     """
     reset = find(token)
     if reset is None:
-        raise _closed()
+        raise _unusable()
     username, email = reset.user.username or "", reset.user.email
     db.session.rollback()
     if faults := passwords.faults(new, username=username, email=email, field="new_password"):
@@ -63,7 +63,7 @@ def use(token: str, *, new: str) -> None:
 
 @unit_of_work
 def make(user_id: int) -> str | None:
-    """A link for this account, in place of any before. Returns the token, once; None for who can't sign in anyway."""
+    """Create a link for this account in place of any other. Returns its token; None if the account can't sign in."""
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
     if user is None or not user.is_active:
         return None
@@ -74,16 +74,16 @@ def make(user_id: int) -> str | None:
         .values(ended_at=now)
     )
     token = secrets.token_urlsafe(32)
-    db.session.add(PasswordReset(user_id=user_id, token_hash=_digest(token), created_at=now, expires_at=now + LASTS))
+    db.session.add(PasswordReset(user_id=user_id, token_hash=digest(token), created_at=now, expires_at=now + LIFETIME))
     return token
 
 
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
-    """Forget links that lapsed a week ago, at most `limit` of them. Returns how many went."""
-    old = select(PasswordReset.id).where(PasswordReset.expires_at < clock.now() - KEPT).limit(limit)
-    gone = db.session.execute(delete(PasswordReset).where(PasswordReset.id.in_(old)).returning(PasswordReset.id))
-    return len(gone.all())
+    """Delete at most `limit` links that lapsed longer than RETENTION ago. Returns how many."""
+    old = select(PasswordReset.id).where(PasswordReset.expires_at < clock.now() - RETENTION).limit(limit)
+    deleted = db.session.execute(delete(PasswordReset).where(PasswordReset.id.in_(old)).returning(PasswordReset.id))
+    return len(deleted.all())
 
 
 @unit_of_work
@@ -101,19 +101,15 @@ def _ask(login: str) -> None:
 
 @unit_of_work
 def _use(token: str, password_hash: str) -> None:
-    """The user's row is locked first, as by whoever makes a link."""
-    user_id = db.session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == _digest(token)))
+    """Locks the user's row first, as `make` does."""
+    user_id = db.session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == digest(token)))
     if user_id is None:
-        raise _closed()
+        raise _unusable()
     db.session.get_one(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
     if find(token) is None:
-        raise _closed()
+        raise _unusable()
     accounts.replace_password(user_id, password_hash, keep_session_id=None)
 
 
-def _closed() -> NotFound:
+def _unusable() -> NotFound:
     return NotFound("This link can't be used any more. Ask for a new one.")
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

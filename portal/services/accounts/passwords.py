@@ -1,4 +1,4 @@
-"""Passwords: what is accepted, and argon2id hashes (parameters after OWASP's Password Storage Cheat Sheet)."""
+"""Passwords: the rules, and argon2id hashes with the parameters of OWASP's Password Storage Cheat Sheet."""
 
 import functools
 import threading
@@ -13,15 +13,17 @@ from portal.errors import Busy, Fault
 
 MIN_LENGTH: Final = 8
 MAX_LENGTH: Final = 128
-AT_ONCE: Final = 4
-"""How many hashes one process computes at the same time: 19 MiB each, and no queue of sign-ins eats the memory."""
+MAX_CONCURRENT: Final = 4
+"""Hashes that one process computes at a time. Each takes 19 MiB, so the limit bounds the memory of many sign-ins."""
+SLOT_SECONDS: Final = 5
+"""Seconds that a hash waits for its turn before Busy."""
 
 _COMMON: Final = frozenset(FREQUENCY_LISTS["passwords"])
-_gate = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 def faults(password: str, *, username: str = "", email: str = "", field: str = "password") -> list[Fault]:
-    """What is wrong with a new password: 8 to 128 characters, none of the 30,000 most common, not the own name."""
+    """The faults of a new password: 8 to 128 characters, none of the 30,000 most common, not the account's name."""
     if len(password) < MIN_LENGTH:
         return [Fault(field, "password_too_short", f"Use at least {MIN_LENGTH} characters.")]
     if len(password) > MAX_LENGTH:
@@ -37,17 +39,17 @@ def faults(password: str, *, username: str = "", email: str = "", field: str = "
 
 
 def hash_password(password: str) -> str:
-    """An argon2id hash. Raises Busy when too many are being computed at once."""
-    with _turn():
+    """An argon2id hash. Refuses: busy (too many hashes at once)."""
+    with _slot():
         return _hasher().hash(password)
 
 
 def verify(password: str, hashed: str | None) -> bool:
-    """Whether `password` has this hash. Takes the same time when there is no hash to compare with.
+    """Whether `password` has this hash. Takes the same time without a hash (None).
 
-    Raises Busy when too many are being computed at once.
+    Refuses: busy (too many hashes at once).
     """
-    with _turn():
+    with _slot():
         if len(password) > MAX_LENGTH:
             password = ""
         try:
@@ -57,17 +59,17 @@ def verify(password: str, hashed: str | None) -> bool:
 
 
 def is_outdated(hashed: str) -> bool:
-    """Whether the hash was made with other parameters than today's and should be made again at sign-in."""
+    """Whether the hash has other parameters than new ones, so that sign-in replaces it."""
     return _hasher().check_needs_rehash(hashed)
 
 
-class _turn:
+class _slot:
     def __enter__(self) -> None:
-        if not _gate.acquire(timeout=5):
+        if not _slots.acquire(timeout=SLOT_SECONDS):
             raise Busy("Too many people are signing in at the same moment. Please try again.")
 
     def __exit__(self, *_: object) -> None:
-        _gate.release()
+        _slots.release()
 
 
 def _hasher() -> PasswordHasher:

@@ -1,6 +1,5 @@
-"""Sign in and out. A session is a row; the browser's cookie holds its token, of which only a hash is kept."""
+"""Sign in and out. A session is a row with the digest of a token; the browser's cookie holds the token."""
 
-import hashlib
 import secrets
 from datetime import timedelta
 from typing import Final
@@ -9,17 +8,18 @@ from flask import current_app
 from sqlalchemy import select, update
 
 from portal.domain import clock
+from portal.domain.tokens import digest
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, tokens
 from portal.services.unit_of_work import unit_of_work
 
-LASTS: Final = timedelta(days=14)
+LIFETIME: Final = timedelta(days=14)
 
 
 class BadCredentials(Refused):
-    """Unknown name, wrong password, or an account that can't sign in: the same answer, in the same time."""
+    """Unknown name, wrong password, or an account that can't sign in: the same response after the same time."""
 
     status = 401
 
@@ -28,12 +28,12 @@ class BadCredentials(Refused):
 
 
 def authenticate(login: str, password: str) -> int:
-    """The id of the user who signs in with this username or email. Raises BadCredentials; Busy under load.
+    """The id of the user with this username or email, and this password. Refuses: bad_credentials; busy.
 
-    A demo account, whose password everybody knows, signs in only where nobody else can connect.
+    The password of a demo account is public, so demo accounts sign in only where no other machine can connect.
     """
     user = db.session.scalar(User.by_login(login)) if login.strip() else None
-    if user is not None and (not user.is_active or _is_shut_out(user)):
+    if user is not None and (not user.is_active or _is_blocked(user)):
         user = None
     user_id: int | None = user.id if user is not None else None
     hashed = user.password_hash if user is not None else None
@@ -47,7 +47,7 @@ def authenticate(login: str, password: str) -> int:
 
 @unit_of_work
 def start(user_id: int, user_agent: str = "") -> str:
-    """A new session for this user. Returns the token for the cookie; it can't be read again."""
+    """Start a session of this user. Returns the token for the cookie; it can't be read again. Refuses: busy."""
     token = secrets.token_urlsafe(32)
     now = clock.now()
     db.session.add(
@@ -56,7 +56,7 @@ def start(user_id: int, user_agent: str = "") -> str:
             token_hash=digest(token),
             user_agent=user_agent.replace("\x00", "")[:200],
             created_at=now,
-            expires_at=now + LASTS,
+            expires_at=now + LIFETIME,
         )
     )
     return token
@@ -64,7 +64,7 @@ def start(user_id: int, user_agent: str = "") -> str:
 
 @unit_of_work
 def end(token: str) -> None:
-    """Sign this browser out. A token that is not known changes nothing."""
+    """End the session of this token. An unknown token changes nothing. Refuses: busy."""
     db.session.execute(
         update(UserSession)
         .where(UserSession.token_hash == digest(token), UserSession.ended_at.is_(None))
@@ -74,28 +74,23 @@ def end(token: str) -> None:
 
 @unit_of_work
 def end_others(user_id: int, keep_session_id: int) -> None:
-    """Sign this account out everywhere else: in other browsers, and at the API. A merchant's API keys stay."""
+    """End the user's other sessions and all API tokens. A merchant's API keys stay. Refuses: busy."""
     others = (UserSession.user_id == user_id, UserSession.id != keep_session_id, UserSession.ended_at.is_(None))
     db.session.execute(update(UserSession).where(*others).values(ended_at=clock.now()))
     tokens.end_all(user_id)
 
 
 def find(token: str) -> UserSession | None:
-    """The session of this token with its user, unless it ended, lapsed, or the user may not sign in (any more).
+    """The session of this token with its user; None when it ended, lapsed, or the user can't sign in (any more).
 
-    That holds for a demo account's session too, when others can connect by now.
+    A demo account's session counts as ended once other machines can connect.
     """
-    found = db.session.scalar(UserSession.live(digest(token), clock.now()))
-    return None if found is not None and _is_shut_out(found.user) else found
+    session = db.session.scalar(UserSession.live(digest(token), clock.now()))
+    return None if session is not None and _is_blocked(session.user) else session
 
 
-def _is_shut_out(user: User) -> bool:
+def _is_blocked(user: User) -> bool:
     return user.is_demo and not current_app.config["QIST"].demo_logins_work
-
-
-def digest(token: str) -> bytes:
-    """SHA-256; tokens hold 256 random bits, so nothing slower is needed."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 @unit_of_work

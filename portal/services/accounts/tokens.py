@@ -1,8 +1,8 @@
-"""Tokens of the JSON API: short access tokens, and refresh tokens that are exchanged once.
+"""Tokens of the JSON API: short-lived access tokens, and refresh tokens for one exchange each.
 
-Both are JWTs of one algorithm, signed with a key of their own that is derived from SECRET_KEY. An access token names
-its family, which is looked up at every request, so ending the family (sign-out everywhere, a new password, a refresh
-token used twice) ends it at once. After RFC 9700, section 4.14.2 (refresh token rotation).
+Both are JWTs (RFC 7519) of one algorithm. Their signing key is derived from SECRET_KEY for this use only. An access
+token names its family, which every request looks up. So the end of the family (sign-out everywhere, a new password, a
+reused refresh token) ends the access token at once. Rotation follows RFC 9700, section 4.14.2.
 """
 
 import functools
@@ -19,6 +19,8 @@ from flask import current_app
 from sqlalchemy import delete, select, update
 
 from portal.domain import clock
+from portal.domain.identifiers import MAX_ID
+from portal.domain.tokens import digest
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily
@@ -28,26 +30,26 @@ ALGORITHM: Final = "HS256"
 ISSUER: Final = "qist"
 AUDIENCE: Final = "qist-api"
 CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub", "jti", "typ", "fam")
-LASTS: Final = timedelta(days=30)
-"""How long a refresh token can be used; each exchange begins it anew."""
-LONGEST: Final = 2048
+LIFETIME: Final = timedelta(days=30)
+"""The lifetime of a refresh token and of its family; each exchange starts it again."""
+MAX_LENGTH: Final = 2048
+"""Characters of a token that are read."""
 LEEWAY: Final = timedelta(seconds=5)
-"""How far the clocks of two servers may be apart."""
-LARGEST_ID: Final = 2**63 - 1
+"""The accepted difference between two servers' clocks."""
 
 Kind = Literal["access", "refresh"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What a client holds. Neither can be read again."""
+    """An access token and a refresh token. Neither can be read again."""
 
     access: str
     refresh: str
 
 
 class BadToken(Refused):
-    """Not a token of ours, or one that does not count any more: the same answer."""
+    """Not a token of this installation, or one that ended: the same response."""
 
     status = 401
 
@@ -64,9 +66,9 @@ class _Claims:
 
 @unit_of_work
 def start(user_id: int) -> Pair:
-    """Begin a family for a user whose password was right. Returns its first pair."""
+    """Start a family for an authenticated user. Returns its first pair. Refuses: busy."""
     now = clock.now()
-    family = TokenFamily(user_id=user_id, created_at=now, expires_at=now + LASTS)
+    family = TokenFamily(user_id=user_id, created_at=now, expires_at=now + LIFETIME)
     db.session.add(family)
     db.session.flush()
     return _next_pair(family)
@@ -75,9 +77,9 @@ def start(user_id: int) -> Pair:
 def refresh(token: str) -> Pair:
     """Exchange a refresh token for a new pair.
 
-    The token stays good for REFRESH_GRACE seconds, for clients that ask twice at once. Used later than that, somebody
-    else holds a copy, and the whole family ends. With REFRESH_ROTATION=off the token is kept and never ends it.
-    Refuses: bad_token.
+    The token stays usable for REFRESH_GRACE seconds, for clients that send two requests at once. A later use means that
+    another client holds a copy, so it ends the whole family. With REFRESH_ROTATION=off the pair keeps the token, and
+    its reuse ends nothing. Refuses: bad_token; busy.
     """
     pair = _exchange(_read(token, "refresh"), token)
     if pair is None:
@@ -87,12 +89,12 @@ def refresh(token: str) -> Pair:
 
 @unit_of_work
 def _exchange(claims: _Claims, token: str) -> Pair | None:
-    """The next pair; None, and the family is over, when the token was used before."""
+    """The next pair; None when the token is not usable. A reused token ends its family."""
     now = clock.now()
     family = db.session.scalar(
         TokenFamily.live(claims.family_id, claims.user_id, now).with_for_update(of=TokenFamily, key_share=True)
     )
-    row = db.session.scalar(select(RefreshToken).where(RefreshToken.token_hash == _digest(claims.jti)))
+    row = db.session.scalar(select(RefreshToken).where(RefreshToken.token_hash == digest(claims.jti)))
     if family is None or row is None or row.family_id != family.id:
         return None
     settings = current_app.config["QIST"]
@@ -102,12 +104,12 @@ def _exchange(claims: _Claims, token: str) -> Pair | None:
         family.ended_at = now
         return None
     row.used_at = row.used_at or now
-    family.expires_at = now + LASTS
+    family.expires_at = now + LIFETIME
     return _next_pair(family)
 
 
 def find(token: str) -> TokenFamily:
-    """The family, with its user, that this access token belongs to. Refuses: bad_token."""
+    """The family of this access token, with its user. Refuses: bad_token."""
     claims = _read(token, "access")
     family = db.session.scalar(TokenFamily.live(claims.family_id, claims.user_id, clock.now()))
     if family is None:
@@ -116,27 +118,27 @@ def find(token: str) -> TokenFamily:
 
 
 def end_all(user_id: int) -> None:
-    """Inside a verb's transaction: every token of this user stops counting."""
-    ours = (TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None))
-    db.session.execute(update(TokenFamily).where(*ours).values(ended_at=clock.now()))
+    """Inside a unit of work: end every token of this user."""
+    live = (TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None))
+    db.session.execute(update(TokenFamily).where(*live).values(ended_at=clock.now()))
 
 
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
-    """Forget families that lapsed, at most `limit` of them. Returns how many went."""
+    """Delete at most `limit` lapsed families. Returns how many."""
     old = select(TokenFamily.id).where(TokenFamily.expires_at < clock.now()).limit(limit)
-    gone = db.session.execute(delete(TokenFamily).where(TokenFamily.id.in_(old)).returning(TokenFamily.id))
-    return len(gone.all())
+    deleted = db.session.execute(delete(TokenFamily).where(TokenFamily.id.in_(old)).returning(TokenFamily.id))
+    return len(deleted.all())
 
 
 def _next_pair(family: TokenFamily) -> Pair:
-    refresh_token, jti = _make("refresh", family, LASTS)
-    db.session.add(RefreshToken(family_id=family.id, token_hash=_digest(jti), created_at=clock.now()))
+    refresh_token, jti = _make("refresh", family, LIFETIME)
+    db.session.add(RefreshToken(family_id=family.id, token_hash=digest(jti), created_at=clock.now()))
     access, _ = _make("access", family, timedelta(minutes=current_app.config["QIST"].access_token_minutes))
     return Pair(access, refresh_token)
 
 
-def _make(kind: Kind, family: TokenFamily, lasts: timedelta) -> tuple[str, str]:
+def _make(kind: Kind, family: TokenFamily, lifetime: timedelta) -> tuple[str, str]:
     now = clock.now()
     jti = secrets.token_urlsafe(16)
     claims = {
@@ -144,7 +146,7 @@ def _make(kind: Kind, family: TokenFamily, lasts: timedelta) -> tuple[str, str]:
         "aud": AUDIENCE,
         "sub": str(family.user_id),
         "iat": int(now.timestamp()),
-        "exp": int((now + lasts).timestamp()),
+        "exp": int((now + lifetime).timestamp()),
         "jti": jti,
         "typ": kind,
         "fam": str(family.id),
@@ -153,8 +155,8 @@ def _make(kind: Kind, family: TokenFamily, lasts: timedelta) -> tuple[str, str]:
 
 
 def _read(token: str, kind: Kind) -> _Claims:
-    """The claims of a token of this kind, signed by us and in its time. Raises BadToken."""
-    if len(token) > LONGEST or not token.isascii():
+    """The claims of a token of this kind: signed with our key and not expired. Refuses: bad_token."""
+    if len(token) > MAX_LENGTH or not token.isascii():
         raise BadToken()
     try:
         claims: dict[str, Any] = jwt.decode(
@@ -175,13 +177,9 @@ def _read(token: str, kind: Kind) -> _Claims:
 
 
 def _number(text: Any) -> int | None:
-    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= LARGEST_ID:
+    if isinstance(text, str) and re.fullmatch(r"[0-9]{1,19}", text) and int(text) <= MAX_ID:
         return int(text)
     return None
-
-
-def _digest(jti: str) -> bytes:
-    return hashlib.sha256(jti.encode()).digest()
 
 
 def _key() -> bytes:
@@ -190,6 +188,6 @@ def _key() -> bytes:
 
 @functools.cache
 def _derive(secret: str) -> bytes:
-    """HKDF-SHA256 (RFC 5869) of one block: what signs cookies is no key here, and the other way round."""
-    mixed = hmac.new(b"\x00" * 32, secret.encode(), hashlib.sha256).digest()
-    return hmac.new(mixed, b"qist api tokens v1\x01", hashlib.sha256).digest()
+    """HKDF-SHA256 (RFC 5869), one block: the key of the cookies and the key of the tokens differ."""
+    extracted = hmac.new(b"\x00" * 32, secret.encode(), hashlib.sha256).digest()
+    return hmac.new(extracted, b"qist api tokens v1\x01", hashlib.sha256).digest()

@@ -1,4 +1,4 @@
-"""Cancel a plan: what is unpaid is void, what was paid is kept or refunded. Final."""
+"""Cancel a plan: void its unpaid rest, and keep or refund its payments. Final."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from portal.services.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The plan, and the refunds that went out with it. `replay`: the same request had been carried out before."""
+    """The cancelled plan and the refunds of the cancellation. `replay`: the same request ran before."""
 
     plan_id: int
     refund_ids: tuple[int, ...] = ()
@@ -30,22 +30,22 @@ def cancel(
     shown_refundable: int | None = None,
     request_key: RequestKey | None = None,
 ) -> Cancelled:
-    """Void what remains of an active plan, and give back `refund` minor units of what was paid, newest payment first.
+    """Void the remaining amount of an active plan, and refund `refund` minor units, the newest payment first.
 
-    `shown` is what the form said remained, `shown_refundable` what it said may be refunded. The plan is cancelled in
-    one commit with the refunds held; a refund that the bank declines leaves the plan cancelled. When the answer to one
-    of several can't be recorded, the sweep carries out the rest.
+    `shown` is the remaining amount that the form showed, `shown_refundable` its refundable amount (minor units; None:
+    not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan
+    cancelled. When an outcome can't be recorded, the sweep settles the other refunds.
 
     Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
     too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.
     """
-    done = idempotency.patiently(
+    cancelled = idempotency.retrying(
         lambda: _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key)
     )
-    if done.replay is None:
-        for refund_id in done.refund_ids:
+    if cancelled.replay is None:
+        for refund_id in cancelled.refund_ids:
             refunds.send(refund_id)
-    return done
+    return cancelled
 
 
 @unit_of_work
@@ -83,8 +83,10 @@ def _cancel(
     ledger.book_cancellation(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.cancelled", plan.id, by=merchant_id, amount=remaining, reason=reason)
     plan_status.recompute(plan, rows)
-    ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows) if refund else ()
-    done = Cancelled(plan.id, ids)
+    refund_ids: tuple[int, ...] = ()
+    if refund:
+        refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows)
+    cancelled = Cancelled(plan.id, refund_ids)
     if request_key is not None:
-        idempotency.store(request_key, done)
-    return done
+        idempotency.store(request_key, cancelled)
+    return cancelled

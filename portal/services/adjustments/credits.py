@@ -1,4 +1,4 @@
-"""Credit a plan: lower what is still owed."""
+"""Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -18,7 +18,7 @@ HOW: Final[tuple[How, ...]] = get_args(How)
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """The plan that was changed. `replay` is set when the same request had been carried out before."""
+    """The credited plan. `replay`: the same request ran before."""
 
     plan_id: int
     replay: Replay | None = None
@@ -34,18 +34,19 @@ def credit(
     shown: int | None = None,
     request_key: RequestKey | None = None,
 ) -> Credited:
-    """Lower what is owed by `amount` minor units, from the last installment backwards or spread over the unpaid ones.
+    """Lower the remaining amount by `amount` minor units: from the last installment backwards, or spread over all.
 
-    An installment credited to zero is waived. `shown` is what the form said remained.
+    An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
+    minor units (None: not checked).
 
     Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
     amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
+    return idempotency.retrying(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
 
 
 def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
-    """Which installment is credited with how many minor units; the form's preview and the verb share it."""
+    """The part of each installment in minor units; the form's preview and `credit` share it."""
     return (allocation.from_last if how == "last" else allocation.spread)(preconditions.open_parts(rows), amount)
 
 
@@ -69,15 +70,15 @@ def _credit(
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
         raise Refused("nothing_owed", "Nothing is owed any more. Nothing was credited.")
-    words = "That is more than is owed, which is {limit}. Nothing was credited."
-    preconditions.within(amount, remaining, plan.currency, words=words, fact="remaining")
+    message = "That is more than is owed, which is {limit}. Nothing was credited."
+    preconditions.within(amount, remaining, plan.currency, words=message, fact="remaining")
     by_id = {row.id: row for row in rows}
-    for name, share in parts(rows, amount, how):
-        by_id[name].credited += share
+    for row_id, share in parts(rows, amount, how):
+        by_id[row_id].credited += share
     ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
     events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
     plan_status.recompute(plan, rows)
-    done = Credited(plan.id)
+    credited = Credited(plan.id)
     if request_key is not None:
-        idempotency.store(request_key, done)
-    return done
+        idempotency.store(request_key, credited)
+    return credited

@@ -1,4 +1,4 @@
-"""Write off what remains of a plan: nobody expects it any more, but a later payment is a recovery."""
+"""Write off the remaining amount of a plan. A later payment is a recovery."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from portal.services.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class WrittenOff:
-    """The plan that was changed. `replay` is set when the same request had been carried out before."""
+    """The plan with the write-off. `replay`: the same request ran before."""
 
     plan_id: int
     replay: Replay | None = None
@@ -21,12 +21,12 @@ class WrittenOff:
 def write_off(
     plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> WrittenOff:
-    """Write off all that remains. `shown` is what the form said remained, in minor units.
+    """Write off the remaining amount. `shown` is the amount that the form showed (minor units; None: not checked).
 
     Refuses: not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid on reason;
     idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _write_off(plan_id, merchant_id, reason, shown, request_key))
+    return idempotency.retrying(lambda: _write_off(plan_id, merchant_id, reason, shown, request_key))
 
 
 @unit_of_work
@@ -46,7 +46,7 @@ def _write_off(
     ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
     plan_status.recompute(plan, rows)
-    done = WrittenOff(plan.id)
+    written_off = WrittenOff(plan.id)
     if request_key is not None:
-        idempotency.store(request_key, done)
-    return done
+        idempotency.store(request_key, written_off)
+    return written_off

@@ -1,4 +1,4 @@
-"""Jobs that have failed: run one again, or forget them. They live in Valkey alone, and only ever say "look now"."""
+"""Failed jobs: retry or clear them. They exist in Valkey only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +26,14 @@ class Away(Refused):
 
 
 class NotFailed(Refused):
-    """Somebody retried or cleared it meanwhile, or it went well since."""
+    """The job was retried, cleared or has succeeded since."""
 
     def __init__(self) -> None:
         super().__init__("not_failed", "This job is not on the list of failed jobs any more.")
 
 
 def retry(job_id: str) -> None:
-    """Put a failed job back into the queue. Refuses: not_failed; valkey_away."""
+    """Queue a failed job again. Refuses: not_failed; valkey_away."""
     with _failed() as registry:
         try:
             registry.requeue(job_id)
@@ -43,7 +43,7 @@ def retry(job_id: str) -> None:
 
 
 def clear(job_id: str) -> None:
-    """Forget a failed job. Refuses: not_failed; valkey_away."""
+    """Remove a failed job. Refuses: not_failed; valkey_away."""
     with _failed() as registry:
         if not registry.connection.zrem(registry.key, job_id):
             raise NotFailed()
@@ -51,7 +51,7 @@ def clear(job_id: str) -> None:
 
 
 def clear_all() -> int:
-    """Forget every failed job. Returns how many it were. Refuses: valkey_away."""
+    """Remove every failed job. Returns their number. Refuses: valkey_away."""
     with _failed() as registry:
         count = registry.connection.zremrangebyrank(registry.key, 0, -1)
     log.info("jobs.cleared", count=count)

@@ -1,4 +1,4 @@
-"""Clean up what RQ leaves in Valkey."""
+"""Housekeeping of RQ's keys in Valkey."""
 
 from typing import Final
 
@@ -8,27 +8,27 @@ from portal import queue
 from portal.valkey import connections
 
 MAINTENANCE_LOCK: Final = 899
-"""Seconds for which RQ locks its maintenance."""
+"""Seconds for which RQ's maintenance lock is set."""
 
 
 def tidy_queue() -> int:
-    """Put right what RQ leaves lying: how many things it was. Raises RedisError while Valkey is away.
+    """Remove a stale maintenance lock and stale failures. Returns their number. Raises RedisError without Valkey.
 
-    Its maintenance, which finds the jobs of killed workers, locks itself for 15 minutes and takes moments; a worker
-    that dies in them would lock out all others. And a job that failed and went well since (the schedule's own run
-    again and again) stays on its list of failures.
+    RQ's maintenance finds the jobs of killed workers. It takes milliseconds and sets a lock of 15 minutes, so a worker
+    that is killed during it would lock out all others. RQ also keeps a job that failed and succeeded since, as the
+    scheduled jobs do, in its registry of failed jobs.
     """
     url = current_app.config["QIST"].redis_url
     if not url:
         return 0
     valkey = connections.for_requests(url)
     rq_queue = queue.queue_on(valkey)
-    done = 0
-    left = valkey.ttl(rq_queue.registry_cleaning_key)
-    if 0 <= left < MAINTENANCE_LOCK - 60:
-        done += valkey.delete(rq_queue.registry_cleaning_key)
+    count = 0
+    lifetime = valkey.ttl(rq_queue.registry_cleaning_key)
+    if 0 <= lifetime < MAINTENANCE_LOCK - 60:
+        count += valkey.delete(rq_queue.registry_cleaning_key)
     for job_id in rq_queue.failed_job_registry.get_job_ids():
         status = valkey.hget(queue.JsonJob.key_for(job_id), "status")
         if status != b"failed":
-            done += valkey.zrem(rq_queue.failed_job_registry.key, job_id)
-    return done
+            count += valkey.zrem(rq_queue.failed_job_registry.key, job_id)
+    return count

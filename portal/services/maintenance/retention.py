@@ -1,4 +1,4 @@
-"""Forget what is past its time. Every kind has its own rule (`purge`); here is who goes on until nothing is left."""
+"""Retention: delete expired rows of every kind. Each kind's own module has its rule (`purge`)."""
 
 import time
 from collections import deque
@@ -10,15 +10,15 @@ import structlog
 from portal.services import idempotency
 from portal.services.accounts import password_resets, tokens
 from portal.services.mail import delivery
-from portal.services.unit_of_work import LONGEST
+from portal.services.unit_of_work import MAX_SECONDS
 
 log = structlog.get_logger(__name__)
 
 CHUNK: Final = 10_000
-"""Rows that one statement deletes, or takes the links out of."""
+"""Rows of one statement."""
 BUDGET: Final = 60.0
-"""Seconds after which the rest is left to the next hour."""
-LONGEST_STEP: Final = LONGEST
+"""Seconds after which the job leaves the remaining rows to the next run."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS
 KINDS: Final[dict[str, Callable[[int], int]]] = {
     "idempotency_keys": idempotency.purge,
     "token_families": tokens.purge,
@@ -28,20 +28,19 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
 
 
 def purge_expired() -> int:
-    """Delete everything that is past its time, CHUNK rows of each kind in turn. Returns how many rows
-    that was.
+    """Delete the expired rows, CHUNK rows of each kind in turn. Returns the number of rows.
 
-    Begins none after BUDGET seconds. A kind that fails is logged, left to the next hour, and keeps no other waiting.
+    Starts no chunk after BUDGET seconds. A kind that fails is logged and left to the next run; the others go on.
     """
-    gone, stop = 0, time.monotonic() + BUDGET
-    left = deque(KINDS)
-    while left and time.monotonic() < stop:
-        name = left.popleft()
+    total, stop = 0, time.monotonic() + BUDGET
+    names = deque(KINDS)
+    while names and time.monotonic() < stop:
+        name = names.popleft()
         count = _try(name, KINDS[name])
-        gone += count
+        total += count
         if count >= CHUNK:
-            left.append(name)
-    return gone
+            names.append(name)
+    return total
 
 
 def _try(name: str, purge: Callable[[int], int]) -> int:

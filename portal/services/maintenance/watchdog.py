@@ -1,4 +1,4 @@
-"""Bring back what waits and nobody looks at. Each thing here has a first owner; this is who comes after them."""
+"""Watchdog: find work that its own job did not finish, and restart it or report it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,27 +17,28 @@ from portal.services.maintenance import queue_housekeeping
 log = structlog.get_logger(__name__)
 
 LATE_AFTER: Final = timedelta(minutes=2)
-"""A mail that could have gone for so long was rung for in vain, or its sender died and the lease has ended."""
+"""Age at which a due mail is late: its job was lost, or its drain was killed and the lease has run out."""
 HANGING_AFTER: Final = timedelta(minutes=15)
+"""Age at which an unknown outcome or a running request key is reported."""
 
 
 def sweep() -> dict[str, int]:
-    """Look for what is stuck, bring it back, and log what was found. Returns counts by name, of what was there only.
+    """Find stuck work, restart it, and log the findings. Returns the counts above zero, by name.
 
-    `mails`: late, so workers were rung for. `jobs`: RQ's leftovers, tidied. The others are for people to look into,
-    `outcomes`: payments and refunds that the gateway has been asked about again and again. `keys`: of requests that
-    nobody will answer any more, which should be impossible. May run twice at once and be killed anywhere; one part that
-    fails is logged and does not keep the others waiting.
+    `mails`: late mails, for which a drain was enqueued. `jobs`: RQ's stale keys, removed. The operator looks into the
+    others. `outcomes`: payments and refunds that the gateway does not answer about. `keys`: keys of requests that will
+    never be answered, which should be impossible. Two runs at once are safe, and so is a kill at any point. A part that
+    fails is logged, and the others go on.
     """
     parts: dict[str, Callable[[], int]] = {"outcomes": _outcomes, "mails": _mails, "keys": _keys}
-    found = {name: count for name, part in parts.items() if (count := _try(name, part))}
+    counts = {name: count for name, part in parts.items() if (count := _try(name, part))}
     try:
-        found |= {"jobs": count} if (count := queue_housekeeping.tidy_queue()) else {}
+        counts |= {"jobs": count} if (count := queue_housekeeping.tidy_queue()) else {}
     except (RedisError, OSError) as error:
         log.warning("sweep.valkey_away", error=str(error))
-    if found:
-        log.warning("sweep.found", **found)
-    return found
+    if counts:
+        log.warning("sweep.found", **counts)
+    return counts
 
 
 def _try(name: str, part: Callable[[], int]) -> int:
@@ -51,7 +52,7 @@ def _try(name: str, part: Callable[[], int]) -> int:
 
 
 def _outcomes() -> int:
-    """Two jobs of the schedule ask about each every few seconds, so the gateway does not answer."""
+    """Payments and refunds in flight although two jobs of the schedule ask the gateway every few seconds."""
     before = clock.now() - HANGING_AFTER
     return sum(
         db.session.scalar(select(func.count()).select_from(table.waiting(before).order_by(None).subquery())) or 0
@@ -60,17 +61,17 @@ def _outcomes() -> int:
 
 
 def _mails() -> int:
-    late = Email.state.in_(("waiting", "claimed")), Email.next_try_at <= clock.now() - LATE_AFTER
-    count = db.session.scalar(select(func.count(Email.id)).where(*late)) or 0
+    conditions = Email.state.in_(("waiting", "claimed")), Email.next_try_at <= clock.now() - LATE_AFTER
+    count = db.session.scalar(select(func.count(Email.id)).where(*conditions)) or 0
     if count:
-        emails.ring()
+        emails.enqueue_drain()
     return count
 
 
 def _keys() -> int:
-    """A key is taken, and tied to its payment or refunds, in one commit; and freed in the commit that settles them."""
-    old = IdempotencyKey.state == "running", IdempotencyKey.created_at < clock.now() - HANGING_AFTER
-    nobody = IdempotencyKey.payment_id.is_(None) & IdempotencyKey.refund_group.is_(None)
+    """Running keys without a payment or refunds, or of a settled payment. One commit writes a key and its payment."""
+    conditions = IdempotencyKey.state == "running", IdempotencyKey.created_at < clock.now() - HANGING_AFTER
+    unattached = IdempotencyKey.payment_id.is_(None) & IdempotencyKey.refund_group.is_(None)
     settled = select(Payment.id).where(Payment.id == IdempotencyKey.payment_id, Payment.state != "in_flight").exists()
-    hanging = select(func.count()).select_from(IdempotencyKey).where(*old, or_(nobody, settled))
-    return db.session.scalar(hanging) or 0
+    query = select(func.count()).select_from(IdempotencyKey).where(*conditions, or_(unattached, settled))
+    return db.session.scalar(query) or 0

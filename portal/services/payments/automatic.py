@@ -1,8 +1,8 @@
-"""Automatic payment: a customer lets the due day, and each overdue reminder after it, collect from a saved method.
+"""Automatic payment: collect a plan from a saved method on each due day, and with each overdue reminder after it.
 
-A collection is a payment like any other (services/payments): held in one commit, charged with no transaction open,
-booked in another. The commit that holds it also writes which rule of which installment it is for, so there is one
-attempt for each, whatever crashes; what became of it the sweep finds out.
+A collection is a payment as in payments/payments.py: held in one commit, charged with no transaction open, booked in
+another. The commit that holds it also writes the attempt (installment, rule), so each rule is tried once even across
+crashes. The sweep settles an attempt whose outcome is unknown.
 """
 
 import json
@@ -12,27 +12,27 @@ from datetime import date, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod, Plan
-from portal.services import events
-from portal.services.payments import automatic_stops, payments
+from portal.services import emails, events
+from portal.services.payments import outcomes, payments
 from portal.services.payments.payments import Owed
 from portal.services.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
-"""Plans that one look collects from, before it looks again."""
+"""Plans that one query returns."""
 BUDGET: Final = 30.0
-"""Seconds after which the rest is left to the next job."""
-LONGEST_STEP: Final = payments.LONGEST_STEP
+"""Seconds after which the job leaves the remaining plans to the next run."""
+MAX_STEP_SECONDS: Final = outcomes.MAX_STEP_SECONDS
 
-_WAITING = text("""
+_DUE_PLANS = text("""
     WITH zones AS MATERIALIZED (
         SELECT name, CAST(wall AS date) AS today, extract(hour FROM CAST(wall AS timestamp)) AS hour
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
@@ -58,16 +58,16 @@ _WAITING = text("""
 
 @unit_of_work
 def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
-    """Collect this plan from a saved method, from today on; or from another method than so far.
+    """Collect this plan from a saved method from today on, or change the method.
 
-    Rules whose day has gone by are not made up for. Refuses: not_found (the plan, or not its customer);
-    unknown_method (not saved by this customer, or removed); nothing_due (nothing is owed any more).
+    Rules of earlier days are not caught up. Refuses: not_found (no such plan of this customer); unknown_method (not
+    saved by this customer, or removed); nothing_due (nothing is owed any more).
     """
-    plan = _mine(plan_id, customer_id)
+    plan = _lock_plan(plan_id, customer_id)
     if plan.state != "active":
         raise Refused("nothing_due", "Nothing is owed on this plan any more.")
-    found = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
-    method = db.session.scalar(found.with_for_update(read=True))
+    query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
+    method = db.session.scalar(query.with_for_update(read=True))
     if method is None:
         raise Refused("unknown_method", "Choose one of your saved payment methods.")
     if plan.automatic_method_id == method.id:
@@ -79,25 +79,47 @@ def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
 
 @unit_of_work
 def turn_off(plan_id: int, *, customer_id: int) -> None:
-    """Collect nothing of this plan by itself any more; a payment under way goes on. Refuses: not_found."""
-    plan = _mine(plan_id, customer_id)
+    """End automatic payment of this plan. A payment in flight goes on. Refuses: not_found."""
+    plan = _lock_plan(plan_id, customer_id)
     if plan.automatic_method_id is not None:
         plan.automatic_method_id = plan.automatic_since = None
         events.record("automatic_payment.off", plan.id, by=customer_id)
 
 
-def collect_automatic_payments() -> int:
-    """Collect from every plan on which a rule has come: the due day, or an overdue reminder's, the newest alone.
+def stop(method_id: int) -> None:
+    """Inside the unit of work that removes a saved method: end automatic payment of its plans, and mail the customer.
 
-    What is collected is everything due on the plan, from the merchant's sending hour on. May run twice at once and be
-    killed anywhere. Returns how many payments were started; a plan that fails is logged and keeps no other waiting.
+    Locks the plans that are collected from it.
+    """
+    query = select(Plan).where(Plan.automatic_method_id == method_id).order_by(Plan.id)
+    for plan in db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)):
+        method = db.session.get_one(PaymentMethod, method_id)
+        plan.automatic_method_id = plan.automatic_since = None
+        events.record("automatic_payment.stopped", plan.id, by=None, last4=method.last4)
+        if plan.state == "active":
+            emails.post(
+                "automatic_stopped",
+                to_user_id=plan.customer_id,
+                merchant_id=plan.merchant_id,
+                plan_id=plan.id,
+                dedupe_key=f"automatic_stopped:{plan.id}:{method_id}",
+                data={"last4": method.last4},
+            )
+
+
+def collect_automatic_payments() -> int:
+    """Collect from every plan with a reached rule: the due day, or an overdue reminder's day; only the newest counts.
+
+    Each payment is for everything due on the plan, from the merchant's sending hour on. Two runs at once are safe, and
+    so is a kill at any point. A plan that fails is logged, and the others go on. Returns the number of payments
+    started.
     """
     now, started, after = clock.now(), 0, 0
     stop = time.monotonic() + BUDGET
-    walls = json.dumps({name: wall.isoformat() for name, wall in clock.walls(now).items()})
+    walls = json.dumps({name: wall.isoformat() for name, wall in clock.wall_times(now).items()})
     parameters = {"walls": walls, "batch": BATCH}
     while True:
-        ids = list(db.session.scalars(_WAITING, parameters | {"after": after}))
+        ids = list(db.session.scalars(_DUE_PLANS, parameters | {"after": after}))
         db.session.rollback()
         for plan_id in ids:
             if time.monotonic() > stop:
@@ -112,13 +134,13 @@ def collect_automatic_payments() -> int:
 
 
 def newest_rule(row: Installment, days: list[int], today: date) -> int | None:
-    """The last of the due day and the overdue reminders' `days` that has come for this installment by `today`."""
+    """The latest rule that this installment has reached on the local date `today`: 0 (the due day) or one of `days`."""
     past = (today - row.due_date).days
     return max((day for day in {0, *days} if 0 <= day <= past), default=None)
 
 
 def _collect(plan_id: int) -> bool:
-    """Whether a payment was started. A payment in flight is waited for; a method that is gone is not used again."""
+    """Start the plan's payment, and return whether it started. A removed method ends automatic payment."""
     plan = db.session.get(Plan, plan_id, populate_existing=True)
     method = db.session.get(PaymentMethod, plan.automatic_method_id) if plan and plan.automatic_method_id else None
     if plan is None or method is None:
@@ -131,9 +153,9 @@ def _collect(plan_id: int) -> bool:
         )
     except Refused as refused:
         if refused.code == "unknown_method":
-            _stop(method_id)
+            _stop_removed(method_id)
         elif refused.code == "nothing_due":
-            _pass_over(plan_id)
+            _record_uncounted(plan_id)
         elif refused.status >= 500:
             raise
         return False
@@ -141,26 +163,26 @@ def _collect(plan_id: int) -> bool:
 
 
 def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
-    """Behind the plan's lock: everything due, if a rule of it has come that was not tried. Refuses nothing_due."""
+    """After the plan is locked: everything due, if a reached rule of it was not tried. Refuses: nothing_due."""
     if plan.automatic_method_id == method_id:
-        come = _come(plan, [row for row, _ in owed])
-        fresh = _note([(row.id, rule) for row, rule, _ in come])
-        if any(counts and row.id in fresh for row, _, counts in come):
-            return [(row, row.left) for row, _, _ in come]
+        reached = _reached_rules(plan, [row for row, _ in owed])
+        new_ids = _record_attempts([(row.id, rule) for row, rule, _ in reached])
+        if any(counts and row.id in new_ids for row, _, counts in reached):
+            return [(row, row.left) for row, _, _ in reached]
     raise Refused("nothing_due", "Nothing is to be collected now.")
 
 
 @unit_of_work
-def _pass_over(plan_id: int) -> None:
-    """Note what has come and never counts, or the plan would be looked at every minute until its next rule comes."""
+def _record_uncounted(plan_id: int) -> None:
+    """Record the reached rules that never count. Otherwise each run would select the plan until its next rule."""
     plan = Plan.lock(plan_id)
     if plan is not None and plan.automatic_method_id is not None:
-        come = _come(plan, Installment.lock_of_plan(plan_id))
-        _note([(row.id, rule) for row, rule, counts in come if not counts])
+        reached = _reached_rules(plan, Installment.lock_of_plan(plan_id))
+        _record_attempts([(row.id, rule) for row, rule, counts in reached if not counts])
 
 
-def _come(plan: Plan, rows: Sequence[Installment]) -> list[tuple[Installment, int, bool]]:
-    """Everything due, each with the newest rule that has come, and whether that counts."""
+def _reached_rules(plan: Plan, rows: Sequence[Installment]) -> list[tuple[Installment, int, bool]]:
+    """The due installments, each with its latest reached rule, and whether that rule counts."""
     merchant = db.session.get_one(Merchant, plan.merchant_id)
     due = [row for row in rows if row.left > 0 and row.due_date <= plan.today]
     newest = [(row, newest_rule(row, merchant.reminder_days, plan.today)) for row in due]
@@ -168,31 +190,31 @@ def _come(plan: Plan, rows: Sequence[Installment]) -> list[tuple[Installment, in
 
 
 def _counts(row: Installment, rule: int, plan: Plan, merchant: Merchant) -> bool:
-    """Whether the rule's day is none from before it was turned on, or before the merchant chose those days.
+    """Whether the rule's day is on or after the day of turning on and the day on which the merchant chose the rules.
 
-    Both only ever move forward, so what does not count now never will.
+    Both days only move forward, so a rule that does not count now never will.
     """
     since = [plan.automatic_since, merchant.reminding_since if rule > 0 else None]
     day = row.due_date + timedelta(days=rule)
     return all(day >= clock.local_date(instant, plan.time_zone) for instant in since if instant is not None)
 
 
-def _note(attempts: list[tuple[int, int]]) -> set[int]:
-    """Write down (installment id, rule). Returns the installments of those that were not there before."""
+def _record_attempts(attempts: list[tuple[int, int]]) -> set[int]:
+    """Insert attempts (installment id, rule). Returns the installment ids of the new ones."""
     if not attempts:
         return set()
     now = clock.now()
     rows = [{"installment_id": row_id, "rule": rule, "created_at": now} for row_id, rule in attempts]
-    made = insert(AutomaticAttempt).values(rows).on_conflict_do_nothing()
-    return set(db.session.scalars(made.returning(AutomaticAttempt.installment_id)))
+    statement = insert(AutomaticAttempt).values(rows).on_conflict_do_nothing()
+    return set(db.session.scalars(statement.returning(AutomaticAttempt.installment_id)))
 
 
 @unit_of_work
-def _stop(method_id: int) -> None:
-    automatic_stops.stop(method_id)
+def _stop_removed(method_id: int) -> None:
+    stop(method_id)
 
 
-def _mine(plan_id: int, customer_id: int) -> Plan:
+def _lock_plan(plan_id: int, customer_id: int) -> Plan:
     plan = Plan.lock(plan_id)
     if plan is None or plan.customer_id != customer_id:
         raise NotFound()

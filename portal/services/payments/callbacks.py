@@ -1,14 +1,13 @@
-"""What the gateway tells us by itself: a signed callback, which only says "look".
+"""Callbacks of the payment gateway: a signed request that only says "ask about this key".
 
-The signature keeps strangers from making us look; what is recorded is what the gateway answers when it is asked about
-the key. So a callback that comes twice, late, out of order or with lies in it does no harm.
+The signature proves the sender. The recorded outcome is the gateway's own answer about the key, never the callback's
+body, so a callback that is repeated, late, out of order or false does no harm.
 """
 
 import hashlib
 import hmac
 import json
 import re
-import time
 from typing import Final
 
 import structlog
@@ -20,22 +19,22 @@ from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Payment, Refund
-from portal.services import turns
-from portal.services.payments import payments, refunds, reversals
+from portal.services import sweeps
+from portal.services.payments import outcomes, refunds, reversals
 
 log = structlog.get_logger(__name__)
 
 MAX_AGE: Final = 300
-"""Seconds a signature is good for; a recorded callback that is sent again later is refused."""
+"""Lifetime of a signature in seconds. An intercepted callback that is sent again later is refused."""
 BUDGET: Final = 30.0
-"""Seconds after which the rest of the gateway's callbacks is left to the next job."""
-LONGEST_STEP: Final = payments.LONGEST_STEP
-"""Seconds that one takes: the payment is booked, what was too much of it goes back, and the bank took it back."""
+"""Seconds after which the job leaves the remaining callbacks to the next run."""
+MAX_STEP_SECONDS: Final = outcomes.MAX_STEP_SECONDS
+"""Upper bound for one callback: book the payment, refund its excess, and reverse it."""
 _SIGNATURE: Final = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 
 
 class BadSignature(Refused):
-    """Not signed by the gateway, or too long ago."""
+    """The signature is missing, wrong or too old."""
 
     status = 401
 
@@ -44,7 +43,7 @@ class BadSignature(Refused):
 
 
 class Unreadable(Refused):
-    """Signed, but not an event."""
+    """The signature is right, and the body is no event."""
 
     status = 400
 
@@ -53,11 +52,11 @@ class Unreadable(Refused):
 
 
 def receive(body: bytes, signature: str | None) -> None:
-    """Take a callback: check who signed it, ask the gateway about its key, and record what came of that.
+    """Take a callback: check its signature, ask the gateway about its key, and record the answer.
 
-    `signature` is "t=<Unix seconds>,v1=<hex HMAC-SHA256 of '<t>.<body>'>". A key that is not ours is ignored.
-    Refuses: bad_signature; unreadable; busy, payment_in_flight and refund_in_flight, after which the gateway sends it
-    again.
+    `signature` is "t=<Unix seconds>,v1=<hex HMAC-SHA256 of '<t>.<body>'>". An unknown key is ignored.
+    Refuses: bad_signature; unreadable; busy, payment_in_flight and refund_in_flight. The gateway repeats a refused
+    callback.
     """
     if not _is_signed(body, signature):
         raise BadSignature()
@@ -67,53 +66,52 @@ def receive(body: bytes, signature: str | None) -> None:
         raise Unreadable() from None
     if not isinstance(key, str) or not re.fullmatch(r"[\x21-\x7e]{1,64}", key):
         raise Unreadable()
-    look_at(key)
+    update_from_gateway(key)
 
 
-def look_at(key: str) -> None:
-    """Ask the gateway what it knows of a key of ours, and record it. Busy when it gives no answer."""
+def update_from_gateway(key: str) -> None:
+    """Ask the gateway about a payment's or refund's key, and record the answer. Refuses: busy (no answer)."""
     payment = db.session.execute(select(Payment.id, Payment.state).where(Payment.gateway_key == key)).one_or_none()
     refund_id = db.session.scalar(select(Refund.id).where(Refund.gateway_key == key))
     db.session.rollback()
     if payment is not None:
-        outcome = _known(gateway.look_up(key))
-        payments.record_outcome(payment.id, outcome)
+        outcome = _answered(gateway.look_up(key))
+        outcomes.record_outcome(payment.id, outcome)
         if outcome.reversed:
             reversals.reverse_by_gateway(payment.id)
     elif refund_id is not None:
-        refunds.record_outcome(refund_id, _known(gateway.look_up_refund(key)))
+        refunds.record_outcome(refund_id, _answered(gateway.look_up_refund(key)))
     else:
         log.info("callback.unknown_key")
 
 
 def sign(body: bytes) -> str:
-    """The signature that the gateway puts on a callback now; it shares this secret with us."""
+    """The gateway's signature of a callback at this instant. The simulated gateway shares the secret."""
     at = int(clock.now().timestamp())
     return f"t={at},v1={_mac(at, body)}"
 
 
 def deliver_due(limit: int = 100) -> int:
-    """Play the gateway's part: let charges bounce whose time has come, and call us back about each, until we take it.
+    """Act as the simulated gateway: reverse the charges that are due to bounce, and send a callback about each.
 
-    Reads all of them, `limit` at a time, goes from a random one to the newer and around, and begins none after BUDGET
-    seconds; one that we refuse, or fail on, comes again the next time and keeps no other waiting. Returns how many
-    callbacks were taken.
+    Reads all unacknowledged callbacks, `limit` at a time, starts at a random one and wraps around. Starts none after
+    BUDGET seconds. A callback that is refused or fails comes again with the next run, and the others go on. Returns the
+    number of callbacks taken.
     """
-    taken, stop = 0, time.monotonic() + BUDGET
     gateway.bounce_due_charges(limit)
     keys = page = gateway.unacknowledged(limit)
     while page:
         page = gateway.unacknowledged(limit, after=keys[-1])
         keys += page
-    for key in turns.from_anywhere(keys):
-        if time.monotonic() > stop:
-            break
-        taken += _call_back(key)
-    return taken
+    taken: list[bool] = []
+    sweeps.sweep(
+        keys, lambda key: taken.append(_call_back(key)), budget=BUDGET, event="callback.not_taken", field="key"
+    )
+    return sum(taken)
 
 
 def _call_back(key: str) -> bool:
-    """Whether the callback about this charge was taken."""
+    """Send the callback about this charge, and return whether it was taken."""
     body = json.dumps({"type": "charge.reversed", "key": key}).encode()
     try:
         receive(body, sign(body))
@@ -121,14 +119,11 @@ def _call_back(key: str) -> bool:
     except Refused as refused:
         log.info("callback.again_later", code=refused.code)
         return False
-    except Exception:
-        log.exception("callback.not_taken", key=key)
-        return False
     return True
 
 
-def _known(outcome: gateway.Outcome) -> gateway.Outcome:
-    """A callback about something that the gateway can't tell us now has to come again, or it would be lost."""
+def _answered(outcome: gateway.Outcome) -> gateway.Outcome:
+    """The outcome. Refuses: busy when it is unknown, so that the gateway repeats the callback."""
     if outcome.state == "unknown":
         raise Busy()
     return outcome

@@ -1,6 +1,7 @@
-"""Who pays a plan while another payment of it is with the gateway waits a moment for what comes of that one.
+"""Contention of payments on one plan: a second payment waits up to 3 s for the outcome of the one in flight.
 
-Nothing is held meanwhile: no connection, no transaction. Then it is paid already, or still being checked.
+The waiting request holds no connection and no transaction. After the wait the plan is paid, or the payment in flight is
+still unknown and the second one is refused.
 """
 
 import threading
@@ -21,64 +22,69 @@ from portal.services.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
 
-ANSWERED_WITHIN: Final = timedelta(seconds=3)
-"""How long the gateway's answer is waited for by somebody else who pays the same plan."""
-BRIEFLY: Final = 0.5
-"""Seconds for which everybody may wait for it; beyond that only a few, as each waiting request holds a thread."""
-places = threading.BoundedSemaphore(4)
-"""For those few, in this process."""
+ANSWER_DUE_AFTER: Final = timedelta(seconds=3)
+"""Age up to which a payment in flight is expected to get its answer, so that waiting for it makes sense."""
+SHORT_WAIT_SECONDS: Final = 0.5
+"""Any number of requests may wait this long. A longer wait needs one of LONG_WAITS, because it holds a thread."""
+LONG_WAITS: Final = threading.BoundedSemaphore(4)
+"""Longer waits that this process allows at once."""
 
 
-class BeingCharged(Refused):
-    """Another payment of the plan is with the gateway, which most likely answers in a moment."""
+class ChargeInProgress(Refused):
+    """Another payment of the plan is at the gateway, and its answer is due within seconds."""
 
 
-def check(plan_id: int) -> None:
-    """Behind the plan's lock. Refuses: payment_in_flight (facts: payment_id), as BeingCharged while that is fresh."""
-    waiting = Payment.in_flight_of_plan(plan_id)
-    if waiting is None:
+def refuse_if_in_flight(plan_id: int) -> None:
+    """Call after the plan is locked. Refuses: payment_in_flight (facts: payment_id), as ChargeInProgress while an
+    answer is due.
+    """
+    payment = Payment.in_flight_of_plan(plan_id)
+    if payment is None:
         return
-    fresh = waiting.unanswered_at is None and clock.now() - waiting.created_at < ANSWERED_WITHIN
-    raise (BeingCharged if fresh else Refused)(
+    is_due = payment.unanswered_at is None and clock.now() - payment.created_at < ANSWER_DUE_AFTER
+    raise (ChargeInProgress if is_due else Refused)(
         "payment_in_flight",
         "Another payment of this plan is still being checked with the bank. Nothing more was charged.",
-        payment_id=waiting.id,
+        payment_id=payment.id,
     )
 
 
 @contextmanager
-def waiting(*, never: bool) -> Iterator[Callable[[Refused, float], bool]]:
-    """Whether to try again after a refusal and so many seconds of waiting, for `idempotency.patiently`.
+def wait_policy(*, never: bool) -> Iterator[Callable[[Refused, float], bool]]:
+    """Yield the predicate `may_wait(refusal, seconds waited)` for `idempotency.retrying`.
 
-    `never`: for a job, which comes again instead.
+    `never` is for a job, which runs again instead of waiting.
     """
-    placed = False
+    has_long_wait = False
 
     def may_wait(refused: Refused, waited: float) -> bool:
-        nonlocal placed
-        if never or not isinstance(refused, BeingCharged):
+        nonlocal has_long_wait
+        if never or not isinstance(refused, ChargeInProgress):
             return False
-        if waited > BRIEFLY and not placed:
-            placed = places.acquire(blocking=False)
-            return placed
+        if waited > SHORT_WAIT_SECONDS and not has_long_wait:
+            has_long_wait = LONG_WAITS.acquire(blocking=False)
+            return has_long_wait
         return True
 
     try:
         yield may_wait
     finally:
-        if placed:
-            places.release()
+        if has_long_wait:
+            LONG_WAITS.release()
 
 
-def note_no_answer(payment_id: int) -> None:
-    """Only so that nobody waits for an answer; without the note they wait ANSWERED_WITHIN, and all else stands."""
+def mark_unanswered(payment_id: int) -> None:
+    """Mark a payment whose charge got no answer, so that other requests do not wait for it.
+
+    A failure is logged only: without the mark, the others wait until ANSWER_DUE_AFTER.
+    """
     try:
-        _note_no_answer(payment_id)
+        _mark_unanswered(payment_id)
     except (Busy, SQLAlchemyError):
         log.warning("payment.not_noted", payment_id=payment_id, exc_info=True)
 
 
 @unit_of_work
-def _note_no_answer(payment_id: int) -> None:
-    open_still = Payment.id == payment_id, Payment.state == "in_flight"
-    db.session.execute(update(Payment).where(*open_still).values(unanswered_at=clock.now()))
+def _mark_unanswered(payment_id: int) -> None:
+    in_flight = Payment.id == payment_id, Payment.state == "in_flight"
+    db.session.execute(update(Payment).where(*in_flight).values(unanswered_at=clock.now()))

@@ -1,4 +1,4 @@
-"""Record money that came without the gateway: cash, or a bank transfer."""
+"""Manual payments: money received without the gateway, in cash or by bank transfer."""
 
 from datetime import date
 
@@ -9,11 +9,12 @@ from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
 from portal.services import idempotency
 from portal.services.idempotency import RequestKey
-from portal.services.payments import payments, preconditions
+from portal.services.payments import outcomes, preconditions
 from portal.services.payments.payments import Attempt
 from portal.services.unit_of_work import unit_of_work
 
 REFERENCE_MAX = 120
+"""Characters of a reference."""
 
 
 def record(
@@ -30,31 +31,31 @@ def record(
 ) -> Attempt:
     """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
 
-    `reference` is for both parties; a `reason`, if there is one to give, stands on the timeline.
-
-    `shown` is what the form said was owed. When nothing remains but something was written off, it is a recovery.
+    The merchant and the customer see `reference`. The timeline shows `reason`, which may be empty. `shown` is the owed
+    amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
+    amount.
 
     Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
     amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
     busy.
     """
-    return idempotency.patiently(
+    return idempotency.retrying(
         lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
     )
 
 
 def faults(method: str, received_on: date, reference: str, today: date) -> list[Fault]:
-    """What is wrong with these fields. `today` is the local date of the plan."""
-    found = []
+    """The faults of these fields. `today` is the local date of the plan."""
+    field_faults = []
     if method not in RECORDED_METHODS:
-        found.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
     if received_on > today:
-        found.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
     elif received_on < schedule.FIRST_DATE:
-        found.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
     if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        found.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
-    return found
+        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+    return field_faults
 
 
 @unit_of_work
@@ -73,12 +74,10 @@ def _record(
         return Attempt(replay.payment_id or 0, replay)
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
-    if wrong := faults(method, received_on, reference, plan.today):
-        raise Invalid(*wrong)
-    open_now = [(row.id, row.left) for row in rows if row.left > 0] or [
-        (row.id, row.payable) for row in rows if row.payable > 0
-    ]
-    owed = sum(size for _, size in open_now)
+    if field_faults := faults(method, received_on, reference, plan.today):
+        raise Invalid(*field_faults)
+    open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]
+    owed = sum(size for _, size in open_parts)
     preconditions.unchanged(shown, owed, plan.currency)
     if not owed:
         raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
@@ -100,12 +99,12 @@ def _record(
         settled_at=now,
     )
     payment.allocations = [
-        Allocation(installment_id=name, amount=share, state="applied")
-        for name, share in allocation.oldest_first(open_now, amount)
+        Allocation(installment_id=row_id, amount=share, state="applied")
+        for row_id, share in allocation.oldest_first(open_parts, amount)
     ]
     db.session.add(payment)
     db.session.flush()
-    payments.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
     if request_key is not None:
         idempotency.attach(request_key, payment.id)
         idempotency.store(request_key, payment)

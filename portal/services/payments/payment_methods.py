@@ -1,6 +1,5 @@
-"""Saved payment methods: the gateway keeps the card, we keep its token and the last four digits."""
+"""Saved payment methods: the gateway stores the card, the database its token and last four digits."""
 
-import re
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -12,83 +11,78 @@ from portal.gateways import payment as gateway
 from portal.models import PaymentMethod, User
 from portal.services import idempotency
 from portal.services.idempotency import Replay, RequestKey
-from portal.services.payments import automatic_stops
+from portal.services.payments import automatic
 from portal.services.unit_of_work import unit_of_work
 
 LIMIT = 10
-"""How many methods one customer may keep."""
+"""Saved methods of one customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The saved method. `replay` is set when the same request had been carried out before."""
+    """The saved method. `replay` is set when the same request was carried out before."""
 
     method_id: int
     replay: Replay | None = None
 
 
 def save(customer_id: int, card: str) -> int:
-    """Have the gateway keep a test card for this customer. Returns the id of the saved method.
+    """Store a test card of this customer at the gateway. Returns the id of the saved method.
 
-    Refuses: Invalid on card (not one of the test cards, or the gateway is away); too_many_methods.
+    Refuses: not_found (not a customer); Invalid on card (not a test card, or no answer of the gateway);
+    too_many_methods.
     """
     return save_once(customer_id, card, None).method_id
 
 
 def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Saved:
-    """As `save`, and with a key only once. What a repeated request had the gateway keep meanwhile, nobody is given.
+    """As `save`, and once for each request key. A repeated request discards the extra token it created.
 
-    Refuses what `save` does, and idempotency_key_reused; still_running.
+    Refuses: every refusal of `save`, and idempotency_key_reused; still_running; busy.
     """
     if not gateway.is_known(card):
         raise Invalid(Fault("card", "unknown_method", "Choose one of the cards."))
     if request_key is None:
-        _room_for_one(customer_id)
-    saved = gateway.save_card(card)
-    if saved is None:
+        _check_limit_first(customer_id)
+    saved_card = gateway.save_card(card)
+    if saved_card is None:
         raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
-    return idempotency.patiently(lambda: _keep(customer_id, saved, request_key))
+    return idempotency.retrying(lambda: _store(customer_id, saved_card, request_key))
 
 
 @unit_of_work
 def remove(customer_id: int, method_id: int) -> None:
-    """Forget a saved method of this customer. Payments made with it stay; no plan is collected from it any more.
+    """Remove a saved method of this customer. Its payments stay, and automatic payment from it ends.
 
     Refuses: not_found.
     """
-    found = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
-    if db.session.scalar(found) is None:
+    query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
+    if db.session.scalar(query) is None:
         raise NotFound()
-    automatic_stops.stop(method_id)  # locks plans, which everybody locks before methods
-    locked = found.with_for_update(key_share=True).execution_options(populate_existing=True)
+    automatic.stop(method_id)  # locks the plans: plans are always locked before methods
+    locked = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     if (method := db.session.scalar(locked)) is None:
         raise NotFound()
     method.removed_at = clock.now()
-    automatic_stops.stop(method_id)  # a plan that took it up meanwhile; from here on none can
-
-
-def is_usable(customer_id: int, token: str) -> bool:
-    """Whether this customer may pay with this token: a test card, or a method they saved."""
-    if gateway.is_known(token):
-        return True
-    if not re.fullmatch(gateway.SAVED_TOKEN, token):
-        return False
-    found = PaymentMethod.of_customer(customer_id).where(PaymentMethod.token == token)
-    return db.session.scalar(found.with_only_columns(PaymentMethod.id).order_by(None)) is not None
+    automatic.stop(method_id)  # for a plan that chose the method before it was locked
 
 
 @unit_of_work
-def _room_for_one(customer_id: int) -> None:
-    _check_room(customer_id)
+def _check_limit_first(customer_id: int) -> None:
+    _check_limit(customer_id)
 
 
 @unit_of_work
-def _keep(customer_id: int, saved: gateway.SavedCard, request_key: RequestKey | None) -> Saved:
+def _store(customer_id: int, saved_card: gateway.SavedCard, request_key: RequestKey | None) -> Saved:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Saved(0, replay)
-    _check_room(customer_id)
+    _check_limit(customer_id)
     method = PaymentMethod(
-        customer_id=customer_id, token=saved.token, brand=saved.brand, last4=saved.last4, created_at=clock.now()
+        customer_id=customer_id,
+        token=saved_card.token,
+        brand=saved_card.brand,
+        last4=saved_card.last4,
+        created_at=clock.now(),
     )
     db.session.add(method)
     db.session.flush()
@@ -97,15 +91,15 @@ def _keep(customer_id: int, saved: gateway.SavedCard, request_key: RequestKey | 
     return Saved(method.id)
 
 
-def _check_room(customer_id: int) -> None:
-    """Lock the customer, so that two savings at once can't both take the last place."""
+def _check_limit(customer_id: int) -> None:
+    """Lock the customer, so that two requests at once can't exceed the limit."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
     if customer is None or customer.role != "customer":
         raise NotFound()
-    kept = db.session.scalars(
+    method_ids = db.session.scalars(
         select(PaymentMethod.id)
         .where(PaymentMethod.customer_id == customer_id, PaymentMethod.removed_at.is_(None))
         .limit(LIMIT)
     ).all()
-    if len(kept) >= LIMIT:
+    if len(method_ids) >= LIMIT:
         raise Refused("too_many_methods", f"You can keep {LIMIT} payment methods. Remove one first.")

@@ -1,17 +1,20 @@
-"""What every change to a plan's money begins with: lock, re-read, and refuse what the form could not know."""
+"""Preconditions of a change to a plan's money: lock the plan, read it again, refuse what the form could not know."""
 
+import re
 from collections.abc import Sequence
 
 from portal.domain import money
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan
+from portal.gateways import payment as gateway
+from portal.models import Installment, Payment, PaymentMethod, Plan
 
 REASON_MAX = 200
+"""Characters of a reason."""
 
 
 def lock(plan_id: int, *, merchant_id: int) -> tuple[Plan, list[Installment]]:
-    """Lock this merchant's plan and its installments until the transaction ends, and read them afresh.
+    """Lock this merchant's plan and its installments until the transaction ends, and read them again.
 
     Refuses: not_found; payment_in_flight (facts: payment_id).
     """
@@ -24,23 +27,33 @@ def lock(plan_id: int, *, merchant_id: int) -> tuple[Plan, list[Installment]]:
 
 
 def lock_payments(plan_id: int) -> list[Payment]:
-    """The plan's payments as they are now, newest first. The plan's own lock keeps others from changing them."""
-    found = Payment.of_plan(plan_id).execution_options(populate_existing=True)
-    return list(db.session.scalars(found))
+    """The plan's payments, read again, newest first. The lock on the plan covers them."""
+    query = Payment.of_plan(plan_id).execution_options(populate_existing=True)
+    return list(db.session.scalars(query))
 
 
 def nothing_in_flight(plan_id: int) -> None:
-    """Refuses payment_in_flight while the outcome of a payment of this plan is not known."""
-    if (waiting := Payment.in_flight_of_plan(plan_id)) is not None:
+    """Refuses: payment_in_flight (facts: payment_id), while the outcome of a payment of this plan is unknown."""
+    if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
         raise Refused(
             "payment_in_flight",
             "A payment of this plan is still being checked with the bank. Nothing was changed.",
-            payment_id=waiting.id,
+            payment_id=payment.id,
         )
 
 
+def is_usable(customer_id: int, token: str) -> bool:
+    """Whether this customer may pay with this method: a test card, or a saved method of theirs."""
+    if gateway.is_known(token):
+        return True
+    if not re.fullmatch(gateway.SAVED_TOKEN, token):
+        return False
+    query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.token == token)
+    return db.session.scalar(query.with_only_columns(PaymentMethod.id).order_by(None)) is not None
+
+
 def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> None:
-    """Refuses amount_changed when the form showed another figure than there is now (both minor units)."""
+    """Refuses: amount_changed (facts: `facts`, or remaining), when the form showed another figure. Minor units."""
     if shown is not None and shown != fresh:
         raise Refused(
             "amount_changed",
@@ -50,7 +63,7 @@ def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> Non
 
 
 def reason_of(text: str, *, needed: bool = True) -> str:
-    """A reason, trimmed. Raises Invalid on `reason` when it is missing, too long, or more than a line."""
+    """The reason without surrounding blanks. Refuses: Invalid on reason (missing, too long, more than one line)."""
     text = text.strip()
     if needed and not text:
         raise Invalid(Fault("reason", "required", "Say why, in a few words."))
@@ -60,7 +73,7 @@ def reason_of(text: str, *, needed: bool = True) -> str:
 
 
 def within(amount: int, limit: int, currency: str, *, field: str = "amount", words: str, fact: str) -> None:
-    """Raises Invalid on `field` below 1; refuses too_much above `limit` (minor units), which `fact` names."""
+    """Refuses: Invalid on `field` below 1; too_much above `limit` (facts: `fact`). Minor units."""
     if amount < 1:
         raise Invalid(Fault(field, "bad_amount", "Enter an amount above zero."))
     if amount > limit:
@@ -69,5 +82,5 @@ def within(amount: int, limit: int, currency: str, *, field: str = "amount", wor
 
 
 def open_parts(rows: Sequence[Installment]) -> list[tuple[int, int]]:
-    """(installment id, what remains in minor units), by number, for allotment."""
+    """(installment id, remaining minor units) of the open installments by number, for domain/allocation."""
     return [(row.id, row.left) for row in rows if row.left > 0]

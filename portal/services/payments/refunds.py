@@ -1,19 +1,15 @@
-"""Give money back: hold the refund, ask the gateway, record the outcome. Three steps, as for a payment.
+"""Refunds: hold the refund, request it from the gateway, record the outcome. Three steps, as for a payment.
 
-A refund that is held is promised. Whoever dies before the gateway was asked leaves a row that `settle_unknown_refunds`
-carries out, under the same key.
-
-A refund never reopens an installment. What is in flight counts against what may be refunded, on the payment's own row,
-where a check keeps it within what came in.
+A held refund is a promise: `settle_unknown_refunds` sends a refund whose process was killed before the request, under
+the same key. A refund never reopens an installment. The payment's row counts the refunds in flight, and a check keeps
+refunds within the payment's amount.
 """
 
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import select
 
 from portal import queue
@@ -22,34 +18,32 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, turns
+from portal.services import emails, events, idempotency, ledger, sweeps
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import LONGEST, unit_of_work, unsure_from_here
-
-log = structlog.get_logger(__name__)
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work, unsure_from_here
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
+"""Age at which the sweep settles a refund in flight."""
 
 BUDGET: Final = 30.0
-"""Seconds after which the sweep leaves the rest to the next one."""
-LONGEST_STEP: Final = 3 * LONGEST
-"""Seconds that one refund takes whose locks are all waited for: the gateway is asked what it knows, asked to give back,
-and what came of that is booked."""
+"""Seconds after which the sweep leaves the remaining refunds to the next run."""
+MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
+"""Upper bound for one refund when it waits for every lock: look the key up, request the refund, book the outcome."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The refunds one request made, one for each payment it takes from. `replay`: it had been carried out before."""
+class RefundGroup:
+    """The refunds of one request, one for each payment. `replay` is set when it was carried out before."""
 
     refund_ids: tuple[int, ...]
     replay: Replay | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
-    """What the gateway needs to know; plain values, so that no transaction has to stay open for it."""
+class _GatewayRequest:
+    """Arguments of the gateway's refund. Plain values, so that no transaction stays open during the call."""
 
     key: str
     charge_key: str
@@ -65,30 +59,31 @@ def refund(
     payment_id: int | None = None,
     shown: int | None = None,
     request_key: RequestKey | None = None,
-) -> Asked:
-    """Give back `amount` minor units of what was paid: from one payment, or from the newest payments first.
+) -> RefundGroup:
+    """Refund `amount` minor units: from one payment, or from the newest payments first.
 
-    At most what was paid less what was refunded or is on its way; as often as wanted. Money that was recorded by hand
-    goes back by hand: it is booked at once. `shown` is what the form said may be refunded. A declined refund leaves
-    everything as it was. When the answer to one of several can't be recorded, the sweep carries out the rest.
+    The limit is the paid amount less the refunds that succeeded or are in flight. The refund of a manual payment is
+    booked at once, because the merchant returns that money by hand. `shown` is the refundable amount that the form
+    showed, in minor units. A declined refund changes nothing. If the outcome of one of several refunds can't be
+    recorded, the sweep sends the rest.
 
     Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
     on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    asked = idempotency.patiently(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
-    if asked.replay is None:
-        for refund_id in asked.refund_ids:
+    group = idempotency.retrying(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
+    if group.replay is None:
+        for refund_id in group.refund_ids:
             send(refund_id, request_key)
-    return asked
+    return group
 
 
 @unsure_from_here()
 def send(refund_id: int, request_key: RequestKey | None = None) -> None:
-    """Ask the gateway for a refund that is held, and record its answer."""
-    wish = _wish(refund_id)
-    if wish is None:
+    """Request a held refund from the gateway, and record the outcome."""
+    request = _gateway_request(refund_id)
+    if request is None:
         return
-    outcome = gateway.refund(wish.key, wish.charge_key, wish.amount)
+    outcome = gateway.refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -97,9 +92,9 @@ def send(refund_id: int, request_key: RequestKey | None = None) -> None:
 
 @unit_of_work
 def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
-    """Book what became of a refund: refund, payment, ledger, plan and events in one commit.
+    """Book a refund's outcome: refund, payment, ledger, plan and events in one commit.
 
-    An outcome that is recorded already stays as it is; `unknown` changes nothing. Refuses: not_found.
+    A recorded outcome never changes, and `unknown` changes nothing. Refuses: not_found.
     """
     if outcome.state == "unknown":
         return
@@ -108,112 +103,102 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: Reques
     if plan is None:
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
-    one = db.session.get_one(Refund, refund_id, populate_existing=True)
-    if one.state != "in_flight":
+    refund = db.session.get_one(Refund, refund_id, populate_existing=True)
+    if refund.state != "in_flight":
         return
-    payment = db.session.get_one(Payment, one.payment_id, populate_existing=True)
-    one.settled_at = clock.now()
-    one.gateway_reference = outcome.reference
-    payment.refunding -= one.amount
+    payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
+    refund.settled_at = clock.now()
+    refund.gateway_reference = outcome.reference
+    payment.refunding -= refund.amount
     if outcome.state == "succeeded":
-        _apply(plan, payment, one)
+        _apply(plan, payment, refund)
         plan_status.recompute(plan, rows)
     else:
-        one.state = "declined"
-        one.decline_code = outcome.decline_code or "declined"
-        _tell("refund.declined", one, code=one.decline_code)
+        refund.state = "declined"
+        refund.decline_code = outcome.decline_code or "declined"
+        _record_event("refund.declined", refund, code=refund.decline_code)
     db.session.flush()
-    if not _in_flight(one.group_key):
+    if not _in_flight(refund.group_key):
         if request_key is not None:
-            idempotency.store(request_key, Asked(_group(one.group_key)))
+            idempotency.store(request_key, RefundGroup(_group_ids(refund.group_key)))
         else:
-            idempotency.finish_refunds(one.group_key)
+            idempotency.finish_refunds(refund.group_key)
 
 
 def settle_refund(refund_id: int) -> None:
-    """Bring one refund in flight to its end. Does nothing when it is settled already.
+    """Settle one refund in flight. A settled refund stays as it is.
 
-    What the gateway knows nothing of was promised and never asked for, so it is asked for, under the same key, which
-    gives back once at most. If that has no answer either, the gateway's final word counts.
+    A refund that the gateway does not know is requested now, under the same key, so that it happens once at most. If
+    that has no answer either, the gateway closes the key and its final answer counts.
     """
-    wish = _wish(refund_id)
-    if wish is None:
+    request = _gateway_request(refund_id)
+    if request is None:
         return
-    outcome = gateway.look_up_refund(wish.key)
+    outcome = gateway.look_up_refund(request.key)
     if outcome.state == "unknown":
-        outcome = gateway.refund(wish.key, wish.charge_key, wish.amount)
+        outcome = gateway.refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
-        outcome = gateway.resolve_refund(wish.key)
+        outcome = gateway.resolve_refund(request.key)
     record_outcome(refund_id, outcome)
 
 
 def settle_unknown_refunds(limit: int = 200) -> int:
-    """Bring every refund in flight for longer than UNKNOWN_AFTER to its end: of the oldest, at most `limit`.
+    """Settle refunds that have been in flight for longer than UNKNOWN_AFTER: at most `limit`, of the oldest.
 
-    Goes from a random one of them to the newer and around, and begins none after BUDGET seconds. May run twice at once
-    and be killed anywhere. Returns how many were looked at; one that fails is logged and does not keep the others
-    waiting.
+    Starts at a random refund and wraps around. Starts none after BUDGET seconds. Two runs at once are safe, and so is a
+    kill at any point. A refund that fails is logged, and the others go on. Returns the number of refunds looked at.
     """
-    looked, stop = 0, time.monotonic() + BUDGET
-    found = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
-    ids = list(db.session.scalars(found))
-    for refund_id in turns.from_anywhere(ids):
-        if time.monotonic() > stop:
-            break
-        try:
-            settle_refund(refund_id)
-        except Exception:
-            log.exception("refund.not_settled", refund_id=refund_id)
-        looked += 1
-    return looked
+    query = Refund.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Refund.id).limit(limit)
+    ids = list(db.session.scalars(query))
+    return sweeps.sweep(ids, settle_refund, budget=BUDGET, event="refund.not_settled", field="refund_id")
 
 
 def hold(
     plan: Plan, payments: list[Payment], amount: int, *, by: int | None, reason: str, rows: list[Installment]
 ) -> tuple[int, ...]:
-    """Inside a verb's transaction: make refunds of `amount` minor units, from these payments in their order.
+    """Inside a unit of work: create refunds of `amount` minor units, from these payments in their order.
 
-    What was recorded by hand is booked at once; the others are in flight, and `send` has to be called for each after
+    Refunds of manual payments are booked at once. The others are in flight, and the caller calls `send` for each after
     the commit. The caller has checked the amount. Returns the ids of all.
     """
     group = secrets.token_hex(16)
     parts = dict(allocation.oldest_first([(row.id, row.refundable) for row in payments], amount))
-    made = [
-        _make(plan, payment, parts[payment.id], group=group, by=by, reason=reason)
+    refunds = [
+        _create(plan, payment, parts[payment.id], group=group, by=by, reason=reason)
         for payment in payments
         if payment.id in parts
     ]
-    if any(one.state == "succeeded" for one in made):
+    if any(refund.state == "succeeded" for refund in refunds):
         plan_status.recompute(plan, rows)
-    return tuple(one.id for one in made)
+    return tuple(refund.id for refund in refunds)
 
 
 def hold_excess(plan: Plan, payment: Payment, amount: int) -> int:
-    """Inside a verb's transaction: what was charged beyond what was owed goes back. Returns the refund's id."""
+    """Inside a unit of work: hold a refund of the part of a charge that was not owed. Returns the refund's id."""
     reason = "More was charged than was still owed"
-    return _make(plan, payment, amount, group=secrets.token_hex(16), by=None, reason=reason, excess=True).id
+    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason=reason, excess=True).id
 
 
 def refundable(payments: list[Payment]) -> int:
-    """What may be given back of these payments, in minor units."""
+    """The refundable amount of these payments, in minor units."""
     return sum(payment.refundable for payment in payments)
 
 
 def check_amount(amount: int, limit: int, currency: str) -> None:
-    """Refuses too_much above `limit`, what may be refunded; Invalid on amount below 1. Minor units."""
+    """Refuses: Invalid on amount below 1; too_much above the refundable `limit` (facts: refundable). Minor units."""
     words = "That is more than may be refunded, which is {limit}. Nothing was refunded."
     preconditions.within(amount, limit, currency, words=words, fact="refundable")
 
 
-def _wish(refund_id: int) -> _Wish | None:
-    """What to ask the gateway for; None when this refund is settled, or goes back by hand. Ends the transaction."""
-    found = db.session.execute(
+def _gateway_request(refund_id: int) -> _GatewayRequest | None:
+    """The gateway's arguments; None when this refund is settled, or is of a manual payment. Ends the transaction."""
+    row = db.session.execute(
         select(Refund.gateway_key, Payment.gateway_key, Refund.amount)
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Refund.id == refund_id, Refund.state == "in_flight")
     ).one_or_none()
     db.session.rollback()
-    return None if found is None or found[0] is None else _Wish(found[0], found[1] or "", found[2])
+    return None if row is None or row[0] is None else _GatewayRequest(row[0], row[1] or "", row[2])
 
 
 @unit_of_work
@@ -225,9 +210,9 @@ def _start(
     payment_id: int | None,
     shown: int | None,
     request_key: RequestKey | None,
-) -> Asked:
+) -> RefundGroup:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Asked(_group(replay.refund_group) if replay.refund_group else (), replay)
+        return RefundGroup(_group_ids(replay.refund_group) if replay.refund_group else (), replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     payments = preconditions.lock_payments(plan.id)
@@ -245,15 +230,15 @@ def _start(
         group = db.session.get_one(Refund, ids[0]).group_key
         idempotency.attach_refunds(request_key, group)
         if not _in_flight(group):
-            idempotency.store(request_key, Asked(ids))
-    return Asked(ids)
+            idempotency.store(request_key, RefundGroup(ids))
+    return RefundGroup(ids)
 
 
-def _make(
+def _create(
     plan: Plan, payment: Payment, amount: int, *, group: str, by: int | None, reason: str, excess: bool = False
 ) -> Refund:
     by_hand = payment.is_recorded
-    one = Refund(
+    refund = Refund(
         payment_id=payment.id,
         plan_id=plan.id,
         merchant_id=plan.merchant_id,
@@ -269,52 +254,52 @@ def _make(
         created_at=clock.now(),
     )
     if by_hand:
-        one.settled_at = one.created_at
-        one.state = "succeeded"
+        refund.settled_at = refund.created_at
+        refund.state = "succeeded"
     else:
         payment.refunding += amount
-    db.session.add(one)
+    db.session.add(refund)
     db.session.flush()
     if by_hand:
-        _apply(plan, payment, one)
+        _apply(plan, payment, refund)
     else:
-        _tell("refund.started", one)
-    return one
+        _record_event("refund.started", refund)
+    return refund
 
 
-def _apply(plan: Plan, payment: Payment, one: Refund) -> None:
-    one.state = "succeeded"
-    payment.refunded += one.amount
-    plan.updated_at = one.settled_at or clock.now()
-    ledger.book_refund(plan, one)
-    _tell("refund.succeeded", one)
+def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
+    refund.state = "succeeded"
+    payment.refunded += refund.amount
+    plan.updated_at = refund.settled_at or clock.now()
+    ledger.book_refund(plan, refund)
+    _record_event("refund.succeeded", refund)
     emails.post(
         "refund",
-        to_user_id=one.customer_id,
-        merchant_id=one.merchant_id,
-        plan_id=one.plan_id,
-        dedupe_key=f"refund:{one.id}",
-        data={"refund_id": one.id},
+        to_user_id=refund.customer_id,
+        merchant_id=refund.merchant_id,
+        plan_id=refund.plan_id,
+        dedupe_key=f"refund:{refund.id}",
+        data={"refund_id": refund.id},
     )
 
 
-def _tell(kind: str, one: Refund, **data: Any) -> None:
+def _record_event(kind: str, refund: Refund, **data: Any) -> None:
     events.record(
         kind,
-        one.plan_id,
-        by=one.created_by,
-        payment_id=one.payment_id,
-        amount=one.amount,
-        refund_id=one.id,
-        reason=one.reason,
+        refund.plan_id,
+        by=refund.created_by,
+        payment_id=refund.payment_id,
+        amount=refund.amount,
+        refund_id=refund.id,
+        reason=refund.reason,
         **data,
     )
 
 
 def _in_flight(group: str) -> bool:
-    found = select(Refund.id).where(Refund.group_key == group, Refund.state == "in_flight").limit(1)
-    return db.session.scalar(found) is not None
+    query = select(Refund.id).where(Refund.group_key == group, Refund.state == "in_flight").limit(1)
+    return db.session.scalar(query) is not None
 
 
-def _group(group: str) -> tuple[int, ...]:
+def _group_ids(group: str) -> tuple[int, ...]:
     return tuple(db.session.scalars(select(Refund.id).where(Refund.group_key == group).order_by(Refund.id)))

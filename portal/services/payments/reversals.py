@@ -1,4 +1,4 @@
-"""Reverse a payment that bounced: the bank took it back, so what it paid is owed again."""
+"""Reversals: the bank took a payment back, so the amount that it paid is owed again."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from portal.services.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class Reversed:
-    """The plan that was changed. `replay` is set when the same request had been carried out before."""
+    """The changed plan. `replay` is set when the same request was carried out before."""
 
     plan_id: int
     replay: Replay | None = None
@@ -26,21 +26,22 @@ class Reversed:
 def reverse(
     payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> Reversed:
-    """The bank took this payment back, less what had been refunded of it: reopen its installments by that much.
+    """Record that the bank took this payment back, less its refunded part, and reopen its installments by that amount.
 
-    On a cancelled plan it is only booked. `shown` is the amount less what was refunded, in minor units, as the form
-    showed it.
+    On a cancelled plan the reversal is only booked. `shown` is the amount less the refunded part that the form showed,
+    in minor units.
 
-    Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, reversed before, or all of it
-    was refunded); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
+    Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already reversed, or refunded in
+    full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
+    return idempotency.retrying(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:
-    """Which installments owe how many minor units again when `amount` of a payment is taken back.
+    """The parts (installment id, minor units) that are owed again when `amount` of a payment is reversed.
 
-    From its first installment on: what was refunded stays with the last ones. The form's preview and the verb share it.
+    Counted from the payment's first installment on; the refunded part belongs to its last ones. The form's preview and
+    the service function share it.
     """
     paid = sorted(payment.allocations, key=lambda part: part.installment_id)
     counted = [(part.installment_id, part.amount - part.returned) for part in paid]
@@ -50,9 +51,9 @@ def parts(payment: Payment, amount: int) -> list[allocation.Part]:
 
 @unit_of_work
 def reverse_by_gateway(payment_id: int) -> None:
-    """The gateway says that the bank took this payment back. Does nothing if that is recorded already.
+    """Record a reversal that the gateway reported. A recorded reversal, or a full refund, stays as it is.
 
-    Refuses: not_found; payment_in_flight; refund_in_flight: the gateway tells us again later.
+    Refuses: not_found; payment_in_flight; refund_in_flight. The gateway repeats a refused callback.
     """
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
@@ -70,8 +71,8 @@ def reverse_by_gateway(payment_id: int) -> None:
 def _by_merchant(
     payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
 ) -> Reversed:
-    mine = Payment.id == payment_id, Payment.merchant_id == merchant_id
-    plan_id = db.session.scalar(select(Payment.plan_id).where(*mine))
+    conditions = Payment.id == payment_id, Payment.merchant_id == merchant_id
+    plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
     if plan_id is None:
         raise NotFound()
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
@@ -81,10 +82,10 @@ def _by_merchant(
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
     _reverse(plan, rows, payment, by=merchant_id, reason=reason)
-    done = Reversed(plan.id)
+    result = Reversed(plan.id)
     if request_key is not None:
-        idempotency.store(request_key, done)
-    return done
+        idempotency.store(request_key, result)
+    return result
 
 
 def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int | None, reason: str) -> None:
@@ -105,11 +106,11 @@ def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int |
 
 
 def _reopen(payment: Payment, rows: dict[int, Installment]) -> int:
-    """Take back what the payment paid."""
-    paid = {part.installment_id: part for part in payment.allocations}
-    taken = parts(payment, payment.reversed)
-    for name, share in taken:
-        paid[name].returned += share
-        rows[name].paid -= share
-        rows[name].paid_at = None
-    return sum(share for _, share in taken)
+    """Reopen the installments that the payment paid. Returns the reopened amount in minor units."""
+    allocations = {part.installment_id: part for part in payment.allocations}
+    reopened = parts(payment, payment.reversed)
+    for row_id, share in reopened:
+        allocations[row_id].returned += share
+        rows[row_id].paid -= share
+        rows[row_id].paid_at = None
+    return sum(share for _, share in reopened)

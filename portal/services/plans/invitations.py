@@ -1,12 +1,11 @@
-"""Invitations: a link by which a customer who has no account yet sees their plan and claims their record.
+"""Invitations: the link with which a customer without an account sees their plan and claims their record.
 
-A plan has one link at a time, and every mail about the plan carries that one: a reminder must not close the page that
-somebody has open. So its token has to be told again, though nowhere kept: it is an HMAC of a random seed that stands in
-the row, under SECRET_KEY. Who reads the database alone learns no link.
+A plan has one link at a time, and every email about the plan carries it: a new link would end the page that is open in
+a browser. So the token must be computable again without being stored. It is an HMAC of a random seed in the row, under
+SECRET_KEY; the database alone gives no link.
 """
 
 import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers
+from portal.domain.tokens import digest
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
@@ -25,11 +25,11 @@ from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
 from portal.services.unit_of_work import unit_of_work, violated
 
-LASTS: Final = timedelta(days=30)
+LIFETIME: Final = timedelta(days=30)
 
 
 def invite(plan: Plan, *, by: int) -> str:
-    """Inside a verb's transaction: a link for this plan, in place of any before, and mail it. Returns the token."""
+    """Inside a unit of work: create a link for this plan in place of any other, and email it. Returns the token."""
     invitation, token = _make(plan, by=by)
     emails.post(
         "invitation",
@@ -44,11 +44,11 @@ def invite(plan: Plan, *, by: int) -> str:
 
 @unit_of_work
 def reissue(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
-    """The link of an invited customer, to this plan or their newest, good for another 30 days from now.
+    """The link of an invited customer to this plan or their newest, extended to LIFETIME from now.
 
-    Where there is none that can be told (lapsed, or made under another SECRET_KEY) a new one is made; but what its
-    merchant revoked only its merchant renews. Returns the plan's id and the token; None when they have claimed their
-    record, or have no such plan.
+    A link that lapsed, or was created under another SECRET_KEY, is replaced. A link that the merchant revoked stays
+    revoked; only `renew` replaces it. Returns the plan's id and the token; None when the customer has claimed their
+    record or has no such plan. Refuses: busy.
     """
     revoked = (
         select(Invitation.revoked_at)
@@ -63,46 +63,46 @@ def reissue(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] 
     plan_id = db.session.scalar(newest.order_by((Plan.state == "active").desc(), Plan.id.desc()).limit(1))
     if plan_id is None:
         return None
-    token = _tell(customer_id, [plan_id]).get(plan_id)
+    token = _reissue(customer_id, [plan_id]).get(plan_id)
     return (plan_id, token) if token is not None else None
 
 
 @unit_of_work
 def reissue_all(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
-    """What `tell_again` does, for several plans in one commit. Returns the token by plan, of those that have one."""
-    return _tell(customer_id, plan_ids)
+    """As `reissue`, for several plans in one commit. Returns the tokens by plan id, of plans with a link."""
+    return _reissue(customer_id, plan_ids)
 
 
-def _tell(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
-    """Inside a verb's transaction. What was revoked is looked for behind the locks, so no link is made after it."""
+def _reissue(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
+    """Inside a unit of work. Checks for a revocation after the locks, so no link follows one."""
     plans = [plan for plan in Plan.lock_all(plan_ids) if plan.customer_id == customer_id]
     customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
     if customer.is_claimed or customer.deactivated_at is not None:
         return {}
     last = select(func.max(Invitation.id)).where(Invitation.plan_id.in_(plan_ids)).group_by(Invitation.plan_id)
-    found = (
+    query = (
         select(Invitation).where(Invitation.id.in_(last)).with_for_update().execution_options(populate_existing=True)
     )
-    newest = {invitation.plan_id: invitation for invitation in db.session.scalars(found)}
+    newest = {invitation.plan_id: invitation for invitation in db.session.scalars(query)}
     now, tokens = clock.now(), {}
     for plan in plans:
         invitation = newest.get(plan.id)
         if invitation is not None and invitation.revoked_at is not None:
             continue
-        works = invitation is not None and invitation.claimed_at is None and invitation.expires_at > now
-        token = token_of(invitation) if invitation is not None and works else None
+        live = invitation is not None and invitation.claimed_at is None and invitation.expires_at > now
+        token = token_of(invitation) if invitation is not None and live else None
         if invitation is None or token is None:
             token = _make(plan, by=None)[1]
         else:
-            invitation.expires_at = now + LASTS
+            invitation.expires_at = now + LIFETIME
         tokens[plan.id] = token
     return tokens
 
 
 def token_of(invitation: Invitation) -> str | None:
-    """The token of this link; None when it was made under another SECRET_KEY (it goes on working)."""
+    """The token of this link; None when it was created under another SECRET_KEY (such a link stays valid)."""
     token = _token(invitation.seed)
-    return token if _digest(token) == invitation.token_hash else None
+    return token if digest(token) == invitation.token_hash else None
 
 
 def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
@@ -111,15 +111,17 @@ def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
         before.revoked_at = now
     db.session.flush()
     token = _token(seed)
-    made = Invitation(plan_id=plan.id, token_hash=_digest(token), seed=seed, created_at=now, expires_at=now + LASTS)
-    db.session.add(made)
+    invitation = Invitation(
+        plan_id=plan.id, token_hash=digest(token), seed=seed, created_at=now, expires_at=now + LIFETIME
+    )
+    db.session.add(invitation)
     db.session.flush()
     events.record("invitation.created", plan.id, by=by)
-    return made, token
+    return invitation, token
 
 
 def _open(plan: Plan) -> Select[Invitation]:
-    """What was neither revoked nor used, lapsed or not: one at most."""
+    """The invitation of a plan, at most one, that is neither revoked nor claimed; it may have lapsed."""
     return (
         select(Invitation)
         .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
@@ -130,9 +132,9 @@ def _open(plan: Plan) -> Select[Invitation]:
 
 @unit_of_work
 def renew(plan_id: int, *, merchant_id: int) -> str:
-    """A fresh link for a plan whose customer has not claimed their record; the old link stops working.
+    """Replace the link of a plan whose customer has not claimed their record.
 
-    Returns the token, once. Refuses: not_found; already_claimed.
+    Returns the token; it can't be read again. Refuses: not_found; already_claimed; busy.
     """
     plan = Plan.lock(plan_id)
     if plan is None or plan.merchant_id != merchant_id:
@@ -144,7 +146,7 @@ def renew(plan_id: int, *, merchant_id: int) -> str:
 
 @unit_of_work
 def revoke(plan_id: int, *, merchant_id: int) -> None:
-    """Make the link of this plan stop working. Refuses: not_found."""
+    """Revoke the link of this plan. Refuses: not_found; busy."""
     plan = Plan.lock(plan_id)
     if plan is None or plan.merchant_id != merchant_id:
         raise NotFound()
@@ -154,14 +156,14 @@ def revoke(plan_id: int, *, merchant_id: int) -> None:
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation this token opens, or None when it is unknown, used, revoked or lapsed."""
-    return db.session.scalar(Invitation.live(_digest(token), clock.now()))
+    """The invitation of this token; None when the link is unknown, claimed, revoked or lapsed."""
+    return db.session.scalar(Invitation.live(digest(token), clock.now()))
 
 
 def claim(token: str, *, username: str, password: str) -> int:
-    """Set a name and a password on the invited record. Returns the customer's id; every link to them ends.
+    """Set a username and a password on the invited record, and end all its links. Returns the customer's id.
 
-    Refuses: not_found (the link is unknown, used, revoked or lapsed); Invalid on username and password.
+    Refuses: not_found (the link is unknown, claimed, revoked or lapsed); Invalid on username and password; busy.
     """
     username = identifiers.username(username)
     invitation = find(token)
@@ -175,14 +177,14 @@ def claim(token: str, *, username: str, password: str) -> int:
 
 @unit_of_work
 def _claim(token: str, username: str, password_hash: str) -> int:
-    """The customer's row is locked first, as by whoever makes a link, so that no link outlives the claim."""
-    found = Invitation.live(_digest(token), clock.now())
-    invitation = db.session.scalar(found)
+    """Locks the customer's row first, as the functions that create a link do, so no link outlives the claim."""
+    query = Invitation.live(digest(token), clock.now())
+    invitation = db.session.scalar(query)
     if invitation is None:
         raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
     customer_id = invitation.plan.customer_id
     customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
-    invitation = db.session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    invitation = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if invitation is None:
         raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
     plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
@@ -195,7 +197,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     try:
         db.session.flush()
     except IntegrityError as error:
-        # The second: of two accounts whose emails differ in nothing but case, the other one has the key.
+        # The second constraint: another account has the key of this email, which differs from its own in case only.
         if violated(error) in ("uq_users_username_key", "ck_users_username_is_no_other_email"):
             raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
         raise
@@ -212,7 +214,3 @@ def _token(seed: bytes) -> str:
     secret: str = current_app.config["SECRET_KEY"]
     key = hmac.digest(secret.encode(), b"invitations", "sha256")
     return base64.urlsafe_b64encode(hmac.digest(key, seed, "sha256")).rstrip(b"=").decode()
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,4 +1,4 @@
-"""A plan's state follows its money. Called inside a verb's transaction; never commits by itself."""
+"""A plan's state, computed from its money. Called inside a unit of work; never commits."""
 
 from collections.abc import Collection
 
@@ -12,11 +12,11 @@ from portal.services import emails, events
 
 
 def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
-    """Set the state that the plan's installments and payments, all of them changed already, ask for.
+    """Set the plan's state after a change to its installments and payments.
 
-    Active as long as something remains; then completed if something was kept of what was paid, else cancelled. What
-    its merchant cancelled stays cancelled. Its customer is told that all is paid once, when nothing is written off:
-    `recovered` minor units of that have just come in.
+    The state is active while an amount remains; else completed when the plan kept money; else cancelled. A plan that
+    its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed to its customer once;
+    `recovered` is the amount in minor units that this change took back from the write-off.
     """
     plan.updated_at = clock.now()
     if any(row.left > 0 for row in installments):
@@ -44,6 +44,6 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
 def _kept(plan_id: int) -> int:
     """Minor units that came in and did not go back."""
     db.session.flush()
-    came_in = select(func.coalesce(func.sum(Payment.amount - Payment.refunded - Payment.reversed), 0))
-    found = came_in.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed")))
-    return int(db.session.scalar(found) or 0)
+    total = select(func.coalesce(func.sum(Payment.amount - Payment.refunded - Payment.reversed), 0))
+    query = total.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed")))
+    return int(db.session.scalar(query) or 0)

@@ -17,7 +17,7 @@ from portal.services.idempotency import Replay, RequestKey
 from portal.services.plans import invitations
 from portal.services.unit_of_work import unit_of_work
 
-DESCRIPTION_MAX = 200
+DESCRIPTION_MAX: Final = 200
 EXTERNAL_ID_MAX: Final = 100
 NOTES_MAX: Final = 20
 NOTE_NAME_MAX: Final = 40
@@ -26,10 +26,10 @@ NOTE_MAX: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class NewPlan:
-    """What a merchant asks for. `total` is in minor units of the merchant's home currency, dates are local.
+    """The input of a new plan. `total` is in minor units of the merchant's home currency, `start_date` a local date.
 
-    `external_id` is the merchant's own name for the plan: a second one with it is the same plan or refused. `notes` are
-    texts of the merchant's own, which nothing here reads.
+    `external_id` is the merchant's own identifier of the plan. `notes` are the merchant's own texts, which the product
+    stores and does not read.
     """
 
     customer_email: str
@@ -44,9 +44,9 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The plan, and the token of a claim link when its customer has no account yet. It can't be read again.
+    """The plan, and the token of its invitation when the customer has no account. The token can't be read again.
 
-    `existed` says that the merchant had made this very plan, by its external id, before.
+    `existed`: an equal plan with this external id existed before. `replay`: the same request ran before.
     """
 
     plan_id: int
@@ -58,14 +58,14 @@ class Opened:
 def open_plan(
     merchant_id: int, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
 ) -> Opened:
-    """Make a plan with its whole schedule, book it, and invite a customer who is not known yet.
+    """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden (not a merchant); Invalid on customer_email, total_amount, num_installments, start_date,
-    interval, description, external_id and metadata, all at once; external_id_used (by a plan that differs from this);
-    idempotency_key_reused; still_running.
+    Refuses: forbidden (not a merchant); Invalid, with all faults at once, on customer_email, total_amount,
+    num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
+    plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
-    return idempotency.patiently(lambda: _open(merchant_id, new, past_dates, request_key))
+    return idempotency.retrying(lambda: _open(merchant_id, new, past_dates, request_key))
 
 
 @unit_of_work
@@ -82,10 +82,10 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
         raise Invalid(*invalid.faults, *faults) from None
     if faults:
         raise Invalid(*faults)
-    if (plan := _named(merchant_id, new.external_id)) is not None:
+    if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
-        return _answer(Opened(plan.id, existed=True), request_key)
+        return _stored(Opened(plan.id, existed=True), request_key)
     now = clock.now()
     plan = Plan(
         merchant_id=merchant_id,
@@ -110,11 +110,11 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
     token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
     db.session.flush()
-    return _answer(Opened(plan.id, token), request_key)
+    return _stored(Opened(plan.id, token), request_key)
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
-    """What is wrong with a plan to be, apart from its customer. `today` is the merchant's local date."""
+    """The faults of a new plan, apart from its customer. `today` is the merchant's local date."""
     faults = []
     if not 0 < new.total <= money.MAX_MINOR:
         faults.append(Fault("total_amount", "bad_total", "Enter an amount above zero."))
@@ -136,11 +136,11 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
     if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
         message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
         faults.append(Fault("description", "too_long", message))
-    return faults + _own_faults(new)
+    return faults + _reference_faults(new)
 
 
-def _own_faults(new: NewPlan) -> list[Fault]:
-    """What is wrong with the merchant's own name and notes for the plan."""
+def _reference_faults(new: NewPlan) -> list[Fault]:
+    """The faults of the external id and the notes."""
     faults = []
     name = new.external_id
     if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
@@ -157,12 +157,12 @@ def _own_faults(new: NewPlan) -> list[Fault]:
 
 
 def _can_be_stored(text: str) -> bool:
-    """PostgreSQL holds neither NUL nor half of a surrogate pair."""
+    """PostgreSQL stores neither NUL nor a lone surrogate."""
     return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _named(merchant_id: int, external_id: str | None) -> Plan | None:
-    """The merchant's plan of this name. Until the transaction ends nobody else can make one."""
+def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
+    """The merchant's plan with this external id. Locks the id until the transaction ends, for an insert."""
     if external_id is None:
         return None
     name = f"plan:{merchant_id}:{external_id}"
@@ -171,12 +171,12 @@ def _named(merchant_id: int, external_id: str | None) -> Plan | None:
 
 
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
-    asked = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
-    made = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
-    return asked == made and new.notes == plan.notes
+    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
+    plan_facts = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
+    return new_facts == plan_facts and new.notes == plan.notes
 
 
-def _answer(opened: Opened, request_key: RequestKey | None) -> Opened:
+def _stored(opened: Opened, request_key: RequestKey | None) -> Opened:
     if request_key is not None:
         idempotency.store(request_key, opened)
     return opened

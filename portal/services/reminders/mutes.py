@@ -1,4 +1,4 @@
-"""A merchant keeps quiet about a plan, or towards a customer. What was not said meanwhile is not made up for."""
+"""Mutes: a merchant stops the reminders of a plan, or to a customer. Reminders missed meanwhile are not caught up."""
 
 from sqlalchemy import insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -13,8 +13,8 @@ from portal.services.unit_of_work import unit_of_work
 
 @unit_of_work
 def mute_plan(plan_id: int, *, merchant_id: int) -> None:
-    """No reminders of this plan any more; a mail that is about to be sent leaves it out. Refuses: not_found."""
-    plan = _mine(plan_id, merchant_id)
+    """Stop the reminders of this plan; a mail that waits leaves the plan out. Refuses: not_found."""
+    plan = _lock_plan(plan_id, merchant_id)
     if plan.muted_at is None:
         plan.muted_at = clock.now()
         events.record("reminders.muted", plan.id, by=merchant_id)
@@ -22,8 +22,8 @@ def mute_plan(plan_id: int, *, merchant_id: int) -> None:
 
 @unit_of_work
 def unmute_plan(plan_id: int, *, merchant_id: int) -> None:
-    """Reminders of this plan again, from the next one on. Refuses: not_found."""
-    plan = _mine(plan_id, merchant_id)
+    """Resume the reminders of this plan with the next one. Refuses: not_found."""
+    plan = _lock_plan(plan_id, merchant_id)
     if plan.muted_at is not None:
         plan.muted_at = None
         events.record("reminders.unmuted", plan.id, by=merchant_id)
@@ -31,43 +31,43 @@ def unmute_plan(plan_id: int, *, merchant_id: int) -> None:
 
 @unit_of_work
 def mute_customer(customer_id: int, *, merchant_id: int) -> None:
-    """No reminders from this merchant to this customer any more. Refuses: not_found (no plan between them)."""
-    _known(customer_id, merchant_id)
-    made = db.session.execute(
+    """Stop this merchant's reminders to this customer. Refuses: not_found (no plan between them)."""
+    _check_customer(customer_id, merchant_id)
+    new_rows = db.session.execute(
         upsert(Mute)
         .values(merchant_id=merchant_id, customer_id=customer_id, created_at=clock.now())
         .on_conflict_do_nothing()
         .returning(Mute.customer_id)
     ).all()
-    if made:
-        _note("customer.muted", customer_id, merchant_id)
+    if new_rows:
+        _record_event("customer.muted", customer_id, merchant_id)
 
 
 @unit_of_work
 def unmute_customer(customer_id: int, *, merchant_id: int) -> None:
-    """Reminders to this customer again, from the next one on. Refuses: not_found (no plan between them)."""
-    _known(customer_id, merchant_id)
+    """Resume the reminders to this customer with the next one. Refuses: not_found (no plan between them)."""
+    _check_customer(customer_id, merchant_id)
     mute = db.session.get(Mute, (merchant_id, customer_id), with_for_update=True)
     if mute is not None:
         db.session.delete(mute)
-        _note("customer.unmuted", customer_id, merchant_id)
+        _record_event("customer.unmuted", customer_id, merchant_id)
 
 
-def _mine(plan_id: int, merchant_id: int) -> Plan:
+def _lock_plan(plan_id: int, merchant_id: int) -> Plan:
     plan = Plan.lock(plan_id)
     if plan is None or plan.merchant_id != merchant_id:
         raise NotFound()
     return plan
 
 
-def _known(customer_id: int, merchant_id: int) -> None:
-    theirs = Plan.of_merchant(merchant_id).where(Plan.customer_id == customer_id)
-    if db.session.scalar(theirs.with_only_columns(Plan.id).limit(1)) is None:
+def _check_customer(customer_id: int, merchant_id: int) -> None:
+    query = Plan.of_merchant(merchant_id).where(Plan.customer_id == customer_id)
+    if db.session.scalar(query.with_only_columns(Plan.id).limit(1)) is None:
         raise NotFound()
 
 
-def _note(kind: str, customer_id: int, merchant_id: int) -> None:
-    """On the timeline of every plan between them that is still going on."""
+def _record_event(kind: str, customer_id: int, merchant_id: int) -> None:
+    """Write the event on the timeline of every active plan between them."""
     plans = select(Plan.id, literal(kind), literal(merchant_id), literal(clock.now())).where(
         Plan.merchant_id == merchant_id, Plan.customer_id == customer_id, Plan.state == "active"
     )

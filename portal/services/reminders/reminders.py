@@ -1,9 +1,9 @@
-"""Reminders: decide each rule of each installment once, and put what is to be told into one mail a day.
+"""Reminders: decide each rule of each installment once, and post one mail a day for a customer and merchant.
 
-A scan only means "look now". What is due is one statement over a bounded batch, and the unique (installment, rule, due
-date) makes its effect happen once, however many scans run and wherever they are killed; docs/reminders.md has the whole
-story. Due dates are days of the plan's own zone; the day of a mail is the merchant's. What a mail says is decided when
-it is sent: services/mail/reminders.py.
+One statement decides a bounded batch of installments. The unique index on (installment, rule, due date) makes the
+decision happen once, even when scans overlap or are killed (docs/reminders.md). Due dates are local dates of the plan's
+time zone; the day of a mail is the merchant's local date. services/mail/reminders.py decides the mail's content when it
+is sent.
 """
 
 import json
@@ -20,12 +20,13 @@ from portal.services import emails
 from portal.services.unit_of_work import after_commit, unit_of_work
 
 KIND: Final = "reminder"
+"""The kind of the mail."""
 BATCH: Final = 500
-"""Installments that one statement looks at."""
-CAUGHT_UP: Final = 366
-"""Days for which the last overdue reminder is caught up. An early one is, as long as no overdue one has followed."""
-CARRIED: Final = 60
-"""Days after which a reminder whose mail never went out is given up; a dead mail is kept for longer than that."""
+"""Installments of one statement."""
+CATCH_UP_DAYS: Final = 366
+"""Days for which a missed last overdue reminder is caught up. A missed early one is until the first overdue rule."""
+CARRY_OVER_DAYS: Final = 60
+"""Days after which a reminder whose mail was never sent is dropped. Dead mails are kept for longer than that."""
 
 _ZONES = """zones AS MATERIALIZED (
         SELECT name, CAST(wall AS timestamp) AS wall, CAST(wall AS date) AS today,
@@ -33,10 +34,10 @@ _ZONES = """zones AS MATERIALIZED (
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )"""
 
-_POST = """INSERT INTO outbox (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
+_POST = """INSERT INTO emails (kind, dedupe_key, to_user_id, merchant_id, data, state, next_try_at, created_at)
         SELECT :kind, format('reminder:%s:%s:%s', customer_id, merchant_id, local_day), customer_id, merchant_id,
                jsonb_build_object('day', local_day), 'waiting', :now, :now
-        FROM (SELECT DISTINCT customer_id, merchant_id, local_day FROM {told}) AS mail
+        FROM (SELECT DISTINCT customer_id, merchant_id, local_day FROM {source}) AS mail
         ORDER BY customer_id, merchant_id, local_day
         ON CONFLICT (dedupe_key) DO NOTHING
         RETURNING id"""
@@ -63,7 +64,7 @@ _SCAN = text(f"""
                AND CASE WHEN rule < 0 THEN customer.early_reminders ELSE plan.automatic_method_id IS NULL END
                AND looked.due_date + rule >= CAST(
                    greatest(plan.created_at, merchant.reminding_since) AT TIME ZONE 'UTC' + (here.wall - :utc) AS date)
-               AS wanted
+               AS deliverable
         FROM looked
         JOIN plans AS plan ON plan.id = looked.plan_id
         JOIN merchants AS merchant ON merchant.user_id = looked.merchant_id
@@ -74,39 +75,40 @@ _SCAN = text(f"""
             SELECT max(day) AS rule FROM unnest(merchant.reminder_days) AS day WHERE looked.due_date + day <= here.today
         ) AS passed
         WHERE here.hour >= merchant.sending_hour AND rule BETWEEN :least AND :most
-    ), made AS (
+    ), inserted AS (
         INSERT INTO reminders (installment_id, rule, due_date, plan_id, merchant_id, customer_id, local_day, state,
                                created_at)
         SELECT id, rule, due_date, plan_id, merchant_id, customer_id, local_day,
-               CASE WHEN wanted THEN 'waiting' ELSE 'dropped' END, :now
+               CASE WHEN deliverable THEN 'waiting' ELSE 'dropped' END, :now
         FROM newest
         WHERE NOT EXISTS (SELECT FROM reminders WHERE installment_id = newest.id AND reminders.rule >= newest.rule)
         ORDER BY id
         ON CONFLICT (installment_id, rule, due_date) DO NOTHING
         RETURNING installment_id, rule, customer_id, merchant_id, local_day, state
-    ), older AS (
-        UPDATE reminders SET state = 'superseded' FROM made
-        WHERE reminders.installment_id = made.installment_id AND reminders.state = 'waiting'
-          AND reminders.rule < made.rule
-    ), told AS (SELECT * FROM made WHERE state = 'waiting'
-    ), posted AS ({_POST.format(told="told")}
+    ), superseded AS (
+        UPDATE reminders SET state = 'superseded' FROM inserted
+        WHERE reminders.installment_id = inserted.installment_id AND reminders.state = 'waiting'
+          AND reminders.rule < inserted.rule
+    ), fresh AS (SELECT * FROM inserted WHERE state = 'waiting'
+    ), posted AS ({_POST.format(source="fresh")}
     )
-    SELECT (SELECT count(*) FROM told) AS told, (SELECT count(*) FROM posted) AS posted, count(*) AS looked,
+    SELECT (SELECT count(*) FROM fresh) AS fresh, (SELECT count(*) FROM posted) AS posted, count(*) AS looked,
            (SELECT due_date FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_date,
            (SELECT id FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_id
     FROM looked
-""")  # noqa: S608 (nothing in it comes from outside)
+""")  # noqa: S608 (constants only)
 
 _CARRY = text(f"""
     WITH {_ZONES}, due AS MATERIALIZED (
-        SELECT reminder.id, theirs.today, installment.remaining > 0 AND local_day > theirs.today - :carried AS wanted
+        SELECT reminder.id, theirs.today,
+               installment.remaining > 0 AND local_day > theirs.today - :carry_over_days AS deliverable
         FROM reminders AS reminder
         JOIN installments AS installment ON installment.id = reminder.installment_id
         JOIN plans AS plan ON plan.id = reminder.plan_id
         JOIN merchants AS merchant ON merchant.user_id = reminder.merchant_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
-        WHERE reminder.state = 'waiting' AND outbox_id IS NULL AND local_day < :before AND local_day < theirs.today
+        WHERE reminder.state = 'waiting' AND email_id IS NULL AND local_day < :before AND local_day < theirs.today
           AND theirs.hour >= merchant.sending_hour
           AND (installment.remaining = 0 OR NOT EXISTS (
               SELECT FROM unnest(merchant.reminder_days) AS day
@@ -114,11 +116,11 @@ _CARRY = text(f"""
         ORDER BY local_day, reminder.id LIMIT :batch
         FOR UPDATE OF reminder SKIP LOCKED
     ), carried AS (
-        UPDATE reminders SET local_day = due.today, state = CASE WHEN due.wanted THEN 'waiting' ELSE 'dropped' END
+        UPDATE reminders SET local_day = due.today, state = CASE WHEN due.deliverable THEN 'waiting' ELSE 'dropped' END
         FROM due WHERE reminders.id = due.id
         RETURNING reminders.customer_id, reminders.merchant_id, reminders.local_day, reminders.state
-    ), told AS (SELECT * FROM carried WHERE state = 'waiting'
-    ), posted AS ({_POST.format(told="told")}
+    ), fresh AS (SELECT * FROM carried WHERE state = 'waiting'
+    ), posted AS ({_POST.format(source="fresh")}
     )
     SELECT (SELECT count(*) FROM carried) AS carried, (SELECT count(*) FROM posted) AS posted
 """)  # noqa: S608
@@ -126,7 +128,7 @@ _CARRY = text(f"""
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One scan: its instant, and what clocks show everywhere at it."""
+    """The instant of one scan, and the local time in each zone at it."""
 
     now: datetime
     walls: dict[str, datetime]
@@ -146,54 +148,54 @@ class _Look:
 
 
 def send_due_soon_reminders() -> int:
-    """Decide the rules up to the due day that have come, the newest of each installment alone; post their mails.
+    """Decide the reached rules up to the due day, only the newest of each installment, and post their mails.
 
-    Takes up again what came too late for the mail of its day, too. Returns how many reminders are new.
+    Also carries reminders that missed their day's mail over to today's. Returns the number of new reminders.
     """
     look = _look()
     rules = _rules()
-    made = 0
+    count = 0
     if rules.first is not None:
         due = look.first_day - timedelta(rules.reach), look.last_day - timedelta(rules.first)
-        made = _scan(look, FIRST_DAY, 0, due)
+        count = _scan(look, FIRST_DAY, 0, due)
     while _carry_over(look) == BATCH:
         pass
-    return made
+    return count
 
 
 def send_overdue_reminders() -> int:
-    """Decide the rules after the due day that have come, the newest of each installment alone; post their mails.
+    """Decide the reached rules after the due day, only the newest of each installment, and post their mails.
 
-    Returns how many reminders are new.
+    Returns the number of new reminders.
     """
     look = _look()
     rules = _rules()
     if rules.overdue is None:
         return 0
-    due = look.first_day - timedelta(rules.last + CAUGHT_UP), look.last_day - timedelta(rules.overdue)
+    due = look.first_day - timedelta(rules.last + CATCH_UP_DAYS), look.last_day - timedelta(rules.overdue)
     return _scan(look, 1, LAST_DAY, due)
 
 
 def _look() -> _Look:
     now = clock.now()
-    return _Look(now, clock.walls(now))
+    return _Look(now, clock.wall_times(now))
 
 
 def _rules() -> Any:
-    """Over all merchants: first and last rule, first overdue one, and days past due until which early ones count."""
+    """Over all merchants: first, last and first overdue rule, and the days past due until which early rules count."""
     row = db.session.execute(_RULES, {"last_day": LAST_DAY}).one()
     db.session.rollback()
     return row
 
 
 def _scan(look: _Look, least: int, most: int, due: tuple[date, date]) -> int:
-    """Look at open installments due in these days (local dates), batch by batch in the order of their index."""
-    told, after = 0, (date.min, 0)
+    """Decide the open installments due on these local dates, batch by batch in the order of their index."""
+    count, after = 0, (date.min, 0)
     while True:
         new, looked, last = _scan_batch(look, least, most, due, after)
-        told += new
+        count += new
         if looked < BATCH:
-            return told
+            return count
         after = last
 
 
@@ -208,14 +210,16 @@ def _scan_batch(
         | {"after_date": after[0], "after_id": after[1]},
     ).one()
     if row.posted:
-        after_commit(emails.ring)
-    return row.told, row.looked, (row.last_date, row.last_id)
+        after_commit(emails.enqueue_drain)
+    return row.fresh, row.looked, (row.last_date, row.last_id)
 
 
 @unit_of_work
 def _carry_over(look: _Look) -> int:
-    """What is still the newest of its installment, and came too late for the mail of its day, gets into today's."""
-    row = db.session.execute(_CARRY, look.parameters | {"before": look.last_day, "carried": CARRIED}).one()
+    """Move reminders that missed their day's mail, and are still the newest of their installment, to today's mail."""
+    row = db.session.execute(
+        _CARRY, look.parameters | {"before": look.last_day, "carry_over_days": CARRY_OVER_DAYS}
+    ).one()
     if row.posted:
-        after_commit(emails.ring)
+        after_commit(emails.enqueue_drain)
     return int(row.carried)

@@ -1,4 +1,4 @@
-"""When a merchant reminds, and whether a customer wants to hear of what isn't due yet."""
+"""Reminder settings: a merchant's days and hour, and a customer's choice about early reminders."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from portal.services.unit_of_work import unit_of_work
 
 @unit_of_work
 def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
-    """Remind on these signed days from the due date (none at all: never), from this local hour on.
+    """Set a merchant's reminder days, as signed days from the due date (empty: no reminders), and the local hour.
 
-    Counts for open plans too, from today on: days that lie behind are not made up for. Refuses: not_found; Invalid on
-    days_before, days_after (out of range, too many) and sending_hour (0 to 23).
+    The days count for open plans too, from today on; earlier days are not caught up. Refuses: not_found; Invalid on
+    days_before and days_after (out of range, too many) and on sending_hour (0 to 23).
     """
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
@@ -41,9 +41,9 @@ def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
 
 
 @unit_of_work
-def choose_early(customer_id: int, *, wanted: bool) -> None:
-    """Whether this customer is reminded before the due day, by any merchant. Refuses: not_found (not a customer)."""
+def choose_early(customer_id: int, *, enabled: bool) -> None:
+    """Set whether merchants remind this customer before the due day. Refuses: not_found (not a customer)."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
     if customer is None or customer.role != "customer":
         raise NotFound()
-    customer.early_reminders = wanted
+    customer.early_reminders = enabled

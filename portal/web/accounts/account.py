@@ -1,4 +1,4 @@
-"""What everybody with an account can change about it."""
+"""The account's own settings: its password and its other sessions."""
 
 from flask import Blueprint, Response, flash, url_for
 from wtforms import PasswordField
@@ -21,6 +21,7 @@ class PasswordForm(Form):
 @bp.get("/password")
 @login_needed
 def password() -> Response:
+    """The form that changes the password."""
     return page("accounts/account_password.html", form=PasswordForm())
 
 
@@ -28,7 +29,7 @@ def password() -> Response:
 @login_needed
 @rate_limits.checking_password
 def update_password() -> Response:
-    """Set a new password; every other browser of this account is signed out."""
+    """Set a new password and end every other session of the account."""
     form = PasswordForm()
     if not form.validate():
         return page("accounts/account_password.html", 422, form=form)
@@ -51,7 +52,7 @@ def update_password() -> Response:
 @bp.post("/sessions/end")
 @login_needed
 def end_sessions() -> Response:
-    """Sign out everywhere else: other browsers, and whoever signed in at the API."""
+    """End every other session of the account, in browsers and at the API."""
     sessions.end_others(me().id, my_session().id)
     flash("You are signed out everywhere else.", "success")
     return go(url_for("account.password"))

@@ -1,4 +1,4 @@
-"""A merchant's API keys. A new key is shown in the answer that made it, and nowhere else, ever."""
+"""A merchant's API keys. Only the response that creates a key shows it."""
 
 from datetime import timedelta
 
@@ -6,6 +6,7 @@ from flask import Blueprint, Response, flash, request, url_for
 from wtforms import DateField, HiddenField, SelectField, StringField
 from wtforms.validators import Optional, Regexp
 
+from portal.domain.identifiers import MAX_ID
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey
@@ -29,7 +30,7 @@ SCOPES = [("read", "Read only"), ("write", "Read and write")]
 
 
 class LastDayField(DateField):
-    """A day in the form that date inputs send."""
+    """A date as date inputs send it: YYYY-MM-DD."""
 
     def process_formdata(self, valuelist: list[str]) -> None:
         try:
@@ -44,24 +45,24 @@ class KeyForm(Form):
     scope = SelectField("What it may do", choices=SCOPES)
     expires_on = LastDayField("Last day", [Optional()])
 
-    def renew_key(self, why: str) -> None:
-        """The key can't be used (any more): the next submit is another API key."""
+    def renew_key(self, message: str) -> None:
+        """Replace a used or malformed one-use key and say so: the next submit creates another API key."""
         self.key.data, self.key.errors = one_use_key(), ()
-        self.form_errors.append(why)
+        self.form_errors.append(message)
 
 
 @bp.get("/settings/api-keys")
 @role_needed("merchant")
 def index() -> Response:
-    """The keys there are. With ?revoke= a question about one of them, for browsers without JavaScript."""
-    return _page(KeyForm(), 200, asked=request.args.get("revoke", type=int))
+    """The list of keys. ?revoke=<id> asks for confirmation in browsers without JavaScript."""
+    return _page(KeyForm(), 200, revoke_id=request.args.get("revoke", type=int))
 
 
 @bp.post("/settings/api-keys")
 @rate_limits.writing
 @role_needed("merchant")
 def create() -> Response:
-    """Make a key and show it, this once: the same form again makes no other."""
+    """Create a key and show it once. The same form sent again creates no other."""
     form = KeyForm()
     if not form.validate():
         if form.key.errors:
@@ -72,7 +73,7 @@ def create() -> Response:
         me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
     )
     try:
-        made = api_keys.create(
+        new_key = api_keys.create(
             request_key.user_id, name=name, can_write=can_write, expires_on=last_day, request_key=request_key
         )
     except Invalid as invalid:
@@ -84,30 +85,30 @@ def create() -> Response:
         else:
             form.form_errors.append(refused.message)
         return _page(form, refused.status)
-    return _page(KeyForm(formdata=None), 201, made=made)
+    return _page(KeyForm(formdata=None), 201, new_key=new_key)
 
 
 @bp.post("/settings/api-keys/<int:key_id>/revoke")
 @rate_limits.writing
 @role_needed("merchant")
 def destroy(key_id: int) -> Response:
-    """The key stops working at once."""
-    if key_id >= 2**63:
+    """Revoke a key. It stops working at once."""
+    if key_id > MAX_ID:
         raise NotFound()
     api_keys.revoke(key_id, merchant_id=me().id)
     flash("The key is revoked. Whatever used it is refused from now on.", "success")
     return go(url_for("api_keys.index"))
 
 
-def _page(form: KeyForm, status: int, *, made: str | None = None, asked: int | None = None) -> Response:
+def _page(form: KeyForm, status: int, *, new_key: str | None = None, revoke_id: int | None = None) -> Response:
     keys = db.session.scalars(ApiKey.of_merchant(me().id)).all()
     return page(
         "accounts/api_keys_index.html",
         status,
         form=form,
         keys=keys,
-        made=made,
-        asked=next((key for key in keys if key.id == asked and key.state == "active"), None),
+        new_key=new_key,
+        key_to_revoke=next((key for key in keys if key.id == revoke_id and key.state == "active"), None),
         last_day=lambda key: key.expires_at - timedelta(microseconds=1),
         zone=my_merchant().time_zone,
     )

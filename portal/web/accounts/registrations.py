@@ -1,4 +1,4 @@
-"""Register: one page for merchants and customers."""
+"""Registration of merchants and customers, on one page."""
 
 import functools
 from typing import Any
@@ -13,28 +13,28 @@ from portal.errors import Invalid
 from portal.services.accounts import accounts
 from portal.web.accounts.sessions import sign_in
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, somebody, start_of
+from portal.web.guards import me, signed_in_user, start_page
 from portal.web.respond import go, page
 
 bp = Blueprint("registrations", __name__)
 
-AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+TIME_ZONE_AREAS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
 @functools.cache
 def time_zones() -> list[str]:
-    """Zones named after places, and UTC; not the old names and the fixed offsets that the database also knows."""
-    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in AREAS)]
+    """UTC and the zones named after places, without the old names and fixed offsets that the database also holds."""
+    return ["UTC", *sorted(name for name in clock.zones() if name.split("/")[0] in TIME_ZONE_AREAS)]
 
 
 def zones() -> list[Any]:
-    """Every time zone for a select."""
+    """The choices of the time zone field."""
     return choices((name, name) for name in time_zones())
 
 
 @functools.cache
 def currencies() -> list[Any]:
-    """Every currency for a select: code, and code with name."""
+    """The choices of the currency field: the code, and the code with its English name."""
     return choices((code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES)
 
 
@@ -55,9 +55,9 @@ class RegistrationForm(Form):
 
 @bp.get("/register")
 def new() -> Response:
-    """The form. ?role=customer comes with the customer's card chosen."""
-    if (user := somebody()) is not None:
-        return go(start_of(user))
+    """The form. ?role=customer preselects the customer's role."""
+    if (user := signed_in_user()) is not None:
+        return go(start_page(user))
     form = RegistrationForm()
     if request.args.get("role") in ("merchant", "customer"):
         form.role.data = request.args["role"]
@@ -67,7 +67,7 @@ def new() -> Response:
 @bp.post("/register")
 @rate_limits.registering
 def create() -> Response:
-    """Make the account and sign in."""
+    """Create the account and sign in."""
     form = RegistrationForm()
     if not form.validate():
         return page("accounts/registrations_new.html", 422, form=form)
@@ -88,4 +88,4 @@ def create() -> Response:
         return page("accounts/registrations_new.html", invalid.status, form=form)
     sign_in(user_id)
     flash("Your account is ready.", "success")
-    return go(start_of(me()))
+    return go(start_page(me()))

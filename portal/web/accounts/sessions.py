@@ -1,4 +1,4 @@
-"""Sign in and out. The cookie holds a session's token; the row behind it decides."""
+"""Signing in and out. The cookie holds a session's token; the session's row decides whether it is valid."""
 
 from flask import Blueprint, Flask, Response, flash, g, request, session, url_for
 from wtforms import HiddenField, PasswordField, StringField
@@ -9,13 +9,13 @@ from portal.models import User
 from portal.services.accounts import sessions
 from portal.web import rate_limits
 from portal.web.forms import Form, Needed
-from portal.web.guards import somebody, start_of
+from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
 
 bp = Blueprint("sessions", __name__)
 
 TOKEN = "_user_id"  # noqa: S105
-"""Where flask-login looks in the cookie."""
+"""The cookie key that flask-login reads."""
 
 
 class SignInForm(Form):
@@ -27,24 +27,24 @@ class SignInForm(Form):
 
 
 def init_app(app: Flask) -> None:
-    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LASTS, SESSION_REFRESH_EACH_REQUEST=False)
+    app.config.update(PERMANENT_SESSION_LIFETIME=sessions.LIFETIME, SESSION_REFRESH_EACH_REQUEST=False)
     login.session_protection = None
     login.user_loader(load_user)
     login.request_loader(lambda request: None)
 
 
 def load_user(token: object) -> User | None:
-    """The account of this browser's session: one query a request."""
-    found = sessions.find(token) if isinstance(token, str) else None
-    g.user_session = found
-    return found.user if found is not None else None
+    """The account of this browser's session, by one query a request."""
+    user_session = sessions.find(token) if isinstance(token, str) else None
+    g.user_session = user_session
+    return user_session.user if user_session is not None else None
 
 
 def sign_in(user_id: int) -> None:
-    """A new session in this browser, in place of whatever was there."""
-    before = session.get(TOKEN)
-    if isinstance(before, str):
-        sessions.end(before)
+    """Start a session in this browser and end the one before it."""
+    previous = session.get(TOKEN)
+    if isinstance(previous, str):
+        sessions.end(previous)
     token = sessions.start(user_id, request.user_agent.string)
     session.clear()
     session.permanent = True
@@ -54,21 +54,21 @@ def sign_in(user_id: int) -> None:
 
 @bp.get("/login")
 def new() -> Response:
-    """The sign-in page; people who are signed in go on to where they wanted."""
-    wanted = local_path(request.args.get("next"))
-    if (user := somebody()) is not None:
-        return go(wanted or start_of(user))
+    """The sign-in page. A signed-in account goes on to `next` or to its start page."""
+    next_path = local_path(request.args.get("next"))
+    if (user := signed_in_user()) is not None:
+        return go(next_path or start_page(user))
     form = SignInForm()
-    form.next.data = wanted
+    form.next.data = next_path
     return page("accounts/sessions_new.html", form=form)
 
 
 @bp.post("/login")
 @rate_limits.signing_in
 def create() -> Response:
-    """Sign in with username or email. Unknown name and wrong password get the same answer."""
+    """Sign in with username or email. An unknown name and a wrong password get the same response."""
     form = SignInForm()
-    wanted = form.next.data = local_path(form.next.data)
+    next_path = form.next.data = local_path(form.next.data)
     if not form.validate():
         return page("accounts/sessions_new.html", 422, form=form)
     try:
@@ -77,12 +77,12 @@ def create() -> Response:
         rate_limits.count_wrong_password()
         return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
     sign_in(user_id)
-    return go(wanted or start_of(somebody()))
+    return go(next_path or start_page(signed_in_user()))
 
 
 @bp.post("/logout")
 def destroy() -> Response:
-    """Sign this browser out."""
+    """End this browser's session."""
     token = session.get(TOKEN)
     if isinstance(token, str):
         sessions.end(token)

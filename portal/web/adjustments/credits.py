@@ -1,4 +1,4 @@
-"""Give a credit: the customer owes less."""
+"""Give a credit: it reduces the remaining amount."""
 
 from typing import Final
 
@@ -12,7 +12,9 @@ from portal.services.adjustments import credits
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
+from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.forms import ReasonForm, shown_amount
+from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
 from portal.web.guards import role_needed
 
@@ -36,33 +38,33 @@ class CreditForm(ReasonForm):
 @bp.get("/plans/<int:plan_id>/credit")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much, and off which installments."""
-    return confirmations.ask(ACT, CreditForm(), confirmations.books_of(plan_id))
+    """The form: an amount, its distribution over installments, and a reason."""
+    return confirmations.show_form(ACTION, CreditForm(), snapshot_of(plan_id))
 
 
 @bp.post("/plans/<int:plan_id>/credit")
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
-    return confirmations.answer(ACT, CreditForm(), confirmations.books_of(plan_id))
+    """The confirmation, then the credit."""
+    return confirmations.submit(ACTION, CreditForm(), snapshot_of(plan_id))
 
 
-def _why_not(books: Books) -> str | None:
-    if books.standing.in_flight:
+def _why_not(snapshot: PlanSnapshot) -> str | None:
+    if snapshot.figures.in_flight:
         return confirmations.BUSY
-    return None if books.standing.remaining else "Nothing is left to pay on this plan, so there is nothing to credit."
+    return None if snapshot.figures.remaining else "Nothing is left to pay on this plan, so there is nothing to credit."
 
 
-def _preview(form: CreditForm, books: Books) -> Confirmation:
-    amount, remaining = read_amount(form.amount, books.plan.currency), books.standing.remaining
+def _preview(form: CreditForm, snapshot: PlanSnapshot) -> Confirmation:
+    amount, remaining = read_amount(form.amount, snapshot.plan.currency), snapshot.figures.remaining
     if amount > remaining:
-        owed = books.amount(remaining)
+        owed = snapshot.amount(remaining)
         raise Invalid(Fault("amount", "too_much", f"That is more than what is left to pay, which is {owed}."))
     divide = allocation.spread if form.how.data == "spread" else allocation.from_last
-    parts = divide(books.open_parts(), amount)
-    shown = books.amount(amount)
-    sizes = {row.id: row.amount for row in books.installments}
+    parts = divide(snapshot.open_parts(), amount)
+    shown = snapshot.amount(amount)
+    sizes = {row.id: row.amount for row in snapshot.installments}
     notes = [WAIVED] if any(part == sizes[row_id] for row_id, part in parts) else []
     if amount == remaining:
         notes.append(CLOSES)
@@ -70,30 +72,30 @@ def _preview(form: CreditForm, books: Books) -> Confirmation:
         title=f"Credit {shown}?",
         button=f"Credit {shown}",
         shown={"shown": remaining},
-        figures=books.figures({"credited": amount, "remaining": -amount}),
-        parts=books.lines(parts),
+        figures=snapshot.figure_lines({"credited": amount, "remaining": -amount}),
+        parts=snapshot.installment_lines(parts),
         facts=[("Reason", form.reason.data or "")],
         notes=notes,
         danger=False,
     )
 
 
-def _carry_out(form: CreditForm, books: Books, request_key: RequestKey) -> Feedback:
-    amount = read_amount(form.amount, books.plan.currency)
-    told = Feedback(f"{books.amount(amount)} credited.")
+def _carry_out(form: CreditForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
+    amount = read_amount(form.amount, snapshot.plan.currency)
+    feedback = Feedback(f"{snapshot.amount(amount)} credited.")
     credits.credit(
-        books.plan.id,
-        merchant_id=books.plan.merchant_id,
+        snapshot.plan.id,
+        merchant_id=snapshot.plan.merchant_id,
         amount=amount,
         how=form.how.data,
         reason=form.reason.data or "",
-        shown=confirmations.figure(form.shown),
+        shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return told
+    return feedback
 
 
-ACT: Final = Action(
+ACTION: Final = Action(
     noun="credits",
     title="Give a credit",
     about="Your customer owes less. What was paid stays as it is.",

@@ -1,6 +1,6 @@
-"""The link an invited customer was given: it shows the plan and lets them claim their record.
+"""An invited customer's link: it shows the plan and claims the customer's account.
 
-The token stands in the address, so the page sends no Referer, is kept nowhere, and no log line holds its path.
+The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
 
 from flask import Blueprint, Response, flash, url_for
@@ -16,7 +16,7 @@ from portal.web.accounts.sessions import sign_in
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
-from portal.web.respond import go, page
+from portal.web.respond import confidential, go, page
 
 bp = Blueprint("invitations", __name__)
 
@@ -28,7 +28,7 @@ class ClaimForm(Form):
 
 @bp.get("/invitations/<token>")
 def show(token: str) -> Response:
-    """The plan, and the form that claims the record."""
+    """The plan, and the form that claims the account."""
     invitation = invitations.find(token)
     return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
@@ -36,7 +36,7 @@ def show(token: str) -> Response:
 @bp.post("/invitations/<token>")
 @rate_limits.registering
 def update(token: str) -> Response:
-    """Claim the record, sign in, and go to the plan."""
+    """Claim the account, sign in, and go to the plan."""
     form = ClaimForm()
     invitation = invitations.find(token)
     if invitation is None:
@@ -50,8 +50,8 @@ def update(token: str) -> Response:
         return closed()
     except Invalid as invalid:
         apply_faults(form, invalid)
-        again = invitations.find(token)
-        return closed() if again is None else _page(again, token, form, invalid.status)
+        invitation = invitations.find(token)
+        return closed() if invitation is None else _page(invitation, token, form, invalid.status)
     sign_in(user_id)
     flash("Your account is ready. This is your plan.", "success")
     return go(url_for("plans.show", plan_id=plan_id))
@@ -75,7 +75,7 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
     plan = plan_of(invitation)
     states = [state_of(row) for row in plan.installments]
     upcoming = next((row for row in plan.installments if row.is_open), None)
-    return quietly(
+    return confidential(
         page(
             "invitations/show.html",
             status,
@@ -92,8 +92,8 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
 
 
 def closed() -> Response:
-    """The link does not open anything (any more)."""
-    return quietly(
+    """The 404 page of an unknown, used, replaced or expired link."""
+    return confidential(
         show_failure(
             404,
             "This link can't be used",
@@ -103,10 +103,3 @@ def closed() -> Response:
             action_text="Sign in",
         )
     )
-
-
-def quietly(answer: Response) -> Response:
-    """The address holds a secret: it is kept nowhere, and no other page learns it."""
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer

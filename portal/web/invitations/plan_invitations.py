@@ -1,4 +1,4 @@
-"""The claim link of a plan, as its merchant handles it."""
+"""The merchant creates and revokes a plan's claim link."""
 
 from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ bp = Blueprint("plan_invitations", __name__)
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """A fresh link; the one before stops working."""
+    """Create a new link. The previous link stops working."""
     access.my_plan(me(), plan_id)
     try:
         keep_link(plan_id, invitations.renew(plan_id, merchant_id=me().id))
@@ -35,7 +35,7 @@ def create(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def destroy(plan_id: int) -> ResponseReturnValue:
-    """The link stops working."""
+    """Revoke the link."""
     access.my_plan(me(), plan_id)
     invitations.revoke(plan_id, merchant_id=me().id)
     flash("Link revoked. It does not open the plan any more.", "success")

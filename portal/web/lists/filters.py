@@ -1,65 +1,76 @@
-"""What the address of a list asks for: filters, search, order, page. A list and its file are asked for alike."""
+"""The query string of a list: filters, search, order and page. A list and its file read it with the same functions."""
 
 from collections.abc import Collection
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from flask import request
 
-from portal.domain import schedule
+from portal.domain import clock, schedule
 from portal.domain.money import CURRENCIES
 from portal.errors import NotFound
 
-LONGEST = 254
+MAX_SEARCH_LENGTH: Final = 254
 
 
 class ListQuery:
-    """Reads the address. `wrong` once something in it can't be meant; `kept` is what links to the same list repeat."""
+    """Reads the query string.
+
+    `invalid` becomes true when a parameter has an unusable value. `parameters` are the valid ones without the cursor,
+    for links to the same list.
+    """
 
     def __init__(self) -> None:
-        self.wrong = False
-        self.kept: dict[str, Any] = {}
+        self.invalid = False
+        self.parameters: dict[str, Any] = {}
         self.cursor = request.args.get("cursor", "").strip() or None
 
-    def choice(self, name: str, offered: Collection[str]) -> str | None:
-        """One of the words that are offered, or nothing."""
+    def choice(self, name: str, choices: Collection[str]) -> str | None:
+        """One of the choices, or None."""
         value = request.args.get(name, "").strip()
-        if value and value not in offered:
-            self.wrong = True
+        if value and value not in choices:
+            self.invalid = True
             return None
         return self._keep(name, value)
 
     def currency(self) -> str | None:
-        """A currency's code, or nothing."""
+        """A currency's code, or None."""
         return self.choice("currency", CURRENCIES)
 
     def text(self, name: str) -> str:
-        """What somebody typed to search for. What no name can hold finds nothing, which is no mistake."""
-        value = request.args.get(name, "").strip()[:LONGEST]
+        """Text to search for. A text with NUL matches no row and is not invalid."""
+        value = request.args.get(name, "").strip()[:MAX_SEARCH_LENGTH]
         return self._keep(name, value.replace("\x00", "")) or "" if "\x00" not in value else "\x00"
 
     def day(self, name: str) -> date | None:
-        """A date like 2026-12-31, or nothing."""
+        """A date like 2026-12-31, or None."""
         value = request.args.get(name, "").strip()
         if not value:
             return None
         try:
-            found = schedule.read_date(value)
+            day = schedule.read_date(value)
         except ValueError:
-            found = None
-        if found is None or not schedule.FIRST_DATE <= found <= schedule.LAST_DATE:
-            self.wrong = True
+            day = None
+        if day is None or not schedule.FIRST_DATE <= day <= schedule.LAST_DATE:
+            self.invalid = True
             return None
         self._keep(name, value)
-        return found
+        return day
 
-    def right(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """`wanted`, for a file: it has no page on which to say kindly that its address leads nowhere."""
-        if self.wrong:
+    def require_valid(self) -> None:
+        """For files, which have no page to explain an invalid address. Raises NotFound."""
+        if self.invalid:
             raise NotFound("This address does not lead to a list.")
-        return wanted
 
     def _keep(self, name: str, value: str) -> str | None:
         if value:
-            self.kept[name] = value
+            self.parameters[name] = value
         return value or None
+
+
+def instants_between(first: date | None, last: date | None, zone: str) -> tuple[datetime | None, datetime | None]:
+    """The instants at which the local days `first` begins and `last` ends."""
+    return (
+        clock.midnight(first, zone) if first else None,
+        clock.midnight(last + timedelta(days=1), zone) if last else None,
+    )

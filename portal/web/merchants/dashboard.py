@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from portal.domain import clock, money
 from portal.models import Merchant
-from portal.reports.merchants import dashboard, overview
+from portal.reports.merchants import dashboard
+from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
 from portal.web import filters
 from portal.web.guards import my_merchant, role_needed
@@ -22,20 +23,20 @@ bp = Blueprint("dashboard", __name__)
 @bp.get("/dashboard")
 @role_needed("merchant")
 def show() -> ResponseReturnValue:
-    """What came in, what is owed, what is late, and what to do about it."""
+    """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
     if not dashboard.has_plans(merchant.user_id):
-        return page("merchants/dashboard_show.html", merchant=merchant, found=None)
-    found = overview.overview(merchant)
-    home = found.home
+        return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
+    overview = reports.overview(merchant)
+    home = overview.home
     bars = [(f"{month.first:%b}", month.expected, month.collected) for month in home.months]
     return page(
         "merchants/dashboard_show.html",
         merchant=merchant,
-        found=found,
+        overview=overview,
         home=home,
-        changes=_changes(found, merchant),
-        to=Links(found, clock.today(merchant.time_zone)),
+        changes=_changes(overview, merchant),
+        to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
         attention=dashboard.plans_needing_attention(merchant.user_id),
         payments=dashboard.latest_payments(merchant.user_id),
@@ -43,51 +44,53 @@ def show() -> ResponseReturnValue:
 
 
 class Links:
-    """From each figure to the list it counts. Lists are narrowed to a currency where there is more than one."""
+    """Addresses of the lists behind the figures. With plans in several currencies, a list shows one currency."""
 
-    def __init__(self, found: Overview, today: date) -> None:
-        self.several = bool(found.others)
-        self.month, self.today = found.month, today
+    def __init__(self, overview: Overview, today: date) -> None:
+        self.several = bool(overview.others)
+        self.month, self.today = overview.month, today
 
     def installments(
         self, currency: str, status: str | None = None, first: int | None = None, last: int | None = None
     ) -> str:
-        """`first` and `last` in days from today, both included."""
-        asked: dict[str, Any] = {"status": status, "from": self._day(first), "to": self._day(last)}
-        return url_for("installments.index", **asked, **self._of(currency))
+        """`first` and `last` are in days from today, both included."""
+        parameters: dict[str, Any] = {"status": status, "from": self._day(first), "to": self._day(last)}
+        return url_for("installments.index", **parameters, **self._currency(currency))
 
     def expected(self, currency: str, month: date) -> str:
-        """What fell due in a month."""
+        """Installments due in a month."""
         days: dict[str, Any] = {"from": month, "to": month_after(month) - timedelta(days=1)}
-        return url_for("installments.index", **days, **self._of(currency))
+        return url_for("installments.index", **days, **self._currency(currency))
 
     def collected(self, currency: str, month: date | None = None) -> str:
-        """What came in in a month, or in this one."""
+        """Payments received in a month, by default the current one."""
         first = month or self.month
         days: dict[str, Any] = {"from": first, "to": month_after(first) - timedelta(days=1)}
-        return url_for("payment_lists.index", **days, **self._of(currency))
+        return url_for("payment_lists.index", **days, **self._currency(currency))
 
     def _day(self, days: int | None) -> date | None:
         return self.today + timedelta(days=days) if days is not None else None
 
-    def _of(self, currency: str) -> dict[str, Any]:
+    def _currency(self, currency: str) -> dict[str, Any]:
         return {"currency": currency} if self.several else {}
 
 
-def _changes(found: Overview, merchant: Merchant) -> dict[str, str]:
-    """How each of the four figures compares with the period before, in words."""
-    home, today = found.home, clock.today(merchant.time_zone)
-    began = filters.short_day(found.month)
-    before = found.month - timedelta(days=1)
+def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
+    """Each of the four figures compared with the period before, in words."""
+    home, today = overview.home, clock.today(merchant.time_zone)
+    month_start = filters.short_day(overview.month)
+    before = overview.month - timedelta(days=1)
     until = min(today.day, before.day)
     so_far = f"from 1 to {until} {before:%b}" if until > 1 else f"on 1 {before:%b}"
     late = home.overdue_installments - home.overdue_before
     rate = _points(home)
     return {
         "collected": f"{_more(home.collected - home.collected_before, home.currency)} {so_far}",
-        "outstanding": f"{_more(home.outstanding - home.outstanding_before, home.currency)} on {began}",
-        "overdue": f"{abs(late):,} {'more' if late > 0 else 'fewer'} than on {began}" if late else f"As on {began}",
-        "rate": f"{rate} on {began}" if rate else "",
+        "outstanding": f"{_more(home.outstanding - home.outstanding_before, home.currency)} on {month_start}",
+        "overdue": f"{abs(late):,} {'more' if late > 0 else 'fewer'} than on {month_start}"
+        if late
+        else f"As on {month_start}",
+        "rate": f"{rate} on {month_start}" if rate else "",
     }
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, flash, url_for
 from wtforms import SelectField, StringField
 
+from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Invalid
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts
@@ -18,7 +19,7 @@ class SettingsForm(Form):
     business_name = StringField("Business name")
     home_currency = SelectField("Home currency", choices=currencies, validate_choice=False)
     time_zone = SelectField("Time zone", validate_choice=False)
-    grace_days = WholeField("Grace days", [Needed("Enter 0 to 30 days.")])
+    grace_days = WholeField("Grace days", [Needed(f"Enter 0 to {MAX_GRACE_DAYS} days.")])
 
 
 @bp.get("/settings")
@@ -30,7 +31,7 @@ def show() -> Response:
 @bp.post("/settings")
 @role_needed("merchant")
 def update() -> Response:
-    """Save. The currency is not sent once it is fixed, so the one there is stays."""
+    """Save the settings. A browser does not send the disabled currency field; the merchant keeps its currency then."""
     form = SettingsForm(obj=my_merchant())
     if not form.validate():
         return _page(form, 422)
@@ -50,12 +51,12 @@ def update() -> Response:
 
 
 def _page(form: SettingsForm, status: int) -> Response:
+    """The form. A time zone outside the list stays selectable while it is the merchant's own."""
     merchant = my_merchant()
-    fixed = dashboard.has_plans(merchant.user_id)
-    if fixed:
+    currency_fixed = dashboard.has_plans(merchant.user_id)
+    if currency_fixed:
         form.home_currency.data = merchant.home_currency
-    zone = form.time_zone.data or merchant.time_zone
-    known = time_zones()
-    names = known if zone in known else [zone, *known]
+    selected, zones = form.time_zone.data or merchant.time_zone, time_zones()
+    names = zones if selected in zones else [selected, *zones]
     form.time_zone.choices = choices((name, name) for name in names)
-    return page("merchants/settings_show.html", status, form=form, currency_fixed=fixed)
+    return page("merchants/settings_show.html", status, form=form, currency_fixed=currency_fixed)

@@ -1,7 +1,7 @@
-"""A body that ends before it should, or comes in chunks that can't be read, is the sender's fault (400), never ours.
+"""Middleware that answers 400 to a request whose body is incomplete or has invalid chunks.
 
-Without this, servers hand over what has arrived so far: a request whose body got lost on the way would be carried out
-as one that had none.
+Without it a server passes on the part that has arrived: a request that lost its body would be carried out as a request
+without one.
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-class Chunks:
-    """A body in chunks, as werkzeug reads one. Every server has errors of its own for those that can't be read."""
+class ChunkedBody:
+    """A chunked body (RFC 9112, 7.1). Each server raises errors of its own for invalid chunks."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -26,23 +26,23 @@ class Chunks:
             return self.stream.read(size)
         except HTTPException:
             raise
-        except Exception as broken:
-            raise BadRequest() from broken
+        except Exception as error:
+            raise BadRequest() from error
 
 
-class WholeBodies:
-    """Bodies that come in one piece are counted by werkzeug itself: it raises ClientDisconnected, a 400."""
+class CompleteBodies:
+    """Werkzeug itself checks a body with a Content-Length: it raises ClientDisconnected, a 400."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self.application = application
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ.get("HTTP_TRANSFER_ENCODING"):
-            environ["wsgi.input"] = Chunks(environ["wsgi.input"])
+            environ["wsgi.input"] = ChunkedBody(environ["wsgi.input"])
         else:
             environ.pop("wsgi.input_terminated", None)
         return self.application(environ, start_response)
 
 
 def init_app(app: Flask) -> None:
-    app.wsgi_app = WholeBodies(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = CompleteBodies(app.wsgi_app)  # type: ignore[method-assign]

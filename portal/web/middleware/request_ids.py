@@ -1,4 +1,4 @@
-"""Each request has an id: in its answer, on every line that is logged for it, and on the line about itself."""
+"""Request ids: a header of every response, and a field of every log line of the request."""
 
 import re
 import time
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 HEADER: Final = "X-Request-Id"
-_GIVEN = re.compile(r"[A-Za-z0-9-]{1,64}")
-QUIET: Final = ("health.healthz", "health.readyz", "static")
+PATTERN: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+NOT_LOGGED: Final = ("health.healthz", "health.readyz", "static")
 
 
 class RequestIds:
-    """Outermost, so that static files carry the id too. An id from outside is taken when it looks like one."""
+    """The outermost middleware, so that static files have the header too. A well-formed id of the client is used."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self.application = application
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        given = environ.get("HTTP_X_REQUEST_ID", "")
-        found = given if _GIVEN.fullmatch(given) else uuid.uuid4().hex
-        environ["qist.request_id"] = found
+        header = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = header if PATTERN.fullmatch(header) else uuid.uuid4().hex
+        environ["qist.request_id"] = request_id
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Callable[[bytes], object]:
-            return start_response(status, [*headers, (HEADER, found)], *more)
+            return start_response(status, [*headers, (HEADER, request_id)], *more)
 
         return self.application(environ, start)
 
@@ -49,24 +49,25 @@ def request_id() -> str:
 
 
 def begin() -> None:
-    """First of all: what is logged from here on carries the id."""
-    g.began = time.monotonic()
+    """Bind the id to the log lines of this request."""
+    g.started_at = time.monotonic()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id())
 
 
-def finish(answer: Response) -> Response:
-    """One line. The route, not the address: that may hold a token."""
-    if request.endpoint not in QUIET:
+def finish(response: Response) -> Response:
+    """Log the request. The route is logged instead of the path, which may contain a token."""
+    if request.endpoint not in NOT_LOGGED:
         log.info(
             "request",
             method=request.method,
             route=request.url_rule.rule if request.url_rule is not None else None,
-            status=answer.status_code,
-            milliseconds=round((time.monotonic() - g.get("began", time.monotonic())) * 1000, 1),
+            status=response.status_code,
+            milliseconds=round((time.monotonic() - g.get("started_at", time.monotonic())) * 1000, 1),
         )
-    return answer
+    return response
 
 
 def forget(error: BaseException | None) -> None:
+    """Unbind the id: the thread serves other requests next."""
     structlog.contextvars.clear_contextvars()

@@ -1,4 +1,4 @@
-"""Headers that stand on every answer."""
+"""Security headers of every response."""
 
 from typing import Final
 
@@ -28,23 +28,23 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-TRANSPORT: Final = "max-age=31536000"
+STRICT_TRANSPORT: Final = "max-age=31536000"
 
 
 def init_app(app: Flask) -> None:
     app.after_request(add_headers)
 
 
-def add_headers(answer: Response) -> Response:
-    """A view's own choice of one of them stays."""
+def add_headers(response: Response) -> Response:
+    """Add the headers that the view did not set itself. Pages of a signed-in user are not stored by caches."""
     for name, value in HEADERS.items():
-        answer.headers.setdefault(name, value)
+        response.headers.setdefault(name, value)
     if current_app.config["QIST"].production:
-        answer.headers.setdefault("Strict-Transport-Security", TRANSPORT)
-    if "Cache-Control" not in answer.headers:
+        response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
+    if "Cache-Control" not in response.headers:
         user = g.get("_login_user")
         if user is not None and not isinstance(user, AnonymousUserMixin):
-            answer.headers["Cache-Control"] = "no-store"
-        elif answer.mimetype == "text/html":
-            answer.headers["Cache-Control"] = "private, no-cache"
-    return answer
+            response.headers["Cache-Control"] = "no-store"
+        elif response.mimetype == "text/html":
+            response.headers["Cache-Control"] = "private, no-cache"
+    return response

@@ -1,7 +1,7 @@
-"""One style sheet for every page, made of one file a component.
+"""The bundle of the style sheet, which has one file a component.
 
-static/css/qist.css imports the files in the order of the cascade. Each import becomes the text of its file, so a page
-needs one request for all of them.
+static/css/qist.css imports the files in cascade order. The bundle replaces each import with the text of its file, so a
+page needs one request for all of them.
 """
 
 import re
@@ -11,10 +11,10 @@ IMPORT = re.compile(r'^@import "([^"]+)"(?: layer\(([a-z]+)\))?;$', re.M)
 
 
 def bundle(sheet: Path) -> str:
-    """The sheet with its imports replaced; ValueError for an import in a form that is not supported.
+    """The sheet with its imports replaced. Raises ValueError for an unsupported form of import.
 
-    An import's layer() becomes an @layer block. An address in url() is left as it is, relative to `sheet`: a file that
-    holds one stands in the same folder.
+    An import's layer() becomes an @layer block. Addresses in url() stay relative to `sheet`: a file with url() must be
+    in the same folder.
     """
 
     def text(imported: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Light, dark, or as the device says: a choice kept in a cookie, for people with and without an account."""
+"""The colour theme: light, dark or the device's own. A cookie stores it, with or without an account."""
 
 from typing import Final
 
@@ -9,27 +9,29 @@ from portal.web.respond import go, local_path
 bp = Blueprint("theme", __name__)
 
 THEMES: Final = ("light", "dark")
-LASTS: Final = 365 * 24 * 60 * 60
+COOKIE_SECONDS: Final = 365 * 24 * 60 * 60
 
 
 @bp.post("/theme")
 def update() -> Response:
-    """Anything but light or dark means: as the device says."""
-    answer = go(local_path(request.form.get("next")) or url_for("public.home"))
-    wanted = request.form.get("theme")
+    """Set the theme. Any value but "light" and "dark" selects the device's own."""
+    response = go(local_path(request.form.get("next")) or url_for("public.home"))
+    theme = request.form.get("theme")
     production = current_app.config["QIST"].production
-    if wanted in THEMES:
-        answer.set_cookie(_name(), wanted, max_age=LASTS, secure=production, httponly=True, samesite="Lax")
+    if theme in THEMES:
+        response.set_cookie(
+            _cookie_name(), theme, max_age=COOKIE_SECONDS, secure=production, httponly=True, samesite="Lax"
+        )
     else:
-        answer.delete_cookie(_name(), secure=production, httponly=True, samesite="Lax")
-    return answer
+        response.delete_cookie(_cookie_name(), secure=production, httponly=True, samesite="Lax")
+    return response
 
 
-def chosen() -> str:
+def current_theme() -> str:
     """ "light", "dark", or "" for the device's own."""
-    wanted = request.cookies.get(_name(), "")
-    return wanted if wanted in THEMES else ""
+    theme = request.cookies.get(_cookie_name(), "")
+    return theme if theme in THEMES else ""
 
 
-def _name() -> str:
+def _cookie_name() -> str:
     return "__Host-theme" if current_app.config["QIST"].production else "theme"

@@ -1,7 +1,8 @@
-"""The outbox: what was mailed, and on a laptop without a mail server each mail as it would look.
+"""The outbox: the state of each email and, without a mail server, its content.
 
-Operators see the list. Mails themselves can be read where they go nowhere else: without SMTP. On a laptop (development,
-no SMTP, listening on this machine only) anybody on the machine may, because the links in them have to be followed.
+The list is for operators. Content is readable only where emails are not sent: in an installation without SMTP, or in
+development. In development without SMTP, listening on this machine only, requests from this machine need no account:
+the links in emails have to be followed there.
 """
 
 import ipaddress
@@ -12,14 +13,15 @@ from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import Invalid, NotFound, Refused
+from portal.errors import NotFound, Refused
 from portal.models import Email
 from portal.models.emails import EMAIL_STATES
 from portal.reports.operations import emails as reports
-from portal.reports.paging import Page
 from portal.services.mail import delivery
 from portal.web import rate_limits
-from portal.web.guards import me, role_needed, sign_in_first, somebody
+from portal.web.guards import me, role_needed, sign_in_first, signed_in_user
+from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
 from portal.web.respond import go, page
 
@@ -31,30 +33,21 @@ MAIL_POLICY: Final = (
     f"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; "
     f"sandbox {SANDBOX}"
 )
-"""For a mail's own HTML: its styles stand in it; nothing is loaded, and nothing runs."""
+"""Policy of an email's HTML: inline styles are allowed, no resource is loaded and no script runs."""
 
 
 @bp.get("/outbox")
 def index() -> ResponseReturnValue:
-    """Every mail, newest first."""
+    """Every email, newest first."""
     if (refusal := _refuse()) is not None:
         return refusal
-    state, cursor = request.args.get("state", "").strip(), request.args.get("cursor", "").strip()
-    wrong = bool(state and state not in EMAIL_STATES)
-    found: Page[Email] = Page([], None)
-    if not wrong:
-        try:
-            found = reports.list_mails(state=state or None, limit=PAGE_LENGTH, cursor=cursor or None)
-        except Invalid:
-            wrong = True
-    return page(
-        "operations/emails_index.html",
-        400 if wrong else 200,
-        mails=found.items,
-        next_cursor=found.next_cursor,
-        cursor=cursor,
-        wrong=wrong,
-        chosen="" if wrong else state,
+    query = ListQuery()
+    state = query.choice("state", EMAIL_STATES)
+    return list_page(
+        query,
+        lambda: reports.list_mails(state=state, limit=PAGE_LENGTH, cursor=query.cursor),
+        rows="mails",
+        page="operations/emails_index.html",
         states=EMAIL_STATES,
         can_read=can_read(),
     )
@@ -62,37 +55,37 @@ def index() -> ResponseReturnValue:
 
 @bp.get("/outbox/<int:outbox_id>")
 def show(outbox_id: int) -> ResponseReturnValue:
-    """One mail: what became of it and, where it can be read, what it says."""
+    """The state of one email and, where it is readable, its content."""
     if (refusal := _refuse()) is not None:
         return refusal
-    answer = page("operations/emails_show.html", mail=_find(outbox_id), can_read=can_read(), sandbox=SANDBOX)
-    answer.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self'"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+    response = page("operations/emails_show.html", mail=_email(outbox_id), can_read=can_read(), sandbox=SANDBOX)
+    response.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self'"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
 
 @bp.get("/outbox/<int:outbox_id>/html")
 def html(outbox_id: int) -> ResponseReturnValue:
-    """The mail's own HTML, for the frame in its page."""
+    """The email's HTML, for the frame in its page."""
     if (refusal := _refuse()) is not None:
         return refusal
-    mail = _find(outbox_id)
-    if mail.html is None or not can_read():
+    email = _email(outbox_id)
+    if email.html is None or not can_read():
         raise NotFound()
-    answer = Response(mail.html.replace("<head>", '<head><base target="_blank">', 1), mimetype="text/html")
-    answer.headers["Content-Security-Policy"] = MAIL_POLICY
-    answer.headers["X-Frame-Options"] = "SAMEORIGIN"
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    response = Response(email.html.replace("<head>", '<head><base target="_blank">', 1), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = MAIL_POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @bp.post("/outbox/<int:outbox_id>/resend")
 @rate_limits.writing
 @role_needed("operator")
 def resend(outbox_id: int) -> ResponseReturnValue:
-    """Try a dead mail again."""
-    _find(outbox_id)
+    """Queue a dead email again."""
+    _email(outbox_id)
     try:
         delivery.resend(outbox_id)
     except Refused as refused:
@@ -105,15 +98,15 @@ def resend(outbox_id: int) -> ResponseReturnValue:
 
 
 def can_read() -> bool:
-    """Whether mails can be read here: they go nowhere else, or this is no installation that people rely on."""
+    """Whether content is readable: no mail server is configured, or this is not a production installation."""
     settings = current_app.config["QIST"]
     return settings.smtp_host is None or not settings.production
 
 
 def is_open_here() -> bool:
-    """Whether whoever asks may read mails without signing in: a laptop that sends none, asked from itself.
+    """Whether this request may read emails without an account: from this machine, in development without SMTP.
 
-    The name that was asked for counts too: a site elsewhere can make its own name lead to this machine.
+    The request's host name is checked too: a DNS record of another site can point to this machine (DNS rebinding).
     """
     settings = current_app.config["QIST"]
     if settings.smtp_host is not None or not settings.demo_logins_work:
@@ -123,20 +116,20 @@ def is_open_here() -> bool:
 
 
 def _refuse() -> Response | None:
-    """The sign-in page for strangers; raises Forbidden for everybody but operators."""
+    """The sign-in page for a request without an account. Raises Forbidden unless the user is an operator."""
     if is_open_here():
         return None
-    if somebody() is None:
+    if signed_in_user() is None:
         return sign_in_first()
     access.require(me(), "operator")
     return None
 
 
-def _find(outbox_id: int) -> Email:
-    mail = reports.find(outbox_id)
-    if mail is None:
+def _email(outbox_id: int) -> Email:
+    email = reports.find(outbox_id)
+    if email is None:
         raise NotFound()
-    return mail
+    return email
 
 
 def _is_loopback(address: str | None) -> bool:

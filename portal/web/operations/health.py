@@ -1,4 +1,4 @@
-"""For load balancers and supervisors: does the process answer, and can it serve."""
+"""Liveness and readiness, for load balancers and supervisors."""
 
 from flask import Blueprint, Response, jsonify
 
@@ -9,13 +9,13 @@ bp = Blueprint("health", __name__)
 
 @bp.get("/healthz")
 def healthz() -> Response:
-    """The process answers."""
+    """200 while the process runs."""
     return jsonify(status="ok")
 
 
 @bp.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """200 when requests can be served, 503 when database or migrations are not there."""
-    found = health.check()
-    body = {"status": found.status, "problems": found.problems, "degraded": found.degraded}
-    return jsonify(body), 200 if found.ready else 503
+    """200 when requests can be served, 503 when the database is unavailable or its migrations are missing."""
+    report = health.check()
+    body = {"status": report.status, "problems": report.problems, "degraded": report.degraded}
+    return jsonify(body), 200 if report.ready else 503

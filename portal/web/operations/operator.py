@@ -1,4 +1,4 @@
-"""The operator's pages: what waits, who works on it, what has failed, and the rules that must always hold."""
+"""The operator's pages: queue, workers, failed jobs, dead emails, and the checks of the database's rules."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +21,7 @@ bp = Blueprint("operator", __name__)
 @bp.get("/operator")
 @role_needed("operator")
 def show() -> Response:
-    """The whole page; its figures alone for htmx, which asks for them every few seconds."""
+    """The page. For htmx, which polls, the figures alone."""
     return fragment_or_page(
         "operations/_figures.html",
         "operations/operator_show.html",
@@ -37,7 +37,7 @@ def show() -> Response:
 @bp.get("/operator/checks")
 @role_needed("operator")
 def checked() -> Response:
-    """Every rule, counted over the whole database; that may take a while, so it has a page of its own."""
+    """The violations of each rule, counted over the whole database. The count can take long: it has its own page."""
     return page("operations/operator_checks.html", checks=checks.run())
 
 
@@ -45,21 +45,21 @@ def checked() -> Response:
 @rate_limits.writing
 @role_needed("operator")
 def retry_job(job_id: str) -> Response:
-    return _done(lambda: failed_jobs.retry(job_id), "The job is in the queue again.")
+    return _carry_out(lambda: failed_jobs.retry(job_id), "The job is in the queue again.")
 
 
 @bp.post("/operator/jobs/<job_id>/clear")
 @rate_limits.writing
 @role_needed("operator")
 def clear_job(job_id: str) -> Response:
-    return _done(lambda: failed_jobs.clear(job_id), "The job is off the list.")
+    return _carry_out(lambda: failed_jobs.clear(job_id), "The job is off the list.")
 
 
 @bp.post("/operator/jobs/clear")
 @rate_limits.writing
 @role_needed("operator")
 def clear_jobs() -> Response:
-    return _done(failed_jobs.clear_all, "The list of failed jobs is empty.")
+    return _carry_out(failed_jobs.clear_all, "The list of failed jobs is empty.")
 
 
 def ago(instant: datetime | None) -> str:
@@ -73,11 +73,11 @@ def ago(instant: datetime | None) -> str:
     return "just now"
 
 
-def _done(verb: Callable[[], object], words: str) -> Response:
-    """Back to the page, which says what was done or why not."""
+def _carry_out(act: Callable[[], object], success: str) -> Response:
+    """Call the service function and go back to the page with its outcome as a message."""
     try:
-        verb()
-        flash(words, "success")
+        act()
+        flash(success, "success")
     except Refused as refused:
         flash(refused.message, "error")
     return go(url_for("operator.show"))

@@ -1,4 +1,4 @@
-"""A customer turns automatic payment on and off for a plan."""
+"""The customer turns automatic payment of a plan on and off."""
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,12 +19,12 @@ bp = Blueprint("automatic_payments", __name__)
 @rate_limits.writing
 @role_needed("customer")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Collect from the saved card that was chosen."""
+    """Turn it on, with the chosen saved card."""
     customer_id = me().id
     access.my_plan(me(), plan_id)
-    chosen = request.form.get("method", "")
+    token = request.form.get("method", "")
     methods = db.session.scalars(PaymentMethod.of_customer(customer_id))
-    method_id = next((method.id for method in methods if method.token == chosen), 0)
+    method_id = next((method.id for method in methods if method.token == token), 0)
     try:
         automatic.turn_on(plan_id, customer_id=customer_id, method_id=method_id)
     except NotFound:
@@ -40,7 +40,7 @@ def create(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("customer")
 def destroy(plan_id: int) -> ResponseReturnValue:
-    """Collect nothing by itself any more."""
+    """Turn it off."""
     access.my_plan(me(), plan_id)
     automatic.turn_off(plan_id, customer_id=me().id)
     flash("Automatic payment is off for this plan.", "success")

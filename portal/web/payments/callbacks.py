@@ -1,4 +1,4 @@
-"""Where the payment gateway calls us back. It holds no cookie and no account: its signature lets it in."""
+"""The payment gateway's callbacks. A signature authenticates them, without cookie or account."""
 
 from typing import Final
 
@@ -13,20 +13,20 @@ from portal.web import rate_limits
 bp = Blueprint("callbacks", __name__)
 
 SIGNATURE: Final = "Qist-Signature"
-LARGEST: Final = 8 * 1024
+MAX_BYTES: Final = 8 * 1024
 
 
 @bp.post("/gateway/callbacks")
 @csrf.exempt  # type: ignore[untyped-decorator]
 @rate_limits.calling_back
 def create() -> ResponseReturnValue:
-    """204 when it was taken or had nothing new to say; 401, 400 or 413 when it can't be; 409 and 503: send it again."""
-    request.max_content_length = LARGEST
+    """Apply a callback. 204: applied or known already. 400, 401, 413: refused. 409, 503: the gateway sends it again."""
+    request.max_content_length = MAX_BYTES
     try:
         callbacks.receive(request.get_data(cache=False), request.headers.get(SIGNATURE))
     except Refused as refused:
-        answer = Response(f"{refused.code}\n", refused.status, mimetype="text/plain")
+        response = Response(f"{refused.code}\n", refused.status, mimetype="text/plain")
         if isinstance(refused, Busy):
-            answer.headers["Retry-After"] = str(refused.retry_after)
-        return answer
+            response.headers["Retry-After"] = str(refused.retry_after)
+        return response
     return Response(status=204)

@@ -1,4 +1,4 @@
-"""Record money that came in cash or by transfer."""
+"""Recording a manual payment: cash or a bank transfer."""
 
 from datetime import date
 from typing import Final
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wtforms import RadioField, StringField
 
 from portal.domain import allocation, schedule
+from portal.domain.wording import MANUAL_METHODS
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
@@ -15,10 +16,11 @@ from portal.services.payments.manual_payments import REFERENCE_MAX
 from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Action, ActionForm, Books, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.forms import ActionForm, shown_amount
+from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
 from portal.web.guards import role_needed
-from portal.web.method_labels import RECORDED
 
 bp = Blueprint("recorded_payments", __name__)
 
@@ -27,10 +29,10 @@ RECOVERY: Final = "This had been written off, so the payment is booked as a reco
 
 
 class RecordForm(ActionForm):
-    """Text as it was typed."""
+    """Fields hold the typed text."""
 
     amount = StringField("Amount received")
-    method = RadioField("How it came", choices=choices(RECORDED.items()), default="cash")
+    method = RadioField("How it came", choices=choices(MANUAL_METHODS.items()), default="cash")
     received_on = StringField("Received on")
     reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
     reason = StringField("Reason", [OneLine(REASON_MAX)])
@@ -39,23 +41,23 @@ class RecordForm(ActionForm):
 @bp.get("/plans/<int:plan_id>/record-payment")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much came when, and how."""
-    books = confirmations.books_of(plan_id)
-    return confirmations.ask(ACT, RecordForm(received_on=books.plan.today.isoformat()), books)
+    """The form, with the merchant's today as the day of receipt."""
+    snapshot = snapshot_of(plan_id)
+    return confirmations.show_form(ACT, RecordForm(received_on=snapshot.plan.today.isoformat()), snapshot)
 
 
 @bp.post("/plans/<int:plan_id>/record-payment")
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
-    return confirmations.answer(ACT, RecordForm(), confirmations.books_of(plan_id))
+    """Show the changes, then carry them out."""
+    return confirmations.submit(ACT, RecordForm(), snapshot_of(plan_id))
 
 
-def _why_not(books: Books) -> str | None:
-    if books.standing.in_flight:
+def _why_not(snapshot: PlanSnapshot) -> str | None:
+    if snapshot.figures.in_flight:
         return confirmations.BUSY
-    return None if books.standing.owed else "Nothing is left to pay on this plan, so there is nothing to record."
+    return None if snapshot.figures.owed else "Nothing is left to pay on this plan, so there is nothing to record."
 
 
 def _day(form: RecordForm) -> date:
@@ -65,38 +67,38 @@ def _day(form: RecordForm) -> date:
         raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
 
 
-def _preview(form: RecordForm, books: Books) -> Confirmation:
-    """Every mistake at once."""
-    owed, plan = books.standing.owed, books.plan
-    wrong: list[Fault] = []
+def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
+    """The changes. Refuses with the faults of every field at once."""
+    owed, plan = snapshot.figures.owed, snapshot.plan
+    faults: list[Fault] = []
     amount, day = 0, plan.today
     try:
         amount = read_amount(form.amount, plan.currency)
     except Invalid as invalid:
-        wrong += invalid.faults
+        faults += invalid.faults
     try:
         day = _day(form)
     except Invalid as invalid:
-        wrong += invalid.faults
-    wrong += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+        faults += invalid.faults
+    faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
     if amount > owed:
-        message = f"That is more than is owed, which is {books.amount(owed)}."
-        wrong.append(Fault("amount", "too_much", message))
-    if wrong:
-        raise Invalid(*wrong)
-    open_now = books.open_parts()
+        message = f"That is more than is owed, which is {snapshot.amount(owed)}."
+        faults.append(Fault("amount", "too_much", message))
+    if faults:
+        raise Invalid(*faults)
+    open_now = snapshot.open_parts()
     recovery = not open_now
-    parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in books.installments], amount)
+    parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in snapshot.installments], amount)
     reference = (form.reference.data or "").strip()
     changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
     return Confirmation(
-        title=f"Record {books.amount(amount)} as received?",
-        button=f"Record {books.amount(amount)}",
+        title=f"Record {snapshot.amount(amount)} as received?",
+        button=f"Record {snapshot.amount(amount)}",
         shown={"shown": owed},
-        figures=books.figures(changes),
-        parts=[] if recovery else books.lines(parts),
+        figures=snapshot.figure_lines(changes),
+        parts=[] if recovery else snapshot.installment_lines(parts),
         facts=[
-            ("How it came", RECORDED[form.method.data]),
+            ("How it came", MANUAL_METHODS[form.method.data]),
             ("Received on", filters.day(day)),
             *([("Reference", reference)] if reference else []),
             *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
@@ -106,21 +108,21 @@ def _preview(form: RecordForm, books: Books) -> Confirmation:
     )
 
 
-def _carry_out(form: RecordForm, books: Books, request_key: RequestKey) -> Feedback:
-    amount = read_amount(form.amount, books.plan.currency)
-    told = Feedback(f"{books.amount(amount)} recorded as paid.")
+def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
+    amount = read_amount(form.amount, snapshot.plan.currency)
+    feedback = Feedback(f"{snapshot.amount(amount)} recorded as paid.")
     manual_payments.record(
-        books.plan.id,
-        merchant_id=books.plan.merchant_id,
+        snapshot.plan.id,
+        merchant_id=snapshot.plan.merchant_id,
         amount=amount,
         method=form.method.data,
         received_on=_day(form),
         reference=form.reference.data or "",
         reason=form.reason.data or "",
-        shown=confirmations.figure(form.shown),
+        shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return told
+    return feedback
 
 
 ACT: Final = Action(

@@ -1,7 +1,7 @@
-"""The form by which a customer pays of a plan what they choose: the next installment, what is due, all, or an amount.
+"""The form that pays a plan: the next installment, everything due, all that remains, or an amount.
 
-The plan's own page and the invitation's share it. What a choice costs stands on it, and is sent along: if that has
-changed meanwhile, nothing is charged and the form comes back with the amounts as they are now.
+The plan's page and the invitation's page share it. Each choice shows its amount and sends it along: if the amount has
+changed since, nothing is charged and the form shows the current amounts.
 """
 
 import re
@@ -16,7 +16,7 @@ from portal.domain import money
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.reports.plans.standing import PlanFigures, standing
+from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
@@ -24,17 +24,15 @@ from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
 from portal.web.labels import KEY, due_words, one_use_key, why_declined
 from portal.web.method_labels import Method, methods_of
+from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
 
 CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
-USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
-INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
-CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
 NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else."
 CHOICES: Final = ("next", "due", "all", "amount")
 
 
 class PaymentForm(Form):
-    """What is sent. Each choice but the last carries the amount that stands on it; `shown` is what is owed in all."""
+    """Hidden fields hold the displayed amounts in minor units; `shown` is the whole amount owed."""
 
     key = HiddenField(default=one_use_key)
     shown = HiddenField()
@@ -47,7 +45,7 @@ class PaymentForm(Form):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to pay: what it costs in minor units (0 for an amount of their own), and what that is for."""
+    """A choice of what to pay. `minor` is its amount in minor units, 0 for an amount that the customer types."""
 
     value: str
     words: str
@@ -57,7 +55,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PaymentOptions:
-    """All that the form shows. Without choices there is a reason: `why_not`."""
+    """The form's context. `why_not` is the reason why there are no choices."""
 
     plan: Plan
     standing: PlanFigures
@@ -68,7 +66,7 @@ class PaymentOptions:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What came of pressing the button: a payment, or the form again with a notice and the HTTP status for that."""
+    """The outcome: a payment, or the form again with a notice and the HTTP status of its response."""
 
     payment_id: int | None = None
     status: int = 200
@@ -77,25 +75,31 @@ class Submission:
 
 def payment_options(plan: Plan) -> PaymentOptions:
     """What this plan's customer can pay now."""
-    now = standing(plan.id)
+    now = plan_figures(plan.id)
     why_not = _why_not(plan, now)
     return PaymentOptions(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)
 
 
-def fill(form: PaymentForm, desk: PaymentOptions, chosen: str = "") -> None:
-    """A fresh key, and the amounts as they are now."""
-    offered = [choice.value for choice in desk.choices]
+def fill(form: PaymentForm, options: PaymentOptions, chosen: str = "") -> bool:
+    """Set a new one-use key and the current amounts. Returns whether the amounts differ from those that were sent."""
+    before = _amounts(form)
+    offered = [choice.value for choice in options.choices]
     if form.choice.data not in offered:
         form.choice.data = chosen if chosen in offered else next(iter(offered), None)
     form.key.data = one_use_key()
-    form.shown.data = str(desk.standing.owed)
-    for choice in desk.choices:
+    form.shown.data = str(options.standing.owed)
+    for choice in options.choices:
         if choice.value in ("next", "due"):
             form[f"shown_{choice.value}"].data = str(choice.minor)
+    return _amounts(form) != before
 
 
-def press(form: PaymentForm, plan: Plan, scope: str) -> Submission:
-    """Pay what was chosen, once for each form. Errors are put beside the fields."""
+def _amounts(form: PaymentForm) -> tuple[str, str, str]:
+    return form.shown.data or "", form.shown_next.data or "", form.shown_due.data or ""
+
+
+def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
+    """Pay the choice, once for each form. Errors stand at their fields."""
     plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
     if not form.validate() or not _is_whole(form):
         return Submission(status=422, notice=INCOMPLETE)
@@ -143,7 +147,7 @@ def press(form: PaymentForm, plan: Plan, scope: str) -> Submission:
 
 
 def _amount(form: PaymentForm, currency: str) -> int | None:
-    """In minor units, where the choice is one; the next installment is the amount that stood on it."""
+    """The amount to pay in minor units: typed, or displayed on "next". None for the other choices."""
     if form.choice.data == "amount":
         return read_amount(form.amount, currency)
     return int(form.shown_next.data or 0) if form.choice.data == "next" else None
@@ -158,8 +162,8 @@ def _why_not(plan: Plan, now: PlanFigures) -> str | None:
 
 
 def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
-    """Those that differ: nothing is offered twice under two names."""
-    found: list[Choice] = []
+    """The choices whose amounts differ from one another."""
+    offered: list[Choice] = []
     rows = db.session.scalars(
         select(Installment)
         .where(Installment.plan_id == plan.id, Installment.remaining > 0)
@@ -167,19 +171,21 @@ def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
     ).all()
     for row in rows[:1]:
         about = f"{row.number} of {plan.num_installments}, {due_words(row)}"
-        found.append(Choice("next", "The next installment", row.remaining, about))
+        offered.append(Choice("next", "The next installment", row.remaining, about))
     due = [row for row in rows if row.due_date <= plan.today]
     if len(due) > 1:
-        found.append(Choice("due", "Everything due", now.due_now, f"Installments {due[0].number} to {due[-1].number}"))
-    if now.owed not in [choice.minor for choice in found]:
+        offered.append(
+            Choice("due", "Everything due", now.due_now, f"Installments {due[0].number} to {due[-1].number}")
+        )
+    if now.owed not in [choice.minor for choice in offered]:
         last = f"The last one is due on {filters.day(rows[-1].due_date)}" if rows else ""
-        found.append(Choice("all", "All that remains", now.owed, last or "It was written off, and can still be paid"))
+        offered.append(Choice("all", "All that remains", now.owed, last or "It was written off, and can still be paid"))
     about = f"Up to {money.show(now.owed, plan.currency)}; it goes to the oldest installment first"
-    return [*found, Choice("amount", "Another amount", 0, about)]
+    return [*offered, Choice("amount", "Another amount", 0, about)]
 
 
 def _is_whole(form: PaymentForm) -> bool:
-    """The key and the figures that the choice needs are there."""
+    """Whether the form holds a key, a choice and the amounts that the choice needs."""
     figures = [form.shown] + [form[f"shown_{name}"] for name in ("next", "due") if form.choice.data == name]
     key = re.fullmatch(KEY, form.key.data or "")
     whole = all(re.fullmatch(r"[0-9]{1,16}", field.data or "") for field in figures)

@@ -1,4 +1,4 @@
-"""A customer's saved cards. What is kept is the gateway's token and the last four digits."""
+"""A customer's saved cards. A row holds the gateway's token, the brand and the last four digits."""
 
 from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
@@ -27,7 +27,7 @@ class CardForm(Form):
 @bp.get("/payment-methods")
 @role_needed("customer")
 def index() -> ResponseReturnValue:
-    """The cards this customer saved."""
+    """The saved cards, and the form that saves one."""
     return _page(CardForm(card=CARDS[0].token), 200)
 
 
@@ -57,7 +57,7 @@ def create() -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("customer")
 def destroy(method_id: int) -> ResponseReturnValue:
-    """Forget a card."""
+    """Remove a card."""
     payment_methods.remove(me().id, method_id)
     flash("Card removed. Payments made with it stay as they are.", "success")
     return go(url_for("payment_methods.index"))

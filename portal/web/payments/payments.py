@@ -1,41 +1,37 @@
-"""Pay an installment, and the receipt of a payment."""
+"""Paying an installment, and the receipt of a payment."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 
 from portal import access
-from portal.domain import money
 from portal.errors import Busy, NotFound, Refused, StillRunning
-from portal.extensions import db
-from portal.models import Allocation, Installment, Payment, User
+from portal.models import Installment
 from portal.reports.payments import receipts
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from portal.web import rate_limits
 from portal.web.guards import login_needed, me
-from portal.web.labels import KEY, why_declined
+from portal.web.labels import KEY
 from portal.web.plans import home, plan_page
+from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
-from portal.web.respond import fragment_or_page, go, is_htmx, page, two_shapes
+from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
 
 bp = Blueprint("payments", __name__)
 
-CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
-USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
-INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
-TAKEN_BACK: Final = "This was paid, but the bank has taken the payment back since."
+PLACES: Final = ("headline", "row")
+"""Where a pay button stands on its page."""
 STATUS: Final = {"succeeded": 200, "in_flight": 202, "declined": 402}
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the pay button sent. `shown` is in minor units."""
+class _Submission:
+    """The pay button's fields. `shown` is the displayed amount in minor units."""
 
     key: str
     shown: int
@@ -45,7 +41,7 @@ class _Asked:
 @bp.get("/installments/<int:installment_id>/payments")
 @login_needed
 def index(installment_id: int) -> ResponseReturnValue:
-    """Somebody reloaded the address of a payment that did not go through: back to the plan."""
+    """A reload of the address of a failed payment leads back to the plan."""
     installment = access.my_installment(me(), installment_id)
     return go(url_for("plans.show", plan_id=installment.plan_id))
 
@@ -54,22 +50,26 @@ def index(installment_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @login_needed
 def create(installment_id: int) -> ResponseReturnValue:
-    """Pay what remains of an installment, once for each form, if it is what the form showed."""
+    """Pay the rest of an installment, once for each form, if it is still the amount that the form showed."""
     user = me()
     access.my_installment(user, installment_id)
     access.require(user, "customer")
-    user_id, asked = user.id, _read()
-    if asked is None:
+    user_id, submission = user.id, _read()
+    if submission is None:
         return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
     request_key = RequestKey(
         user_id,
         f"POST /installments/{installment_id}/payments",
-        asked.key,
-        idempotency.fingerprint(asked.shown, asked.method),
+        submission.key,
+        idempotency.fingerprint(submission.shown, submission.method),
     )
     try:
         attempt = payments.pay_installment(
-            installment_id, customer_id=user_id, shown=asked.shown, method=asked.method, request_key=request_key
+            installment_id,
+            customer_id=user_id,
+            shown=submission.shown,
+            method=submission.method,
+            request_key=request_key,
         )
     except KeyReused as reused:
         return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)
@@ -86,10 +86,10 @@ def create(installment_id: int) -> ResponseReturnValue:
 @bp.get("/payments/<int:payment_id>")
 @login_needed
 def show(payment_id: int) -> ResponseReturnValue:
-    """The receipt of a payment, or what became of it; for one that waits for the bank: nothing while it waits."""
+    """The receipt of a payment, or its outcome. A poll by htmx gets 204 while the payment is in flight."""
     payment = access.my_payment(me(), payment_id)
     if is_htmx() and payment.state == "in_flight":
-        return two_shapes(Response(status=204))
+        return vary_on_htmx(Response(status=204))
     plan = access.my_plan(me(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
     return fragment_or_page(
@@ -103,46 +103,20 @@ def show(payment_id: int) -> ResponseReturnValue:
     )
 
 
-def note_of(payment: Payment, installment_id: int) -> Note:
-    """What became of a payment, for the customer who made it."""
-    amount = money.show(payment.amount, payment.currency)
-    match payment.state:
-        case "succeeded":
-            return Note(installment_id, "success", f"{amount} paid", payment.id)
-        case "declined":
-            return Note(installment_id, "error", why_declined(payment, mine=True))
-        case "reversed":
-            return Note(installment_id, "warn", TAKEN_BACK, payment.id)
-    return Note(installment_id, "info", CHECKING)
-
-
-def note_about(user: User, installment: Installment) -> Note | None:
-    """What became of the newest payment of this installment, if this user made it."""
-    payment = db.session.scalar(
-        select(Payment)
-        .join(Allocation)
-        .where(Allocation.installment_id == installment.id)
-        .order_by(Payment.id.desc())
-        .limit(1)
-    )
-    if payment is None or user.id != payment.customer_id:
-        return None
-    return note_of(payment, installment.id)
-
-
-def _read() -> _Asked | None:
+def _read() -> _Submission | None:
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
         return None
-    return _Asked(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
+    return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
 
 
 def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:
-    """The place the button stood in, as it is now, with what came of pressing it."""
+    """The fragment or page that held the button, as it is now, with the outcome."""
     user = me()
     from_home = request.form.get("from") == "home"
     installment = access.my_installment(user, installment_id)
     plan = access.my_plan(user, installment.plan_id)
+    note = _placed(note, installment)
     if not is_htmx() and status < 300:
         plan_page.keep_note(note)
         return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
@@ -150,5 +124,14 @@ def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue
         return home.part(user, note, status) if is_htmx() else home.whole(user, note, status)
     shown = plan_page.context(plan, user, note)
     if is_htmx():
-        return plan_page.parts(shown, installment_id, status=status, every_row=shown["checking"])
+        every_row = shown["checking"] or note.changed
+        return plan_page.parts(shown, installment_id, status=status, every_row=every_row)
     return page("plans/show.html", status, **shown, invitation=None, link=None, now=None)
+
+
+def _placed(note: Note, installment: Installment) -> Note:
+    """The note with the place of its button, and whether the amount on that button is out of date."""
+    place = request.form.get("place", "")
+    shown = request.form.get("shown", "")
+    changed = not installment.is_open or shown != str(installment.remaining)
+    return replace(note, place=place if place in PLACES else "row", changed=changed and note.kind != "success")

@@ -1,4 +1,4 @@
-"""Pay more or less than the next installment: what is due, all that remains, or an amount."""
+"""Paying a plan: the next installment, everything due, all that remains, or an amount."""
 
 from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,28 +16,36 @@ bp = Blueprint("plan_payments", __name__)
 @bp.get("/plans/<int:plan_id>/pay")
 @login_needed
 def new(plan_id: int) -> ResponseReturnValue:
-    """What can be paid, and how."""
+    """The form: choices of what to pay, and payment methods."""
     plan = access.my_plan(me(), plan_id)
     access.require(me(), "customer")
-    form, desk = PaymentForm(), payment_form.payment_options(plan)
-    payment_form.fill(form, desk, request.args.get("choice", ""))
-    return page("payments/plan_payments_new.html", form=form, desk=desk, plan=plan, notice="")
+    form, options = PaymentForm(), payment_form.payment_options(plan)
+    payment_form.fill(form, options, request.args.get("choice", ""))
+    return page(
+        "payments/plan_payments_new.html", form=form, payment_options=options, plan=plan, notice="", changed=False
+    )
 
 
 @bp.post("/plans/<int:plan_id>/pay")
 @rate_limits.writing
 @login_needed
 def create(plan_id: int) -> ResponseReturnValue:
-    """Pay, once for each form, and go to the receipt."""
+    """Pay once for each form, and go to the receipt."""
     plan = access.my_plan(me(), plan_id)
     access.require(me(), "customer")
     form = PaymentForm()
-    pressed = payment_form.press(form, plan, f"POST /plans/{plan_id}/pay")
-    if pressed.payment_id is not None:
-        return go(url_for("payments.show", payment_id=pressed.payment_id))
+    submission = payment_form.submit(form, plan, f"POST /plans/{plan_id}/pay")
+    if submission.payment_id is not None:
+        return go(url_for("payments.show", payment_id=submission.payment_id))
     plan = access.my_plan(me(), plan_id)
-    desk = payment_form.payment_options(plan)
-    payment_form.fill(form, desk)
+    options = payment_form.payment_options(plan)
+    changed = payment_form.fill(form, options)
     return page(
-        "payments/plan_payments_new.html", pressed.status, form=form, desk=desk, plan=plan, notice=pressed.notice
+        "payments/plan_payments_new.html",
+        submission.status,
+        form=form,
+        payment_options=options,
+        plan=plan,
+        notice=submission.notice,
+        changed=changed,
     )

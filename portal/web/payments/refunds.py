@@ -1,4 +1,4 @@
-"""Give money back: from one payment, or from the newest backwards."""
+"""Refunds: of one payment, or of the newest payments first."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -16,7 +16,9 @@ from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
 from portal.web import labels, method_labels, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, Line, ReasonForm
+from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.forms import ReasonForm, shown_amount
+from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
 from portal.web.guards import role_needed
 
@@ -35,70 +37,75 @@ class RefundForm(ReasonForm):
 @bp.get("/plans/<int:plan_id>/refund")
 @role_needed("merchant")
 def new(plan_id: int) -> ResponseReturnValue:
-    """How much, and from which payment."""
-    books = confirmations.books_of(plan_id)
-    form = _form(books)
-    asked = request.args.get("payment")
-    if any(str(row.id) == asked and row.refundable for row in books.payments):
-        form.payment.data = asked
-    return confirmations.ask(ACT, form, books)
+    """The form: the amount and the payment. ?payment=<id> preselects one."""
+    snapshot = snapshot_of(plan_id)
+    form = _form(snapshot)
+    payment_id = request.args.get("payment")
+    if any(str(row.id) == payment_id and row.refundable for row in snapshot.payments):
+        form.payment.data = payment_id
+    return confirmations.show_form(ACT, form, snapshot)
 
 
 @bp.post("/plans/<int:plan_id>/refund")
 @rate_limits.writing
 @role_needed("merchant")
 def create(plan_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
-    books = confirmations.books_of(plan_id)
-    return confirmations.answer(ACT, _form(books), books)
+    """Show the changes, then carry them out."""
+    snapshot = snapshot_of(plan_id)
+    return confirmations.submit(ACT, _form(snapshot), snapshot)
 
 
-def _form(books: Books) -> RefundForm:
+def _form(snapshot: PlanSnapshot) -> RefundForm:
     form = RefundForm()
     chosen = form.payment.data
     form.payment.choices = choices(
         [
             (NEWEST, "The newest payment first"),
-            *((str(row.id), _words(row, books)) for row in books.payments if row.refundable or str(row.id) == chosen),
+            *(
+                (str(row.id), _words(row, snapshot))
+                for row in snapshot.payments
+                if row.refundable or str(row.id) == chosen
+            ),
         ]
     )
     return form
 
 
-def _words(payment: Payment, books: Books) -> str:
+def _words(payment: Payment, snapshot: PlanSnapshot) -> str:
     """ "SAR 33.34 of 1 Dec 2026, card 4242; SAR 20.00 can go back" """
-    day = labels.paid_day(payment, books.plan.time_zone)
-    left = f"; {books.amount(payment.refundable)} can go back" if payment.refundable != payment.amount else ""
-    return f"{books.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{left}"
+    day = labels.paid_day(payment, snapshot.plan.time_zone)
+    is_partial = payment.refundable != payment.amount
+    refundable = f"; {snapshot.amount(payment.refundable)} can go back" if is_partial else ""
+    return f"{snapshot.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{refundable}"
 
 
-def _refundable(form: RefundForm, books: Books) -> list[Payment]:
-    """The payments it may come from, newest first."""
+def _refundable(form: RefundForm, snapshot: PlanSnapshot) -> list[Payment]:
+    """The refundable payments of the choice, newest first."""
     chosen = form.payment.data
-    return [row for row in books.payments if row.refundable and chosen in (NEWEST, str(row.id))]
+    return [row for row in snapshot.payments if row.refundable and chosen in (NEWEST, str(row.id))]
 
 
-def _why_not(books: Books) -> str | None:
-    if books.standing.in_flight:
+def _why_not(snapshot: PlanSnapshot) -> str | None:
+    if snapshot.figures.in_flight:
         return confirmations.BUSY
-    return None if books.standing.refundable else "Nothing that was paid on this plan can be given back."
+    return None if snapshot.figures.refundable else "Nothing that was paid on this plan can be given back."
 
 
-def _preview(form: RefundForm, books: Books) -> Confirmation:
-    amount = read_amount(form.amount, books.plan.currency)
-    payments = _refundable(form, books)
+def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
+    amount = read_amount(form.amount, snapshot.plan.currency)
+    payments = _refundable(form, snapshot)
     most = sum(row.refundable for row in payments)
     if amount > most:
-        raise Invalid(Fault("amount", "too_much", f"At most {books.amount(most)} can be given back."))
+        raise Invalid(Fault("amount", "too_much", f"At most {snapshot.amount(most)} can be given back."))
     parts = allocation.oldest_first([(row.id, row.refundable) for row in payments], amount)
     rows = {row.id: row for row in payments}
-    shown = books.amount(amount)
+    shown = snapshot.amount(amount)
     return Confirmation(
         title=f"Refund {shown}?",
         button=f"Refund {shown}",
         shown={"shown": most},
-        figures=books.figures({"refunded": amount}),
-        parts=[_line(rows[row_id], part, books) for row_id, part in parts],
+        figures=snapshot.figure_lines({"refunded": amount}),
+        parts=[_line(rows[row_id], part, snapshot) for row_id, part in parts],
         parts_of="Payment",
         parts_what="Kept",
         facts=[("Reason", form.reason.data or "")],
@@ -106,38 +113,38 @@ def _preview(form: RefundForm, books: Books) -> Confirmation:
     )
 
 
-def _line(payment: Payment, part: int, books: Books) -> Line:
-    day = labels.paid_day(payment, books.plan.time_zone)
-    kept = payment.refundable
-    return Line(f"{day}, {method_labels.method_words(payment)}", books.amount(kept), books.amount(kept - part))
+def _line(payment: Payment, part: int, snapshot: PlanSnapshot) -> Line:
+    day = labels.paid_day(payment, snapshot.plan.time_zone)
+    label = f"{day}, {method_labels.method_words(payment)}"
+    return Line(label, snapshot.amount(payment.refundable), snapshot.amount(payment.refundable - part))
 
 
-def _carry_out(form: RefundForm, books: Books, request_key: RequestKey) -> Feedback:
-    amount, chosen = read_amount(form.amount, books.plan.currency), form.payment.data
-    shown = books.amount(amount)
-    asked = refunds.refund(
-        books.plan.id,
-        merchant_id=books.plan.merchant_id,
+def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
+    amount, chosen = read_amount(form.amount, snapshot.plan.currency), form.payment.data
+    shown = snapshot.amount(amount)
+    result = refunds.refund(
+        snapshot.plan.id,
+        merchant_id=snapshot.plan.merchant_id,
         amount=amount,
         reason=form.reason.data or "",
         payment_id=None if chosen == NEWEST else int(chosen),
-        shown=confirmations.figure(form.shown),
+        shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return outcome(asked.refund_ids, f"{shown} refunded.")
+    return outcome(result.refund_ids, f"{shown} refunded.")
 
 
 def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
-    """What to say about refunds that were just asked for; `done` when all of them arrived."""
-    found = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
-    declined = [row for row in found if row.state == "declined"]
+    """The feedback about new refunds. `done` is the sentence for when all of them succeeded."""
+    rows = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
+    declined = [row for row in rows if row.state == "declined"]
     if declined:
-        gone = sum(row.amount for row in found if row.state == "succeeded")
-        told = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
-        if gone:
-            told = f"{money.show(gone, found[0].currency)} refunded. The rest was declined. {told}"
-        return Feedback(told, "error")
-    if any(row.state == "in_flight" for row in found):
+        refunded = sum(row.amount for row in rows if row.state == "succeeded")
+        message = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
+        if refunded:
+            message = f"{money.show(refunded, rows[0].currency)} refunded. The rest was declined. {message}"
+        return Feedback(message, "error")
+    if any(row.state == "in_flight" for row in rows):
         return Feedback("The refund is being checked with the bank. The plan shows the outcome.", "info")
     return Feedback(done)
 

@@ -1,4 +1,4 @@
-"""A payment bounced, or was recorded by mistake: what it paid is owed again."""
+"""Reversing a payment that bounced or was recorded by mistake: its amount is owed again."""
 
 from typing import Final
 
@@ -11,7 +11,9 @@ from portal.services.idempotency import RequestKey
 from portal.services.payments import reversals
 from portal.web import labels, method_labels, rate_limits
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.confirmations import Action, Books, Confirmation, Feedback, ReasonForm
+from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.forms import ReasonForm, shown_amount
+from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.guards import me, role_needed
 
 bp = Blueprint("reversals", __name__)
@@ -23,26 +25,26 @@ ONLY_BOOKED: Final = "The plan is cancelled, so nothing is owed again; the loss 
 @bp.get("/payments/<int:payment_id>/reverse")
 @role_needed("merchant")
 def new(payment_id: int) -> ResponseReturnValue:
-    """Why."""
+    """The form: the reason."""
     payment = access.my_payment(me(), payment_id)
-    return confirmations.ask(_act(payment_id), ReasonForm(), confirmations.books_of(payment.plan_id))
+    return confirmations.show_form(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
 @bp.post("/payments/<int:payment_id>/reverse")
 @rate_limits.writing
 @role_needed("merchant")
 def create(payment_id: int) -> ResponseReturnValue:
-    """Show what it changes, then do it."""
+    """Show the changes, then carry them out."""
     payment = access.my_payment(me(), payment_id)
-    return confirmations.answer(_act(payment_id), ReasonForm(), confirmations.books_of(payment.plan_id))
+    return confirmations.submit(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
 def _act(payment_id: int) -> Action[ReasonForm]:
-    """The act on this payment of the plan."""
+    """The action that reverses this payment."""
 
-    def why_not(books: Books) -> str | None:
-        payment = _payment(payment_id, books)
-        if books.standing.in_flight:
+    def why_not(snapshot: PlanSnapshot) -> str | None:
+        payment = _payment(payment_id, snapshot)
+        if snapshot.figures.in_flight:
             return confirmations.BUSY
         if payment is None or payment.state != "succeeded" or not payment.kept:
             return "Nothing of this payment is left that could be reversed."
@@ -50,37 +52,37 @@ def _act(payment_id: int) -> Action[ReasonForm]:
             return "A refund of this payment is on its way. This can be done as soon as its outcome is known."
         return None
 
-    def preview(form: ReasonForm, books: Books) -> Confirmation:
-        payment = _payment(payment_id, books)
-        assert payment is not None  # noqa: S101 why_not looked
-        parts = [] if books.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
+    def preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
+        payment = _payment(payment_id, snapshot)
+        assert payment is not None  # noqa: S101 why_not checked it
+        parts = [] if snapshot.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
         reopened = sum(minor for _, minor in parts)
-        shown = books.amount(payment.kept)
+        shown = snapshot.amount(payment.kept)
         changes = {"paid": -reopened, "remaining": reopened} if reopened else {}
         return Confirmation(
             title=f"Reverse {shown}?",
             button=f"Reverse {shown}",
             shown={"shown": payment.kept},
-            figures=books.figures(changes),
-            parts=books.lines(parts, sign=1),
+            figures=snapshot.figure_lines(changes),
+            parts=snapshot.installment_lines(parts, sign=1),
             facts=[
-                ("Payment", f"{books.amount(payment.amount)}, {method_labels.method_words(payment)}"),
-                ("Paid on", labels.paid_day(payment, books.plan.time_zone)),
+                ("Payment", f"{snapshot.amount(payment.amount)}, {method_labels.method_words(payment)}"),
+                ("Paid on", labels.paid_day(payment, snapshot.plan.time_zone)),
                 ("Reason", form.reason.data or ""),
             ],
             notes=[REOPENS if reopened else ONLY_BOOKED],
         )
 
-    def carry_out(form: ReasonForm, books: Books, request_key: RequestKey) -> Feedback:
-        told = Feedback(f"{books.amount(confirmations.figure(form.shown))} reversed.")
+    def carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
+        feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} reversed.")
         reversals.reverse(
             payment_id,
-            merchant_id=books.plan.merchant_id,
+            merchant_id=snapshot.plan.merchant_id,
             reason=form.reason.data or "",
-            shown=confirmations.figure(form.shown),
+            shown=shown_amount(form.shown),
             request_key=request_key,
         )
-        return told
+        return feedback
 
     return Action(
         noun="reversals",
@@ -92,5 +94,5 @@ def _act(payment_id: int) -> Action[ReasonForm]:
     )
 
 
-def _payment(payment_id: int, books: Books) -> Payment | None:
-    return next((row for row in books.payments if row.id == payment_id), None)
+def _payment(payment_id: int, snapshot: PlanSnapshot) -> Payment | None:
+    return next((row for row in snapshot.payments if row.id == payment_id), None)

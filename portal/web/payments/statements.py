@@ -1,4 +1,4 @@
-"""The account of a plan on one printable page, for its merchant and its customer."""
+"""A plan's statement on one printable page, for its merchant and its customer."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ WORDS: Final = {
 @bp.get("/plans/<int:plan_id>/statement")
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
-    """Everything that changed what is owed, with the balance after it."""
+    """Every change of the amount owed, with the balance after it."""
     user = me()
     plan = access.my_plan(user, plan_id)
     return page(

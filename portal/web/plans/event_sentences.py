@@ -1,15 +1,16 @@
-"""A plan's timeline in sentences: who did what when, in the plan's own time zone."""
+"""A plan's timeline in sentences: actor, action and moment, in the plan's time zone."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from portal.domain import money
+from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
 from portal.models import Event, Installment, Payment, Plan, User
 from portal.web import filters
-from portal.web.labels import DECLINED, numbers_words, plural, refund_refusal
+from portal.web.labels import numbers_words, plural, refund_refusal
 
-ICONS: Final = {
+ICONS_BY_SUBJECT: Final = {
     "plan": "receipt-text",
     "payment": "banknote",
     "invitation": "link",
@@ -21,7 +22,7 @@ ICONS: Final = {
     "installment": "clock",
     "automatic_payment": "refresh-cw",
 }
-ODD_ICONS: Final = {
+ICONS_BY_KIND: Final = {
     "payment.declined": "circle-x",
     "payment.reversed": "undo-2",
     "refund.declined": "circle-x",
@@ -34,7 +35,7 @@ ODD_ICONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the timeline, ready to be shown."""
+    """An entry of the timeline. `when` is a local moment in words, `note` the reason that the merchant typed."""
 
     when_iso: str
     when: str
@@ -51,7 +52,7 @@ def entries(
     viewer: User,
     payments: Iterable[Payment] = (),
 ) -> list[Entry]:
-    """The events in words, in the order they come."""
+    """The events as entries, in the same order."""
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
     return [
@@ -63,12 +64,12 @@ def entries(
             icon=_icon(event.kind),
             note=str((event.data or {}).get("reason", "")),
         )
-        for event in _without_steps(list(events))
+        for event in _without_started_refunds(list(events))
     ]
 
 
-def _without_steps(events: list[Event]) -> list[Event]:
-    """A refund that has ended is one line: the one about its start goes."""
+def _without_started_refunds(events: list[Event]) -> list[Event]:
+    """A settled refund is one entry: leave out its refund.started."""
     ended = {event.data.get("refund_id") for event in events if event.kind in ("refund.succeeded", "refund.declined")}
     return [event for event in events if event.kind != "refund.started" or event.data.get("refund_id") not in ended]
 
@@ -114,7 +115,7 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
         case "plan.reopened":
             return "Plan open again"
         case "payment.declined":
-            reason = DECLINED.get(str(data.get("code", "")), "The card was declined.")
+            reason = DECLINE_REASONS.get(str(data.get("code", "")), CARD_DECLINED)
             what = "Automatic payment" if data.get("automatic") else "Payment"
             return f"{what} of {amount}{where} did not go through. {reason}"
         case "plan.completed":
@@ -128,8 +129,8 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
         case "installment.late":
             return f"{where.removeprefix(' for ').capitalize() or 'Something'} is late, {amount} unpaid"
         case "reminder.sent":
-            told = [int(number) for number in data.get("numbers", [])]
-            return f"Reminder sent for {numbers_words(told)}" if told else "Reminder sent"
+            reminded = [int(number) for number in data.get("numbers", [])]
+            return f"Reminder sent for {numbers_words(reminded)}" if reminded else "Reminder sent"
         case "reminders.muted":
             return "Reminders of this plan muted"
         case "reminders.unmuted":
@@ -165,6 +166,6 @@ def _who(event: Event, plan: Plan, viewer: User) -> str:
 
 
 def _icon(kind: str) -> str:
-    if kind in ODD_ICONS:
-        return ODD_ICONS[kind]
-    return ICONS.get(kind.split(".", 1)[0], "circle-dot")
+    if kind in ICONS_BY_KIND:
+        return ICONS_BY_KIND[kind]
+    return ICONS_BY_SUBJECT.get(kind.split(".", 1)[0], "circle-dot")

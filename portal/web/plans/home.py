@@ -1,16 +1,17 @@
-"""A customer's home: what is due now, what comes next, across merchants."""
+"""A customer's home: installments due now and next, across merchants."""
 
 from typing import Any
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from portal.models import User
+from portal.extensions import db
+from portal.models import Installment, User
 from portal.reports.plans import home
 from portal.web.guards import me, role_needed
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
-from portal.web.plans.plan_page import Note, take_note
+from portal.web.plans.plan_page import Note, headline_note, take_note
 from portal.web.respond import fragments, page
 
 bp = Blueprint("home", __name__)
@@ -24,24 +25,37 @@ def show() -> ResponseReturnValue:
 
 
 def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:
-    """The page, with what came of the last step."""
+    """The page, with a note about the last payment."""
     return page("plans/home_show.html", status, **_context(customer, note))
 
 
 def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
-    """What the page shows, for a button pressed on it."""
+    """The page's fragment, for a button pressed on it."""
     shown = _context(customer, note)
     return fragments(("plans/_home.html", shown), ("plans/_announcement.html", shown), status=status)
 
 
 def _context(customer: User, note: Note | None) -> dict[str, Any]:
-    found = home.home(customer.id)
-    rows = found.due + found.coming
+    overview = home.home(customer.id)
+    rows = overview.due + overview.coming
+    first = rows[0] if rows else None
+    pressed = db.session.get(Installment, note.installment_id) if note and note.takes_focus else None
     return {
-        "home": found,
-        "first": rows[0] if rows else None,
+        "home": overview,
+        "first": first,
+        "also_due": _also_due(overview, note, pressed),
+        "failed": headline_note(note, first),
+        "pressed": pressed,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
         "receipts": home.latest_payments(customer.id),
         "methods": methods_of(customer.id),
         "note": note,
     }
+
+
+def _also_due(found: home.Home, note: Note | None, pressed: Installment | None) -> list[Installment]:
+    """What is due below the headline. A refused row stays in its place, so that no other button moves there."""
+    rows = found.due if note and note.kind == "success" else found.due[1:]
+    if note is None or note.place != "row" or pressed is None or pressed in rows:
+        return rows
+    return sorted([*rows, pressed], key=lambda row: (row.due_date, row.id))

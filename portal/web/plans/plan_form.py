@@ -1,4 +1,4 @@
-"""The form for a new plan: what was typed, what is wrong with it, and the schedule it would make."""
+"""The form of a new plan: its values, its faults and the schedule it would create."""
 
 import re
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from wtforms.validators import Regexp
 
 from portal.domain import clock, money, schedule
 from portal.domain.schedule import Row
+from portal.domain.wording import INTERVALS
 from portal.errors import Fault
 from portal.models import Merchant
 from portal.services.plans.plans import DESCRIPTION_MAX, NewPlan, plan_faults
 from portal.web.forms import Form
-from portal.web.labels import INTERVALS, KEY, one_use_key
+from portal.web.labels import KEY, one_use_key
 
-ENOUGH = "Enter a total to see the schedule."
+NO_TOTAL = "Enter a total to see the schedule."
 
 
 class PlanForm(Form):
-    """Text as it was typed; `read` makes values of it in the merchant's currency and calendar."""
+    """Fields hold the typed text. `read` turns it into values in the merchant's currency and calendar."""
 
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     customer_email = StringField("Customer’s email")
@@ -35,15 +36,15 @@ class PlanForm(Form):
         super().__init__(**values)
         self.interval.validate_choice = False
 
-    def renew_key(self, why: str) -> None:
-        """The key can't be used (any more): the next submit is another plan."""
+    def renew_key(self, message: str) -> None:
+        """Replace a used or malformed one-use key and say so: the next submit creates another plan."""
         self.key.data, self.key.errors = one_use_key(), ()
-        self.form_errors.append(why)
+        self.form_errors.append(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A schedule in minor units of `currency`, or, while something is missing, hints instead of it."""
+    """A schedule, or hints while a value is missing. Amounts are minor units of `currency`."""
 
     currency: str
     total: int = 0
@@ -54,9 +55,9 @@ class Preview:
 
 
 def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
-    """What was typed, as values, and everything wrong with it apart from the customer's email.
+    """The typed values and all their faults except those of the customer's email.
 
-    Where a value can't be read its fault says why, and the plan holds one in its place that no plan can have.
+    Returns: a plan in minor units and local dates. An unreadable value has a fault and is 0 or date.min in the plan.
     """
     faults: list[Fault] = []
     today = clock.today(merchant.time_zone)
@@ -87,18 +88,18 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
 
 
 def without_repeats(faults: list[Fault]) -> list[Fault]:
-    """The first fault of each field: what was typed can't be read, so what else is wrong with it doesn't matter."""
+    """The first fault of each field. An unreadable value's other faults are noise."""
     return list({fault.field: fault for fault in reversed(faults)}.values())[::-1]
 
 
 def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
-    """The schedule that saving would make now."""
+    """The schedule that saving would create now."""
     plan, faults = read(form, merchant)
     described = plan.description.strip() if len(plan.description) <= DESCRIPTION_MAX else ""
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
         missing = not (form.total_amount.data or "").strip()
-        hints = [ENOUGH] if missing else []
+        hints = [NO_TOTAL] if missing else []
         hints += [fault.message for fault in faults if not (missing and fault.field == "total_amount")]
         return Preview(merchant.home_currency, hints=tuple(dict.fromkeys(hints)), business_name=merchant.business_name)
     rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)

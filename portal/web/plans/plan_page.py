@@ -1,4 +1,4 @@
-"""What a plan's page shows, whole or in parts: one description, so that a part swapped in agrees with the rest."""
+"""The context of a plan's page. The page and its fragments share it, so a swapped fragment agrees with the rest."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -11,38 +11,57 @@ from portal.extensions import db
 from portal.models import Installment, Invitation, Mute, Plan, User
 from portal.reports.payments import receipts
 from portal.reports.plans import plans as reports
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.web import respond
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
 
 NOTE: Final = "note"
+"""The session cookie's key of a stored note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What came of the last step, shown beside the installment it is about. kind: success, error, warn or info."""
+    """The outcome of the last step, shown beside the button that was pressed. kind: success, error, warn or info.
+
+    `place` is where that button stood: "headline", "row", or "" when the page asked by itself. `changed`: the button's
+    amount is no longer what is owed on the installment.
+    """
 
     installment_id: int
     kind: str
     text: str
     payment_id: int | None = None
+    place: str = ""
+    changed: bool = False
+
+    @property
+    def takes_focus(self) -> bool:
+        """The text is a refusal that a press led to. A screen reader reads it on focus, not from the live region."""
+        return self.place != "" and self.kind != "success"
 
 
 def keep_note(note: Note) -> None:
-    """For the next page: what came of the step that leads to it."""
+    """Store a note for the next page, in the session cookie."""
     session[NOTE] = asdict(note)
 
 
 def take_note() -> Note | None:
-    """What `keep_note` left, once."""
-    kept = session.pop(NOTE, None)
-    return Note(**kept) if kept else None
+    """Remove and return the note that `keep_note` stored."""
+    stored = session.pop(NOTE, None)
+    return Note(**stored) if stored else None
+
+
+def headline_note(note: Note | None, first: Installment | None) -> Note | None:
+    """The note, where it is a refusal that belongs into a page's headline. `first`: the installment shown there."""
+    if note is None or note.kind == "success" or note.place == "row":
+        return None
+    return note if note.place or (first is not None and first.id == note.installment_id) else None
 
 
 def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
-    """Everything the plan's templates use. `payer` is true for its customer, who sees buttons."""
+    """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
     installments = list(
         db.session.scalars(
             select(Installment)
@@ -56,7 +75,8 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
     payer = viewer.id == plan.customer_id
-    money_now = standing(plan.id)
+    upcoming = next((row for row in installments if row.is_open), None)
+    figures = plan_figures(plan.id)
     paid_by = {
         part.installment_id: payment.id
         for payment in reversed(payments)
@@ -68,22 +88,23 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "payer": payer,
         "methods": methods_of(viewer.id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "standing": money_now,
+        "standing": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,
-        "checking": "checking" in states or money_now.in_flight is not None,
-        "upcoming": next((row for row in installments if row.is_open), None),
+        "checking": "checking" in states or figures.in_flight is not None,
+        "upcoming": upcoming,
         "payments": payments,
         "receipts": paid_by,
         "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
         "note": note,
+        "failed": headline_note(note, upcoming),
         "new": filled or None,
     }
 
 
 def link_of(plan: Plan, viewer: User) -> Invitation | None:
-    """The invitation that its merchant may show or revoke, while the customer has no account."""
+    """The invitation that the plan's merchant may revoke, while the customer has no account."""
     if viewer.id != plan.merchant_id or plan.customer.is_claimed:
         return None
     return db.session.scalar(
@@ -94,15 +115,16 @@ def link_of(plan: Plan, viewer: User) -> Invitation | None:
 
 
 def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:
-    """One installment's row, and the rest of the page that follows from it.
+    """One installment's row and the page's other parts that depend on it.
 
-    `every_row` sends the other open rows too: their buttons come and go with a payment that is being checked.
+    `every_row` sends the other rows too: their buttons come and go with a payment that is being checked, and after a
+    refusal any of them may be out of date.
     """
     row = next(row for row in shown["installments"] if row.id == installment_id)
     others = [
         ("installments/_installment.html", {**shown, "installment": other})
         for other in shown["installments"]
-        if every_row and other.is_open and other.id != installment_id
+        if every_row and other.id != installment_id
     ]
     return respond.fragments(
         ("installments/_installment.html", {**shown, "installment": row}),

@@ -1,6 +1,4 @@
-"""Plans: the list, the form with its preview, and a plan's own page."""
-
-from typing import Any
+"""Plans: the list, the form with its preview, and a plan's page."""
 
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
@@ -8,11 +6,11 @@ from flask.typing import ResponseReturnValue
 from portal import access
 from portal.domain import clock
 from portal.errors import Invalid
-from portal.models import Merchant, Plan
+from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
-from portal.reports import exports
-from portal.reports.paging import Page
+from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
+from portal.reports.plans.filters import PlanFilters
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
@@ -21,15 +19,17 @@ from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
-from portal.web.respond import fragment_or_page, fragments, go, is_htmx, page
+from portal.web.respond import fragments, go, is_htmx, page
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
-LINK = "claim_link"
+LINK_KEY = "claim_link"
+"""The session cookie's key of a new claim link."""
 BROKEN = "Please send the form again."
 ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
 
@@ -38,31 +38,22 @@ ALREADY_MADE = "A plan was already made from this page. Look at your plans first
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user, asked = me(), ListQuery()
-    wanted = wanted_of(asked, merchant=user.role == "merchant")
-    sort = asked.choice("sort", SORTS)
-    found: Page[Plan] = Page([], None)
-    if not asked.wrong:
-        try:
-            found = reports.list_plans(
-                user,
-                **wanted,
-                newest_first=sort != "oldest",
-                next_due_first=sort == "due",
-                limit=PAGE_LENGTH,
-                cursor=asked.cursor,
-            )
-        except Invalid:
-            asked.wrong = True
-    return fragment_or_page(
-        "plans/_list.html",
-        "plans/index.html",
-        400 if asked.wrong else 200,
-        plans=found.items,
-        next_cursor=found.next_cursor,
-        wrong=asked.wrong,
-        asked=asked.kept,
-        cursor=asked.cursor,
+    user, query = me(), ListQuery()
+    filters = filters_of(query, merchant=user.role == "merchant")
+    sort = query.choice("sort", SORTS)
+    return list_page(
+        query,
+        lambda: reports.list_plans(
+            user,
+            filters,
+            newest_first=sort != "oldest",
+            next_due_first=sort == "due",
+            limit=PAGE_LENGTH,
+            cursor=query.cursor,
+        ),
+        rows="plans",
+        page="plans/index.html",
+        fragment="plans/_list.html",
         statuses=PLAN_STATUSES,
         sorts=SORTS,
         merchant=user.role == "merchant",
@@ -73,19 +64,20 @@ def index() -> ResponseReturnValue:
 @role_needed("merchant")
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
-    asked = ListQuery()
-    wanted = wanted_of(asked, merchant=True)
-    asked.choice("sort", SORTS)
-    return csv_file("plans", exports.plans(me(), **asked.right(wanted)), my_merchant())
+    query = ListQuery()
+    filters = filters_of(query, merchant=True)
+    query.choice("sort", SORTS)
+    query.require_valid()
+    return csv_file("plans", export_plans(me(), filters), my_merchant())
 
 
-def wanted_of(asked: ListQuery, *, merchant: bool) -> dict[str, Any]:
-    """Which plans an address asks for; its file has the same ones."""
-    return {
-        "status": asked.choice("status", PLAN_STATUSES),
-        "search": asked.text("search") if merchant else None,
-        "currency": asked.currency(),
-    }
+def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
+    """The filters of the list and of its file. A customer's list has no search."""
+    return PlanFilters(
+        status=query.choice("status", PLAN_STATUSES),
+        search=query.text("search") if merchant else None,
+        currency=query.currency(),
+    )
 
 
 @bp.get("/plans/new")
@@ -100,7 +92,7 @@ def new() -> ResponseReturnValue:
 @bp.post("/plans/preview")
 @role_needed("merchant")
 def preview() -> ResponseReturnValue:
-    """The schedule of what is typed so far: beside the form for htmx, on the same page without it."""
+    """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
     merchant = my_merchant()
     form = PlanForm()
     shown = preview_of(form, merchant)
@@ -113,7 +105,7 @@ def preview() -> ResponseReturnValue:
 @bp.get("/plans/preview")
 @role_needed("merchant")
 def preview_again() -> ResponseReturnValue:
-    """Somebody reloaded the preview's address: back to the form."""
+    """A reload of the preview's address leads back to the form."""
     return go(url_for("plans.new"))
 
 
@@ -121,11 +113,11 @@ def preview_again() -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def create() -> ResponseReturnValue:
-    """Make the plan, once for each form."""
+    """Create the plan, once for each form."""
     merchant = my_merchant()
     form = PlanForm()
     merchant_id = merchant.user_id
-    asked, faults = read(form, merchant)
+    new_plan, faults = read(form, merchant)
     if not form.validate():
         if form.key.errors:
             form.renew_key(BROKEN)
@@ -135,10 +127,10 @@ def create() -> ResponseReturnValue:
             merchant_id,
             "POST /plans",
             form.key.data or "",
-            idempotency.fingerprint(asked),
+            idempotency.fingerprint(new_plan),
             render=lambda opened: (303, str(opened.plan_id).encode()),
         )
-        opened = plans.open_plan(merchant_id, asked, request_key=request_key)
+        opened = plans.open_plan(merchant_id, new_plan, request_key=request_key)
     except Invalid as invalid:
         apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
@@ -156,7 +148,7 @@ def create() -> ResponseReturnValue:
 @bp.get("/plans/<int:plan_id>")
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
-    """One plan, for its merchant and for its customer."""
+    """One plan, for its merchant and its customer."""
     user = me()
     plan = access.my_plan(user, plan_id)
     shown = plan_page.context(plan, user, plan_page.take_note())
@@ -166,17 +158,17 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def keep_link(plan_id: int, token: str) -> None:
-    """Hand a claim link to the next showing of its plan, in the signed session cookie, never in an address."""
-    session[LINK] = [plan_id, token]
+    """Store a claim link's token in the signed session cookie until the plan's page shows it once."""
+    session[LINK_KEY] = [plan_id, token]
 
 
 def _take_link(plan_id: int) -> str | None:
-    kept = session.get(LINK)
-    if not kept or kept[0] != plan_id:
+    stored = session.get(LINK_KEY)
+    if not stored or stored[0] != plan_id:
         return None
-    del session[LINK]
+    del session[LINK_KEY]
     base: str = current_app.config["QIST"].public_url
-    return base + url_for("invitations.show", token=kept[1])
+    return base + url_for("invitations.show", token=stored[1])
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:

@@ -1,4 +1,4 @@
-"""A merchant mutes reminders: of one plan, or to one customer."""
+"""The merchant mutes and unmutes reminders of a plan or to a customer."""
 
 from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
@@ -16,7 +16,7 @@ bp = Blueprint("mutes", __name__)
 @rate_limits.writing
 @role_needed("merchant")
 def mute_plan(plan_id: int) -> ResponseReturnValue:
-    """No reminders of this plan."""
+    """Mute the reminders of a plan."""
     access.my_plan(me(), plan_id)
     mutes.mute_plan(plan_id, merchant_id=me().id)
     flash("Reminders of this plan are muted.", "success")
@@ -27,7 +27,7 @@ def mute_plan(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def unmute_plan(plan_id: int) -> ResponseReturnValue:
-    """Reminders of this plan again."""
+    """Unmute the reminders of a plan."""
     access.my_plan(me(), plan_id)
     mutes.unmute_plan(plan_id, merchant_id=me().id)
     flash("Reminders of this plan are sent again, from the next one on.", "success")
@@ -38,7 +38,7 @@ def unmute_plan(plan_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def mute_customer(customer_id: int) -> ResponseReturnValue:
-    """No reminders to this customer."""
+    """Mute the reminders to a customer, for all of their plans with this merchant."""
     access.my_customer(me(), customer_id)
     mutes.mute_customer(customer_id, merchant_id=me().id)
     flash("Reminders to this customer are muted, for all their plans with you.", "success")
@@ -49,7 +49,7 @@ def mute_customer(customer_id: int) -> ResponseReturnValue:
 @rate_limits.writing
 @role_needed("merchant")
 def unmute_customer(customer_id: int) -> ResponseReturnValue:
-    """Reminders to this customer again."""
+    """Unmute the reminders to a customer."""
     access.my_customer(me(), customer_id)
     mutes.unmute_customer(customer_id, merchant_id=me().id)
     flash("Reminders to this customer are sent again, from the next one on.", "success")

@@ -1,4 +1,4 @@
-"""How old is what is owed."""
+"""The ageing report."""
 
 from datetime import date
 
@@ -48,7 +48,7 @@ def test_days_begin_at_the_merchants_midnight(amal: int) -> None:
 
 
 def test_each_plan_keeps_the_calendar_it_was_made_in(amal: int) -> None:
-    """21:30 UTC: the due day is over in Riyadh, and not in New York, where the shop has moved since."""
+    """At 21:30 UTC the due date has passed in Riyadh, and not in New York, the shop's new time zone."""
     with time_machine.travel("2026-11-23T21:30:00Z", tick=False):
         people.a_plan(amal, total=500, count=1, first=date(2026, 11, 23))
         db.session.rollback()
@@ -64,6 +64,6 @@ def test_the_buckets_add_up_to_what_is_outstanding(amal: int) -> None:
         plan_id = people.a_plan(amal, total=1000, count=7, first=first)
         people.pay(people.installments_of(plan_id)[0].id, omar)
     people.a_plan(people.badr(), total=999, count=1)
-    found = report(amal).home
-    parts = found.not_due + found.days_1_30 + found.days_31_60 + found.days_61_90 + found.days_over_90
-    assert parts == found.outstanding == dashboard.figures(db.session.get_one(Merchant, amal)).home.outstanding
+    home = report(amal).home
+    parts = home.not_due + home.days_1_30 + home.days_31_60 + home.days_61_90 + home.days_over_90
+    assert parts == home.outstanding == dashboard.figures(db.session.get_one(Merchant, amal)).home.outstanding

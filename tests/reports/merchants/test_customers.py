@@ -1,4 +1,4 @@
-"""Amal's customers: who they are, what they owe, page by page."""
+"""Lists of a merchant's customers with the amounts that they owe."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from portal.errors import Invalid
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.merchants import customers
+from portal.reports.merchants.filters import CustomerFilters
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -23,7 +24,7 @@ def emails(page):
 
 @pytest.fixture
 def crowd(amal):
-    """c0 to c6 with a plan each: c3 owes most, c1 and c5 are late, c6 has paid everything; a stranger is Badr's."""
+    """c0 to c6 with a plan each: c3 owes most, c1 and c5 are late, c6 has paid all. Another merchant has a customer."""
     for number, (total, first) in enumerate(((10, 3), (20, -9), (30, 3), (90, 3), (40, 3), (50, -9), (60, 0))):
         customer = people.a_customer(f"c{number}")
         plan_id = people.a_plan(amal, f"c{number}@example.com", total=total * 100, count=1, first=first)
@@ -34,35 +35,38 @@ def crowd(amal):
 
 
 def test_the_newest_account_comes_first(amal, crowd):
-    found = customers.list_customers(merchant(amal))
-    assert emails(found) == [f"c{number}" for number in range(6, -1, -1)]
-    first, last = found.items[0], found.items[-1]
+    page = customers.list_customers(merchant(amal))
+    assert emails(page) == [f"c{number}" for number in range(6, -1, -1)]
+    first, last = page.items[0], page.items[-1]
     assert (first.plans, first.open_plans, first.outstanding, first.overdue) == (1, 0, {}, {})
     assert (last.plans, last.open_plans, last.outstanding, last.overdue) == (2, 2, {"SAR": 15_00}, {})
 
 
 def test_who_owes_most_and_who_is_most_late(amal, crowd):
-    owing = customers.list_customers(merchant(amal), show="owing")
+    owing = customers.list_customers(merchant(amal), CustomerFilters(show="owing"))
     assert emails(owing) == ["c3", "c5", "c4", "c2", "c1", "c0"]
-    overdue = customers.list_customers(merchant(amal), show="overdue")
+    overdue = customers.list_customers(merchant(amal), CustomerFilters(show="overdue"))
     assert emails(overdue) == ["c5", "c1"]
     assert overdue.items[0].overdue == {"SAR": 50_00}
 
 
-def test_they_are_found_by_the_beginning_of_name_or_email(amal, crowd):
-    for show, search, found in (
+def test_search_matches_the_beginning_of_name_or_email(amal, crowd):
+    for show, search, names in (
         ("all", "C3", ["c3"]), ("all", "c", [f"c{number}" for number in range(6, -1, -1)]), ("all", "%", []),
         ("all", "stranger", []), ("all", "a\x00b", []), ("overdue", "c1@", ["c1"]), ("owing", "c6", []),
     ):  # fmt: skip
-        assert emails(customers.list_customers(merchant(amal), show=show, search=search)) == found
+        assert emails(customers.list_customers(merchant(amal), CustomerFilters(show=show, search=search))) == found
 
 
-@pytest.mark.parametrize("wanted", [{}, {"search": "c"}, {"show": "owing"}, {"show": "overdue"}])
-def test_pages_follow_each_other_without_gaps(amal, crowd, wanted):
-    whole = emails(customers.list_customers(merchant(amal), **wanted))
+@pytest.mark.parametrize(
+    "filters",
+    [CustomerFilters(), CustomerFilters(search="c"), CustomerFilters(show="owing"), CustomerFilters(show="overdue")],
+)
+def test_pages_follow_each_other_without_gaps(amal, crowd, filters):
+    whole = emails(customers.list_customers(merchant(amal), filters))
     seen, cursor = [], None
     while True:
-        page = customers.list_customers(merchant(amal), **wanted, limit=2, cursor=cursor)
+        page = customers.list_customers(merchant(amal), filters, limit=2, cursor=cursor)
         seen += emails(page)
         if (cursor := page.next_cursor) is None:
             break
@@ -71,20 +75,20 @@ def test_pages_follow_each_other_without_gaps(amal, crowd, wanted):
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd_", "bnVsbA", "W1siYSJdXQ"])
-def test_a_cursor_that_no_page_gave_is_refused(amal, cursor):
+def test_an_invalid_cursor_is_refused(amal, cursor):
     for show in ("all", "owing"):
         with pytest.raises(Invalid):
-            customers.list_customers(merchant(amal), show=show, cursor=cursor)
+            customers.list_customers(merchant(amal), CustomerFilters(show=show), cursor=cursor)
 
 
 def test_more_customers_cost_no_more_queries(app, amal, crowd):
     shop = merchant(amal)
-    for wanted in ({}, {"show": "owing"}, {"search": "c"}):
+    for filters in (CustomerFilters(), CustomerFilters(show="owing"), CustomerFilters(search="c")):
         counts = []
         for limit in (1, 6):
             db.session.expire_all()
             assert shop.user_id
             with queries(app) as sent:
-                customers.list_customers(shop, **wanted, limit=limit)
+                customers.list_customers(shop, filters, limit=limit)
             counts.append(len(sent))
         assert counts == [4, 4]

@@ -1,4 +1,4 @@
-"""The merchant's figures, counted by hand beside them."""
+"""The merchant's figures, compared with sums calculated by hand."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,7 +23,7 @@ def figures(merchant_id):
 
 
 def sell(merchant_id, total, count, first, paid=0, card=None, email="omar@example.com"):
-    """A weekly plan whose first `paid` installments are paid; with `card`, the next one is tried."""
+    """A weekly plan with its first `paid` installments paid. With `card`, the next one is attempted."""
     plan_id = people.a_plan(merchant_id, email, total=total, count=count, first=first, interval="weekly")
     rows = people.installments_of(plan_id)
     for row in rows[:paid]:
@@ -39,7 +39,7 @@ def test_figures_of_a_week_of_business():
     sell(amal, 30_00, 3, first=1, paid=2)  # 20.00 in, 10.00 owed
     sell(amal, 10_00, 1, first=0, paid=1)  # 10.00 in, completed
     sell(amal, 40_00, 2, first=-1, card="card_lost_charged")  # in flight counts as owed, and as late
-    sell(amal, 5_00, 1, first=3, card="card_declined")  # declined is nothing at all
+    sell(amal, 5_00, 1, first=3, card="card_declined")  # a declined payment does not count
     badr = people.badr()
     sell(badr, 7_777, 7, first=-30, paid=3)
 
@@ -58,7 +58,7 @@ def test_figures_of_a_week_of_business():
     assert figures(badr).home == Figures("KWD", 3 * 1111, 4 * 1111, 2 * 1111, 2, 1, 3, 7)
 
 
-def test_before_the_first_plan_everything_is_nothing():
+def test_before_the_first_plan_all_figures_are_zero():
     amal = people.amal()
     assert figures(amal).home == Figures("SAR")
     assert figures(amal).home.success_rate == Decimal("0.00")
@@ -88,9 +88,9 @@ def test_waived_cancelled_and_written_off_count_neither_as_late_nor_in_the_rate(
         plan=whole,
     )
     assert [row.status for row in people.installments_of(whole)] == ["waived", "written_off", "cancelled"]
-    found = figures(amal).home
-    assert (found.paid_installments, found.counted_installments, found.overdue_installments) == (1, 3, 2)
-    assert found.outstanding == 20_00
+    home = figures(amal).home
+    assert (home.paid_installments, home.counted_installments, home.overdue_installments) == (1, 3, 2)
+    assert home.outstanding == 20_00
 
 
 def test_totals_are_never_added_across_currencies():
@@ -106,9 +106,9 @@ def test_totals_are_never_added_across_currencies():
         amal=amal,
         omar=omar,
     )
-    found = figures(amal)
-    assert (found.home.currency, found.home.outstanding, found.home.overdue) == ("SAR", 20_00, 0)
-    (usd,) = found.others
+    totals = figures(amal)
+    assert (totals.home.currency, totals.home.outstanding, totals.home.overdue) == ("SAR", 20_00, 0)
+    (usd,) = totals.others
     assert (usd.currency, usd.outstanding, usd.overdue, usd.overdue_plans) == ("USD", 500, 500, 1)
 
 
@@ -128,7 +128,7 @@ def test_late_begins_at_the_merchants_midnight_after_the_due_day_and_grace():
             assert people.plan_of(plan_id).status == ("overdue" if late else "active")
 
 
-def test_who_has_been_late_for_longest_needs_attention_first():
+def test_the_longest_overdue_plan_needs_attention_first():
     amal, _ = people.amal(), people.omar()
     recent, oldest = sell(amal, 20_00, 2, first=-3), sell(amal, 20_00, 2, first=-30)
     sell(amal, 20_00, 2, first=0)
@@ -139,7 +139,7 @@ def test_who_has_been_late_for_longest_needs_attention_first():
     assert [plan.id for plan in dashboard.plans_needing_attention(amal, limit=1)] == [oldest]
 
 
-def test_the_latest_payments_are_the_merchants_own_newest_first_whatever_became_of_them():
+def test_the_latest_payments_are_the_merchants_own_in_every_state_newest_first():
     amal, _ = people.amal(), people.omar()
     sell(amal, 20_00, 2, first=0, paid=1, card="card_declined")
     sell(amal, 20_00, 2, first=0, card="card_lost_charged")
@@ -177,7 +177,7 @@ def _write(*statements, **values):
 
 
 def test_yesterday_is_counted_from_the_merchants_own_today():
-    """23:30 UTC is already tomorrow in Riyadh: what is due on the UTC date is late there."""
+    """At 23:30 UTC the next day has begun in Riyadh, so an installment due on the UTC date is late there."""
     with time_machine.travel(datetime(2026, 3, 1, 23, 30, tzinfo=UTC), tick=False):
         amal, _ = people.amal(), people.omar()
         assert people.today_of(amal) == date(2026, 3, 2)

@@ -1,4 +1,4 @@
-"""The dashboard's months and comparisons, counted by hand beside them."""
+"""The dashboard's months and comparisons, compared with sums calculated by hand."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -30,10 +30,10 @@ def at(*when):
     return datetime(*when, tzinfo=UTC)
 
 
-def test_a_shop_with_nothing():
-    found = look(people.amal())
-    assert found.others == [] and found.home.on_time_rate is None and found.home.success_rate_before is None
-    assert found.home.success_rate == Decimal("0.00") and len(found.home.months) == overview.MONTHS
+def test_a_merchant_without_plans():
+    page = look(people.amal())
+    assert page.others == [] and page.home.on_time_rate is None and page.home.success_rate_before is None
+    assert page.home.success_rate == Decimal("0.00") and len(page.home.months) == overview.MONTHS
 
 
 def test_three_months_of_business():
@@ -52,9 +52,9 @@ def test_three_months_of_business():
         pay(second, 2)
         refunds.refund(first, merchant_id=amal, amount=40_00, reason="Scratched", payment_id=late)
 
-        found = look(amal)
-        home = found.home
-        assert found.month == date(2026, 5, 1)
+        page = look(amal)
+        home = page.home
+        assert page.month == date(2026, 5, 1)
         assert (home.collected, home.collected_before) == (6_00 + 10_00, 10_00)  # by 20 Apr only the first 10.00
         april, may = home.months[-2], home.months[-1]
         assert (april.first, april.expected, april.collected) == (date(2026, 4, 1), 130_00, 10_00 + 60_00)
@@ -78,16 +78,16 @@ def test_three_months_of_business():
 
 
 def test_months_begin_at_the_merchants_midnight():
-    """21:30 UTC on the last of March is April in Riyadh."""
+    """21:30 UTC on 31 March is in April in Riyadh."""
     with time_machine.travel(at(2026, 3, 31, 20, 30), tick=False) as now:
         amal, _ = people.amal(), people.omar()
         plan_id = people.a_plan(amal, total=20_00, count=2)
         pay(plan_id, 1)
         now.move_to(at(2026, 3, 31, 21, 30))
         pay(plan_id, 2)
-        found = look(amal)
-        assert found.month == date(2026, 4, 1)
-        assert [month.collected for month in found.home.months[-2:]] == [10_00, 10_00]
+        page = look(amal)
+        assert page.month == date(2026, 4, 1)
+        assert [month.collected for month in page.home.months[-2:]] == [10_00, 10_00]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_month_before_is_compared_up_to_the_same_day_and_hour(now, point):
         assert overview._a_month_ago(firsts, "Asia/Riyadh") == point
 
 
-def test_it_agrees_with_the_figures_of_the_api_and_with_the_ledger():
+def test_the_overview_agrees_with_the_api_figures_and_the_ledger():
     amal = everything()["amal"]
     home = look(amal).home
     figures = dashboard.figures(db.session.get_one(Merchant, amal)).home

@@ -1,4 +1,4 @@
-"""What the operator sees of the queue and of what waits, and that it is told quickly when Valkey is away."""
+"""The operator's figures of the queue, mails and payments, also without Valkey."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("context")
 def test_an_idle_queue_with_a_worker_and_a_scheduler(valkey):
     a_worker(valkey, "shop-1")
     look(valkey, ())
-    seen = background.background()
-    assert seen and (seen.waiting, seen.oldest_at, seen.failed_count, seen.failed) == (0, None, 0, [])
-    (worker,) = seen.workers
+    figures = background.background()
+    assert figures and (figures.waiting, figures.oldest_at, figures.failed_count, figures.failed) == (0, None, 0, [])
+    (worker,) = figures.workers
     assert (worker.name, worker.state, worker.job, worker.silent) == ("shop-1", "idle", None, False)
-    assert seen.ticking
+    assert figures.ticking
     later = clock.now() + timedelta(seconds=3 * queue.TICK_SECONDS + 1)
     with time_machine.travel(later):
         assert not background.background().ticking
@@ -37,7 +37,7 @@ def test_an_idle_queue_with_a_worker_and_a_scheduler(valkey):
         assert background.background().workers[0].silent
 
 
-def test_what_waits_what_runs_and_what_has_failed(valkey):
+def test_queued_running_and_failed_jobs(valkey):
     worker = a_worker(valkey)
     running, _, _ = (
         enqueue(valkey, "settle_payment", 17),
@@ -51,19 +51,19 @@ def test_what_waits_what_runs_and_what_has_failed(valkey):
     went_well.set_status("finished")
     a_worker(valkey, "died").register_death()
 
-    seen = background.background()
-    assert seen and seen.waiting == 2 and seen.oldest_at is not None
-    assert clock.now() - seen.oldest_at < timedelta(minutes=1)
-    assert [(one.name, one.state, one.job) for one in seen.workers] == [("shop-1", "busy", "settle_payment 17")]
-    (job,) = seen.failed
+    figures = background.background()
+    assert figures and figures.waiting == 2 and figures.oldest_at is not None
+    assert clock.now() - figures.oldest_at < timedelta(minutes=1)
+    assert [(row.name, row.state, row.job) for row in figures.workers] == [("shop-1", "busy", "settle_payment 17")]
+    (job,) = figures.failed
     assert (job.id, job.name, job.reason) == (failed.id, "settle_payment 4", "ValueError: no such plan")
-    assert job.trace.startswith("Traceback") and job.failed_at is not None and seen.failed_count == 1
+    assert job.trace.startswith("Traceback") and job.failed_at is not None and figures.failed_count == 1
 
 
-def test_a_failed_job_that_cannot_be_read_is_told_all_the_same(valkey):
+def test_a_failed_job_that_cannot_be_read_is_listed(valkey):
     job = a_failed_job(valkey, "settle_payment", 4)
     valkey.hset(job.key, "data", b"\x80 no job of ours")
-    assert [one.name for one in background.background().failed] == ["a job that can’t be read"]
+    assert [row.name for row in background.background().failed] == ["a job that can’t be read"]
 
 
 def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_path):
@@ -82,26 +82,26 @@ def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_pat
     assert background.background() is None
 
 
-def test_mails_that_wait_are_late_or_were_given_up():
+def test_pending_late_and_dead_mails():
     omar, now = people.omar(), clock.now()
     db.session.rollback()
     waits = {"state": "waiting", "next_try_at": now, "created_at": now - timedelta(minutes=1)}
     late = {"state": "claimed", "next_try_at": now - timedelta(minutes=5), "created_at": now - timedelta(hours=1)}
     dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "No such mailbox"}
-    for number, columns in enumerate((waits, late, *[dead] * (background.SHOWN + 1))):
+    for number, columns in enumerate((waits, late, *[dead] * (background.MAX_LISTED + 1))):
         db.session.add(Email(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
     db.session.flush()
-    seen = background.mail()
+    figures = background.mail()
     before = db.session.query(Email).filter(Email.dedupe_key.in_(["receipt:0", "receipt:1"])).count()
-    assert (seen.depth, seen.late, seen.dead_count) == (before, 1, background.SHOWN + 1)
-    assert seen.oldest_at == late["created_at"]
-    assert len(seen.dead) == background.SHOWN and seen.dead[0].recipient.email == "omar@example.com"
+    assert (figures.depth, figures.late, figures.dead_count) == (before, 1, background.MAX_LISTED + 1)
+    assert figures.oldest_at == late["created_at"]
+    assert len(figures.dead) == background.MAX_LISTED and figures.dead[0].recipient.email == "omar@example.com"
     db.session.rollback()
 
 
-def test_payments_whose_outcome_is_not_known():
+def test_payments_in_flight():
     amal, omar = people.amal(), people.omar()
     assert background.in_flight().oldest_at is None
     payment = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
-    seen = background.in_flight()
-    assert (seen.payments, seen.refunds, seen.oldest_at) == (1, 0, payment.created_at)
+    figures = background.in_flight()
+    assert (figures.payments, figures.refunds, figures.oldest_at) == (1, 0, payment.created_at)

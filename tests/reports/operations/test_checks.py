@@ -1,4 +1,4 @@
-"""`qist check`: silent about what the verbs write, and each rule fires when the data breaks it."""
+"""`qist check`: no violation in data that the services write, and one statement that breaks each rule."""
 
 import threading
 
@@ -9,9 +9,9 @@ from portal.extensions import db
 from portal.reports.operations import checks
 from tests.fixtures import people
 from tests.fixtures.business import everything
-from tests.models.guards import world
+from tests.models.sample_plans import sample_plans
 
-# ruff: noqa: S608 (SQL of our own making)
+# ruff: noqa: S608 (SQL from constants)
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -136,12 +136,12 @@ def fired():
     return {rule: count for rule, count in checks.run() if count}
 
 
-def test_they_are_silent_about_what_the_verbs_write():
+def test_data_written_by_the_services_breaks_no_rule():
     everything()
     assert fired() == {}
 
 
-def test_each_fires_and_no_other(subtests):
+def test_each_statement_breaks_exactly_its_rules(subtests):
     ids = everything()
     for about, (*parts,) in BREAKS.items():
         (statement,) = [part for part in parts if part not in RULES]
@@ -155,19 +155,19 @@ def test_each_fires_and_no_other(subtests):
             connection.rollback()
 
 
-def test_what_is_broken_is_counted():
-    ids = world()
+def test_violating_rows_are_counted():
+    ids = sample_plans()
     with db.engine.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
     assert fired() == {NEXT: 2}
 
 
-def test_every_rule_has_something_that_breaks_it():
+def test_every_rule_has_a_statement_that_breaks_it():
     assert {part for parts in BREAKS.values() for part in parts if part in RULES} == set(RULES)
 
 
-def test_payments_that_go_on_meanwhile_raise_no_false_alarm(app):
+def test_concurrent_payments_cause_no_false_alarm(app):
     amal, omar = people.amal(), people.omar()
     rows = [people.installments_of(people.a_plan(amal, count=2))[0].id for _ in range(20)]
     db.session.rollback()
@@ -179,10 +179,10 @@ def test_payments_that_go_on_meanwhile_raise_no_false_alarm(app):
 
     payer = threading.Thread(target=pay_all)
     payer.start()
-    looked = 0
+    runs = 0
     while payer.is_alive():
         assert fired() == {}
-        looked += 1
+        runs += 1
     payer.join()
-    assert looked >= 3
+    assert runs >= 3
     assert fired() == {}

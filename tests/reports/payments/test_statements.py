@@ -1,4 +1,4 @@
-"""The account of a plan agrees with its ledger, its installments and its payments."""
+"""The statement of a plan agrees with its ledger, installments and payments."""
 
 from flask import Flask
 from flask.ctx import AppContext
@@ -10,44 +10,44 @@ from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
 
 
-def test_every_plan_s_statement_ends_where_its_installments_stand(app: Flask, context: AppContext) -> None:
+def test_the_last_balance_of_every_statement_is_the_remaining_amount(app: Flask, context: AppContext) -> None:
     ids = everything()
     for plan in db.session.scalars(db.select(Plan)).all():
         rows = db.session.scalars(db.select(Installment).where(Installment.plan_id == plan.id)).all()
         payments = db.session.scalars(Payment.of_plan(plan.id)).all()
-        found = statements.statement(plan)
-        assert found.lines[0].kind == "plan_opened" and found.lines[0].balance == plan.total
-        assert found.balance == found.lines[-1].balance == sum(row.remaining for row in rows)
-        assert found.kept == sum(payment.kept for payment in payments)
-        assert found.credited == sum(row.credited for row in rows)
-        assert found.written_off == sum(row.written_off for row in rows)
+        statement = statements.statement(plan)
+        assert statement.lines[0].kind == "plan_opened" and statement.lines[0].balance == plan.total
+        assert statement.balance == statement.lines[-1].balance == sum(row.remaining for row in rows)
+        assert statement.kept == sum(payment.kept for payment in payments)
+        assert statement.credited == sum(row.credited for row in rows)
+        assert statement.written_off == sum(row.written_off for row in rows)
     plan = db.session.get_one(Plan, ids["credit_plan"])
     with queries(app) as sent:
         statements.statement(plan)
     assert len(sent) == 2
 
 
-def test_it_tells_each_change_with_the_balance_after_it(context: AppContext) -> None:
+def test_each_line_has_the_balance_after_it(context: AppContext) -> None:
     ids = everything()
 
-    def told(name: str) -> list[tuple[str, int, int, int]]:
-        found = statements.statement(db.session.get_one(Plan, ids[name]))
-        return [(line.kind, line.owed, line.cash, line.balance) for line in found.lines]
+    def lines(name: str) -> list[tuple[str, int, int, int]]:
+        statement = statements.statement(db.session.get_one(Plan, ids[name]))
+        return [(line.kind, line.owed, line.cash, line.balance) for line in statement.lines]
 
-    assert told("credit_plan") == [
+    assert lines("credit_plan") == [
         ("plan_opened", 60_00, 0, 60_00),
         ("credit", -10_00, 0, 50_00),
         ("payment", -5_00, 5_00, 45_00),
     ]
-    assert told("lost_plan") == [
+    assert lines("lost_plan") == [
         ("plan_opened", 60_00, 0, 60_00),
         ("write_off", -60_00, 0, 0),
         ("payment", 0, 20_00, 0),
     ]
-    assert told("bounced_plan") == [
+    assert lines("bounced_plan") == [
         ("plan_opened", 60_00, 0, 60_00),
         ("payment", -30_00, 30_00, 30_00),
         ("reversal", 30_00, -30_00, 60_00),
     ]
-    given_back = told("back_plan")[-1]
-    assert given_back[:2] == ("refund", 0) and given_back[2] < 0 == given_back[3]
+    refund = lines("back_plan")[-1]
+    assert refund[:2] == ("refund", 0) and refund[2] < 0 == refund[3]

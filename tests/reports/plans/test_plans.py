@@ -1,4 +1,4 @@
-"""Lists: whose, which, in what order, and page by page while others write."""
+"""Lists of plans and installments: filters, order, pages, and the number of queries."""
 
 import base64
 import json
@@ -15,7 +15,9 @@ from portal.models import Installment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.payments import payments
+from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
+from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -33,27 +35,27 @@ def ids(page):
 
 @pytest.fixture
 def shop(amal, omar):
-    """One plan of each status, and one of Badr's for Sara."""
+    """A plan in each status, and a plan of another merchant."""
     people.sara()
-    made = {
+    plan_ids = {
         "active": people.a_plan(amal),
         "overdue": people.a_plan(amal, "sara@example.com", first=-1),
         "completed": people.a_plan(amal, total=10_00, count=1),
         "cancelled": people.a_plan(amal, total=40_00, count=4),
         "badr's": people.a_plan(people.badr(), "sara@example.com"),
     }
-    people.pay(people.installments_of(made["completed"])[0].id, omar)
-    people.pay(people.installments_of(made["cancelled"])[0].id, omar)
+    people.pay(people.installments_of(plan_ids["completed"])[0].id, omar)
+    people.pay(people.installments_of(plan_ids["cancelled"])[0].id, omar)
     db.session.rollback()
     with db.engine.begin() as connection:
-        plan = {"plan": made["cancelled"]}
+        plan = {"plan": plan_ids["cancelled"]}
         credit = "UPDATE installments SET credited = remaining WHERE plan_id = :plan AND number = 2"
         write_off = "UPDATE installments SET written_off = remaining WHERE plan_id = :plan AND number = 3"
         void = "UPDATE installments SET credited = remaining, cancelled_at = now() WHERE plan_id = :plan AND number = 4"
         close = "UPDATE plans SET state = 'cancelled', closed_at = now(), cancelled_at = now() WHERE id = :plan"
         for statement in (credit, write_off, void, close):
             connection.execute(text(statement), plan)
-    return made
+    return plan_ids
 
 
 class TestPlans:
@@ -67,11 +69,11 @@ class TestPlans:
 
     def test_each_status_finds_exactly_the_plans_that_say_so(self, amal, shop):
         for status in PLAN_STATUSES:
-            assert ids(plans.list_plans(user(amal), status=status)) == [shop[status]]
+            assert ids(plans.list_plans(user(amal), PlanFilters(status=status))) == [shop[status]]
             assert db.session.get_one(Plan, shop[status]).status == status
 
     def test_a_customer_is_found_by_the_beginning_of_name_or_email(self, amal, shop, subtests):
-        for typed, found in (
+        for typed, names in (
             ("omar", "active completed cancelled"),
             ("OMAR@EX", "active completed cancelled"),
             (" sara ", "overdue"),
@@ -89,41 +91,41 @@ class TestPlans:
             ("  ", "active overdue completed cancelled"),
         ):
             with subtests.test(typed=ascii(typed)[:30]):
-                listed = ids(plans.list_plans(user(amal), customer=typed))
+                listed = ids(plans.list_plans(user(amal), PlanFilters(customer=typed)))
                 assert set(listed) == {shop[name] for name in found.split()}
 
     def test_a_whole_email_finds_exactly_that_customer(self, amal, shop):
-        assert ids(plans.list_plans(user(amal), customer_email="SARA@example.com")) == [shop["overdue"]]
-        assert ids(plans.list_plans(user(amal), customer_email="sara@example.co")) == []
-        assert ids(plans.list_plans(user(amal), customer_email="\x00")) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="SARA@example.com"))) == [shop["overdue"]]
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="sara@example.co"))) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer_email="\x00"))) == []
 
     def test_filters_narrow_together(self, amal, shop):
-        assert ids(plans.list_plans(user(amal), customer="omar", status="overdue")) == []
-        assert ids(plans.list_plans(user(amal), customer="sara", status="overdue")) == [shop["overdue"]]
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer="omar", status="overdue"))) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(customer="sara", status="overdue"))) == [shop["overdue"]]
 
     def test_overdue_comes_and_goes_with_the_clock_and_no_job(self, amal, omar):
         plan_id = people.a_plan(amal, first=0)
-        assert ids(plans.list_plans(user(amal), status="overdue")) == []
+        assert ids(plans.list_plans(user(amal), PlanFilters(status="overdue"))) == []
         with time_machine.travel(clock.now() + timedelta(days=2)):
-            assert ids(plans.list_plans(user(amal), status="overdue")) == [plan_id]
-            assert ids(plans.list_plans(user(amal), status="active")) == []
+            assert ids(plans.list_plans(user(amal), PlanFilters(status="overdue"))) == [plan_id]
+            assert ids(plans.list_plans(user(amal), PlanFilters(status="active"))) == []
 
     def test_pages_stay_right_while_plans_are_made(self, amal, omar):
-        made = [people.a_plan(amal, count=1) for _ in range(7)]
+        plan_ids = [people.a_plan(amal, count=1) for _ in range(7)]
         seen, cursor = [], None
         for _ in range(4):
             page = plans.list_plans(user(amal), limit=2, cursor=cursor)
             seen += ids(page)
             cursor = page.next_cursor
             people.a_plan(amal, count=1)
-        assert seen == made[::-1]
+        assert seen == plan_ids[::-1]
         assert cursor is None
 
     def test_the_last_page_has_no_next_and_an_exact_fit_is_the_last(self, amal, omar):
-        made = [people.a_plan(amal, count=1) for _ in range(4)]
+        plan_ids = [people.a_plan(amal, count=1) for _ in range(4)]
         page = plans.list_plans(user(amal), limit=2)
         page = plans.list_plans(user(amal), limit=2, cursor=page.next_cursor)
-        assert (ids(page), page.next_cursor) == ([made[1], made[0]], None)
+        assert (ids(page), page.next_cursor) == ([plan_ids[1], plan_ids[0]], None)
 
     def test_more_plans_cost_no_more_queries(self, app, amal, omar):
         def cost():
@@ -152,21 +154,21 @@ class TestInstallments:
 
     def test_each_status_finds_exactly_the_installments_that_say_so(self, amal, shop):
         for status in (*INSTALLMENT_STATUSES, "open"):
-            found = plans.list_installments(user(amal), status=status).items
+            found = plans.list_installments(user(amal), InstallmentFilters(status=status)).items
             every = db.session.scalars(db.select(Installment).where(Installment.merchant_id == amal)).all()
-            wanted = {"pending", "late"} if status == "open" else {status}
-            assert {row.id for row in found} == {row.id for row in every if row.status in wanted} != set()
+            statuses = {"pending", "late"} if status == "open" else {status}
+            assert {row.id for row in listed} == {row.id for row in every if row.status in statuses} != set()
 
     def test_due_before_and_after_leave_the_day_itself_out(self, amal, omar):
         rows = people.installments_of(people.a_plan(amal, count=3, interval="weekly"))
         middle = rows[1].due_date
-        assert ids(plans.list_installments(user(amal), due_before=middle)) == [rows[0].id]
-        assert ids(plans.list_installments(user(amal), due_after=middle)) == [rows[2].id]
-        assert ids(plans.list_installments(user(amal), due_before=middle, due_after=middle)) == []
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_before=middle))) == [rows[0].id]
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_after=middle))) == [rows[2].id]
+        assert ids(plans.list_installments(user(amal), InstallmentFilters(due_before=middle, due_after=middle))) == []
 
     @pytest.mark.parametrize("soonest_first", [True, False])
     def test_pages_stay_right_over_equal_dates_while_plans_are_made(self, amal, omar, soonest_first):
-        """Many installments share a due date, so the id decides; what is inserted before the cursor is not shown."""
+        """Many installments share a due date, so the id breaks ties. Rows inserted before the cursor do not appear."""
         for _ in range(4):
             people.a_plan(amal, count=2, interval="weekly")
         before = ids(plans.list_installments(user(amal), soonest_first=soonest_first))
@@ -206,7 +208,7 @@ BAD_CURSORS = [
 OTHER_LISTS = [["2026-01-01"], [1, 1], ["2026-13-01", 1], ["x", 1], [None, 1], ["2026-01-01", "1"]]
 
 
-def test_a_cursor_that_no_page_of_this_list_gave_is_refused(amal, subtests):
+def test_an_invalid_cursor_is_refused(amal, subtests):
     bad = [(plans.list_plans, cursor) for cursor in BAD_CURSORS]
     bad += [(plans.list_installments, encoded(value)) for value in OTHER_LISTS]
     for listed, cursor in bad:
@@ -224,10 +226,10 @@ def test_payments_and_timeline_of_a_plan_are_newest_first(amal, omar, app):
     people.pay(second.id, omar)
     db.session.rollback()
     with queries(app) as sent:
-        found = plans.payments_of(plan_id)
-        told = [(payment.state, [part.installment.number for part in payment.allocations]) for payment in found]
+        rows = plans.payments_of(plan_id)
+        listed = [(payment.state, [part.installment.number for part in payment.allocations]) for payment in rows]
         events = [(event.kind, event.actor.username) for event in plans.timeline_of(plan_id)]
-    assert told == [("succeeded", [2]), ("succeeded", [1]), ("declined", [1])]
+    assert listed == [("succeeded", [2]), ("succeeded", [1]), ("declined", [1])]
     assert events == [
         ("payment.succeeded", "omar"),
         ("payment.succeeded", "omar"),
@@ -243,13 +245,13 @@ def test_payments_of_everybody_are_their_own(amal, omar):
     declined = people.pay(people.installments_of(plan_id)[1].id, omar, "card_declined")
     for party in (amal, omar):
         assert ids(payments.list_payments(user(party))) == [declined.id, payment.id]
-        assert ids(payments.list_payments(user(party), state="declined")) == [declined.id]
-        assert ids(payments.list_payments(user(party), plan_id=plan_id, newest_first=False)) == [
+        assert ids(payments.list_payments(user(party), PaymentFilters(state="declined"))) == [declined.id]
+        assert ids(payments.list_payments(user(party), PaymentFilters(plan_id=plan_id), newest_first=False)) == [
             payment.id,
             declined.id,
         ]
     assert ids(payments.list_payments(user(people.sara()))) == []
-    assert ids(payments.list_payments(user(people.badr()), plan_id=plan_id)) == []
+    assert ids(payments.list_payments(user(people.badr()), PaymentFilters(plan_id=plan_id))) == []
 
 
 def test_a_plan_is_due_next_when_its_oldest_open_installment_is(amal, omar):

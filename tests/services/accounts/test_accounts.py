@@ -1,4 +1,4 @@
-"""Who may have which name, and what happens when two people want it at once."""
+"""Accounts: registration, unique usernames and emails, passwords and settings."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
 from portal.models import Email, Merchant, User
 from portal.reports.plans import plans as plan_lists
+from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts, password_resets, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import plans
@@ -24,7 +25,7 @@ HANA = NewAccount("merchant", "hana", "hana@example.com", people.PASSWORD, "Hana
 
 
 def faults_of(call, *args, **kwargs):
-    """Field and code of everything that is refused."""
+    """The field and code of each fault."""
     with pytest.raises(Invalid) as refused:
         call(*args, **kwargs)
     return {(fault.field, fault.code) for fault in refused.value.faults}
@@ -47,24 +48,24 @@ def test_hana_registers_as_a_merchant():
     assert user.password_hash.startswith("$argon2id$")
 
 
-def test_a_customer_has_no_shop():
+def test_a_customer_has_no_merchant():
     user = db.session.get_one(User, people.omar())
     assert user.role == "customer"
     assert user.merchant is None
 
 
-def test_blanks_around_names_are_taken_off_and_compatible_characters_are_one():
+def test_blanks_are_stripped_and_compatible_characters_become_plain():
     user_id = accounts.register(replace(HANA, username="  ｈａｎａ ", email=" hana@EXAMPLE.com "))
     user = db.session.get_one(User, user_id)
     assert (user.username, user.email) == ("hana", "hana@example.com")
 
 
-def test_a_username_may_be_ones_own_email():
+def test_a_username_may_be_the_accounts_own_email():
     accounts.register(replace(HANA, username="Hana@example.com"))
     assert sessions.authenticate("HANA@example.COM", people.PASSWORD)
 
 
-CANNOT_BE_USED = [
+BAD_INPUT = [
     ({"username": ""}, ("username", "required")),
     ({"username": "  "}, ("username", "required")),
     ({"username": "ha na"}, ("username", "bad_username")),
@@ -105,14 +106,14 @@ CANNOT_BE_USED = [
 ]
 
 
-def test_what_cannot_be_used_is_refused_beside_its_field(subtests):
-    for change, fault in CANNOT_BE_USED:
+def test_bad_input_is_a_fault_on_its_field(subtests):
+    for change, fault in BAD_INPUT:
         with subtests.test(change=change):
             assert faults_of(accounts.register, replace(HANA, **change)) == {fault}
             assert count_of_users() == 0
 
 
-def test_everything_that_is_wrong_is_said_at_once():
+def test_all_faults_are_raised_at_once():
     wrong = NewAccount("merchant", "", "nobody", "short", "", "XXX", "Nowhere")
     assert faults_of(accounts.register, wrong) == {
         ("username", "required"),
@@ -124,11 +125,11 @@ def test_everything_that_is_wrong_is_said_at_once():
     }
 
 
-def test_shops_fields_do_not_matter_to_customers():
+def test_a_customers_merchant_fields_are_ignored():
     assert accounts.register(NewAccount("customer", "hana", "hana@example.com", people.PASSWORD, "", "???", "???"))
 
 
-def test_names_are_taken_whatever_their_case():
+def test_usernames_and_emails_are_taken_in_every_case():
     people.omar()
     assert faults_of(accounts.register, replace(HANA, username="OMAR", email="Omar@Example.com")) == {
         ("username", "username_taken"),
@@ -137,8 +138,8 @@ def test_names_are_taken_whatever_their_case():
 
 
 @pytest.mark.parametrize(("first", "again"), [("ΝΙΚΟΣ", "νικος"), ("νικος", "ΝΙΚΟΣ"), ("STRASSE", "straße")])
-def test_they_are_taken_in_every_script(first, again):
-    """Also where the database's own lower() knows nothing of the letters."""
+def test_they_are_taken_in_every_case_of_every_script(first, again):
+    """Also for letters that the database's lower() does not know."""
     user_id = accounts.register(replace(HANA, username=first, email=f"{first}@example.com"))
     taken = {("username", "username_taken"), ("email", "email_taken")}
     assert faults_of(accounts.register, replace(HANA, username=again, email=f"{again}@example.com")) == taken
@@ -147,7 +148,7 @@ def test_they_are_taken_in_every_script(first, again):
     assert count_of_users() == 1
 
 
-def test_an_email_in_capitals_is_ones_own_in_every_script():
+def test_a_username_may_be_the_own_email_in_capitals_of_every_script():
     user_id = accounts.register(replace(HANA, username="ΑΣ@example.com", email="ας@example.com"))
     assert sessions.authenticate("ασ@example.com", people.PASSWORD) == user_id
     assert faults_of(accounts.register, replace(HANA, username="ΑΣ@example.com", email="hana@example.com")) == {
@@ -157,23 +158,23 @@ def test_an_email_in_capitals_is_ones_own_in_every_script():
 
 
 @pytest.mark.parametrize("login", ["ｈａｎａ", " ＨＡＮＡ ", "amé@xn--bcher-kva.example", "AME\u0301@BÜCHER.example"])
-def test_what_was_typed_to_register_can_be_typed_to_sign_in(login):
+def test_the_text_typed_at_registration_signs_in(login):
     user_id = accounts.register(replace(HANA, username=" ｈａｎａ", email="ame\u0301@bücher.example"))
     assert sessions.authenticate(login, people.PASSWORD) == user_id
-    assert access.account(login) == f"user:{user_id}"
+    assert access.login_key(login) == f"user:{user_id}"
     password_resets.ask(login)
     assert db.session.scalar(select(Email.to_user_id)) == user_id
 
 
-def test_a_plan_for_an_invited_email_in_other_letters_is_for_the_same_customer():
+def test_plans_for_an_invited_email_in_other_cases_have_the_same_customer():
     amal = people.amal()
     first, second = people.a_plan(amal, "ΝΙΚΟΣ@example.com"), people.a_plan(amal, "νικος@example.com")
     assert people.plan_of(first).customer_id == people.plan_of(second).customer_id
-    found = plan_lists.list_plans(db.session.get_one(User, amal), customer_email="Νικος@EXAMPLE.com")
-    assert len(found.items) == 2
+    page = plan_lists.list_plans(db.session.get_one(User, amal), PlanFilters(customer_email="Νικος@EXAMPLE.com"))
+    assert len(page.items) == 2
 
 
-def test_names_are_taken_by_different_people():
+def test_a_username_and_an_email_may_be_taken_by_different_accounts():
     people.omar()
     people.sara()
     assert faults_of(accounts.register, replace(HANA, username="omar", email="sara@example.com")) == {
@@ -195,22 +196,22 @@ def test_registering_an_invited_email_gives_no_access():
 
 
 @pytest.mark.parametrize("same", ["email", "username", "both"])
-def test_of_two_who_register_one_name_at_once_one_is_told_that_it_is_taken(app, same):
+def test_of_registrations_of_the_same_name_at_once_one_succeeds_and_the_others_are_taken(app, same):
     for turn in range(5):
-        one = NewAccount("customer", f"a{turn}", f"a{turn}@example.com", people.PASSWORD)
-        two = replace(
-            one,
-            username=one.username.upper() if same != "email" else f"b{turn}",
-            email=one.email.upper() if same != "username" else f"b{turn}@example.com",
+        first = NewAccount("customer", f"a{turn}", f"a{turn}@example.com", people.PASSWORD)
+        second = replace(
+            first,
+            username=first.username.upper() if same != "email" else f"b{turn}",
+            email=first.email.upper() if same != "username" else f"b{turn}@example.com",
         )
-        results = at_once(app, [lambda new=new: accounts.register(new) for new in (one, two, one, two)])
+        results = at_once(app, [lambda new=new: accounts.register(new) for new in (first, second, first, second)])
         assert sorted(type(result).__name__ for result in results) == ["Invalid", "Invalid", "Invalid", "int"]
         codes = {fault.code for result in results if isinstance(result, Invalid) for fault in result.faults}
         assert codes <= {"email_taken", "username_taken"}
     assert count_of_users() == 5
 
 
-def test_of_two_plans_for_one_unknown_email_at_once_both_are_made_and_the_customer_is_one(app):
+def test_plans_for_the_same_unknown_email_at_once_have_one_customer(app):
     amal, badr = people.amal(), people.badr()
     today = people.today_of(amal)
     calls = [
@@ -223,7 +224,7 @@ def test_of_two_plans_for_one_unknown_email_at_once_both_are_made_and_the_custom
     assert count_of_users() == 3
 
 
-def test_an_operator_is_made_on_the_command_line_only():
+def test_an_operator_is_created_by_its_own_function_with_the_same_faults():
     assert db.session.get_one(User, people.an_operator()).role == "operator"
     assert faults_of(accounts.create_operator, "", "x", "short") == {
         ("username", "required"),
@@ -235,7 +236,7 @@ def test_an_operator_is_made_on_the_command_line_only():
 class TestPassword:
     NEW = "eleven red kites"
 
-    def test_it_is_changed_and_every_other_browser_is_signed_out(self):
+    def test_changing_it_ends_the_other_sessions(self):
         omar = people.omar()
         here, there = sessions.start(omar), sessions.start(omar)
         elsewhere = sessions.start(people.sara())
@@ -248,7 +249,7 @@ class TestPassword:
         with pytest.raises(sessions.BadCredentials):
             sessions.authenticate("omar", people.PASSWORD)
 
-    def test_it_is_not_changed(self, subtests):
+    def test_a_fault_changes_nothing(self, subtests):
         omar = people.omar()
         token = sessions.start(omar)
         for current, new, fault in (
@@ -266,7 +267,7 @@ class TestPassword:
                 assert sessions.find(token)
                 assert sessions.authenticate("omar", people.PASSWORD) == omar
 
-    def test_nobody_and_somebody_without_a_password_have_none_to_change(self):
+    def test_an_unknown_account_and_an_unclaimed_one_are_refused(self):
         people.a_plan(people.amal(), "nadia@example.com")
         nadia = db.session.scalars(select(User.id).where(User.has_email("nadia@example.com"))).one()
         assert faults_of(accounts.change_password, nadia, current="", new=self.NEW, keep_session_id=None) == {
@@ -283,7 +284,7 @@ class TestSettings:
         db.session.rollback()
         return db.session.get_one(Merchant, merchant_id, populate_existing=True)
 
-    def test_they_change(self):
+    def test_all_settings_change(self):
         merchant = self.update(people.amal(), home_currency="AED")
         assert (merchant.business_name, merchant.time_zone, merchant.grace_days, merchant.home_currency) == (
             "Amal's",
@@ -303,7 +304,7 @@ class TestSettings:
         assert (after.grace_days, after.time_zone) == (5, "Asia/Dubai")
         assert (after.installments[0].late_on - after.installments[0].due_date).days == 6
 
-    def test_what_cannot_be_used_is_refused(self, subtests):
+    def test_bad_settings_are_faults_on_their_fields(self, subtests):
         amal = people.amal()
         for change, fault in (
             ({"business_name": ""}, ("business_name", "required")),
@@ -321,7 +322,7 @@ class TestSettings:
         assert faults_of(self.update, amal, home_currency="USD") == {("home_currency", "currency_fixed")}
         assert self.update(amal, home_currency="SAR").home_currency == "SAR"
 
-    def test_a_plan_and_another_currency_at_once_never_leave_a_plan_in_neither(self, app):
+    def test_a_plan_and_another_currency_at_once_leave_every_plan_in_the_home_currency(self, app):
         for turn in range(6):
             merchant = people.a_merchant(f"m{turn}")
             new = NewPlan("new@example.com", 1000, 2, people.today_of(merchant))
@@ -336,7 +337,7 @@ class TestSettings:
         odd = "SELECT count(*) FROM plans JOIN merchants ON user_id = merchant_id WHERE currency <> home_currency"
         assert db.session.scalar(text(odd)) == 0
 
-    def test_only_merchants_have_them(self):
+    def test_only_merchants_have_settings(self):
         with pytest.raises(NotFound):
             self.update(people.omar())
         sara = people.sara()

@@ -1,4 +1,4 @@
-"""API keys as verbs; their page is in tests/web."""
+"""API keys: creation, use and revocation."""
 
 import hashlib
 from datetime import timedelta
@@ -15,7 +15,7 @@ from portal.services.accounts.tokens import BadToken
 from tests.fixtures import people
 
 
-def test_a_key_names_its_merchant_and_keeps_only_a_hash(amal: int) -> None:
+def test_a_key_names_its_merchant_and_stores_a_digest_only(amal: int) -> None:
     token = api_keys.create(amal, name="  Web shop ", can_write=True)
     key = api_keys.find(token)
     assert (key.user.id, key.name, key.can_write, key.state) == (amal, "Web shop", True, "active")
@@ -23,7 +23,7 @@ def test_a_key_names_its_merchant_and_keeps_only_a_hash(amal: int) -> None:
     assert key.prefix == prefix and key.secret_hash == hashlib.sha256(secret.encode()).digest()
 
 
-def test_a_changed_key_is_none(amal: int) -> None:
+def test_a_changed_key_is_refused(amal: int) -> None:
     token = api_keys.create(amal, name="Web shop", can_write=True)
     other = api_keys.create(amal, name="Till", can_write=False)
     prefix, _, secret = token.partition(".")
@@ -43,7 +43,7 @@ def test_a_changed_key_is_none(amal: int) -> None:
             api_keys.find(bad)
 
 
-def test_use_is_noted_once_a_minute(amal: int) -> None:
+def test_last_used_at_is_updated_at_most_once_a_minute(amal: int) -> None:
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
         token = api_keys.create(amal, name="Web shop", can_write=False)
         first = api_keys.find(token).last_used_at

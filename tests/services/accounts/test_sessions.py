@@ -1,4 +1,4 @@
-"""Signing in and out: the row decides, and nobody learns who has an account."""
+"""Sign-in and sign-out: sessions, and equal refusals with and without an account."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, update
 
+from portal.domain.tokens import digest
 from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, sessions
@@ -15,7 +16,7 @@ from tests.fixtures import people
 pytestmark = pytest.mark.usefixtures("context")
 
 
-def test_omar_signs_in_with_his_name_or_his_email():
+def test_omar_signs_in_with_his_username_or_his_email():
     omar = people.omar()
     for login in ("omar", "OMAR", " omar ", "omar@example.com", "Omar@Example.COM"):
         assert sessions.authenticate(login, people.PASSWORD) == omar
@@ -42,7 +43,7 @@ WRONG = [
 ]
 
 
-def test_everybody_else_gets_the_same_answer(subtests):
+def test_every_wrong_login_gets_the_same_refusal(subtests):
     people.omar()
     people.a_plan(people.amal(), "invited@example.com")
     for login, password in WRONG:
@@ -53,7 +54,7 @@ def test_everybody_else_gets_the_same_answer(subtests):
             assert refused.value.message == "The name or the password is not right."
 
 
-def test_who_was_deactivated_can_neither_sign_in_nor_stay():
+def test_a_deactivated_user_cannot_sign_in_and_their_sessions_end():
     omar = people.omar()
     token = sessions.start(omar)
     db.session.execute(update(User).where(User.id == omar).values(deactivated_at=datetime.now(UTC)))
@@ -63,23 +64,23 @@ def test_who_was_deactivated_can_neither_sign_in_nor_stay():
         sessions.authenticate("omar", people.PASSWORD)
 
 
-def test_a_session_is_found_by_its_token_and_by_nothing_else():
+def test_a_session_is_found_by_its_exact_token_only():
     omar = people.omar()
     token = sessions.start(omar, "Firefox")
-    found = sessions.find(token)
-    assert (found.user_id, found.user.username, found.user_agent) == (omar, "omar", "Firefox")
+    session = sessions.find(token)
+    assert (session.user_id, session.user.username, session.user_agent) == (omar, "omar", "Firefox")
     for other in ("", token[:-1], token + "x", token.swapcase(), "\x00", "\ud800", "é"):
         assert sessions.find(other) is None
 
 
-def test_the_token_is_not_kept():
+def test_the_row_holds_the_digest_of_the_token():
     token = sessions.start(people.omar())
     row = db.session.scalars(select(UserSession)).one()
-    assert row.token_hash == sessions.digest(token)
+    assert row.token_hash == digest(token)
     assert token.encode() not in row.token_hash
 
 
-def test_signing_out_ends_this_browser_only_and_twice_is_as_good_as_once():
+def test_signing_out_ends_one_session_and_may_be_repeated():
     omar = people.omar()
     here, there = sessions.start(omar), sessions.start(omar)
     for _ in range(2):
@@ -100,12 +101,12 @@ def test_a_session_lapses_after_fourteen_days():
         assert sessions.find(token) is None
 
 
-def test_an_endless_or_broken_user_agent_is_cut():
+def test_a_long_user_agent_is_cut_and_its_nul_removed():
     token = sessions.start(people.omar(), "a\x00b" * 500)
     assert len(sessions.find(token).user_agent) == 200
 
 
-def test_a_hash_of_other_parameters_is_made_again_at_sign_in(app, monkeypatch):
+def test_sign_in_replaces_a_hash_of_other_parameters(app, monkeypatch):
     omar = people.omar()
     before = db.session.get_one(User, omar).password_hash
     assert "m=8" in before
@@ -121,8 +122,8 @@ def test_a_hash_of_other_parameters_is_made_again_at_sign_in(app, monkeypatch):
     assert db.session.get_one(User, omar).password_hash == after
 
 
-def test_a_hash_is_computed_even_for_nobody(app, monkeypatch):
-    """Otherwise the time would tell who has an account."""
+def test_an_unknown_login_takes_a_hash_computation_too(app, monkeypatch):
+    """Otherwise the time of a refusal would show whether an account exists."""
     people.a_plan(people.amal(), "invited@example.com")
     people.omar()
     checked = []
@@ -135,7 +136,7 @@ def test_a_hash_is_computed_even_for_nobody(app, monkeypatch):
 
 
 class Counted:
-    """A hasher that notes what it is asked to verify."""
+    """A hasher that records the hashes it verifies."""
 
     def __init__(self, hasher, checked):
         self.hasher, self.checked = hasher, checked

@@ -1,4 +1,4 @@
-"""Tokens of the API: what counts as one, how they rotate, and what ends them."""
+"""Tokens of the API: validity, rotation and end."""
 
 import base64
 import dataclasses
@@ -38,14 +38,14 @@ def works(pair: Pair) -> bool:
 
 
 def signed(changed: dict[str, Any], *, key: bytes | str | None = None, algorithm: str = "HS256", **headers: Any) -> str:
-    """Omar's access token with other claims (None: without that claim)."""
+    """An access token with these claims (None: without that claim)."""
     claims = {name: value for name, value in changed.items() if value is not None}
     return jwt.encode(claims, tokens._key() if key is None else key, algorithm=algorithm, headers=headers)
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return found
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
 
 
 def test_an_access_token_names_its_user(omar: int) -> None:
@@ -54,7 +54,7 @@ def test_an_access_token_names_its_user(omar: int) -> None:
     assert claims_of(pair.access).keys() == set(tokens.CLAIMS)
 
 
-def test_an_access_token_lasts_a_quarter_of_an_hour(omar: int, noon: time_machine.Traveller) -> None:
+def test_an_access_token_lasts_15_minutes(omar: int, noon: time_machine.Traveller) -> None:
     pair = tokens.start(omar)
     noon.shift(timedelta(minutes=15))
     assert works(pair)
@@ -62,7 +62,7 @@ def test_an_access_token_lasts_a_quarter_of_an_hour(omar: int, noon: time_machin
     assert not works(pair)
 
 
-def test_refreshing_gives_the_next_pair_and_keeps_the_family(omar: int) -> None:
+def test_refreshing_returns_the_next_pair_of_the_family(omar: int) -> None:
     first = tokens.start(omar)
     second = tokens.refresh(first.refresh)
     third = tokens.refresh(second.refresh)
@@ -70,7 +70,7 @@ def test_refreshing_gives_the_next_pair_and_keeps_the_family(omar: int) -> None:
     assert len({first.refresh, second.refresh, third.refresh}) == 3
 
 
-def test_within_the_grace_a_parallel_client_may_refresh_too(omar: int, noon: time_machine.Traveller) -> None:
+def test_reuse_within_the_grace_returns_another_pair(omar: int, noon: time_machine.Traveller) -> None:
     first = tokens.start(omar)
     tokens.refresh(first.refresh)
     noon.shift(60)
@@ -90,7 +90,7 @@ def test_reuse_after_the_grace_ends_the_whole_family(omar: int, noon: time_machi
     assert works(other)
 
 
-def test_without_rotation_the_first_refresh_token_stays(
+def test_without_rotation_the_refresh_token_stays_the_same(
     app: Flask, omar: int, noon: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(app.config, "QIST", dataclasses.replace(app.config["QIST"], refresh_rotation=False))
@@ -103,7 +103,7 @@ def test_without_rotation_the_first_refresh_token_stays(
 
 def test_a_refresh_token_lapses(omar: int, noon: time_machine.Traveller) -> None:
     pair = tokens.start(omar)
-    noon.shift(tokens.LASTS + timedelta(minutes=1))
+    noon.shift(tokens.LIFETIME + timedelta(minutes=1))
     with pytest.raises(BadToken):
         tokens.refresh(pair.refresh)
     assert tokens.purge() == 1
@@ -127,7 +127,7 @@ def test_tokens_of_a_deactivated_user_end(omar: int) -> None:
         tokens.refresh(pair.refresh)
 
 
-def test_only_hashes_are_kept(omar: int) -> None:
+def test_only_digests_are_stored(omar: int) -> None:
     pair = tokens.start(omar)
     row = db.session.scalars(db.select(RefreshToken)).one()
     assert row.token_hash == hashlib.sha256(claims_of(pair.refresh)["jti"].encode()).digest()
@@ -142,12 +142,12 @@ def test_cookies_and_tokens_are_signed_with_different_keys(app: Flask, omar: int
 
 
 def forged(pair: Pair) -> dict[str, str]:
-    """Everything that looks like a token and is none."""
+    """Strings that look like tokens and are invalid."""
     good = claims_of(pair.access)
     head, body, signature = pair.access.split(".")
     nothing = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
     changed = json.dumps({**good, "sub": str(int(good["sub"]) + 1)}).encode()
-    found = {
+    invalid = {
         "no algorithm": f"{nothing}.{body}.",
         "no algorithm, with a signature": f"{nothing}.{body}.{signature}",
         "another algorithm": signed(good, key=tokens._key() * 2, algorithm="HS512"),
@@ -176,10 +176,10 @@ def forged(pair: Pair) -> dict[str, str]:
         "dots": "..",
         "text": "é.è.ê",
     }
-    return found | {f"no {claim}": signed({**good, claim: None}) for claim in tokens.CLAIMS}
+    return invalid | {f"no {claim}": signed({**good, claim: None}) for claim in tokens.CLAIMS}
 
 
-def test_everything_that_looks_like_a_token_and_is_none_is_refused(omar: int) -> None:
+def test_forged_and_malformed_tokens_are_refused(omar: int) -> None:
     pair = tokens.start(omar)
     for name, token in forged(pair).items():
         for read in (tokens.find, tokens.refresh):

@@ -1,5 +1,4 @@
-"""What Amal may do to a plan besides refunding: credit, write off, cancel, record, reverse;
-and how else Omar pays."""
+"""A customer's payments of a plan, and a merchant's credits, write-offs, cancellations, manual payments, reversals."""
 
 from datetime import timedelta
 
@@ -12,7 +11,7 @@ from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
 from portal.reports.merchants import overview
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import (
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def plan_id(amal, omar):
-    """100.00 in four; the first two are due by now."""
+    """A plan of 100.00 in four installments; the first two are due."""
     return people.a_plan(amal, total=100_00, count=4, first=-31)
 
 
@@ -50,24 +49,24 @@ def remains(plan_id):
 
 
 def pay(plan_id, omar, choice, **more):
-    asked = {"shown": None, "method": "card_ok"} | more
-    attempt = payments.pay_plan(plan_id, customer_id=omar, choice=choice, **asked)
+    options = {"shown": None, "method": "card_ok"} | more
+    attempt = payments.pay_plan(plan_id, customer_id=omar, choice=choice, **options)
     return people.payment_of(attempt.payment_id)
 
 
 class TestOmarPays:
-    def test_everything_due_in_one_payment(self, plan_id, omar):
+    def test_all_due_installments_in_one_payment(self, plan_id, omar):
         payment = pay(plan_id, omar, "due", shown=50_00)
         assert (payment.amount, len(payment.allocations)) == (50_00, 2)
         assert statuses(plan_id) == ["paid", "paid", "pending", "pending"]
         assert code_of(pay, plan_id, omar, "due") == "nothing_due"
 
-    def test_all_that_remains(self, plan_id, omar):
+    def test_the_whole_remaining_amount(self, plan_id, omar):
         assert pay(plan_id, omar, "all", shown=100_00).amount == 100_00
         assert people.plan_of(plan_id).state == "completed"
         assert code_of(pay, plan_id, omar, "all") == "already_paid"
 
-    def test_another_amount_fills_the_oldest_and_leaves_it_late_for_its_rest(self, plan_id, omar):
+    def test_an_amount_pays_the_oldest_installment_first_which_stays_late_with_a_rest(self, plan_id, omar):
         pay(plan_id, omar, "amount", amount=10_00, shown=100_00)
         first = people.installments_of(plan_id)[0]
         assert (first.paid, first.remaining, first.status) == (10_00, 15_00, "late")
@@ -79,28 +78,28 @@ class TestOmarPays:
         payments.pay_installment(last.id, customer_id=omar, shown=25_00, amount=5_00, method="card_ok")
         assert remains(plan_id) == [25_00, 25_00, 25_00, 20_00]
 
-    def test_more_than_is_owed_is_refused_with_what_is_owed(self, plan_id, omar):
+    def test_an_amount_above_the_remaining_one_is_refused_with_the_remaining_amount(self, plan_id, omar):
         with pytest.raises(Refused) as refused:
             pay(plan_id, omar, "amount", amount=100_01)
         assert (refused.value.code, refused.value.facts) == ("too_much", {"remaining": 100_00})
         assert remains(plan_id) == [25_00] * 4
 
-    def test_another_figure_than_was_shown_charges_nothing(self, plan_id, omar):
+    def test_a_shown_amount_that_changed_charges_nothing(self, plan_id, omar):
         assert code_of(pay, plan_id, omar, "all", shown=99_00) == "amount_changed"
         assert code_of(pay, plan_id, omar, "due", shown=100_00) == "amount_changed"
         assert db.session.scalars(select(Payment)).all() == []
 
     @pytest.mark.parametrize("amount", [None, 0, -5])
-    def test_an_amount_is_needed_for_an_amount(self, plan_id, omar, amount):
+    def test_the_choice_amount_needs_an_amount_above_zero(self, plan_id, omar, amount):
         with pytest.raises(Invalid) as invalid:
             pay(plan_id, omar, "amount", amount=amount)
         assert invalid.value.faults[0].field == "amount"
 
-    def test_not_a_plan_of_somebody_else(self, plan_id):
+    def test_another_customers_plan_is_not_found(self, plan_id):
         with pytest.raises(NotFound):
             pay(plan_id, people.sara(), "all")
 
-    def test_with_a_saved_method_that_is_his(self, plan_id, omar):
+    def test_a_saved_method_pays_for_its_own_customer_only(self, plan_id, omar):
         method_id = payment_methods.save(omar, "card_declined")
         method = db.session.get_one(payment_methods.PaymentMethod, method_id)
         token, shown = method.token, (method.brand, method.last4)
@@ -114,7 +113,7 @@ class TestOmarPays:
         payment_methods.remove(omar, method_id)
         assert code_of(pay, plan_id, omar, "all", method=token) == "unknown_method"
 
-    def test_he_keeps_ten_methods_and_no_more(self, omar):
+    def test_a_customer_saves_at_most_ten_methods(self, omar):
         for _ in range(payment_methods.LIMIT):
             payment_methods.save(omar, "card_ok")
         assert code_of(payment_methods.save, omar, "card_ok") == "too_many_methods"
@@ -123,17 +122,17 @@ class TestOmarPays:
 
 
 class TestCredit:
-    def test_from_the_last_backwards_waives_what_reaches_zero(self, plan_id, amal):
+    def test_from_the_last_backwards_waives_an_installment_at_zero(self, plan_id, amal):
         credits.credit(plan_id, merchant_id=amal, amount=30_00, how="last", reason="Scratched", shown=100_00)
         assert remains(plan_id) == [25_00, 25_00, 20_00, 0]
         assert statuses(plan_id)[3] == "waived"
 
-    def test_spread_over_what_is_unpaid(self, plan_id, amal, omar):
+    def test_spread_over_the_unpaid_installments(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
         credits.credit(plan_id, merchant_id=amal, amount=10_01, how="spread", reason="Scratched")
         assert remains(plan_id) == [0, 0, 19_99, 20_00]
 
-    def test_all_of_it_closes_the_plan_as_what_it_was(self, plan_id, amal, omar):
+    def test_a_credit_of_the_whole_rest_completes_a_paid_plan_and_cancels_an_unpaid_one(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
         credits.credit(plan_id, merchant_id=amal, amount=50_00, how="last", reason="A gift")
         assert people.plan_of(plan_id).state == "completed"
@@ -143,38 +142,38 @@ class TestCredit:
         assert set(statuses(other)) == {"waived"}
 
     def test_refusals(self, plan_id, amal):
-        ask = {"merchant_id": amal, "how": "last", "reason": "Scratched"}
-        assert code_of(credits.credit, plan_id, amount=100_01, **ask) == "too_much"
-        assert code_of(credits.credit, plan_id, amount=1, shown=1, **ask) == "amount_changed"
-        assert code_of(credits.credit, plan_id, amount=0, **ask) == "bad_amount"
-        assert code_of(credits.credit, plan_id, amount=1, **ask | {"how": "never"}) == "bad_choice"
-        assert code_of(credits.credit, plan_id, amount=1, **ask | {"merchant_id": people.badr()}) == "not_found"
+        options = {"merchant_id": amal, "how": "last", "reason": "Scratched"}
+        assert code_of(credits.credit, plan_id, amount=100_01, **options) == "too_much"
+        assert code_of(credits.credit, plan_id, amount=1, shown=1, **options) == "amount_changed"
+        assert code_of(credits.credit, plan_id, amount=0, **options) == "bad_amount"
+        assert code_of(credits.credit, plan_id, amount=1, **options | {"how": "never"}) == "bad_choice"
+        assert code_of(credits.credit, plan_id, amount=1, **options | {"merchant_id": people.badr()}) == "not_found"
         assert remains(plan_id) == [25_00] * 4
 
-    def test_one_key_is_one_credit(self, plan_id, amal):
+    def test_repeated_requests_with_the_same_key_are_one_credit(self, plan_id, amal):
         request_key = RequestKey(amal, "POST /credits", "k", "f")
         for _ in range(3):
             credits.credit(
                 plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", request_key=request_key
             )
-        assert standing(plan_id).credited == 1_00
+        assert plan_figures(plan_id).credited == 1_00
 
 
 class TestWriteOff:
-    def test_nothing_is_expected_and_a_later_payment_is_a_recovery(self, plan_id, amal, omar):
+    def test_the_rest_is_written_off_and_a_later_payment_is_a_recovery(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
         write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away", shown=50_00)
         assert statuses(plan_id) == ["paid", "paid", "written_off", "written_off"]
         assert people.plan_of(plan_id).state == "completed"
-        now = standing(plan_id)
+        now = plan_figures(plan_id)
         assert (now.remaining, now.owed, now.written_off) == (0, 50_00, 50_00)
         assert pay(plan_id, omar, "all", shown=50_00).state == "succeeded"
         assert statuses(plan_id) == ["paid"] * 4
-        assert standing(plan_id).written_off == 0
+        assert plan_figures(plan_id).written_off == 0
         data = db.session.scalars(select(Event.data).where(Event.kind == "payment.succeeded").order_by(Event.id)).all()
         assert [entry.get("recovered") for entry in data] == [None, 50_00]
 
-    def test_of_a_plan_that_brought_nothing_it_is_cancelled_until_something_comes(self, plan_id, amal):
+    def test_an_unpaid_plan_is_cancelled_until_a_payment_completes_it(self, plan_id, amal):
         write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
         assert people.plan_of(plan_id).state == "cancelled"
         today = people.today_of(amal)
@@ -185,44 +184,44 @@ class TestWriteOff:
 
 
 class TestCancel:
-    def test_what_is_unpaid_is_void_and_what_was_paid_is_kept(self, plan_id, amal, omar):
+    def test_the_unpaid_rest_is_void_and_payments_are_kept(self, plan_id, amal, omar):
         pay(plan_id, omar, "amount", amount=30_00)
         cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", shown=70_00, shown_refundable=30_00)
         assert people.plan_of(plan_id).status == "cancelled"
         assert statuses(plan_id) == ["paid", "cancelled", "cancelled", "cancelled"]
-        assert standing(plan_id).kept == 30_00
+        assert plan_figures(plan_id).kept == 30_00
         again = code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Again")
         assert again == "plan_cancelled"
         assert code_of(pay, plan_id, omar, "all") == "plan_cancelled"
 
-    def test_with_a_refund_of_what_was_paid(self, plan_id, amal, omar):
+    def test_a_cancellation_may_refund_the_payments(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
         done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
         assert db.session.get_one(Refund, done.refund_ids[0]).state == "succeeded"
-        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
+        assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
 
-    def test_a_refund_that_is_declined_leaves_it_cancelled(self, plan_id, amal, omar):
+    def test_a_declined_refund_leaves_the_plan_cancelled(self, plan_id, amal, omar):
         pay(plan_id, omar, "due", method="card_refund_declined")
         done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
         assert db.session.get_one(Refund, done.refund_ids[0]).state == "declined"
-        assert (standing(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
+        assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
 
-    def test_stale_figures_and_too_much_change_nothing(self, plan_id, amal, omar):
+    def test_changed_amounts_and_too_large_refunds_change_nothing(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        ask = {"merchant_id": amal, "reason": "Sold out"}
-        assert code_of(cancellations.cancel, plan_id, shown=100_00, **ask) == "amount_changed"
-        assert code_of(cancellations.cancel, plan_id, shown_refundable=0, **ask) == "amount_changed"
-        assert code_of(cancellations.cancel, plan_id, refund=50_01, **ask) == "too_much"
-        assert code_of(cancellations.cancel, plan_id, refund=-1, **ask) == "bad_amount"
+        options = {"merchant_id": amal, "reason": "Sold out"}
+        assert code_of(cancellations.cancel, plan_id, shown=100_00, **options) == "amount_changed"
+        assert code_of(cancellations.cancel, plan_id, shown_refundable=0, **options) == "amount_changed"
+        assert code_of(cancellations.cancel, plan_id, refund=50_01, **options) == "too_much"
+        assert code_of(cancellations.cancel, plan_id, refund=-1, **options) == "bad_amount"
         assert people.plan_of(plan_id).state == "active"
 
-    def test_a_paid_plan_has_nothing_to_cancel(self, plan_id, amal, omar):
+    def test_a_paid_plan_is_refused(self, plan_id, amal, omar):
         pay(plan_id, omar, "all")
         assert code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Sold out") == "nothing_owed"
 
 
 class TestRecord:
-    def test_cash_pays_the_oldest_first(self, plan_id, amal):
+    def test_cash_pays_the_oldest_installment_first(self, plan_id, amal):
         today = people.today_of(amal)
         attempt = manual_payments.record(
             plan_id,
@@ -237,7 +236,7 @@ class TestRecord:
         assert (payment.state, payment.gateway_key, payment.reference) == ("succeeded", None, "till 4")
         assert remains(plan_id) == [0, 20_00, 25_00, 25_00]
 
-    def test_what_came_on_its_day_was_paid_on_time_though_it_is_recorded_later(self, amal, omar):
+    def test_a_payment_received_on_the_due_date_is_on_time_when_recorded_later(self, amal, omar):
         plan_id = people.a_plan(amal, total=100_00, count=4, first=-5)
         due = people.installments_of(plan_id)[0].due_date
         manual_payments.record(plan_id, merchant_id=amal, amount=25_00, method="transfer", received_on=due)
@@ -257,21 +256,21 @@ class TestRecord:
             ("amount", {"amount": 0}),
         ],
     )
-    def test_bad_input_names_its_field(self, plan_id, amal, field, change):
+    def test_bad_input_is_a_fault_on_its_field(self, plan_id, amal, field, change):
         day = people.today_of(amal) + timedelta(days=change.get("received_on", 0))
-        ask = {"amount": 1_00, "method": "cash"} | change | {"received_on": day}
+        options = {"amount": 1_00, "method": "cash"} | change | {"received_on": day}
         with pytest.raises(Invalid) as invalid:
-            manual_payments.record(plan_id, merchant_id=amal, **ask)
+            manual_payments.record(plan_id, merchant_id=amal, **options)
         assert invalid.value.faults[0].field == field
         assert remains(plan_id) == [25_00] * 4
 
-    def test_tomorrow_in_riyadh_is_not_tomorrow_in_utc(self, plan_id, amal):
+    def test_the_last_accepted_date_is_today_in_the_plans_zone(self, plan_id, amal):
         with time_machine.travel("2027-03-01T22:30:00Z", tick=False):
             today = people.today_of(amal)
             assert today.day == 2
             manual_payments.record(plan_id, merchant_id=amal, amount=1, method="cash", received_on=today)
 
-    def test_one_key_is_one_payment(self, plan_id, amal):
+    def test_repeated_requests_with_the_same_key_are_one_payment(self, plan_id, amal):
         request_key, today = RequestKey(amal, "POST /payments", "k", "f"), people.today_of(amal)
         ids = {
             manual_payments.record(
@@ -279,11 +278,11 @@ class TestRecord:
             ).payment_id
             for _ in range(3)
         }
-        assert len(ids) == 1 and standing(plan_id).paid == 1_00
+        assert len(ids) == 1 and plan_figures(plan_id).paid == 1_00
 
 
 class TestReverse:
-    def test_what_bounced_is_owed_again_and_the_plan_is_open_again(self, plan_id, amal, omar):
+    def test_a_reversed_payment_is_owed_again_and_reopens_the_plan(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "all")
         reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=100_00)
         assert remains(plan_id) == [25_00] * 4
@@ -293,28 +292,28 @@ class TestReverse:
         assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Again") == "not_reversible"
         assert pay(plan_id, omar, "all", shown=100_00).state == "succeeded"
 
-    def test_less_what_was_refunded(self, plan_id, amal, omar):
+    def test_a_refunded_part_is_not_reversed(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due")
         refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
         assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="B", shown=50_00) == "amount_changed"
         reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=30_00)
         assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
-        assert standing(plan_id).kept == 0
+        assert plan_figures(plan_id).kept == 0
 
-    def test_not_while_a_refund_of_it_is_on_its_way(self, plan_id, amal, omar):
+    def test_a_reversal_is_refused_while_a_refund_is_in_flight(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due", method="card_refund_lost_done")
         refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
         assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Bounced") == "refund_in_flight"
 
-    def test_on_a_cancelled_plan_it_is_only_booked(self, plan_id, amal, omar):
+    def test_a_reversal_on_a_cancelled_plan_owes_nothing_again(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due")
         cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out")
         reversals.reverse(payment.id, merchant_id=amal, reason="Bounced")
         assert people.plan_of(plan_id).state == "cancelled"
         assert statuses(plan_id) == ["paid", "paid", "cancelled", "cancelled"]
-        assert standing(plan_id).kept == 0
+        assert plan_figures(plan_id).kept == 0
 
-    def test_the_gateway_tells_us_by_itself(self, plan_id, amal, omar):
+    def test_a_callback_of_the_gateway_reverses_a_payment(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due", method="card_reversed_later")
         assert callbacks.deliver_due() == 0
         with time_machine.travel(clock.now() + timedelta(seconds=31)):
@@ -323,28 +322,28 @@ class TestReverse:
         assert people.payment_of(payment.id).state == "reversed"
         assert remains(plan_id) == [25_00] * 4
 
-    def test_somebody_elses_payment_is_not_there(self, plan_id, omar):
+    def test_another_merchants_payment_is_not_found(self, plan_id, omar):
         payment = pay(plan_id, omar, "due")
         with pytest.raises(NotFound):
             reversals.reverse(payment.id, merchant_id=people.badr(), reason="Bounced")
 
 
-def test_while_a_payment_is_being_checked_nothing_else_is_done_to_the_plan(plan_id, amal, omar):
+def test_a_payment_in_flight_refuses_every_other_change_to_the_plan(plan_id, amal, omar):
     settled = pay(plan_id, omar, "amount", amount=5_00)
     pay(plan_id, omar, "amount", amount=5_00, method="card_lost_charged")
-    today, ask = people.today_of(amal), {"merchant_id": amal, "reason": "Now"}
+    today, options = people.today_of(amal), {"merchant_id": amal, "reason": "Now"}
     assert {
-        code_of(refunds.refund, plan_id, amount=1, **ask),
-        code_of(credits.credit, plan_id, amount=1, how="last", **ask),
-        code_of(write_offs.write_off, plan_id, **ask),
-        code_of(cancellations.cancel, plan_id, **ask),
-        code_of(reversals.reverse, settled.id, **ask),
+        code_of(refunds.refund, plan_id, amount=1, **options),
+        code_of(credits.credit, plan_id, amount=1, how="last", **options),
+        code_of(write_offs.write_off, plan_id, **options),
+        code_of(cancellations.cancel, plan_id, **options),
+        code_of(reversals.reverse, settled.id, **options),
         code_of(manual_payments.record, plan_id, merchant_id=amal, amount=1, method="cash", received_on=today),
         code_of(pay, plan_id, omar, "all"),
     } == {"payment_in_flight"}
 
 
-def test_a_reason_for_cash_stands_on_the_timeline_and_in_the_journal(plan_id, amal):
+def test_the_reason_of_a_manual_payment_is_in_its_event_and_in_the_ledger(plan_id, amal):
     today, why = people.today_of(amal), "Paid at the counter"
     record = manual_payments.record
     record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason=f" {why} ")

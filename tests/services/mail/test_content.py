@@ -1,4 +1,4 @@
-"""What a mail says is so at the moment of sending, and nobody is told that all is paid when it is not."""
+"""Content of mails at the moment of sending: due amounts, write-offs, and links of several plans."""
 
 from datetime import timedelta
 
@@ -11,7 +11,8 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Invitation
 from portal.services.adjustments import write_offs
-from portal.services.mail import content, delivery, reminders
+from portal.services.mail import content, delivery
+from portal.services.mail.facts import day
 from portal.services.payments import (
     automatic,
     manual_payments,
@@ -21,6 +22,7 @@ from portal.services.payments import (
     reversals,
 )
 from portal.services.plans import invitations
+from portal.services.reminders import manual_reminders
 from tests.fixtures import mails, people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def plan_id(amal, omar):
-    """100.00 in four."""
+    """A plan of 100.00 in four installments."""
     return people.a_plan(amal, total=100_00, count=4)
 
 
@@ -47,29 +49,29 @@ def record(plan_id, amal, amount):
 
 
 def recover(plan_id, omar, method="card_ok"):
-    """Omar pays all that was written off."""
-    asked = payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method=method)
-    return asked.payment_id
+    """Omar pays the written-off amount. Returns the payment's id."""
+    attempt = payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method=method)
+    return attempt.payment_id
 
 
 def both_forms(mail):
-    """The text and the HTML of a mail, with plain blanks."""
+    """The text and the HTML of a mail, with ordinary spaces."""
     return [" ".join(form.replace("&nbsp;", " ").split()) for form in (text_of(mail), html_of(mail))]
 
 
-@pytest.mark.parametrize(("days", "said"), [(-1, "of which {} was due on"), (0, "next {} on"), (1, "next {} on")])
-def test_a_receipt_tells_what_was_due_already_from_what_comes(catcher, amal, omar, days, said):
+@pytest.mark.parametrize(("days", "phrase"), [(-1, "of which {} was due on"), (0, "next {} on"), (1, "next {} on")])
+def test_a_receipt_distinguishes_a_past_due_date_from_a_coming_one(catcher, amal, omar, days, phrase):
     rows = people.installments_of(people.a_plan(amal, count=2, first=days - 7, interval="weekly"))
     people.pay(rows[0].id, omar)
     delivery.drain()
     text, html = both_forms(catcher.mails[0])
-    assert f"Still to pay: SAR 50.00, {said.format('SAR 50.00')} {content.day(rows[1].due_date)}." in text
-    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {content.day(rows[1].due_date)}" in html
+    assert f"Still to pay: SAR 50.00, {phrase.format('SAR 50.00')} {day(rows[1].due_date)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {day(rows[1].due_date)}" in html
 
 
-@pytest.mark.parametrize(("days", "said"), [(-1, "{} was due on"), (0, "Next is {} on")])
-def test_the_mail_that_automatic_payment_is_off_does_so_too(catcher, amal, omar, days, said):
-    """The card is removed while the first installment waits."""
+@pytest.mark.parametrize(("days", "phrase"), [(-1, "{} was due on"), (0, "Next is {} on")])
+def test_the_automatic_stopped_mail_distinguishes_a_past_due_date(catcher, amal, omar, days, phrase):
+    """The card is removed while the first installment is open."""
     plan_id = people.a_plan(amal, count=2, first=1)
     card = payment_methods.save(omar, "card_ok")
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
@@ -78,12 +80,12 @@ def test_the_mail_that_automatic_payment_is_off_does_so_too(catcher, amal, omar,
         payment_methods.remove(omar, card)
         delivery.drain()
     text, html = both_forms(catcher.mails[0])
-    assert f"{said.format('SAR 50.00')} {content.day(due)}." in text
-    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {content.day(due)}" in html
+    assert f"{phrase.format('SAR 50.00')} {day(due)}." in text
+    assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {day(due)}" in html
 
 
 class TestAfterAWriteOff:
-    def test_nobody_is_told_that_all_is_paid(self, catcher, plan_id, amal, omar):
+    def test_no_mail_says_that_all_is_paid(self, catcher, plan_id, amal, omar):
         people.pay(people.installments_of(plan_id)[0].id, omar)
         write_off(plan_id, amal)
         assert people.plan_of(plan_id).state == "completed"
@@ -104,7 +106,7 @@ class TestAfterAWriteOff:
         assert "wrote off SAR 90.00" in html
         assert "Nothing is left to pay" not in text + html
 
-    def test_all_is_paid_once_the_last_of_it_came_in_and_is_told_once(self, catcher, plan_id, amal, omar):
+    def test_the_completed_mail_is_sent_once_after_the_last_recovery(self, catcher, plan_id, amal, omar):
         write_off(plan_id, amal)
         record(plan_id, amal, 10_00)
         assert kinds() == ["receipt"]
@@ -117,15 +119,15 @@ class TestAfterAWriteOff:
         assert done["Subject"] == "All paid: A cake"
         assert "SAR 100.00 in all. Nothing is left to pay." in both_forms(done)[0]
 
-    def test_a_recovery_that_the_bank_declines_is_told(self, catcher, plan_id, amal, omar):
+    def test_a_declined_recovery_is_mailed(self, catcher, plan_id, amal, omar):
         write_off(plan_id, amal)
         recover(plan_id, omar, "card_declined")
         delivery.drain()
         assert [(mail.kind, mail.state) for mail in mails.outbox()] == [("payment_declined", "sent")]
         assert "Nothing was charged." in text_of(catcher.mails[0])
 
-    def test_a_mail_that_was_right_when_it_was_posted_is_not_sent(self, catcher, plan_id, amal, omar):
-        """The bank took the last payment back before the mail was written, and Amal gave it up."""
+    def test_a_completed_mail_that_is_no_longer_true_is_dropped(self, catcher, plan_id, amal, omar):
+        """The last payment is reversed and written off before the mail is written."""
         paid = payments.pay_plan(plan_id, customer_id=omar, choice="amount", shown=None, method="card_ok", amount=40_00)
         recover(plan_id, omar)
         reversals.reverse(paid.payment_id, merchant_id=amal, reason="It bounced")
@@ -139,7 +141,7 @@ class TestAfterAWriteOff:
 
 
 class TestLinksOfSeveralPlans:
-    """Nadia has no account yet, so her reminder carries a link to each of her plans with something due."""
+    """Nadia has no account yet, so her reminder carries a link to each of her plans with a due amount."""
 
     COUNT = 6
 
@@ -152,7 +154,7 @@ class TestLinksOfSeveralPlans:
         return people.plan_of(plan_ids[0]).customer_id
 
     def remind(self, plan_ids, amal):
-        reminders.send_now(plan_ids[0], merchant_id=amal)
+        manual_reminders.send_now(plan_ids[0], merchant_id=amal)
         return mails.outbox()[-1]
 
     def lapse(self, *plan_ids):
@@ -160,7 +162,7 @@ class TestLinksOfSeveralPlans:
         db.session.execute(lapsed.values(expires_at=clock.now()))
         db.session.commit()
 
-    def test_all_are_told_in_one_commit(self, plan_ids, amal, nadia):
+    def test_all_links_are_reissued_in_one_commit(self, plan_ids, amal, nadia):
         mail, commits = self.remind(plan_ids, amal), []
         count = commits.append
         event.listen(db.engine, "commit", count)
@@ -168,7 +170,7 @@ class TestLinksOfSeveralPlans:
             facts = content.facts_of(mail)
         finally:
             event.remove(db.engine, "commit", count)
-        assert len(commits) == 2, "what it says, and all of its links"
+        assert len(commits) == 2, "the facts, and all links"
         assert facts["pay_url"] is None
         links = {item["plan_id"]: item["pay_url"].rpartition("/")[2] for item in facts["items"]}
         assert {plan_id: invitations.find(token).plan_id for plan_id, token in links.items()} == {
@@ -176,7 +178,7 @@ class TestLinksOfSeveralPlans:
         }
         assert set(facts["secret"]) == set(links.values())
 
-    def test_the_same_links_again_and_fresh_ones_where_they_lapsed(self, plan_ids, nadia):
+    def test_live_links_are_reused_and_expired_ones_replaced(self, plan_ids, nadia):
         first = invitations.reissue_all(nadia, plan_ids)
         assert list(first) == plan_ids
         self.lapse(*plan_ids[:2])
@@ -186,23 +188,23 @@ class TestLinksOfSeveralPlans:
         invitations.claim(again[plan_ids[3]], username="nadia", password=people.PASSWORD)
         assert invitations.reissue_all(nadia, plan_ids) == {}
 
-    def test_somebody_elses_plan_has_no_link_for_her(self, plan_ids, nadia, amal):
+    def test_another_customers_plan_gets_no_link(self, plan_ids, nadia, amal):
         others = people.a_plan(amal, "huda@example.com")
         assert list(invitations.reissue_all(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
 
-    def test_what_amal_revoked_leaves_the_other_links_where_they_are(self, catcher, plan_ids, amal, nadia):
+    def test_a_revoked_link_leaves_the_other_links(self, catcher, plan_ids, amal, nadia):
         invitations.revoke(plan_ids[1], merchant_id=amal)
-        kept = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
+        live_plan_ids = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
         facts = content.facts_of(self.remind(plan_ids, amal))
-        assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == kept
+        assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == live_plan_ids
         delivery.drain()
         assert "Those with a link above can be paid there." in both_forms(catcher.mails[-1])[0]
 
-    def test_two_who_tell_them_at_once_in_any_order_dont_block_each_other(self, app, plan_ids, nadia):
+    def test_reissuing_at_once_in_any_order_does_not_deadlock(self, app, plan_ids, nadia):
         self.lapse(*plan_ids)
         db.session.rollback()
         orders = [plan_ids, plan_ids[::-1]] * 4
         with capture_logs() as logs:
-            told = at_once(app, [lambda order=order: invitations.reissue_all(nadia, order) for order in orders])
-        assert all(tokens == told[0] for tokens in told)
+            results = at_once(app, [lambda order=order: invitations.reissue_all(nadia, order) for order in orders])
+        assert all(tokens == results[0] for tokens in results)
         assert logs == []

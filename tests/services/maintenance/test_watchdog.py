@@ -1,4 +1,4 @@
-"""The sweep that comes after everybody else: what is stuck is brought back, and told."""
+"""The watchdog finds stuck work, restarts it and reports it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -20,8 +20,8 @@ from tests.fixtures.rq_jobs import a_failed_job
 pytestmark = pytest.mark.usefixtures("context")
 
 
-def later(**much):
-    return time_machine.travel(clock.now() + timedelta(**much))
+def later(**delta):
+    return time_machine.travel(clock.now() + timedelta(**delta))
 
 
 def a_key(user_id, key, **columns):
@@ -38,13 +38,13 @@ def a_key(user_id, key, **columns):
     )
 
 
-def test_on_a_quiet_day_it_finds_nothing(valkey):
+def test_without_stuck_work_the_counts_are_empty(valkey):
     amal, omar = people.amal(), people.omar()
     people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
     assert tasks.sweep_stuck() == {}
 
 
-def test_payments_and_refunds_that_the_gateway_does_not_answer_about_are_counted(valkey):
+def test_payments_and_refunds_without_an_outcome_are_counted(valkey):
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal)
     people.pay(people.installments_of(plan_id)[0].id, omar, "card_refund_lost_done")
@@ -56,7 +56,7 @@ def test_payments_and_refunds_that_the_gateway_does_not_answer_about_are_counted
         assert watchdog.sweep()["outcomes"] == 2
 
 
-def test_mails_that_nobody_fetches_and_leases_that_ended_make_it_ring(valkey, monkeypatch):
+def test_late_mails_and_expired_leases_enqueue_a_drain(valkey, monkeypatch):
     monkeypatch.setattr(emails, "_bell", emails._Bell())
     people.omar()
     omar = people.a_customer("omar2")
@@ -71,21 +71,21 @@ def test_mails_that_nobody_fetches_and_leases_that_ended_make_it_ring(valkey, mo
     assert [job.func_name for job in queue.queue_on(valkey).get_jobs()] == ["portal.jobs.tasks.drain_outbox"]
 
 
-def test_keys_that_nobody_will_answer_are_counted_and_those_in_flight_are_not(valkey):
+def test_abandoned_keys_are_counted_and_keys_in_flight_are_not(valkey):
     amal, omar = people.amal(), people.omar()
     first, second, _ = people.installments_of(people.a_plan(amal))
     paid = people.pay(first.id, omar).id
-    waits = people.pay(second.id, omar, "card_lost_charged").id
-    a_key(omar, "nobody")
+    in_flight = people.pay(second.id, omar, "card_lost_charged").id
+    a_key(omar, "unattached")
     a_key(omar, "settled", payment_id=paid)
-    a_key(omar, "in flight", payment_id=waits)
+    a_key(omar, "in flight", payment_id=in_flight)
     db.session.commit()
     assert watchdog.sweep() == {}
     with later(minutes=16):
         assert watchdog.sweep()["keys"] == 2
 
 
-def test_one_part_that_fails_does_not_keep_the_others_waiting(app, valkey, monkeypatch):
+def test_a_part_that_fails_does_not_block_the_others(app, valkey, monkeypatch):
     def broken() -> int:
         raise RuntimeError("this part is broken")
 

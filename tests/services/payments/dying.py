@@ -1,7 +1,7 @@
-"""Payments and refunds whose process is killed in the middle, as a program: `python -m tests.services.dying`.
+"""A program that kills itself inside payments and refunds: `python -m tests.services.payments.dying`.
 
-Each line that it reads is a moment and a list of what to do. A child does all of that at once; when everybody has come
-to the moment, the child kills itself. The answer is a line with how the child ended.
+Each line of its input is a moment and a list of requests. A child process runs them all at once, and kills itself when
+every request has reached the moment. The reply is a line with the child's end.
 """
 
 import json
@@ -31,7 +31,7 @@ SCOPE = "POST /dying"
 AT_ONCE = 24
 
 Wish = dict[str, Any]
-"""What to do: `verb` (pay or refund), its arguments, the `key` and whose key it is (`user`)."""
+"""A request: `verb` (pay or refund), its arguments, its `key` and the key's `user`."""
 
 
 def request_key(wish: Wish) -> RequestKey:
@@ -39,7 +39,7 @@ def request_key(wish: Wish) -> RequestKey:
 
 
 def carry_out(wish: Wish) -> Any:
-    """Pay an installment, or refund a part of a plan."""
+    """Pay an installment, or refund an amount of a plan."""
     if wish["verb"] == "pay":
         return payments.pay_installment(
             wish["installment"],
@@ -55,7 +55,7 @@ def carry_out(wish: Wish) -> Any:
 
 @contextmanager
 def nursery() -> Iterator["Nursery"]:
-    """The program, on this test's database."""
+    """Run the program on this test's database."""
     settings = servers.settings_for(servers.database_name())
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.services.payments.dying"],
@@ -84,13 +84,13 @@ class Nursery:
         self.process = process
 
     def dies(self, moment: str, wishes: Sequence[Wish]) -> None:
-        """So many children are killed at this moment that every wish was in one of them."""
+        """Kill children at this moment until every request was part of one."""
         assert self.process.stdin and self.process.stdout
         for start in range(0, len(wishes), AT_ONCE):
             self.process.stdin.write(json.dumps([moment, wishes[start : start + AT_ONCE]]) + "\n")
             self.process.stdin.flush()
-            answer = self.process.stdout.readline().strip()
-            assert answer == f"killed by {signal.SIGKILL}", f"a child did not come to the moment: {answer}"
+            reply = self.process.stdout.readline().strip()
+            assert reply == f"killed by {signal.SIGKILL}", f"a child did not reach the moment: {reply}"
 
 
 def main() -> None:
@@ -108,33 +108,33 @@ def main() -> None:
 
 
 def die(app: Flask, moment: str, wishes: list[Wish]) -> None:
-    """Returns only if something went wrong."""
-    everybody = threading.Barrier(len(wishes), action=lambda: os.kill(os.getpid(), signal.SIGKILL))
+    """Run the requests until the kill. Returns only after a failure."""
+    all_ready = threading.Barrier(len(wishes), action=lambda: os.kill(os.getpid(), signal.SIGKILL))
     if moment != RECORDED:
         for name in ("charge", "refund"):
-            setattr(gateway, name, until(everybody, moment, getattr(gateway, name)))
+            setattr(gateway, name, killed_at(all_ready, moment, getattr(gateway, name)))
 
-    def live(wish: Wish) -> None:
+    def run(wish: Wish) -> None:
         with app.app_context():
             carry_out(wish)
-        everybody.wait(20)
+        all_ready.wait(20)
 
-    threads = [threading.Thread(target=live, args=(wish,)) for wish in wishes]
+    threads = [threading.Thread(target=run, args=(wish,)) for wish in wishes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
 
 
-def until(everybody: threading.Barrier, moment: str, ask: Any) -> Any:
-    """Asking the gateway, which nobody outlives."""
+def killed_at(all_ready: threading.Barrier, moment: str, call: Any) -> Any:
+    """Wrap the gateway's call so that every thread waits for the kill, before or after the call."""
 
-    def asked(*args: Any) -> Any:
+    def call_and_wait(*args: Any) -> Any:
         if moment == AFTER:
-            ask(*args)
-        everybody.wait(20)
+            call(*args)
+        all_ready.wait(20)
 
-    return asked
+    return call_and_wait
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""A small model of a plan's money, written without looking at the real one: what the state machine compares with.
+"""A small model of a plan's money, independent of the product's code. The state machine compares both.
 
-Everything is plain integers. `ask_pay` returns the code with which a payment must be refused, or None.
+Every figure is a plain integer. `ask_pay` returns the code of the expected refusal, or None.
 """
 
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass
 class Money:
-    """A payment: what it paid of which installment, and what became of it."""
+    """A payment: its parts by installment, and its outcome."""
 
     id: int
     method: str
@@ -62,7 +62,7 @@ class Money:
 
 @dataclass
 class PlanModel:
-    """One plan. `books` are the balances of its ledger accounts."""
+    """A plan. `books` are the balances of its ledger accounts."""
 
     id: int
     parts: list[Part]
@@ -97,7 +97,7 @@ class PlanModel:
         return next((money for money in self.payments if money.state == "in_flight"), None)
 
     def owed(self) -> dict[int, int]:
-        """Place of an installment -> what may be paid of it."""
+        """Index of an installment -> its payable amount."""
         open_now = {place: part.left for place, part in enumerate(self.parts) if part.left}
         if open_now:
             return open_now
@@ -111,7 +111,7 @@ class PlanModel:
             self.books[account] = self.books.get(account, 0) + amount
 
     def ask_pay(self, chosen: dict[int, int], amount: int | None) -> str | None:
-        """Would this payment be refused? `chosen` is what it may go to; None pays all of it."""
+        """The code of the expected refusal, or None. `chosen` are the payable amounts; `amount` None pays them all."""
         if not self.owed():
             return "plan_cancelled" if self.state == "cancelled" else "already_paid"
         if self.in_flight:
@@ -134,17 +134,17 @@ class PlanModel:
 
     def arrive(self, money: Money) -> None:
         money.state, money.applied = "succeeded", dict(money.held)
-        found_again = 0
+        recovered = 0
         for place, share in money.held.items():
             part = self.parts[place]
             again = max(0, share - part.left)
             part.written_off -= again
             part.paid += share
-            found_again += again
-        self.book(cash=money.amount, receivable=found_again - money.amount, write_offs=-found_again)
+            recovered += again
+        self.book(cash=money.amount, receivable=recovered - money.amount, write_offs=-recovered)
 
     def settle(self) -> None:
-        """The gateway has the final word on everything that is in flight."""
+        """Settle everything that is in flight, as the gateway's final answer does."""
         for money in self.payments:
             if money.state == "in_flight":
                 if CHARGES[money.method] == "lost_done":
@@ -235,5 +235,5 @@ def _first(chosen: dict[int, int], amount: int) -> dict[int, int]:
 
 
 def weeks(first: date, count: int) -> list[date]:
-    """Weekly due dates: the machine's plans are weekly, so that this needs no calendar."""
+    """Weekly due dates. The machine's plans are weekly, so the model needs no calendar."""
     return [first + timedelta(weeks=step) for step in range(count)]

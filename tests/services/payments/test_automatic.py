@@ -1,4 +1,4 @@
-"""Automatic payment: collected on the due day and with each overdue reminder, once for each, whatever crashes."""
+"""Automatic payment: one attempt on the due day and with each overdue reminder, also across crashes."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.jobs import tasks
 from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
-from portal.services.payments import automatic, automatic_stops, payment_methods, payments
+from portal.services.payments import automatic, outcomes, payment_methods, payments
 from portal.services.reminders import settings
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
@@ -40,7 +40,7 @@ def omar(context):
 
 @pytest.fixture
 def cake(amal, omar):
-    """Omar owes Amal 100.00 SAR in two, due on 10 March and 10 April."""
+    """A plan of 100.00 SAR in two installments, due on 10 March and 10 April."""
     with on("2026-02-01 12:00"):
         return people.a_plan(amal, count=2, first=DUE)
 
@@ -53,7 +53,7 @@ def turn_on(plan_id, customer_id, card="card_ok", when="2026-03-01 12:00"):
 
 
 def collected(when):
-    """What the job does at this moment, twice: (started, state of each new payment)."""
+    """Run the job twice at this moment. Returns (amount, state) of each new payment."""
     before = db.session.scalar(select(func.max(Payment.id))) or 0
     with on(when):
         started = tasks.collect_automatic_payments()
@@ -71,16 +71,16 @@ def kinds(plan_id):
 
 
 def waiting_for_a_lock(count):
-    """Whether so many of this database's connections wait for a lock that another holds."""
-    found = text(
+    """Whether `count` connections to this database wait for a lock."""
+    query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    with db.engine.connect() as looking:
-        return looking.scalar(found) == count
+    with db.engine.connect() as connection:
+        return connection.scalar(query) == count
 
 
 class TestCollecting:
-    def test_each_due_day_is_collected_from_the_sending_hour_on_and_not_before(self, omar, cake):
+    def test_each_due_day_is_collected_from_the_sending_hour_on(self, omar, cake):
         turn_on(cake, omar)
         assert collected("2026-03-09 23:59") == []
         assert collected("2026-03-10 08:59") == []
@@ -92,18 +92,18 @@ class TestCollecting:
         assert event.data == {"amount": 50_00, "automatic": True}
         assert event.actor_id == omar
 
-    def test_a_decline_is_told_and_tried_again_with_each_overdue_reminder_then_no_more(self, omar, cake):
+    def test_a_declined_payment_is_mailed_and_repeated_with_each_overdue_reminder(self, omar, cake):
         turn_on(cake, omar, "card_insufficient_funds")
         tried = [day for day in range(9, 32) if collected(f"2026-03-{day:02} 10:00") == [(50_00, "declined")]]
         assert tried == [10, 11, 17, 24]
         assert collected("2026-04-09 10:00") == []
         assert kinds(cake).count("payment.declined") == 4
         db.session.rollback()
-        told = db.session.scalars(select(Email).where(Email.kind == "payment_declined")).all()
-        assert len(told) == 4
-        assert {mail.to_user_id for mail in told} == {omar}
+        declined_mails = db.session.scalars(select(Email).where(Email.kind == "payment_declined")).all()
+        assert len(declined_mails) == 4
+        assert {mail.to_user_id for mail in declined_mails} == {omar}
 
-    def test_what_is_overdue_goes_with_the_next_due_day(self, omar, cake):
+    def test_an_overdue_amount_is_collected_with_the_next_due_day(self, omar, cake):
         method = turn_on(cake, omar, "card_declined")
         assert collected("2026-03-24 10:00") == [(50_00, "declined")]
         with on("2026-03-25 10:00"):
@@ -112,31 +112,33 @@ class TestCollecting:
         assert collected("2026-03-26 10:00") == []
         assert collected("2026-04-10 10:00") == [(100_00, "succeeded")]
 
-    def test_after_a_long_silence_there_is_one_attempt(self, omar, cake):
+    def test_missed_rules_are_one_attempt(self, omar, cake):
         turn_on(cake, omar, "card_declined")
         assert collected("2026-03-20 10:00") == [(50_00, "declined")]
 
-    def test_what_lay_before_it_was_turned_on_is_not_collected_until_the_next_day_comes(self, omar, cake):
+    def test_rules_before_the_turning_on_are_not_caught_up(self, omar, cake):
         turn_on(cake, omar, when="2026-03-12 10:00")
         assert collected("2026-03-13 10:00") == []
         assert collected("2026-03-17 10:00") == [(50_00, "succeeded")]
 
-    def test_turned_on_on_the_day_itself_it_is_collected_that_day(self, omar, cake):
+    def test_turned_on_on_the_due_day_it_is_collected_that_day(self, omar, cake):
         turn_on(cake, omar, when="2026-03-10 15:00")
         assert collected("2026-03-10 15:01") == [(50_00, "succeeded")]
 
-    def test_paid_before_nothing_is_collected(self, omar, cake):
+    def test_a_paid_installment_is_not_collected(self, omar, cake):
         turn_on(cake, omar)
         with on("2026-03-09 10:00"):
             people.pay(people.installments_of(cake)[0].id, omar)
         assert collected("2026-03-10 10:00") == []
 
-    def test_the_due_day_counts_even_where_amal_reminds_of_nothing(self, amal, omar, cake):
+    def test_the_due_day_counts_for_a_merchant_without_reminders(self, amal, omar, cake):
         remind_on(amal)
         turn_on(cake, omar)
         assert collected("2026-03-10 10:00") == [(50_00, "succeeded")]
 
-    def test_a_day_that_amal_chose_when_it_had_passed_does_not_count_and_is_looked_at_once(self, app, amal, omar, cake):
+    def test_a_passed_day_that_the_merchant_chose_later_does_not_count_and_is_selected_once(
+        self, app, amal, omar, cake
+    ):
         turn_on(cake, omar, "card_declined")
         assert collected("2026-03-10 10:00") == [(50_00, "declined")]
         with on("2026-03-14 10:00"):
@@ -148,7 +150,7 @@ class TestCollecting:
         assert collected("2026-03-17 10:00") == [(50_00, "declined")]
 
     @pytest.mark.parametrize("when", ["2026-03-12 00:30", "2026-03-12 09:30"])
-    def test_a_day_before_it_was_turned_on_is_looked_at_once(self, app, omar, cake, when):
+    def test_a_day_before_the_turning_on_is_selected_once(self, app, omar, cake, when):
         turn_on(cake, omar, when=when)
         assert collected("2026-03-12 10:00") == []
         with on("2026-03-12 10:01"), queries(app) as sent:
@@ -156,7 +158,7 @@ class TestCollecting:
         assert len(sent) == 1
         assert collected("2026-03-17 10:00") == [(50_00, "succeeded")]
 
-    def test_another_plan_is_left_alone(self, amal, omar, cake):
+    def test_a_plan_without_automatic_payment_is_not_collected(self, amal, omar, cake):
         with on("2026-02-01 12:00"):
             people.a_plan(amal, count=1, first=DUE)
         turn_on(cake, omar)
@@ -171,9 +173,7 @@ class TestOnce:
         assert db.session.scalar(select(func.count()).select_from(charges)) == 1
         assert db.session.scalar(select(func.count(AutomaticAttempt.id))) == 1
 
-    def test_killed_before_the_charge_it_is_settled_by_the_sweep_and_not_tried_twice_that_day(
-        self, omar, cake, monkeypatch
-    ):
+    def test_killed_before_the_charge_the_sweep_settles_it_and_the_day_is_not_repeated(self, omar, cake, monkeypatch):
         turn_on(cake, omar)
 
         def killed(*args):
@@ -198,7 +198,7 @@ class TestOnce:
             raise KeyboardInterrupt
 
         with on("2026-03-10 10:00") as now, monkeypatch.context() as patched:
-            patched.setattr(payments, "record_outcome", killed)
+            patched.setattr(outcomes, "record_outcome", killed)
             with pytest.raises(KeyboardInterrupt):
                 tasks.collect_automatic_payments()
             patched.undo()
@@ -208,7 +208,7 @@ class TestOnce:
         assert people.installments_of(cake)[0].status == "paid"
         assert db.session.scalar(select(func.count()).select_from(charges)) == 1
 
-    def test_while_a_payment_is_with_the_bank_nothing_is_collected_and_afterwards_it_is(self, omar, cake):
+    def test_a_payment_in_flight_delays_the_collection(self, omar, cake):
         turn_on(cake, omar)
         with on("2026-03-10 08:59:50") as now:
             people.pay(people.installments_of(cake)[0].id, omar, "card_lost_not_charged")
@@ -220,13 +220,13 @@ class TestOnce:
             assert tasks.collect_automatic_payments() == 1
         assert people.installments_of(cake)[0].status == "paid"
 
-    def test_stopped_while_the_bank_thinks_it_goes_on_with_no_other_plan(self, amal, omar, cake):
+    def test_a_job_stopped_during_a_charge_starts_no_other_plan(self, amal, omar, cake):
         with on("2026-02-01 12:00"):
             second = people.a_plan(amal, count=1, first=DUE)
         turn_on(cake, omar, "card_slow")
         turn_on(second, omar)
         with on("2026-03-10 10:00"):
-            with pytest.raises(queue.TimeIsUp), queue.time_limit(1, JobTimeoutException):
+            with pytest.raises(queue.TimeLimitExceeded), queue.time_limit(1, JobTimeoutException):
                 tasks.collect_automatic_payments()
             db.session.rollback()
             assert db.session.scalars(select(Payment.state)).all() == ["in_flight"]
@@ -234,14 +234,14 @@ class TestOnce:
             assert tasks.collect_automatic_payments() == 1
         assert people.plan_of(second).state == "completed"
 
-    def test_out_of_time_it_leaves_the_rest_to_the_next_job(self, omar, cake, monkeypatch):
+    def test_the_rest_is_left_to_the_next_job_after_the_budget(self, omar, cake, monkeypatch):
         turn_on(cake, omar)
         with on("2026-03-10 10:00"), monkeypatch.context() as patched:
             patched.setattr(automatic, "BUDGET", -1)
             assert tasks.collect_automatic_payments() == 0
         assert collected("2026-03-10 10:01") == [(50_00, "succeeded")]
 
-    def test_one_plan_that_fails_keeps_no_other_waiting(self, amal, omar, cake, monkeypatch):
+    def test_a_plan_that_fails_does_not_block_the_others(self, amal, omar, cake, monkeypatch):
         with on("2026-02-01 12:00"):
             second = people.a_plan(amal, count=1, first=DUE)
         turn_on(cake, omar)
@@ -260,14 +260,14 @@ class TestOnce:
 
 
 class TestOnAndOff:
-    def test_turned_off_nothing_is_collected_and_the_timeline_knows(self, omar, cake):
+    def test_turning_off_ends_the_collection_and_is_an_event(self, omar, cake):
         turn_on(cake, omar)
         automatic.turn_off(cake, customer_id=omar)
         automatic.turn_off(cake, customer_id=omar)
         assert collected("2026-03-10 10:00") == []
         assert kinds(cake)[1:] == ["automatic_payment.on", "automatic_payment.off"]
 
-    def test_removing_the_method_turns_it_off_and_tells_the_customer(self, omar, cake):
+    def test_removing_the_method_turns_it_off_and_mails_the_customer(self, omar, cake):
         method = turn_on(cake, omar)
         with on("2026-03-02 09:00"):
             payment_methods.remove(omar, method)
@@ -283,8 +283,8 @@ class TestOnAndOff:
         assert "The card ending in 4242 was removed" in mail.body
         assert f"/plans/{cake}" in mail.body
 
-    def test_removing_a_method_waits_for_its_plans_before_it_holds_the_method(self, app, omar, cake):
-        """Turning on locks the plan and then the method; the other way round the two would wait for each other."""
+    def test_removing_a_method_locks_its_plans_before_the_method(self, app, omar, cake):
+        """Turning on locks the plan and then the method. The opposite order would deadlock."""
         method = turn_on(cake, omar)
         db.session.rollback()
         with db.engine.connect() as other, ThreadPoolExecutor(1) as pool:
@@ -296,26 +296,26 @@ class TestOnAndOff:
             assert removing.result() == [None]
         assert people.plan_of(cake).automatic_method_id is None
 
-    def test_a_plan_that_takes_a_method_up_while_it_is_removed_is_stopped_too(self, app, amal, omar, cake, monkeypatch):
+    def test_a_plan_that_chooses_a_method_during_its_removal_is_stopped_too(self, app, amal, omar, cake, monkeypatch):
         method = turn_on(cake, omar)
         with on("2026-03-01 12:00"):
             second = people.a_plan(amal, count=1, first=DUE)
-        stop, stopped = automatic_stops.stop, []
+        stop, stopped = automatic.stop, []
 
-        def and_meanwhile(method_id):
+        def stop_and_turn_on_another(method_id):
             stop(method_id)
             if not stopped:
                 stopped.append(method_id)
-                ask = {"customer_id": omar, "method_id": method_id}
-                assert at_once(app, [lambda: automatic.turn_on(second, **ask)]) == [None]
+                arguments = {"customer_id": omar, "method_id": method_id}
+                assert at_once(app, [lambda: automatic.turn_on(second, **arguments)]) == [None]
 
-        monkeypatch.setattr(automatic_stops, "stop", and_meanwhile)
+        monkeypatch.setattr(automatic, "stop", stop_and_turn_on_another)
         payment_methods.remove(omar, method)
         for plan_id in (cake, second):
             assert people.plan_of(plan_id).automatic_method_id is None
             assert kinds(plan_id)[-1] == "automatic_payment.stopped"
 
-    def test_a_method_that_is_gone_is_not_used(self, omar, cake):
+    def test_a_removed_method_is_not_charged(self, omar, cake):
         method = turn_on(cake, omar)
         created = people.plan_of(cake).created_at
         db.session.get_one(PaymentMethod, method).removed_at = created
@@ -324,14 +324,14 @@ class TestOnAndOff:
         assert people.plan_of(cake).automatic_method_id is None
         assert kinds(cake)[-1] == "automatic_payment.stopped"
 
-    def test_only_its_customer_with_a_method_of_their_own_may_turn_it_on(self, amal, omar, cake):
+    def test_only_the_plans_customer_may_turn_it_on_with_an_own_method(self, amal, omar, cake):
         sara = people.sara()
         theirs, mine = payment_methods.save(sara, "card_ok"), payment_methods.save(omar, "card_ok")
-        for who in (sara, amal):
+        for user_id in (sara, amal):
             with pytest.raises(NotFound):
-                automatic.turn_on(cake, customer_id=who, method_id=theirs)
+                automatic.turn_on(cake, customer_id=user_id, method_id=theirs)
             with pytest.raises(NotFound):
-                automatic.turn_off(cake, customer_id=who)
+                automatic.turn_off(cake, customer_id=user_id)
         for method in (theirs, 10**9):
             with pytest.raises(Refused) as refused:
                 automatic.turn_on(cake, customer_id=omar, method_id=method)
@@ -342,7 +342,7 @@ class TestOnAndOff:
             automatic.turn_on(done, customer_id=omar, method_id=mine)
         assert refused.value.code == "nothing_due"
 
-    def test_another_method_takes_over_without_beginning_anew(self, omar, cake):
+    def test_changing_the_method_keeps_the_day_of_turning_on(self, omar, cake):
         turn_on(cake, omar, "card_declined")
         since = people.plan_of(cake).automatic_since
         second = turn_on(cake, omar, when="2026-03-05 12:00")

@@ -1,7 +1,7 @@
-"""Whatever the gateway does, and whenever the process dies: nobody is charged twice, nothing stays in flight, and what
-was to be given back is given back once.
+"""SIGKILL at three moments of a payment or refund, with every test card.
 
-Every test card, times three moments of a real SIGKILL; what was charged is counted in the gateway's own tables.
+No installment is charged twice, no refund happens twice, and nothing stays in flight. Charges and refunds are counted
+in the gateway's own tables.
 """
 
 import random
@@ -22,7 +22,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, IdempotencyKey, Installment, Payment, Refund
 from portal.reports.operations import checks
-from portal.services.payments import payments, refunds
+from portal.services.payments import outcomes, refunds
 from tests.conftest import Figures
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
@@ -52,13 +52,13 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def dying(database: str) -> Iterator[Nursery]:
-    with nursery() as one:
-        yield one
+    with nursery() as processes:
+        yield processes
 
 
 @dataclass(frozen=True)
 class Case:
-    """One death: with which card, at which moment, in the middle of what."""
+    """One killed request: its card, its moment, its arguments, and the results expected later."""
 
     card: str
     moment: str
@@ -67,18 +67,18 @@ class Case:
     known: dict[str, Any] = field(default_factory=dict)
 
 
-def after_a_while(app: Flask) -> int:
-    """The sweep, twice at a time, as often as there is something in flight. Returns how many it was asked about."""
-    asked = 0
-    with time_machine.travel(clock.now() + payments.UNKNOWN_AFTER + timedelta(seconds=1)):
-        for sweep in (payments.settle_unknown_payments, refunds.settle_unknown_refunds):
+def sweep_all(app: Flask) -> int:
+    """Run two sweeps at once until nothing is in flight. Returns the number of rows asked about."""
+    count = 0
+    with time_machine.travel(clock.now() + outcomes.UNKNOWN_AFTER + timedelta(seconds=1)):
+        for sweep in (outcomes.settle_unknown_payments, refunds.settle_unknown_refunds):
             while most := max(at_once(app, [sweep, sweep])):
-                asked += most
+                count += most
     db.session.rollback()
-    return asked
+    return count
 
 
-def nothing_waits() -> None:
+def nothing_is_in_flight() -> None:
     db.session.rollback()
     for model in (Payment, Refund):
         assert db.session.scalar(select(func.count(model.id)).where(model.state == "in_flight")) == 0
@@ -86,7 +86,7 @@ def nothing_waits() -> None:
     running = select(func.count()).select_from(IdempotencyKey).where(IdempotencyKey.state == "running")
     assert db.session.scalar(running) == 0
     assert db.session.scalar(select(func.sum(Payment.refunding))) == 0
-    assert [found for found in checks.run() if found[1]] == []
+    assert [check for check in checks.run() if check[1]] == []
 
 
 def key_row(case: Case) -> IdempotencyKey:
@@ -94,13 +94,15 @@ def key_row(case: Case) -> IdempotencyKey:
 
 
 def at_the_gateway(table: Any) -> dict[str, str]:
-    """Key -> outcome."""
+    """Key -> outcome, from the gateway's table."""
     return {row.key: row.outcome for row in db.session.execute(select(table.c.key, table.c.outcome))}
 
 
 @pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
-def test_a_death_in_the_middle_of_a_payment(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
-    cases = payments_that_die(dying, each)
+def test_a_payment_killed_at_any_moment_is_charged_once(
+    app: Flask, dying: Nursery, figures: Figures, each: int
+) -> None:
+    cases = killed_payments(dying, each)
     charges = at_the_gateway(gateway.charges)
     for case in cases:
         row = key_row(case)
@@ -112,8 +114,8 @@ def test_a_death_in_the_middle_of_a_payment(app: Flask, dying: Nursery, figures:
         assert (payment.state != "in_flight", row.state == "done") == (is_known, is_known), case
         case.known.update(payment_id=payment.id, succeeds=outcome == "charged")
 
-    asked = after_a_while(app)
-    nothing_waits()
+    swept = sweep_all(app)
+    nothing_is_in_flight()
     for case in cases:
         payment = people.payment_of(case.known["payment_id"])
         assert payment.state == ("succeeded" if case.known["succeeds"] else "declined"), case
@@ -131,11 +133,11 @@ def test_a_death_in_the_middle_of_a_payment(app: Flask, dying: Nursery, figures:
     assert charged == len(cases) == before + sum(not case.known["succeeds"] for case in cases)
     paid = select(func.count(Installment.id)).where(Installment.paid == PART)
     assert db.session.scalar(paid) == len(cases)
-    nothing_waits()
-    figures(f"{len(cases)} payments killed: 0 charged twice, 0 in flight after the sweep, which asked about {asked}")
+    nothing_is_in_flight()
+    figures(f"{len(cases)} payments killed: 0 charged twice, 0 in flight after the sweep, which asked about {swept}")
 
 
-def payments_that_die(dying: Nursery, each: int) -> list[Case]:
+def killed_payments(dying: Nursery, each: int) -> list[Case]:
     amal, omar = people.amal(), people.omar()
     cases = []
     for moment in MOMENTS:
@@ -143,12 +145,12 @@ def payments_that_die(dying: Nursery, each: int) -> list[Case]:
             part = people.installments_of(people.a_plan(amal, total=2 * PART, count=2))[0]
             wish = {"verb": "pay", "installment": part.id, "card": card, "user": omar, "key": f"{part.id}"}
             cases.append(Case(card, moment, wish))
-    they_die(dying, cases)
+    kill_all(dying, cases)
     return cases
 
 
-def they_die(dying: Nursery, cases: Sequence[Case]) -> None:
-    """At each moment, in any order."""
+def kill_all(dying: Nursery, cases: Sequence[Case]) -> None:
+    """Kill the cases of each moment, in random order."""
     db.session.rollback()
     for moment in MOMENTS:
         wishes = [case.wish for case in cases if case.moment == moment]
@@ -157,7 +159,7 @@ def they_die(dying: Nursery, cases: Sequence[Case]) -> None:
 
 
 def charged_once_at_most(cases: Sequence[Case]) -> None:
-    """In the gateway's own table, by installment."""
+    """Every installment has at most one charge in the gateway's table."""
     charged = (
         select(Allocation.installment_id)
         .join(Payment, Payment.id == Allocation.payment_id)
@@ -170,23 +172,26 @@ def charged_once_at_most(cases: Sequence[Case]) -> None:
 
 
 @pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
-def test_a_death_in_the_middle_of_a_refund(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
-    """Some take from two payments, and die with the first of them: the sweep asks for the second."""
-    cases = refunds_that_die(dying, each)
-    gone = at_the_gateway(gateway.refunds)
+def test_a_refund_killed_at_any_moment_happens_once(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
+    """Some take from two payments and are killed with the first: the sweep sends the second."""
+    cases = killed_refunds(dying, each)
+    outcomes_by_key = at_the_gateway(gateway.refunds)
     for case in cases:
         row = key_row(case)
         group = db.session.scalars(select(Refund).where(Refund.group_key == row.refund_group).order_by(Refund.id))
-        made = list(group)
-        assert len(made) == case.parts, case
-        states = {one.id: how_it_ends(case, place, gone.get(one.gateway_key or "")) for place, one in enumerate(made)}
+        rows = list(group)
+        assert len(rows) == case.parts, case
+        states = {
+            refund.id: final_state(case, index, outcomes_by_key.get(refund.gateway_key or ""))
+            for index, refund in enumerate(rows)
+        }
         is_known = case.moment == RECORDED and case.card not in REFUND_LOST
-        assert {one.state == "in_flight" for one in made} == {not is_known}, case
+        assert {refund.state == "in_flight" for refund in rows} == {not is_known}, case
         assert row.state == ("done" if is_known else "running"), case
         case.known.update(states)
 
-    asked = after_a_while(app)
-    nothing_waits()
+    swept = sweep_all(app)
+    nothing_is_in_flight()
     agrees_with_the_gateway()
     before = at_the_gateway(gateway.refunds)
     for case in cases:
@@ -200,15 +205,15 @@ def test_a_death_in_the_middle_of_a_refund(app: Flask, dying: Nursery, figures: 
 
     for case in cases:
         if case.card in GIVEN_BACK - REFUND_LOST:
-            left = sum(payment.refundable for payment in db.session.scalars(Payment.of_plan(case.wish["plan"])))
-            carry_out({**case.wish, "amount": left, "key": f"{case.wish['key']}-anew"})
+            refundable = sum(payment.refundable for payment in db.session.scalars(Payment.of_plan(case.wish["plan"])))
+            carry_out({**case.wish, "amount": refundable, "key": f"{case.wish['key']}-anew"})
             db.session.rollback()
-    nothing_waits()
+    nothing_is_in_flight()
     agrees_with_the_gateway()
-    figures(f"{len(cases)} refunds killed: 0 given back twice, 0 in flight after the sweep, which asked about {asked}")
+    figures(f"{len(cases)} refunds killed: 0 given back twice, 0 in flight after the sweep, which asked about {swept}")
 
 
-def refunds_that_die(dying: Nursery, each: int) -> list[Case]:
+def killed_refunds(dying: Nursery, each: int) -> list[Case]:
     amal, omar = people.amal(), people.omar()
     cases = []
     for moment in MOMENTS:
@@ -219,57 +224,60 @@ def refunds_that_die(dying: Nursery, each: int) -> list[Case]:
             amount = parts * PART - 5_00
             wish = {"verb": "refund", "plan": plan, "amount": amount, "user": amal, "key": f"{plan}"}
             cases.append(Case(card, moment, wish, parts))
-    they_die(dying, cases)
+    kill_all(dying, cases)
     return cases
 
 
-def how_it_ends(case: Case, place: int, outcome: str | None) -> str:
-    """What will have become of it after the sweep, when the gateway has done so far what its card says."""
-    reached = case.moment == RECORDED or (case.moment == AFTER and place == 0)
+def final_state(case: Case, index: int, outcome: str | None) -> str:
+    """The refund's state after the sweep. Asserts the gateway's outcome before it."""
+    reached = case.moment == RECORDED or (case.moment == AFTER and index == 0)
     reached &= case.card != "card_refund_lost_not_done"
     assert outcome == (None if not reached else "refunded" if case.card in GIVEN_BACK else "declined"), case
     return "succeeded" if case.card in GIVEN_BACK else "declined"
 
 
 def given_back_once(cases: Sequence[Case]) -> None:
-    """In the gateway's own table, by plan: all that was asked for and no more, wherever the card takes it."""
+    """The gateway's table has the requested amount of each plan, unless its card declines."""
     back = gateway.refunds.c
-    gone = (
+    query = (
         select(Payment.plan_id, func.sum(back.amount), func.count())
         .join(gateway.refunds, back.charge_key == Payment.gateway_key)
         .where(back.outcome == "refunded")
         .group_by(Payment.plan_id)
     )
-    found = {plan: (int(amount), count) for plan, amount, count in db.session.execute(gone)}
-    kept = [case for case in cases if case.card in GIVEN_BACK]
-    assert found == {case.wish["plan"]: (case.wish["amount"], case.parts) for case in kept}
+    refunded = {plan: (int(amount), count) for plan, amount, count in db.session.execute(query)}
+    accepted = [case for case in cases if case.card in GIVEN_BACK]
+    assert refunded == {case.wish["plan"]: (case.wish["amount"], case.parts) for case in accepted}
 
 
 def agrees_with_the_gateway() -> None:
-    """What each payment gave back is what the gateway did, and never more than it charged."""
+    """Each payment's refunded amount equals the gateway's, and is at most the charge."""
     db.session.rollback()
     back = gateway.refunds.c
-    gone = (
+    refunded = (
         select(back.charge_key, func.sum(back.amount).label("amount"))
         .where(back.outcome == "refunded")
         .group_by(back.charge_key)
         .subquery()
     )
     rows = db.session.execute(
-        select(Payment.amount, Payment.refunded, gateway.charges.c.amount.label("charged"), gone.c.amount.label("gone"))
+        select(
+            Payment.amount,
+            Payment.refunded,
+            gateway.charges.c.amount.label("charged"),
+            refunded.c.amount.label("refunded_there"),
+        )
         .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
-        .outerjoin(gone, gone.c.charge_key == Payment.gateway_key)
+        .outerjoin(refunded, refunded.c.charge_key == Payment.gateway_key)
     ).all()
     assert rows
     for row in rows:
-        assert row.refunded == (row.gone or 0) <= row.charged == row.amount
+        assert row.refunded == (row.refunded_there or 0) <= row.charged == row.amount
 
 
 @pytest.mark.parametrize("verb", ["pay", "refund"])
-def test_what_the_gateway_did_and_could_not_be_written_down_is_not_called_unchanged(
-    app: Flask, verb: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody holds the plan for longer than we wait, from right after the gateway's answer."""
+def test_an_outcome_that_can_not_be_recorded_is_unsure(app: Flask, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another transaction locks the plan right after the gateway's answer, for longer than the lock timeout."""
     limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
     monkeypatch.setattr("portal.services.unit_of_work._LIMITS", text(limits))
     amal, omar = people.amal(), people.omar()
@@ -280,26 +288,26 @@ def test_what_the_gateway_did_and_could_not_be_written_down_is_not_called_unchan
     if verb == "refund":
         wish = {"verb": "refund", "plan": plan, "amount": 5_00, "user": amal, "key": "key"}
     name = "charge" if verb == "pay" else "refund"
-    ask = getattr(gateway, name)
-    with db.engine.connect() as somebody, monkeypatch.context() as held:
+    call = getattr(gateway, name)
+    with db.engine.connect() as other, monkeypatch.context() as held:
 
-        def then_held(*args: Any) -> gateway.Outcome:
-            outcome: gateway.Outcome = ask(*args)
-            somebody.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
+        def call_then_lock(*args: Any) -> gateway.Outcome:
+            outcome: gateway.Outcome = call(*args)
+            other.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
             return outcome
 
-        held.setattr(gateway, name, then_held)
+        held.setattr(gateway, name, call_then_lock)
         with pytest.raises(Unsure):
             carry_out(wish)
-        somebody.rollback()
-    after_a_while(app)
+        other.rollback()
+    sweep_all(app)
     assert carry_out(wish).replay is not None
-    nothing_waits()
+    nothing_is_in_flight()
     charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
     assert (charged, len(at_the_gateway(gateway.refunds))) == ((2, 0) if verb == "pay" else (1, 1))
 
 
-def test_when_the_first_of_two_could_not_be_written_down_the_second_goes_back_all_the_same(
+def test_the_second_of_two_refunds_is_sent_when_the_first_can_not_be_recorded(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = "SELECT set_config('lock_timeout', '100ms', true), set_config('statement_timeout', '5s', true)"
@@ -309,20 +317,20 @@ def test_when_the_first_of_two_could_not_be_written_down_the_second_goes_back_al
     for row in people.installments_of(plan):
         people.pay(row.id, omar)
     wish: Wish = {"verb": "refund", "plan": plan, "amount": 15_00, "user": amal, "key": "key"}
-    ask = gateway.refund
-    with db.engine.connect() as somebody, monkeypatch.context() as held:
+    call = gateway.refund
+    with db.engine.connect() as other, monkeypatch.context() as held:
 
-        def then_held(*args: Any) -> gateway.Outcome:
-            outcome = ask(*args)
-            somebody.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
+        def call_then_lock(*args: Any) -> gateway.Outcome:
+            outcome = call(*args)
+            other.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
             return outcome
 
-        held.setattr(gateway, "refund", then_held)
+        held.setattr(gateway, "refund", call_then_lock)
         with pytest.raises(Unsure):
             carry_out(wish)
-        somebody.rollback()
+        other.rollback()
     assert list(at_the_gateway(gateway.refunds).values()) == ["refunded"]
-    after_a_while(app)
-    nothing_waits()
+    sweep_all(app)
+    nothing_is_in_flight()
     given_back_once([Case("card_ok", AFTER, wish, parts=2)])
     assert carry_out(wish).replay is not None

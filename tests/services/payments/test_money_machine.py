@@ -1,7 +1,7 @@
-"""Money is conserved: every verb in any order, on real PostgreSQL, against a small model of its own.
+"""Money is conserved: a state machine calls the service functions in any order and compares them with a model.
 
-After each step all invariants of `qist check` hold, and plan, installments, payments, ledger, dashboard and ageing say
-what the model says. A failing run prints its steps; `--hypothesis-seed=N` replays a whole run.
+After each step all invariants of `qist check` hold, and plan, installments, payments, ledger, dashboard and ageing
+agree with the model. A failing run prints its steps. `--hypothesis-seed=N` replays a run.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,9 +19,9 @@ from portal.extensions import db
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
 from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.payments import callbacks, manual_payments, payments, refunds, reversals
+from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people, servers
@@ -31,11 +31,11 @@ START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 cards = st.sampled_from(sorted(CHARGES))
 places = st.integers(0, 3)
 permille = st.integers(0, 1050)
-"""How much of what is possible; above 1000 it is one unit too much."""
+"""Part of the possible amount; above 1000 it is one minor unit too much."""
 
 
 def share(of: int, part: int) -> int:
-    """At least 1; `of` + 1 when `part` is above 1000."""
+    """At least 1, and `of` + 1 when `part` is above 1000."""
     return of + 1 if part > 1000 else max(1, of * part // 1000)
 
 
@@ -57,7 +57,7 @@ class MoneyMachine(RuleBasedStateMachine):
         db.session.remove()
         db.engine.dispose()
 
-    # What may happen
+    # Steps
 
     @precondition(lambda self: len(self.plans) < 2)
     @rule(total=st.integers(4, 9_999), count=st.integers(1, 4), first=st.integers(-40, 10))
@@ -81,9 +81,9 @@ class MoneyMachine(RuleBasedStateMachine):
         amount = None if part is None or not chosen else share(chosen[place], part)
         code = plan.ask_pay(chosen, amount)
         code = "already_paid" if code == "nothing chosen" else code
-        got = self.ask(code, payments.pay_installment, row.id, amount=amount, **self.payer(card, chosen))
-        if got:
-            plan.pay(got.payment_id, card, chosen, amount)
+        result = self.ask(code, payments.pay_installment, row.id, amount=amount, **self.payer(card, chosen))
+        if result:
+            plan.pay(result.payment_id, card, chosen, amount)
 
     @precondition(lambda self: self.plans)
     @rule(which=places, choice=st.sampled_from(payments.CHOICES), card=cards, part=permille)
@@ -93,9 +93,9 @@ class MoneyMachine(RuleBasedStateMachine):
         amount = share(sum(chosen.values()), part) if choice == "amount" and chosen else None
         code = plan.ask_pay(chosen, amount)
         code = "nothing_due" if code == "nothing chosen" else code
-        got = self.ask(code, payments.pay_plan, plan.id, choice=choice, amount=amount, **self.payer(card, chosen))
-        if got:
-            plan.pay(got.payment_id, card, chosen, amount)
+        result = self.ask(code, payments.pay_plan, plan.id, choice=choice, amount=amount, **self.payer(card, chosen))
+        if result:
+            plan.pay(result.payment_id, card, chosen, amount)
 
     @precondition(lambda self: self.plans)
     @rule(which=places, method=st.sampled_from(["cash", "transfer"]), part=permille)
@@ -104,7 +104,7 @@ class MoneyMachine(RuleBasedStateMachine):
         owed = sum(plan.owed().values())
         amount = share(owed, part)
         code = self.busy(plan) or self.over(owed, amount, "nothing_owed")
-        got = self.ask(
+        result = self.ask(
             code,
             manual_payments.record,
             plan.id,
@@ -114,24 +114,24 @@ class MoneyMachine(RuleBasedStateMachine):
             received_on=self.today(),
             shown=owed,
         )
-        if got:
-            plan.record(got.payment_id, method, amount)
+        if result:
+            plan.record(result.payment_id, method, amount)
 
     @precondition(lambda self: self.plans)
-    @rule(which=places, one=st.none() | places, part=permille)
-    def refund(self, which: int, one: int | None, part: int) -> None:
+    @rule(which=places, source=st.none() | places, part=permille)
+    def refund(self, which: int, source: int | None, part: int) -> None:
         plan = self.pick(which)
         sources = plan.payments
-        if one is not None and sources:
-            sources = [sources[one % len(sources)]]
+        if source is not None and sources:
+            sources = [sources[source % len(sources)]]
         limit = sum(money.refundable for money in sources)
         amount = share(limit, part)
         code = self.busy(plan) or self.over(limit, amount, "nothing_to_refund")
-        chosen = sources[0].id if one is not None and sources else None
-        got = self.ask(
+        chosen = sources[0].id if source is not None and sources else None
+        result = self.ask(
             code, refunds.refund, plan.id, amount=amount, payment_id=chosen, shown=limit, **self.seller("Broken")
         )
-        if got:
+        if result:
             plan.refund(sources, amount)
 
     @precondition(lambda self: self.plans)
@@ -141,8 +141,8 @@ class MoneyMachine(RuleBasedStateMachine):
         amount = share(plan.remaining, part)
         code = self.busy(plan) or self.over(plan.remaining, amount, "nothing_owed")
         shown = plan.remaining
-        got = self.ask(code, credits.credit, plan.id, amount=amount, how=how, shown=shown, **self.seller("Late"))
-        if got:
+        result = self.ask(code, credits.credit, plan.id, amount=amount, how=how, shown=shown, **self.seller("Late"))
+        if result:
             plan.credit(amount, how)
 
     @precondition(lambda self: self.plans)
@@ -171,20 +171,20 @@ class MoneyMachine(RuleBasedStateMachine):
             plan.cancel(back)
 
     @precondition(lambda self: any(plan.payments for plan in self.plans))
-    @rule(which=places, one=places)
-    def reverse(self, which: int, one: int) -> None:
+    @rule(which=places, source=places)
+    def reverse(self, which: int, source: int) -> None:
         plan = self.pick(which)
         if plan.payments:
-            money = plan.payments[one % len(plan.payments)]
+            money = plan.payments[source % len(plan.payments)]
             code = self.busy(plan) or self.irreversible(money)
             if self.ask(code, reversals.reverse, money.id, **self.seller("It bounced")):
                 plan.reverse(money)
 
     @rule(days=st.sampled_from([0, 1, 6, 31]))
     def time_passes(self, days: int) -> None:
-        """And the sweeps run, and the gateway tells of what bounced."""
+        """The clock moves, the sweeps run, and the gateway sends its callbacks."""
         self.traveller.shift(timedelta(days=days, seconds=31))
-        payments.settle_unknown_payments()
+        outcomes.settle_unknown_payments()
         refunds.settle_unknown_refunds()
         for plan in self.plans:
             plan.settle()
@@ -194,14 +194,14 @@ class MoneyMachine(RuleBasedStateMachine):
                 if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
                     plan.reverse(money)
 
-    # What must hold after each of them
+    # Invariants
 
     @invariant()
-    def nothing_is_broken(self) -> None:
-        assert [found for found in checks.run() if found[1]] == []
+    def checks_hold(self) -> None:
+        assert [check for check in checks.run() if check[1]] == []
 
     @invariant()
-    def everything_is_as_the_model_says(self) -> None:
+    def rows_agree_with_the_model(self) -> None:
         db.session.rollback()
         db.session.expire_all()
         for plan in self.plans:
@@ -212,8 +212,10 @@ class MoneyMachine(RuleBasedStateMachine):
             assert [
                 (row.amount, row.paid, row.credited, row.written_off, row.cancelled_at is not None) for row in rows
             ] == [(part.amount, part.paid, part.credited, part.written_off, part.cancelled) for part in plan.parts]
-            found = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
-            assert [(row.id, row.amount, row.state, row.refunded, row.refunding, row.reversed) for row in found] == [
+            payment_rows = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
+            assert [
+                (row.id, row.amount, row.state, row.refunded, row.refunding, row.reversed) for row in payment_rows
+            ] == [
                 (money.id, money.amount, money.state, money.refunded, sum(money.waiting), money.reversed)
                 for money in plan.payments
             ]
@@ -222,23 +224,23 @@ class MoneyMachine(RuleBasedStateMachine):
             assert {account: amount for account, amount in books if amount} == {
                 account: amount for account, amount in plan.books.items() if amount
             }
-            shown = standing(plan.id)
+            shown = plan_figures(plan.id)
             assert (shown.remaining, shown.kept) == (plan.remaining, plan.kept)
             assert shown.refundable == sum(money.refundable for money in plan.payments)
             assert shown.owed == sum(plan.owed().values())
 
     @invariant()
-    def the_reports_agree(self) -> None:
+    def reports_agree_with_the_model(self) -> None:
         merchant = db.session.get_one(Merchant, self.amal)
-        found = dashboard.figures(merchant).home
+        figures = dashboard.figures(merchant).home
         old = ageing.ageing(merchant).home
         remaining = sum(plan.remaining for plan in self.plans)
-        assert found.collected == sum(plan.kept for plan in self.plans)
-        assert found.outstanding == old.outstanding == remaining
+        assert figures.collected == sum(plan.kept for plan in self.plans)
+        assert figures.outstanding == old.outstanding == remaining
         assert old.not_due + old.days_1_30 + old.days_31_60 + old.days_61_90 + old.days_over_90 == remaining
         db.session.rollback()
 
-    # Words
+    # Helpers
 
     def pick(self, which: int) -> PlanModel:
         return self.plans[which % len(self.plans)]
@@ -263,11 +265,11 @@ class MoneyMachine(RuleBasedStateMachine):
     def irreversible(self, money: Money) -> str:
         if money.waiting:
             return "refund_in_flight"
-        gone = money.state != "succeeded" or money.refunded == money.amount
-        return "not_reversible" if gone else ""
+        is_final = money.state != "succeeded" or money.refunded == money.amount
+        return "not_reversible" if is_final else ""
 
     def ask(self, code: str | None, verb: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call the verb. It must refuse with `code`, or do it when there is none."""
+        """Call the service function. It must refuse with `code`, or succeed without one."""
         db.session.rollback()
         if not code:
             return verb(*args, **kwargs)
@@ -278,8 +280,8 @@ class MoneyMachine(RuleBasedStateMachine):
 
 
 def run(app, runs: int, steps: int) -> None:
-    """So many runs of so many steps."""
-    wanted = settings(
+    """Run the machine `runs` times with `steps` steps."""
+    run_settings = settings(
         max_examples=runs,
         stateful_step_count=steps,
         deadline=None,
@@ -287,10 +289,10 @@ def run(app, runs: int, steps: int) -> None:
         suppress_health_check=list(HealthCheck),
     )
     with app.app_context():
-        run_state_machine_as_test(MoneyMachine, settings=wanted)
+        run_state_machine_as_test(MoneyMachine, settings=run_settings)
 
 
-def test_money_is_conserved_whatever_happens_in_whatever_order(app, database):
+def test_money_is_conserved_in_any_order_of_steps(app, database):
     run(app, runs=15, steps=25)
 
 

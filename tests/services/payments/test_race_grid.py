@@ -1,6 +1,6 @@
-"""Eight people at once change the same plan's money, in pairs of ways; and without the locks the same grid fails.
+"""Eight requests at once change the same plan's money, in pairs of operations. Without the locks the grid fails.
 
-What was charged and given back is counted in the gateway's own tables, not in ours.
+Charges and refunds are counted in the gateway's own tables.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from tests.fixtures.concurrency import at_once, slowly
 
 EACH = 4
 PART = 10_00
-"""Every installment, in minor units."""
+"""Amount of every installment in minor units."""
 FIRST_WRITES = ("INSERT INTO payments", "UPDATE payments", "UPDATE installments", "UPDATE plans")
 CANARY_ROUNDS, SEEN_IN = 3, 2
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @dataclass(frozen=True)
 class Scene:
-    """A plan of three installments, of which some are paid, each by a payment of its own."""
+    """A plan of three installments. Each paid one has a payment of its own."""
 
     amal: int
     omar: int
@@ -42,13 +42,13 @@ class Scene:
     parts: list[int]
     paid: list[int]
 
-    def request_key(self, who: str) -> RequestKey:
-        return RequestKey(self.omar, f"POST /race/{self.plan}", who, "f")
+    def request_key(self, name: str) -> RequestKey:
+        return RequestKey(self.omar, f"POST /race/{self.plan}", name, "f")
 
 
 @dataclass(frozen=True)
 class Money:
-    """How a plan stands, in minor units."""
+    """A plan's figures in minor units."""
 
     total: int
     charged: int
@@ -64,7 +64,7 @@ class Money:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two ways to change a plan's money, what may be refused, and how it may end: (wins left, wins right, money)."""
+    """Two operations on a plan's money, the refusals allowed, and the predicate of (wins left, wins right, money)."""
 
     left: Callable[[Scene, RequestKey], Any]
     right: Callable[[Scene, RequestKey], Any]
@@ -99,7 +99,7 @@ def pay_all(scene: Scene, request_key: RequestKey) -> Any:
 
 
 def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, RequestKey], Any]:
-    def ask(scene: Scene, request_key: RequestKey) -> Any:
+    def request(scene: Scene, request_key: RequestKey) -> Any:
         payment = scene.paid[0] if of_first else None
         return refunds.refund(
             scene.plan,
@@ -110,7 +110,7 @@ def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, RequestKe
             request_key=request_key,
         )
 
-    return ask
+    return request
 
 
 def cancel(scene: Scene, request_key: RequestKey) -> Any:
@@ -145,7 +145,7 @@ PAIRS = {
     "pay/pay": Pair(
         pay_first,
         pay_due,
-        lambda one, other, money: one + other == 1 and money.charged == PART,
+        lambda first, second, money: first + second == 1 and money.charged == PART,
         {"already_paid", "nothing_due"},
     ),
     "pay/refund": Pair(
@@ -158,7 +158,7 @@ PAIRS = {
     "refund/refund": Pair(
         refund(7_00),
         refund(7_00, of_first=True),
-        lambda one, other, money: one + other == 2 and money.given_back == 14_00,
+        lambda first, second, money: first + second == 2 and money.given_back == 14_00,
         {"too_much"},
         paid=2,
         meanwhile=set(),
@@ -238,23 +238,27 @@ def scenes(count: int, paid: int) -> Iterator[Scene]:
 
 
 def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
-    """EACH of both do it at once. Returns what is wrong afterwards, in words."""
+    """Run each operation EACH times at once. Returns the faults found afterwards."""
     sides = [pair.left] * EACH + [pair.right] * EACH
     db.session.rollback()
-    got = at_once(
-        app, [lambda do=do, place=place: do(scene, scene.request_key(f"{place}")) for place, do in enumerate(sides)]
+    results = at_once(
+        app, [lambda do=do, number=number: do(scene, scene.request_key(f"{number}")) for number, do in enumerate(sides)]
     )
     db.session.rollback()
     money = Money(**db.session.execute(MONEY, {"plan": scene.plan}).one()._mapping)
-    wrong = [f"a {type(one).__name__}" for one in got if isinstance(one, Exception) and not isinstance(one, Refused)]
-    codes = {one.code for one in got if isinstance(one, Refused)}
+    wrong = [
+        f"a {type(result).__name__}"
+        for result in results
+        if isinstance(result, Exception) and not isinstance(result, Refused)
+    ]
+    codes = {result.code for result in results if isinstance(result, Refused)}
     wrong += [f"refused: {code}" for code in codes - pair.refusals - pair.meanwhile]
     if money.excess or money.declined_refunds:
         wrong.append("charged more than was owed, or gave back more than was charged")
     came_in = money.charged + money.cash - money.reversed
     if came_in + money.credited + money.written_off + money.remaining != money.total:
         wrong.append("it does not add up")
-    won = [sum(not isinstance(one, Exception) for one in side) for side in (got[:EACH], got[EACH:])]
+    won = [sum(not isinstance(result, Exception) for result in side) for side in (results[:EACH], results[EACH:])]
     if not pair.ends(won[0], won[1], money):
         wrong.append(f"{won} won")
     return wrong
@@ -262,7 +266,7 @@ def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("name", PAIRS)
-def test_eight_at_once_never_pay_or_give_back_too_much(app: Flask, figures: Figures, name: str, rounds: int) -> None:
+def test_eight_at_once_never_overpay_or_over_refund(app: Flask, figures: Figures, name: str, rounds: int) -> None:
     pair = PAIRS[name]
     for scene in scenes(rounds, pair.paid):
         with slowly(*FIRST_WRITES, pause=0.003):
@@ -270,16 +274,16 @@ def test_eight_at_once_never_pay_or_give_back_too_much(app: Flask, figures: Figu
     assert db.session.scalar(select(Payment.id).where(Payment.state == "in_flight")) is None
     assert db.session.scalar(select(Refund.id).where(Refund.state == "in_flight")) is None
     assert db.session.scalars(select(IdempotencyKey.key).where(IdempotencyKey.state == "running")).all() == []
-    assert [found for found in checks.run() if found[1]] == []
+    assert [check for check in checks.run() if check[1]] == []
     figures(f"{name}: {rounds} rounds of {2 * EACH} at once, 0 overpaid or over-refunded, 0 errors")
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_canary_without_row_locks_the_grid_fails(app: Flask, name: str) -> None:
-    """What the database refuses then would be somebody's broken page; what it can't see would be somebody's money."""
+    """A conflict that the database sees would be an error page, and one that it can't see a wrong amount."""
     pair = PAIRS[name]
-    seen = []
+    faults = []
     for scene in scenes(CANARY_ROUNDS, pair.paid):
         with slowly(*FIRST_WRITES, locks=False, pause=0.08):
-            seen.append(race(app, pair, scene))
-    assert sum(wrong != [] for wrong in seen) >= SEEN_IN, Counter(words for wrong in seen for words in wrong)
+            faults.append(race(app, pair, scene))
+    assert sum(wrong != [] for wrong in faults) >= SEEN_IN, Counter(words for wrong in faults for words in wrong)

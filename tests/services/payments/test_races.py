@@ -1,6 +1,6 @@
-"""Eight simultaneous payments of one installment charge it once; and with the locks taken out, the same test sees it.
+"""Eight payments of one installment at once charge it once. Without the locks the same test fails.
 
-What was charged is counted in the gateway's own table, not in ours.
+Charges are counted in the gateway's own table.
 """
 
 from collections import Counter
@@ -28,23 +28,23 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 def race(app, installment_ids, customer_id, *, one_key=False):
-    """All of CROWD pay the same installment at the same moment, one installment after the other.
+    """CROWD requests pay the same installment at once, one installment after the other.
 
-    Returns for each installment what each of them got: an Attempt, or the exception.
+    Returns the results of each installment: an Attempt, or the exception.
     """
     together = Barrier(CROWD)
 
-    def pay_all(place):
-        got = []
+    def pay_all(number):
+        results = []
         for installment_id in installment_ids:
             request_key = RequestKey(
-                customer_id, "POST /pay", f"{installment_id}" if one_key else f"{installment_id}-{place}", "f"
+                customer_id, "POST /pay", f"{installment_id}" if one_key else f"{installment_id}-{number}", "f"
             )
             together.wait(timeout=60)
             with app.app_context():
                 try:
                     pay = payments.pay_installment
-                    got.append(
+                    results.append(
                         pay(
                             installment_id,
                             customer_id=customer_id,
@@ -54,8 +54,8 @@ def race(app, installment_ids, customer_id, *, one_key=False):
                         )
                     )
                 except Exception as error:
-                    got.append(error)
-        return got
+                    results.append(error)
+        return results
 
     db.session.rollback()
     with ThreadPoolExecutor(CROWD) as pool:
@@ -63,7 +63,7 @@ def race(app, installment_ids, customer_id, *, one_key=False):
 
 
 def some_plans(count):
-    """One installment each of so many plans, and their customer."""
+    """The first installments of `count` plans, and their customer."""
     amal, omar = people.amal(), people.omar()
     plan_ids = [people.a_plan(amal, total=20_00, count=2) for _ in range(count)]
     first = select(Installment.id).where(Installment.plan_id.in_(plan_ids), Installment.number == 1)
@@ -71,7 +71,7 @@ def some_plans(count):
 
 
 def charged():
-    """Installment -> how often the gateway charged it."""
+    """Installment id -> number of the gateway's charges."""
     db.session.rollback()
     rows = db.session.execute(
         text(
@@ -94,30 +94,30 @@ def charged():
 )
 def test_eight_payments_at_once_are_one_charge(app, count, keys):
     installment_ids, omar = some_plans(count)
-    for got in race(app, installment_ids, omar, one_key=keys == "one key"):
-        assert [result for result in got if isinstance(result, Exception) and not isinstance(result, Refused)] == []
-        paid = {result.payment_id for result in got if not isinstance(result, Exception)}
+    for results in race(app, installment_ids, omar, one_key=keys == "one key"):
+        assert [result for result in results if isinstance(result, Exception) and not isinstance(result, Refused)] == []
+        paid = {result.payment_id for result in results if not isinstance(result, Exception)}
         assert len(paid) == 1
         if keys == "one key":
-            assert not [result for result in got if isinstance(result, Exception)]
+            assert not [result for result in results if isinstance(result, Exception)]
         else:
-            codes = Counter(result.code for result in got if isinstance(result, Refused))
+            codes = Counter(result.code for result in results if isinstance(result, Refused))
             assert set(codes) <= {"already_paid", "payment_in_flight"} and codes.total() == CROWD - 1
     assert charged() == dict.fromkeys(installment_ids, 1)
     assert db.session.scalar(select(db.func.count(Payment.id))) == count
     assert db.session.scalar(select(db.func.sum(gateway.charges.c.amount))) == count * 10_00
-    assert [found for found in checks.run() if found[1]] == []
+    assert [check for check in checks.run() if check[1]] == []
 
 
-def test_canary_without_row_locks_the_race_is_seen(app):
-    """Only the unique index still stands then: it is hit, which with the locks never happens."""
+def test_canary_without_row_locks_the_unique_index_is_hit(app):
+    """With the locks, no insert ever reaches the unique index's conflict."""
     installment_ids, omar = some_plans(ROUNDS)
     with slowly(WRITE, locks=False, pause=0.15):
         rounds = race(app, installment_ids, omar)
     hit = [
-        got
-        for got in rounds
-        if any(isinstance(result, Exception) and not isinstance(result, Refused) for result in got)
+        results
+        for results in rounds
+        if any(isinstance(result, Exception) and not isinstance(result, Refused) for result in results)
     ]
     assert len(hit) >= SEEN_IN
     assert max(charged().values()) == 1
@@ -132,8 +132,8 @@ def test_canary_without_row_locks_and_without_the_index_customers_are_charged_tw
     assert sum(times > 1 for times in charged().values()) >= SEEN_IN
 
 
-def test_with_row_locks_alone_nobody_is_charged_twice(app):
-    """And the other way round: the index is the second lock, not the first."""
+def test_row_locks_without_the_index_charge_once(app):
+    """The index is a second guard."""
     installment_ids, omar = some_plans(ROUNDS)
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX uq_allocations_held_installment_id"))
@@ -143,7 +143,7 @@ def test_with_row_locks_alone_nobody_is_charged_twice(app):
 
 
 def test_all_installments_of_a_plan_at_once_complete_it_and_are_charged_once_each(app):
-    """Whoever meets another's payment in flight is refused, and simply comes again."""
+    """A payment that meets another one in flight is refused, and repeated."""
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal, total=80_00, count=CROWD)
     ids = [row.id for row in people.installments_of(plan_id)]

@@ -1,4 +1,4 @@
-"""Amal gives money back: how much, from which payment, and what becomes of an answer that never came."""
+"""Refunds: amounts, payments, declined refunds, and refunds whose answer or request was lost."""
 
 from datetime import timedelta
 
@@ -12,10 +12,10 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Event, Payment, Refund
 from portal.reports.operations import checks
-from portal.reports.plans.standing import standing
+from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
-from portal.services.payments import manual_payments, payments, refunds
+from portal.services.payments import manual_payments, outcomes, refunds
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -28,15 +28,15 @@ def plan_id(amal, omar):
 
 
 def paid(plan_id, omar, *cards):
-    """One payment of 25.00 for each card, the oldest installment first."""
+    """Ids of one payment of 25.00 for each card, the oldest installment first."""
     rows = people.installments_of(plan_id)
     return [people.pay(row.id, omar, card).id for row, card in zip(rows, cards, strict=False)]
 
 
-def give(plan_id, amal, amount, **more):
-    asked = refunds.refund(plan_id, merchant_id=amal, amount=amount, reason="Broken", **more)
+def refund(plan_id, amal, amount, **more):
+    group = refunds.refund(plan_id, merchant_id=amal, amount=amount, reason="Broken", **more)
     db.session.rollback()
-    return [db.session.get_one(Refund, refund_id, populate_existing=True) for refund_id in asked.refund_ids]
+    return [db.session.get_one(Refund, refund_id, populate_existing=True) for refund_id in group.refund_ids]
 
 
 def code_of(call, *args, **kwargs):
@@ -47,59 +47,59 @@ def code_of(call, *args, **kwargs):
 
 
 def given_back():
-    """What the gateway gave back, in its own words."""
+    """Sum of the refunds in the gateway's own table."""
     db.session.rollback()
-    found = select(func.coalesce(func.sum(gateway.refunds.c.amount), 0))
-    return db.session.scalar(found.where(gateway.refunds.c.outcome == "refunded"))
+    query = select(func.coalesce(func.sum(gateway.refunds.c.amount), 0))
+    return db.session.scalar(query.where(gateway.refunds.c.outcome == "refunded"))
 
 
 def balance_of(account):
-    """What the ledger says, over all plans."""
+    """The balance of a ledger account over all plans."""
     db.session.rollback()
     balance = "SELECT coalesce(sum(amount), 0) FROM ledger_lines WHERE account = :account"
     return db.session.scalar(text(balance), {"account": account})
 
 
 def broken():
-    """Invariants that do not hold."""
+    """The checks that do not hold."""
     db.session.rollback()
-    return [found for found in checks.run() if found[1]]
+    return [check for check in checks.run() if check[1]]
 
 
 def test_the_newest_payment_is_refunded_first_and_nothing_is_owed_again(plan_id, amal, omar):
     first, second = paid(plan_id, omar, "card_ok", "card_ok")
-    rows = give(plan_id, amal, 30_00)
+    rows = refund(plan_id, amal, 30_00)
     assert [(row.payment_id, row.amount, row.state) for row in rows] == [
         (second, 25_00, "succeeded"),
         (first, 5_00, "succeeded"),
     ]
     assert people.payment_of(first).refunded == 5_00
-    now = standing(plan_id)
+    now = plan_figures(plan_id)
     assert (now.kept, now.refunded, now.refundable, now.remaining) == (20_00, 30_00, 20_00, 50_00)
     assert [row.status for row in people.installments_of(plan_id)] == ["paid", "paid", "pending", "pending"]
     assert given_back() == 30_00
 
 
-def test_a_chosen_payment_as_often_as_wanted_and_never_more_than_it_brought(plan_id, amal, omar):
+def test_a_chosen_payment_is_refunded_up_to_its_amount(plan_id, amal, omar):
     first, _ = paid(plan_id, omar, "card_ok", "card_ok")
-    give(plan_id, amal, 10_00, payment_id=first)
-    give(plan_id, amal, 15_00, payment_id=first, shown=15_00)
-    assert code_of(give, plan_id, amal, 1, payment_id=first) == "nothing_to_refund"
-    assert code_of(give, plan_id, amal, 25_01) == "too_much"
+    refund(plan_id, amal, 10_00, payment_id=first)
+    refund(plan_id, amal, 15_00, payment_id=first, shown=15_00)
+    assert code_of(refund, plan_id, amal, 1, payment_id=first) == "nothing_to_refund"
+    assert code_of(refund, plan_id, amal, 25_01) == "too_much"
     assert given_back() == 25_00
 
 
-def test_what_the_form_showed_must_still_be_so(plan_id, amal, omar):
+def test_another_amount_than_the_form_showed_is_refused(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok", "card_ok")
-    give(plan_id, amal, 1_00)
+    refund(plan_id, amal, 1_00)
     with pytest.raises(Refused) as refused:
-        give(plan_id, amal, 5_00, shown=50_00)
+        refund(plan_id, amal, 5_00, shown=50_00)
     assert (refused.value.code, refused.value.facts) == ("amount_changed", {"refundable": 49_00})
     assert given_back() == 1_00
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "two\nlines", "\x00"])
-def test_a_reason_is_asked_for(plan_id, amal, omar, reason):
+def test_a_reason_is_required(plan_id, amal, omar, reason):
     paid(plan_id, omar, "card_ok")
     with pytest.raises(Invalid) as invalid:
         refunds.refund(plan_id, merchant_id=amal, amount=1, reason=reason)
@@ -107,20 +107,20 @@ def test_a_reason_is_asked_for(plan_id, amal, omar, reason):
     assert given_back() == 0
 
 
-def test_somebody_elses_plan_and_somebody_elses_payment_are_not_there(plan_id, amal, omar):
+def test_another_merchants_plan_and_another_plans_payment_are_not_found(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok")
     other = people.a_plan(amal)
     (elsewhere,) = paid(other, omar, "card_ok")
     badr = people.badr()
     with pytest.raises(NotFound):
-        give(plan_id, badr, 1)
+        refund(plan_id, badr, 1)
     with pytest.raises(NotFound):
-        give(plan_id, amal, 1, payment_id=elsewhere)
+        refund(plan_id, amal, 1, payment_id=elsewhere)
 
 
-def test_a_refund_that_the_bank_declines_changes_nothing_and_can_be_asked_for_again(plan_id, amal, omar):
+def test_a_declined_refund_changes_nothing_and_may_be_repeated(plan_id, amal, omar):
     (payment_id,) = paid(plan_id, omar, "card_refund_declined")
-    (row,) = give(plan_id, amal, 10_00)
+    (row,) = refund(plan_id, amal, 10_00)
     assert (row.state, row.decline_code) == ("declined", "refund_refused")
     payment = people.payment_of(payment_id)
     assert (payment.refunded, payment.refunding, payment.refundable) == (0, 0, 25_00)
@@ -131,12 +131,12 @@ def test_a_refund_that_the_bank_declines_changes_nothing_and_can_be_asked_for_ag
     ("card", "state", "back"),
     [("card_refund_lost_done", "succeeded", 10_00), ("card_refund_lost_not_done", "declined", 0)],
 )
-def test_an_answer_that_never_came_counts_until_the_sweep_knows_it(plan_id, amal, omar, card, state, back):
+def test_a_refund_in_flight_counts_until_the_sweep_settles_it(plan_id, amal, omar, card, state, back):
     (payment_id,) = paid(plan_id, omar, card)
-    (row,) = give(plan_id, amal, 10_00)
+    (row,) = refund(plan_id, amal, 10_00)
     assert row.state == "in_flight"
     assert people.payment_of(payment_id).refundable == 15_00
-    assert code_of(give, plan_id, amal, 15_01) == "too_much"
+    assert code_of(refund, plan_id, amal, 15_01) == "too_much"
     assert refunds.settle_unknown_refunds() == 0
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
         assert refunds.settle_unknown_refunds() == 1
@@ -146,10 +146,10 @@ def test_an_answer_that_never_came_counts_until_the_sweep_knows_it(plan_id, amal
     assert given_back() == back
 
 
-def test_one_key_is_one_refund(plan_id, amal, omar):
+def test_a_second_request_with_the_same_key_is_replayed(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok", "card_ok")
     request_key = RequestKey(
-        amal, "POST /refunds", "k1", "f", render=lambda asked: (201, str(asked.refund_ids).encode())
+        amal, "POST /refunds", "k1", "f", render=lambda group: (201, str(group.refund_ids).encode())
     )
     first = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
     again = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
@@ -158,7 +158,7 @@ def test_one_key_is_one_refund(plan_id, amal, omar):
     assert given_back() == 30_00
 
 
-def test_a_key_whose_answer_was_lost_is_done_after_the_sweep(plan_id, amal, omar):
+def test_a_key_of_a_refund_in_flight_is_done_after_the_sweep(plan_id, amal, omar):
     paid(plan_id, omar, "card_refund_lost_done")
     request_key = RequestKey(amal, "POST /refunds", "k1", "f")
     (refund_id,) = refunds.refund(
@@ -171,33 +171,33 @@ def test_a_key_whose_answer_was_lost_is_done_after_the_sweep(plan_id, amal, omar
     assert given_back() == 5_00
 
 
-def test_cash_goes_back_by_hand_at_once(plan_id, amal):
+def test_a_refund_of_cash_is_booked_at_once(plan_id, amal):
     today = people.today_of(amal)
     manual_payments.record(plan_id, merchant_id=amal, amount=30_00, method="cash", received_on=today)
-    (row,) = give(plan_id, amal, 30_00)
+    (row,) = refund(plan_id, amal, 30_00)
     assert (row.state, row.gateway_key) == ("succeeded", None)
-    assert standing(plan_id).kept == 0
+    assert plan_figures(plan_id).kept == 0
     assert given_back() == 0
 
 
-def test_a_plan_of_which_all_was_given_back_is_not_completed_any_more(amal, omar):
+def test_a_fully_refunded_plan_is_cancelled(amal, omar):
     plan_id = people.a_plan(amal, total=10_00, count=1)
     paid(plan_id, omar, "card_ok")
     assert people.plan_of(plan_id).state == "completed"
-    give(plan_id, amal, 10_00)
+    refund(plan_id, amal, 10_00)
     assert people.plan_of(plan_id).state == "cancelled"
     assert [row.status for row in people.installments_of(plan_id)] == ["paid"]
 
 
-def test_nothing_is_refunded_while_a_payment_is_being_checked(plan_id, amal, omar):
+def test_a_refund_during_a_payment_in_flight_is_refused(plan_id, amal, omar):
     paid(plan_id, omar, "card_ok", "card_lost_charged")
-    assert code_of(give, plan_id, amal, 1_00) == "payment_in_flight"
+    assert code_of(refund, plan_id, amal, 1_00) == "payment_in_flight"
 
 
 def charged_too_much(plan_id, omar):
-    """25.00 is at the bank for the first installment, of which 15.00 is owed by now.
+    """A payment of 25.00 in flight for the first installment, of which 15.00 is owed by now.
 
-    No verb of ours lets it come to this; somebody with SQL can.
+    No service function leads to this state, so SQL makes it.
     """
     (payment_id,) = paid(plan_id, omar, "card_lost_charged")
     row = people.installments_of(plan_id)[0]
@@ -211,15 +211,15 @@ def charged_too_much(plan_id, omar):
     return payment_id
 
 
-def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, omar):
+def test_an_excess_charge_is_refunded_at_once(plan_id, amal, omar):
     payment_id = charged_too_much(plan_id, omar)
-    payments.settle_payment(payment_id)
+    outcomes.settle_payment(payment_id)
     first = people.installments_of(plan_id)[0]
     assert (first.status, first.paid, first.credited) == ("paid", 15_00, 10_00)
     payment = people.payment_of(payment_id)
     assert (payment.amount, payment.refunded, payment.kept) == (25_00, 10_00, 15_00)
-    one = db.session.scalars(select(Refund)).one()
-    assert (one.excess, one.created_by, one.state, one.amount) == (True, None, "succeeded", 10_00)
+    excess = db.session.scalars(select(Refund)).one()
+    assert (excess.excess, excess.created_by, excess.state, excess.amount) == (True, None, "succeeded", 10_00)
     assert given_back() == 10_00
     assert balance_of("overpayments") == 0
     assert balance_of("cash") == 15_00
@@ -227,56 +227,56 @@ def test_what_was_charged_beyond_what_was_owed_goes_back_at_once(plan_id, amal, 
     assert db.session.scalar(select(func.count(Payment.id))) == 1
 
 
-class Died(BaseException):
-    """The process, as far as the verb can tell."""
+class Killed(BaseException):
+    """Stands for a kill of the process."""
 
 
 @pytest.fixture
-def death(monkeypatch):
-    """Whoever does this dies just before the gateway is asked for a refund."""
+def killed(monkeypatch):
+    """Runs a call that is killed just before the request to the gateway."""
 
-    def dies(*_):
-        raise Died
+    def kill(*_):
+        raise Killed
 
-    def before_the_gateway_was_asked(call, *args, **kwargs):
-        with monkeypatch.context() as dying:
-            dying.setattr(gateway, "refund", dies)
-            with pytest.raises(Died):
+    def run_killed(call, *args, **kwargs):
+        with monkeypatch.context() as patched:
+            patched.setattr(gateway, "refund", kill)
+            with pytest.raises(Killed):
                 call(*args, **kwargs)
         db.session.rollback()
 
-    return before_the_gateway_was_asked
+    return run_killed
 
 
-def after_a_while():
+def sweep_later():
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
         return refunds.settle_unknown_refunds()
 
 
-def test_a_refund_that_nobody_lived_to_ask_for_is_made_once(plan_id, amal, omar, death):
+def test_a_refund_killed_before_its_request_is_sent_once_by_the_sweep(plan_id, amal, omar, killed):
     paid(plan_id, omar, "card_ok", "card_ok")
-    death(give, plan_id, amal, 30_00)
-    assert (given_back(), standing(plan_id).refunding) == (0, 30_00)
-    assert [after_a_while(), after_a_while()] == [2, 0]
-    assert (given_back(), standing(plan_id).refunded, standing(plan_id).refunding) == (30_00, 30_00, 0)
+    killed(refund, plan_id, amal, 30_00)
+    assert (given_back(), plan_figures(plan_id).refunding) == (0, 30_00)
+    assert [sweep_later(), sweep_later()] == [2, 0]
+    assert (given_back(), plan_figures(plan_id).refunded, plan_figures(plan_id).refunding) == (30_00, 30_00, 0)
     assert broken() == []
 
 
-def test_so_is_that_of_a_cancellation(plan_id, amal, omar, death):
+def test_the_refund_of_a_killed_cancellation_is_sent_by_the_sweep(plan_id, amal, omar, killed):
     paid(plan_id, omar, "card_ok", "card_ok")
-    death(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
+    killed(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
     assert people.plan_of(plan_id).cancelled_at is not None
-    after_a_while()
-    assert (given_back(), standing(plan_id).refunded) == (50_00, 50_00)
+    sweep_later()
+    assert (given_back(), plan_figures(plan_id).refunded) == (50_00, 50_00)
     assert broken() == []
 
 
-def test_so_is_what_was_charged_beyond_what_was_owed(plan_id, amal, omar, death):
+def test_the_refund_of_an_excess_charge_is_sent_by_the_sweep(plan_id, amal, omar, killed):
     payment_id = charged_too_much(plan_id, omar)
-    death(payments.settle_payment, payment_id)
+    killed(outcomes.settle_payment, payment_id)
     assert (given_back(), balance_of("overpayments")) == (0, -10_00)
     assert broken() == []
-    after_a_while()
+    sweep_later()
     assert (given_back(), balance_of("overpayments"), balance_of("cash")) == (10_00, 0, 15_00)
     assert broken() == []
 
@@ -289,30 +289,30 @@ def test_so_is_what_was_charged_beyond_what_was_owed(plan_id, amal, omar, death)
         ("card_refund_lost_not_done", "declined", 0),
     ],
 )
-def test_when_the_sweep_asks_the_answer_is_the_cards_all_the_same(plan_id, amal, omar, death, card, state, back):
+def test_a_refund_sent_by_the_sweep_ends_with_the_gateways_answer(plan_id, amal, omar, killed, card, state, back):
     (payment_id,) = paid(plan_id, omar, card)
-    death(give, plan_id, amal, 10_00)
-    after_a_while()
+    killed(refund, plan_id, amal, 10_00)
+    sweep_later()
     assert db.session.scalars(select(Refund.state)).all() == [state]
     assert (given_back(), people.payment_of(payment_id).refundable) == (back, 25_00 - back)
     assert broken() == []
 
 
-def test_a_refund_is_not_made_after_the_bank_took_the_payment_back(plan_id, amal, omar, death):
+def test_a_refund_of_a_reversed_charge_is_declined(plan_id, amal, omar, killed):
     (payment_id,) = paid(plan_id, omar, "card_ok")
-    death(give, plan_id, amal, 10_00)
+    killed(refund, plan_id, amal, 10_00)
     gateway.bounce(people.payment_of(payment_id).gateway_key)
-    after_a_while()
+    sweep_later()
     assert db.session.scalars(select(Refund.decline_code)).all() == ["charge_reversed"]
     assert given_back() == 0
 
 
-def test_who_was_only_slow_and_the_sweep_give_back_once(app, plan_id, amal, omar, death):
-    """The gateway is asked under one key by both, at the same time."""
+def test_a_slow_request_and_the_sweep_refund_once(app, plan_id, amal, omar, killed):
+    """Both send the same key at the same time."""
     paid(plan_id, omar, "card_ok")
-    death(give, plan_id, amal, 10_00)
+    killed(refund, plan_id, amal, 10_00)
     refund_id = db.session.scalars(select(Refund.id)).one()
     db.session.rollback()
     at_once(app, [lambda: refunds.send(refund_id), lambda: refunds.settle_refund(refund_id)] * 4)
-    assert (given_back(), standing(plan_id).refunded) == (10_00, 10_00)
+    assert (given_back(), plan_figures(plan_id).refunded) == (10_00, 10_00)
     assert broken() == []

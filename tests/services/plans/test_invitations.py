@@ -1,4 +1,4 @@
-"""The link by which Nadia, who has no account yet, sees Amal's plan and claims her record."""
+"""The link with which Nadia, a customer without an account, sees Amal's plan and claims her record."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 
 def invite(merchant_id, email="nadia@example.com"):
-    """A plan for somebody unknown, and the token of its link."""
+    """The id of a new plan for this email, and the token of its link."""
     opened = plans.open_plan(merchant_id, NewPlan(email, 60_00, 3, people.today_of(merchant_id)))
     return opened.plan_id, opened.invitation_token
 
@@ -39,7 +39,7 @@ def test_the_link_opens_its_plan_and_no_other():
         assert invitations.find(wrong) is None
 
 
-def test_only_a_hash_of_it_is_kept():
+def test_the_row_holds_a_digest_of_the_token():
     _, token = invite(people.amal())
     row = db.session.scalars(select(Invitation)).one()
     assert len(row.token_hash) == 32
@@ -47,7 +47,7 @@ def test_only_a_hash_of_it_is_kept():
     assert len(token) >= 43
 
 
-def test_nadia_claims_her_record_signs_in_and_owes_what_she_owed():
+def test_nadia_claims_her_record_signs_in_and_pays_her_plan():
     plan_id, token = invite(people.amal())
     nadia = claim(token)
     assert sessions.authenticate("nadia", people.PASSWORD) == nadia
@@ -57,25 +57,25 @@ def test_nadia_claims_her_record_signs_in_and_owes_what_she_owed():
     assert "customer.claimed" in db.session.scalars(select(Event.kind)).all()
 
 
-def test_claiming_ends_every_link_to_her():
+def test_a_claim_ends_all_links_of_the_customer():
     amal, badr = people.amal(), people.badr()
     tokens = [invite(merchant)[1] for merchant in (amal, amal, badr)]
-    _, strangers = invite(amal, "huda@example.com")
+    _, other = invite(amal, "huda@example.com")
     claim(tokens[0])
     assert [invitations.find(token) for token in tokens] == [None] * 3
-    assert invitations.find(strangers)
+    assert invitations.find(other)
     for token in tokens:
         with pytest.raises(NotFound):
             claim(token, "somebody")
 
 
-def test_a_plan_made_after_she_claimed_needs_no_link():
+def test_a_plan_after_the_claim_has_no_link():
     amal = people.amal()
     claim(invite(amal)[1])
     assert invite(amal)[1] is None
 
 
-def test_renewing_makes_a_fresh_link_and_ends_the_old_one():
+def test_renewing_creates_a_fresh_link_and_ends_the_old_one():
     amal = people.amal()
     plan_id, old = invite(amal)
     new = invitations.renew(plan_id, merchant_id=amal)
@@ -84,17 +84,17 @@ def test_renewing_makes_a_fresh_link_and_ends_the_old_one():
     assert claim(new)
 
 
-def test_only_her_merchant_renews_or_revokes():
+def test_only_the_plans_merchant_renews_or_revokes():
     amal, badr = people.amal(), people.badr()
     plan_id, token = invite(amal)
-    for verb in (invitations.renew, invitations.revoke):
+    for change in (invitations.renew, invitations.revoke):
         for plan, merchant in ((plan_id, badr), (10**6, amal)):
             with pytest.raises(NotFound):
-                verb(plan, merchant_id=merchant)
+                change(plan, merchant_id=merchant)
     assert invitations.find(token)
 
 
-def test_a_revoked_link_opens_nothing_and_may_be_renewed():
+def test_a_revoked_link_is_invalid_and_may_be_renewed():
     amal = people.amal()
     plan_id, token = invite(amal)
     for _ in range(2):
@@ -107,7 +107,7 @@ def test_a_revoked_link_opens_nothing_and_may_be_renewed():
     assert invitations.find(invitations.renew(plan_id, merchant_id=amal))
 
 
-def test_who_has_claimed_is_not_invited_again():
+def test_a_claimed_customer_is_not_invited_again():
     amal = people.amal()
     plan_id, token = invite(amal)
     claim(token)
@@ -133,7 +133,7 @@ def test_a_link_lapses_after_thirty_days():
         assert claim(fresh)
 
 
-def test_a_name_or_password_that_cannot_be_used_leaves_the_link_as_it_is(subtests):
+def test_a_bad_username_or_password_leaves_the_link_valid(subtests):
     people.omar()
     _, token = invite(people.amal())
     for username, password, fault in (
@@ -148,16 +148,16 @@ def test_a_name_or_password_that_cannot_be_used_leaves_the_link_as_it_is(subtest
         with subtests.test(username=username):
             with pytest.raises(Invalid) as refused:
                 claim(token, username, password)
-            assert [(found.field, found.code) for found in refused.value.faults] == [fault]
+            assert [(refusal.field, refusal.code) for refusal in refused.value.faults] == [fault]
             assert invitations.find(token)
 
 
-def test_her_own_email_may_be_her_name():
+def test_the_username_may_be_the_customers_own_email():
     assert claim(invite(people.amal())[1], "Nadia@example.com")
 
 
-def test_where_somebody_else_has_the_key_of_her_email_it_cannot_be_her_name():
-    """Two accounts from before emails had keys: they differ in nothing but case, and only one has the key."""
+def test_the_own_email_is_no_username_when_another_account_has_its_key():
+    """Two accounts older than the keys: their emails differ in case only, and one account has the key."""
     _, token = invite(people.amal(), "νικος@example.com")
     db.session.execute(text("UPDATE users SET email_key = email WHERE email = 'νικος@example.com'"))
     db.session.commit()
@@ -170,13 +170,13 @@ def test_where_somebody_else_has_the_key_of_her_email_it_cannot_be_her_name():
     assert claim(token, "νικος")
 
 
-def test_of_eight_who_claim_at_once_one_does(app):
+def test_of_eight_claims_at_once_one_succeeds(app):
     _, token = invite(people.amal())
     results = at_once(app, [lambda n=n: claim(token, f"nadia{n}") for n in range(8)])
     assert sorted(type(result).__name__ for result in results) == ["NotFound"] * 7 + ["int"]
 
 
-def test_of_two_who_claim_their_own_records_under_one_name_at_once_one_does(app):
+def test_of_two_claims_with_the_same_username_at_once_one_succeeds(app):
     amal = people.amal()
     tokens = [invite(amal, email)[1] for email in ("nadia@example.com", "huda@example.com")]
     results = at_once(app, [lambda token=token: claim(token, "same") for token in tokens])
@@ -184,12 +184,15 @@ def test_of_two_who_claim_their_own_records_under_one_name_at_once_one_does(app)
     assert db.session.scalar(select(func.count(User.id)).where(User.username == "same")) == 1
 
 
-@pytest.mark.parametrize("verb", ["a new plan", "a renewed link"])
-def test_a_claim_meanwhile_never_leaves_a_live_link_to_an_account(app, verb):
-    """Whoever makes a link is stopped half way, by a lock on a table that comes late, until the claim is under way."""
+@pytest.mark.parametrize("change", ["a new plan", "a renewed link"])
+def test_a_claim_beside_a_new_link_leaves_no_live_link_of_a_claimed_record(app, change):
+    """A lock on the table `invitations` holds the new link back until the claim has begun."""
     amal = people.amal()
     plan_id, token = invite(amal)
-    makes = {"a new plan": lambda: invite(amal), "a renewed link": lambda: invitations.renew(plan_id, merchant_id=amal)}
+    changes = {
+        "a new plan": lambda: invite(amal),
+        "a renewed link": lambda: invitations.renew(plan_id, merchant_id=amal),
+    }
     with db.engine.connect() as holder:
         holder.execute(text("LOCK TABLE invitations IN EXCLUSIVE MODE"))
 
@@ -197,12 +200,12 @@ def test_a_claim_meanwhile_never_leaves_a_live_link_to_an_account(app, verb):
             waiting_for_a_lock(1)
             return claim(token)
 
-        def let_go():
+        def release():
             waiting_for_a_lock(2)
             holder.rollback()
 
-        made, claimed, _ = at_once(app, [makes[verb], claim_meanwhile, let_go])
-    assert not isinstance(made, Exception)
+        link, claimed, _ = at_once(app, [changes[change], claim_meanwhile, release])
+    assert not isinstance(link, Exception)
     db.session.rollback()
     live = select(Invitation).where(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
     claimed_record = db.session.get_one(User, people.plan_of(plan_id).customer_id).is_claimed
@@ -211,7 +214,7 @@ def test_a_claim_meanwhile_never_leaves_a_live_link_to_an_account(app, verb):
 
 
 def waiting_for_a_lock(count):
-    """Returns when this many connections of this database wait for a lock."""
+    """Return when this many connections of this database wait for a lock."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with db.engine.connect() as connection:
         for _ in range(100):

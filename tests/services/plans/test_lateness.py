@@ -32,7 +32,7 @@ def late_events():
         ("Asia/Riyadh", "2028-02-28", 1, "2028-02-29 23:59:59", "2028-03-01 00:00"),
     ],
 )
-def test_it_is_told_at_the_local_midnight_after_grace_and_once(context, zone, due, grace, before, late):
+def test_the_event_is_written_once_at_the_local_midnight_after_grace(context, zone, due, grace, before, late):
     with on("2026-02-01 12:00", zone):
         merchant, omar = people.a_merchant("nadia", time_zone=zone), people.omar()
         db.session.get_one(Merchant, merchant).grace_days = grace
@@ -43,7 +43,7 @@ def test_it_is_told_at_the_local_midnight_after_grace_and_once(context, zone, du
     with on(late, zone) as now:
         assert tasks.mark_late_installments() == 1
         assert tasks.mark_late_installments() == 0
-        now.shift(-3600)  # the clock is set back, and comes again
+        now.shift(-3600)  # the clock is set back by an hour
         assert tasks.mark_late_installments() == 0
         now.shift(3600 + 86400)
         assert tasks.mark_late_installments() == 0
@@ -53,28 +53,28 @@ def test_it_is_told_at_the_local_midnight_after_grace_and_once(context, zone, du
     assert omar
 
 
-def test_several_at_once_in_small_batches_and_killed_in_between_tell_each_once(app, context, monkeypatch):
+def test_parallel_and_interrupted_runs_in_small_batches_write_each_event_once(app, context, monkeypatch):
     amal, omar = people.amal(), people.omar()
     for _ in range(2):
         people.a_plan(amal, count=3, first=-70)
     paid = people.installments_of(people.a_plan(amal, count=1, first=-5))[0]
     people.pay(paid.id, omar)
     monkeypatch.setattr(lateness, "BATCH", 2)
-    batch, seen = lateness._tell_batch, []
+    insert_batch, batches = lateness._insert_batch, []
 
     def killed(*args):
-        if len(seen) == 1:
+        if len(batches) == 1:
             raise KeyboardInterrupt
-        seen.append(1)
-        return batch(*args)
+        batches.append(args)
+        return insert_batch(*args)
 
-    monkeypatch.setattr(lateness, "_tell_batch", killed)
+    monkeypatch.setattr(lateness, "_insert_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         lateness.mark_late_installments()
     assert len(late_events()) == 2
-    monkeypatch.setattr(lateness, "_tell_batch", batch)
+    monkeypatch.setattr(lateness, "_insert_batch", insert_batch)
     assert sum(at_once(app, [lateness.mark_late_installments] * 3)) == 4
     assert lateness.mark_late_installments() == 0
-    told = [event.installment_id for event in late_events()]
-    assert len(told) == len(set(told)) == 6
-    assert paid.id not in told
+    late_ids = [event.installment_id for event in late_events()]
+    assert len(late_ids) == len(set(late_ids)) == 6
+    assert paid.id not in late_ids

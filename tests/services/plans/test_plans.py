@@ -1,4 +1,4 @@
-"""Opening a plan: for whom, how much, from when; and what is written with it."""
+"""Opening a plan: its customer, amounts and dates, and the rows of its commit."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ def today():
 
 
 def faults_of(merchant_id, new, **kwargs):
-    """Field and code of everything that is refused; nothing may have been written."""
+    """The field and code of each fault, after a check that no plan was written."""
     with pytest.raises(Invalid) as refused:
         plans.open_plan(merchant_id, new, **kwargs)
     db.session.rollback()
@@ -69,7 +69,7 @@ def test_amounts_are_in_the_merchants_own_currency():
 
 
 @pytest.mark.parametrize("email", ["OMAR@example.com", "  omar@EXAMPLE.com "])
-def test_a_known_email_is_found_whatever_its_case(email):
+def test_a_known_email_is_found_in_every_case(email):
     omar = people.omar()
     opened = plans.open_plan(people.amal(), replace(CAKE, customer_email=email), past_dates=True)
     assert people.plan_of(opened.plan_id).customer_id == omar
@@ -83,7 +83,7 @@ def test_an_unknown_email_becomes_a_record_with_an_invitation():
     assert db.session.scalars(select(Invitation)).one().plan_id == opened.plan_id
 
 
-def test_every_plan_for_somebody_who_has_not_claimed_has_its_own_link():
+def test_each_plan_of_an_unclaimed_customer_has_its_own_link():
     amal = people.amal()
     new = replace(CAKE, customer_email="nadia@example.com")
     tokens = {plans.open_plan(amal, new, past_dates=True).invitation_token for _ in range(2)}
@@ -91,28 +91,28 @@ def test_every_plan_for_somebody_who_has_not_claimed_has_its_own_link():
     assert db.session.scalar(select(func.count(User.id)).where(User.role == "customer")) == 1
 
 
-def test_merchants_operators_and_oneself_are_refused_in_the_same_words():
+def test_emails_of_merchants_operators_and_oneself_have_the_same_fault():
     amal = people.amal()
     people.badr()
     people.an_operator()
-    told = set()
+    faults = set()
     for email in ("badr@example.com", "OLGA@example.com", "amal@example.com"):
         with pytest.raises(Invalid) as refused:
             plans.open_plan(amal, replace(CAKE, customer_email=email), past_dates=True)
         (fault,) = refused.value.faults
-        told.add((fault.field, fault.code, fault.message))
-    assert len(told) == 1
-    assert {(field, code) for field, code, _ in told} == {("customer_email", "not_a_customer")}
+        faults.add((fault.field, fault.code, fault.message))
+    assert len(faults) == 1
+    assert {(field, code) for field, code, _ in faults} == {("customer_email", "not_a_customer")}
 
 
-def test_a_customer_who_was_deactivated_gets_no_plans():
+def test_a_deactivated_customer_gets_no_plans():
     omar = people.omar()
     db.session.execute(update(User).where(User.id == omar).values(deactivated_at=clock.now()))
     db.session.commit()
     assert faults_of(people.amal(), CAKE, past_dates=True) == {("customer_email", "not_a_customer")}
 
 
-CANNOT_BE_USED = [
+BAD_INPUT = [
     ({"customer_email": ""}, ("customer_email", "required")),
     ({"customer_email": "omar"}, ("customer_email", "bad_email")),
     ({"customer_email": "o\x00mar@example.com"}, ("customer_email", "bad_email")),
@@ -146,14 +146,14 @@ CANNOT_BE_USED = [
 ]
 
 
-def test_what_cannot_be_used_is_refused_and_nothing_is_written(subtests):
+def test_bad_input_is_a_fault_on_its_field_and_writes_nothing(subtests):
     amal, _ = people.amal(), people.omar()
-    for change, fault in CANNOT_BE_USED:
+    for change, fault in BAD_INPUT:
         with subtests.test(change=ascii(change)[:60]):
             assert faults_of(amal, replace(CAKE, **change), past_dates=True) == {fault}
 
 
-def test_everything_that_is_wrong_is_said_at_once():
+def test_all_faults_are_raised_at_once():
     wrong = NewPlan("nobody", 0, 0, date(2000, 1, 1), "daily", "x" * 300)  # type: ignore[arg-type]
     assert faults_of(people.amal(), wrong) == {
         ("customer_email", "bad_email"),
@@ -165,13 +165,13 @@ def test_everything_that_is_wrong_is_said_at_once():
     }
 
 
-def test_an_unknown_customer_is_not_recorded_when_the_plan_is_refused():
+def test_a_refused_plan_creates_no_customer():
     amal = people.amal()
     faults_of(amal, replace(CAKE, customer_email="nadia@example.com", total=0), past_dates=True)
     assert db.session.scalar(select(func.count(User.id))) == 1
 
 
-def test_the_form_takes_today_and_later_and_the_api_also_the_past():
+def test_past_due_dates_need_past_dates():
     amal = people.amal()
     people.omar()
     yesterday = replace(CAKE, start_date=today() - timedelta(days=1))
@@ -190,7 +190,7 @@ def test_the_form_takes_today_and_later_and_the_api_also_the_past():
         (7, 1, date(2199, 12, 31)),
     ],
 )
-def test_the_widest_bounds_are_taken(total, count, first):
+def test_the_extreme_values_are_accepted(total, count, first):
     people.omar()
     opened = plans.open_plan(
         people.amal(), replace(CAKE, total=total, num_installments=count, start_date=first), past_dates=True
@@ -200,7 +200,7 @@ def test_the_widest_bounds_are_taken(total, count, first):
     assert len(rows) == count
 
 
-def test_a_plan_with_a_late_installment_is_overdue_and_nothing_is_late_on_its_day():
+def test_a_plan_is_overdue_after_a_due_date_and_not_on_it():
     amal, omar = people.amal(), people.omar()
     late, due = people.a_plan(amal, first=-1), people.a_plan(amal, first=0)
     assert people.plan_of(late).status == "overdue"
@@ -214,18 +214,18 @@ def test_a_plan_with_a_late_installment_is_overdue_and_nothing_is_late_on_its_da
 
 def test_only_merchants_open_plans():
     people.omar()
-    for nobody in (people.sara(), people.an_operator(), 10**6):
+    for user_id in (people.sara(), people.an_operator(), 10**6):
         with pytest.raises(Forbidden):
-            plans.open_plan(nobody, CAKE, past_dates=True)
+            plans.open_plan(user_id, CAKE, past_dates=True)
 
 
 class TestSentAgain:
-    """The same request, and the same external id, make one plan."""
+    """A repeated request, and a repeated external id, make one plan."""
 
     def request_key(self, amal, body="body", render=None):
         return RequestKey(amal, "POST /api/plans/", "key", body, render)
 
-    def test_under_the_same_key_there_is_one_plan_and_the_same_answer(self):
+    def test_a_second_request_with_the_same_key_is_replayed(self):
         amal = people.amal()
         people.omar()
         request_key = self.request_key(amal, render=lambda opened: (201, b"the plan"))
@@ -235,7 +235,7 @@ class TestSentAgain:
         assert (again.replay.status, again.replay.body) == (201, b"the plan")
         assert db.session.scalar(select(func.count(Plan.id))) == 1
 
-    def test_another_body_under_the_key_is_refused(self):
+    def test_another_body_under_the_same_key_is_refused(self):
         amal = people.amal()
         people.omar()
         plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal))
@@ -254,12 +254,12 @@ class TestSentAgain:
         people.omar()
         request_key = self.request_key(amal, render=lambda opened: (201, b"%d" % opened.plan_id))
         results = at_once(app, [lambda: plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)] * 8)
-        (made,) = [result for result in results if not result.replay]
-        assert {result.replay.body for result in results if result.replay} == {b"%d" % made.plan_id}
+        (first,) = [result for result in results if not result.replay]
+        assert {result.replay.body for result in results if result.replay} == {b"%d" % first.plan_id}
         db.session.rollback()
         assert db.session.scalar(select(func.count(Plan.id))) == 1
 
-    def test_the_same_external_id_is_the_same_plan_or_refused(self, app):
+    def test_a_repeated_external_id_returns_the_equal_plan_or_is_refused(self, app):
         amal = people.amal()
         people.omar()
         new = replace(CAKE, external_id="order 1")
@@ -274,17 +274,17 @@ class TestSentAgain:
         assert db.session.scalar(select(func.count(Plan.id))) == 2
 
 
-def test_the_schedule_shown_before_is_the_one_that_is_saved():
+def test_the_saved_schedule_equals_the_preview():
     people.omar()
     plan_id = plans.open_plan(people.amal(), CAKE, past_dates=True).plan_id
-    shown = plans.schedule.build(CAKE.total, CAKE.num_installments, CAKE.interval, CAKE.start_date)
+    preview = plans.schedule.build(CAKE.total, CAKE.num_installments, CAKE.interval, CAKE.start_date)
     saved = db.session.scalars(select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number))
     assert [(row.number, row.due_date, row.amount) for row in saved] == [
-        (row.number, row.due_date, row.amount) for row in shown
+        (row.number, row.due_date, row.amount) for row in preview
     ]
 
 
-def test_a_plan_and_all_that_belongs_to_it_is_one_commit():
+def test_a_plan_and_its_rows_are_one_commit():
     plans.open_plan(people.amal(), replace(CAKE, customer_email="new@example.com"), past_dates=True)
     tables = ("plans", "installments", "ledger_entries", "ledger_lines", "events", "invitations")
     commits = " UNION ".join(f"SELECT DISTINCT xmin::text FROM {table}" for table in tables)  # noqa: S608

@@ -28,22 +28,22 @@ def amal(app: Flask, database: str) -> FlaskClient:
 
 
 def form_key(page: TestResponse) -> str:
-    found = re.search(r'name="key" type="hidden" value="([\w-]{16,64})"', page.text)
-    assert found, page.text
-    return found[1]
+    match = re.search(r'name="key" type="hidden" value="([\w-]{16,64})"', page.text)
+    assert match, page.text
+    return match[1]
 
 
 def new_key(text: str) -> str:
-    found = re.search(r'value="(qist_[a-z2-7]{10}\.[\w-]{43})"', text)
-    assert found, text
-    return found[1]
+    match = re.search(r'value="(qist_[a-z2-7]{10}\.[\w-]{43})"', text)
+    assert match, text
+    return match[1]
 
 
-def test_amal_makes_a_key_that_is_shown_once_and_works(app: Flask, amal: FlaskClient) -> None:
+def test_a_new_key_is_shown_once_and_works(app: Flask, amal: FlaskClient) -> None:
     assert "No keys yet" in amal.get(PAGE).text
-    made = amal.post(PAGE, data={"name": "Web shop", "scope": "write"})
-    assert made.status_code == 201 and made.headers["Cache-Control"] == "no-store"
-    key = new_key(made.text)
+    created = amal.post(PAGE, data={"name": "Web shop", "scope": "write"})
+    assert created.status_code == 201 and created.headers["Cache-Control"] == "no-store"
+    key = new_key(created.text)
     after = amal.get(PAGE).text
     assert key not in after and key.partition(".")[0] in after and "Read and write" in after and "Never" in after
     bearer = {"Authorization": f"Bearer {key}"}
@@ -53,26 +53,26 @@ def test_amal_makes_a_key_that_is_shown_once_and_works(app: Flask, amal: FlaskCl
 
 def test_a_revoked_key_is_refused(app: Flask, amal: FlaskClient) -> None:
     key = new_key(amal.post(PAGE, data={"name": "Web shop", "scope": "read"}).text)
-    found = re.search(r"/settings/api-keys/(\d+)/revoke", amal.get(PAGE).text)
-    assert found
-    assert "Revoke this key?" in amal.get(f"{PAGE}?revoke={found[1]}").text
-    assert amal.post(found[0]).status_code == 303
+    match = re.search(r"/settings/api-keys/(\d+)/revoke", amal.get(PAGE).text)
+    assert match
+    assert "Revoke this key?" in amal.get(f"{PAGE}?revoke={match[1]}").text
+    assert amal.post(match[0]).status_code == 303
     assert "Revoked" in amal.get(PAGE).text
     refused = app.test_client().get("/auth/me/", headers={"Authorization": f"Bearer {key}"})
     assert refused.status_code == 401
 
 
-def test_nobody_else_sees_or_revokes_amals_key(app: Flask, amal: FlaskClient) -> None:
+def test_a_key_is_hidden_from_other_accounts(app: Flask, amal: FlaskClient) -> None:
     amal.post(PAGE, data={"name": "Web shop", "scope": "read"})
-    found = re.search(r"/settings/api-keys/\d+/revoke", amal.get(PAGE).text)
-    assert found
+    match = re.search(r"/settings/api-keys/\d+/revoke", amal.get(PAGE).text)
+    assert match
     with app.app_context():
         people.badr()
         people.omar()
     badr, omar = browser_of(app, "badr"), browser_of(app, "omar")
     assert "Web shop" not in badr.get(PAGE).text
-    assert badr.post(found[0]).status_code == 404
-    assert omar.get(PAGE).status_code == 403 and omar.post(found[0]).status_code == 403
+    assert badr.post(match[0]).status_code == 404
+    assert omar.get(PAGE).status_code == 403 and omar.post(match[0]).status_code == 403
     assert app.test_client().get(PAGE).status_code in (302, 303)
 
 
@@ -87,29 +87,29 @@ def test_nobody_else_sees_or_revokes_amals_key(app: Flask, amal: FlaskClient) ->
         ({"name": "ok", "scope": "admin"}, "Not a valid choice"),
     ],
 )
-def test_what_is_wrong_is_told_beside_its_field(amal: FlaskClient, sent: dict[str, str], message: str) -> None:
-    answer = amal.post(PAGE, data={"scope": "read", **sent})
-    assert answer.status_code == 422
-    assert message in answer.text
-    assert "No keys yet" in answer.text
+def test_an_error_stands_beside_its_field(amal: FlaskClient, sent: dict[str, str], message: str) -> None:
+    response = amal.post(PAGE, data={"scope": "read", **sent})
+    assert response.status_code == 422
+    assert message in response.text
+    assert "No keys yet" in response.text
 
 
-def test_one_form_makes_one_key(app: Flask, amal: FlaskClient) -> None:
+def test_the_same_form_sent_again_creates_no_second_key(app: Flask, amal: FlaskClient) -> None:
     form = {"key": form_key(amal.get(PAGE)), "name": "Web shop", "scope": "write"}
-    made = amal.post(PAGE, data=form)
+    created = amal.post(PAGE, data=form)
     again = amal.post(PAGE, data=form)
-    assert (made.status_code, again.status_code) == (201, 409)
-    assert new_key(made.text) not in again.text and "can’t be shown again" in again.text
+    assert (created.status_code, again.status_code) == (201, 409)
+    assert new_key(created.text) not in again.text and "can’t be shown again" in again.text
     other = amal.post(PAGE, data=form | {"name": "Till"})
     assert other.status_code == 422 and "A key was made from this page already" in other.text
     assert amal.get(PAGE).text.count("<bdi>Web shop</bdi>") == 2, "in the list, and in the question about it"
     assert amal.post(PAGE, data=form | {"name": "Till", "key": form_key(other)}).status_code == 201
-    assert form_key(made) != form["key"]
+    assert form_key(created) != form["key"]
     broken = amal.post(PAGE, data=form | {"key": "x"})
     assert broken.status_code == 422 and "send the form again" in broken.text
 
 
-def test_a_form_sent_eight_times_at_once_makes_one_key(app: Flask, amal: FlaskClient) -> None:
+def test_eight_concurrent_submits_create_one_key(app: Flask, amal: FlaskClient) -> None:
     form = {"key": one_use_key(), "name": "Web shop", "scope": "write"}
     browsers = [browser_of(app, "amal") for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -117,8 +117,8 @@ def test_a_form_sent_eight_times_at_once_makes_one_key(app: Flask, amal: FlaskCl
     assert sorted(codes) == [201] + [409] * 7
 
 
-def test_a_key_ends_with_its_last_local_day(app: Flask, amal: FlaskClient) -> None:
-    last = clock.today("Asia/Riyadh") + timedelta(days=2)  # Amal signed in just now, so the days count from today
+def test_a_key_expires_at_the_end_of_its_last_local_day(app: Flask, amal: FlaskClient) -> None:
+    last = clock.today("Asia/Riyadh") + timedelta(days=2)  # after today, so the session of this test is still valid
     midnight = datetime.combine(last + timedelta(days=1), time.min, ZoneInfo("Asia/Riyadh"))
     key = new_key(amal.post(PAGE, data={"name": "Till", "scope": "read", "expires_on": last.isoformat()}).text)
     assert f"{last.day} {last:%b %Y}" in amal.get(PAGE).text
@@ -130,8 +130,8 @@ def test_a_key_ends_with_its_last_local_day(app: Flask, amal: FlaskClient) -> No
         assert "Expired" in amal.get(PAGE).text
 
 
-def test_there_are_only_so_many_keys(amal: FlaskClient) -> None:
+def test_the_number_of_live_keys_is_limited(amal: FlaskClient) -> None:
     for number in range(LIVE_MAX):
         assert amal.post(PAGE, data={"name": f"Till {number}", "scope": "read"}).status_code == 201
-    answer = amal.post(PAGE, data={"name": "One more", "scope": "read"})
-    assert answer.status_code == 409 and "Revoke one" in answer.text
+    response = amal.post(PAGE, data={"name": "One more", "scope": "read"})
+    assert response.status_code == 409 and "Revoke one" in response.text

@@ -1,4 +1,4 @@
-"""Forgot the password: the same answer for everybody, and a link that works once."""
+"""Password resets: the same response for every name, and a link that works once."""
 
 import time
 
@@ -25,28 +25,29 @@ def omar(app, database):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    """Remove the constant duration of a request."""
+    monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
 
 
-def ask(client, login):
+def request_link(client, login):
     return client.post("/password-resets", data={"login": login})
 
 
-def link_in_the_outbox(app):
+def mailed_link(app):
     with app.app_context():
         delivery.drain()
         text = mails.outbox()[-1].body
     return next(line.strip() for line in text.splitlines() if line.startswith("http")).removeprefix("http://localhost")
 
 
-def test_omar_forgets_his_password_and_chooses_a_new_one(app, client, omar, quick):
+def test_the_mailed_link_sets_a_new_password_once_and_ends_all_sessions(app, client, omar, quick):
     other = browser_of(app, "omar")
     with app.app_context():
         bearer = tokens.start(omar)
     assert "Forgot your password" in client.get("/login").text
-    assert ask(client, "Omar@example.com").location == "/password-resets/sent"
+    assert request_link(client, "Omar@example.com").location == "/password-resets/sent"
     assert "on its way" in client.get("/password-resets/sent").text
-    link = link_in_the_outbox(app)
+    link = mailed_link(app)
     shown = client.get(link)
     assert (shown.status_code, shown.headers["Referrer-Policy"]) == (200, "no-referrer")
     assert shown.headers["Cache-Control"] == "no-store"
@@ -60,94 +61,94 @@ def test_omar_forgets_his_password_and_chooses_a_new_one(app, client, omar, quic
     assert client.post(link, data={"new_password": NEW}).status_code == 404
 
 
-def test_the_form_says_what_is_wrong_beside_the_field_and_keeps_the_link(app, client, omar, quick):
-    ask(client, "omar")
-    link = link_in_the_outbox(app)
+def test_an_invalid_password_is_refused_and_the_link_stays_valid(app, client, omar, quick):
+    request_link(client, "omar")
+    link = mailed_link(app)
     for bad in ("", "short", "password", "omar@example.com"):
-        answer = client.post(link, data={"new_password": bad})
-        assert answer.status_code == 422
-        assert "new_password-error" in answer.text
+        response = client.post(link, data={"new_password": bad})
+        assert response.status_code == 422
+        assert "new_password-error" in response.text
     assert client.get(link).status_code == 200
     assert sign_in(client, "omar").status_code == 303
 
 
-def test_asking_needs_a_name(client, omar):
-    assert ask(client, "").status_code == 422
-    assert ask(client, "\x00").status_code == 422
-    assert ask(client, "x" * 255).status_code == 422
+def test_a_request_without_a_usable_name_is_refused(client, omar):
+    assert request_link(client, "").status_code == 422
+    assert request_link(client, "\x00").status_code == 422
+    assert request_link(client, "x" * 255).status_code == 422
 
 
-def test_nobody_can_tell_a_name_that_is_known_from_one_that_is_not(app, client, omar):
-    answers, took = [], {}
+def test_known_and_unknown_names_get_the_same_response_and_delay(app, client, omar):
+    responses, seconds = [], {}
     for login in ("omar", "nobody", "omar@example.com", "nobody@example.com"):
         began = time.monotonic()
-        answers.append(ask(client, login))
-        took[login] = time.monotonic() - began
-    assert {(answer.status_code, answer.location) for answer in answers} == {(303, "/password-resets/sent")}
-    assert min(took.values()) >= password_resets.TAKES
+        responses.append(request_link(client, login))
+        seconds[login] = time.monotonic() - began
+    assert {(response.status_code, response.location) for response in responses} == {(303, "/password-resets/sent")}
+    assert min(seconds.values()) >= password_resets.REQUEST_SECONDS
     with app.app_context():
         assert [mail.kind for mail in mails.outbox()] == ["password_reset"] * 2
 
 
-def test_a_link_lapses_after_an_hour_and_a_newer_one_replaces_it(app, client, omar, quick):
-    ask(client, "omar")
-    first = link_in_the_outbox(app)
-    ask(client, "omar")
-    second = link_in_the_outbox(app)
+def test_a_link_expires_after_an_hour_and_a_newer_link_replaces_it(app, client, omar, quick):
+    request_link(client, "omar")
+    first = mailed_link(app)
+    request_link(client, "omar")
+    second = mailed_link(app)
     assert client.get(first).status_code == 404
     assert client.get(second).status_code == 200
-    with time_machine.travel(clock.now() + password_resets.LASTS):
+    with time_machine.travel(clock.now() + password_resets.LIFETIME):
         assert client.get(second).status_code == 404
         assert client.post(second, data={"new_password": NEW}).status_code == 404
 
 
-def test_changing_the_password_ends_the_link(app, client, omar, quick):
-    ask(client, "omar")
-    link = link_in_the_outbox(app)
+def test_changing_the_password_invalidates_the_link(app, client, omar, quick):
+    request_link(client, "omar")
+    link = mailed_link(app)
     data = {"current_password": people.PASSWORD, "new_password": NEW}
     assert browser_of(app, "omar").post("/account/password", data=data).status_code == 303
     assert client.get(link).status_code == 404
 
 
-def test_an_invited_customer_gets_the_invitation_again(app, client, quick):
+def test_an_invited_customer_is_mailed_the_invitation_again(app, client, quick):
     with app.app_context():
         amal = people.amal()
         plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
         delivery.drain()
-    assert ask(client, "nadia@example.com").status_code == 303
-    link = link_in_the_outbox(app)
+    assert request_link(client, "nadia@example.com").status_code == 303
+    link = mailed_link(app)
     assert link.startswith("/invitations/")
     assert "Amal" in client.get(link).text
 
 
-def test_a_closed_account_gets_nothing(app, client, omar, quick):
+def test_a_deactivated_account_is_mailed_nothing(app, client, omar, quick):
     with app.app_context():
         db.session.execute(db.text("UPDATE users SET deactivated_at = now()"))
         db.session.commit()
-    ask(client, "omar")
+    request_link(client, "omar")
     with app.app_context():
         assert mails.outbox() == []
 
 
-def test_a_mail_asked_for_yesterday_carries_no_link(app, client, omar, quick):
-    ask(client, "omar")
-    with app.app_context(), time_machine.travel(clock.now() + password_resets.ASKED * 1.01):
+def test_a_mail_delayed_too_long_is_dropped(app, client, omar, quick):
+    request_link(client, "omar")
+    with app.app_context(), time_machine.travel(clock.now() + password_resets.MAX_REQUEST_AGE * 1.01):
         delivery.drain()
         assert [mail.state for mail in mails.outbox()] == ["dropped"]
 
 
-def test_asking_is_limited_by_account_whatever_name_is_typed(client, omar, limits, quick):
+def test_requests_are_limited_by_account_for_username_and_email_alike(client, omar, limits, quick):
     for number in range(5):
-        assert ask(client, "omar" if number % 2 else "omar@example.com").status_code == 303
-    answer = ask(client, "OMAR")
-    assert answer.status_code == 429
-    assert int(answer.headers["Retry-After"]) > 0
-    assert ask(client, "somebody-else").status_code == 303
+        assert request_link(client, "omar" if number % 2 else "omar@example.com").status_code == 303
+    response = request_link(client, "OMAR")
+    assert response.status_code == 429
+    assert int(response.headers["Retry-After"]) > 0
+    assert request_link(client, "somebody-else").status_code == 303
 
 
-def test_no_token_is_kept_or_logged(app, client, omar, quick, logged):
-    ask(client, "omar")
-    link = link_in_the_outbox(app)
+def test_the_token_is_neither_stored_nor_logged(app, client, omar, quick, logged):
+    request_link(client, "omar")
+    link = mailed_link(app)
     token = link.rsplit("/", 1)[1]
     client.get(link)
     client.post(link, data={"new_password": NEW})
@@ -158,10 +159,10 @@ def test_no_token_is_kept_or_logged(app, client, omar, quick, logged):
         assert token not in row.scalar_one()
 
 
-def test_purging_forgets_links_a_week_after_they_lapsed(app, omar):
+def test_purging_deletes_links_a_week_after_they_expired(app, omar):
     with app.app_context():
         password_resets.make(omar)
         assert password_resets.purge() == 0
-        with time_machine.travel(clock.now() + password_resets.KEPT + password_resets.LASTS * 2):
+        with time_machine.travel(clock.now() + password_resets.RETENTION + password_resets.LIFETIME * 2):
             assert password_resets.purge() == 1
         assert sessions.find("no such token") is None

@@ -31,30 +31,30 @@ def accounts(app: Flask) -> int:
         return db.session.scalar(db.select(func.count()).select_from(User)) or 0
 
 
-def beside(answer: TestResponse, field: str) -> str:
+def error_beside(response: TestResponse, field: str) -> str:
     """The message under a field."""
-    found = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', answer.text, re.S)
-    return found[1] if found else ""
+    match = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', response.text, re.S)
+    return match[1] if match else ""
 
 
-def test_amal_registers_and_is_at_her_dashboard(app: Flask, client: FlaskClient) -> None:
-    answer = client.post("/register", data=AMAL)
-    assert (answer.status_code, answer.location) == (303, "/dashboard")
+def test_a_new_merchant_lands_on_the_dashboard(app: Flask, client: FlaskClient) -> None:
+    response = client.post("/register", data=AMAL)
+    assert (response.status_code, response.location) == (303, "/dashboard")
     assert client.get("/settings").status_code == 200
     with app.app_context():
         merchant = db.session.scalars(db.select(Merchant)).one()
-        found = (merchant.business_name, merchant.home_currency, merchant.time_zone, merchant.grace_days)
-        assert found == ("Amal's Bakery", "SAR", "Asia/Riyadh", 0)
+        settings = (merchant.business_name, merchant.home_currency, merchant.time_zone, merchant.grace_days)
+        assert settings == ("Amal's Bakery", "SAR", "Asia/Riyadh", 0)
 
 
-def test_omar_registers_and_is_at_his_home_whatever_the_merchants_fields_hold(app: Flask, client: FlaskClient) -> None:
-    answer = client.post("/register", data=OMAR | {"business_name": "", "home_currency": "USD", "time_zone": "UTC"})
-    assert (answer.status_code, answer.location) == (303, "/home")
+def test_a_new_customer_lands_on_home_and_the_merchants_fields_are_ignored(app: Flask, client: FlaskClient) -> None:
+    response = client.post("/register", data=OMAR | {"business_name": "", "home_currency": "USD", "time_zone": "UTC"})
+    assert (response.status_code, response.location) == (303, "/home")
     with app.app_context():
         assert db.session.scalar(db.select(func.count()).select_from(Merchant)) == 0
 
 
-def test_the_form_begins_with_usd_and_utc_for_a_merchant(client: FlaskClient) -> None:
+def test_the_form_preselects_merchant_usd_and_utc(client: FlaskClient) -> None:
     form = client.get("/register").text
     assert '<option selected value="USD">USD · US Dollar</option>' in form
     assert '<option selected value="UTC">' in form
@@ -63,15 +63,15 @@ def test_the_form_begins_with_usd_and_utc_for_a_merchant(client: FlaskClient) ->
     assert client.get("/register?role=operator").status_code == 200
 
 
-def test_everything_that_is_missing_is_named_at_once(app: Flask, client: FlaskClient) -> None:
-    answer = client.post("/register", data={"role": "merchant"})
-    assert answer.status_code == 422
-    assert beside(answer, "business_name") == "Enter the name that customers know you by."
-    assert beside(answer, "username") == "Choose a username."
-    assert beside(answer, "email") == "Enter an email address."
-    assert beside(answer, "password") == "Use at least 8 characters."
-    assert "There are 4 problems" in answer.text
-    assert "<title>Error: " in answer.text
+def test_every_missing_field_is_reported_at_once(app: Flask, client: FlaskClient) -> None:
+    response = client.post("/register", data={"role": "merchant"})
+    assert response.status_code == 422
+    assert error_beside(response, "business_name") == "Enter the name that customers know you by."
+    assert error_beside(response, "username") == "Choose a username."
+    assert error_beside(response, "email") == "Enter an email address."
+    assert error_beside(response, "password") == "Use at least 8 characters."
+    assert "There are 4 problems" in response.text
+    assert "<title>Error: " in response.text
     assert accounts(app) == 0
 
 
@@ -94,69 +94,69 @@ def test_everything_that_is_missing_is_named_at_once(app: Flask, client: FlaskCl
         ("time_zone", "Mars/Phobos", "Choose a time zone from the list."),
     ],
 )
-def test_what_cannot_be_used_is_said_beside_its_field_and_the_rest_is_kept(
+def test_an_error_stands_beside_its_field_and_other_values_are_kept(
     app: Flask, client: FlaskClient, field: str, value: str, message: str
 ) -> None:
-    answer = client.post("/register", data=AMAL | {field: value})
-    assert answer.status_code == 422
-    assert message in beside(answer, field)
+    response = client.post("/register", data=AMAL | {field: value})
+    assert response.status_code == 422
+    assert message in error_beside(response, field)
     if field != "business_name":
-        assert 'value="Amal&#39;s Bakery"' in answer.text
+        assert 'value="Amal&#39;s Bakery"' in response.text
     if field != "time_zone":
-        assert '<option selected value="Asia/Riyadh">' in answer.text
-    assert PASSWORD not in answer.text
+        assert '<option selected value="Asia/Riyadh">' in response.text
+    assert PASSWORD not in response.text
     assert accounts(app) == 0
 
 
 @pytest.mark.parametrize("role", ["operator", "admin", "\x00"])
-def test_nobody_registers_as_an_operator(app: Flask, client: FlaskClient, role: str) -> None:
+def test_registering_as_an_operator_is_refused(app: Flask, client: FlaskClient, role: str) -> None:
     client.post("/register", data=AMAL | {"role": role})
     with app.app_context():
         assert db.session.scalar(db.select(func.count()).select_from(User).where(User.role == "operator")) == 0
 
 
-def test_a_name_or_email_that_somebody_has_is_refused_whatever_its_case(app: Flask, client: FlaskClient) -> None:
+def test_a_taken_username_or_email_is_refused_in_any_case(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         people.amal()
-    answer = client.post("/register", data=OMAR | {"username": "AMAL", "email": "Amal@Example.com"})
-    assert answer.status_code == 422
-    assert beside(answer, "username") == "This username is taken. Choose another."
-    assert beside(answer, "email") == "There is an account with this email already. Sign in instead."
+    response = client.post("/register", data=OMAR | {"username": "AMAL", "email": "Amal@Example.com"})
+    assert response.status_code == 422
+    assert error_beside(response, "username") == "This username is taken. Choose another."
+    assert error_beside(response, "email") == "There is an account with this email already. Sign in instead."
 
 
-def test_ones_own_email_in_capitals_is_a_name_in_every_script(app: Flask, client: FlaskClient) -> None:
+def test_the_own_email_in_capitals_is_a_valid_username_in_every_script(app: Flask, client: FlaskClient) -> None:
     theirs = client.post("/register", data=OMAR | {"username": "ΑΣ@example.com", "email": "ασπ@example.com"})
-    assert theirs.status_code == 422 and "your own email" in beside(theirs, "username")
+    assert theirs.status_code == 422 and "your own email" in error_beside(theirs, "username")
     assert client.post("/register", data=OMAR | {"username": "ΑΣ@example.com", "email": "ας@example.com"}).location
     again = app.test_client().post("/register", data=OMAR | {"username": "aspa", "email": "ΑΣ@example.com"})
-    assert again.status_code == 422 and beside(again, "email")
+    assert again.status_code == 422 and error_beside(again, "email")
     assert accounts(app) == 1
 
 
-def test_an_invited_email_cannot_be_registered_without_its_link(app: Flask, client: FlaskClient) -> None:
+def test_an_invited_email_registers_only_by_its_link(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         people.a_plan(people.amal(), "layla@example.com")
-    answer = client.post("/register", data=OMAR | {"username": "layla", "email": "layla@example.com"})
-    assert answer.status_code == 422
-    assert "A fresh link is on its way" in beside(answer, "email")
+    response = client.post("/register", data=OMAR | {"username": "layla", "email": "layla@example.com"})
+    assert response.status_code == 422
+    assert "A fresh link is on its way" in error_beside(response, "email")
     assert client.get("/home").status_code == 303
 
 
-def test_a_body_that_is_no_form_is_an_empty_form(app: Flask, client: FlaskClient) -> None:
+def test_a_body_of_another_type_is_read_as_an_empty_form(app: Flask, client: FlaskClient) -> None:
     assert client.post("/register", json=AMAL | {"username": 5}).status_code == 422
     assert client.post("/register", json=[1, 2]).status_code == 422
     assert client.post("/register", data=b"\xff\xfe\x00=%ff", content_type="text/plain").status_code == 422
     assert accounts(app) == 0
 
 
-def test_a_file_in_place_of_a_text_is_no_text(app: Flask, client: FlaskClient) -> None:
+def test_an_uploaded_file_is_not_read_as_a_text_field(app: Flask, client: FlaskClient) -> None:
     with open(__file__, "rb") as sent:
-        answer = client.post("/register", data=AMAL | {"username": (sent, "name.txt")})
-    assert answer.status_code == 422
-    assert beside(answer, "username") == "Choose a username."
+        response = client.post("/register", data=AMAL | {"username": (sent, "name.txt")})
+    assert response.status_code == 422
+    assert error_beside(response, "username") == "Choose a username."
 
 
-def test_bad_utf8_a_megabyte_and_a_million_fields_are_refused(app: Flask, client: FlaskClient) -> None:
+def test_invalid_utf8_and_oversized_bodies_are_refused(app: Flask, client: FlaskClient) -> None:
     form = "application/x-www-form-urlencoded"
     assert client.post("/register", data=b"role=customer&username=%ff%fe", content_type=form).status_code == 422
     assert client.post("/register", data={"username": "x" * 2**20}).status_code == 413
@@ -166,13 +166,13 @@ def test_bad_utf8_a_megabyte_and_a_million_fields_are_refused(app: Flask, client
     assert accounts(app) == 0
 
 
-def test_who_is_signed_in_does_not_register_by_accident(app: Flask, database: str) -> None:
+def test_a_signed_in_account_is_redirected_from_registration(app: Flask, database: str) -> None:
     with app.app_context():
         people.omar()
     assert browser_of(app, "omar").get("/register").location == "/home"
 
 
-def test_one_address_may_register_thirty_times_a_minute(client: FlaskClient, limits: None) -> None:
-    answers = [client.post("/register", data={}) for _ in range(31)]
-    assert [answer.status_code for answer in answers] == [422] * 30 + [429]
-    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+def test_registrations_are_limited_to_thirty_a_minute_by_address(client: FlaskClient, limits: None) -> None:
+    responses = [client.post("/register", data={}) for _ in range(31)]
+    assert [response.status_code for response in responses] == [422] * 30 + [429]
+    assert 1 <= int(responses[-1].headers["Retry-After"]) <= 60

@@ -26,15 +26,15 @@ def signed_in(client: FlaskClient) -> bool:
 
 
 @pytest.mark.parametrize("login", ["amal", "AMAL", " amal ", "amal@example.com", "Amal@Example.com"])
-def test_amal_signs_in_with_her_username_or_email_and_starts_at_her_dashboard(
+def test_a_merchant_signs_in_with_username_or_email_and_lands_on_the_dashboard(
     client: FlaskClient, amal: int, login: str
 ) -> None:
-    answer = sign_in(client, login)
-    assert (answer.status_code, answer.location) == (303, "/dashboard")
+    response = sign_in(client, login)
+    assert (response.status_code, response.location) == (303, "/dashboard")
     assert signed_in(client)
 
 
-def test_omar_starts_at_his_home_and_olga_at_hers(app: Flask, database: str) -> None:
+def test_a_customer_and_an_operator_land_on_their_start_pages(app: Flask, database: str) -> None:
     with app.app_context():
         people.omar()
         people.an_operator()
@@ -42,7 +42,7 @@ def test_omar_starts_at_his_home_and_olga_at_hers(app: Flask, database: str) -> 
     assert sign_in(app.test_client(), "olga").location == "/operator"
 
 
-def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(client: FlaskClient, amal: int) -> None:
+def test_a_wrong_password_and_an_unknown_name_get_the_same_response(client: FlaskClient, amal: int) -> None:
     wrong, unknown = sign_in(client, "amal", "not hers at all"), sign_in(client, "nobody", "not hers at all")
     assert (wrong.status_code, unknown.status_code) == (401, 401)
     assert "The name or the password is not right." in wrong.text
@@ -52,21 +52,23 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(client: FlaskC
     assert not signed_in(client)
 
 
-def test_an_invited_customer_cannot_sign_in_before_claiming(app: Flask, client: FlaskClient, amal: int) -> None:
+def test_an_invited_customer_cannot_sign_in_before_claiming_the_account(
+    app: Flask, client: FlaskClient, amal: int
+) -> None:
     with app.app_context():
         people.a_plan(amal, "layla@example.com")
     assert sign_in(client, "layla@example.com", "").status_code == 422
     assert sign_in(client, "layla@example.com", "anything at all").status_code == 401
 
 
-def test_empty_fields_are_named(client: FlaskClient, database: str) -> None:
-    answer = client.post("/login", data={})
-    assert answer.status_code == 422
-    assert "Enter your username or email." in answer.text
-    assert "Enter your password." in answer.text
+def test_empty_fields_are_reported(client: FlaskClient, database: str) -> None:
+    response = client.post("/login", data={})
+    assert response.status_code == 422
+    assert "Enter your username or email." in response.text
+    assert "Enter your password." in response.text
 
 
-def test_signing_in_makes_a_new_session_and_ends_the_one_before(app: Flask, client: FlaskClient, amal: int) -> None:
+def test_signing_in_starts_a_new_session_and_ends_the_previous_one(app: Flask, client: FlaskClient, amal: int) -> None:
     client.get("/login")
     before = client.get_cookie("qist")
     sign_in(client, "amal")
@@ -90,7 +92,7 @@ def test_signing_out_ends_the_session_on_the_server(app: Flask, client: FlaskCli
     assert not signed_in(client)
 
 
-def test_signing_out_takes_a_post(client: FlaskClient, amal: int) -> None:
+def test_signing_out_needs_a_post(client: FlaskClient, amal: int) -> None:
     sign_in(client, "amal")
     assert client.get("/logout").status_code == 405
     assert signed_in(client)
@@ -104,32 +106,32 @@ def test_a_session_lasts_fourteen_days(client: FlaskClient, amal: int) -> None:
         assert not signed_in(client)
 
 
-def test_only_a_hash_of_the_token_is_kept(app: Flask, client: FlaskClient, amal: int) -> None:
+def test_only_a_hash_of_the_token_is_stored(app: Flask, client: FlaskClient, amal: int) -> None:
     sign_in(client, "amal")
-    with client.session_transaction() as kept:
-        token = kept["_user_id"]
+    with client.session_transaction() as cookie:
+        token = cookie["_user_id"]
     with app.app_context():
         row = db.session.scalars(db.select(UserSession)).one()
         assert token.encode() not in row.token_hash
         assert row.user_agent.startswith("Werkzeug")
 
 
-def test_people_who_are_signed_in_go_on_to_their_start(app: Flask, amal: int) -> None:
+def test_a_signed_in_account_is_redirected_from_the_sign_in_page(app: Flask, amal: int) -> None:
     client = browser_of(app, "amal")
     assert client.get("/login").location == "/dashboard"
     assert client.get("/register").location == "/dashboard"
     assert client.get("/login?next=/settings").location == "/settings"
 
 
-def test_a_page_that_needs_an_account_comes_back_after_signing_in(client: FlaskClient, amal: int) -> None:
-    asked = client.get("/plans?status=active")
-    assert (asked.status_code, asked.location) == (303, "/login?next=/plans?status%3Dactive")
-    assert 'name="next" value="/plans?status=active"' in client.get(asked.location).text
+def test_signing_in_returns_to_the_page_that_needed_it(client: FlaskClient, amal: int) -> None:
+    redirect = client.get("/plans?status=active")
+    assert (redirect.status_code, redirect.location) == (303, "/login?next=/plans?status%3Dactive")
+    assert 'name="next" value="/plans?status=active"' in client.get(redirect.location).text
     assert sign_in(client, "amal", "wrong", next="/plans?status=active").text.count('value="/plans?status=active"') == 1
     assert sign_in(client, "amal", next="/plans?status=active").location == "/plans?status=active"
 
 
-EVIL = [
+UNSAFE_PATHS = [
     "//evil.example",
     "///evil.example",
     "////evil.example",
@@ -157,29 +159,27 @@ EVIL = [
 ]
 
 
-@pytest.mark.parametrize("value", EVIL)
-def test_nobody_is_led_away_after_signing_in(client: FlaskClient, amal: int, value: str) -> None:
+@pytest.mark.parametrize("value", UNSAFE_PATHS)
+def test_signing_in_never_redirects_to_another_site(client: FlaskClient, amal: int, value: str) -> None:
     assert sign_in(client, "amal", next=value).headers["Location"] == "/dashboard"
     assert client.get("/login", query_string={"next": value}).headers["Location"] == "/dashboard"
     assert client.post("/theme", data={"theme": "dark", "next": value}).headers["Location"] == "/"
 
 
-def test_an_expired_sign_in_inside_htmx_leads_the_whole_page_to_the_sign_in_page(
+def test_an_htmx_request_without_a_session_redirects_the_whole_page(
     app: Flask, client: FlaskClient, database: str
 ) -> None:
-    asked = {**HTMX, "HX-Current-URL": "http://localhost/plans?status=overdue"}
-    answer = client.get("/settings", headers=asked)
-    assert answer.status_code == 401
-    assert answer.headers["HX-Redirect"] == "/login?next=/plans?status%3Doverdue"
-    assert answer.text == ""
-    assert "HX-Request" in answer.headers["Vary"]
+    headers = {**HTMX, "HX-Current-URL": "http://localhost/plans?status=overdue"}
+    response = client.get("/settings", headers=headers)
+    assert response.status_code == 401
+    assert response.headers["HX-Redirect"] == "/login?next=/plans?status%3Doverdue"
+    assert response.text == ""
+    assert "HX-Request" in response.headers["Vary"]
     elsewhere = client.post("/settings", headers={**HTMX, "HX-Current-URL": "https://evil.example/plans"})
     assert (elsewhere.status_code, elsewhere.headers["HX-Redirect"]) == (401, "/login")
 
 
-def test_a_remember_cookie_or_an_authorization_header_of_somebody_else_changes_nothing(
-    client: FlaskClient, amal: int
-) -> None:
+def test_a_remember_cookie_and_an_authorization_header_are_ignored(client: FlaskClient, amal: int) -> None:
     sign_in(client, "amal")
     client.set_cookie("remember_token", "1|abc")
     assert client.get("/settings", headers={"Authorization": "Basic eDp5"}).status_code == 200
@@ -187,7 +187,7 @@ def test_a_remember_cookie_or_an_authorization_header_of_somebody_else_changes_n
     assert client.get("/settings", headers={"Authorization": "Basic eDp5"}).status_code == 303
 
 
-def test_a_page_looks_the_account_up_once(app: Flask, amal: int) -> None:
+def test_a_page_reads_the_account_with_one_query(app: Flask, amal: int) -> None:
     client = browser_of(app, "amal")
     with queries(app) as sent:
         assert client.get("/account/password").status_code == 200
@@ -197,9 +197,7 @@ def test_a_page_looks_the_account_up_once(app: Flask, amal: int) -> None:
     assert sent == []
 
 
-def test_ten_wrong_passwords_close_one_account_for_a_while_however_it_is_named(
-    app: Flask, amal: int, limits: None
-) -> None:
+def test_ten_wrong_passwords_lock_the_account_for_username_and_email_alike(app: Flask, amal: int, limits: None) -> None:
     with app.app_context():
         people.omar()
     for number in range(10):
@@ -217,9 +215,9 @@ def test_right_passwords_are_not_counted(app: Flask, amal: int, limits: None) ->
         assert sign_in(app.test_client(), "amal").status_code == 303
 
 
-def test_one_address_may_try_thirty_times_a_minute(app: Flask, database: str, limits: None) -> None:
-    answers = [sign_in(app.test_client(), f"name{number}", "a wrong guess").status_code for number in range(31)]
-    assert answers == [401] * 30 + [429]
+def test_sign_ins_are_limited_to_thirty_a_minute_by_address(app: Flask, database: str, limits: None) -> None:
+    responses = [sign_in(app.test_client(), f"name{number}", "a wrong guess").status_code for number in range(31)]
+    assert responses == [401] * 30 + [429]
     other = app.test_client().post(
         "/login", data={"login": "x", "password": "y"}, environ_overrides={"REMOTE_ADDR": "192.0.2.7"}
     )

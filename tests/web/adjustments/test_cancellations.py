@@ -1,4 +1,4 @@
-"""Cancelling on the pages, with the question what becomes of what was paid."""
+"""Pages for cancelling a plan, with or without a refund."""
 
 from flask import Flask
 
@@ -8,22 +8,22 @@ from tests.web.acts import a_world, check, do, money_of, words
 WHY = {"reason": "The oven broke"}
 
 
-def test_a_plan_is_cancelled_and_what_was_paid_is_kept(app: Flask, database: str) -> None:
+def test_a_plan_is_cancelled_and_the_paid_amount_is_kept(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     amal = browser_of(app, "amal")
     page = do(amal, f"/plans/{plan}/cancel", give_back="keep", **WHY)
     assert "Plan cancelled." in words(page) and "Plan cancelled, SAR 66.66 void" in words(page)
     assert page.text.count("Cancelled") >= 3 and "The oven broke" in page.text
     omar = browser_of(app, "omar")
-    told = omar.get(f"/plans/{plan}")
-    assert "This plan was cancelled" in told.text and '<form class="pay' not in told.text
+    page_of_omar = omar.get(f"/plans/{plan}")
+    assert "This plan was cancelled" in page_of_omar.text and '<form class="pay' not in page_of_omar.text
     assert "This plan was cancelled." in omar.get(f"/plans/{plan}/pay").text
     again = amal.get(f"/plans/{plan}/cancel")
     assert again.status_code == 200 and "This plan is cancelled already." in again.text
     assert "/cancel" not in amal.get(f"/plans/{plan}").text
 
 
-def test_what_was_paid_goes_back_in_part_or_whole(app: Flask, database: str) -> None:
+def test_the_paid_amount_is_refunded_in_part_or_in_whole(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     amal, address = browser_of(app, "amal"), f"/plans/{plan}/cancel"
     for typed, error in (

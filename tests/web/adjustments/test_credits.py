@@ -1,4 +1,4 @@
-"""Credits on the pages."""
+"""Pages for giving a credit."""
 
 from flask import Flask
 

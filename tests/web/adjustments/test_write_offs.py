@@ -1,4 +1,4 @@
-"""Writing off on the pages, and the payment that comes all the same."""
+"""Pages for writing off, and payments after it."""
 
 from flask import Flask
 
@@ -8,14 +8,14 @@ from tests.web.acts import a_world, do, money_of, words
 from tests.web.payments.test_plan_payments import pay
 
 
-def test_what_is_left_is_written_off_and_a_later_payment_is_a_recovery(app: Flask, database: str) -> None:
+def test_the_remaining_amount_is_written_off_and_a_later_payment_is_a_recovery(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     page = do(browser_of(app, "amal"), f"/plans/{plan}/write-off", reason="No answer for a year")
     assert "SAR 66.66 written off." in words(page) and "Written off SAR 66.66" in words(page)
     assert "Remaining SAR 0.00" in words(page) and "No answer for a year" in page.text
     omar = browser_of(app, "omar")
-    told = words(omar.get(f"/plans/{plan}"))
-    assert "Nothing more is expected" in told and "wrote off SAR 66.66 . You can still pay it." in told
+    page_of_omar = words(omar.get(f"/plans/{plan}"))
+    assert "Nothing more is expected" in page_of_omar and "wrote off SAR 66.66 . You can still pay it." in page_of_omar
     assert "All that remains" in omar.get(f"/plans/{plan}/pay").text
     assert pay(omar, plan, choice="amount", amount="20").status_code == 303
     page = browser_of(app, "amal").get(f"/plans/{plan}")
@@ -25,7 +25,7 @@ def test_what_is_left_is_written_off_and_a_later_payment_is_a_recovery(app: Flas
     assert "Checking with the bank" in omar.get(f"/plans/{plan}").text
 
 
-def test_what_was_written_off_is_called_paid_nowhere(app: Flask, database: str) -> None:
+def test_a_written_off_amount_is_never_shown_as_paid(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     omar, amal = browser_of(app, "omar"), browser_of(app, "amal")
     with app.app_context():

@@ -1,4 +1,4 @@
-"""What the merchant's acts on money have in common: shown first, done once, never on figures that changed."""
+"""Actions on a plan's money: a confirmation first, carried out once, refused when the amounts have changed."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from tests.web.acts import a_world, check, confirm, hidden, money_of, words
 
 @dataclass(frozen=True)
 class Case:
-    """How an act is asked for, and the question it shows first."""
+    """The address and the form of an action, and the title of its confirmation."""
 
     address: str
-    asks: str
+    title: str
     typed: dict[str, str] = field(default_factory=dict)
 
 
@@ -36,44 +36,46 @@ CASES = {
 
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, app: Flask, database: str) -> tuple[Case, int, int]:
-    """One act, the plan and the payment it is asked for."""
+    """An action, with the ids of its plan and its payment."""
     plan, payment = a_world(app)
-    found = CASES[request.param]
-    typed = dict(found.typed)
+    selected = CASES[request.param]
+    typed = dict(selected.typed)
     if "cash" in typed.values():
         with app.app_context():
             typed["received_on"] = people.plan_of(plan).today.isoformat()
-    return Case(found.address.format(plan=plan, payment=payment), found.asks, typed), plan, payment
+    return Case(selected.address.format(plan=plan, payment=payment), selected.title, typed), plan, payment
 
 
-def test_it_is_shown_before_and_after_and_done_once(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_amounts_before_and_after_are_shown_and_the_action_happens_once(
+    app: Flask, case: tuple[Case, int, int]
+) -> None:
     act, plan, _ = case
     amal, before = browser_of(app, "amal"), money_of(app, plan)
     form = amal.get(act.address)
     names = re.findall(r'<(?:input|select|textarea)[^>]* id="([^"]+)"', form.text)
-    assert form.status_code == 200 and len(names) == len(set(names)), "each thing is asked for once"
+    assert form.status_code == 200 and len(names) == len(set(names)), "each field has its own id"
     shown = check(amal, act.address, **act.typed)
     assert shown.status_code == 200
-    for expected in (act.asks, "before", "After", "Remaining SAR 66.66", *WHY.values()):
+    for expected in (act.title, "before", "After", "Remaining SAR 66.66", *WHY.values()):
         assert expected in words(shown) or (expected in WHY.values() and "reason" not in act.typed), expected
-    assert money_of(app, plan) == before, "nothing is done yet"
+    assert money_of(app, plan) == before, "nothing has changed yet"
 
     again = amal.post(act.address, data={**hidden(shown), "step": "edit"})
-    assert again.status_code == 200 and all(value in again.text for value in act.typed.values()), "going back keeps it"
+    assert again.status_code == 200 and all(value in again.text for value in act.typed.values()), (
+        "the values are shown again"
+    )
 
     done = confirm(amal, shown)
     assert (done.status_code, done.location) == (303, f"/plans/{plan}")
     after = money_of(app, plan)
     assert after != before
-    assert confirm(amal, shown).status_code == 303, "the same form again is the same answer"
+    assert confirm(amal, shown).status_code == 303, "a repeated confirmation is replayed"
     assert money_of(app, plan) == after
     page = amal.get(done.location)
     assert "You" in words(page) and (WHY["reason"] in page.text or "reason" not in act.typed)
 
 
-def test_figures_that_changed_meanwhile_come_back_fresh_and_nothing_is_done(
-    app: Flask, case: tuple[Case, int, int]
-) -> None:
+def test_changed_amounts_are_shown_again_and_nothing_is_done(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, payment = case
     amal = browser_of(app, "amal")
     shown = check(amal, act.address, **act.typed)
@@ -94,39 +96,39 @@ def test_figures_that_changed_meanwhile_come_back_fresh_and_nothing_is_done(
     assert money_of(app, plan) != before
 
 
-def test_with_htmx_it_is_a_dialog_over_the_form(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_for_htmx_the_confirmation_is_a_dialog_over_the_form(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     amal = browser_of(app, "amal")
     shown = check(amal, act.address, htmx=True, **act.typed)
     assert shown.status_code == 200 and "<html" not in shown.text and "HX-Request" in shown.headers["Vary"]
     assert '<dialog class="dialog" id="act-dialog"' in shown.text and "data-open" in shown.text
-    assert all(f'value="{value}"' in shown.text for value in act.typed.values()), "the form stands behind it"
+    assert all(f'value="{value}"' in shown.text for value in act.typed.values()), "the form is behind the dialog"
     done = confirm(amal, shown, htmx=True)
     assert done.headers["HX-Redirect"] == f"/plans/{plan}"
     wrong = check(amal, act.address, htmx=True, reason="", amount="")
     assert wrong.status_code in (409, 422) and "<dialog" not in wrong.text
 
 
-def test_what_came_broken_does_nothing(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_a_malformed_confirmation_changes_nothing(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     amal, before = browser_of(app, "amal"), money_of(app, plan)
     shown = check(amal, act.address, **act.typed)
-    for broken in ({"key": ""}, {"key": "x" * 300}, {"shown": ""}, {"shown": "-1"}, {"shown": "1e3"}, {"shown": "٣"}):
-        answer = confirm(amal, shown, **broken)
-        assert answer.status_code == 422 and "nothing was done" in words(answer).lower(), broken
+    for changes in ({"key": ""}, {"key": "x" * 300}, {"shown": ""}, {"shown": "-1"}, {"shown": "1e3"}, {"shown": "٣"}):
+        response = confirm(amal, shown, **changes)
+        assert response.status_code == 422 and "nothing was done" in words(response).lower(), changes
     used = hidden(shown)["key"]
     texts = ["", "   ", "x" * 201, "two\nlines", "nul\x00"] if "reason" in act.typed else []
     for text in texts:
         for step in ("check", "confirm"):
-            answer = amal.post(act.address, data={**hidden(shown), "reason": text, "step": step})
-            assert answer.status_code == 422, (text, step)
-            assert "data-error-summary" in answer.text and 'id="reason-error"' in answer.text
+            response = amal.post(act.address, data={**hidden(shown), "reason": text, "step": step})
+            assert response.status_code == 422, (text, step)
+            assert "data-error-summary" in response.text and 'id="reason-error"' in response.text
     assert money_of(app, plan) == before
     assert amal.post(act.address, data={}).status_code == (200 if not act.typed else 422)
-    assert confirm(amal, shown, key=used).status_code == 303, "the key was not spent"
+    assert confirm(amal, shown, key=used).status_code == 303, "the key is unused"
 
 
-def test_only_its_merchant_does_it(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_only_the_plans_merchant_can_act(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     before, shown = money_of(app, plan), check(browser_of(app, "amal"), act.address, **act.typed)
     for name, status in (("omar", 403), ("badr", 404), ("sara", 403)):
@@ -137,7 +139,7 @@ def test_only_its_merchant_does_it(app: Flask, case: tuple[Case, int, int]) -> N
     assert money_of(app, plan) == before
 
 
-def test_while_a_payment_is_being_checked_it_waits(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_an_action_is_refused_while_a_payment_is_in_flight(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     amal = browser_of(app, "amal")
     shown = check(amal, act.address, **act.typed)
@@ -151,7 +153,7 @@ def test_while_a_payment_is_being_checked_it_waits(app: Flask, case: tuple[Case,
     assert money_of(app, plan) == before
 
 
-def test_the_form_costs_the_same_however_long_the_plan_is(app: Flask, case: tuple[Case, int, int]) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_plans_length(app: Flask, case: tuple[Case, int, int]) -> None:
     act, plan, _ = case
     amal = browser_of(app, "amal")
     with queries(app) as few:
@@ -169,7 +171,7 @@ def test_the_form_costs_the_same_however_long_the_plan_is(app: Flask, case: tupl
     assert len(many) == len(few) <= 14
 
 
-def test_a_form_that_can_do_nothing_says_why(app: Flask, database: str) -> None:
+def test_an_impossible_action_shows_the_reason_instead_of_the_form(app: Flask, database: str) -> None:
     plan, payment = a_world(app)
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id

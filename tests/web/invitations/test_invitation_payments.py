@@ -1,4 +1,4 @@
-"""Paying by the invitation's link, before there is an account."""
+"""Paying by the invitation's link, without an account."""
 
 from io import StringIO
 
@@ -8,7 +8,7 @@ from flask import Flask
 from portal.extensions import db
 from portal.models import Payment
 from portal.services.adjustments import write_offs
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
@@ -21,7 +21,7 @@ from tests.web.payments.test_plan_payments import pay
 
 @pytest.fixture
 def invited(app: Flask, database: str) -> tuple[int, str]:
-    """Amal made a plan for Layla, who has no account: the plan's id and the link's path."""
+    """A plan of Amal's for Layla, who has no account. Returns the plan's id and the link's path."""
     with app.app_context():
         amal = people.amal()
         people.omar()
@@ -30,7 +30,9 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
     return opened.plan_id, f"/invitations/{opened.invitation_token}"
 
 
-def test_layla_pays_and_then_claims_what_she_paid(app: Flask, invited: tuple[int, str], logged: StringIO) -> None:
+def test_an_invited_customer_pays_and_then_claims_the_account(
+    app: Flask, invited: tuple[int, str], logged: StringIO
+) -> None:
     plan, link = invited
     layla = app.test_client()
     page = layla.get(link)
@@ -43,14 +45,14 @@ def test_layla_pays_and_then_claims_what_she_paid(app: Flask, invited: tuple[int
     assert "SAR 40.00 paid" in words(receipt) and "Installment 2 of 3" in words(receipt)
     page = layla.get(link)
     assert "SAR 6.66 of 33.33 paid, SAR 26.67 left" in words(page) and "1 of 3 paid" in words(page)
-    for answer in (form, done, receipt, page):
-        assert answer.headers["Referrer-Policy"] == "no-referrer" and answer.headers["Cache-Control"] == "no-store"
+    for response in (form, done, receipt, page):
+        assert response.headers["Referrer-Policy"] == "no-referrer" and response.headers["Cache-Control"] == "no-store"
     assert layla.post(link, data={"username": "layla", "password": PASSWORD}).location == f"/plans/{plan}"
     assert "SAR 40.00" in words(layla.get(f"/plans/{plan}"))
     assert link.rsplit("/", 1)[1] not in logged.getvalue()
 
 
-def test_wrong_amounts_declines_and_lost_answers_are_told(app: Flask, invited: tuple[int, str]) -> None:
+def test_invalid_amounts_declines_and_unknown_outcomes_are_explained(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     layla, address = app.test_client(), f"{invited[1]}/pay"
     much = pay(layla, plan, address=address, choice="amount", amount="101")
@@ -61,13 +63,13 @@ def test_wrong_amounts_declines_and_lost_answers_are_told(app: Flask, invited: t
     assert layla.get(lost.location, headers=HTMX).status_code == 204
     assert "A payment is being checked with the bank." in layla.get(link).text
     with app.app_context():
-        payments.settle_payment(2)
+        outcomes.settle_payment(2)
     settled = layla.get(lost.location, headers=HTMX)
     assert "SAR 100.00 paid" in words(settled) and "<html" not in settled.text
     assert "Nothing is left to pay." in layla.get(link).text
 
 
-def test_what_was_written_off_can_still_be_paid_by_the_link(app: Flask, invited: tuple[int, str]) -> None:
+def test_a_written_off_plan_can_still_be_paid_by_the_link(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     layla = app.test_client()
     pay(layla, plan, address=f"{link}/pay", choice="next")
@@ -82,29 +84,29 @@ def test_what_was_written_off_can_still_be_paid_by_the_link(app: Flask, invited:
     assert (money_of(app, plan).paid, money_of(app, plan).written_off) == (100_00, 0)
 
 
-def test_the_link_opens_this_plan_and_nothing_else(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_link_gives_access_to_its_own_plan_only(app: Flask, invited: tuple[int, str]) -> None:
     plan, link = invited
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
         other = people.a_plan(merchant)
         row = people.installments_of(other)[0]
         theirs = people.pay(row.id, row.customer_id).id
-    nobody = app.test_client()
+    anonymous = app.test_client()
     for path in (f"{link}/payments/{theirs}", f"{link}/payments/{2**63}", f"{link}/payments/0", f"{link}/payments/x"):
-        assert nobody.get(path).status_code == 404
-    pay(nobody, plan, address=f"{link}/pay", choice="next")
+        assert anonymous.get(path).status_code == 404
+    pay(anonymous, plan, address=f"{link}/pay", choice="next")
     with app.app_context():
         fresh = invitations.renew(plan, merchant_id=merchant)
         mine = db.session.scalars(db.select(Payment.id).where(Payment.plan_id == plan)).one()
     for path in (f"{link}/pay", f"{link}/payments/{mine}", "/invitations/x/pay", "/invitations/%00/pay"):
-        assert nobody.get(path).status_code == 404, "an older link"
-        assert path.endswith(str(mine)) or nobody.post(path, data={"choice": "all"}).status_code == 404
-    assert nobody.get(f"/invitations/{fresh}/payments/{mine}").status_code == 200
+        assert anonymous.get(path).status_code == 404, "an older link"
+        assert path.endswith(str(mine)) or anonymous.post(path, data={"choice": "all"}).status_code == 404
+    assert anonymous.get(f"/invitations/{fresh}/payments/{mine}").status_code == 200
     assert money_of(app, plan).paid == 33_34
     assert browser_of(app, "omar").get(f"/payments/{mine}").status_code == 404
 
 
-def test_the_form_costs_few_queries(app: Flask, invited: tuple[int, str]) -> None:
+def test_the_form_takes_at_most_eight_queries(app: Flask, invited: tuple[int, str]) -> None:
     with queries(app) as sent:
         app.test_client().get(f"{invited[1]}/pay")
     assert len(sent) <= 8

@@ -5,7 +5,7 @@ import pytest
 from portal.web.merchants.chart import chart
 
 
-def test_nothing_to_be_seen_is_no_chart() -> None:
+def test_without_amounts_there_is_no_chart() -> None:
     assert chart([], "SAR") is None
     assert chart([("Jan", 0, 0), ("Feb", 0, -5)], "SAR") is None
 
@@ -23,11 +23,11 @@ def test_nothing_to_be_seen_is_no_chart() -> None:
     ],
 )
 def test_the_scale_ends_at_a_round_amount_above_the_highest(highest: int, currency: str, top: str, middle: str) -> None:
-    found = chart([("Jan", highest, 0)], currency)
-    assert found is not None
-    assert [(place, words.replace("\u00a0", " ")) for place, words in found.lines] == [(100, top), (50, middle)]
+    scaled = chart([("Jan", highest, 0)], currency)
+    assert scaled is not None
+    assert [(place, words.replace("\u00a0", " ")) for place, words in scaled.lines] == [(100, top), (50, middle)]
 
 
-def test_bars_are_percent_of_it() -> None:
-    found = chart([("Jan", 50_00, 200_00), ("Feb", 0, 33_33)], "SAR")
-    assert found is not None and found.bars == [("Jan", 25.0, 100.0), ("Feb", 0.0, 16.66)]
+def test_bars_are_percent_of_the_scale() -> None:
+    scaled = chart([("Jan", 50_00, 200_00), ("Feb", 0, 33_33)], "SAR")
+    assert scaled is not None and scaled.bars == [("Jan", 25.0, 100.0), ("Feb", 0.0, 16.66)]

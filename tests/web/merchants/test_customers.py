@@ -25,7 +25,7 @@ def plain(text: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).replace("\u00a0", " ").split())
 
 
-def test_amal_finds_her_customers_and_what_they_owe(app: Flask, ids: dict[str, int]) -> None:
+def test_a_merchant_searches_and_filters_customers(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     page = amal.get("/customers").text
     assert "omar" in page and "nadia@example.com" in page and "Has no account yet" in page
@@ -39,7 +39,7 @@ def test_amal_finds_her_customers_and_what_they_owe(app: Flask, ids: dict[str, i
     assert "No customers yet" in browser_of(app, "badr").get("/customers").text
 
 
-def test_a_customers_page_has_their_plans_with_this_merchant_alone(app: Flask, ids: dict[str, int]) -> None:
+def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(ids["badr"], "omar@example.com", description="Badr's secret cable")
     amal = browser_of(app, "amal")
@@ -51,7 +51,7 @@ def test_a_customers_page_has_their_plans_with_this_merchant_alone(app: Flask, i
     assert amal.get(f"/customers/{ids['omar']}?cursor=!!").status_code == 400
 
 
-def test_payments_are_listed_with_what_became_of_them(app: Flask, ids: dict[str, int]) -> None:
+def test_payments_are_listed_with_their_states(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     page = amal.get("/payments").text
     assert page.count('class="cell-title"') == 9
@@ -65,7 +65,7 @@ def test_payments_are_listed_with_what_became_of_them(app: Flask, ids: dict[str,
     assert "No payments yet" in browser_of(app, "badr").get("/payments").text
 
 
-def test_payments_of_a_month_are_those_that_came_in_during_it(app: Flask, database: str) -> None:
+def test_payments_of_a_month_are_those_received_in_it_in_local_time(app: Flask, database: str) -> None:
     with time_machine.travel("2026-03-31T20:30:00Z", tick=False) as now:
         with app.app_context():
             merchant, omar = people.amal(), people.omar()
@@ -82,7 +82,7 @@ def test_payments_of_a_month_are_those_that_came_in_during_it(app: Flask, databa
         assert "received from 1 Apr 2026 to 30 Apr 2026" in april
 
 
-def test_omar_sees_his_receipts_across_merchants(app: Flask, ids: dict[str, int]) -> None:
+def test_a_customer_sees_receipts_of_all_merchants(app: Flask, ids: dict[str, int]) -> None:
     omar = browser_of(app, "omar")
     page = omar.get("/payments").text
     assert "Receipts" in page and "Bakery" in page and "Journal" not in page
@@ -105,7 +105,7 @@ def test_the_list_of_payments_has_pages(app: Flask, database: str) -> None:
         assert first.count('class="cell-title"') == 30 and second.count('class="cell-title"') == 5
 
 
-def test_a_statement_tells_both_sides_the_same(app: Flask, ids: dict[str, int]) -> None:
+def test_a_statement_is_the_same_for_merchant_and_customer(app: Flask, ids: dict[str, int]) -> None:
     for name in ("amal", "omar"):
         page = plain(browser_of(app, name).get(f"/plans/{ids['lost_plan']}/statement").text)
         assert "Written off Moved away" in page
@@ -125,8 +125,8 @@ def test_more_rows_cost_no_more_queries(app: Flask, ids: dict[str, int]) -> None
         before[address] = len(sent)
     with app.app_context():
         for number in range(4):
-            made = people.a_plan(ids["amal"], total=900, count=3)
-            people.pay(people.installments_of(made)[0].id, ids["omar"])
+            plan_id = people.a_plan(ids["amal"], total=900, count=3)
+            people.pay(people.installments_of(plan_id)[0].id, ids["omar"])
             new = NewPlan(f"more{number}@example.com", 1000, 1, people.today_of(ids["amal"]))
             plans.open_plan(ids["amal"], new)
     for address in addresses:

@@ -1,4 +1,4 @@
-"""A merchant's dashboard and the list behind its figures."""
+"""A merchant's dashboard, and the list of installments."""
 
 import re
 from html import unescape
@@ -40,14 +40,14 @@ def plain(text: str) -> str:
     return unescape(re.sub(r"<[^>]+>", " ", text)).replace("\u00a0", " ")
 
 
-def test_before_the_first_plan_it_leads_to_it(app: Flask, everybody: dict[str, int]) -> None:
+def test_before_the_first_plan_the_dashboard_links_to_the_form(app: Flask, everybody: dict[str, int]) -> None:
     page = browser_of(app, "amal").get("/dashboard").text
     assert "Make your first plan" in page and 'href="/plans/new"' in page
     assert not figures(page)
 
 
 @time_machine.travel("2026-11-23T09:00:00Z")
-def test_the_figures_count_what_their_lists_show(app: Flask, everybody: dict[str, int]) -> None:
+def test_each_figure_agrees_with_the_list_it_links_to(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context():
         desk = people.a_plan(everybody["amal"], total=1200_00, count=4, first=-70)
         people.a_plan(everybody["amal"], "sara@example.com", total=90_00, count=3, first=5, interval="weekly")
@@ -55,8 +55,8 @@ def test_the_figures_count_what_their_lists_show(app: Flask, everybody: dict[str
         people.pay(people.installments_of(desk)[0].id, everybody["omar"])
     amal = browser_of(app, "amal")
     page = amal.get("/dashboard").text
-    found = figures(page)
-    assert found == {
+    shown = figures(page)
+    assert shown == {
         "Collected this month": ("SAR 300.00", "/payments?from=2026-11-01&to=2026-11-30"),
         "Outstanding": ("SAR 990.00", "/installments?status=open"),
         "Overdue": ("SAR 600.00", "/installments?status=late"),
@@ -69,20 +69,20 @@ def test_the_figures_count_what_their_lists_show(app: Flask, everybody: dict[str
     assert ageing
     labels, hrefs = re.findall(r'cell-title">([^<]+)<', ageing[0]), re.findall(r'href="([^"]+)"', ageing[0])
     buckets = dict(zip(labels, hrefs, strict=True))
-    lists = {label: href for label, (_, href) in found.items()} | {k: unescape(href) for k, href in buckets.items()}
+    lists = {label: href for label, (_, href) in shown.items()} | {k: unescape(href) for k, href in buckets.items()}
     counts = (
         ("Collected this month", 1), ("Outstanding", 6), ("Overdue", 2), ("Installments paid", 7), ("Due in 7 days", 1),
         ("Due in 30 days", 4), ("Paid on time", 3), ("Not due", 4), ("1 to 30 days", 1), ("31 to 60 days", 1),
         ("61 to 90 days", 0), ("Over 90 days", 0),
     )  # fmt: skip
     for label, rows in counts:
-        answer = amal.get(lists[label])
-        assert answer.status_code == 200
-        assert answer.text.count('class="cell-title"') == rows, label
+        response = amal.get(lists[label])
+        assert response.status_code == 200
+        assert response.text.count('class="cell-title"') == rows, label
 
 
 @time_machine.travel("2026-11-23T09:00:00Z", tick=False)
-def test_each_figure_says_how_it_changed(app: Flask, everybody: dict[str, int]) -> None:
+def test_each_figure_shows_its_change(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context(), time_machine.travel("2026-10-20T09:00:00Z"):
         desk = people.a_plan(everybody["amal"], total=1200_00, count=4, first=0)
         people.pay(people.installments_of(desk)[0].id, everybody["omar"])
@@ -95,7 +95,7 @@ def test_each_figure_says_how_it_changed(app: Flask, everybody: dict[str, int]) 
     assert "8.33 points less than on 1 Nov" in page
 
 
-def test_other_currencies_have_a_row_of_their_own_and_lists_of_their_own(app: Flask, everybody: dict[str, int]) -> None:
+def test_each_other_currency_has_its_own_row_and_lists(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(everybody["amal"], total=90_00, count=3)
         with db.engine.begin() as connection:
@@ -109,11 +109,11 @@ def test_other_currencies_have_a_row_of_their_own_and_lists_of_their_own(app: Fl
     assert "in USD" in amal.get("/installments?status=open&currency=USD").text
 
 
-def test_the_chart_is_drawn_from_the_table_beside_it(app: Flask, everybody: dict[str, int]) -> None:
-    """Only eyes need the drawing: the table has the same months, and each amount leads to its list."""
+def test_the_chart_and_the_table_beside_it_have_the_same_figures(app: Flask, everybody: dict[str, int]) -> None:
+    """The chart is hidden from screen readers. The table has the same months, and its amounts link to their lists."""
     with app.app_context():
-        made = people.a_plan(everybody["amal"], total=90_00, count=1)
-        people.pay(people.installments_of(made)[0].id, everybody["omar"])
+        plan_id = people.a_plan(everybody["amal"], total=90_00, count=1)
+        people.pay(people.installments_of(plan_id)[0].id, everybody["omar"])
     page = browser_of(app, "amal").get("/dashboard").text
     drawing = page[page.index('<div class="chart" aria-hidden="true">') : page.index("Collected against expected by")]
     assert drawing.count('class="chart-full" x="52%"') == 6
@@ -123,7 +123,7 @@ def test_the_chart_is_drawn_from_the_table_beside_it(app: Flask, everybody: dict
     assert table and plain(table[0]).count("SAR 90.00") == 2
 
 
-def test_what_is_late_needs_attention_and_leads_to_its_plan(app: Flask, everybody: dict[str, int]) -> None:
+def test_overdue_plans_are_listed_with_a_link(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context():
         late = people.a_plan(everybody["amal"], total=600_00, count=2, first=-3, description="Oak desk")
         people.a_plan(everybody["amal"], "sara@example.com", description="Fine so far")
@@ -132,10 +132,10 @@ def test_what_is_late_needs_attention_and_leads_to_its_plan(app: Flask, everybod
     assert "Fine so far" not in page
 
 
-def test_payments_appear_with_what_became_of_them(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_latest_payments_are_listed_with_their_states(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context():
-        made = people.a_plan(everybody["amal"], total=600_00, count=6)
-        for installment, card in zip(people.installments_of(made), CARDS[:3], strict=False):
+        plan_id = people.a_plan(everybody["amal"], total=600_00, count=6)
+        for installment, card in zip(people.installments_of(plan_id), CARDS[:3], strict=False):
             people.pay(installment.id, everybody["omar"], card.token)
     page = browser_of(app, "amal").get("/dashboard").text
     latest = page[page.index("Latest payments") :]
@@ -143,7 +143,7 @@ def test_payments_appear_with_what_became_of_them(app: Flask, everybody: dict[st
     assert "Nothing is late" in page
 
 
-def test_each_merchant_sees_only_their_own(app: Flask, everybody: dict[str, int]) -> None:
+def test_each_merchant_sees_only_their_own_plans(app: Flask, everybody: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(everybody["amal"], description="Amal's secret cake", first=-3)
     badr = browser_of(app, "badr")
@@ -157,7 +157,9 @@ def test_the_dashboard_is_for_merchants(app: Flask, everybody: dict[str, int]) -
 
 
 @pytest.mark.parametrize("query", ["status=nothing", "cursor=!!", "cursor=WzFd", "status=%00"])
-def test_an_address_that_leads_nowhere_is_told_kindly(app: Flask, everybody: dict[str, int], query: str) -> None:
+def test_an_invalid_address_of_a_list_is_400_with_an_explanation(
+    app: Flask, everybody: dict[str, int], query: str
+) -> None:
     page = browser_of(app, "amal").get(f"/installments?{query}")
     assert page.status_code == 400
     assert "does not lead to a list any more" in page.text
@@ -183,8 +185,8 @@ def test_more_plans_cost_no_more_queries(app: Flask, everybody: dict[str, int]) 
                 for number in range(plans):
                     name = f"c{address[1]}{plans}{number}"
                     customer = people.a_customer(name)
-                    made = people.a_plan(everybody["amal"], f"{name}@example.com", total=900, count=3, first=-40)
-                    people.pay(people.installments_of(made)[0].id, customer)
+                    plan_id = people.a_plan(everybody["amal"], f"{name}@example.com", total=900, count=3, first=-40)
+                    people.pay(people.installments_of(plan_id)[0].id, customer)
             with queries(app) as sent:
                 assert amal.get(address).status_code == 200
             counts.append(len(sent))

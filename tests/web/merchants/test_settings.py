@@ -29,9 +29,9 @@ def saved(app: Flask) -> tuple[str, str, str, int]:
 BEFORE = ("Amal's Bakery", "SAR", "Asia/Riyadh", 0)
 
 
-def test_amal_changes_everything_before_her_first_plan(app: Flask, amal: FlaskClient) -> None:
-    answer = amal.post("/settings", data=SENT)
-    assert (answer.status_code, answer.location) == (303, "/settings")
+def test_all_settings_can_be_changed_before_the_first_plan(app: Flask, amal: FlaskClient) -> None:
+    response = amal.post("/settings", data=SENT)
+    assert (response.status_code, response.location) == (303, "/settings")
     assert saved(app) == ("Amal & Co", "KWD", "Asia/Dubai", 3)
     page = amal.get("/settings").text
     assert "Your settings are saved." in page
@@ -48,7 +48,7 @@ def test_the_currency_is_fixed_by_the_first_plan(app: Flask, amal: FlaskClient) 
     assert forced.status_code == 422
     assert "The home currency can&#39;t change once you have a plan." in forced.text
     assert saved(app) == BEFORE
-    del (rest := dict(SENT))["home_currency"]  # what a browser sends of a disabled field
+    del (rest := dict(SENT))["home_currency"]  # a browser does not send a disabled field
     assert amal.post("/settings", data=rest).status_code == 303
     assert saved(app) == ("Amal & Co", "SAR", "Asia/Dubai", 3)
 
@@ -73,20 +73,20 @@ def test_the_currency_is_fixed_by_the_first_plan(app: Flask, amal: FlaskClient) 
         ("grace_days", "9223372036854775808", "Enter a whole number in digits."),
     ],
 )
-def test_what_cannot_be_saved_is_said_kept_and_not_written(
+def test_an_invalid_value_is_explained_shown_again_and_not_saved(
     app: Flask, amal: FlaskClient, field: str, value: str, message: str
 ) -> None:
-    answer = amal.post("/settings", data=SENT | {field: value})
-    assert answer.status_code == 422
-    assert message in answer.text
+    response = amal.post("/settings", data=SENT | {field: value})
+    assert response.status_code == 422
+    assert message in response.text
     assert saved(app) == BEFORE
     if field == "grace_days":
-        assert f'value="{value}"' in answer.text
+        assert f'value="{value}"' in response.text
     else:
-        assert 'value="3"' in answer.text
+        assert 'value="3"' in response.text
 
 
-def test_a_zone_that_is_not_in_the_list_stays_chosen(app: Flask, database: str) -> None:
+def test_a_time_zone_outside_the_list_stays_selected(app: Flask, database: str) -> None:
     with app.app_context():
         people.a_merchant("nadia", time_zone="Etc/GMT-3")
     nadia = browser_of(app, "nadia")
@@ -98,13 +98,13 @@ def test_settings_are_for_merchants(app: Flask, database: str) -> None:
         people.omar()
         people.an_operator()
     for name in ("omar", "olga"):
-        answer = browser_of(app, name).get("/settings")
-        assert answer.status_code == 403
-        assert "Not for this account" in answer.text
+        response = browser_of(app, name).get("/settings")
+        assert response.status_code == 403
+        assert "Not for this account" in response.text
     assert app.test_client().get("/settings").location == "/login?next=/settings"
 
 
-def test_the_page_costs_two_queries(app: Flask, amal: FlaskClient) -> None:
+def test_the_page_needs_two_queries(app: Flask, amal: FlaskClient) -> None:
     with queries(app) as sent:
         assert amal.get("/settings").status_code == 200
     assert len(sent) == 2

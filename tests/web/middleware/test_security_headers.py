@@ -37,16 +37,16 @@ def production(app: Flask) -> Iterator[Flask]:
         SECRET_KEY="9f2c41d7a08be3566d1c0f7e92ab8345c6d7e8f901a2b3c4",
         PUBLIC_URL="https://pay.shop.test",
     )
-    made = create_app(settings)
-    made.config.update(TESTING=True, ARGON2_CHEAP=True)
+    application = create_app(settings)
+    application.config.update(TESTING=True, ARGON2_CHEAP=True)
     limiter.enabled = False
-    yield made
+    yield application
     limiter.init_app(app)
     limiter.enabled = False
 
 
 @pytest.mark.parametrize("path", ["/", "/login", "/register", "/nowhere", "/example", "/settings", "/healthz"])
-def test_every_answer_carries_the_headers(amal: FlaskClient, path: str) -> None:
+def test_every_response_has_the_security_headers(amal: FlaskClient, path: str) -> None:
     headers = amal.get(path).headers
     assert headers["Content-Security-Policy"] == POLICY
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -58,13 +58,13 @@ def test_every_answer_carries_the_headers(amal: FlaskClient, path: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-Id"])
 
 
-def test_signed_in_pages_are_stored_nowhere(app: Flask, amal: FlaskClient) -> None:
+def test_pages_of_a_signed_in_user_are_not_cached(app: Flask, amal: FlaskClient) -> None:
     assert amal.get("/settings").headers["Cache-Control"] == "no-store"
     assert amal.get("/").headers["Cache-Control"] == "no-store"
     assert app.test_client().get("/").headers["Cache-Control"] == "private, no-cache"
 
 
-def test_an_address_with_two_shapes_says_so(client: FlaskClient) -> None:
+def test_an_address_with_page_and_fragment_varies_on_htmx(client: FlaskClient) -> None:
     page, fragment = client.get("/?paid=2"), client.get("/?paid=2", headers=HTMX)
     assert "HX-Request" in page.headers["Vary"]
     assert "HX-Request" in fragment.headers["Vary"]
@@ -75,12 +75,14 @@ def test_an_address_with_two_shapes_says_so(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("header", "used"),
     [("abc-DEF-123", True), ("a" * 64, True), ("a" * 65, False), ("a b", False), ("<script>", False), ("", False)],
 )
-def test_a_request_id_from_outside_is_kept_when_it_looks_like_one(client: FlaskClient, given: str, kept: bool) -> None:
+def test_a_request_id_of_the_client_is_used_when_it_is_well_formed(
+    client: FlaskClient, header: str, used: bool
+) -> None:
     for path in ("/healthz", "/nowhere"):
-        assert (client.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given) is kept
+        assert (client.get(path, headers={"X-Request-Id": header}).headers["X-Request-Id"] == header) is used
 
 
 @pytest.mark.parametrize("where", ["app", "production"])
@@ -89,18 +91,18 @@ def test_static_files_have_addresses_that_change_with_their_content(
 ) -> None:
     client = request.getfixturevalue(where).test_client()
     page = client.get("/").text
-    found = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     files = ["favicon.svg", "css/qist.css", "vendor/htmx/htmx.min.js", "js/app.js"]
-    assert [address.split("/", 3)[3] for address in found] == files
-    for address in found:
+    assert [address.split("/", 3)[3] for address in addresses] == files
+    for address in addresses:
         assert re.match(r"/static/[0-9a-f]{12}/", address)
-        answer = client.get(address)
-        assert answer.status_code == 200
-        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
-        assert "Access-Control-Allow-Origin" not in answer.headers
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["X-Request-Id"]
-    folder = found[0].removesuffix("/favicon.svg")
+        response = client.get(address)
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        assert "Access-Control-Allow-Origin" not in response.headers
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["X-Request-Id"]
+    folder = addresses[0].removesuffix("/favicon.svg")
     fonts = re.findall(r'url\("\.\./([^"]+)"\)', client.get(f"{folder}/css/qist.css").text)
     assert len(fonts) == 3
     for font in fonts:
@@ -115,7 +117,7 @@ def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: 
     sheet = tmp_path / "page.css"
     sheet.write_text("a {}")
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
-    app.test_client_class = FlaskClient  # it answers with addresses, not with pages
+    app.test_client_class = FlaskClient  # the responses are addresses instead of pages
     app.config["QIST"] = SimpleNamespace(production=production)
     static_files.init_app(app)
     app.add_url_rule("/", "page", lambda: url_for("static", filename="page.css"))
@@ -126,9 +128,9 @@ def test_a_style_sheet_that_is_edited_has_another_address_on_a_laptop(tmp_path: 
     after = client.get("/").text
     assert (after == before) is production
     if not production:
-        answer = client.get(after)
-        assert (answer.text, answer.headers["Content-Length"]) == ("a { color: red }", "16")
-        assert answer.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+        response = client.get(after)
+        assert (response.text, response.headers["Content-Length"]) == ("a { color: red }", "16")
+        assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
         assert client.get(before).status_code == 404
 
 
@@ -152,9 +154,11 @@ def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Pat
     card = tmp_path / "css" / "card.css"
     card.write_text(".card {}\n")
     app = Flask(__name__, static_folder=str(tmp_path), static_url_path="/static")
+    app.test_client_class = FlaskClient  # the responses are addresses instead of pages
     app.config["QIST"] = SimpleNamespace(production=False)
     static_files.init_app(app)
     app.add_url_rule("/", "page", lambda: url_for("static", filename="css/qist.css"))
+    app.test_client_class = FlaskClient  # it answers with addresses, not with pages
     client = app.test_client()
     before = client.get("/").text
     assert client.get(before).text == "@layer components {\n.card {}\n}\n"
@@ -163,26 +167,26 @@ def test_an_edited_component_changes_the_bundled_sheet_on_a_laptop(tmp_path: Pat
     assert client.get(before).status_code == 404
 
 
-def test_cookies_are_out_of_reach_for_scripts_and_other_sites(client: FlaskClient) -> None:
+def test_cookies_are_http_only_and_same_site(client: FlaskClient) -> None:
     cookie = client.get("/login").headers["Set-Cookie"]
     assert cookie.startswith("qist=")
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
-    chosen = client.post("/theme", data={"theme": "dark", "next": "/login"})
-    assert chosen.headers["Set-Cookie"].startswith("theme=dark;")
+    response = client.post("/theme", data={"theme": "dark", "next": "/login"})
+    assert response.headers["Set-Cookie"].startswith("theme=dark;")
     assert 'data-theme="dark"' in client.get("/login").text
     client.post("/theme", data={"theme": "system"})
     assert "data-theme" not in client.get("/login").text.split("<head>")[0]
 
 
 @pytest.mark.parametrize("value", ["blue", "", "dark;x", '"><script>', "\x00"])
-def test_any_other_theme_is_the_devices_own(client: FlaskClient, value: str) -> None:
+def test_an_unknown_theme_selects_the_devices_own(client: FlaskClient, value: str) -> None:
     assert client.post("/theme", data={"theme": value, "next": "/login"}).status_code == 303
     client.set_cookie("theme", "blue")
     assert "data-theme" not in client.get("/login").text.split("<head>")[0]
 
 
-def test_in_production_cookies_are_host_only_and_the_transport_is_strict(
+def test_in_production_cookies_are_host_only_and_strict_transport_is_set(
     production: Flask, database: str, app: Flask
 ) -> None:
     with app.app_context():
@@ -204,7 +208,7 @@ def test_in_production_cookies_are_host_only_and_the_transport_is_strict(
         "/login", data={"login": "amal", "password": people.PASSWORD, "csrf_token": csrf}, base_url=outside
     )
     assert (signed.status_code, signed.location) == (303, "/dashboard")
-    # the page that sends no Referer can be sent all the same
+    # the invitation page sends no Referer, and its form is accepted
     layla = production.test_client()
     shown = layla.get(f"/invitations/{token}", base_url=outside)
     csrf = re.findall(r'name="csrf_token" value="([^"]+)"', shown.text)[0]

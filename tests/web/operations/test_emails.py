@@ -1,4 +1,4 @@
-"""The outbox page: every mail as it would look, for those who may look."""
+"""The outbox: emails with their states and content, and the access to them."""
 
 import dataclasses
 import re
@@ -7,8 +7,9 @@ import pytest
 
 from portal.extensions import db
 from portal.services.accounts import password_resets
-from portal.services.mail import content, delivery, reminders
+from portal.services.mail import content, delivery
 from portal.services.payments import refunds
+from portal.services.reminders import manual_reminders
 from tests.fixtures import mails, people
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
@@ -17,7 +18,7 @@ from tests.web import browser_of
 
 @pytest.fixture
 def kept(app, database):
-    """A receipt that nobody could send, and a plan's invitation."""
+    """The id of a receipt that is kept, because there is no mail server."""
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         people.an_operator()
@@ -28,7 +29,7 @@ def kept(app, database):
 
 @pytest.fixture
 def changed(app):
-    """Other settings for this test."""
+    """A function that changes settings for the test."""
     before = app.config["QIST"]
 
     def change(**more):
@@ -38,7 +39,7 @@ def changed(app):
     app.config["QIST"] = before
 
 
-def test_on_a_laptop_without_a_mail_server_anybody_there_reads_every_mail(client, kept):
+def test_in_development_without_smtp_emails_are_readable_from_this_machine(client, kept):
     assert "No mails yet" not in (listed := client.get("/outbox").text)
     assert f'href="/outbox/{kept}"' in listed
     assert "We received your payment of SAR 33.34" in listed
@@ -56,7 +57,7 @@ def test_on_a_laptop_without_a_mail_server_anybody_there_reads_every_mail(client
     assert "A &lt;b&gt;cake&lt;/b&gt;" in mail.text
 
 
-def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
+def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     monkeypatch.setattr(password_resets, "TAKES", 0.0)
     with app.app_context():
         amal, omar = people.amal(), people.omar()
@@ -67,9 +68,9 @@ def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
         people.pay(second.id, omar)
         refunds.refund(paid.plan_id, merchant_id=amal, amount=100, reason="Too dear", payment_id=paid.id)
         people.a_plan(amal, "nadia@example.com", first=-1)
-        reminders.send_now(people.a_plan(amal, first=-2), merchant_id=amal)
+        manual_reminders.send_now(people.a_plan(amal, first=-2), merchant_id=amal)
         nadia = people.a_plan(amal, "nadia@example.com", first=-2)
-        reminders.send_now(nadia, merchant_id=amal)
+        manual_reminders.send_now(nadia, merchant_id=amal)
         password_resets.ask("omar")
         delivery.drain()
         password_resets.ask("nadia@example.com")
@@ -84,10 +85,14 @@ def test_every_link_in_every_mail_leads_to_a_page(app, database, monkeypatch):
             status = omars.get(path or "/").status_code
             assert status in (200, 303), (kind, path, status)
             live |= {kind} if status == 200 and "/invitations/" in path else set()
-    assert live == {"invitation", "reminder", "invitation_again"}  # later mails don't close what earlier ones opened
+    assert live == {
+        "invitation",
+        "reminder",
+        "invitation_again",
+    }  # a later email does not disable the links of an earlier one
 
 
-def test_from_another_machine_or_under_another_name_nobody_reads_without_being_the_operator(app, client, kept):
+def test_from_another_machine_or_host_name_only_operators_read_emails(app, client, kept):
     away = {"REMOTE_ADDR": "203.0.113.9"}
     rebound = {"headers": {"Host": "rebound.example:8000"}}
     for path in ("/outbox", f"/outbox/{kept}", f"/outbox/{kept}/html"):
@@ -98,7 +103,7 @@ def test_from_another_machine_or_under_another_name_nobody_reads_without_being_t
 
 
 @pytest.mark.parametrize("more", [{"host": "0.0.0.0"}, {"env": "production"}, {"smtp_host": "mail.example.org"}])
-def test_where_others_can_connect_or_mail_is_sent_only_operators_see_the_list(app, client, kept, changed, more):
+def test_with_smtp_or_a_public_address_only_operators_see_the_list(app, client, kept, changed, more):
     omar, olga = browser_of(app, "omar"), browser_of(app, "olga")
     changed(**more)
     assert client.get("/outbox").status_code == 303
@@ -106,7 +111,7 @@ def test_where_others_can_connect_or_mail_is_sent_only_operators_see_the_list(ap
     assert olga.get("/outbox").status_code == 200
 
 
-def test_in_production_with_a_mail_server_operators_see_subjects_and_no_mail(app, kept, changed):
+def test_in_production_with_smtp_operators_see_subjects_without_content(app, kept, changed):
     olga = browser_of(app, "olga")
     changed(env="production", smtp_host="mail.example.org")
     shown = olga.get(f"/outbox/{kept}")
@@ -116,23 +121,23 @@ def test_in_production_with_a_mail_server_operators_see_subjects_and_no_mail(app
     assert olga.get(f"/outbox/{kept}/html").status_code == 404
 
 
-def test_a_mail_that_is_not_there_is_not_there(client, kept):
+def test_an_unknown_email_is_404(client, kept):
     for path in ("/outbox/999999", "/outbox/999999/html", f"/outbox/{2**63}", "/outbox/0"):
         assert client.get(path).status_code == 404
 
 
-def test_an_empty_outbox_says_so_and_odd_addresses_are_answered(client):
+def test_an_empty_outbox_says_so_and_an_invalid_address_is_400(client):
     assert "No mails yet" in client.get("/outbox").text
     assert "no mail in this state" in client.get("/outbox?state=dead").text
     assert client.get("/outbox?state=odd").status_code == 400
     assert client.get("/outbox?cursor=odd").status_code == 400
 
 
-def test_the_list_goes_on_by_cursor_with_the_same_number_of_queries(app, client, kept):
+def test_the_list_has_pages_and_needs_one_query(app, client, kept):
     with app.app_context():
         db.session.execute(
             db.text(
-                "INSERT INTO outbox (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at,"
+                "INSERT INTO emails (dedupe_key, kind, to_user_id, state, next_try_at, created_at, ended_at,"
                 " message_id, subject) SELECT 'k' || n, 'receipt', id, 'sent', now(), now(), now(), '<m>', 'Mail ' || n"
                 " FROM generate_series(1, 40) AS n, (SELECT min(id) AS id FROM users) AS one"
             )
@@ -146,7 +151,7 @@ def test_the_list_goes_on_by_cursor_with_the_same_number_of_queries(app, client,
     assert "We received your payment" in client.get(older).text
 
 
-def test_the_operator_sends_a_dead_mail_again(app, kept):
+def test_the_operator_queues_a_dead_email_again(app, kept):
     with app.app_context():
         people.pay(db.session.scalar(db.text("SELECT max(id) FROM installments")), db.session.scalar(
             db.text("SELECT max(customer_id) FROM plans")))  # fmt: skip

@@ -1,4 +1,4 @@
-"""What load balancers and supervisors are told."""
+"""Readiness, for load balancers and supervisors."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,14 +24,14 @@ def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_interval
         (3 * queue.TICK_SECONDS + 1, "degraded", {"scheduler": "has not ticked for three intervals"}),
     ):
         with time_machine.travel(now + timedelta(seconds=seconds)):
-            answer = client.get("/readyz")
-        assert answer.status_code == 200
-        assert answer.json == {"status": status, "problems": {}, "degraded": degraded}
+            response = client.get("/readyz")
+        assert response.status_code == 200
+        assert response.json == {"status": status, "problems": {}, "degraded": degraded}
 
 
 def test_readyz_is_degraded_without_valkey(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url="unix:///nowhere/valkey.sock"))
-    answer = app.test_client().get("/readyz")
-    assert answer.status_code == 200 and answer.json
-    assert (answer.json["status"], answer.json["degraded"]) == ("degraded", {"valkey": "does not answer"})
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 200 and response.json
+    assert (response.json["status"], response.json["degraded"]) == ("degraded", {"valkey": "does not answer"})
     assert app.test_client().get("/healthz").status_code == 200

@@ -1,4 +1,4 @@
-"""The operator's pages: what waits, who works, what has failed, and the buttons that bring it back."""
+"""The operator's pages: queue, workers, failed jobs and dead emails, with their buttons."""
 
 import re
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.web import HTMX, browser_of
 
 @pytest.fixture
 def olga(app: Flask, database: str) -> None:
-    """Olga looks after the installation; Omar owes Amal something."""
+    """An operator, and a plan of Amal for Omar."""
     with app.app_context():
         people.an_operator()
         people.omar()
@@ -29,7 +29,7 @@ def olga(app: Flask, database: str) -> None:
 
 
 def a_dead_mail(app: Flask, number: int = 0) -> int:
-    """A receipt for Omar that was given up."""
+    """A dead receipt for Omar."""
     with app.app_context():
         omar, now = db.session.scalars(select(User.id).where(User.username == "omar")).one(), clock.now()
         row = Email(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state="dead", ended_at=now)
@@ -41,11 +41,13 @@ def a_dead_mail(app: Flask, number: int = 0) -> int:
 
 
 def said(page: str) -> str:
-    """The page's words."""
+    """The page's text on one line, without tags."""
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
-def test_olga_sees_who_works_what_waits_and_what_has_failed(app: Flask, olga: None, valkey: redis.Redis) -> None:
+def test_the_operator_sees_workers_queue_failed_jobs_and_dead_emails(
+    app: Flask, olga: None, valkey: redis.Redis
+) -> None:
     browser = browser_of(app, "olga")
     words = said(browser.get("/operator").text)
     assert "Nobody works" in words and "No job has failed." in words and "No mail was given up." in words
@@ -68,20 +70,20 @@ def test_olga_sees_who_works_what_waits_and_what_has_failed(app: Flask, olga: No
 
 def test_a_failed_job_is_retried_or_cleared(app: Flask, olga: None, valkey: redis.Redis) -> None:
     browser = browser_of(app, "olga")
-    one, two, three = (a_failed_job(valkey, "settle_payment", number) for number in range(3))
-    answer = browser.post(f"/operator/jobs/{one.id}/retry", follow_redirects=True)
-    assert "The job is in the queue again." in answer.text
-    assert queue.queue_on(valkey).get_job_ids() == [one.id]
-    answer = browser.post(f"/operator/jobs/{one.id}/retry", follow_redirects=True)
-    assert "This job is not on the list of failed jobs any more." in answer.text
-    answer = browser.post(f"/operator/jobs/{two.id}/clear", follow_redirects=True)
-    assert "The job is off the list." in answer.text and f"/operator/jobs/{three.id}/clear" in answer.text
-    answer = browser.post("/operator/jobs/clear", follow_redirects=True)
-    assert "No job has failed." in answer.text
-    assert queue.queue_on(valkey).get_job_ids() == [one.id]
+    first, second, third = (a_failed_job(valkey, "settle_payment", number) for number in range(3))
+    response = browser.post(f"/operator/jobs/{first.id}/retry", follow_redirects=True)
+    assert "The job is in the queue again." in response.text
+    assert queue.queue_on(valkey).get_job_ids() == [first.id]
+    response = browser.post(f"/operator/jobs/{first.id}/retry", follow_redirects=True)
+    assert "This job is not on the list of failed jobs any more." in response.text
+    response = browser.post(f"/operator/jobs/{second.id}/clear", follow_redirects=True)
+    assert "The job is off the list." in response.text and f"/operator/jobs/{third.id}/clear" in response.text
+    response = browser.post("/operator/jobs/clear", follow_redirects=True)
+    assert "No job has failed." in response.text
+    assert queue.queue_on(valkey).get_job_ids() == [first.id]
 
 
-def test_a_mail_that_was_given_up_is_sent_again(app: Flask, olga: None, valkey: redis.Redis) -> None:
+def test_a_dead_email_is_queued_again(app: Flask, olga: None, valkey: redis.Redis) -> None:
     browser, mail_id = browser_of(app, "olga"), a_dead_mail(app)
     assert f'action="/outbox/{mail_id}/resend"' in browser.get("/operator").text
     assert browser.post(f"/outbox/{mail_id}/resend").status_code == 303
@@ -91,7 +93,7 @@ def test_a_mail_that_was_given_up_is_sent_again(app: Flask, olga: None, valkey: 
         assert (row.state, row.attempts) == ("waiting", 0)
 
 
-def test_buttons_want_the_forms_token(app: Flask, olga: None, valkey: redis.Redis) -> None:
+def test_every_button_requires_the_forms_token(app: Flask, olga: None, valkey: redis.Redis) -> None:
     browser = browser_of(app, "olga")
     job = a_failed_job(valkey, "settle_payment", 4)
     page = browser.get("/operator").text
@@ -105,22 +107,24 @@ def test_buttons_want_the_forms_token(app: Flask, olga: None, valkey: redis.Redi
     assert queue.queue_on(valkey).failed_job_registry.get_job_ids() == [job.id]
 
 
-def test_with_valkey_away_the_page_says_so_and_shows_the_rest(
+def test_without_valkey_the_page_says_so_and_shows_the_rest(
     app: Flask, olga: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_dead_mail(app)
     browser = browser_of(app, "olga")
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url="unix:///nowhere/valkey.sock"))
-    answer = browser.get("/operator")
-    words = said(answer.text)
-    assert answer.status_code == 200
+    response = browser.get("/operator")
+    words = said(response.text)
+    assert response.status_code == 200
     assert "Valkey does not answer Requests go on without it" in words and "No such mailbox" in words
     assert "Nobody works" not in words and "No job has failed" not in words
-    answer = browser.post("/operator/jobs/clear", follow_redirects=True)
-    assert "Valkey does not answer. Nothing was changed." in answer.text
+    response = browser.post("/operator/jobs/clear", follow_redirects=True)
+    assert "Valkey does not answer. Nothing was changed." in response.text
 
 
-def test_the_page_costs_the_same_however_much_waits(app: Flask, olga: None, valkey: redis.Redis) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_emails(
+    app: Flask, olga: None, valkey: redis.Redis
+) -> None:
     browser, counts = browser_of(app, "olga"), []
     for several in (1, 15):
         for number in range(several):
@@ -131,13 +135,13 @@ def test_the_page_costs_the_same_however_much_waits(app: Flask, olga: None, valk
     assert counts[0] == counts[1] <= 9, counts
 
 
-def test_olga_counts_every_rule(app: Flask, olga: None) -> None:
+def test_the_operator_runs_all_checks(app: Flask, olga: None) -> None:
     page = browser_of(app, "olga").get("/operator/checks")
     assert "Every plan&#39;s installments add up to its total" in page.text
     assert "broken" not in page.text.replace("Anything broken here", "")
 
 
-def test_it_is_for_operators(app: Flask, database: str) -> None:
+def test_the_page_is_for_operators(app: Flask, database: str) -> None:
     with app.app_context():
         people.amal()
         people.omar()

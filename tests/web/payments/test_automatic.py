@@ -1,4 +1,4 @@
-"""Omar turns automatic payment on and off on his plan's page."""
+"""The customer turns automatic payment on and off on the plan's page."""
 
 import pytest
 from flask import Flask
@@ -14,9 +14,8 @@ from tests.web import browser_of
 @pytest.fixture
 def ids(app: Flask, database: str) -> dict[str, int]:
     with app.app_context():
-        found = {"amal": people.amal(), "omar": people.omar()}
-        found["plan"] = people.a_plan(found["amal"], count=2, first=5)
-    return found
+        users = {"amal": people.amal(), "omar": people.omar()}
+        return {**users, "plan": people.a_plan(users["amal"], count=2, first=5)}
 
 
 @pytest.fixture
@@ -35,18 +34,20 @@ def collects_from(app: Flask, plan_id: int) -> int | None:
         return people.plan_of(plan_id).automatic_method_id
 
 
-def test_without_a_saved_card_he_is_shown_where_to_save_one(omar: FlaskClient, ids: dict[str, int]) -> None:
+def test_without_a_saved_card_the_page_links_to_saving_one(omar: FlaskClient, ids: dict[str, int]) -> None:
     page = omar.get(f"/plans/{ids['plan']}").text
     assert "/payment-methods" in page.split('id="plan-automatic"')[1]
     assert "Turn on" not in page
 
 
-def test_he_turns_it_on_changes_the_card_and_turns_it_off(app: Flask, omar: FlaskClient, ids: dict[str, int]) -> None:
+def test_automatic_payment_is_turned_on_changed_and_turned_off(
+    app: Flask, omar: FlaskClient, ids: dict[str, int]
+) -> None:
     path = f"/plans/{ids['plan']}"
     first, token = save(app, ids["omar"])
     assert "Turn on" in omar.get(path).text
-    answer = omar.post(f"{path}/automatic-payment", data={"method": token})
-    assert (answer.status_code, answer.location) == (303, path)
+    response = omar.post(f"{path}/automatic-payment", data={"method": token})
+    assert (response.status_code, response.location) == (303, path)
     assert collects_from(app, ids["plan"]) == first
     page = omar.get(path).text
     assert "Automatic payment is on for this plan." in page
@@ -63,7 +64,7 @@ def test_he_turns_it_on_changes_the_card_and_turns_it_off(app: Flask, omar: Flas
 
 
 @pytest.mark.parametrize("method", ["", "card_ok", "pm_nothing", "\x00", "another's"])
-def test_what_is_not_a_saved_card_of_his_changes_nothing(
+def test_a_card_that_is_not_saved_by_this_customer_is_refused(
     app: Flask, omar: FlaskClient, ids: dict[str, int], method: str
 ) -> None:
     if method == "another's":
@@ -75,7 +76,7 @@ def test_what_is_not_a_saved_card_of_his_changes_nothing(
     assert collects_from(app, ids["plan"]) is None
 
 
-def test_a_plan_that_is_paid_has_none(app: Flask, omar: FlaskClient, ids: dict[str, int]) -> None:
+def test_a_paid_plan_has_no_automatic_payment(app: Flask, omar: FlaskClient, ids: dict[str, int]) -> None:
     _, token = save(app, ids["omar"])
     with app.app_context():
         done = people.a_plan(ids["amal"], count=1)

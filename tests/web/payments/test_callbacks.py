@@ -1,4 +1,4 @@
-"""The gateway's callbacks, as they come over HTTP."""
+"""The gateway's callbacks over HTTP."""
 
 import json
 
@@ -16,7 +16,7 @@ ADDRESS = "/gateway/callbacks"
 
 
 def call(client: FlaskClient, app: Flask, key: str | None, **headers: str) -> int:
-    """Send a signed callback about this key. Returns the status of the answer."""
+    """Send a signed callback about this key. Returns the status of the response."""
     body = json.dumps({"type": "charge.reversed", "key": key}).encode()
     with app.app_context():
         signed = {"Qist-Signature": callbacks.sign(body), **headers}
@@ -28,18 +28,18 @@ def payment_of(app: Flask, payment: int) -> Payment:
         return people.payment_of(payment)
 
 
-def test_a_bounced_charge_is_told_once_or_twice(app: Flask, client: FlaskClient) -> None:
+def test_a_repeated_callback_about_a_bounced_charge_reverses_it_once(app: Flask, client: FlaskClient) -> None:
     _, payment = a_world(app)
     key = payment_of(app, payment).gateway_key
     assert call(client, app, key) == 204
-    assert payment_of(app, payment).state == "succeeded", "the callback only says look, and nothing had happened"
+    assert payment_of(app, payment).state == "succeeded", "the gateway reports no bounce yet"
     with app.app_context():
         gateway.bounce(key or "")
     assert [call(client, app, key) for _ in range(2)] == [204, 204]
     assert payment_of(app, payment).state == "reversed"
 
 
-def test_a_lost_answer_is_settled_by_a_callback(app: Flask, client: FlaskClient) -> None:
+def test_a_callback_settles_a_payment_of_unknown_outcome(app: Flask, client: FlaskClient) -> None:
     plan, _ = a_world(app)
     with app.app_context():
         row = people.installments_of(plan)[1]
@@ -48,7 +48,7 @@ def test_a_lost_answer_is_settled_by_a_callback(app: Flask, client: FlaskClient)
     assert payment_of(app, lost).state == "succeeded"
 
 
-def test_what_is_not_signed_or_not_readable_changes_nothing(
+def test_an_unsigned_or_malformed_callback_changes_nothing(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, payment = a_world(app)
@@ -60,19 +60,19 @@ def test_what_is_not_signed_or_not_readable_changes_nothing(
         assert call(client, app, key, **{"Qist-Signature": signature.encode().decode("latin-1")}) == 401
     for odd in (b"", b"[]", b"{}", b'{"key": 5}', b'{"key": "a b"}', b"\xff", b"[" * 5000):
         with app.app_context():
-            answer = client.post(ADDRESS, data=odd, headers={"Qist-Signature": callbacks.sign(odd)})
-        assert answer.status_code == 400, odd[:20]
+            response = client.post(ADDRESS, data=odd, headers={"Qist-Signature": callbacks.sign(odd)})
+        assert response.status_code == 400, odd[:20]
     assert call(client, app, "nobodys-key") == 204
     assert client.post(ADDRESS, data=b"x" * 9000).status_code == 413
     assert client.get(ADDRESS).status_code == 405
     assert payment_of(app, payment).state == "succeeded"
     monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
-    assert call(client, app, key) == 204, "it needs no token of a session"
+    assert call(client, app, key) == 204, "callbacks are exempt from CSRF tokens"
     assert payment_of(app, payment).state == "reversed"
 
 
-def test_who_calls_too_often_has_to_wait(client: FlaskClient, limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callbacks_are_rate_limited(client: FlaskClient, limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("portal.web.rate_limits.CALLBACKS", "2 per minute")
-    answers = [client.post(ADDRESS, data=b"{}") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [401, 401, 429]
-    assert int(answers[2].headers["Retry-After"]) > 0
+    responses = [client.post(ADDRESS, data=b"{}") for _ in range(3)]
+    assert [response.status_code for response in responses] == [401, 401, 429]
+    assert int(responses[2].headers["Retry-After"]) > 0

@@ -1,4 +1,4 @@
-"""Money that came in cash or by transfer, written down on the pages."""
+"""Recording manual payments on the pages."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from tests.web import browser_of
 from tests.web.acts import a_world, check, do, money_of, words
 
 
-def test_a_transfer_is_recorded_for_the_oldest_installments(app: Flask, database: str) -> None:
+def test_a_transfer_is_allocated_to_the_oldest_installments(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     with app.app_context():
         today = people.plan_of(plan).today
@@ -25,7 +25,7 @@ def test_a_transfer_is_recorded_for_the_oldest_installments(app: Flask, database
     assert "Receipt" in receipt and "TRX 88" in receipt and "Installment 2 of 3" in receipt and "SAR 6.67" in receipt
 
 
-def test_every_mistake_is_said_at_once_and_nothing_is_written(app: Flask, database: str) -> None:
+def test_every_error_is_reported_at_once_and_nothing_is_recorded(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     with app.app_context():
         tomorrow = people.plan_of(plan).today + timedelta(days=1)
@@ -45,6 +45,6 @@ def test_every_mistake_is_said_at_once_and_nothing_is_written(app: Flask, databa
         ("amount", "1,000"),
     ):
         typed = {"amount": "1", "method": "cash", "received_on": "2025-01-01", "reference": "", name: value}
-        answer = check(amal, address, **typed)
-        assert answer.status_code == 422 and f'id="{name}-error"' in answer.text, (name, value)
+        response = check(amal, address, **typed)
+        assert response.status_code == 422 and f'id="{name}-error"' in response.text, (name, value)
     assert money_of(app, plan) == before

@@ -11,7 +11,7 @@ from tests.web.acts import words
 from tests.web.payments.test_plan_payments import pay
 
 
-def test_a_card_is_saved_pays_and_is_removed(app: Flask, database: str) -> None:
+def test_a_saved_card_pays_and_is_removed(app: Flask, database: str) -> None:
     with app.app_context():
         amal = people.amal()
         people.omar(), people.sara()
@@ -30,7 +30,7 @@ def test_a_card_is_saved_pays_and_is_removed(app: Flask, database: str) -> None:
     assert "Paid with Visa ending in 4242" in words(omar.get(receipt.location))
     assert "Visa ending in 4242" in browser_of(app, "amal").get(f"/plans/{plan}").text
     with app.app_context():
-        assert db.session.scalars(db.select(Payment.method)).one() == f"pm_{token}", "no number is kept anywhere"
+        assert db.session.scalars(db.select(Payment.method)).one() == f"pm_{token}", "the row holds the token"
 
     sara = browser_of(app, "sara")
     assert sara.post("/payment-methods/1/remove").status_code == 404
@@ -43,13 +43,13 @@ def test_a_card_is_saved_pays_and_is_removed(app: Flask, database: str) -> None:
     assert refused.status_code == 409 and "Nothing was charged" in words(refused)
 
 
-def test_what_is_no_card_is_refused_and_there_is_an_end(app: Flask, database: str) -> None:
+def test_an_unknown_card_is_refused_and_the_number_of_cards_is_limited(app: Flask, database: str) -> None:
     with app.app_context():
         people.omar(), people.amal()
     omar = browser_of(app, "omar")
     for card in ("", "4242 4242 4242 4242", "\x00", "x" * 5000):
-        answer = omar.post("/payment-methods", data={"card": card})
-        assert answer.status_code == 422 and 'id="card-error"' in answer.text, card
+        response = omar.post("/payment-methods", data={"card": card})
+        assert response.status_code == 422 and 'id="card-error"' in response.text, card
     for _ in range(10):
         omar.post("/payment-methods", data={"card": "card_ok"})
     full = omar.post("/payment-methods", data={"card": "card_ok"})

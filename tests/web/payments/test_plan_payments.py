@@ -1,4 +1,4 @@
-"""A customer pays what they choose: the next installment, what is due, all, or an amount."""
+"""Paying a plan: the next installment, everything due, all that remains, or an amount."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ from portal.extensions import db
 from portal.gateways.payment import charges
 from portal.models import Payment
 from portal.services.adjustments import credits
-from portal.services.payments import payments
+from portal.services.payments import outcomes
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.web import HTMX, browser_of
@@ -30,36 +30,36 @@ def plan(app: Flask, database: str) -> int:
 
 
 def fields(page: TestResponse) -> dict[str, str]:
-    """What the form carries by itself."""
-    found = re.findall(r'<input[^>]*type="hidden"[^>]*>', page.text[page.text.index("pay-form") :])
-    names = {tag: re.search(r'name="([^"]+)"', tag) for tag in found}
-    values = {tag: re.search(r'value="([^"]*)"', tag) for tag in found}
+    """The form's hidden fields."""
+    tags = re.findall(r'<input[^>]*type="hidden"[^>]*>', page.text[page.text.index("pay-form") :])
+    names = {tag: re.search(r'name="([^"]+)"', tag) for tag in tags}
+    values = {tag: re.search(r'value="([^"]*)"', tag) for tag in tags}
     return {name[1]: value[1] for tag, name in names.items() if name and (value := values[tag])}
 
 
 def pay(client: FlaskClient, plan: int, *, address: str = "", **typed: str) -> TestResponse:
-    """Open the form and send it. A fresh form for each press, unless fields are given."""
+    """Open the form and submit it. `typed` overrides its fields."""
     address = address or f"/plans/{plan}/pay"
     form = fields(client.get(address))
     return client.post(address, data={**form, "amount": "", "method": "card_ok", **typed})
 
 
 def count_of(app: Flask) -> int:
-    """How many payments there are."""
+    """The number of payments."""
     with app.app_context():
         return db.session.scalar(select(func.count()).select_from(Payment)) or 0
 
 
-def test_the_plan_offers_what_can_be_paid(app: Flask, plan: int) -> None:
+def test_the_form_offers_every_choice_with_its_amount(app: Flask, plan: int) -> None:
     omar = browser_of(app, "omar")
     page = words(omar.get(f"/plans/{plan}"))
     assert "Pay SAR 33.34" in page and "everything due, SAR 66.67" in page and "all that remains, SAR 100.00" in page
     form = omar.get(f"/plans/{plan}/pay?choice=due")
-    told = words(form)
-    assert "The next installment 1 of 3" in told and "Everything due Installments 1 to 2 SAR 66.67" in told
-    assert "All that remains" in told and "Up to SAR 100.00; it goes to the oldest installment first" in told
+    text = words(form)
+    assert "The next installment 1 of 3" in text and "Everything due Installments 1 to 2 SAR 66.67" in text
+    assert "All that remains" in text and "Up to SAR 100.00; it goes to the oldest installment first" in text
     assert re.search(r'value="due" checked', form.text)
-    assert re.search(r"Charged today, \d+ \w+ \d{4}", told) and "no real money moves" in told
+    assert re.search(r"Charged today, \d+ \w+ \d{4}", text) and "no real money moves" in text
     assert re.search(r'value="next" checked', omar.get(f"/plans/{plan}/pay?choice=odd").text)
 
 
@@ -72,7 +72,7 @@ def test_the_plan_offers_what_can_be_paid(app: Flask, plan: int) -> None:
         ({"choice": "amount", "amount": " 40.5 "}, 40_50, [(1, 33_34), (2, 7_16)]),
     ],
 )
-def test_what_is_chosen_is_paid_and_the_receipt_says_what_for(
+def test_the_choice_is_paid_and_the_receipt_lists_its_installments(
     app: Flask, plan: int, typed: dict[str, str], paid: int, covers: list[tuple[int, int]]
 ) -> None:
     omar = browser_of(app, "omar")
@@ -89,7 +89,7 @@ def test_what_is_chosen_is_paid_and_the_receipt_says_what_for(
         assert re.search(line, words(receipt)), line
 
 
-def test_a_part_leaves_the_rest_late(app: Flask, plan: int) -> None:
+def test_a_partly_paid_installment_stays_late(app: Flask, plan: int) -> None:
     omar = browser_of(app, "omar")
     pay(omar, plan, choice="amount", amount="10")
     page = words(omar.get(f"/plans/{plan}"))
@@ -109,13 +109,13 @@ def test_a_part_leaves_the_rest_late(app: Flask, plan: int) -> None:
         ({"choice": "due", "amount": "10"}, 422, "Choose “Another amount” to pay it"),
     ],
 )
-def test_a_wrong_amount_is_told_beside_the_field_and_charges_nothing(
+def test_an_invalid_amount_is_refused_beside_the_field_and_charges_nothing(
     app: Flask, plan: int, typed: dict[str, str], status: int, message: str
 ) -> None:
-    answer = pay(browser_of(app, "omar"), plan, **typed)
-    assert answer.status_code == status
-    assert message in words(answer) and 'id="amount-error"' in answer.text and "data-error-summary" in answer.text
-    assert f'value="{typed["amount"]}"' in answer.text and f'value="{typed["choice"]}" checked' in answer.text
+    response = pay(browser_of(app, "omar"), plan, **typed)
+    assert response.status_code == status
+    assert message in words(response) and 'id="amount-error"' in response.text and "data-error-summary" in response.text
+    assert f'value="{typed["amount"]}"' in response.text and f'value="{typed["choice"]}" checked' in response.text
     assert count_of(app) == 0
 
 
@@ -133,13 +133,13 @@ def test_a_wrong_amount_is_told_beside_the_field_and_charges_nothing(
         {"method": "x" * 5000},
     ],
 )
-def test_a_form_that_came_broken_charges_nothing(app: Flask, plan: int, broken: dict[str, Any]) -> None:
-    answer = pay(browser_of(app, "omar"), plan, **{"choice": "next", **broken})
-    assert answer.status_code in (409, 422) and "Nothing was charged" in words(answer)
+def test_a_malformed_form_charges_nothing(app: Flask, plan: int, broken: dict[str, Any]) -> None:
+    response = pay(browser_of(app, "omar"), plan, **{"choice": "next", **broken})
+    assert response.status_code in (409, 422) and "Nothing was charged" in words(response)
     assert count_of(app) == 0
 
 
-def test_a_changed_amount_is_shown_afresh_and_nothing_is_charged(app: Flask, plan: int) -> None:
+def test_a_changed_amount_is_refused_and_the_current_amount_is_shown(app: Flask, plan: int) -> None:
     omar = browser_of(app, "omar")
     form = fields(omar.get(f"/plans/{plan}/pay"))
     with app.app_context():
@@ -155,11 +155,11 @@ def test_a_changed_amount_is_shown_afresh_and_nothing_is_charged(app: Flask, pla
     assert omar.post(f"/plans/{plan}/pay", data={**fields(stale), "choice": "next", "amount": ""}).status_code == 303
 
 
-def test_the_same_form_twice_is_one_payment(app: Flask, plan: int) -> None:
+def test_the_same_form_sent_again_is_one_payment(app: Flask, plan: int) -> None:
     omar = browser_of(app, "omar")
     sent = {**fields(omar.get(f"/plans/{plan}/pay")), "choice": "due", "amount": "", "method": "card_ok"}
-    answers = [omar.post(f"/plans/{plan}/pay", data=sent) for _ in range(3)]
-    assert {(answer.status_code, answer.location) for answer in answers} == {(303, answers[0].location)}
+    responses = [omar.post(f"/plans/{plan}/pay", data=sent) for _ in range(3)]
+    assert {(response.status_code, response.location) for response in responses} == {(303, responses[0].location)}
     other = omar.post(f"/plans/{plan}/pay", data={**sent, "choice": "all"})
     assert other.status_code == 422 and "This button was used already" in words(other)
     assert count_of(app) == 1
@@ -167,7 +167,7 @@ def test_the_same_form_twice_is_one_payment(app: Flask, plan: int) -> None:
         assert db.session.scalar(select(func.count()).where(charges.c.outcome == "charged")) == 1
 
 
-def test_a_declined_card_is_told_and_a_lost_answer_followed(app: Flask, plan: int) -> None:
+def test_a_declined_card_is_explained_and_an_unknown_outcome_is_polled(app: Flask, plan: int) -> None:
     omar = browser_of(app, "omar")
     declined = pay(omar, plan, choice="all", method="card_insufficient_funds")
     assert declined.status_code == 402 and "There is not enough money on this card. Nothing was charged." in words(
@@ -182,14 +182,14 @@ def test_a_declined_card_is_told_and_a_lost_answer_followed(app: Flask, plan: in
     assert omar.get(waiting, headers=HTMX).status_code == 204
     assert "is being checked with the bank" in omar.get(f"/plans/{plan}/pay").text
     with app.app_context():
-        payments.settle_payment(2)
+        outcomes.settle_payment(2)
     settled = omar.get(waiting, headers=HTMX)
     assert settled.status_code == 200 and "<html" not in settled.text
     assert "SAR 100.00 paid" in words(settled) and "every 2s" not in settled.text
     assert "Nothing is left to pay on this plan." in omar.get(f"/plans/{plan}/pay").text
 
 
-def test_only_its_customer_pays(app: Flask, plan: int) -> None:
+def test_only_the_plans_customer_pays(app: Flask, plan: int) -> None:
     form = {**fields(browser_of(app, "omar").get(f"/plans/{plan}/pay")), "choice": "all", "amount": ""}
     for name, status in (("amal", 403), ("badr", 404), ("sara", 404)):
         stranger = browser_of(app, name)
@@ -198,7 +198,7 @@ def test_only_its_customer_pays(app: Flask, plan: int) -> None:
     assert money_of(app, plan).paid == 0
 
 
-def test_the_form_costs_the_same_however_long_the_plan_is(app: Flask, plan: int) -> None:
+def test_the_number_of_queries_is_independent_of_the_plans_length(app: Flask, plan: int) -> None:
     with app.app_context():
         long = people.a_plan(people.plan_of(plan).merchant_id, count=30, first=-200)
     omar = browser_of(app, "omar")

@@ -10,7 +10,7 @@ from tests.web.acts import a_world, check, do, money_of, words
 WHY = {"reason": "One layer was missing"}
 
 
-def test_a_part_and_then_the_rest_goes_back(app: Flask, database: str) -> None:
+def test_a_payment_is_refunded_in_two_parts(app: Flask, database: str) -> None:
     plan, payment = a_world(app)
     amal = browser_of(app, "amal")
     page = do(amal, f"/plans/{plan}/refund", amount="10", payment="newest", **WHY)
@@ -24,7 +24,7 @@ def test_a_part_and_then_the_rest_goes_back(app: Flask, database: str) -> None:
     assert "One layer was missing" in receipt.text and "Kept after refunds SAR 0.00" in words(receipt)
 
 
-def test_the_newest_payment_goes_back_first_or_the_chosen_one(app: Flask, database: str) -> None:
+def test_the_newest_payment_or_the_chosen_payment_is_refunded(app: Flask, database: str) -> None:
     plan, card = a_world(app)
     with app.app_context():
         today, merchant = people.plan_of(plan).today, people.plan_of(plan).merchant_id
@@ -33,16 +33,16 @@ def test_the_newest_payment_goes_back_first_or_the_chosen_one(app: Flask, databa
     both = words(check(amal, f"/plans/{plan}/refund", amount="30", payment="newest", **WHY))
     assert "Cash SAR 20.00 SAR 0.00" in both and "Visa ending in 4242 SAR 33.34 SAR 23.34" in both
     assert "you hand back yourself" in both
-    one = words(check(amal, f"/plans/{plan}/refund", amount="30", payment=str(card), **WHY))
-    assert "Visa ending in 4242 SAR 33.34 SAR 3.34" in one and "Cash" not in one
-    much = check(amal, f"/plans/{plan}/refund", amount="33.35", payment=str(card), **WHY)
-    assert much.status_code == 422 and "At most SAR 33.34 can be given back." in words(much)
-    assert 'value="33.35"' in much.text and WHY["reason"] in much.text, "what was typed is kept"
+    chosen_only = words(check(amal, f"/plans/{plan}/refund", amount="30", payment=str(card), **WHY))
+    assert "Visa ending in 4242 SAR 33.34 SAR 3.34" in chosen_only and "Cash" not in chosen_only
+    too_much = check(amal, f"/plans/{plan}/refund", amount="33.35", payment=str(card), **WHY)
+    assert too_much.status_code == 422 and "At most SAR 33.34 can be given back." in words(too_much)
+    assert 'value="33.35"' in too_much.text and WHY["reason"] in too_much.text, "what was typed is kept"
     chosen = amal.get(f"/plans/{plan}/refund?payment={card}").text
     assert f'selected value="{card}"' in chosen or f'value="{card}" selected' in chosen
 
 
-def test_a_declined_refund_and_one_without_an_answer_are_told(app: Flask, database: str) -> None:
+def test_a_declined_refund_and_an_unknown_outcome_are_explained(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     with app.app_context():
         rows = people.installments_of(plan)
@@ -59,12 +59,12 @@ def test_a_declined_refund_and_one_without_an_answer_are_told(app: Flask, databa
     assert "Refunded SAR 2.00" in words(page) and "Refund of SAR 1.00 was declined." in words(page)
 
 
-def test_amounts_that_are_none_are_said_beside_the_field(app: Flask, database: str) -> None:
+def test_an_invalid_amount_is_refused_beside_the_field(app: Flask, database: str) -> None:
     plan, _ = a_world(app)
     amal, before = browser_of(app, "amal"), money_of(app, plan)
     for typed in ("", "0", "-1", "1e3", "1.234", "NaN", "٣", "10 000", "9" * 40, "33.35", "\x00"):
-        answer = check(amal, f"/plans/{plan}/refund", amount=typed, payment="newest", **WHY)
-        assert answer.status_code == 422 and 'id="amount-error"' in answer.text, typed
+        response = check(amal, f"/plans/{plan}/refund", amount=typed, payment="newest", **WHY)
+        assert response.status_code == 422 and 'id="amount-error"' in response.text, typed
     strange = check(amal, f"/plans/{plan}/refund", amount="1", payment="999", **WHY)
     assert strange.status_code == 422 and 'id="payment-error"' in strange.text
     assert money_of(app, plan) == before

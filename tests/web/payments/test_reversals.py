@@ -1,4 +1,4 @@
-"""A payment that bounced, on the pages."""
+"""Reversing a payment on the pages."""
 
 from flask import Flask
 
@@ -9,7 +9,7 @@ from tests.web.acts import a_world, check, do, words
 WHY = {"reason": "The bank says the account is empty"}
 
 
-def test_what_bounced_is_owed_again_less_what_was_refunded(app: Flask, database: str) -> None:
+def test_a_reversed_payment_is_owed_again_less_its_refunds(app: Flask, database: str) -> None:
     plan, payment = a_world(app)
     amal = browser_of(app, "amal")
     receipt = amal.get(f"/payments/{payment}")
@@ -22,12 +22,12 @@ def test_what_bounced_is_owed_again_less_what_was_refunded(app: Flask, database:
     assert "SAR 30.00 reversed." in words(page) and "Remaining SAR 96.66" in words(page)
     assert "SAR 30.00 paid for installment 1 was reversed" in words(page) and WHY["reason"] in page.text
     assert "SAR 3.34 of 33.34 paid, SAR 30.00 left" in words(page)
-    told = words(browser_of(app, "omar").get(f"/payments/{payment}"))
-    assert "The bank took this payment back on" in told and "Reversed" in told
+    receipt_text = words(browser_of(app, "omar").get(f"/payments/{payment}"))
+    assert "The bank took this payment back on" in receipt_text and "Reversed" in receipt_text
     assert "/reverse" not in amal.get(f"/payments/{payment}").text
 
 
-def test_on_a_cancelled_plan_it_is_only_booked(app: Flask, database: str) -> None:
+def test_a_reversal_on_a_cancelled_plan_leaves_nothing_owed(app: Flask, database: str) -> None:
     plan, payment = a_world(app)
     amal = browser_of(app, "amal")
     do(amal, f"/plans/{plan}/cancel", give_back="keep", reason="Closed")

@@ -1,4 +1,4 @@
-"""Making plans, finding them, and a plan's page."""
+"""Plans: creating, listing and a plan's page."""
 
 import re
 from datetime import timedelta
@@ -21,7 +21,7 @@ KEY = "one-use-key-0123456789"
 
 
 @pytest.fixture
-def everybody(app: Flask, database: str) -> dict[str, int]:
+def ids(app: Flask, database: str) -> dict[str, int]:
     with app.app_context():
         return {"amal": people.amal(), "badr": people.badr(), "omar": people.omar(), "sara": people.sara()}
 
@@ -59,22 +59,22 @@ def count(app: Flask) -> int:
 
 
 def error_beside(page: str, field: str) -> str:
-    found = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', page, re.DOTALL)
-    return found[1] if found else ""
+    match = re.search(rf'id="{field}-error">.*?<span>(.*?)</span>', page, re.DOTALL)
+    return match[1] if match else ""
 
 
-def test_the_form_starts_at_the_merchants_today(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_form_starts_at_the_merchants_today(app: Flask, ids: dict[str, int]) -> None:
     page = browser_of(app, "amal").get("/plans/new").text
     assert f'value="{today()}"' in page and f'min="{today()}"' in page
     assert "Enter a total to see the schedule." in page
     assert "There is a problem" not in page
 
 
-def test_amal_makes_a_plan_and_lands_on_its_page(app: Flask, everybody: dict[str, int]) -> None:
+def test_creating_a_plan_leads_to_its_page(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
-    answer = create(amal)
-    assert answer.status_code == 303
-    page = amal.get(answer.location).text
+    response = create(amal)
+    assert response.status_code == 303
+    page = amal.get(response.location).text
     for words in ("Plan created.", "Oak desk", "omar", "SAR\u00a01,200.00", "0 of 4 paid", "Plan made"):
         assert words in page
     assert "Pay now" not in page
@@ -83,18 +83,18 @@ def test_amal_makes_a_plan_and_lands_on_its_page(app: Flask, everybody: dict[str
         assert [row.amount for row in rows] == [300_00] * 4
 
 
-def test_the_same_form_sent_again_is_one_plan(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_same_form_sent_again_creates_no_second_plan(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     assert create(amal).location == create(amal).location
     assert count(app) == 1
 
 
-def test_a_used_form_with_something_else_typed_asks_first(app: Flask, everybody: dict[str, int]) -> None:
+def test_a_used_form_with_other_values_is_refused_with_a_new_key(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     create(amal)
-    answer = create(amal, total_amount="900")
-    assert answer.status_code == 422 and "A plan was already made from this page." in answer.text
-    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', answer.text)
+    response = create(amal, total_amount="900")
+    assert response.status_code == 422 and "A plan was already made from this page." in response.text
+    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', response.text)
     assert fresh and fresh[1] != KEY
     assert create(amal, total_amount="900", key=fresh[1]).status_code == 303
     assert count(app) == 2
@@ -138,42 +138,46 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("field", "value", "beside"), WRONG)
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(
-    app: Flask, everybody: dict[str, int], field: str, value: str, beside: str
+def test_an_error_stands_beside_its_field_and_no_plan_is_created(
+    app: Flask, ids: dict[str, int], field: str, value: str, beside: str
 ) -> None:
-    answer = create(browser_of(app, "amal"), **{field: value})
-    assert answer.status_code == 422
-    assert error_beside(answer.text, beside), "no words beside the field"
-    assert 'value="1200"' in answer.text or field == "total_amount", "what was typed is kept"
-    assert answer.text.count("data-error-summary") == 1
+    response = create(browser_of(app, "amal"), **{field: value})
+    assert response.status_code == 422
+    assert error_beside(response.text, beside), "no words beside the field"
+    assert 'value="1200"' in response.text or field == "total_amount", "what was typed is kept"
+    assert response.text.count("data-error-summary") == 1
     assert count(app) == 0
 
 
-def test_everything_that_is_wrong_is_said_at_once(app: Flask, everybody: dict[str, int]) -> None:
-    answer = create(
+def test_every_error_is_reported_at_once(app: Flask, ids: dict[str, int]) -> None:
+    response = create(
         browser_of(app, "amal"), customer_email="", total_amount="x", num_installments="99", start_date="2001-01-01"
     )
     for field in ("customer_email", "total_amount", "num_installments", "start_date"):
-        assert error_beside(answer.text, field), field
+        assert error_beside(response.text, field), field
 
 
 @pytest.mark.parametrize("key", ["", "short", "x" * 400, "\x00" * 30, "a b" * 8])
-def test_a_broken_key_makes_nothing_and_keeps_what_was_typed(app: Flask, everybody: dict[str, int], key: str) -> None:
-    answer = create(browser_of(app, "amal"), key=key)
-    assert answer.status_code == 422 and "Please send the form again." in answer.text and 'value="1200"' in answer.text
-    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', answer.text)
+def test_a_malformed_key_creates_no_plan_and_keeps_the_values(app: Flask, ids: dict[str, int], key: str) -> None:
+    response = create(browser_of(app, "amal"), key=key)
+    assert (
+        response.status_code == 422
+        and "Please send the form again." in response.text
+        and 'value="1200"' in response.text
+    )
+    fresh = re.search(r'name="key"[^>]*value="([^"]+)"', response.text)
     assert fresh and fresh[1] != key
     assert count(app) == 0
 
 
-def test_an_empty_form_is_no_error_page(app: Flask, everybody: dict[str, int]) -> None:
+def test_an_empty_form_gets_the_form_again(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     assert amal.post("/plans", data={}).status_code == 422
     assert amal.post("/plans/preview", data={}).status_code == 200
     assert amal.post("/plans/preview", data={}, headers=HTMX).status_code == 200
 
 
-def test_the_preview_is_what_saving_makes(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_preview_equals_the_saved_schedule(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     data = typed(total_amount="100", num_installments="3", start_date="2198-01-31")
     shown = amal.post("/plans/preview", data=data, headers=HTMX)
@@ -189,7 +193,7 @@ def test_the_preview_is_what_saving_makes(app: Flask, everybody: dict[str, int])
         assert [(row.due_date.isoformat(), f"{row.amount / 100:.2f}") for row in saved] == rows
 
 
-def test_half_a_form_gets_hints_and_no_errors(app: Flask, everybody: dict[str, int]) -> None:
+def test_an_incomplete_form_previews_hints_without_errors(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     shown = amal.post("/plans/preview", data=typed(total_amount="", num_installments=""), headers=HTMX).text
     assert "Enter a total to see the schedule." in shown and "Choose 1 to 60 installments." in shown
@@ -197,72 +201,72 @@ def test_half_a_form_gets_hints_and_no_errors(app: Flask, everybody: dict[str, i
     assert "Create plan<" in shown
 
 
-def test_without_javascript_the_preview_stands_on_the_same_page(app: Flask, everybody: dict[str, int]) -> None:
+def test_without_javascript_the_preview_is_on_the_forms_page(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     page = amal.post("/plans/preview", data=typed()).text
     assert "<html" in page and "Create plan for SAR\u00a01,200.00" in page and 'value="1200"' in page
     assert amal.get("/plans/preview").location == "/plans/new"
 
 
-def test_badr_types_in_his_own_currency(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_preview_uses_the_merchants_currency(app: Flask, ids: dict[str, int]) -> None:
     badr = browser_of(app, "badr")
     shown = badr.post("/plans/preview", data=typed(total_amount="10.001", num_installments="2"), headers=HTMX).text
     assert "KWD\u00a05.001" in shown and "KWD\u00a05.000" in shown
 
 
-def test_an_unknown_customer_gets_a_link_that_is_shown_once(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_link_of_an_unknown_customer_is_shown_once(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
-    made = create(amal, customer_email="layla@example.com")
-    assert "token" not in made.location and "?" not in made.location
+    created = create(amal, customer_email="layla@example.com")
+    assert "token" not in created.location and "?" not in created.location
     link = r"http://localhost(/invitations/[\w-]+)"
-    first = re.search(link, amal.get(made.location).text)
+    first = re.search(link, amal.get(created.location).text)
     assert first
-    again = amal.get(made.location).text
+    again = amal.get(created.location).text
     assert not re.search(link, again) and "works until" in again
     assert app.test_client().get(first[1]).status_code == 200
 
-    assert amal.post(f"{made.location}/invitation").location == made.location
-    second = re.search(link, amal.get(made.location).text)
+    assert amal.post(f"{created.location}/invitation").location == created.location
+    second = re.search(link, amal.get(created.location).text)
     assert second and second[1] != first[1]
     assert app.test_client().get(first[1]).status_code == 404
     assert app.test_client().get(second[1]).status_code == 200
 
-    assert amal.post(f"{made.location}/invitation/revoke").location == made.location
-    page = amal.get(made.location).text
+    assert amal.post(f"{created.location}/invitation/revoke").location == created.location
+    page = amal.get(created.location).text
     assert "There is no link that works" in page and "revoked" in page
     assert app.test_client().get(second[1]).status_code == 404
 
 
-def test_only_its_own_merchant_handles_the_link(app: Flask, everybody: dict[str, int]) -> None:
-    made = plan(app, everybody["amal"], "layla@example.com")
-    for path in (f"/plans/{made}/invitation", f"/plans/{made}/invitation/revoke"):
+def test_only_the_plans_merchant_renews_and_revokes_the_link(app: Flask, ids: dict[str, int]) -> None:
+    plan_id = plan(app, ids["amal"], "layla@example.com")
+    for path in (f"/plans/{plan_id}/invitation", f"/plans/{plan_id}/invitation/revoke"):
         assert browser_of(app, "badr").post(path).status_code == 404
         assert browser_of(app, "omar").post(path).status_code == 403
-    claimed = plan(app, everybody["amal"])
-    answer = browser_of(app, "amal").post(f"/plans/{claimed}/invitation", follow_redirects=True)
-    assert answer.status_code == 200 and "has an account already" in answer.text
+    claimed = plan(app, ids["amal"])
+    response = browser_of(app, "amal").post(f"/plans/{claimed}/invitation", follow_redirects=True)
+    assert response.status_code == 200 and "has an account already" in response.text
 
 
-def test_a_plan_is_there_for_its_two_parties_only(app: Flask, everybody: dict[str, int]) -> None:
-    made = plan(app, everybody["amal"])
-    assert browser_of(app, "amal").get(f"/plans/{made}").status_code == 200
-    assert browser_of(app, "omar").get(f"/plans/{made}").status_code == 200
+def test_a_plan_is_visible_to_its_merchant_and_customer_only(app: Flask, ids: dict[str, int]) -> None:
+    plan_id = plan(app, ids["amal"])
+    assert browser_of(app, "amal").get(f"/plans/{plan_id}").status_code == 200
+    assert browser_of(app, "omar").get(f"/plans/{plan_id}").status_code == 200
     for stranger in ("badr", "sara"):
-        assert browser_of(app, stranger).get(f"/plans/{made}").status_code == 404
-    assert app.test_client().get(f"/plans/{made}").location == f"/login?next=/plans/{made}"
+        assert browser_of(app, stranger).get(f"/plans/{plan_id}").status_code == 404
+    assert app.test_client().get(f"/plans/{plan_id}").location == f"/login?next=/plans/{plan_id}"
 
 
 @pytest.mark.parametrize("number", ["0", "999999", str(2**63), "9" * 30, "-1", "one", "1.5", "%00"])
-def test_an_odd_number_is_a_404(app: Flask, everybody: dict[str, int], number: str) -> None:
+def test_an_unknown_or_malformed_id_is_a_404(app: Flask, ids: dict[str, int], number: str) -> None:
     assert browser_of(app, "amal").get(f"/plans/{number}").status_code == 404
 
 
-def test_every_state_is_said_in_words(app: Flask, everybody: dict[str, int]) -> None:
-    made = plan(app, everybody["amal"], total=900_00, count=5, first=-13, interval="weekly")
+def test_the_page_names_every_state_in_words(app: Flask, ids: dict[str, int]) -> None:
+    plan_id = plan(app, ids["amal"], total=900_00, count=5, first=-13, interval="weekly")
     with app.app_context():
-        people.pay(people.installments_of(made)[0].id, everybody["omar"])
+        people.pay(people.installments_of(plan_id)[0].id, ids["omar"])
     for name in ("omar", "amal"):
-        page = browser_of(app, name).get(f"/plans/{made}").text
+        page = browser_of(app, name).get(f"/plans/{plan_id}").text
         for words in (
             "Overdue",
             "1 of 5 paid",
@@ -272,21 +276,21 @@ def test_every_state_is_said_in_words(app: Flask, everybody: dict[str, int]) -> 
             "SAR\u00a0180.00 paid for installment 1",
         ):
             assert words in page, words
-    due = plan(app, everybody["amal"], count=1)
+    due = plan(app, ids["amal"], count=1)
     assert "Due today" in browser_of(app, "omar").get(f"/plans/{due}").text
 
 
-def test_markup_in_a_description_stays_text(app: Flask, everybody: dict[str, int]) -> None:
-    made = plan(app, everybody["amal"], description="<script>alert(1)</script>")
-    for name, path in (("omar", f"/plans/{made}"), ("amal", "/plans"), ("omar", "/home"), ("amal", "/dashboard")):
+def test_markup_in_a_description_is_escaped(app: Flask, ids: dict[str, int]) -> None:
+    plan_id = plan(app, ids["amal"], description="<script>alert(1)</script>")
+    for name, path in (("omar", f"/plans/{plan_id}"), ("amal", "/plans"), ("omar", "/home"), ("amal", "/dashboard")):
         assert "<script>alert" not in browser_of(app, name).get(path).text
 
 
-def test_the_list_is_filtered_searched_and_paged(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_list_is_filtered_searched_and_paged(app: Flask, ids: dict[str, int]) -> None:
     with app.app_context():
         for number in range(23):
-            people.a_plan(everybody["amal"], total=300, description=f"Order {number:02}")
-        people.a_plan(everybody["amal"], "Layla@example.com", description="For Layla", first=-3)
+            people.a_plan(ids["amal"], total=300, description=f"Order {number:02}")
+        people.a_plan(ids["amal"], "Layla@example.com", description="For Layla", first=-3)
     amal = browser_of(app, "amal")
     first = amal.get("/plans").text
     assert first.count('class="cell-title"') == 20 and "For Layla" in first
@@ -308,65 +312,65 @@ def test_the_list_is_filtered_searched_and_paged(app: Flask, everybody: dict[str
 @pytest.mark.parametrize(
     "query", ["status=gone", "cursor=!!", "cursor=WzFd_", "cursor=WyJ4Il0", "status=%00", "cursor=%00"]
 )
-def test_an_address_that_leads_nowhere_is_told_kindly(app: Flask, everybody: dict[str, int], query: str) -> None:
+def test_an_invalid_filter_or_cursor_gets_a_400_page(app: Flask, ids: dict[str, int], query: str) -> None:
     page = browser_of(app, "amal").get(f"/plans?{query}")
     assert page.status_code == 400 and "does not lead to a list any more" in page.text
 
 
 @pytest.mark.parametrize("query", ["search=%00", "search=a%00b", "search=%ED%A0%80", "search=" + "x" * 3000, "x=1"])
-def test_odd_searches_are_answered(app: Flask, everybody: dict[str, int], query: str) -> None:
+def test_unusual_searches_get_a_list(app: Flask, ids: dict[str, int], query: str) -> None:
     assert browser_of(app, "amal").get(f"/plans?{query}").status_code == 200
 
 
-def test_empty_lists_say_what_to_do(app: Flask, everybody: dict[str, int]) -> None:
+def test_an_empty_list_names_the_next_step(app: Flask, ids: dict[str, int]) -> None:
     assert "Make your first plan" in browser_of(app, "amal").get("/plans").text
     sara = browser_of(app, "sara").get("/plans").text
     assert "No plans yet" in sara and "/plans/new" not in sara
 
 
-def test_customers_make_no_plans_and_search_nobody(app: Flask, everybody: dict[str, int]) -> None:
-    made = plan(app, everybody["amal"])
+def test_customers_neither_create_plans_nor_search(app: Flask, ids: dict[str, int]) -> None:
+    plan_id = plan(app, ids["amal"])
     omar = browser_of(app, "omar")
-    for answer in (omar.get("/plans/new"), create(omar), omar.post("/plans/preview", data=typed())):
-        assert answer.status_code == 403
-    assert f"/plans/{made}" in omar.get("/plans?search=sara").text
+    for response in (omar.get("/plans/new"), create(omar), omar.post("/plans/preview", data=typed())):
+        assert response.status_code == 403
+    assert f"/plans/{plan_id}" in omar.get("/plans?search=sara").text
     assert "Search plans" not in omar.get("/plans").text
     assert count(app) == 1
 
 
-def test_more_rows_cost_no_more_queries(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_number_of_queries_is_independent_of_rows(app: Flask, ids: dict[str, int]) -> None:
     amal, omar = browser_of(app, "amal"), browser_of(app, "omar")
-    small, large = (plan(app, everybody["amal"], total=60_00, count=size, first=-2) for size in (2, 30))
+    small, large = (plan(app, ids["amal"], total=60_00, count=size, first=-2) for size in (2, 30))
     with app.app_context():
         for row in people.installments_of(small)[:1] + people.installments_of(large)[:12]:
-            people.pay(row.id, everybody["omar"])
-        for made in (small, large):
-            refunds.refund(made, merchant_id=everybody["amal"], amount=10_00, reason="It came late")
+            people.pay(row.id, ids["omar"])
+        for plan_id in (small, large):
+            refunds.refund(plan_id, merchant_id=ids["amal"], amount=10_00, reason="It came late")
     for client in (amal, omar):
         counts = []
-        for made in (small, large):
+        for plan_id in (small, large):
             with queries(app) as sent:
-                assert client.get(f"/plans/{made}").status_code == 200
+                assert client.get(f"/plans/{plan_id}").status_code == 200
             counts.append(len(sent))
         assert counts[0] == counts[1], sent
     counts = []
     for more in (1, 9):
         with app.app_context():
             for number in range(more):
-                people.a_plan(everybody["amal"], f"new{more}-{number}@example.com")
+                people.a_plan(ids["amal"], f"new{more}-{number}@example.com")
         with queries(app) as sent:
             amal.get("/plans")
         counts.append(len(sent))
     assert counts[0] == counts[1], sent
 
 
-def test_the_first_due_date_is_counted_in_the_merchants_zone(app: Flask, everybody: dict[str, int]) -> None:
+def test_the_first_due_date_is_checked_in_the_merchants_time_zone(app: Flask, ids: dict[str, int]) -> None:
     yesterday = (clock.today("Asia/Riyadh") - timedelta(days=1)).isoformat()
-    answer = create(browser_of(app, "amal"), start_date=yesterday)
-    assert "today or later" in error_beside(answer.text, "start_date")
+    response = create(browser_of(app, "amal"), start_date=yesterday)
+    assert "today or later" in error_beside(response.text, "start_date")
 
 
-def test_a_refused_plan_leaves_no_invited_customer_behind(app: Flask, everybody: dict[str, int]) -> None:
+def test_a_refused_plan_creates_no_invited_customer(app: Flask, ids: dict[str, int]) -> None:
     create(browser_of(app, "amal"), customer_email="layla@example.com", total_amount="x")
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(User).where(User.email == "layla@example.com")) == 0

@@ -1,5 +1,5 @@
--- An allocation keeps its amount, goes from held to applied or released only, and is never deleted. What was
--- returned of it never shrinks.
+-- An allocation keeps its amount, goes from held to applied or released only, and is never deleted. Its returned
+-- amount never decreases.
 -- Refuses with allocations_fixed or allocations_stay.
 CREATE FUNCTION qist_allocations_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

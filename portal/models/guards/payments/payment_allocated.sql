@@ -1,5 +1,5 @@
--- A payment is allocated to the last minor unit, to installments of its own plan, in step with its state: held
--- while it is in flight, released when it was declined, else applied.
+-- A payment is allocated in full, to installments of its own plan. The allocations are held while the payment is in
+-- flight, released when it was declined, else applied.
 -- Checked at the commit. Refuses with payment_allocated.
 CREATE FUNCTION qist_payment_allocated() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

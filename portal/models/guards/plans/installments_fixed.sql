@@ -1,5 +1,5 @@
--- An installment's amount, number and dates never change. What is settled changes only with what is paid of it.
--- A credit is never taken back, and what was written off comes back only by being paid.
+-- An installment's amount, number and dates never change. A settled installment changes only with its paid amount.
+-- A credit never decreases. A write-off decreases only by a payment.
 -- Refuses with installments_fixed, installments_settled, installments_cancelled, installments_paid_stay,
 -- installments_credited_stay or installments_written_off_stay.
 CREATE FUNCTION qist_installments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$

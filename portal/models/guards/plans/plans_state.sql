@@ -1,5 +1,5 @@
--- A plan is active exactly as long as something is owed. A closed plan is completed if it was not cancelled and
--- something was kept of what was paid, else cancelled.
+-- A plan is active exactly as long as an amount remains. A closed plan is completed if it was not cancelled and
+-- payments were kept, else cancelled.
 -- Checked at the commit. Refuses with plans_state or plans_closed_as.
 CREATE FUNCTION qist_plans_state() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

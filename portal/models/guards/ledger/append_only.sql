@@ -1,4 +1,4 @@
--- Rows of the ledger and the timeline never change and are never deleted; no table of money is ever emptied.
+-- Rows of the ledger and the timeline never change and are never deleted. No table with money may be truncated.
 -- Refuses with <table>_append_only.
 CREATE FUNCTION qist_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,55 @@
+"""A merchant's ledger lines as a file."""
+
+from datetime import datetime
+
+from sqlalchemy import and_, func, select, true
+from sqlalchemy.orm import aliased
+
+from portal.domain import clock, money
+from portal.models import LedgerEntry, LedgerLine, Plan, User
+from portal.reports.exports.columns import Column, Export, dates, export, iso, plain
+
+
+def export_journal(user: User, *, since: datetime | None = None, until: datetime | None = None) -> Export:
+    """The ledger lines of this merchant's plans, oldest first. They sum to zero in each currency.
+
+    `since` is inclusive, `until` is exclusive; both are aware instants. Debits and credits are in columns of their own.
+    `date` is the merchant's local date. `who` is None for an entry of the system.
+    """
+    merchant = user.merchant
+    zone = merchant.time_zone if merchant is not None else "UTC"
+    author = aliased(User)
+    query = (
+        select(
+            LedgerEntry.created_at.label("booked_at"),
+            LedgerEntry.id.label("entry"),
+            LedgerEntry.kind,
+            LedgerEntry.plan_id.label("plan"),
+            Plan.external_id,
+            LedgerLine.account,
+            LedgerLine.amount,
+            LedgerLine.currency,
+            LedgerEntry.reason,
+            func.coalesce(author.username, author.email).label("who"),
+        )
+        .join(Plan, Plan.id == LedgerEntry.plan_id)
+        .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
+        .outerjoin(author, author.id == LedgerEntry.created_by)
+        .where(
+            and_(
+                Plan.merchant_id == user.id,
+                LedgerEntry.created_at >= since if since else true(),
+                LedgerEntry.created_at < until if until else true(),
+            )
+        )
+        .order_by(LedgerEntry.created_at, LedgerEntry.id, LedgerLine.id)
+    )
+    columns = [
+        Column("date", lambda row: iso(clock.local_date(row.booked_at, zone))),
+        *dates("booked_at"),
+        *plain("entry", "kind", "plan", "external_id", "account"),
+        Column("debit", lambda row: money.plain(int(row.amount), row.currency) if row.amount > 0 else None),
+        Column("credit", lambda row: money.plain(-int(row.amount), row.currency) if row.amount < 0 else None),
+        *plain("currency", "reason", "who"),
+    ]
+    return export(query, columns)

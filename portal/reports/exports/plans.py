@@ -1,0 +1,58 @@
+"""A merchant's plans as a file."""
+
+from typing import Final
+
+from sqlalchemy import case, func, select, true
+from sqlalchemy.orm import aliased
+
+from portal.domain import clock
+from portal.models import Installment, Plan, User
+from portal.models.plans.plans import PLAN_STATUSES
+from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain
+from portal.reports.plans import figures
+from portal.reports.plans import plans as plan_lists
+from portal.reports.plans.filters import ALL_PLANS, PlanFilters
+
+COLUMNS: Final[list[Column]] = [
+    *plain("plan", "external_id", "customer_email", "customer_username", "description", "currency"),
+    *amounts("total", *figures.SUMMED),
+    *plain("installments", "installments_paid", "interval"),
+    *dates("start_date", "next_due_on"),
+    *plain("status"),
+    *dates("created_at", "closed_at"),
+]
+
+
+def export_plans(user: User, filters: PlanFilters = ALL_PLANS) -> Export:
+    """The plans of this merchant that pass the filters, oldest first."""
+    customer = aliased(User)
+    sums = (
+        select(*figures.sum_columns(), func.count().filter(Installment.is_paid()).label("installments_paid"))
+        .where(Installment.plan_id == Plan.id)
+        .lateral()
+    )
+    now = clock.now()
+    query = (
+        plan_lists.find_plans(user, filters)
+        .with_only_columns(
+            Plan.id.label("plan"),
+            Plan.external_id,
+            customer.email.label("customer_email"),
+            customer.username.label("customer_username"),
+            Plan.description,
+            Plan.currency,
+            Plan.total,
+            *sums.c,
+            Plan.num_installments.label("installments"),
+            Plan.interval,
+            Plan.start_date,
+            Plan.next_due_on,
+            case(*((Plan.has_status(status, now), status) for status in PLAN_STATUSES)).label("status"),
+            Plan.created_at,
+            Plan.closed_at,
+        )
+        .join(customer, customer.id == Plan.customer_id)
+        .join(sums, true())
+        .order_by(Plan.id)
+    )
+    return export(query, COLUMNS)

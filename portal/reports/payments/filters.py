@@ -1,0 +1,25 @@
+"""Filters of the list of payments. Pages, files and the API pass them whole."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFilters:
+    """A field that is None does not narrow the list.
+
+    `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
+    `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
+    between them.
+    """
+
+    plan_id: int | None = None
+    customer_id: int | None = None
+    state: str | None = None
+    currency: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_PAYMENTS: Final = PaymentFilters()

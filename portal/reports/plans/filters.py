@@ -1,0 +1,44 @@
+"""Filters of the lists of plans and installments. Pages, files and the API pass them whole."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFilters:
+    """A field that is None or empty does not narrow the list.
+
+    `status` is one of PLAN_STATUSES. `customer_email`
+    is a whole address. `search` is the beginning of the customer's email or username or of the merchant's own number
+    for the plan, or any part of the description. `due_before` and `due_after` are local dates, both exclusive, and
+    apply to the oldest open installment: a plan with nothing left to pay passes neither.
+    """
+
+    status: str | None = None
+    customer_email: str | None = None
+    customer_id: int | None = None
+    search: str | None = None
+    currency: str | None = None
+    due_before: date | None = None
+    due_after: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallmentFilters:
+    """A field that is None or empty does not narrow the list.
+
+    `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
+    INSTALLMENT_STATUSES. `due_before` and `due_after` are local dates, both exclusive.
+    """
+
+    plan_id: int | None = None
+    status: str | None = None
+    customer_email: str | None = None
+    currency: str | None = None
+    due_before: date | None = None
+    due_after: date | None = None
+
+
+ALL_PLANS: Final = PlanFilters()
+ALL_INSTALLMENTS: Final = InstallmentFilters()

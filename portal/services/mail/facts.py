@@ -1,0 +1,70 @@
+"""Facts that the mails of several kinds share: progress, purchase, links, dates."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
+
+from portal.extensions import db
+from portal.models import Email, Installment, Merchant, Plan, User
+from portal.services.plans import invitations
+
+Facts = dict[str, Any]
+"""Variables of a mail's templates."""
+
+
+class NoLongerTrue(Exception):
+    """This mail must not be sent any more. The message is the reason that the operator sees."""
+
+
+def merchant_of(merchant_id: int) -> Merchant:
+    """The merchant, with its user loaded."""
+    return db.session.scalars(
+        select(Merchant).options(joinedload(Merchant.user)).where(Merchant.user_id == merchant_id)
+    ).one()
+
+
+def plan_of(plan_id: int | None) -> tuple[Plan, list[Installment]]:
+    """The plan and its installments, read again."""
+    plan = db.session.get_one(
+        Plan, plan_id, options=[joinedload(Plan.merchant), selectinload(Plan.installments)], populate_existing=True
+    )
+    return plan, list(plan.installments)
+
+
+def purchase(plan: Plan) -> str:
+    """The plan's description, or words in its place."""
+    return plan.description or "your purchase"
+
+
+def progress(rows: Sequence[Installment]) -> Facts:
+    """The progress bar: each installment's status, and the words below the bar."""
+    states = [installment.status for installment in rows]
+    late = states.count("late")
+    words = f"{states.count('paid')} of {len(states)} paid"
+    return {"states": states, "words": f"{words}, {late} late" if late else words}
+
+
+def link(path: str) -> str:
+    """The absolute URL of a page."""
+    return f"{current_app.config['QIST'].public_url}{path}"
+
+
+def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
+    """The URL of `path` under `name`. A recipient without an account gets their invitation link followed by `below`.
+
+    Commits when it reissues an invitation.
+    """
+    if not db.session.get_one(User, row.to_user_id).is_claimed:
+        invitation = invitations.reissue(row.to_user_id, plan_id=row.plan_id)
+        if invitation is not None:
+            return {name: link(f"/invitations/{invitation[1]}{below}"), "secret": (invitation[1],)}
+    return {name: link(path)}
+
+
+def day(value: date) -> str:
+    """ "1 December 2026": mails write the month's name out."""
+    return f"{value.day} {value:%B %Y}"

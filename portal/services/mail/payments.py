@@ -1,0 +1,144 @@
+"""Mails about payments: receipt, declined payment, end of automatic payment, completed plan, refund."""
+
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal.domain import clock, money
+from portal.extensions import db
+from portal.gateways.payment import CARDS
+from portal.models import Email, Payment, PaymentMethod, Refund
+from portal.services.mail.facts import Facts, NoLongerTrue, day, link, link_for, plan_of, progress, purchase
+
+RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
+DECLINED: Final = {
+    "insufficient_funds": "There is not enough money on this card.",
+    "not_charged": "The bank did not get this payment.",
+}
+
+
+def receipt(row: Email) -> Facts:
+    """A successful payment, and what is still to pay."""
+    payment = _payment_of(row)
+    if payment.state != "succeeded":
+        raise NoLongerTrue("The payment was taken back since.")
+    plan, rows = plan_of(payment.plan_id)
+    numbers = {installment.id: installment.number for installment in rows}
+    remaining = sum(installment.remaining for installment in rows)
+    lost = sum(installment.payable for installment in rows) if not remaining and plan.cancelled_at is None else 0
+    coming = next((installment for installment in rows if installment.is_open), None)
+    return (
+        progress(rows)
+        | {
+            "amount": money.show(payment.amount, plan.currency),
+            "purchase": purchase(plan),
+            "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+            "how": _method_words(payment),
+            "reference": payment.reference or None,
+            "parts": [
+                (
+                    f"Payment {numbers[part.installment_id]} of {plan.num_installments}",
+                    money.show(part.amount - part.returned, plan.currency),
+                )
+                for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
+            ],
+            "remaining": money.show(remaining, plan.currency) if remaining else None,
+            "written_off": money.show(lost, plan.currency) if lost else None,
+            "next": {
+                "amount": money.show(coming.remaining, plan.currency),
+                "date": day(coming.due_date),
+                "past": coming.due_date < plan.today,
+            }
+            if coming is not None
+            else None,
+        }
+        | link_for(row, "receipt_url", f"/payments/{payment.id}", below=f"/payments/{payment.id}")
+    )
+
+
+def payment_declined(row: Email) -> Facts:
+    """A declined payment of installments that can still be paid."""
+    payment = _payment_of(row)
+    plan, rows = plan_of(payment.plan_id)
+    installment_ids = {part.installment_id for part in payment.allocations}
+    parts = [installment for installment in rows if installment.id in installment_ids]
+    if plan.cancelled_at is not None or not any(part.payable for part in parts):
+        raise NoLongerTrue("What it was to pay is not open any more.")
+    return (
+        progress(rows)
+        | {
+            "amount": money.show(payment.amount, plan.currency),
+            "purchase": purchase(plan),
+            "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
+            "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
+            "automatic": payment.automatic and any(part.is_open for part in parts),
+        }
+        | link_for(row, "pay_url", f"/plans/{plan.id}")
+    )
+
+
+def automatic_stopped(row: Email) -> Facts:
+    """Automatic payment ended with its method, and the next installment has to be paid by hand."""
+    plan, rows = plan_of(row.plan_id)
+    coming = next((installment for installment in rows if installment.is_open), None)
+    if coming is None or plan.automatic_method_id is not None:
+        raise NoLongerTrue("Nothing is owed any more, or it was turned on again.")
+    return progress(rows) | {
+        "last4": row.data.get("last4"),
+        "purchase": purchase(plan),
+        "amount": money.show(coming.remaining, plan.currency),
+        "due": day(coming.due_date),
+        "past": coming.due_date < plan.today,
+        "plan_url": link(f"/plans/{plan.id}"),
+    }
+
+
+def plan_completed(row: Email) -> Facts:
+    """A plan that is paid in full."""
+    plan, rows = plan_of(row.plan_id)
+    if plan.state != "completed":
+        raise NoLongerTrue("Something is owed again.")
+    if any(installment.written_off for installment in rows):
+        raise NoLongerTrue("Some of it was written off, so not all of it is paid.")
+    return (
+        progress(rows)
+        | {
+            "purchase": purchase(plan),
+            "paid": money.show(sum(installment.paid for installment in rows), plan.currency),
+        }
+        | link_for(row, "plan_url", f"/plans/{plan.id}")
+    )
+
+
+def refund(row: Email) -> Facts:
+    """A successful refund."""
+    refund = db.session.get_one(Refund, row.data["refund_id"])
+    payment = db.session.get_one(Payment, refund.payment_id)
+    if refund.state != "succeeded":
+        raise NoLongerTrue("The refund did not happen.")
+    plan, _ = plan_of(refund.plan_id)
+    settled = refund.settled_at or refund.created_at
+    return {
+        "amount": money.show(refund.amount, plan.currency),
+        "purchase": purchase(plan),
+        "how": _method_words(payment),
+        "by_hand": payment.is_recorded,
+        "refunded_on": day(clock.local_date(settled, plan.time_zone)),
+        "payment_amount": money.show(payment.amount, plan.currency),
+        "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+    } | link_for(row, "plan_url", f"/plans/{plan.id}")
+
+
+def _payment_of(row: Email) -> Payment:
+    query = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
+    return db.session.scalars(query).one()
+
+
+def _method_words(payment: Payment) -> str:
+    """ "Visa ending in 4242", "Cash" """
+    if payment.method in RECORDED:
+        return RECORDED[payment.method]
+    test_card = next((card for card in CARDS if card.token == payment.method), None)
+    card = test_card or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
+    return f"{card.brand} ending in {card.last4}" if card is not None else "Card"

@@ -1,0 +1,174 @@
+"""Outcomes of payments: book what the gateway answered, and ask it about payments whose answer never came."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import select
+
+from portal.domain import clock
+from portal.errors import NotFound
+from portal.extensions import db
+from portal.gateways import payment as gateway
+from portal.models import Installment, Payment, Plan
+from portal.services import emails, events, idempotency, ledger, sweeps
+from portal.services.idempotency import RequestKey
+from portal.services.payments import refunds
+from portal.services.plans import plan_status
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
+
+log = structlog.get_logger(__name__)
+
+UNKNOWN_AFTER: Final = timedelta(seconds=15)
+"""Age at which the sweep asks about a payment in flight. The gateway answers sooner, even about its slow card."""
+MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS + gateway.SLOW
+"""Upper bound for one payment when it waits for every lock: hold, charge to the slow card, book, refund the excess."""
+BUDGET: Final = 20.0
+"""Seconds after which the sweep leaves the remaining payments to the next run."""
+
+
+def record_outcome(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
+    """Book a payment's outcome: payment, allocations, installments, ledger, plan and events in one commit.
+
+    The customer's request, the sweep and a callback all use this function. A recorded outcome never changes, and
+    `unknown` changes nothing. If the charge exceeds the amount owed by now, the excess is refunded at once.
+    Refuses: not_found.
+    """
+    if outcome.state == "unknown":
+        return
+    refund_id = _record(payment_id, outcome, request_key)
+    if refund_id is not None:
+        refunds.send(refund_id)
+
+
+@unit_of_work
+def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None) -> int | None:
+    """Return the id of the refund that must be sent when the charge exceeded the amount owed."""
+    plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
+    plan = Plan.lock(plan_id) if plan_id is not None else None
+    if plan is None:
+        raise NotFound()
+    installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
+    payment = db.session.get_one(Payment, payment_id, populate_existing=True)
+    if payment.state != "in_flight":
+        return None
+    payment.settled_at = clock.now()
+    payment.gateway_reference = outcome.reference
+    refund_id = None
+    if outcome.state == "succeeded":
+        excess = apply(plan, payment, installments)
+        refund_id = refunds.hold_excess(plan, payment, excess) if excess else None
+    else:
+        payment.state = "declined"
+        payment.decline_code = outcome.decline_code or "declined"
+        for part in payment.allocations:
+            part.state = "released"
+        events.record(
+            "payment.declined",
+            plan.id,
+            by=payment.created_by,
+            payment_id=payment.id,
+            installment_id=_only_installment(payment),
+            amount=payment.amount,
+            code=payment.decline_code,
+            **_automatic_flag(payment),
+        )
+        _post_mail("payment_declined", payment)
+    plan.updated_at = payment.settled_at
+    if request_key is not None:
+        idempotency.store(request_key, payment)
+    else:
+        idempotency.finish_payment(payment.id)
+    return refund_id
+
+
+def settle_payment(payment_id: int) -> None:
+    """Ask the gateway about one payment in flight and book the answer. A settled payment stays as it is."""
+    key = db.session.scalar(select(Payment.gateway_key).where(Payment.id == payment_id, Payment.state == "in_flight"))
+    db.session.rollback()
+    if key is not None:
+        record_outcome(payment_id, gateway.resolve(key))
+
+
+def settle_unknown_payments(limit: int = 200) -> int:
+    """Settle payments that have been in flight for longer than UNKNOWN_AFTER: at most `limit`, of the oldest.
+
+    Starts at a random payment and wraps around. Starts none after BUDGET seconds. Two runs at once are safe, and so is
+    a kill at any point. A payment that fails is logged, and the others go on. Returns the number of payments that the
+    gateway was asked about.
+    """
+    query = Payment.waiting(clock.now() - UNKNOWN_AFTER).with_only_columns(Payment.id).limit(limit)
+    ids = list(db.session.scalars(query))
+    return sweeps.sweep(ids, settle_payment, budget=BUDGET, event="payment.not_settled", field="payment_id")
+
+
+def apply(
+    plan: Plan,
+    payment: Payment,
+    installments: dict[int, Installment],
+    *,
+    kind: str = "payment.succeeded",
+    reason: str = "",
+) -> int:
+    """Inside a unit of work: apply a received payment to its installments, book it, and recompute the plan's state.
+
+    `kind` is the event's kind, `reason` a merchant's. A payment received by hand on an earlier day counts as paid on
+    that day and is booked today. Returns the part that was not owed any more, in minor units.
+    """
+    now = clock.now()
+    day = payment.received_on
+    paid_at = now if day is None or day == plan.today else clock.midnight(day, plan.time_zone)
+    payment.state = "succeeded"
+    recovered = excess = 0
+    for part in payment.allocations:
+        row = installments[part.installment_id]
+        owed = min(part.amount, row.left)
+        recovery = min(part.amount - owed, row.written_off if row.cancelled_at is None else 0)
+        part.state = "applied"
+        part.returned = part.amount - owed - recovery
+        row.paid += owed + recovery
+        row.written_off -= recovery
+        if row.left == 0 and owed + recovery:
+            row.paid_at = paid_at
+        recovered += recovery
+        excess += part.returned
+    db.session.flush()
+    ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason=reason)
+    data: dict[str, Any] = {"recovered": recovered} if recovered else {}
+    if reason:
+        data["reason"] = reason
+    events.record(
+        kind,
+        plan.id,
+        by=payment.created_by,
+        payment_id=payment.id,
+        installment_id=_only_installment(payment),
+        amount=payment.amount,
+        **data,
+        **_automatic_flag(payment),
+    )
+    _post_mail("receipt", payment)
+    plan_status.recompute(plan, installments.values(), recovered=recovered)
+    return excess
+
+
+def _automatic_flag(payment: Payment) -> dict[str, bool]:
+    """Event data that marks an automatic payment."""
+    return {"automatic": True} if payment.automatic else {}
+
+
+def _only_installment(payment: Payment) -> int | None:
+    """The installment of a payment that is for a single one."""
+    ids = [part.installment_id for part in payment.allocations]
+    return ids[0] if len(ids) == 1 else None
+
+
+def _post_mail(kind: str, payment: Payment) -> None:
+    emails.post(
+        kind,
+        to_user_id=payment.customer_id,
+        merchant_id=payment.merchant_id,
+        plan_id=payment.plan_id,
+        dedupe_key=f"{kind}:{payment.id}",
+        data={"payment_id": payment.id},
+    )

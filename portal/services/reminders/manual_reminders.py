@@ -1,0 +1,54 @@
+"""Manual reminders: a merchant reminds the customer of a plan now."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from portal.domain import clock
+from portal.errors import NotFound, Refused
+from portal.extensions import db
+from portal.models import Email, Merchant, Mute, Plan
+from portal.services import emails
+from portal.services.reminders import remindable
+from portal.services.reminders.reminders import KIND
+from portal.services.unit_of_work import after_commit, unit_of_work
+
+
+@unit_of_work
+def send_now(plan_id: int, *, merchant_id: int) -> None:
+    """Remind the customer of this plan now: of its due installments, otherwise of the next one.
+
+    The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
+    manual or scheduled.
+    Refuses: not_found; nothing_due (nothing is owed any more); muted; payment_in_flight; already_sent_today.
+    """
+    plan = Plan.lock(plan_id)
+    if plan is None or plan.merchant_id != merchant_id:
+        raise NotFound()
+    if plan.state != "active":
+        raise Refused("nothing_due", "Nothing is owed on this plan any more. No reminder was sent.")
+    if plan.muted_at is not None or db.session.get(Mute, (merchant_id, plan.customer_id)) is not None:
+        raise Refused("muted", "Reminders are muted here. Turn them on again first. No reminder was sent.")
+    rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]
+    if not rows:
+        raise Refused("payment_in_flight", "A payment is being checked with the bank. No reminder was sent.")
+    merchant = db.session.get_one(Merchant, merchant_id)
+    day = clock.today(merchant.time_zone).isoformat()
+    key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"
+    data = {"day": day, "plan_id": plan_id, "by": merchant_id}
+    posted = emails.post(
+        KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
+    )
+    if not posted and not _revive(key, data):
+        raise Refused("already_sent_today", "This customer has a reminder from you today already. Try tomorrow.")
+
+
+def _revive(key: str, data: dict[str, Any]) -> bool:
+    """Put the day's mail back into the queue if it was dropped, and return whether it was."""
+    mail = db.session.scalar(select(Email).where(Email.dedupe_key == key, Email.state == "dropped").with_for_update())
+    if mail is None:
+        return False
+    mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
+    mail.data = data
+    after_commit(emails.enqueue_drain)
+    return True

@@ -1,0 +1,82 @@
+"""A plan's money at the time of the request, and its amounts before and after an action."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import selectinload
+
+from portal import access
+from portal.domain import money
+from portal.domain.allocation import Part
+from portal.extensions import db
+from portal.models import Allocation, Installment, Payment, Plan
+from portal.reports.plans.figures import PlanFigures, plan_figures
+from portal.web.guards import me
+from portal.web.labels import figure_label
+
+SHOWN: Final = ("total", "credited", "paid", "refunded", "written_off", "remaining")
+"""The figures of a confirmation, in their order on the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An amount before and after an action, formatted."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSnapshot:
+    """A plan with its installments, its received payments and its figures."""
+
+    plan: Plan
+    installments: list[Installment]
+    payments: list[Payment]
+    figures: PlanFigures
+
+    def amount(self, minor: int) -> str:
+        """Minor units in the plan's currency: "SAR 33.34"."""
+        return money.show(minor, self.plan.currency)
+
+    def open_parts(self) -> list[Part]:
+        """The remaining amount of each open installment, by number."""
+        return [(row.id, row.remaining) for row in self.installments if row.remaining]
+
+    def installment_lines(self, parts: Sequence[Part], sign: int = -1) -> list[Line]:
+        """The remaining amount of each installment in `parts`, before and after."""
+        rows = {row.id: row for row in self.installments}
+        return [
+            Line(
+                f"{rows[row_id].number} of {self.plan.num_installments}",
+                self.amount(rows[row_id].remaining),
+                self.amount(rows[row_id].remaining + sign * minor),
+            )
+            for row_id, minor in parts
+        ]
+
+    def figure_lines(self, changes: Mapping[str, int], *, cancelling: bool = False) -> list[Line]:
+        """The plan's figures before and after. An unchanged figure of zero is left out, except "remaining"."""
+        void = cancelling or self.plan.cancelled_at is not None
+        return [
+            Line(figure_label(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
+            for name in SHOWN
+            if (before := getattr(self.figures, name)) or changes.get(name) or name == "remaining"
+        ]
+
+
+def snapshot_of(plan_id: int) -> PlanSnapshot:
+    """The snapshot of this merchant's plan. Raises NotFound."""
+    plan = access.my_plan(me(), plan_id)
+    installments = db.session.scalars(
+        select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
+    )
+    payments = db.session.scalars(
+        Payment.of_plan(plan_id)
+        .where(Payment.state.in_(("succeeded", "reversed")))
+        .options(selectinload(Payment.allocations).joinedload(Allocation.installment))
+    )
+    return PlanSnapshot(plan, list(installments), list(payments), plan_figures(plan_id))

@@ -1,0 +1,43 @@
+"""Notes about payments: the outcome of a press on a pay button, in a sentence for the customer."""
+
+from typing import Final
+
+from sqlalchemy import select
+
+from portal.domain import money
+from portal.extensions import db
+from portal.models import Allocation, Installment, Payment, User
+from portal.web.labels import why_declined
+from portal.web.plans.plan_page import Note
+
+CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
+USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
+INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
+REVERSED: Final = "This was paid, but the bank has taken the payment back since."
+
+
+def note_of(payment: Payment, installment_id: int) -> Note:
+    """The payment's outcome, for the customer who made it."""
+    amount = money.show(payment.amount, payment.currency)
+    match payment.state:
+        case "succeeded":
+            return Note(installment_id, "success", f"{amount} paid", payment.id)
+        case "declined":
+            return Note(installment_id, "error", why_declined(payment, mine=True))
+        case "reversed":
+            return Note(installment_id, "warn", REVERSED, payment.id)
+    return Note(installment_id, "info", CHECKING)
+
+
+def note_about(user: User, installment: Installment) -> Note | None:
+    """The outcome of the installment's newest payment, if this user made it."""
+    payment = db.session.scalar(
+        select(Payment)
+        .join(Allocation)
+        .where(Allocation.installment_id == installment.id)
+        .order_by(Payment.id.desc())
+        .limit(1)
+    )
+    if payment is None or user.id != payment.customer_id:
+        return None
+    return note_of(payment, installment.id)

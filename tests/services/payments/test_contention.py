@@ -1,0 +1,187 @@
+"""Two payments of one plan at once: the second waits for the first one's outcome, within limits."""
+
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+import time_machine
+from sqlalchemy import text, update
+
+from portal import queue
+from portal.domain import clock
+from portal.errors import Refused
+from portal.extensions import db
+from portal.gateways import payment as gateway
+from portal.models import Payment
+from portal.services import idempotency, unit_of_work
+from portal.services.payments import contention, payments
+from tests.fixtures import people
+from tests.fixtures.concurrency import at_once
+from tests.services.payments.test_payments import charges, checks_hold, refused
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+class TestTwoAtOnce:
+    """Omar pays twice at once, while the gateway delays the answer to the first payment.
+
+    A request waits up to WAIT_SECONDS, three seconds. A request that took less than NO_WAIT did not wait that long.
+    """
+
+    NO_WAIT = 2.0
+    A_MOMENT = 0.5
+
+    @pytest.fixture(autouse=True)
+    def slow_gateway(self, monkeypatch):
+        """The gateway sets `is_charging` when it receives the slow card, and answers when `may_answer` is set.
+
+        It answers after 2.5 s at the latest, before a request stops waiting. During the charge the payment is in flight
+        and committed.
+        """
+        self.is_charging, self.may_answer = threading.Event(), threading.Event()
+        charge = gateway.charge
+
+        def charge_slowly(key, amount, currency, token):
+            if token == "card_slow":
+                self.is_charging.set()
+                self.may_answer.wait(2.5)
+            return charge(key, amount, currency, token)
+
+        monkeypatch.setattr(gateway, "SLOW", 0)
+        monkeypatch.setattr(gateway, "charge", charge_slowly)
+
+    def both(self, app, *calls, back=0):
+        """Start the other calls during the first one's charge. The gateway answers when `back` of them have returned.
+
+        With `back` 0 it answers A_MOMENT after the second began. Returns the first result, and of each other call its
+        result and its seconds.
+        """
+        returned = []
+
+        def call_during_charge(index, call):
+            assert self.is_charging.wait(30)
+            began = time.monotonic()
+            if index == 0 and not back:
+                threading.Timer(self.A_MOMENT, self.may_answer.set).start()
+            try:
+                result = call()
+            except Refused as error:
+                result = error
+            waited = time.monotonic() - began
+            returned.append(index)
+            if len(returned) == back:
+                self.may_answer.set()
+            return result, waited
+
+        db.session.rollback()
+        first, *others = calls
+        waiting = [lambda index=index, call=call: call_during_charge(index, call) for index, call in enumerate(others)]
+        results = at_once(app, [first, *waiting])
+        db.session.rollback()
+        return results
+
+    def test_the_second_waits_without_a_connection_and_is_already_paid(self, app, amal, omar):
+        """While the requests wait, the pool has every connection."""
+        plan_id = people.a_plan(amal)
+        first = people.installments_of(plan_id)[0].id
+        checked_out = []
+
+        def watch_pool():
+            for _ in range(40):
+                checked_out.append(db.engine.pool.checkedout())
+                time.sleep(0.01)
+
+        paid, (error, waited), _ = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), watch_pool
+        )
+        assert paid.state == "succeeded" and error.code == "already_paid"
+        assert self.A_MOMENT <= waited
+        assert checked_out.count(0) > len(checked_out) / 4
+        assert (charges(), checks_hold()) == (1, True)
+
+    def test_the_second_pays_when_the_first_was_for_another_installment(self, app, amal, omar):
+        first, second, _ = (row.id for row in people.installments_of(people.a_plan(amal)))
+        _, (paid, waited) = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(second, omar)
+        )
+        assert paid.state == "succeeded" and waited >= self.A_MOMENT
+        assert (charges(), checks_hold()) == (2, True)
+
+    def test_a_long_wait_ends_with_a_refusal(self, app, amal, omar, monkeypatch):
+        monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.15)
+        first = people.installments_of(people.a_plan(amal))[0].id
+        _, (error, waited) = self.both(
+            app, lambda: people.pay(first, omar, "card_slow"), lambda: people.pay(first, omar), back=1
+        )
+        assert error.code == "payment_in_flight" and 0.15 <= waited < self.NO_WAIT
+
+    def test_four_requests_at_once_may_wait_long(self, app, amal, omar, monkeypatch):
+        monkeypatch.setattr(contention, "SHORT_WAIT_SECONDS", 0.1)
+        first = people.installments_of(people.a_plan(amal))[0].id
+        calls = [lambda: people.pay(first, omar, "card_slow"), *[lambda: people.pay(first, omar)] * 7]
+        _, *results = self.both(app, *calls, back=3)
+        codes = Counter(error.code for error, _ in results)
+        assert codes == {"already_paid": 4, "payment_in_flight": 3}
+        assert max(waited for error, waited in results if error.code == "payment_in_flight") < self.NO_WAIT
+        with pytest.raises(ValueError, match="released too many times"):
+            contention.LONG_WAITS.release()
+
+    def test_a_job_does_not_wait(self, app, amal, omar, pauses):
+        plan_id = people.a_plan(amal)
+        first = people.installments_of(plan_id)[0].id
+        _, (error, _) = self.both(
+            app,
+            lambda: people.pay(first, omar, "card_slow"),
+            lambda: payments.collect(plan_id, customer_id=omar, method="card_ok", choose=lambda plan, owed: owed),
+            back=1,
+        )
+        assert (error.code, pauses) == ("payment_in_flight", [])
+
+    @pytest.fixture
+    def pauses(self, monkeypatch):
+        """Records the seconds of each pause between two attempts in place of sleeping."""
+        pauses: list[float] = []
+        fake_time = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+        monkeypatch.setattr(idempotency, "time", fake_time)
+        return pauses
+
+    def test_a_request_does_not_wait_for_an_unanswered_charge(self, amal, omar, pauses):
+        first = people.installments_of(people.a_plan(amal))[0].id
+        payment = people.pay(first, omar, "card_lost_charged")
+        assert payment.unanswered_at is not None
+        assert refused(people.pay, first, omar).code == "payment_in_flight"
+        assert pauses == []
+
+    def test_an_unanswered_charge_is_settled_although_it_can_not_be_marked(self, amal, omar, monkeypatch):
+        """A failure to mark the payment changes neither the job nor the caller's result."""
+        limits = "SELECT set_config('lock_timeout', '50ms', true), set_config('statement_timeout', '5s', true)"
+        monkeypatch.setattr(unit_of_work, "_LIMITS", text(limits))
+        enqueued = []
+        monkeypatch.setattr(queue, "enqueue", lambda *call: enqueued.append(call))
+        first = people.installments_of(people.a_plan(amal))[0].id
+        db.session.rollback()
+        charge = gateway.charge
+        with db.engine.connect() as other:
+
+            def charge_then_lock(*args):
+                outcome = charge(*args)
+                other.execute(text("SELECT FROM payments FOR UPDATE"))
+                return outcome
+
+            monkeypatch.setattr(gateway, "charge", charge_then_lock)
+            payment = people.pay(first, omar, "card_lost_charged")
+            other.rollback()
+        assert (payment.state, payment.unanswered_at) == ("in_flight", None)
+        assert enqueued == [("settle_payment", payment.id)]
+
+    def test_a_request_does_not_wait_for_a_charge_older_than_three_seconds(self, amal, omar, pauses):
+        first = people.installments_of(people.a_plan(amal))[0].id
+        payment = people.pay(first, omar, "card_lost_charged")
+        db.session.execute(update(Payment).where(Payment.id == payment.id).values(unanswered_at=None))
+        db.session.commit()
+        with time_machine.travel(clock.now() + timedelta(seconds=3)):
+            assert refused(people.pay, first, omar).code == "payment_in_flight"
+            assert pauses == []
