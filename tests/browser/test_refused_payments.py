@@ -79,7 +79,7 @@ def open_tabs(visit: Visit, live: Live) -> Callable[..., Tabs]:
         amal.create_account("merchant", "amal")
         plans = [amal.create_plan(f"{name}@example.com", total="686.00") for _ in range(2)]
         plan = plans[1 if place == "home row" else 0]
-        url = Postgres.running(live.home)
+        url = Postgres.running(live.data_dir)
         assert url
 
         def count_charges() -> int:

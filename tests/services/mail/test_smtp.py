@@ -134,7 +134,7 @@ def test_a_server_that_never_ends_its_answer_reaches_the_time_limit(app, monkeyp
             app.config["QIST"], smtp_host="localhost", smtp_port=server.port, smtp_security=security
         )
         began = time.monotonic()
-        with gateway.Server(settings) as connection, pytest.raises(gateway.Away, match="can't be reached"):
+        with gateway.Server(settings) as connection, pytest.raises(gateway.ServerUnavailable, match="can't be reached"):
             connection.send(message(1), "omar@example.com")
         assert time.monotonic() - began < DRIP_SECONDS / 2
 
@@ -158,7 +158,7 @@ def test_all_addresses_of_a_server_share_the_time_limit_of_one_mail(app, monkeyp
         patched.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
         patched.setattr(socket, "create_connection", never)
         patched.setattr(gateway, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
-        with gateway.Server(settings) as server, pytest.raises(gateway.Away):
+        with gateway.Server(settings) as server, pytest.raises(gateway.ServerUnavailable):
             server.send(message(1), "omar@example.com")
     assert tried == [("192.0.2.1", 587), ("192.0.2.2", 587), ("192.0.2.3", 587)]
     assert seconds == [pytest.approx(0.5)]

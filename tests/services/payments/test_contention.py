@@ -15,6 +15,7 @@ from portal.domain import clock
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment import simulated
 from portal.models import Payment
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
@@ -50,7 +51,7 @@ class TestTwoAtOnce:
                 self.may_answer.wait(2.5)
             return charge(key, amount, currency, token)
 
-        monkeypatch.setattr(gateway, "SLOW", 0)
+        monkeypatch.setattr(simulated, "SLOW", 0)
         monkeypatch.setattr(gateway, "charge", charge_slowly)
 
     def both(self, app, *calls, back=0):
