@@ -128,7 +128,7 @@ def look_as(user: User) -> dict:
         "plans, overdue": lambda: plans.list_plans(user, PlanFilters(status="overdue")),
         "plans, active": lambda: plans.list_plans(user, PlanFilters(status="active")),
         "plans, completed": lambda: plans.list_plans(user, PlanFilters(status="completed")),
-        "plans of a customer": lambda: plans.list_plans(user, PlanFilters(customer="person4321")),
+        "plans of a customer": lambda: plans.list_plans(user, PlanFilters(search="person4321")),
         "plans of an email": lambda: plans.list_plans(user, PlanFilters(customer_email="person4321@example.com")),
         "plans, due before": lambda: plans.list_plans(user, PlanFilters(due_before=today)),
         "plans, due after": lambda: plans.list_plans(

@@ -139,7 +139,7 @@ def _claim(limit: int) -> list[_Claim]:
 
 
 def _deliver(claim: _Claim, server: email.Server) -> None:
-    """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable (no mail is at fault)."""
+    """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable."""
     settings = current_app.config["QIST"]
     db.session.rollback()
     row = db.session.get(Email, claim.id, populate_existing=True)
