@@ -117,9 +117,9 @@ PAGES = {
     "POST /operator/jobs/<job_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/operations/test_emails.py has the other cases
-    "GET /outbox/<int:email_id>": ANYONE,
-    "GET /outbox/<int:email_id>/html": ANYONE,
-    "POST /outbox/<int:email_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
+    "GET /outbox/<int:outbox_id>": ANYONE,
+    "GET /outbox/<int:outbox_id>/html": ANYONE,
+    "POST /outbox/<int:outbox_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /password-resets/new": ANYONE,
     "POST /password-resets": (422,) * 8,
     "GET /password-resets/sent": ANYONE,
@@ -309,7 +309,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<token>", objects["token"])
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
-        .replace("<int:email_id>", str(objects["outbox_id"]))
+        .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
     )
     assert "<" not in address, address

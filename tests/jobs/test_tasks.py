@@ -100,12 +100,29 @@ def test_budget_and_longest_step_are_within_the_time_limit_of_a_job(service):
     assert service.BUDGET + service.MAX_STEP_SECONDS <= queue.JOB_SECONDS - 5
 
 
+def names_of(modules):
+    return {module.__name__.rsplit(".", 1)[1] for module in modules}
+
+
+def sweep_calls(module):
+    """The calls of the shared loop."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func) in ("sweep", "sweeps.sweep")]
+
+
 def test_every_function_with_a_forgiving_loop_has_a_budget():
-    one_by_one = {
-        module.__name__.rsplit(".", 1)[1] for module in every_service() if functions_with_a_forgiving_loop(module)
-    }
-    assert one_by_one == {"automatic", "callbacks", "delivery", "outcomes", "retention", "refunds"}
-    assert one_by_one == {module.__name__.rsplit(".", 1)[1] for module in limited()}
+    loops = names_of(module for module in every_service() if functions_with_a_forgiving_loop(module))
+    assert loops == {"automatic", "delivery", "retention", "sweeps"}
+    sweeping = names_of(module for module in every_service() if sweep_calls(module))
+    assert sweeping == {"callbacks", "outcomes", "refunds"}
+    assert loops - {"sweeps"} | sweeping == names_of(limited())
+
+
+def test_a_sweep_takes_the_budget_of_its_own_module():
+    for module in every_service():
+        for call in sweep_calls(module):
+            budgets = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "budget"]
+            assert budgets == ["BUDGET"], (module.__name__, budgets)
 
 
 def test_a_job_calls_one_service_function():

@@ -265,7 +265,7 @@ def test_the_scans_for_reminders_and_lateness_use_one_index_without_a_sort(large
         }
         for statement, parameters in (
             (reminders._SCAN, look.parameters | walk | scan),
-            (lateness._TELL, walk | {"before": day}),
+            (lateness._INSERT_EVENTS, walk | {"before": day}),
         ):
             db.session.execute(text("SET LOCAL random_page_cost = 1.1"))
             (query_plan,) = db.session.scalar(text(f"EXPLAIN (FORMAT JSON) {statement.text}"), parameters)

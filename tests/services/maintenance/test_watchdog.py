@@ -57,7 +57,7 @@ def test_payments_and_refunds_without_an_outcome_are_counted(valkey):
 
 
 def test_late_mails_and_expired_leases_enqueue_a_drain(valkey, monkeypatch):
-    monkeypatch.setattr(emails, "_bell", emails._Bell())
+    monkeypatch.setattr(emails, "_throttle", emails._Throttle())
     people.omar()
     omar = people.a_customer("omar2")
     now = clock.now()

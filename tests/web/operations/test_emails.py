@@ -58,7 +58,7 @@ def test_in_development_without_smtp_emails_are_readable_from_this_machine(clien
 
 
 def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
-    monkeypatch.setattr(password_resets, "TAKES", 0.0)
+    monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         first, second = people.installments_of(people.a_plan(amal, count=2))
