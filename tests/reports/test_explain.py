@@ -274,6 +274,6 @@ def test_the_scans_for_reminders_and_lateness_use_one_index_without_a_sort(large
                 ("Index Scan", "ix_installments_open_due_date_id")
             ]
             assert "ROW(due_date, id) > " in reads[0]["Index Cond"]
-            looked = next(node for node in nodes(query_plan["Plan"]) if node.get("Subplan Name") == "CTE looked")
+            looked = next(node for node in nodes(query_plan["Plan"]) if node.get("Subplan Name") == "CTE scanned")
             assert "Sort" not in {node["Node Type"] for node in nodes(looked)}
             db.session.rollback()

@@ -51,28 +51,29 @@ _RULES = text("""
 """)
 
 _SCAN = text(f"""
-    WITH {_ZONES}, looked AS MATERIALIZED (
+    WITH {_ZONES}, scanned AS MATERIALIZED (
         SELECT id, plan_id, merchant_id, customer_id, due_date FROM installments
         WHERE remaining > 0 AND due_date BETWEEN :first AND :last AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), newest AS (
-        SELECT looked.*, rule, theirs.today AS local_day,
+        SELECT scanned.*, rule, theirs.today AS local_day,
                plan.muted_at IS NULL
-               AND NOT EXISTS (SELECT FROM mutes WHERE mutes.merchant_id = looked.merchant_id
-                               AND mutes.customer_id = looked.customer_id)
+               AND NOT EXISTS (SELECT FROM mutes WHERE mutes.merchant_id = scanned.merchant_id
+                               AND mutes.customer_id = scanned.customer_id)
                AND customer.deactivated_at IS NULL
                AND CASE WHEN rule < 0 THEN customer.early_reminders ELSE plan.automatic_method_id IS NULL END
-               AND looked.due_date + rule >= CAST(
+               AND scanned.due_date + rule >= CAST(
                    greatest(plan.created_at, merchant.reminding_since) AT TIME ZONE 'UTC' + (here.wall - :utc) AS date)
                AS deliverable
-        FROM looked
-        JOIN plans AS plan ON plan.id = looked.plan_id
-        JOIN merchants AS merchant ON merchant.user_id = looked.merchant_id
-        JOIN users AS customer ON customer.id = looked.customer_id
+        FROM scanned
+        JOIN plans AS plan ON plan.id = scanned.plan_id
+        JOIN merchants AS merchant ON merchant.user_id = scanned.merchant_id
+        JOIN users AS customer ON customer.id = scanned.customer_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
         CROSS JOIN LATERAL (
-            SELECT max(day) AS rule FROM unnest(merchant.reminder_days) AS day WHERE looked.due_date + day <= here.today
+            SELECT max(day) AS rule FROM unnest(merchant.reminder_days) AS day
+            WHERE scanned.due_date + day <= here.today
         ) AS passed
         WHERE here.hour >= merchant.sending_hour AND rule BETWEEN :least AND :most
     ), inserted AS (
@@ -92,10 +93,10 @@ _SCAN = text(f"""
     ), fresh AS (SELECT * FROM inserted WHERE state = 'waiting'
     ), posted AS ({_POST.format(source="fresh")}
     )
-    SELECT (SELECT count(*) FROM fresh) AS fresh, (SELECT count(*) FROM posted) AS posted, count(*) AS looked,
-           (SELECT due_date FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_date,
-           (SELECT id FROM looked ORDER BY due_date DESC, id DESC LIMIT 1) AS last_id
-    FROM looked
+    SELECT (SELECT count(*) FROM fresh) AS fresh, (SELECT count(*) FROM posted) AS posted, count(*) AS scanned,
+           (SELECT due_date FROM scanned ORDER BY due_date DESC, id DESC LIMIT 1) AS last_date,
+           (SELECT id FROM scanned ORDER BY due_date DESC, id DESC LIMIT 1) AS last_id
+    FROM scanned
 """)  # noqa: S608 (constants only)
 
 _CARRY = text(f"""
@@ -192,9 +193,9 @@ def _scan(look: _Look, least: int, most: int, due: tuple[date, date]) -> int:
     """Decide the open installments due on these local dates, batch by batch in the order of their index."""
     count, after = 0, (date.min, 0)
     while True:
-        new, looked, last = _scan_batch(look, least, most, due, after)
+        new, scanned, last = _scan_batch(look, least, most, due, after)
         count += new
-        if looked < BATCH:
+        if scanned < BATCH:
             return count
         after = last
 
@@ -211,7 +212,7 @@ def _scan_batch(
     ).one()
     if row.posted:
         after_commit(emails.enqueue_drain)
-    return row.fresh, row.looked, (row.last_date, row.last_id)
+    return row.fresh, row.scanned, (row.last_date, row.last_id)
 
 
 @unit_of_work
