@@ -34,7 +34,7 @@ def reminder(row: Email) -> Facts | None:
 
 @unit_of_work
 def facts(email_id: int) -> Facts | None:
-    """What the mail says now, or None when it has nothing to say. The caller holds the claim on the mail.
+    """The mail's facts as of now, or None when it has nothing to say. The caller holds the claim on the mail.
 
     The first call puts every waiting reminder for this customer and merchant into the mail. Later calls, for another
     attempt under the same Message-ID, keep to those. A reminder of a paid, cancelled or muted installment is dropped. A

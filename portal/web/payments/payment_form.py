@@ -74,7 +74,7 @@ class Submission:
 
 
 def payment_options(plan: Plan) -> PaymentOptions:
-    """What this plan's customer can pay now."""
+    """The choices of the plan's customer, as of now."""
     now = plan_figures(plan.id)
     why_not = _why_not(plan, now)
     return PaymentOptions(plan, now, [] if why_not else _choices(plan, now), methods_of(plan.customer_id), why_not)

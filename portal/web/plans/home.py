@@ -53,9 +53,9 @@ def _context(customer: User, note: Note | None) -> dict[str, Any]:
     }
 
 
-def _also_due(found: home.Home, note: Note | None, pressed: Installment | None) -> list[Installment]:
-    """What is due below the headline. A refused row stays in its place, so that no other button moves there."""
-    rows = found.due if note and note.kind == "success" else found.due[1:]
+def _also_due(overview: home.Home, note: Note | None, pressed: Installment | None) -> list[Installment]:
+    """The due installments below the headline. A refused row stays in its place, so that no other button moves there."""
+    rows = overview.due if note and note.kind == "success" else overview.due[1:]
     if note is None or note.place != "row" or pressed is None or pressed in rows:
         return rows
     return sorted([*rows, pressed], key=lambda row: (row.due_date, row.id))

@@ -98,8 +98,8 @@ def check_refusal(page: str, origin: str, place: str, installment: int, text: st
 
 def buttons(part: str) -> list[tuple[str, str]]:
     """The kind and the text of each pay button."""
-    found = re.findall(r'<button class="btn btn-(\w+) [^"]*" type="submit" id="pay-[^"]*"><span[^>]*>([^<]*)', part)
-    return [(kind, text.replace("\u00a0", " ")) for kind, text in found]
+    matches = re.findall(r'<button class="btn btn-(\w+) [^"]*" type="submit" id="pay-[^"]*"><span[^>]*>([^<]*)', part)
+    return [(kind, text.replace("\u00a0", " ")) for kind, text in matches]
 
 
 @BOTH
