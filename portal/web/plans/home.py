@@ -54,7 +54,7 @@ def _context(customer: User, note: Note | None) -> dict[str, Any]:
 
 
 def _also_due(overview: home.Home, note: Note | None, pressed: Installment | None) -> list[Installment]:
-    """The due installments below the headline. A refused row stays in its place, so that no other button moves there."""
+    """The due installments below the headline. A refused row keeps its place, so that no other button moves there."""
     rows = overview.due if note and note.kind == "success" else overview.due[1:]
     if note is None or note.place != "row" or pressed is None or pressed in rows:
         return rows
