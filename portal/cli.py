@@ -17,7 +17,7 @@ from flask.cli import FlaskGroup, ScriptInfo, pass_script_info, routes_command, 
 
 from portal import __version__
 from portal.config import ConfigError, Settings, load
-from portal.errors import Refused
+from portal.errors import QistError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -197,7 +197,7 @@ def _logins() -> str:
 def _call(service: Any, *args: Any) -> Any:
     try:
         return service(*args)
-    except Refused as error:
+    except QistError as error:
         raise click.ClickException(error.message) from None
 
 

@@ -1,11 +1,22 @@
-"""Refusals: the exceptions that services raise. Entry points render them as pages, fragments or problem documents."""
+"""Errors that services raise. Entry points render them as pages, fragments or problem documents.
+
+    QistError
+        Refused         the business says no: 409, or the status of a subclass
+        NotFound, Forbidden, Invalid
+        Busy            nothing was written
+            Unsure      the outcome is unknown
+        RepeatedRequest
+            StillRunning, KeyReused, AnswerGone
+
+Each of them wrote nothing, except Unsure.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 
-class Refused(Exception):
-    """A service refused and wrote nothing.
+class QistError(Exception):
+    """The request was not carried out.
 
     `code` is stable and meant for programs. `message` is a sentence for the person who sent the request. `facts` are
     plain values that an entry point may show, such as current amounts or the id of the payment in flight. `status` is
@@ -21,7 +32,11 @@ class Refused(Exception):
         self.facts = facts
 
 
-class NotFound(Refused):
+class Refused(QistError):
+    """The business says no: the state of the plan, the payment or the account does not permit it."""
+
+
+class NotFound(QistError):
     """The object does not exist, or belongs to another user; the two cases give the same response."""
 
     status = 404
@@ -30,7 +45,7 @@ class NotFound(Refused):
         super().__init__("not_found", message)
 
 
-class Forbidden(Refused):
+class Forbidden(QistError):
     """The user's role does not permit this."""
 
     status = 403
@@ -48,7 +63,7 @@ class Fault:
     message: str
 
 
-class Invalid(Refused):
+class Invalid(QistError):
     """The input is not valid. `faults` holds every mistake, so that a form shows all of them at once."""
 
     status = 422
@@ -58,7 +73,7 @@ class Invalid(Refused):
         self.faults = faults
 
 
-class Busy(Refused):
+class Busy(QistError):
     """The system is overloaded or the database is unavailable; nothing was written.
 
     The request may be sent again after `retry_after` seconds.
@@ -81,10 +96,30 @@ class Unsure(Busy):
         self.code = "outcome_unknown"
 
 
-class StillRunning(Refused):
+class RepeatedRequest(QistError):
+    """The key of this request was used before, and the first request has no result to hand back."""
+
+
+class StillRunning(RepeatedRequest):
     """Another process is handling a request with the same key. Send it again after `retry_after` seconds."""
 
     retry_after = 1
 
     def __init__(self) -> None:
         super().__init__("still_running", "The same request is still being carried out. Ask again in a moment.")
+
+
+class KeyReused(RepeatedRequest):
+    """The same key was used with another body."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("idempotency_key_reused", "This key was already used for another request.")
+
+
+class AnswerGone(RepeatedRequest):
+    """The request was carried out by another version of Qist, whose stored result this version can't read."""
+
+    def __init__(self) -> None:
+        super().__init__("answer_gone", "This was carried out before, and its answer can't be shown again.")

@@ -113,12 +113,10 @@ CREATE TABLE idempotency_keys (
     state varchar(7) NOT NULL,
     payment_id bigint CONSTRAINT fk_idempotency_keys_payment_id REFERENCES payments (id),
     refund_group varchar(32),
-    reply_status smallint,
-    reply_body bytea,
+    result jsonb,
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_idempotency_keys PRIMARY KEY (user_id, scope, key),
-    CONSTRAINT ck_idempotency_keys_reply CHECK ((reply_status IS NULL) = (reply_body IS NULL)),
-    CONSTRAINT ck_idempotency_keys_reply_when_done CHECK (reply_status IS NULL OR state = 'done'),
+    CONSTRAINT ck_idempotency_keys_result CHECK ((state = 'done') = (result IS NOT NULL)),
     CONSTRAINT ck_idempotency_keys_state CHECK (state IN ('running', 'done'))
 );
 

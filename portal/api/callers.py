@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
-from portal.errors import Forbidden, Refused
+from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.services.accounts import api_keys, tokens
@@ -27,7 +27,7 @@ class Caller:
     can_write: bool
 
 
-class NoToken(Refused):
+class NoToken(QistError):
     """The request has no Authorization header with a Bearer token."""
 
     status = 401

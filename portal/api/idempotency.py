@@ -1,27 +1,27 @@
 """Idempotency-Key: a repeated request is carried out once and gets the same response."""
 
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from flask import Response, current_app, g, request
+from flask import Response, current_app, request
 
 from portal.api import callers, problems
-from portal.errors import Fault, Invalid
+from portal.api.endpoints import tree
+from portal.errors import Fault, Invalid, QistError
 from portal.services import idempotency
-from portal.services.idempotency import Replay, RequestKey
-from portal.services.unit_of_work import unsure_from_here
+from portal.services.idempotency import RequestKey
+from portal.services.results import Result
 
 HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotent-Replayed"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> RequestKey | None:
-    """The idempotency key of this request, or None. `render` makes the reply that is stored with the effect.
+def request_key(body: msgspec.Struct) -> RequestKey | None:
+    """The idempotency key of this request, or None. It counts for the caller, the method and the address.
 
-    The key is scoped to the caller, the method and the address without its trailing slash.
-    Refuses: bad_idempotency_key (Invalid).
+    A trailing slash of the address makes no difference. Refuses: bad_idempotency_key (Invalid).
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -30,48 +30,27 @@ def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]
         raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key", "Use 1 to 255 visible ASCII characters, no blanks."))
     scope = f"{request.method} {request.path.rstrip('/')}"
     text = msgspec.json.encode(body, order="sorted")
-
-    def rendered(result: Any) -> tuple[int, bytes]:
-        reply: tuple[int, bytes] = render(result)
-        g.stored_reply = reply
-        return reply
-
-    return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
+    return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text))
 
 
-def finish(
-    key: RequestKey | None,
-    replay: Replay | None,
-    find: Callable[[], Any],
-    render: Callable[[Any], tuple[int, bytes]],
-    location: str | None = None,
-) -> Response:
-    """The response to a service that was carried out now, or by an earlier request with the same key.
+def answer(result: Result, status: int, body: msgspec.Struct, location: str | None = None) -> Response:
+    """The response to a service's result, carried out now or by an earlier request with the same key.
 
-    `find` reads the result for `render` if no reply was stored with the effect: the request has no key, the outcome is
-    not known yet, or it became known after the response. `location` is the result's address, for 201 and 202.
+    `location` is the address of what was made, for 201 and 202.
     """
-    if replay is not None and replay.status is not None and replay.body is not None:
-        return mark_replayed(respond(replay.status, replay.body, location))
-    stored = g.pop("stored_reply", None)
-    with unsure_from_here():
-        status, body = stored or render(find())
-        if stored is None and key is not None and status != 202:
-            status, body = idempotency.keep(key, status, body)
-    response = respond(status, body, location)
-    return response if replay is None else mark_replayed(response)
-
-
-def mark_replayed(response: Response) -> Response:
-    """Add the header of a response to a repeated request."""
-    response.headers["Idempotent-Replayed"] = "true"
-    return response
-
-
-def respond(status: int, body: bytes, location: str | None = None) -> Response:
-    """The response with a status and a body from `render`."""
-    media_type = "application/json" if status < 400 else problems.MEDIA_TYPE
-    response = current_app.response_class(body, status, content_type=media_type)
-    if location is not None and status in (201, 202):
+    text = tree.model_adapter.dump_json(body)
+    response = current_app.response_class(text, status, content_type="application/json")
+    if location is not None:
         response.headers["Location"] = location
+    return _mark(response, result)
+
+
+def refusal(result: Result, error: QistError) -> Response:
+    """As `answer`, for a result that the API answers with a problem document, such as a declined payment."""
+    return _mark(problems.refused(error), result)
+
+
+def _mark(response: Response, result: Result) -> Response:
+    if result.replayed:
+        response.headers[REPLAYED] = "true"
     return response

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal import rate_limits
-from portal.errors import Busy, Fault, Invalid, Refused, StillRunning
+from portal.errors import Busy, Fault, Invalid, QistError, StillRunning
 from portal.extensions import db
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ CODES: Final[dict[int, tuple[str, str]]] = {
 }
 
 
-class NotJson(Refused):
+class NotJson(QistError):
     """The body's content type is not JSON in UTF-8."""
 
     status = 415
@@ -46,7 +46,7 @@ class NotJson(Refused):
         super().__init__(*CODES[415])
 
 
-class Unreadable(Refused):
+class Unreadable(QistError):
     """The body is not valid JSON."""
 
     status = 400
@@ -57,7 +57,7 @@ class Unreadable(Refused):
 
 def problem(error: Exception) -> Response:
     """The response to any exception raised by a request to an address of the API."""
-    if isinstance(error, Refused):
+    if isinstance(error, QistError):
         return refused(error)
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
         error = error.original_exception
@@ -74,8 +74,8 @@ def problem(error: Exception) -> Response:
     return response(500, *CODES[500])
 
 
-def refused(error: Refused) -> Response:
-    """The response to a refusal by a service, a look-up or the parsing of the request."""
+def refused(error: QistError) -> Response:
+    """The response to an error of a service, a look-up or the parsing of the request."""
     headers = {}
     if isinstance(error, Busy | StillRunning):
         headers["Retry-After"] = str(error.retry_after)
@@ -85,7 +85,7 @@ def refused(error: Refused) -> Response:
     return _respond(error.status, document(error), headers)
 
 
-def document(error: Refused) -> dict[str, Any]:
+def document(error: QistError) -> dict[str, Any]:
     """The problem document of a refusal."""
     more: dict[str, Any] = dict(error.facts)
     if isinstance(error, Invalid):
@@ -96,7 +96,7 @@ def document(error: Refused) -> dict[str, Any]:
 
 
 def encode(document: dict[str, Any]) -> bytes:
-    """The body of a problem document, as it is sent and stored for its idempotency key."""
+    """The body of a problem document."""
     return msgspec.json.encode(document)
 
 

@@ -1,8 +1,9 @@
-"""Idempotency keys: requests that were carried out, with their stored replies."""
+"""Idempotency keys: requests that were carried out, with their stored results."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -13,7 +14,10 @@ IDEMPOTENCY_STATES: tuple[IdempotencyState, ...] = get_args(IdempotencyState)
 
 
 class IdempotencyKey(Model):
-    """A key of one caller for one method and address. The row is written in the transaction of the request's effect."""
+    """A key of one caller for one method and address. The row is written in the transaction of the request's effect.
+
+    `result` is the JSON of services/results.py. A running key has a payment or refunds whose outcomes will finish it.
+    """
 
     __tablename__ = "idempotency_keys"
 
@@ -26,13 +30,11 @@ class IdempotencyKey(Model):
     )
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
     refund_group: Mapped[str | None] = mapped_column(String(32))
-    reply_status: Mapped[int | None] = mapped_column(SmallInteger)
-    reply_body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     created_at: Mapped[Instant]
 
     __table_args__ = (
-        CheckConstraint("(reply_status IS NULL) = (reply_body IS NULL)", name="reply"),
-        CheckConstraint("reply_status IS NULL OR state = 'done'", name="reply_when_done"),
+        CheckConstraint("(state = 'done') = (result IS NOT NULL)", name="result"),
         Index("ix_idempotency_keys_created_at", "created_at"),
         Index("ix_idempotency_keys_payment_id", "payment_id"),
         Index("ix_idempotency_keys_refund_group", "refund_group", postgresql_where=text("refund_group IS NOT NULL")),

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal import rate_limits
 from portal.config import JSON_PREFIXES
-from portal.errors import Busy, Refused, StillRunning
+from portal.errors import Busy, QistError, StillRunning
 from portal.extensions import db
 from portal.models import User
 from portal.web.guards import me, sign_in_first, signed_in_user, start_page
@@ -51,7 +51,7 @@ UNCERTAIN: Final = "If you were paying, look at the plan before you try again. T
 
 def init_app(app: Flask) -> None:
     for kind, handler in (
-        (Refused, refused),
+        (QistError, refused),
         (CSRFError, csrf_failed),
         (HTTPException, http_error),
         (SQLAlchemyError, database_failed),
@@ -60,7 +60,7 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(kind, _for_pages(handler))
 
 
-def refused(error: Refused) -> Response:
+def refused(error: QistError) -> Response:
     """A service function or a look-up refused, and the view did not handle it."""
     if error.status >= 500:
         _forget_user()

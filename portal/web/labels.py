@@ -10,6 +10,7 @@ from flask import Flask
 from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
 from portal.services.payments.payments import CARDS, Card
+from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
 
 NOTHING_CHARGED: Final = "Nothing was charged."
@@ -121,7 +122,7 @@ def paid_day(payment: Payment, zone: str) -> str:
     return local_day(payment.settled_at or payment.created_at, zone)
 
 
-def why_refund_declined(refund: Refund) -> str:
+def why_refund_declined(refund: Refund | RefundFacts) -> str:
     """The reason why a refund was declined."""
     return f"{refund_refusal(refund.decline_code)} Nothing was given back."
 
@@ -150,7 +151,7 @@ def due_words(installment: Installment) -> str:
     return f"{'was due' if due < today else 'due'} on {written}"
 
 
-def why_declined(payment: Payment, *, mine: bool) -> str:
+def why_declined(payment: Payment | PaymentFacts, *, mine: bool) -> str:
     """Why no money moved, to the customer (`mine`) or to the merchant."""
     otherwise = wording.OWN_CARD_DECLINED if mine else wording.CARD_DECLINED
     reason = wording.DECLINE_REASONS.get(payment.decline_code or "", otherwise)

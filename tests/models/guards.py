@@ -176,10 +176,10 @@ GUARDS = [
                                        "kind": "'installment.late'", "created_at": "now()"})] * 2)),
     # Idempotency keys
     Guard("a key in no state", "ck_idempotency_keys_state", "UPDATE idempotency_keys SET state = 'lost'"),
-    Guard("a status without a body", "ck_idempotency_keys_reply",
-          "UPDATE idempotency_keys SET state = 'done', reply_status = 200"),
-    Guard("an answer while it still runs", "ck_idempotency_keys_reply_when_done",
-          "UPDATE idempotency_keys SET reply_status = 200, reply_body = ''"),
+    Guard("a finished request without a result", "ck_idempotency_keys_result",
+          "UPDATE idempotency_keys SET state = 'done'"),
+    Guard("a result while it still runs", "ck_idempotency_keys_result",
+          "UPDATE idempotency_keys SET result = '{}'"),
     Guard("a key taken twice", "pk_idempotency_keys",
           "INSERT INTO idempotency_keys (user_id, scope, key, fingerprint, state, created_at) "
           "VALUES (:omar, 's', 'k', 'g', 'running', now())"),

@@ -13,14 +13,15 @@ import time_machine
 from sqlalchemy import func, select
 
 from portal.domain import clock
-from portal.errors import Refused, StillRunning
+from portal.errors import KeyReused, Refused, StillRunning
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import IdempotencyKey, Payment
 from portal.reports.operations import checks
 from portal.services import idempotency
-from portal.services.idempotency import KeyReused, RequestKey
+from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, payments
+from portal.services.payments.outcomes import PaymentDeclined, PaymentMade
 from tests.fixtures import people, servers
 from tests.fixtures.concurrency import at_once
 
@@ -35,11 +36,7 @@ def first(omar):
 
 @pytest.fixture
 def request_key(omar):
-    return RequestKey(omar, "POST /pay", "key", idempotency.fingerprint("body"), render)
-
-
-def render(payment):
-    return 200, f"{payment.id} {payment.state}".encode()
+    return RequestKey(omar, "POST /pay", "key", idempotency.fingerprint("body"))
 
 
 def pay(first, request_key, method="card_ok"):
@@ -63,23 +60,18 @@ def counts():
 def test_a_second_request_with_the_same_key_is_replayed(first, request_key):
     attempt = pay(first, request_key)
     again = pay(first, request_key)
-    assert attempt.replay is None
-    assert again.payment_id == attempt.payment_id
-    assert (again.replay.status, again.replay.body) == (200, f"{attempt.payment_id} succeeded".encode())
+    assert (attempt.replayed, again.replayed) == (False, True)
+    assert again == attempt and isinstance(again, PaymentMade)
+    assert again.installment.status == "paid"
     assert counts() == (1, 1)
-
-
-def test_without_a_stored_response_the_replay_holds_the_payments_id(first, request_key):
-    attempt = pay(first, replace(request_key, render=None))
-    again = pay(first, replace(request_key, render=None))
-    assert (again.payment_id, again.replay.status, again.replay.body) == (attempt.payment_id, None, None)
 
 
 def test_a_declined_payment_is_replayed_under_its_key_and_tried_anew_under_another(first, request_key):
     attempt = pay(first, request_key, "card_declined")
     again = pay(first, request_key, "card_declined")
-    assert (attempt.payment_id, b"declined" in again.replay.body) == (again.payment_id, True)
-    assert pay(first, replace(request_key, key="another")).replay is None
+    assert again.replayed and again == attempt and isinstance(again, PaymentDeclined)
+    assert again.payment.decline_code == "declined"
+    assert not pay(first, replace(request_key, key="another")).replayed
     assert counts() == (2, 1)
 
 
@@ -110,14 +102,14 @@ def test_a_refused_request_does_not_use_up_its_key(first, request_key):
         payments.pay_installment(
             first, customer_id=request_key.user_id, shown=1, method="card_ok", request_key=request_key
         )
-    assert pay(first, request_key).replay is None
+    assert not pay(first, request_key).replayed
 
 
 def test_a_key_counts_for_24_hours_and_is_purged_afterwards(first, request_key):
     pay(first, request_key)
     with time_machine.travel(clock.now() + timedelta(hours=23, minutes=59)):
         assert idempotency.purge() == 0
-        assert pay(first, request_key).replay
+        assert pay(first, request_key).replayed
     with time_machine.travel(clock.now() + timedelta(hours=24, minutes=1)):
         with pytest.raises(Refused) as refused:
             pay(first, request_key)
@@ -129,7 +121,7 @@ def test_a_key_counts_for_24_hours_and_is_purged_afterwards(first, request_key):
 def test_eight_equal_requests_at_once_are_one_payment(app, first, request_key):
     results = at_once(app, [lambda: pay(first, request_key)] * 8)
     assert len({result.payment_id for result in results}) == 1
-    assert sum(result.replay is None for result in results) == 1
+    assert sum(not result.replayed for result in results) == 1
     assert counts() == (1, 1)
 
 
@@ -147,7 +139,7 @@ class TestNoAnswer:
     def test_a_waiting_retry_is_replayed_once_the_payment_is_settled(self, app, first, request_key):
         payment_id = pay(first, request_key, "card_lost_charged").payment_id
         retry, _ = at_once(app, [lambda: pay(first, request_key), lambda: outcomes.settle_payment(payment_id)])
-        assert (retry.payment_id, retry.replay.payment_id, retry.replay.status) == (payment_id, payment_id, None)
+        assert (retry.payment_id, retry.replayed, retry.payment.state) == (payment_id, True, "succeeded")
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize(
@@ -155,10 +147,11 @@ class TestNoAnswer:
     )
     def test_the_sweep_finishes_the_key(self, first, request_key, card, state):
         payment_id = pay(first, request_key, card).payment_id
-        assert (key_row().state, key_row().payment_id) == ("running", payment_id)
+        assert (key_row().state, key_row().payment_id, key_row().result) == ("running", payment_id, None)
         outcomes.settle_payment(payment_id)
-        assert (key_row().state, key_row().reply_status) == ("done", None)
-        assert pay(first, request_key, card).replay.payment_id == payment_id
+        assert (key_row().state, key_row().result["fields"]["payment"]["state"]) == ("done", state)
+        again = pay(first, request_key, card)
+        assert (again.payment_id, again.replayed, again.payment.state) == (payment_id, True, state)
         assert people.payment_of(payment_id).state == state
 
 
@@ -210,6 +203,7 @@ def test_the_sweep_settles_the_payment_of_a_process_killed_while_it_charged(
         assert outcomes.settle_unknown_payments() == 1
     payment = people.payment_of(key_row().payment_id)
     assert (payment.state, key_row().state) == (state, "done")
-    assert pay(first, request_key).replay.payment_id == payment.id
+    again = pay(first, request_key)
+    assert (again.payment_id, again.replayed, again.payment.state) == (payment.id, True, state)
     assert counts() == (1, charged)
     assert [check for check in checks.run() if check[1]] == []

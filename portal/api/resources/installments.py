@@ -6,13 +6,13 @@ from spectree.models import Tag
 from portal import access
 from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links, tree
-from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_payment, declined
+from portal.api.endpoints import endpoint, page_links
+from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, answer, declined
 from portal.errors import Forbidden
-from portal.models import Payment
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
+from portal.services.payments.outcomes import PaymentDeclined
 
 bp = Blueprint("api_installments", __name__)
 TAG = Tag("Installments", "The parts of a plan with their due dates, and paying them.")
@@ -91,22 +91,16 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
     if caller().role != "customer":
         raise Forbidden(CUSTOMERS_ONLY)
     shown = amounts.read(currency, amount=json.amount)["amount"]
-    key = idempotency.request_key(json, _render)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
-        attempt = payments.pay_installment(
+        paid = payments.pay_installment(
             installment_id,
             customer_id=caller().id,
             shown=shown,
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
             request_key=key,
         )
-    location = f"/api/payments/{attempt.payment_id}/"
-    return idempotency.finish(key, attempt.replay, lambda: current_payment(attempt.payment_id), _render, location)
-
-
-def _render(payment: Payment) -> tuple[int, bytes]:
-    """The reply to a payment of one installment, in any state."""
-    if payment.state == "declined":
-        return declined(payment)
-    paid = schemas.paid_installment(payment.allocations[0].installment, payment)
-    return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(paid)
+    if isinstance(paid, PaymentDeclined):
+        return declined(paid)
+    assert paid.installment is not None  # noqa: S101 the payment is for this installment alone
+    return answer(paid, schemas.paid_installment(paid.installment, paid.payment))

@@ -5,12 +5,13 @@ from spectree.models import Tag
 
 from portal.api import idempotency, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, tree
+from portal.api.endpoints import endpoint
 from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import PaymentMethod
 from portal.services.payments import payment_methods
+from portal.services.unit_of_work import unsure_from_here
 
 bp = Blueprint("api_payment_methods", __name__)
 TAG = Tag("Payment methods", "Cards that the gateway keeps for a customer: its token, and the last four digits.")
@@ -50,9 +51,10 @@ def create(json: schemas.NewPaymentMethod) -> Response:
 
     The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
     """
-    key = idempotency.request_key(json, _render)
-    saved = payment_methods.save_once(caller().id, json.card, key)
-    return idempotency.finish(key, saved.replay, lambda: saved.method_id, _render, "/api/payment-methods/")
+    saved = payment_methods.save(caller().id, json.card, request_key=idempotency.request_key(json))
+    with unsure_from_here():
+        method = db.session.get_one(PaymentMethod, saved.method_id)
+    return idempotency.answer(saved, 201, schemas.payment_method(method), "/api/payment-methods/")
 
 
 @endpoint(
@@ -74,7 +76,3 @@ def delete(method_id: int) -> tuple[str, int]:
         raise NotFound()
     payment_methods.remove(caller().id, method_id)
     return "", 204
-
-
-def _render(method_id: int) -> tuple[int, bytes]:
-    return 201, tree.model_adapter.dump_json(schemas.payment_method(db.session.get_one(PaymentMethod, method_id)))

@@ -1,19 +1,18 @@
 """Payments: customers pay plans, merchants record payments, and both parties read them."""
 
-from functools import partial
-
 from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, problems, schemas
+from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links, tree
+from portal.api.endpoints import endpoint, page_links
 from portal.errors import Fault, Forbidden, Refused
-from portal.models import Payment
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
+from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
+from portal.services.payments.payments import Paid
 
 bp = Blueprint("api_payments", __name__)
 TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
@@ -77,9 +76,9 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     if caller().role != "customer":
         raise Forbidden(CUSTOMERS_ONLY)
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
-    key = idempotency.request_key(json, render)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
-        attempt = payments.pay_plan(
+        paid = payments.pay_plan(
             plan_id,
             customer_id=caller().id,
             choice=json.choice,
@@ -88,8 +87,9 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
             request_key=key,
         )
-    location = f"/api/payments/{attempt.payment_id}/"
-    return idempotency.finish(key, attempt.replay, lambda: current_payment(attempt.payment_id), render, location)
+    if isinstance(paid, PaymentDeclined):
+        return declined(paid)
+    return answer(paid, schemas.payment(paid.payment))
 
 
 @endpoint(
@@ -115,9 +115,9 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     currency, today = plan.currency, plan.today
     faults = manual_payments.faults(json.method, json.received_on, json.reference, today)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
-    key = idempotency.request_key(json, _render_recorded)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
-        attempt = manual_payments.record(
+        recorded = manual_payments.record(
             plan_id,
             merchant_id=caller().id,
             amount=minor["amount"] or 0,
@@ -128,9 +128,8 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
             shown=minor["expected"],
             request_key=key,
         )
-    location = f"/api/payments/{attempt.payment_id}/"
-    find = partial(current_payment, attempt.payment_id)
-    return idempotency.finish(key, attempt.replay, find, _render_recorded, location)
+    location = f"/api/payments/{recorded.payment_id}/"
+    return idempotency.answer(recorded, 201, schemas.payment(recorded.payment), location)
 
 
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
@@ -142,28 +141,19 @@ def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
     return []
 
 
-def current_payment(payment_id: int) -> Payment:
-    """The caller's payment, re-read from the database."""
-    return access.my_payment(caller().user, payment_id)
+def answer(paid: Paid, body: schemas.Payment | schemas.PaidInstallment) -> Response:
+    """The response to a customer's payment that was not declined: 202 with its address until the outcome is known."""
+    if isinstance(paid, PaymentPending):
+        return idempotency.answer(paid, 202, body, f"/api/payments/{paid.payment_id}/")
+    return idempotency.answer(paid, 200, body)
 
 
-def render(payment: Payment) -> tuple[int, bytes]:
-    """The reply to a customer's payment, in any state."""
-    if payment.state == "declined":
-        return declined(payment)
-    return 202 if payment.state == "in_flight" else 200, tree.model_adapter.dump_json(schemas.payment(payment))
-
-
-def declined(payment: Payment) -> tuple[int, bytes]:
-    """The reply to a declined payment: 402 with the code declined or insufficient_funds."""
-    short = payment.decline_code == "insufficient_funds"
+def declined(paid: PaymentDeclined) -> Response:
+    """The response to a declined payment: 402 with the code declined or insufficient_funds."""
+    short = paid.payment.decline_code == "insufficient_funds"
     message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
-    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
-    return refused.status, problems.encode(problems.document(refused))
-
-
-def _render_recorded(payment: Payment) -> tuple[int, bytes]:
-    return 201, tree.model_adapter.dump_json(schemas.payment(payment))
+    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=paid.payment_id)
+    return idempotency.refusal(paid, refused)
 
 
 class _Declined(Refused):

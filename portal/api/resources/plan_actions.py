@@ -6,17 +6,9 @@ from spectree.models import Tag
 from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, tree
-from portal.api.resources.plans import plan_schemas
-from portal.extensions import db
-from portal.models import Payment, Plan
-from portal.reports.payments import refunds as lists
+from portal.api.endpoints import endpoint
 from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.adjustments.cancellations import Cancelled
-from portal.services.adjustments.credits import Credited
-from portal.services.adjustments.write_offs import WrittenOff
 from portal.services.payments import reversals
-from portal.services.payments.reversals import Reversed
 
 bp = Blueprint("api_changes", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
@@ -44,7 +36,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     """
     currency = access.my_plan(caller().user, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
-    key = idempotency.request_key(json, _plan)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = credits.credit(
             plan_id,
@@ -55,7 +47,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
             shown=minor["expected"],
             request_key=key,
         )
-    return idempotency.finish(key, result.replay, lambda: result, _plan)
+    return idempotency.answer(result, 200, schemas.plan(result.plan))
 
 
 @endpoint(
@@ -76,12 +68,12 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     """
     currency = access.my_plan(caller().user, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
-    key = idempotency.request_key(json, _plan)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = write_offs.write_off(
             plan_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
         )
-    return idempotency.finish(key, result.replay, lambda: result, _plan)
+    return idempotency.answer(result, 200, schemas.plan(result.plan))
 
 
 @endpoint(
@@ -111,7 +103,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
         expected=json.expected,
         expected_refundable=json.expected_refundable,
     )
-    key = idempotency.request_key(json, _cancelled)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = cancellations.cancel(
             plan_id,
@@ -122,7 +114,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
             shown_refundable=minor["expected_refundable"],
             request_key=key,
         )
-    return idempotency.finish(key, result.replay, lambda: result, _cancelled)
+    return idempotency.answer(result, 200, schemas.cancelled_plan(result.plan, result.refunds))
 
 
 @endpoint(
@@ -144,25 +136,9 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     """
     currency = access.my_payment(caller().user, payment_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
-
-    def render(_: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
-        payment = db.session.get_one(Payment, payment_id, populate_existing=True)
-        return 200, tree.model_adapter.dump_json(schemas.payment(payment))
-
-    key = idempotency.request_key(json, render)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = reversals.reverse(
             payment_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
         )
-    return idempotency.finish(key, result.replay, lambda: result, render)
-
-
-def _plan(result: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
-    plan = db.session.get_one(Plan, result.plan_id, populate_existing=True)
-    return 200, tree.model_adapter.dump_json(plan_schemas(plan)[0])
-
-
-def _cancelled(result: Cancelled) -> tuple[int, bytes]:
-    plan = db.session.get_one(Plan, result.plan_id, populate_existing=True)
-    cancelled = schemas.cancelled_plan(plan, lists.refund_totals([plan.id])[plan.id], lists.of_ids(result.refund_ids))
-    return 200, tree.model_adapter.dump_json(cancelled)
+    return idempotency.answer(result, 200, schemas.payment(result.payment))

@@ -9,17 +9,16 @@ from spectree.models import Tag
 from portal import access
 from portal.api import idempotency, parsing, schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint, page_links, tree
+from portal.api.endpoints import endpoint, page_links
 from portal.domain import clock, money, schedule
 from portal.errors import Fault, Invalid
-from portal.extensions import db
 from portal.models import Plan
 from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts
 from portal.services.plans import plans
-from portal.services.plans.plans import NewPlan, Opened
+from portal.services.plans.plans import NewPlan, PlanFound
 
 bp = Blueprint("api_plans", __name__)
 TAG = Tag("Plans", "A purchase, split into installments.")
@@ -46,10 +45,11 @@ def create(json: schemas.NewPlan) -> Response:
     new, faults = _read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
-    key = idempotency.request_key(json, _render)
+    key = idempotency.request_key(json)
     opened = plans.open_plan(caller().id, new, past_dates=True, request_key=key)
-    location = f"/api/plans/{_id_of(opened)}/"
-    return idempotency.finish(key, opened.replay, lambda: opened, _render, location)
+    if isinstance(opened, PlanFound):
+        return idempotency.answer(opened, 200, schemas.plan(opened.plan))
+    return idempotency.answer(opened, 201, schemas.plan(opened.plan), f"/api/plans/{opened.plan_id}/")
 
 
 @endpoint(
@@ -104,20 +104,7 @@ def show(plan_id: int) -> schemas.Plan:
 def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
     """The schemas of plans, with their refunded amounts from one query."""
     totals = refunds.refund_totals([plan.id for plan in plans])
-    return [schemas.plan(plan, totals[plan.id]) for plan in plans]
-
-
-def _id_of(opened: Opened) -> int:
-    """The id of the plan, or of the plan in the stored reply of a replay."""
-    if opened.replay is None or opened.replay.body is None:
-        return opened.plan_id
-    plan_id: int = msgspec.json.decode(opened.replay.body)["id"]
-    return plan_id
-
-
-def _render(opened: Opened) -> tuple[int, bytes]:
-    plan = db.session.get_one(Plan, opened.plan_id, populate_existing=True)
-    return 200 if opened.existed else 201, tree.model_adapter.dump_json(plan_schemas(plan)[0])
+    return [schemas.plan_row(plan, totals[plan.id]) for plan in plans]
 
 
 @parsing.further_faults(schemas.NewPlan)

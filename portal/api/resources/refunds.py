@@ -4,13 +4,13 @@ from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, parsing, problems, schemas
+from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links, tree
+from portal.api.endpoints import endpoint, page_links
 from portal.errors import Refused
 from portal.reports.payments import refunds as lists
 from portal.services.payments import refunds
-from portal.services.payments.refunds import RefundGroup
+from portal.services.payments.refunds import RefundsDeclined, RefundsPending
 
 bp = Blueprint("api_refunds", __name__)
 TAG = Tag("Refunds", "Refunds of payments. A refund never opens an installment again.")
@@ -75,7 +75,7 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     """
     currency = access.my_plan(caller().user, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
-    key = idempotency.request_key(json, _render)
+    key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = refunds.refund(
             plan_id,
@@ -86,19 +86,14 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
             shown=minor["expected"],
             request_key=key,
         )
+    if isinstance(result, RefundsDeclined):
+        message = "The bank declined this refund. Nothing went back."
+        refused = Refused("refund_declined", message, refund_ids=list(result.refund_ids))
+        return idempotency.refusal(result, refused)
     several = len(result.refund_ids) != 1
     location = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{result.refund_ids[0]}/"
-    return idempotency.finish(key, result.replay, lambda: result, _render, location)
-
-
-def _render(made: RefundGroup) -> tuple[int, bytes]:
-    rows = lists.of_ids(made.refund_ids)
-    states = {row.state for row in rows}
-    if states == {"declined"}:
-        message = "The bank declined this refund. Nothing went back."
-        refused = Refused("refund_declined", message, refund_ids=[row.id for row in rows])
-        return refused.status, problems.encode(problems.document(refused))
-    return 202 if "in_flight" in states else 201, tree.model_adapter.dump_json(schemas.refund_answer(rows))
+    status = 202 if isinstance(result, RefundsPending) else 201
+    return idempotency.answer(result, status, schemas.refund_answer(result.refunds), location)
 
 
 def _page(query: schemas.RefundQuery, plan_id: int | None = None) -> tuple[list[schemas.Refund], int, dict[str, str]]:

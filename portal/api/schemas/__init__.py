@@ -21,7 +21,7 @@ from portal.api.schemas.plan_actions import (
     NewWriteOff,
     cancelled_plan,
 )
-from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, preview
+from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, plan_row, preview
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "payment",
     "payment_method",
     "plan",
+    "plan_row",
     "preview",
     "refund",
     "refund_answer",

@@ -12,6 +12,7 @@ from portal.domain.schedule import MAX_INSTALLMENTS
 from portal.models.payments.payments import PaymentState
 from portal.models.plans.installments import InstallmentStatus
 from portal.reports.paging import MAX_LIMIT
+from portal.services.row_facts import InstallmentFacts, PaymentFacts
 
 
 class Installment(Out, kw_only=True):
@@ -63,15 +64,15 @@ class PlanInstallmentQuery(PageQuery, kw_only=True):
     due_after: Day | None = None
 
 
-def installment(row: models.Installment) -> Installment:
+def installment(row: models.Installment | InstallmentFacts) -> Installment:
     return Installment(**_installment(row))
 
 
-def paid_installment(row: models.Installment, payment: models.Payment) -> PaidInstallment:
+def paid_installment(row: InstallmentFacts, payment: PaymentFacts) -> PaidInstallment:
     return PaidInstallment(**_installment(row), payment=PaymentRef(id=payment.id, state=payment.state))
 
 
-def _installment(row: models.Installment) -> dict[str, Any]:
+def _installment(row: models.Installment | InstallmentFacts) -> dict[str, Any]:
     currency = row.currency
     return {
         "id": row.id,

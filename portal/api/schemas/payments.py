@@ -9,9 +9,9 @@ from portal import models
 from portal.api.parsing import Amount, Day
 from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
 from portal.models.payments.payments import PaymentState, RecordedMethod
+from portal.services import row_facts
+from portal.services.row_facts import PaymentFacts
 
-SAVED = "pm_"
-"""The prefix of a saved method's token. The token is private to the customer, so payments do not show it."""
 PaymentMethodText = Annotated[
     Text,
     Meta(
@@ -95,24 +95,26 @@ class PaymentQuery(PageQuery, kw_only=True):
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
-def payment(row: models.Payment) -> Payment:
+def payment(row: models.Payment | PaymentFacts) -> Payment:
+    """The token of a saved method is private to the customer, so payments do not show it."""
+    facts = row_facts.of_payment(row) if isinstance(row, models.Payment) else row
     return Payment(
-        id=row.id,
-        plan=row.plan_id,
-        amount=decimal(row.amount, row.currency),
-        currency=row.currency,
-        state=row.state,
-        method=row.method if row.is_recorded else "card",  # type: ignore[arg-type]
-        payment_method="saved_card" if row.method.startswith(SAVED) else row.method,
-        reference=row.reference,
-        received_on=row.received_on,
-        refunded=decimal(row.refunded, row.currency),
-        refunding=decimal(row.refunding, row.currency),
-        decline_code=row.decline_code,
-        created_at=row.created_at,
-        settled_at=row.settled_at,
-        reversed_at=row.reversed_at,
+        id=facts.id,
+        plan=facts.plan_id,
+        amount=decimal(facts.amount, facts.currency),
+        currency=facts.currency,
+        state=facts.state,
+        method=facts.method if facts.is_recorded else "card",  # type: ignore[arg-type]
+        payment_method=facts.method,
+        reference=facts.reference,
+        received_on=facts.received_on,
+        refunded=decimal(facts.refunded, facts.currency),
+        refunding=decimal(facts.refunding, facts.currency),
+        decline_code=facts.decline_code,
+        created_at=facts.created_at,
+        settled_at=facts.settled_at,
+        reversed_at=facts.reversed_at,
         installments=[
-            Part(installment=part.installment_id, amount=decimal(part.amount, row.currency)) for part in row.allocations
+            Part(installment=part.installment_id, amount=decimal(part.amount, facts.currency)) for part in facts.parts
         ],
     )

@@ -5,11 +5,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from portal import models
 from portal.api.parsing import Amount
 from portal.api.schemas.kinds import AmountField, Id, In, Money, Out, Reason, decimal
 from portal.api.schemas.plans import Plan, fields_of
-from portal.reports.payments.refunds import RefundTotals
+from portal.services.row_facts import PlanFacts, RefundFacts
 
 Remaining = Annotated[
     Amount, Meta(description="The remaining amount that you expect. 409 amount_changed if it differs.")
@@ -69,9 +68,9 @@ class CancelledPlan(Plan, kw_only=True):
     refunds: list[HeldRefund]
 
 
-def cancelled_plan(row: models.Plan, totals: RefundTotals, refunds: Sequence[models.Refund]) -> CancelledPlan:
+def cancelled_plan(facts: PlanFacts, refunds: Sequence[RefundFacts]) -> CancelledPlan:
     held = [
         HeldRefund(id=refund.id, payment=refund.payment_id, amount=decimal(refund.amount, refund.currency))
         for refund in refunds
     ]
-    return CancelledPlan(**fields_of(row, totals), refunds=held)
+    return CancelledPlan(**fields_of(facts), refunds=held)

@@ -13,6 +13,8 @@ from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
 from portal.models.plans.plans import PlanStatus
 from portal.reports.payments.refunds import RefundTotals
 from portal.reports.plans import figures
+from portal.services import row_facts
+from portal.services.row_facts import PlanFacts
 
 Metadata = Annotated[
     dict[str, str],
@@ -101,36 +103,39 @@ class PlanQuery(PageQuery, kw_only=True):
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
-def plan(row: models.Plan, totals: RefundTotals) -> Plan:
-    return Plan(**fields_of(row, totals))
+def plan(facts: PlanFacts) -> Plan:
+    return Plan(**fields_of(facts))
 
 
-def fields_of(row: models.Plan, totals: RefundTotals) -> dict[str, Any]:
+def plan_row(row: models.Plan, totals: RefundTotals) -> Plan:
+    return plan(row_facts.of_plan(row, row.customer.email, row.installments, totals))
+
+
+def fields_of(facts: PlanFacts) -> dict[str, Any]:
     """The fields of a plan, for Plan and its subclasses."""
-    parts = row.installments
     amounts = {
-        "total_amount": row.total,
-        **figures.sums(parts),
-        "refunded": totals.refunded,
-        "refunding": totals.refunding,
+        "total_amount": facts.total,
+        **figures.sums(facts.installments),
+        "refunded": facts.refunded,
+        "refunding": facts.refunding,
     }
     return {
-        "id": row.id,
-        "merchant": row.merchant_id,
-        "customer": row.customer_id,
-        "customer_email": row.customer.email,
-        "currency": row.currency,
-        "num_installments": row.num_installments,
-        "interval": row.interval,
-        "start_date": row.start_date,
-        "status": row.status,
-        "description": row.description,
-        "external_id": row.external_id,
-        "metadata": row.notes,
-        "created_at": row.created_at,
-        "updated_at": row.updated_at,
-        "installments": [installment(part) for part in parts],
-        **{name: decimal(amount, row.currency) for name, amount in amounts.items()},
+        "id": facts.id,
+        "merchant": facts.merchant_id,
+        "customer": facts.customer_id,
+        "customer_email": facts.customer_email,
+        "currency": facts.currency,
+        "num_installments": facts.num_installments,
+        "interval": facts.interval,
+        "start_date": facts.start_date,
+        "status": facts.status,
+        "description": facts.description,
+        "external_id": facts.external_id,
+        "metadata": facts.notes,
+        "created_at": facts.created_at,
+        "updated_at": facts.updated_at,
+        "installments": [installment(part) for part in facts.installments],
+        **{name: decimal(amount, facts.currency) for name, amount in amounts.items()},
     }
 
 

@@ -20,6 +20,7 @@ from portal.api.schemas.kinds import (
 )
 from portal.domain.identifiers import MAX_ID
 from portal.models.payments.refunds import REFUND_STATES, RefundState
+from portal.services.row_facts import RefundFacts
 
 
 class NewRefund(In, kw_only=True):
@@ -70,7 +71,7 @@ class RefundQuery(PageQuery, kw_only=True):
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
-def refund(row: models.Refund) -> Refund:
+def refund(row: models.Refund | RefundFacts) -> Refund:
     return Refund(
         id=row.id,
         plan=row.plan_id,
@@ -85,7 +86,7 @@ def refund(row: models.Refund) -> Refund:
     )
 
 
-def refund_answer(rows: Sequence[models.Refund]) -> RefundAnswer:
+def refund_answer(rows: Sequence[RefundFacts]) -> RefundAnswer:
     currency = rows[0].currency
     sums = dict.fromkeys(REFUND_STATES, 0)
     for row in rows:

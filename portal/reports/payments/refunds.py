@@ -48,9 +48,3 @@ def refund_totals(plan_ids: Sequence[int]) -> defaultdict[int, RefundTotals]:
     rows = db.session.execute(query) if plan_ids else ()
     totals = {plan_id: RefundTotals(int(refunded), int(refunding)) for plan_id, refunded, refunding in rows}
     return defaultdict(RefundTotals, totals)
-
-
-def of_ids(refund_ids: Sequence[int]) -> list[Refund]:
-    """These refunds, re-read from the database, oldest first."""
-    query = select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)
-    return list(db.session.scalars(query.execution_options(populate_existing=True)))

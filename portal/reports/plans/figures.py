@@ -41,8 +41,8 @@ class PlanFigures:
     in_flight: int | None
 
 
-def sums(installments: Iterable[Installment]) -> dict[str, int]:
-    """The amounts of SUMMED over these installments of one plan."""
+def sums(installments: Iterable[Any]) -> dict[str, int]:
+    """The amounts of SUMMED over these installments of one plan: rows, or snapshots with the same names."""
     rows = list(installments)
     return {name: sum(getattr(row, name) for row in rows) for name in SUMMED}
 

@@ -16,7 +16,7 @@ from portal.models import Merchant, PasswordReset, User, UserSession
 from portal.models.accounts.users import Role
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
-from portal.services.unit_of_work import unit_of_work, violated
+from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
 USERNAME_MAX: Final = 150
 BUSINESS_NAME_MAX: Final = 120
@@ -81,7 +81,7 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
     if user is None:
         raise NotFound()
     hashed, username, email = user.password_hash, user.username or "", user.email
-    db.session.rollback()
+    end_reading()
     if not passwords.verify(current, hashed):
         raise Invalid(Fault("current_password", "wrong_password", "This is not your current password."))
     faults = passwords.faults(new, username=username, email=email, field="new_password")
@@ -248,7 +248,7 @@ def _taken(username: str, email: str | None) -> list[Fault]:
             faults.append(Fault("username", "username_taken", "This username is taken. Choose another."))
         if email is not None and user.email_key == identifiers.email_key(email):
             faults.append(_email_fault(user.is_claimed))
-    db.session.rollback()
+    end_reading()
     return faults
 
 

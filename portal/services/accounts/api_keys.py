@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import re
 import secrets
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -15,9 +16,9 @@ from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Merchant
-from portal.services import idempotency
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
+from portal.services.results import NOT_STORED, Result
 from portal.services.unit_of_work import unit_of_work
 
 SCHEME: Final = "qist_"
@@ -28,6 +29,14 @@ LAST_USED_PRECISION: Final = timedelta(minutes=1)
 """The precision of `last_used_at`, which saves a write for most requests."""
 
 _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyCreated(Result):
+    """The new key. Its text is not stored, and a replay has none."""
+
+    name: str
+    text: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
 
 
 def create(
@@ -44,15 +53,16 @@ def create(
     (LIVE_MAX live keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused;
     still_running; busy.
     """
-    return idempotency.retrying(lambda: _create(merchant_id, name, can_write, expires_on, request_key))
+    created = _create(merchant_id, name, can_write, expires_on, request_key=request_key)
+    if created.text is None:
+        raise Refused("already_made", "This key was made already, and can't be shown again.")
+    return created.text
 
 
 @unit_of_work
 def _create(
-    merchant_id: int, name: str, can_write: bool, expires_on: date | None, request_key: RequestKey | None
-) -> str:
-    if request_key is not None and idempotency.claim(request_key) is not None:
-        raise Refused("already_made", "This key was made already, and can't be shown again.")
+    merchant_id: int, name: str, can_write: bool, expires_on: date | None, *, request_key: RequestKey | None
+) -> _KeyCreated:
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
         raise Forbidden("Only merchants have API keys.")
@@ -83,9 +93,7 @@ def _create(
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
         )
     )
-    if request_key is not None:
-        idempotency.store(request_key, None)
-    return f"{SCHEME}{prefix}.{secret}"
+    return _KeyCreated(name, f"{SCHEME}{prefix}.{secret}")
 
 
 @unit_of_work

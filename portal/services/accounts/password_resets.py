@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.models import PasswordReset, User
 from portal.services import emails
 from portal.services.accounts import accounts, passwords
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import end_reading, unit_of_work
 
 LIFETIME: Final = timedelta(hours=1)
 MAX_REQUEST_AGE: Final = timedelta(days=1)
@@ -55,7 +55,7 @@ def use(token: str, *, new: str) -> None:
     if reset is None:
         raise _unusable()
     username, email = reset.user.username or "", reset.user.email
-    db.session.rollback()
+    end_reading()
     if faults := passwords.faults(new, username=username, email=email, field="new_password"):
         raise Invalid(*faults)
     _use(token, passwords.hash_password(new))

@@ -9,16 +9,16 @@ from sqlalchemy import select, update
 
 from portal.domain import clock
 from portal.domain.tokens import digest
-from portal.errors import Refused
+from portal.errors import QistError
 from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, tokens
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import end_reading, unit_of_work
 
 LIFETIME: Final = timedelta(days=14)
 
 
-class BadCredentials(Refused):
+class BadCredentials(QistError):
     """Unknown name, wrong password, or an account that can't sign in: the same response after the same time."""
 
     status = 401
@@ -37,7 +37,7 @@ def authenticate(login: str, password: str) -> int:
         user = None
     user_id: int | None = user.id if user is not None else None
     hashed = user.password_hash if user is not None else None
-    db.session.rollback()
+    end_reading()
     if not passwords.verify(password, hashed) or user_id is None or hashed is None:
         raise BadCredentials()
     if passwords.is_outdated(hashed):

@@ -21,7 +21,7 @@ from sqlalchemy import delete, select, update
 from portal.domain import clock
 from portal.domain.identifiers import MAX_ID
 from portal.domain.tokens import digest
-from portal.errors import Refused
+from portal.errors import QistError
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily
 from portal.services.unit_of_work import unit_of_work
@@ -48,7 +48,7 @@ class Pair:
     refresh: str
 
 
-class BadToken(Refused):
+class BadToken(QistError):
     """Not a token of this installation, or one that ended: the same response."""
 
     status = 401

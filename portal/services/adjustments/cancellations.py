@@ -1,23 +1,28 @@
 """Cancel a plan: void its unpaid rest, and keep or refund its payments. Final."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from portal.domain import clock
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import events, ledger, row_facts
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
+from portal.services.results import Result
+from portal.services.row_facts import PlanFacts, RefundFacts
 from portal.services.unit_of_work import unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The cancelled plan and the refunds of the cancellation. `replay`: the same request ran before."""
+class PlanCancelled(Result):
+    """The cancelled plan and the refunds of the cancellation, oldest first. `refund` is their sum in minor units.
 
-    plan_id: int
-    refund_ids: tuple[int, ...] = ()
-    replay: Replay | None = None
+    The refunds are stored as they were held, and `cancel` returns them with their outcomes, which never change.
+    """
+
+    plan: PlanFacts
+    refund: int
+    refunds: tuple[RefundFacts, ...]
 
 
 def cancel(
@@ -29,7 +34,7 @@ def cancel(
     shown: int | None = None,
     shown_refundable: int | None = None,
     request_key: RequestKey | None = None,
-) -> Cancelled:
+) -> PlanCancelled:
     """Void the remaining amount of an active plan, and refund `refund` minor units, the newest payment first.
 
     `shown` is the remaining amount that the form showed, `shown_refundable` its refundable amount (minor units; None:
@@ -39,13 +44,26 @@ def cancel(
     Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
     too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.
     """
-    cancelled = idempotency.retrying(
-        lambda: _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key)
+    cancelled = _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key=request_key)
+    if not cancelled.replayed:
+        for held in cancelled.refunds:
+            refunds.send(held.id)
+    return _with_outcomes(cancelled)
+
+
+def _with_outcomes(cancelled: PlanCancelled) -> PlanCancelled:
+    """The result with the refunds' outcomes, and their effect on the plan's sums at the time of the cancellation."""
+    if not cancelled.refunds:
+        return cancelled
+    now = refunds.outcomes_of([held.id for held in cancelled.refunds]).refunds
+    pairs = zip(cancelled.refunds, now, strict=True)
+    settled = [row for held, row in pairs if held.state == "in_flight" and row.state != "in_flight"]
+    plan = replace(
+        cancelled.plan,
+        refunded=cancelled.plan.refunded + sum(row.amount for row in settled if row.state == "succeeded"),
+        refunding=cancelled.plan.refunding - sum(row.amount for row in settled),
     )
-    if cancelled.replay is None:
-        for refund_id in cancelled.refund_ids:
-            refunds.send(refund_id)
-    return cancelled
+    return replace(cancelled, plan=plan, refunds=now)
 
 
 @unit_of_work
@@ -56,10 +74,9 @@ def _cancel(
     refund: int,
     shown: int | None,
     shown_refundable: int | None,
+    *,
     request_key: RequestKey | None,
-) -> Cancelled:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Cancelled(plan_id, replay=replay)
+) -> PlanCancelled:
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     if plan.cancelled_at is not None:
@@ -86,7 +103,4 @@ def _cancel(
     refund_ids: tuple[int, ...] = ()
     if refund:
         refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows)
-    cancelled = Cancelled(plan.id, refund_ids)
-    if request_key is not None:
-        idempotency.store(request_key, cancelled)
-    return cancelled
+    return PlanCancelled(row_facts.changed_plan(plan.id), refund, row_facts.of_refunds(refund_ids))

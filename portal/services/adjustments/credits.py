@@ -6,10 +6,12 @@ from typing import Final, Literal, get_args
 from portal.domain import allocation
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
-from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import events, ledger, row_facts
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
+from portal.services.results import Result
+from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
 
 How = Literal["last", "spread"]
@@ -17,13 +19,14 @@ HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 @dataclass(frozen=True, slots=True)
-class Credited:
-    """The credited plan. `replay`: the same request ran before."""
+class CreditGiven(Result):
+    """The credited plan, and the amount of the credit in minor units."""
 
-    plan_id: int
-    replay: Replay | None = None
+    plan: PlanFacts
+    amount: int
 
 
+@unit_of_work
 def credit(
     plan_id: int,
     *,
@@ -33,7 +36,7 @@ def credit(
     reason: str,
     shown: int | None = None,
     request_key: RequestKey | None = None,
-) -> Credited:
+) -> CreditGiven:
     """Lower the remaining amount by `amount` minor units: from the last installment backwards, or spread over all.
 
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
@@ -42,26 +45,6 @@ def credit(
     Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
     amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
-
-
-def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
-    """The part of each installment in minor units; the form's preview and `credit` share it."""
-    return (allocation.from_last if how == "last" else allocation.spread)(preconditions.open_parts(rows), amount)
-
-
-@unit_of_work
-def _credit(
-    plan_id: int,
-    merchant_id: int,
-    amount: int,
-    how: How,
-    reason: str,
-    shown: int | None,
-    request_key: RequestKey | None,
-) -> Credited:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Credited(plan_id, replay)
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
     reason = preconditions.reason_of(reason)
@@ -78,7 +61,9 @@ def _credit(
     ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
     events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
     plan_status.recompute(plan, rows)
-    credited = Credited(plan.id)
-    if request_key is not None:
-        idempotency.store(request_key, credited)
-    return credited
+    return CreditGiven(row_facts.changed_plan(plan.id), amount)
+
+
+def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
+    """The part of each installment in minor units; the form's preview and `credit` share it."""
+    return (allocation.from_last if how == "last" else allocation.spread)(preconditions.open_parts(rows), amount)

@@ -3,38 +3,32 @@
 from dataclasses import dataclass
 
 from portal.errors import Refused
-from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import events, ledger, row_facts
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
+from portal.services.results import Result
+from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenOff:
-    """The plan with the write-off. `replay`: the same request ran before."""
+class PlanWrittenOff(Result):
+    """The plan, and the amount that was written off in minor units."""
 
-    plan_id: int
-    replay: Replay | None = None
+    plan: PlanFacts
+    amount: int
 
 
+@unit_of_work
 def write_off(
     plan_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
-) -> WrittenOff:
+) -> PlanWrittenOff:
     """Write off the remaining amount. `shown` is the amount that the form showed (minor units; None: not checked).
 
     Refuses: not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid on reason;
     idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _write_off(plan_id, merchant_id, reason, shown, request_key))
-
-
-@unit_of_work
-def _write_off(
-    plan_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
-) -> WrittenOff:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return WrittenOff(plan_id, replay)
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     remaining = sum(row.left for row in rows)
@@ -46,7 +40,4 @@ def _write_off(
     ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
     events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
     plan_status.recompute(plan, rows)
-    written_off = WrittenOff(plan.id)
-    if request_key is not None:
-        idempotency.store(request_key, written_off)
-    return written_off
+    return PlanWrittenOff(row_facts.changed_plan(plan.id), remaining)

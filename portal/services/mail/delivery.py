@@ -23,7 +23,7 @@ from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content
 from portal.services.mail.facts import NoLongerTrue
-from portal.services.unit_of_work import MAX_SECONDS, after_commit, unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ def _claim(limit: int) -> list[_Claim]:
 def _deliver(claim: _Claim, server: email.Server) -> None:
     """Compose and send one claimed mail, unless it is no longer true. Raises ServerUnavailable."""
     settings = current_app.config["QIST"]
-    db.session.rollback()
+    end_reading()
     row = db.session.get(Email, claim.id, populate_existing=True)
     if row is None or not _holds(row, claim):
         return
@@ -163,7 +163,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         unsubscribe_url=facts["settings_url"],
     )
     kind = row.kind
-    db.session.rollback()
+    end_reading()
     if settings.smtp_host is None or facts["is_demo"]:
         _finish(claim, composed, envelope.message_id, "kept", facts.get("secret"))
         log.info("mail.kept", kind=kind, to=envelope.to, subject=composed.subject, read=emails.url_of(claim.id))

@@ -10,7 +10,7 @@ import structlog
 from portal.services import idempotency
 from portal.services.accounts import password_resets, tokens
 from portal.services.mail import delivery
-from portal.services.unit_of_work import MAX_SECONDS
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ BUDGET: Final = 60.0
 """Seconds after which the job leaves the remaining rows to the next run."""
 MAX_STEP_SECONDS: Final = MAX_SECONDS
 KINDS: Final[dict[str, Callable[[int], int]]] = {
-    "idempotency_keys": idempotency.purge,
+    "idempotency_keys": unit_of_work(idempotency.purge),
     "token_families": tokens.purge,
     "mails": delivery.purge,
     "password_resets": password_resets.purge,

@@ -13,6 +13,7 @@ from portal.extensions import db
 from portal.models import Email, IdempotencyKey, Payment, Refund
 from portal.services import emails
 from portal.services.maintenance import queue_housekeeping
+from portal.services.unit_of_work import end_reading
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ def _try(name: str, part: Callable[[], int]) -> int:
         log.exception("sweep.failed", part=name)
         return 0
     finally:
-        db.session.rollback()
+        end_reading()
 
 
 def _outcomes() -> int:

@@ -22,7 +22,7 @@ from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod
 from portal.services import emails, events
 from portal.services.payments import outcomes, payments
 from portal.services.payments.payments import Owed
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import end_reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +120,7 @@ def collect_automatic_payments() -> int:
     parameters = {"walls": walls, "batch": BATCH}
     while True:
         ids = list(db.session.scalars(_DUE_PLANS, parameters | {"after": after}))
-        db.session.rollback()
+        end_reading()
         for plan_id in ids:
             if time.monotonic() > stop:
                 return started
@@ -146,7 +146,7 @@ def _collect(plan_id: int) -> bool:
     if plan is None or method is None:
         return False
     customer_id, method_id, token = plan.customer_id, method.id, method.token
-    db.session.rollback()
+    end_reading()
     try:
         payments.collect(
             plan_id, customer_id=customer_id, method=token, choose=lambda plan, owed: _due(plan, owed, method_id)
@@ -156,8 +156,6 @@ def _collect(plan_id: int) -> bool:
             _stop_removed(method_id)
         elif refused.code == "nothing_due":
             _record_uncounted(plan_id)
-        elif refused.status >= 500:
-            raise
         return False
     return True
 

@@ -15,12 +15,13 @@ from flask import current_app
 from sqlalchemy import select
 
 from portal.domain import clock
-from portal.errors import Busy, Refused
+from portal.errors import Busy, QistError
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Payment, Refund
 from portal.services import sweeps
 from portal.services.payments import outcomes, refunds, reversals
+from portal.services.unit_of_work import end_reading
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ MAX_STEP_SECONDS: Final = outcomes.MAX_STEP_SECONDS
 _SIGNATURE: Final = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 
 
-class BadSignature(Refused):
+class BadSignature(QistError):
     """The signature is missing, wrong or too old."""
 
     status = 401
@@ -42,7 +43,7 @@ class BadSignature(Refused):
         super().__init__("bad_signature", "This callback is not signed by the gateway.")
 
 
-class Unreadable(Refused):
+class Unreadable(QistError):
     """The signature is right, and the body is no event."""
 
     status = 400
@@ -73,7 +74,7 @@ def update_from_gateway(key: str) -> None:
     """Ask the gateway about a payment's or refund's key, and record the answer. Refuses: busy (no answer)."""
     payment = db.session.execute(select(Payment.id, Payment.state).where(Payment.gateway_key == key)).one_or_none()
     refund_id = db.session.scalar(select(Refund.id).where(Refund.gateway_key == key))
-    db.session.rollback()
+    end_reading()
     if payment is not None:
         outcome = _answered(gateway.look_up(key))
         outcomes.record_outcome(payment.id, outcome)
@@ -116,7 +117,7 @@ def _call_back(key: str) -> bool:
     try:
         receive(body, sign(body))
         gateway.acknowledge(key)
-    except Refused as refused:
+    except QistError as refused:
         log.info("callback.again_later", code=refused.code)
         return False
     return True

@@ -5,10 +5,10 @@ still unknown and the second one is refused.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import update
@@ -18,9 +18,14 @@ from portal.domain import clock
 from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.models import Payment
+from portal.services import idempotency
 from portal.services.unit_of_work import unit_of_work
 
+R = TypeVar("R")
+
 log = structlog.get_logger(__name__)
+
+_POLL_SECONDS: Final = 0.05
 
 ANSWER_DUE_AFTER: Final = timedelta(seconds=3)
 """Age up to which a payment in flight is expected to get its answer, so that waiting for it makes sense."""
@@ -49,25 +54,27 @@ def refuse_if_in_flight(plan_id: int) -> None:
     )
 
 
-@contextmanager
-def wait_policy(*, never: bool) -> Iterator[Callable[[Refused, float], bool]]:
-    """Yield the predicate `may_wait(refusal, seconds waited)` for `idempotency.retrying`.
+def waiting(attempt: Callable[[], R]) -> R:
+    """Call `attempt`, a unit of work, until it returns; repeat it while it raises ChargeInProgress.
 
-    `never` is for a job, which runs again instead of waiting.
+    The limit is idempotency.WAIT_SECONDS. A wait over SHORT_WAIT_SECONDS needs one of LONG_WAITS; without one the
+    refusal is final.
     """
+    began = time.monotonic()
     has_long_wait = False
-
-    def may_wait(refused: Refused, waited: float) -> bool:
-        nonlocal has_long_wait
-        if never or not isinstance(refused, ChargeInProgress):
-            return False
-        if waited > SHORT_WAIT_SECONDS and not has_long_wait:
-            has_long_wait = LONG_WAITS.acquire(blocking=False)
-            return has_long_wait
-        return True
-
     try:
-        yield may_wait
+        while True:
+            try:
+                return attempt()
+            except ChargeInProgress:
+                waited = time.monotonic() - began
+                if waited >= idempotency.WAIT_SECONDS:
+                    raise
+                if waited > SHORT_WAIT_SECONDS and not has_long_wait:
+                    has_long_wait = LONG_WAITS.acquire(blocking=False)
+                    if not has_long_wait:
+                        raise
+            time.sleep(_POLL_SECONDS)
     finally:
         if has_long_wait:
             LONG_WAITS.release()

@@ -1,5 +1,6 @@
 """Manual payments: money received without the gateway, in cash or by bank transfer."""
 
+from dataclasses import dataclass
 from datetime import date
 
 from portal.domain import allocation, clock, schedule
@@ -7,16 +8,29 @@ from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
-from portal.services import idempotency
+from portal.services import row_facts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
-from portal.services.payments.payments import Attempt
+from portal.services.results import Result
+from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
 
 REFERENCE_MAX = 120
 """Characters of a reference."""
 
 
+@dataclass(frozen=True, slots=True)
+class PaymentRecorded(Result):
+    """The money that the merchant received is booked."""
+
+    payment: PaymentFacts
+
+    @property
+    def payment_id(self) -> int:
+        return self.payment.id
+
+
+@unit_of_work
 def record(
     plan_id: int,
     *,
@@ -28,7 +42,7 @@ def record(
     reason: str = "",
     shown: int | None = None,
     request_key: RequestKey | None = None,
-) -> Attempt:
+) -> PaymentRecorded:
     """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
 
     The merchant and the customer see `reference`. The timeline shows `reason`, which may be empty. `shown` is the owed
@@ -39,39 +53,6 @@ def record(
     amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
     busy.
     """
-    return idempotency.retrying(
-        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
-    )
-
-
-def faults(method: str, received_on: date, reference: str, today: date) -> list[Fault]:
-    """The faults of these fields. `today` is the local date of the plan."""
-    field_faults = []
-    if method not in RECORDED_METHODS:
-        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
-    if received_on > today:
-        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
-    elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
-    if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
-    return field_faults
-
-
-@unit_of_work
-def _record(
-    plan_id: int,
-    merchant_id: int,
-    amount: int,
-    method: RecordedMethod,
-    received_on: date,
-    reference: str,
-    reason: str,
-    shown: int | None,
-    request_key: RequestKey | None,
-) -> Attempt:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Attempt(replay.payment_id or 0, replay)
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     if field_faults := faults(method, received_on, reference, plan.today):
@@ -105,7 +86,19 @@ def _record(
     db.session.add(payment)
     db.session.flush()
     outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
-    if request_key is not None:
-        idempotency.attach(request_key, payment.id)
-        idempotency.store(request_key, payment)
-    return Attempt(payment.id)
+    db.session.flush()
+    return PaymentRecorded(row_facts.of_payment(payment))
+
+
+def faults(method: str, received_on: date, reference: str, today: date) -> list[Fault]:
+    """The faults of these fields. `today` is the local date of the plan."""
+    field_faults = []
+    if method not in RECORDED_METHODS:
+        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+    if received_on > today:
+        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+    elif received_on < schedule.FIRST_DATE:
+        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+    if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
+        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+    return field_faults

@@ -1,7 +1,8 @@
 """Outcomes of payments: book what the gateway answered, and ask it about payments whose answer never came."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from sqlalchemy import select
@@ -11,11 +12,12 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
-from portal.services import emails, events, idempotency, ledger, sweeps
-from portal.services.idempotency import RequestKey
+from portal.services import emails, events, idempotency, ledger, row_facts, sweeps
 from portal.services.payments import refunds
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
+from portal.services.results import Pending, Result
+from portal.services.row_facts import InstallmentFacts, PaymentFacts
+from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -27,23 +29,51 @@ BUDGET: Final = 20.0
 """Seconds after which the sweep leaves the remaining payments to the next run."""
 
 
-def record_outcome(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
+@dataclass(frozen=True, slots=True)
+class _OfPayment(Result):
+    """A payment, and its installment if it is for a single one."""
+
+    payment: PaymentFacts
+    installment: InstallmentFacts | None
+
+    @property
+    def payment_id(self) -> int:
+        return self.payment.id
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentMade(_OfPayment):
+    """The gateway charged the payment, and it is booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDeclined(_OfPayment):
+    """The gateway declined the payment. Nothing was charged; `payment.decline_code` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPending(_OfPayment, Pending):
+    """The payment is at the gateway, whose answer is not known yet."""
+
+
+def record_outcome(payment_id: int, outcome: gateway.Outcome) -> PaymentMade | PaymentDeclined | None:
     """Book a payment's outcome: payment, allocations, installments, ledger, plan and events in one commit.
 
-    The customer's request, the sweep and a callback all use this function. A recorded outcome never changes, and
-    `unknown` changes nothing. If the charge exceeds the amount owed by now, the excess is refunded at once.
-    Refuses: not_found.
+    The customer's request, the sweep and a callback all use this function. The commit stores the result under the
+    request's key. A recorded outcome never changes, and `unknown` changes nothing (None). If the charge exceeds the
+    amount owed by now, the excess is refunded at once. Refuses: not_found.
     """
     if outcome.state == "unknown":
-        return
-    refund_id = _record(payment_id, outcome, request_key)
+        return None
+    result, refund_id = _record(payment_id, outcome)
     if refund_id is not None:
         refunds.send(refund_id)
+    return result
 
 
 @unit_of_work
-def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey | None) -> int | None:
-    """Return the id of the refund that must be sent when the charge exceeded the amount owed."""
+def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | PaymentDeclined, int | None]:
+    """Return the result, and the id of the refund that must be sent when the charge exceeded the amount owed."""
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
@@ -51,7 +81,8 @@ def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey |
     installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     if payment.state != "in_flight":
-        return None
+        stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
+        return stored or _result(payment), None
     payment.settled_at = clock.now()
     payment.gateway_reference = outcome.reference
     refund_id = None
@@ -75,17 +106,20 @@ def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey |
         )
         _post_mail("payment_declined", payment)
     plan.updated_at = payment.settled_at
-    if request_key is not None:
-        idempotency.store(request_key, payment)
-    else:
-        idempotency.finish_payment(payment.id)
-    return refund_id
+    result = _result(payment)
+    idempotency.finish_payment(payment.id, result)
+    return result, refund_id
+
+
+def _result(payment: Payment) -> PaymentMade | PaymentDeclined:
+    facts = row_facts.changed_payment(payment)
+    return PaymentDeclined(*facts) if payment.state == "declined" else PaymentMade(*facts)
 
 
 def settle_payment(payment_id: int) -> None:
     """Ask the gateway about one payment in flight and book the answer. A settled payment stays as it is."""
     key = db.session.scalar(select(Payment.gateway_key).where(Payment.id == payment_id, Payment.state == "in_flight"))
-    db.session.rollback()
+    end_reading()
     if key is not None:
         record_outcome(payment_id, gateway.resolve(key))
 

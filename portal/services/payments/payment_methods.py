@@ -1,6 +1,7 @@
 """Saved payment methods: the gateway stores the card, the database its token and last four digits."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -9,9 +10,9 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import PaymentMethod, User
-from portal.services import idempotency
-from portal.services.idempotency import Replay, RequestKey
+from portal.services.idempotency import RequestKey
 from portal.services.payments import automatic
+from portal.services.results import Result
 from portal.services.unit_of_work import unit_of_work
 
 LIMIT = 10
@@ -19,26 +20,20 @@ LIMIT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """The saved method. `replay` is set when the same request was carried out before."""
+class PaymentMethodSaved(Result):
+    """The gateway keeps the card. Its token is in the row of `method_id`, which is never deleted."""
 
     method_id: int
-    replay: Replay | None = None
+    brand: str
+    last4: str
+    created_at: datetime
 
 
-def save(customer_id: int, card: str) -> int:
-    """Store a test card of this customer at the gateway. Returns the id of the saved method.
+def save(customer_id: int, card: str, *, request_key: RequestKey | None = None) -> PaymentMethodSaved:
+    """Store a test card of this customer at the gateway. A repeated request discards the extra token it created.
 
     Refuses: not_found (not a customer); Invalid on card (not a test card, or no answer of the gateway);
-    too_many_methods.
-    """
-    return save_once(customer_id, card, None).method_id
-
-
-def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Saved:
-    """As `save`, and once for each request key. A repeated request discards the extra token it created.
-
-    Refuses: every refusal of `save`, and idempotency_key_reused; still_running; busy.
+    too_many_methods; idempotency_key_reused; still_running; busy.
     """
     if not gateway.is_known(card):
         raise Invalid(Fault("card", "unknown_method", "Choose one of the cards."))
@@ -47,7 +42,7 @@ def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Sa
     saved_card = gateway.save_card(card)
     if saved_card is None:
         raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
-    return idempotency.retrying(lambda: _store(customer_id, saved_card, request_key))
+    return _store(customer_id, saved_card, request_key=request_key)
 
 
 @unit_of_work
@@ -73,9 +68,7 @@ def _check_limit_first(customer_id: int) -> None:
 
 
 @unit_of_work
-def _store(customer_id: int, saved_card: gateway.SavedCard, request_key: RequestKey | None) -> Saved:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Saved(0, replay)
+def _store(customer_id: int, saved_card: gateway.SavedCard, *, request_key: RequestKey | None) -> PaymentMethodSaved:
     _check_limit(customer_id)
     method = PaymentMethod(
         customer_id=customer_id,
@@ -86,9 +79,7 @@ def _store(customer_id: int, saved_card: gateway.SavedCard, request_key: Request
     )
     db.session.add(method)
     db.session.flush()
-    if request_key is not None:
-        idempotency.store(request_key, method.id)
-    return Saved(method.id)
+    return PaymentMethodSaved(method.id, method.brand, method.last4, method.created_at)
 
 
 def _check_limit(customer_id: int) -> None:

@@ -18,9 +18,11 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.services import idempotency
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import idempotency, row_facts
+from portal.services.idempotency import RequestKey
 from portal.services.payments import contention, outcomes, preconditions
+from portal.services.payments.outcomes import PaymentDeclined, PaymentMade, PaymentPending
+from portal.services.results import Pending
 from portal.services.unit_of_work import unit_of_work, unsure_from_here
 
 DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
@@ -36,19 +38,15 @@ Owed = list[tuple[Installment, int]]
 """Installments by number, each with its payable amount in minor units."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The payment that a request started. `replay` is set when the same request was carried out before."""
-
-    payment_id: int
-    replay: Replay | None = None
+Paid = PaymentMade | PaymentDeclined | PaymentPending
+"""The results of a payment."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Charge:
-    """Arguments of the gateway's charge. Plain values, so that no transaction stays open during the call."""
+class _Held(Pending):
+    """The payment in flight, and the arguments of the gateway's charge: plain values, so no transaction stays open."""
 
-    payment_id: int
+    pending: PaymentPending
     key: str
     amount: int
     currency: str
@@ -63,7 +61,7 @@ def pay_installment(
     method: str,
     amount: int | None = None,
     request_key: RequestKey | None = None,
-) -> Attempt:
+) -> Paid:
     """Pay the remaining amount of one installment, or `amount` of it, before or after its due date.
 
     Amounts are minor units of the plan's currency. `shown` is the remaining amount that the form showed (None: accept
@@ -94,7 +92,7 @@ def pay_plan(
     method: str,
     amount: int | None = None,
     request_key: RequestKey | None = None,
-) -> Attempt:
+) -> Paid:
     """Pay everything due by the plan's local date, all that remains, or an amount, the oldest installment first.
 
     `shown` is a figure of the form in minor units: for "due" and "all" the amount on the button, for "amount" the
@@ -120,7 +118,7 @@ def pay_plan(
     return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key)
 
 
-def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Attempt:
+def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
     """Start an automatic payment of the part of the owed amounts that `choose` returns (payments/automatic.py).
 
     `choose` runs inside the transaction that starts the payment, after the plan is locked. It never waits for another
@@ -137,21 +135,21 @@ def _pay(
     request_key: RequestKey | None,
     *,
     automatic: bool = False,
-) -> Attempt:
-    with contention.wait_policy(never=automatic) as may_wait:
-        started = idempotency.retrying(
-            lambda: _start(find_plan_id, choose, customer_id, method, request_key, automatic), may_wait
-        )
-    if isinstance(started, Attempt):
+) -> Paid:
+    def start() -> _Held | PaymentMade | PaymentDeclined:
+        return _start(find_plan_id, choose, customer_id, method, automatic, request_key=request_key)
+
+    started = start() if automatic else contention.waiting(start)
+    if not isinstance(started, _Held):
         return started
     outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
+    payment_id = started.pending.payment_id
     with unsure_from_here():
-        if outcome.state == "unknown":
-            queue.enqueue("settle_payment", started.payment_id)
-            contention.mark_unanswered(started.payment_id)
-        else:
-            outcomes.record_outcome(started.payment_id, outcome, request_key)
-    return Attempt(started.payment_id)
+        if (recorded := outcomes.record_outcome(payment_id, outcome)) is not None:
+            return recorded
+        queue.enqueue("settle_payment", payment_id)
+        contention.mark_unanswered(payment_id)
+    return started.pending
 
 
 @unit_of_work
@@ -160,12 +158,11 @@ def _start(
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
-    request_key: RequestKey | None,
     automatic: bool,
-) -> _Charge | Attempt:
-    """Claim the request key, lock the plan, check the amounts again, and write a payment in flight."""
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Attempt(_payment_of(replay), replay)
+    *,
+    request_key: RequestKey | None,
+) -> _Held | PaymentMade | PaymentDeclined:
+    """Lock the plan, check the amounts again, and write a payment in flight. A repeated request gets its result."""
     plan_id = find_plan_id()
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
@@ -212,7 +209,7 @@ def _hold(
     by: int,
     request_key: RequestKey | None,
     automatic: bool,
-) -> _Charge:
+) -> _Held:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
     key = f"qist_{secrets.token_hex(16)}"
     payment = Payment(
@@ -232,11 +229,5 @@ def _hold(
     db.session.add(payment)
     db.session.flush()
     if request_key is not None:
-        idempotency.attach(request_key, payment.id)
-    return _Charge(payment.id, key, payment.amount, payment.currency, method)
-
-
-def _payment_of(replay: Replay) -> int:
-    if replay.payment_id is None:
-        raise idempotency.KeyReused()
-    return replay.payment_id
+        idempotency.attach(request_key, payment_id=payment.id)
+    return _Held(PaymentPending(*row_facts.changed_payment(payment)), key, payment.amount, payment.currency, method)

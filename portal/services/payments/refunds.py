@@ -6,6 +6,7 @@ refunds within the payment's amount.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -18,11 +19,13 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, sweeps
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import emails, events, idempotency, ledger, row_facts, sweeps
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
-from portal.services.unit_of_work import MAX_SECONDS, unit_of_work, unsure_from_here
+from portal.services.results import Pending, Result
+from portal.services.row_facts import RefundFacts
+from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work, unsure_from_here
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
 """Age at which the sweep settles a refund in flight."""
@@ -34,11 +37,33 @@ MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class RefundGroup:
-    """The refunds of one request, one for each payment. `replay` is set when it was carried out before."""
+class _OfRefunds(Result):
+    """The refunds of one request, one for each payment, oldest first."""
 
-    refund_ids: tuple[int, ...]
-    replay: Replay | None = None
+    refunds: tuple[RefundFacts, ...]
+
+    @property
+    def refund_ids(self) -> tuple[int, ...]:
+        return tuple(refund.id for refund in self.refunds)
+
+
+@dataclass(frozen=True, slots=True)
+class RefundsMade(_OfRefunds):
+    """At least one refund succeeded, and the others were declined."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundsDeclined(_OfRefunds):
+    """The bank declined all refunds. Nothing went back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefundsPending(_OfRefunds, Pending):
+    """The outcome of at least one refund is not known yet."""
+
+
+Refunded = RefundsMade | RefundsDeclined | RefundsPending
+"""The results of a refund."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,7 @@ def refund(
     payment_id: int | None = None,
     shown: int | None = None,
     request_key: RequestKey | None = None,
-) -> RefundGroup:
+) -> Refunded:
     """Refund `amount` minor units: from one payment, or from the newest payments first.
 
     The limit is the paid amount less the refunds that succeeded or are in flight. The refund of a manual payment is
@@ -70,16 +95,17 @@ def refund(
     Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
     on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    group = idempotency.retrying(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
-    if group.replay is None:
-        for refund_id in group.refund_ids:
-            send(refund_id, request_key)
-    return group
+    started = _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key=request_key)
+    if not isinstance(started, RefundsPending):
+        return started
+    for refund_id in started.refund_ids:
+        send(refund_id)
+    return outcomes_of(started.refund_ids)
 
 
 @unsure_from_here()
-def send(refund_id: int, request_key: RequestKey | None = None) -> None:
-    """Request a held refund from the gateway, and record the outcome."""
+def send(refund_id: int) -> None:
+    """Request a held refund from the gateway, and record the outcome. A settled refund stays as it is."""
     request = _gateway_request(refund_id)
     if request is None:
         return
@@ -87,14 +113,15 @@ def send(refund_id: int, request_key: RequestKey | None = None) -> None:
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
-        record_outcome(refund_id, outcome, request_key)
+        record_outcome(refund_id, outcome)
 
 
 @unit_of_work
-def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: RequestKey | None = None) -> None:
+def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
     """Book a refund's outcome: refund, payment, ledger, plan and events in one commit.
 
-    A recorded outcome never changes, and `unknown` changes nothing. Refuses: not_found.
+    The last outcome of a request stores the result under its key. A recorded outcome never changes, and `unknown`
+    changes nothing. Refuses: not_found.
     """
     if outcome.state == "unknown":
         return
@@ -118,11 +145,15 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: Reques
         refund.decline_code = outcome.decline_code or "declined"
         _record_event("refund.declined", refund, code=refund.decline_code)
     db.session.flush()
-    if not _in_flight(refund.group_key):
-        if request_key is not None:
-            idempotency.store(request_key, RefundGroup(_group_ids(refund.group_key)))
-        else:
-            idempotency.finish_refunds(refund.group_key)
+    result = _result(row_facts.of_refunds(_group_ids(refund.group_key)))
+    if not isinstance(result, RefundsPending):
+        idempotency.finish_refunds(refund.group_key, result)
+
+
+@unsure_from_here()
+def outcomes_of(refund_ids: Sequence[int]) -> Refunded:
+    """These refunds as they are now, after `send`."""
+    return _result(row_facts.of_refunds(refund_ids))
 
 
 def settle_refund(refund_id: int) -> None:
@@ -197,7 +228,7 @@ def _gateway_request(refund_id: int) -> _GatewayRequest | None:
         .join(Payment, Payment.id == Refund.payment_id)
         .where(Refund.id == refund_id, Refund.state == "in_flight")
     ).one_or_none()
-    db.session.rollback()
+    end_reading()
     return None if row is None or row[0] is None else _GatewayRequest(row[0], row[1] or "", row[2])
 
 
@@ -209,10 +240,9 @@ def _start(
     reason: str,
     payment_id: int | None,
     shown: int | None,
+    *,
     request_key: RequestKey | None,
-) -> RefundGroup:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return RefundGroup(_group_ids(replay.refund_group) if replay.refund_group else (), replay)
+) -> Refunded:
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     payments = preconditions.lock_payments(plan.id)
@@ -227,11 +257,15 @@ def _start(
     check_amount(amount, limit, plan.currency)
     ids = hold(plan, payments, amount, by=merchant_id, reason=reason, rows=rows)
     if request_key is not None:
-        group = db.session.get_one(Refund, ids[0]).group_key
-        idempotency.attach_refunds(request_key, group)
-        if not _in_flight(group):
-            idempotency.store(request_key, RefundGroup(ids))
-    return RefundGroup(ids)
+        idempotency.attach(request_key, refund_group=db.session.get_one(Refund, ids[0]).group_key)
+    return _result(row_facts.of_refunds(ids))
+
+
+def _result(rows: tuple[RefundFacts, ...]) -> Refunded:
+    states = {row.state for row in rows}
+    if "in_flight" in states:
+        return RefundsPending(rows)
+    return RefundsMade(rows) if "succeeded" in states else RefundsDeclined(rows)
 
 
 def _create(
@@ -294,11 +328,6 @@ def _record_event(kind: str, refund: Refund, **data: Any) -> None:
         reason=refund.reason,
         **data,
     )
-
-
-def _in_flight(group: str) -> bool:
-    query = select(Refund.id).where(Refund.group_key == group, Refund.state == "in_flight").limit(1)
-    return db.session.scalar(query) is not None
 
 
 def _group_ids(group: str) -> tuple[int, ...]:

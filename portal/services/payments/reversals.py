@@ -8,24 +8,26 @@ from portal.domain import allocation, clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.services import events, idempotency, ledger
-from portal.services.idempotency import Replay, RequestKey
+from portal.services import events, ledger, row_facts
+from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
+from portal.services.results import Result
+from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
-class Reversed:
-    """The changed plan. `replay` is set when the same request was carried out before."""
+class PaymentReversed(Result):
+    """The bank took the payment back. `payment.reversed` is the amount."""
 
-    plan_id: int
-    replay: Replay | None = None
+    payment: PaymentFacts
 
 
+@unit_of_work
 def reverse(
     payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
-) -> Reversed:
+) -> PaymentReversed:
     """Record that the bank took this payment back, less its refunded part, and reopen its installments by that amount.
 
     On a cancelled plan the reversal is only booked. `shown` is the amount less the refunded part that the form showed,
@@ -34,7 +36,17 @@ def reverse(
     Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already reversed, or refunded in
     full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
+    conditions = Payment.id == payment_id, Payment.merchant_id == merchant_id
+    plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
+    if plan_id is None:
+        raise NotFound()
+    reason = preconditions.reason_of(reason)
+    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    payment = db.session.get_one(Payment, payment_id, populate_existing=True)
+    preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
+    _reverse(plan, rows, payment, by=merchant_id, reason=reason)
+    db.session.flush()
+    return PaymentReversed(row_facts.of_payment(payment))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:
@@ -65,27 +77,6 @@ def reverse_by_gateway(payment_id: int) -> None:
         return
     preconditions.nothing_in_flight(plan.id)
     _reverse(plan, rows, payment, by=None, reason="The bank took the payment back")
-
-
-@unit_of_work
-def _by_merchant(
-    payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
-) -> Reversed:
-    conditions = Payment.id == payment_id, Payment.merchant_id == merchant_id
-    plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
-    if plan_id is None:
-        raise NotFound()
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Reversed(plan_id, replay)
-    reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
-    payment = db.session.get_one(Payment, payment_id, populate_existing=True)
-    preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
-    _reverse(plan, rows, payment, by=merchant_id, reason=reason)
-    result = Reversed(plan.id)
-    if request_key is not None:
-        idempotency.store(request_key, result)
-    return result
 
 
 def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int | None, reason: str) -> None:

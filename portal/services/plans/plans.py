@@ -11,10 +11,12 @@ from portal.domain.schedule import Interval
 from portal.errors import Fault, Forbidden, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
-from portal.services import events, idempotency, ledger
+from portal.services import events, ledger, row_facts
 from portal.services.accounts import accounts
-from portal.services.idempotency import Replay, RequestKey
+from portal.services.idempotency import RequestKey
 from portal.services.plans import invitations
+from portal.services.results import NOT_STORED, Result
+from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
 
 DESCRIPTION_MAX: Final = 200
@@ -43,21 +45,35 @@ class NewPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """The plan, and the token of its invitation when the customer has no account. The token can't be read again.
+class PlanCreated(Result):
+    """The new plan, and the token of its invitation when the customer has no account.
 
-    `existed`: an equal plan with this external id existed before. `replay`: the same request ran before.
+    The token can't be read again: it is not stored, and a replay has none.
     """
 
-    plan_id: int
-    invitation_token: str | None = None
-    replay: Replay | None = None
-    existed: bool = False
+    plan: PlanFacts
+    invitation_token: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
+
+    @property
+    def plan_id(self) -> int:
+        return self.plan.id
 
 
+@dataclass(frozen=True, slots=True)
+class PlanFound(Result):
+    """An equal plan with this external id existed before. Nothing was created."""
+
+    plan: PlanFacts
+
+    @property
+    def plan_id(self) -> int:
+        return self.plan.id
+
+
+@unit_of_work
 def open_plan(
     merchant_id: int, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
-) -> Opened:
+) -> PlanCreated | PlanFound:
     """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
@@ -65,13 +81,6 @@ def open_plan(
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _open(merchant_id, new, past_dates, request_key))
-
-
-@unit_of_work
-def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
-    if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
-        return Opened(0, replay=replay)
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
     if merchant is None:
         raise Forbidden("Only merchants make plans.")
@@ -85,7 +94,7 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
-        return _stored(Opened(plan.id, existed=True), request_key)
+        return PlanFound(row_facts.changed_plan(plan.id))
     now = clock.now()
     plan = Plan(
         merchant_id=merchant_id,
@@ -109,8 +118,7 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     ledger.book_plan(plan)
     events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
     token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
-    db.session.flush()
-    return _stored(Opened(plan.id, token), request_key)
+    return PlanCreated(row_facts.changed_plan(plan.id), token)
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
@@ -174,12 +182,6 @@ def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
     plan_facts = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
     return new_facts == plan_facts and new.notes == plan.notes
-
-
-def _stored(opened: Opened, request_key: RequestKey | None) -> Opened:
-    if request_key is not None:
-        idempotency.store(request_key, opened)
-    return opened
 
 
 def _installments(plan: Plan) -> list[Installment]:

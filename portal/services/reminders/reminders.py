@@ -17,7 +17,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY
 from portal.services import emails
-from portal.services.unit_of_work import after_commit, unit_of_work
+from portal.services.unit_of_work import after_commit, end_reading, unit_of_work
 
 KIND: Final = "reminder"
 """The kind of the mail."""
@@ -185,7 +185,7 @@ def _look() -> _Look:
 def _rules() -> Any:
     """Over all merchants: first, last and first overdue rule, and the days past due until which early rules count."""
     row = db.session.execute(_RULES, {"last_day": LAST_DAY}).one()
-    db.session.rollback()
+    end_reading()
     return row
 
 

@@ -7,16 +7,15 @@ from wtforms import DateField, HiddenField, SelectField, StringField
 from wtforms.validators import Optional, Regexp
 
 from portal.domain.identifiers import MAX_ID
-from portal.errors import Invalid, NotFound, Refused
+from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey
-from portal.services import idempotency
 from portal.services.accounts import api_keys
-from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.labels import KEY, one_use_key
+from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import go, page
 
 bp = Blueprint("api_keys", __name__)
@@ -26,6 +25,7 @@ ALREADY_MADE = (
     "A key was made from this page already, and can’t be shown again. It is in your list: if you have not copied it, "
     "revoke it. Press again to make another one."
 )
+WORDS = {"idempotency_key_reused": ALREADY_MADE, "already_made": ALREADY_MADE}
 SCOPES = [("read", "Read only"), ("write", "Read and write")]
 
 
@@ -69,22 +69,20 @@ def create() -> Response:
             form.renew_key(BROKEN)
         return _page(form, 422)
     name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
-    request_key = RequestKey(
-        me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
+    merchant_id = me().id
+    key = request_key(merchant_id, "POST /settings/api-keys", form.key.data, name, can_write, last_day)
+    new_key = carry_out(
+        lambda: api_keys.create(merchant_id, name=name, can_write=can_write, expires_on=last_day, request_key=key),
+        WORDS,
     )
-    try:
-        new_key = api_keys.create(
-            request_key.user_id, name=name, can_write=can_write, expires_on=last_day, request_key=request_key
-        )
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _page(form, invalid.status)
-    except Refused as refused:
-        if refused.code in ("already_made", "idempotency_key_reused"):
-            form.renew_key(ALREADY_MADE)
+    if isinstance(new_key, NotDone):
+        if isinstance(new_key.error, Invalid):
+            apply_faults(form, new_key.error)
+        elif new_key.message == ALREADY_MADE:
+            form.renew_key(new_key.message)
         else:
-            form.form_errors.append(refused.message)
-        return _page(form, refused.status)
+            form.form_errors.append(new_key.message)
+        return _page(form, new_key.status)
     return _page(KeyForm(formdata=None), 201, new_key=new_key)
 
 

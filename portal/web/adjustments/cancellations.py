@@ -101,7 +101,6 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
 def _carry_out(form: CancelForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     refundable = shown_amount(form.shown_refundable)
     refund = refundable if form.give_back.data == "all" else _refund(form, snapshot)
-    success = f"Plan cancelled, {snapshot.amount(refund)} refunded." if refund else "Plan cancelled."
     cancelled = cancellations.cancel(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
@@ -111,7 +110,9 @@ def _carry_out(form: CancelForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown_refundable=refundable,
         request_key=request_key,
     )
-    feedback = refunds.outcome(cancelled.refund_ids, success)
+    refunded = snapshot.amount(cancelled.refund)
+    success = f"Plan cancelled, {refunded} refunded." if cancelled.refund else "Plan cancelled."
+    feedback = refunds.outcome(cancelled.refunds, success)
     return feedback if feedback.text == success else Feedback(f"Plan cancelled. {feedback.text}", feedback.kind)
 
 

@@ -82,8 +82,7 @@ def _preview(form: CreditForm, snapshot: PlanSnapshot) -> Confirmation:
 
 def _carry_out(form: CreditForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, snapshot.plan.currency)
-    feedback = Feedback(f"{snapshot.amount(amount)} credited.")
-    credits.credit(
+    given = credits.credit(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
         amount=amount,
@@ -92,7 +91,7 @@ def _carry_out(form: CreditForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return feedback
+    return Feedback(f"{snapshot.amount(given.amount)} credited.")
 
 
 ACTION: Final = Action(

@@ -55,15 +55,14 @@ def _preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
 
 
 def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-    feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} written off.")
-    write_offs.write_off(
+    result = write_offs.write_off(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
         reason=form.reason.data or "",
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return feedback
+    return Feedback(f"{snapshot.amount(result.amount)} written off.")
 
 
 ACTION: Final = Action(

@@ -41,7 +41,7 @@ class Action(Generic[F]):
 
     `noun` names the template of its own fields; `title` and `about` head its page. `preview` computes the confirmation
     from the form; it raises Invalid for errors of fields and Refused for others. `carry_out` calls the service function
-    and returns the message. `why_not` returns the reason why the action is not possible now, or None.
+    and returns the message about its result. `why_not` returns the reason why the action is not possible now, or None.
     """
 
     noun: str

@@ -14,21 +14,21 @@ from typing import Final
 
 from flask import Response, flash, request, url_for
 
-from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
-from portal.services import idempotency
-from portal.services.idempotency import KeyReused, RequestKey
+from portal.errors import Invalid, Refused, RepeatedRequest
 from portal.web.confirmations.actions import Action, Confirmation, F
 from portal.web.confirmations.forms import hidden_fields, is_complete
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import apply_faults
 from portal.web.guards import me
 from portal.web.labels import one_use_key
+from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import fragment_or_page, go, is_htmx
 
 CHANGED: Final = "Something changed in the meantime, and nothing was done. These are the figures as they are now."
 USED: Final = "This button was used already, and nothing was done this time. Look at the figures and press again."
 RUNNING: Final = "This is being carried out right now. Look at the plan in a moment."
 BUSY: Final = "A payment of this plan is being checked with the bank. This can be done as soon as its outcome is known."
+WORDS: Final = {"idempotency_key_reused": USED, "still_running": RUNNING, "amount_changed": CHANGED}
 INCOMPLETE: Final = "Something was missing from what was sent. Nothing was done. Please press again."
 
 
@@ -67,25 +67,24 @@ def _add_faults_of_preview(action: Action[F], form: F, snapshot: PlanSnapshot) -
 def _carry_out(action: Action[F], form: F, snapshot: PlanSnapshot) -> Response:
     plan_id = snapshot.plan.id
     values = [(field.name, field.data) for field in form if field.name not in ("key", "csrf_token")]
-    request_key = RequestKey(me().id, f"POST {request.path}", form.key.data or "", idempotency.fingerprint(*values))
-    try:
-        feedback = action.carry_out(form, snapshot, request_key)
-    except Invalid as invalid:
-        apply_faults(form, invalid)
-        return _page(action, form, snapshot_of(plan_id), invalid.status)
-    except KeyReused as reused:
-        return _confirm_page(action, form, snapshot_of(plan_id), reused.status, USED)
-    except StillRunning as running:
-        return _confirm_page(action, form, snapshot_of(plan_id), running.status, RUNNING)
-    except (Busy, NotFound):
-        raise
-    except Refused as refused:
-        if refused.code == "amount_changed":
-            return _confirm_page(action, form, snapshot_of(plan_id), refused.status, CHANGED)
-        form.form_errors.append(refused.message)
-        return _page(action, form, snapshot_of(plan_id), refused.status)
-    flash(*feedback)
+    key = request_key(me().id, f"POST {request.path}", form.key.data, *values)
+    done = carry_out(lambda: action.carry_out(form, snapshot, key), WORDS)
+    if isinstance(done, NotDone):
+        return _not_done(action, form, snapshot_of(plan_id), done)
+    flash(*done)
     return go(url_for("plans.show", plan_id=plan_id))
+
+
+def _not_done(action: Action[F], form: F, snapshot: PlanSnapshot, not_done: NotDone) -> Response:
+    """The form with its errors; or a new confirmation, after which the merchant may press again."""
+    error = not_done.error
+    if isinstance(error, RepeatedRequest) or error.code == "amount_changed":
+        return _confirm_page(action, form, snapshot, error.status, not_done.message)
+    if isinstance(error, Invalid):
+        apply_faults(form, error)
+    else:
+        form.form_errors.append(not_done.message)
+    return _page(action, form, snapshot, error.status)
 
 
 def _confirm_page(action: Action[F], form: F, snapshot: PlanSnapshot, status: int, notice: str = "") -> Response:
@@ -94,7 +93,7 @@ def _confirm_page(action: Action[F], form: F, snapshot: PlanSnapshot, status: in
         if (why := action.why_not(snapshot)) is not None:
             raise Refused("not_now", why)
         confirmation = action.preview(form, snapshot)
-    except Refused as refused:
+    except (Refused, Invalid) as refused:
         if isinstance(refused, Invalid):
             apply_faults(form, refused)
         else:

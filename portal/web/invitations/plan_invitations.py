@@ -23,8 +23,6 @@ def create(plan_id: int) -> ResponseReturnValue:
     try:
         keep_link(plan_id, invitations.renew(plan_id, merchant_id=me().id))
     except Refused as refused:
-        if refused.code != "already_claimed":
-            raise
         flash(refused.message, "info")
     else:
         flash("New link made. The one before stopped working.", "success")

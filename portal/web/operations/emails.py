@@ -89,8 +89,6 @@ def resend(outbox_id: int) -> ResponseReturnValue:
     try:
         delivery.resend(outbox_id)
     except Refused as refused:
-        if refused.code != "not_dead":
-            raise
         flash(refused.message, "info")
     else:
         flash("The mail is tried again now.", "success")

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import NotFound, Refused
+from portal.errors import Refused
 from portal.extensions import db
 from portal.models import PaymentMethod
 from portal.services.payments import automatic
@@ -27,8 +27,6 @@ def create(plan_id: int) -> ResponseReturnValue:
     method_id = next((method.id for method in methods if method.token == token), 0)
     try:
         automatic.turn_on(plan_id, customer_id=customer_id, method_id=method_id)
-    except NotFound:
-        raise
     except Refused as refused:
         flash(refused.message, "warn")
     else:

@@ -5,7 +5,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from portal.errors import Busy, Refused
+from portal.errors import Busy, QistError
 from portal.extensions import csrf
 from portal.services.payments import callbacks
 from portal.web import rate_limits
@@ -24,7 +24,7 @@ def create() -> ResponseReturnValue:
     request.max_content_length = MAX_BYTES
     try:
         callbacks.receive(request.get_data(cache=False), request.headers.get(SIGNATURE))
-    except Refused as refused:
+    except QistError as refused:
         response = Response(f"{refused.code}\n", refused.status, mimetype="text/plain")
         if isinstance(refused, Busy):
             response.headers["Retry-After"] = str(refused.retry_after)

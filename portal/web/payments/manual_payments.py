@@ -110,8 +110,7 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
 
 def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     amount = read_amount(form.amount, snapshot.plan.currency)
-    feedback = Feedback(f"{snapshot.amount(amount)} recorded as paid.")
-    manual_payments.record(
+    recorded = manual_payments.record(
         snapshot.plan.id,
         merchant_id=snapshot.plan.merchant_id,
         amount=amount,
@@ -122,7 +121,7 @@ def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return feedback
+    return Feedback(f"{snapshot.amount(recorded.payment.amount)} recorded as paid.")
 
 
 ACT: Final = Action(

@@ -13,20 +13,21 @@ from sqlalchemy import select
 from wtforms import HiddenField, RadioField, StringField
 
 from portal.domain import money
-from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
+from portal.errors import Invalid, StillRunning
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan
+from portal.models import Installment, Plan
 from portal.reports.plans.figures import PlanFigures, plan_figures
-from portal.services import idempotency
-from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
+from portal.services.payments.outcomes import PaymentDeclined
 from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
 from portal.web.labels import KEY, due_words, one_use_key, why_declined
 from portal.web.method_labels import Method, methods_of
+from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
 
 CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
+WORDS: Final = {"idempotency_key_reused": USED, "still_running": CHECKING, "amount_changed": CHANGED}
 NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else."
 CHOICES: Final = ("next", "due", "all", "amount")
 
@@ -114,36 +115,27 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         return Submission(status=invalid.status)
     shown = int((form.shown_due.data if choice == "due" else form.shown.data) or 0)
     method = payments.DEFAULT_METHOD if form.method.data is None else form.method.data[:64]
-    request_key = RequestKey(
-        customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method)
-    )
-    try:
-        attempt = payments.pay_plan(
+    key = request_key(customer_id, scope, form.key.data, choice, amount, shown, method)
+    paid = carry_out(
+        lambda: payments.pay_plan(
             plan_id,
             customer_id=customer_id,
             choice="due" if choice == "due" else "all" if choice == "all" else "amount",
             amount=amount,
             shown=shown,
             method=method,
-            request_key=request_key,
-        )
-    except KeyReused as reused:
-        return Submission(status=reused.status, notice=USED)
-    except StillRunning:
-        return Submission(status=202, notice=CHECKING)
-    except (Busy, NotFound):
-        raise
-    except Refused as refused:
-        if refused.code == "too_much":
-            form.amount.errors = [refused.message]
-            return Submission(status=refused.status)
-        return Submission(
-            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message
-        )
-    payment = db.session.get_one(Payment, attempt.payment_id)
-    if payment.state == "declined":
-        return Submission(status=402, notice=why_declined(payment, mine=True))
-    return Submission(payment_id=payment.id)
+            request_key=key,
+        ),
+        WORDS,
+    )
+    if isinstance(paid, NotDone):
+        if paid.error.code == "too_much":
+            form.amount.errors = [paid.message]
+            return Submission(status=paid.status)
+        return Submission(status=202 if isinstance(paid.error, StillRunning) else paid.status, notice=paid.message)
+    if isinstance(paid, PaymentDeclined):
+        return Submission(status=402, notice=why_declined(paid.payment, mine=True))
+    return Submission(payment_id=paid.payment_id)
 
 
 def _amount(form: PaymentForm, currency: str) -> int | None:

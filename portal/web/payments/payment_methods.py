@@ -4,7 +4,7 @@ from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import RadioField
 
-from portal.errors import Invalid, NotFound, Refused
+from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.models import PaymentMethod
 from portal.services.payments import payment_methods
@@ -44,8 +44,6 @@ def create() -> ResponseReturnValue:
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    except NotFound:
-        raise
     except Refused as refused:
         form.form_errors.append(refused.message)
         return _page(form, refused.status)

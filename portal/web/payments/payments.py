@@ -8,15 +8,15 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import Busy, NotFound, Refused, StillRunning
-from portal.models import Installment
+from portal.errors import StillRunning
+from portal.models import Installment, User
 from portal.reports.payments import receipts
-from portal.services import idempotency
-from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
+from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
 from portal.web import rate_limits
 from portal.web.guards import login_needed, me
 from portal.web.labels import KEY
+from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
@@ -26,7 +26,8 @@ bp = Blueprint("payments", __name__)
 
 PLACES: Final = ("headline", "row")
 """Where a pay button stands on its page."""
-STATUS: Final = {"succeeded": 200, "in_flight": 202, "declined": 402}
+STATUS: Final = {PaymentPending: 202, PaymentDeclined: 402}
+WORDS: Final = {"idempotency_key_reused": USED, "still_running": CHECKING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +53,24 @@ def index(installment_id: int) -> ResponseReturnValue:
 def create(installment_id: int) -> ResponseReturnValue:
     """Pay the rest of an installment, once for each form, if it is still the amount that the form showed."""
     user = me()
-    access.my_installment(user, installment_id)
+    installment = access.my_installment(user, installment_id)
     access.require(user, "customer")
-    user_id, submission = user.id, _read()
+    submission = _read()
     if submission is None:
-        return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
-    request_key = RequestKey(
-        user_id,
-        f"POST /installments/{installment_id}/payments",
-        submission.key,
-        idempotency.fingerprint(submission.shown, submission.method),
+        return _answer(user, installment, Note(installment_id, "error", INCOMPLETE), 422)
+    shown, method = submission.shown, submission.method
+    key = request_key(user.id, f"POST /installments/{installment_id}/payments", submission.key, shown, method)
+    paid = carry_out(
+        lambda: payments.pay_installment(
+            installment_id, customer_id=key.user_id, shown=shown, method=method, request_key=key
+        ),
+        WORDS,
     )
-    try:
-        attempt = payments.pay_installment(
-            installment_id,
-            customer_id=user_id,
-            shown=submission.shown,
-            method=submission.method,
-            request_key=request_key,
-        )
-    except KeyReused as reused:
-        return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)
-    except StillRunning:
-        return _answer(installment_id, Note(installment_id, "info", CHECKING), 202)
-    except (Busy, NotFound):
-        raise
-    except Refused as refused:
-        return _answer(installment_id, Note(installment_id, "warn", refused.message), refused.status)
-    payment = access.my_payment(me(), attempt.payment_id)
-    return _answer(installment_id, note_of(payment, installment_id), STATUS.get(payment.state, 200))
+    if isinstance(paid, NotDone):
+        waits = isinstance(paid.error, StillRunning)
+        note = Note(installment_id, "info" if waits else "warn", paid.message)
+        return _answer(user, installment, note, 202 if waits else paid.status)
+    return _answer(user, installment, note_of(paid.payment, installment_id), STATUS.get(type(paid), 200))
 
 
 @bp.get("/payments/<int:payment_id>")
@@ -110,12 +100,10 @@ def _read() -> _Submission | None:
     return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
 
 
-def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:
-    """The fragment or page that held the button, as it is now, with the outcome."""
-    user = me()
+def _answer(user: User, installment: Installment, note: Note, status: int) -> ResponseReturnValue:
+    """The fragment or page that held the button, as it is now, with the outcome. The rows re-read themselves."""
     from_home = request.form.get("from") == "home"
-    installment = access.my_installment(user, installment_id)
-    plan = access.my_plan(user, installment.plan_id)
+    plan = installment.plan
     note = _placed(note, installment)
     if not is_htmx() and status < 300:
         plan_page.keep_note(note)
@@ -125,7 +113,7 @@ def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue
     shown = plan_page.context(plan, user, note)
     if is_htmx():
         every_row = shown["checking"] or note.changed
-        return plan_page.parts(shown, installment_id, status=status, every_row=every_row)
+        return plan_page.parts(shown, installment.id, status=status, every_row=every_row)
     return page("plans/show.html", status, **shown, invitation=None, link=None, now=None)
 
 

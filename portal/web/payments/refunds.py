@@ -5,15 +5,14 @@ from typing import Final
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from wtforms import SelectField, StringField
 
 from portal.domain import allocation, money
 from portal.errors import Fault, Invalid
-from portal.extensions import db
-from portal.models import Payment, Refund
+from portal.models import Payment
 from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
+from portal.services.row_facts import RefundFacts
 from portal.web import labels, method_labels, rate_limits
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
@@ -131,12 +130,11 @@ def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return outcome(result.refund_ids, f"{shown} refunded.")
+    return outcome(result.refunds, f"{shown} refunded.")
 
 
-def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
+def outcome(rows: Sequence[RefundFacts], done: str) -> Feedback:
     """The feedback about new refunds. `done` is the sentence for when all of them succeeded."""
-    rows = db.session.scalars(select(Refund).where(Refund.id.in_(refund_ids)).order_by(Refund.id)).all()
     declined = [row for row in rows if row.state == "declined"]
     if declined:
         refunded = sum(row.amount for row in rows if row.state == "succeeded")

@@ -74,15 +74,14 @@ def _act(payment_id: int) -> Action[ReasonForm]:
         )
 
     def carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-        feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} reversed.")
-        reversals.reverse(
+        result = reversals.reverse(
             payment_id,
             merchant_id=snapshot.plan.merchant_id,
             reason=form.reason.data or "",
             shown=shown_amount(form.shown),
             request_key=request_key,
         )
-        return feedback
+        return Feedback(f"{snapshot.amount(result.payment.reversed)} reversed.")
 
     return Action(
         noun="reversals",

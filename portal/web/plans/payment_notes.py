@@ -7,6 +7,7 @@ from sqlalchemy import select
 from portal.domain import money
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, User
+from portal.services.row_facts import PaymentFacts
 from portal.web.labels import why_declined
 from portal.web.plans.plan_page import Note
 
@@ -16,7 +17,7 @@ INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charg
 REVERSED: Final = "This was paid, but the bank has taken the payment back since."
 
 
-def note_of(payment: Payment, installment_id: int) -> Note:
+def note_of(payment: Payment | PaymentFacts, installment_id: int) -> Note:
     """The payment's outcome, for the customer who made it."""
     amount = money.show(payment.amount, payment.currency)
     match payment.state:

@@ -5,21 +5,21 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.domain import clock
-from portal.errors import Invalid
+from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
-from portal.services import idempotency
-from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
+from portal.services.plans.plans import PlanCreated
 from portal.web import rate_limits
 from portal.web.forms import apply_faults
 from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
+from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page
@@ -122,24 +122,17 @@ def create() -> ResponseReturnValue:
         if form.key.errors:
             form.renew_key(BROKEN)
         return _form_page(form, merchant, preview_of(form, merchant), 422)
-    try:
-        request_key = RequestKey(
-            merchant_id,
-            "POST /plans",
-            form.key.data or "",
-            idempotency.fingerprint(new_plan),
-            render=lambda opened: (303, str(opened.plan_id).encode()),
-        )
-        opened = plans.open_plan(merchant_id, new_plan, request_key=request_key)
-    except Invalid as invalid:
-        apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
+    key = request_key(merchant_id, "POST /plans", form.key.data, new_plan)
+    opened = carry_out(lambda: plans.open_plan(merchant_id, new_plan, request_key=key), {})
+    if isinstance(opened, NotDone):
+        if isinstance(opened.error, Invalid):
+            apply_faults(form, Invalid(*without_repeats([*faults, *opened.error.faults])))
+        elif isinstance(opened.error, KeyReused):
+            form.renew_key(ALREADY_MADE)
+        else:
+            raise opened.error
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
-    except KeyReused:
-        form.renew_key(ALREADY_MADE)
-        return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
-    if opened.replay is not None:
-        return go(url_for("plans.show", plan_id=int(opened.replay.body or b"0")))
-    if opened.invitation_token is not None:
+    if isinstance(opened, PlanCreated) and opened.invitation_token is not None:
         keep_link(opened.plan_id, opened.invitation_token)
     flash("Plan created.", "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))

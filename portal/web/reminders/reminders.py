@@ -4,7 +4,7 @@ from flask import flash, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import NotFound, Refused
+from portal.errors import Refused
 from portal.services.reminders import manual_reminders
 from portal.web import rate_limits
 from portal.web.guards import me, role_needed
@@ -20,8 +20,6 @@ def create(plan_id: int) -> ResponseReturnValue:
     access.my_plan(me(), plan_id)
     try:
         manual_reminders.send_now(plan_id, merchant_id=me().id)
-    except NotFound:
-        raise
     except Refused as refused:
         flash(refused.message, "warn")
     else:

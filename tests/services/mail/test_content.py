@@ -73,7 +73,7 @@ def test_a_receipt_distinguishes_a_past_due_date_from_a_coming_one(catcher, amal
 def test_the_automatic_stopped_mail_distinguishes_a_past_due_date(catcher, amal, omar, days, phrase):
     """The card is removed while the first installment is open."""
     plan_id = people.a_plan(amal, count=2, first=1)
-    card = payment_methods.save(omar, "card_ok")
+    card = payment_methods.save(omar, "card_ok").method_id
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     due = people.installments_of(plan_id)[0].due_date
     with time_machine.travel(clock.now() + timedelta(days=1 - days)):

@@ -47,7 +47,7 @@ def cake(amal, omar):
 
 def turn_on(plan_id, customer_id, card="card_ok", when="2026-03-01 12:00"):
     with on(when):
-        method_id = payment_methods.save(customer_id, card)
+        method_id = payment_methods.save(customer_id, card).method_id
         automatic.turn_on(plan_id, customer_id=customer_id, method_id=method_id)
     return method_id
 
@@ -326,7 +326,7 @@ class TestOnAndOff:
 
     def test_only_the_plans_customer_may_turn_it_on_with_an_own_method(self, amal, omar, cake):
         sara = people.sara()
-        theirs, mine = payment_methods.save(sara, "card_ok"), payment_methods.save(omar, "card_ok")
+        theirs, mine = payment_methods.save(sara, "card_ok").method_id, payment_methods.save(omar, "card_ok").method_id
         for user_id in (sara, amal):
             with pytest.raises(NotFound):
                 automatic.turn_on(cake, customer_id=user_id, method_id=theirs)

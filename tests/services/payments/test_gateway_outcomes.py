@@ -124,9 +124,9 @@ def test_a_payment_killed_at_any_moment_is_charged_once(
     before = Counter(at_the_gateway(gateway.charges).values())["charged"]
     for case in cases:
         again = carry_out(case.wish)
-        assert again.replay is not None and again.payment_id == case.known["payment_id"], case
+        assert again.replayed and again.payment_id == case.known["payment_id"], case
         if not case.known["succeeds"]:
-            assert carry_out({**case.wish, "card": "card_ok", "key": f"{case.wish['key']}-anew"}).replay is None
+            assert carry_out({**case.wish, "card": "card_ok", "key": f"{case.wish['key']}-anew"}).replayed is False
     db.session.rollback()
     charged_once_at_most(cases)
     charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
@@ -198,7 +198,7 @@ def test_a_refund_killed_at_any_moment_happens_once(app: Flask, dying: Nursery, 
         for refund_id, state in case.known.items():
             assert db.session.get_one(Refund, refund_id, populate_existing=True).state == state, case
         again = carry_out(case.wish)
-        assert again.replay is not None and set(again.refund_ids) == set(case.known), case
+        assert again.replayed and set(again.refund_ids) == set(case.known), case
         db.session.rollback()
     assert at_the_gateway(gateway.refunds) == before
     given_back_once(cases)
@@ -301,7 +301,7 @@ def test_an_outcome_that_can_not_be_recorded_is_unsure(app: Flask, verb: str, mo
             carry_out(wish)
         other.rollback()
     sweep_all(app)
-    assert carry_out(wish).replay is not None
+    assert carry_out(wish).replayed
     nothing_is_in_flight()
     charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
     assert (charged, len(at_the_gateway(gateway.refunds))) == ((2, 0) if verb == "pay" else (1, 1))
@@ -333,4 +333,4 @@ def test_the_second_of_two_refunds_is_sent_when_the_first_can_not_be_recorded(
     sweep_all(app)
     nothing_is_in_flight()
     given_back_once([Case("card_ok", AFTER, wish, parts=2)])
-    assert carry_out(wish).replay is not None
+    assert carry_out(wish).replayed

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("context")
 def race(app, installment_ids, customer_id, *, one_key=False):
     """CROWD requests pay the same installment at once, one installment after the other.
 
-    Returns the results of each installment: an Attempt, or the exception.
+    Returns the results of each installment: a result, or the exception.
     """
     together = Barrier(CROWD)
 

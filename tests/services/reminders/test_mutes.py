@@ -108,7 +108,7 @@ class TestSuppressed:
 
     def test_automatic_payment_suppresses_the_reminder_on_the_due_day(self, omar, cake):
         with on("2026-03-07 09:00") as now:
-            automatic.turn_on(cake, customer_id=omar, method_id=payment_methods.save(omar, "card_ok"))
+            automatic.turn_on(cake, customer_id=omar, method_id=payment_methods.save(omar, "card_ok").method_id)
             assert len(look_and_send()) == 1
             now.shift(3 * 86400)
             assert look_and_send() == []

@@ -25,7 +25,7 @@ def omar(app: Flask, ids: dict[str, int]) -> FlaskClient:
 
 def save(app: Flask, customer_id: int, card: str = "card_ok") -> tuple[int, str]:
     with app.app_context():
-        method_id = payment_methods.save(customer_id, card)
+        method_id = payment_methods.save(customer_id, card).method_id
         return method_id, db.session.get_one(PaymentMethod, method_id).token
 
 

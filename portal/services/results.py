@@ -1,0 +1,62 @@
+"""Results of units of work, and their JSON in `idempotency_keys.result`.
+
+A result is a frozen dataclass with a snapshot of everything that the response shows. A repeated request gets the stored
+result of the first one, and its entry point renders both in the same way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from portal.errors import AnswerGone
+
+NOT_STORED: Final = {"stored": False}
+"""Metadata of a field that is left out of the JSON, such as a secret that is shown once. It needs a default."""
+
+_classes: Final[dict[str, type["Result"]]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a unit of work did. The name of a subclass says what happened.
+
+    `replayed` is set when the request ran before. `version` grows when a field of the class, or of a class inside it,
+    changes. Fields are plain values and dataclasses of such; they hold no secret and no link.
+    """
+
+    version: ClassVar[int] = 1
+
+    replayed: bool = field(default=False, compare=False, metadata=NOT_STORED)
+
+    def __init_subclass__(cls) -> None:
+        _classes[cls.__name__] = cls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending(Result):
+    """The outcome is unknown yet. It is never stored: the key keeps running until the outcome is recorded."""
+
+
+def encode(result: Result) -> dict[str, Any]:
+    """The JSON of a result: the name and version of its shape, and its stored fields."""
+    left_out = {each.name for each in fields(result) if not each.metadata.get("stored", True)}
+    values = msgspec.to_builtins(result)
+    return {
+        "shape": type(result).__name__,
+        "version": result.version,
+        "fields": {name: value for name, value in values.items() if name not in left_out},
+    }
+
+
+def decode(stored: Mapping[str, Any]) -> Result:
+    """The result of `encode`, with `replayed` set.
+
+    Refuses: answer_gone (a shape or a version that this release does not know; a key counts for 24 hours, so only
+    requests around an upgrade meet one).
+    """
+    shape = _classes.get(stored["shape"])
+    if shape is None or stored["version"] != shape.version:
+        raise AnswerGone()
+    return replace(msgspec.convert(stored["fields"], shape), replayed=True)

@@ -1,0 +1,217 @@
+"""Snapshots of rows for results: plain values, frozen at the commit of a change.
+
+Amounts are minor units of the plan's currency, instants are aware. A snapshot holds no card's token and no link.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from portal.domain.schedule import Interval
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan, Refund, User
+from portal.models.payments.payments import PaymentState
+from portal.models.payments.refunds import RefundState
+from portal.models.plans.installments import InstallmentStatus
+from portal.models.plans.plans import PlanStatus
+
+SAVED_CARD: Final = "saved_card"
+"""Stands for the token of a saved method, which is private to its customer."""
+_PREFIX_OF_SAVED: Final = "pm_"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallmentFacts:
+    """An installment, with its status at that instant."""
+
+    id: int
+    plan_id: int
+    number: int
+    amount: int
+    currency: str
+    due_date: date
+    status: InstallmentStatus
+    paid_at: datetime | None
+    paid: int
+    credited: int
+    written_off: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a payment that goes to one installment."""
+
+    installment_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFacts:
+    """A payment. `method` is a test card, cash, transfer or SAVED_CARD."""
+
+    id: int
+    plan_id: int
+    amount: int
+    currency: str
+    state: PaymentState
+    method: str
+    is_recorded: bool
+    reference: str
+    received_on: date | None
+    refunded: int
+    refunding: int
+    reversed: int
+    decline_code: str | None
+    created_at: datetime
+    settled_at: datetime | None
+    reversed_at: datetime | None
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """A refund of one payment."""
+
+    id: int
+    plan_id: int
+    payment_id: int
+    amount: int
+    currency: str
+    state: RefundState
+    reason: str
+    decline_code: str | None
+    created_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFacts:
+    """A plan with its installments and the sums of its refunds, with its status at that instant."""
+
+    id: int
+    merchant_id: int
+    customer_id: int
+    customer_email: str
+    total: int
+    currency: str
+    num_installments: int
+    interval: Interval
+    start_date: date
+    status: PlanStatus
+    refunded: int
+    refunding: int
+    description: str
+    external_id: str | None
+    notes: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    installments: tuple[InstallmentFacts, ...]
+
+
+def of_installment(row: Installment) -> InstallmentFacts:
+    return InstallmentFacts(
+        id=row.id,
+        plan_id=row.plan_id,
+        number=row.number,
+        amount=row.amount,
+        currency=row.currency,
+        due_date=row.due_date,
+        status=row.status,
+        paid_at=row.paid_at,
+        paid=row.paid,
+        credited=row.credited,
+        written_off=row.written_off,
+        remaining=row.remaining,
+    )
+
+
+def of_payment(row: Payment) -> PaymentFacts:
+    return PaymentFacts(
+        id=row.id,
+        plan_id=row.plan_id,
+        amount=row.amount,
+        currency=row.currency,
+        state=row.state,
+        method=SAVED_CARD if row.method.startswith(_PREFIX_OF_SAVED) else row.method,
+        is_recorded=row.is_recorded,
+        reference=row.reference,
+        received_on=row.received_on,
+        refunded=row.refunded,
+        refunding=row.refunding,
+        reversed=row.reversed,
+        decline_code=row.decline_code,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
+        reversed_at=row.reversed_at,
+        parts=tuple(Part(part.installment_id, part.amount) for part in row.allocations),
+    )
+
+
+def of_refund(row: Refund) -> RefundFacts:
+    return RefundFacts(
+        id=row.id,
+        plan_id=row.plan_id,
+        payment_id=row.payment_id,
+        amount=row.amount,
+        currency=row.currency,
+        state=row.state,
+        reason=row.reason,
+        decline_code=row.decline_code,
+        created_at=row.created_at,
+        settled_at=row.settled_at,
+    )
+
+
+def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
+    """These refunds, read again, oldest first."""
+    query = select(Refund).where(Refund.id.in_(list(refund_ids))).order_by(Refund.id)
+    return tuple(of_refund(row) for row in db.session.scalars(query.execution_options(populate_existing=True)))
+
+
+def of_plan(plan: Plan, customer_email: str, installments: Iterable[Installment], sums: tuple[int, int]) -> PlanFacts:
+    """The snapshot of rows that are loaded. `sums`: the amounts refunded and in refunds in flight."""
+    return PlanFacts(
+        id=plan.id,
+        merchant_id=plan.merchant_id,
+        customer_id=plan.customer_id,
+        customer_email=customer_email,
+        total=plan.total,
+        currency=plan.currency,
+        num_installments=plan.num_installments,
+        interval=plan.interval,
+        start_date=plan.start_date,
+        status=plan.status,
+        refunded=sums[0],
+        refunding=sums[1],
+        description=plan.description,
+        external_id=plan.external_id,
+        notes=plan.notes,
+        created_at=plan.created_at,
+        updated_at=plan.updated_at,
+        installments=tuple(of_installment(row) for row in installments),
+    )
+
+
+def changed_plan(plan_id: int) -> PlanFacts:
+    """Inside the unit of work that changes the plan, after the change: the plan, read again."""
+    db.session.flush()
+    plan = db.session.get_one(Plan, plan_id, populate_existing=True)
+    rows = select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
+    installments = db.session.scalars(rows.execution_options(populate_existing=True))
+    email = db.session.scalars(select(User.email).where(User.id == plan.customer_id)).one()
+    amounts = [func.coalesce(func.sum(column), 0) for column in (Payment.refunded, Payment.refunding)]
+    sums = db.session.execute(select(*amounts).where(Payment.plan_id == plan_id)).one()
+    return of_plan(plan, email, installments, (int(sums[0]), int(sums[1])))
+
+
+def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:
+    """Inside the unit of work that changes the payment, after the change: the payment, and its only installment."""
+    db.session.flush()
+    facts = of_payment(payment)
+    if len(facts.parts) != 1:
+        return facts, None
+    return facts, of_installment(db.session.get_one(Installment, facts.parts[0].installment_id, populate_existing=True))
