@@ -113,6 +113,7 @@ class PlanFacts:
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
+    """The snapshot of an installment's row, in minor units."""
     return InstallmentFacts(
         id=row.id,
         plan_id=row.plan_id,
@@ -130,6 +131,7 @@ def of_installment(row: Installment) -> InstallmentFacts:
 
 
 def of_payment(row: Payment) -> PaymentFacts:
+    """The snapshot of a payment's row, in minor units, without a saved method's token."""
     return PaymentFacts(
         id=row.id,
         plan_id=row.plan_id,
@@ -152,6 +154,7 @@ def of_payment(row: Payment) -> PaymentFacts:
 
 
 def of_refund(row: Refund) -> RefundFacts:
+    """The snapshot of a refund's row, in minor units."""
     return RefundFacts(
         id=row.id,
         plan_id=row.plan_id,

@@ -204,6 +204,7 @@ def test_purging_continues_until_nothing_is_left_and_a_kind_that_fails_blocks_no
                 key=request_key.key,
                 fingerprint="f",
                 state="done",
+                result={},
                 created_at=now,
             )
         )

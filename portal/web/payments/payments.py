@@ -1,42 +1,24 @@
 """Paying an installment, and the receipt of a payment."""
 
-import re
-from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.errors import StillRunning
-from portal.models import Installment, User
 from portal.reports.payments import receipts
 from portal.services.payments import payments
-from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
+from portal.services.payments.payments import Paid
 from portal.web import rate_limits
 from portal.web.guards import login_needed, me
-from portal.web.labels import KEY
 from portal.web.one_use_keys import NotDone, carry_out, request_key
-from portal.web.plans import home, plan_page
-from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
-from portal.web.plans.plan_page import Note
-from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
+from portal.web.plans import pay_button
+from portal.web.plans.payment_notes import CHECKING, USED, outcome_of
+from portal.web.respond import fragment_or_page, go, is_htmx, vary_on_htmx
 
 bp = Blueprint("payments", __name__)
 
-PLACES: Final = ("headline", "row")
-"""Where a pay button stands on its page."""
-STATUS: Final = {PaymentPending: 202, PaymentDeclined: 402}
 WORDS: Final = {"idempotency_key_reused": USED, "still_running": CHECKING}
-
-
-@dataclass(frozen=True, slots=True)
-class _Submission:
-    """The pay button's fields. `shown` is the displayed amount in minor units."""
-
-    key: str
-    shown: int
-    method: str
 
 
 @bp.get("/installments/<int:installment_id>/payments")
@@ -55,22 +37,19 @@ def create(installment_id: int) -> ResponseReturnValue:
     user = me()
     installment = access.my_installment(user, installment_id)
     access.require(user, "customer")
-    submission = _read()
-    if submission is None:
-        return _answer(user, installment, Note(installment_id, "error", INCOMPLETE), 422)
-    shown, method = submission.shown, submission.method
-    key = request_key(user.id, f"POST /installments/{installment_id}/payments", submission.key, shown, method)
-    paid = carry_out(
-        lambda: payments.pay_installment(
-            installment_id, customer_id=key.user_id, shown=shown, method=method, request_key=key
-        ),
-        WORDS,
-    )
-    if isinstance(paid, NotDone):
-        waits = isinstance(paid.error, StillRunning)
-        note = Note(installment_id, "info" if waits else "warn", paid.message)
-        return _answer(user, installment, note, 202 if waits else paid.status)
-    return _answer(user, installment, note_of(paid.payment, installment_id), STATUS.get(type(paid), 200))
+    press = pay_button.read()
+    if isinstance(press, NotDone):
+        paid: Paid | NotDone = press
+    else:
+        scope, shown, method = f"POST /installments/{installment_id}/payments", press.shown, press.method
+        key = request_key(user.id, scope, press.key, shown, method)
+        paid = carry_out(
+            lambda: payments.pay_installment(
+                installment_id, customer_id=key.user_id, shown=shown, method=method, request_key=key
+            ),
+            WORDS,
+        )
+    return pay_button.answer(user, installment, *outcome_of(paid, installment_id))
 
 
 @bp.get("/payments/<int:payment_id>")
@@ -91,35 +70,3 @@ def show(payment_id: int) -> ResponseReturnValue:
         payer=me().id == payment.customer_id,
         polls=request.path,
     )
-
-
-def _read() -> _Submission | None:
-    key, shown = request.form.get("key", ""), request.form.get("shown", "")
-    if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
-        return None
-    return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
-
-
-def _answer(user: User, installment: Installment, note: Note, status: int) -> ResponseReturnValue:
-    """The fragment or page that held the button, as it is now, with the outcome. The rows re-read themselves."""
-    from_home = request.form.get("from") == "home"
-    plan = installment.plan
-    note = _placed(note, installment)
-    if not is_htmx() and status < 300:
-        plan_page.keep_note(note)
-        return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
-    if from_home:
-        return home.part(user, note, status) if is_htmx() else home.whole(user, note, status)
-    shown = plan_page.context(plan, user, note)
-    if is_htmx():
-        every_row = shown["checking"] or note.changed
-        return plan_page.parts(shown, installment.id, status=status, every_row=every_row)
-    return page("plans/show.html", status, **shown, invitation=None, link=None, now=None)
-
-
-def _placed(note: Note, installment: Installment) -> Note:
-    """The note with the place of its button, and whether the amount on that button is out of date."""
-    place = request.form.get("place", "")
-    shown = request.form.get("shown", "")
-    changed = not installment.is_open or shown != str(installment.remaining)
-    return replace(note, place=place if place in PLACES else "row", changed=changed and note.kind != "success")

@@ -11,8 +11,8 @@ from portal.reports.plans import home
 from portal.web.guards import me, role_needed
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
-from portal.web.plans.plan_page import Note, headline_note, take_note
-from portal.web.respond import fragments, page
+from portal.web.plans.plan_page import Note, take_note
+from portal.web.respond import fragments, is_htmx, page
 
 bp = Blueprint("home", __name__)
 
@@ -29,8 +29,13 @@ def whole(customer: User, note: Note | None = None, status: int = 200) -> Respon
     return page("plans/home_show.html", status, **_context(customer, note))
 
 
+def answer(customer: User, note: Note, status: int) -> Response:
+    """The response to a button pressed on this page: its fragment for htmx, else the page."""
+    return part(customer, note, status) if is_htmx() else whole(customer, note, status)
+
+
 def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
-    """The page's fragment, for a button pressed on it."""
+    """The page's fragment."""
     shown = _context(customer, note)
     return fragments(("plans/_home.html", shown), ("plans/_announcement.html", shown), status=status)
 
@@ -44,7 +49,7 @@ def _context(customer: User, note: Note | None) -> dict[str, Any]:
         "home": overview,
         "first": first,
         "also_due": _also_due(overview, note, pressed),
-        "failed": headline_note(note, first),
+        "failed": note if note and note.belongs_to_headline(first) else None,
         "pressed": pressed,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
         "receipts": home.latest_payments(customer.id),

@@ -5,16 +5,30 @@ from typing import Final
 from sqlalchemy import select
 
 from portal.domain import money
+from portal.errors import Invalid, StillRunning
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, User
+from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
+from portal.services.payments.payments import Paid
 from portal.services.row_facts import PaymentFacts
 from portal.web.labels import why_declined
+from portal.web.one_use_keys import NotDone
 from portal.web.plans.plan_page import Note
 
 CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
 USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
 INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
+STATUS: Final = {PaymentPending: 202, PaymentDeclined: 402}
 REVERSED: Final = "This was paid, but the bank has taken the payment back since."
+
+
+def outcome_of(paid: Paid | NotDone, installment_id: int) -> tuple[Note, int]:
+    """The note about a press of the pay button, and the response's status: 202 while the outcome is unknown."""
+    if not isinstance(paid, NotDone):
+        return note_of(paid.payment, installment_id), STATUS.get(type(paid), 200)
+    if isinstance(paid.error, StillRunning):
+        return Note(installment_id, "info", paid.message), 202
+    return Note(installment_id, "error" if isinstance(paid.error, Invalid) else "warn", paid.message), paid.status
 
 
 def note_of(payment: Payment | PaymentFacts, installment_id: int) -> Note:

@@ -41,6 +41,12 @@ class Note:
         """The text is a refusal that a press led to. A screen reader reads it on focus, not from the live region."""
         return self.place != "" and self.kind != "success"
 
+    def belongs_to_headline(self, first: Installment | None) -> bool:
+        """The note is a refusal that belongs into a page's headline. `first`: the installment shown there."""
+        if self.kind == "success" or self.place == "row":
+            return False
+        return self.place != "" or (first is not None and first.id == self.installment_id)
+
 
 def keep_note(note: Note) -> None:
     """Store a note for the next page, in the session cookie."""
@@ -51,13 +57,6 @@ def take_note() -> Note | None:
     """Remove and return the note that `keep_note` stored."""
     stored = session.pop(NOTE, None)
     return Note(**stored) if stored else None
-
-
-def headline_note(note: Note | None, first: Installment | None) -> Note | None:
-    """The note, where it is a refusal that belongs into a page's headline. `first`: the installment shown there."""
-    if note is None or note.kind == "success" or note.place == "row":
-        return None
-    return note if note.place or (first is not None and first.id == note.installment_id) else None
 
 
 def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "receipts": paid_by,
         "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
         "note": note,
-        "failed": headline_note(note, upcoming),
+        "failed": note if note and note.belongs_to_headline(upcoming) else None,
         "new": filled or None,
     }
 
