@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select, text
@@ -10,7 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from portal.errors import Busy, Unsure
 from portal.extensions import db
 from portal.models import Plan
-from portal.services.unit_of_work import unit_of_work, violated
+from portal.services.idempotency import RequestKey
+from portal.services.results import Result
+from portal.services.unit_of_work import NestedUnitOfWork, after_commit, end_reading, unit_of_work, violated
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -51,6 +54,111 @@ def test_a_unit_of_work_commits_and_one_that_raises_rolls_back(plan_ids):
         fails(plan_ids[0])
     assert description(plan_ids[0]) == "new"
     assert not db.session.connection().in_nested_transaction()
+
+
+class TestNested:
+    """A unit of work inside another raises and changes nothing: no row, no hook, and not the outer's transaction."""
+
+    @pytest.mark.parametrize("inner", [lambda ids: describe(ids[1], "inner"), lambda ids: end_reading()])
+    def test_nesting_raises_and_leaves_the_outer_one_as_it_is(self, plan_ids, inner):
+        called = []
+
+        @unit_of_work
+        def outer():
+            Plan.lock(plan_ids[0]).description = "outer"
+            db.session.flush()
+            after_commit(lambda: called.append("outer"))
+            transaction = db.session.scalar(text("SELECT pg_current_xact_id()::text"))
+            with pytest.raises(NestedUnitOfWork, match="inside the unit of work outer"):
+                inner(plan_ids)
+            assert db.session.scalar(text("SELECT pg_current_xact_id()::text")) == transaction
+            assert called == []
+
+        outer()
+        assert (description(plan_ids[0]), description(plan_ids[1])) == ("outer", "A cake")
+        assert called == ["outer"]
+
+    def test_a_nested_call_that_is_not_caught_rolls_the_outer_one_back(self, plan_ids):
+        @unit_of_work
+        def outer():
+            Plan.lock(plan_ids[0]).description = "outer"
+            describe(plan_ids[1], "inner")
+
+        with pytest.raises(NestedUnitOfWork):
+            outer()
+        assert {description(plan_id) for plan_id in plan_ids} == {"A cake"}
+
+    def test_the_next_one_runs_after_a_failure_and_in_a_hook(self, plan_ids):
+        @unit_of_work
+        def fails():
+            raise ValueError("a bug")
+
+        @unit_of_work
+        def succeeds():
+            after_commit(lambda: describe(plan_ids[0], "by a hook"))
+
+        with pytest.raises(ValueError, match="a bug"):
+            fails()
+        succeeds()
+        end_reading()
+        assert description(plan_ids[0]) == "by a hook"
+
+
+@dataclass(frozen=True, slots=True)
+class Described(Result):
+    """A result of these tests."""
+
+    words: str
+
+
+class TestUnderAKey:
+    @pytest.fixture
+    def request_key(self, context):
+        return RequestKey(people.sara(), "POST /describe", "k", "f")
+
+    def test_it_runs_once_and_a_repeated_call_gets_the_stored_result(self, plan_ids, request_key):
+        calls = []
+
+        @unit_of_work
+        def describe_once(plan_id, words, *, request_key):
+            calls.append(words)
+            Plan.lock(plan_id).description = words
+            return Described(words)
+
+        first = describe_once(plan_ids[0], "new", request_key=request_key)
+        describe(plan_ids[0], "newer")
+        again = describe_once(plan_ids[0], "new", request_key=request_key)
+        assert again == first == Described("new")
+        assert (first.replayed, again.replayed, calls) == (False, True, ["new"])
+        assert description(plan_ids[0]) == "newer"
+        assert not describe_once(plan_ids[0], "new", request_key=None).replayed
+
+    def test_a_retry_after_a_rollback_claims_its_key_again(self, plan_ids, request_key):
+        attempts = []
+
+        @unit_of_work
+        def fails_once(*, request_key):
+            attempts.append(1)
+            if len(attempts) == 1:
+                db.session.execute(text("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'serialization_failure'; END $$"))
+            return Described("done")
+
+        assert fails_once(request_key=request_key).replayed is False
+        assert fails_once(request_key=request_key).replayed is True
+        assert len(attempts) == 2
+
+    def test_another_result_is_an_error_of_the_program_and_keeps_the_key_free(self, request_key):
+        @unit_of_work
+        def returns(value, *, request_key):
+            return value
+
+        with pytest.raises(TypeError, match="returns a Result, not int"):
+            returns(7, request_key=request_key)
+        assert not returns(Described("done"), request_key=request_key).replayed
+
+    def test_the_key_is_a_keyword(self):
+        with pytest.raises(TypeError, match="keyword-only"):
+            unit_of_work(lambda request_key: None)
 
 
 def test_a_unit_of_work_starts_a_fresh_transaction(plan_ids):

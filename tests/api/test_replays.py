@@ -1,0 +1,143 @@
+"""A replay of every operation equals its first response, byte for byte, after the plan has moved on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from flask import Flask
+
+from portal.services.payments import outcomes, refunds
+from tests.api import Api, Person, create_plan, customer, merchant
+from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
+
+WHY = {"reason": "A layer was missing"}
+REPLAYED = "Idempotent-Replayed"
+
+
+@dataclass
+class Sent:
+    """A request and its first response."""
+
+    person: Person
+    where: str
+    body: dict[str, Any]
+    key: str
+    response: requests.Response
+
+
+class Sender:
+    """Sends requests under keys of their own, and keeps them with their responses."""
+
+    def __init__(self) -> None:
+        self.sent: list[Sent] = []
+
+    def __call__(self, person: Person, where: str, body: dict[str, Any], status: int) -> dict[str, Any]:
+        key = f"key-{len(self.sent)}"
+        response = person.api.post(where, body, Idempotency_Key=key)
+        assert response.status_code == status, response.text
+        assert REPLAYED not in response.headers
+        self.sent.append(Sent(person, where, body, key, response))
+        answer: dict[str, Any] = response.json()
+        return answer
+
+
+def again(sent: Sent) -> requests.Response:
+    response = sent.person.api.post(sent.where, sent.body, Idempotency_Key=sent.key)
+    assert response.headers.get(REPLAYED) == "true", (sent.where, response.text)
+    return response
+
+
+def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app: Flask, api: Api) -> None:
+    amal, omar = merchant(api), customer(api)
+    send = Sender()
+    terms = {"total_amount": "120.00", "num_installments": 6, "start_date": "2026-08-31"}
+    plan = send(amal, "/api/plans/", {"customer_email": omar.email, **terms, "external_id": "order 1"}, 201)
+    send(amal, "/api/plans", {"customer_email": omar.email, **terms, "external_id": "order 1"}, 200)
+    send(amal, "/api/plans/", {"customer_email": "nadia@example.com", **terms}, 201)
+    base, parts = f"/api/plans/{plan['id']}", [row["id"] for row in plan["installments"]]
+    pay, installments = f"{base}/pay/", "/api/plans/installments"
+    saved = send(omar, "/api/payment-methods/", {"card": "card_ok"}, 201)
+    send(omar, f"{installments}/{parts[0]}/pay/", {"payment_method": "card_declined"}, 402)
+    send(omar, f"{installments}/{parts[0]}/pay/", {"payment_method": saved["token"]}, 200)
+    send(omar, f"{installments}/{parts[1]}/pay/", {"payment_method": "card_insufficient_funds"}, 402)
+    send(omar, pay, {"choice": "due"}, 200)
+    send(omar, pay, {"choice": "amount", "amount": "5.00", "payment_method": "card_refund_declined"}, 200)
+    unrefundable = send.sent[-1].response.json()["id"]
+    send(omar, pay, {"choice": "amount", "amount": "25.00"}, 200)
+    cash = {"amount": "4.00", "method": "cash", "received_on": "2026-09-01", "reference": "7", **WHY}
+    recorded = send(amal, f"{base}/payments/", cash, 201)
+    send(amal, f"{base}/refunds/", {"amount": "1.00", "payment": recorded["id"], **WHY}, 201)
+    send(amal, f"{base}/refunds/", {"amount": "27.00", **WHY}, 201)
+    send(amal, f"{base}/refunds/", {"amount": "1.00", "payment": unrefundable, **WHY}, 409)
+    send(amal, f"{base}/credits/", {"amount": "3.00", "how": "spread", **WHY}, 200)
+    send(amal, f"/api/payments/{unrefundable}/reverse/", WHY, 200)
+    send(amal, f"{base}/write-off/", WHY, 200)
+    send(omar, pay, {"choice": "amount", "amount": "1.00"}, 200)
+    other = create_plan(amal, omar.email)
+    paid = send(omar, f"/api/plans/{other['id']}/pay/", {"choice": "amount", "amount": "30.00"}, 200)
+    send(amal, f"/api/plans/{other['id']}/cancel/", {"refund": "20.00", **WHY}, 200)
+    send(amal, f"/api/payments/{paid['id']}/reverse/", WHY, 200)
+    assert omar.api.call("DELETE", f"/api/payment-methods/{saved['id']}/").status_code == 204
+
+    for sent in send.sent:
+        replay, first = again(sent), sent.response
+        assert (replay.status_code, replay.content) == (first.status_code, first.content), sent.where
+        for header in ("Location", "Content-Type"):
+            assert replay.headers.get(header) == first.headers.get(header), sent.where
+    with app.app_context():
+        results = stored_results()
+        assert len(results) == len(send.sent)
+        assert secrets_of(results) == []
+        assert shapes_of(results) == {
+            "CreditGiven",
+            "PaymentDeclined",
+            "PaymentMade",
+            "PaymentMethodSaved",
+            "PaymentRecorded",
+            "PaymentReversed",
+            "PlanCancelled",
+            "PlanCreated",
+            "PlanFound",
+            "PlanWrittenOff",
+            "RefundsDeclined",
+            "RefundsMade",
+        }
+
+
+def test_an_outcome_that_the_sweep_recorded_is_replayed_unchanged_from_then_on(app: Flask, api: Api) -> None:
+    amal, omar = merchant(api), customer(api)
+    plan = create_plan(amal, omar.email)
+    send = Sender()
+    where = f"/api/plans/installments/{plan['installments'][0]['id']}/pay/"
+    payment = send(omar, where, {"payment_method": "card_lost_charged"}, 202)["payment"]["id"]
+    with app.app_context():
+        outcomes.settle_payment(payment)
+    base = f"/api/plans/{plan['id']}"
+    omar.api.post(f"{base}/pay/", {"choice": "amount", "amount": "10.00", "payment_method": "card_refund_lost_done"})
+    refund = send(amal, f"{base}/refunds/", {"amount": "5.00", **WHY}, 202)["refunds"][0]["id"]
+    with app.app_context():
+        refunds.settle_refund(refund)
+    known = [again(sent) for sent in send.sent]
+    assert [response.status_code for response in known] == [200, 201]
+    assert known[0].json()["status"] == "paid"
+    assert amal.api.post(f"/api/payments/{payment}/reverse/", WHY).status_code == 200
+    assert amal.api.post(f"{base}/write-off/", WHY).status_code == 200
+    assert [again(sent).content for sent in send.sent] == [response.content for response in known]
+    with app.app_context():
+        assert secrets_of(stored_results()) == []
+
+
+def test_a_cancellation_whose_refund_the_sweep_settled_shows_the_outcome(app: Flask, api: Api) -> None:
+    amal, omar = merchant(api), customer(api)
+    plan = create_plan(amal, omar.email)
+    base = f"/api/plans/{plan['id']}"
+    omar.api.post(f"{base}/pay/", {"choice": "amount", "amount": "10.00", "payment_method": "card_refund_lost_done"})
+    send = Sender()
+    cancelled = send(amal, f"{base}/cancel/", {"refund": "4.00", **WHY}, 200)
+    assert (cancelled["refunded"], cancelled["refunding"]) == ("0.00", "4.00")
+    assert again(send.sent[0]).content == send.sent[0].response.content
+    with app.app_context():
+        refunds.settle_refund(cancelled["refunds"][0]["id"])
+    known = again(send.sent[0])
+    assert (known.json()["refunded"], known.json()["refunding"]) == ("4.00", "0.00")
+    assert again(send.sent[0]).content == known.content

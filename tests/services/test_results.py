@@ -1,0 +1,105 @@
+"""Stored results: each shape, its version, and its way to JSON and back."""
+
+import dataclasses
+import hashlib
+import json
+import sys
+import types
+from datetime import UTC, date, datetime
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+import portal.app  # noqa: F401 imports every module with a shape
+from portal.errors import AnswerGone
+from portal.services import results
+from portal.services.results import Pending, Result
+
+SHAPES = {
+    "CreditGiven": (1, "e4bd1ba381ca"),
+    "PaymentDeclined": (1, "d9bd8970c38d"),
+    "PaymentMade": (1, "d9bd8970c38d"),
+    "PaymentMethodSaved": (1, "d1f696d31c26"),
+    "PaymentRecorded": (1, "eeb341407e56"),
+    "PaymentReversed": (1, "eeb341407e56"),
+    "PlanCancelled": (1, "f2d3d25ffd60"),
+    "PlanCreated": (1, "6145e01383dc"),
+    "PlanFound": (1, "a6aee3617d89"),
+    "PlanWrittenOff": (1, "e4bd1ba381ca"),
+    "RefundsDeclined": (1, "99995fd66374"),
+    "RefundsMade": (1, "99995fd66374"),
+    "_KeyCreated": (1, "6a0fc159d71d"),
+}
+"""The version and a digest of the fields of each stored shape. A new digest needs a new version."""
+
+
+def shapes() -> dict[str, type[Result]]:
+    return {
+        name: shape
+        for name, shape in results._classes.items()
+        if shape.__module__.startswith("portal.") and not issubclass(shape, Pending) and not name.startswith("_Of")
+    }
+
+
+def outline(kind: Any) -> Any:
+    """A description of a type: names and types of fields, all the way down."""
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind, vars(sys.modules[kind.__module__]))
+        return {each.name: outline(hints[each.name]) for each in dataclasses.fields(kind)}
+    if get_origin(kind) is Literal:
+        return sorted(get_args(kind))
+    if get_args(kind):
+        return [str(get_origin(kind)), *(outline(part) for part in get_args(kind))]
+    return str(kind)
+
+
+def sample(kind: Any) -> Any:
+    """A value of a type."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind, vars(sys.modules[kind.__module__]))
+        stored = [each for each in dataclasses.fields(kind) if each.metadata.get("stored", True)]
+        return kind(**{each.name: sample(hints[each.name]) for each in stored})
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if get_origin(kind) is tuple:
+        return (sample(get_args(kind)[0]), sample(get_args(kind)[0]))
+    if get_origin(kind) in (Union, types.UnionType):
+        return sample(get_args(kind)[0])
+    if get_origin(kind) is dict:
+        return {"branch": "\u0627\u0644\u0639\u0644\u064a\u0627"}
+    instant = datetime(2026, 11, 27, 6, 5, 4, 3, UTC)
+    return {int: 2**62, str: "caf\u00e9", bool: True, date: date(2026, 8, 31), datetime: instant}[kind]
+
+
+def test_every_change_of_a_shape_has_a_new_version() -> None:
+    digests = {
+        name: (shape.version, hashlib.sha256(json.dumps(outline(shape)).encode()).hexdigest()[:12])
+        for name, shape in shapes().items()
+    }
+    assert digests == SHAPES
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_a_result_comes_back_from_json_unchanged_and_marked_as_a_replay(name: str) -> None:
+    result = sample(shapes()[name])
+    again = results.decode(json.loads(json.dumps(results.encode(result))))
+    assert again == result and type(again) is type(result)
+    assert (result.replayed, again.replayed) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"shape": "PlanMelted"}, {"version": 0}, {"version": 2}], ids=["unknown shape", "older", "newer"]
+)
+def test_a_shape_or_version_of_another_release_is_refused_as_gone(change: dict[str, Any]) -> None:
+    stored = results.encode(sample(shapes()["PlanFound"]))
+    with pytest.raises(AnswerGone) as refused:
+        results.decode(stored | change)
+    assert (refused.value.code, refused.value.status) == ("answer_gone", 409)
+
+
+def test_a_field_that_is_not_stored_is_left_out_and_has_its_default() -> None:
+    created = shapes()["PlanCreated"]
+    result = dataclasses.replace(sample(created), invitation_token="a secret")
+    stored = results.encode(result)
+    assert "a secret" not in json.dumps(stored) and "a secret" not in repr(result)
+    assert results.decode(stored).invitation_token is None  # type: ignore[attr-defined]
