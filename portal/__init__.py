@@ -26,7 +26,7 @@ queue.py            enqueues jobs by name
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers
 config.py           settings
-errors.py           refusals
+errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions
 logs.py             structured logs
 

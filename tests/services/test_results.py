@@ -16,6 +16,7 @@ from portal.services import results
 from portal.services.results import Pending, Result
 
 SHAPES = {
+    "ApiKeyCreated": (1, "6a0fc159d71d"),
     "CreditGiven": (1, "e4bd1ba381ca"),
     "PaymentDeclined": (1, "d9bd8970c38d"),
     "PaymentMade": (1, "d9bd8970c38d"),
@@ -28,7 +29,6 @@ SHAPES = {
     "PlanWrittenOff": (1, "e4bd1ba381ca"),
     "RefundsDeclined": (1, "99995fd66374"),
     "RefundsMade": (1, "99995fd66374"),
-    "_KeyCreated": (1, "6a0fc159d71d"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

@@ -135,3 +135,16 @@ def test_a_payment_that_was_lost_and_settled_is_answered_as_paid(app: Flask, dat
     amal = browser_of(app, "amal")
     assert confirm(amal, check(amal, "/payments/1/reverse", **WHY)).status_code == 303
     assert answer_of(omar, address, data) == settled
+
+
+def test_the_result_of_a_new_api_key_does_not_hold_it(app: Flask, database: str) -> None:
+    with app.app_context():
+        people.amal()
+    amal = browser_of(app, "amal")
+    data = {"key": one_use_key(), "name": "Web shop", "scope": "write"}
+    created, again = (amal.post("/settings/api-keys", data=data) for _ in range(2))
+    assert (created.status_code, again.status_code) == (201, 409)
+    assert "qist_" in created.text and "can\u2019t be shown again" in again.text
+    with app.app_context():
+        assert shapes_of(stored_results()) == {"ApiKeyCreated"}
+        assert secrets_of(stored_results()) == []

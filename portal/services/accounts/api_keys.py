@@ -32,7 +32,7 @@ _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
-class _KeyCreated(Result):
+class ApiKeyCreated(Result):
     """The new key. Its text is not stored, and a replay has none."""
 
     name: str
@@ -62,7 +62,7 @@ def create(
 @unit_of_work
 def _create(
     merchant_id: int, name: str, can_write: bool, expires_on: date | None, *, request_key: RequestKey | None
-) -> _KeyCreated:
+) -> ApiKeyCreated:
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
         raise Forbidden("Only merchants have API keys.")
@@ -93,7 +93,7 @@ def _create(
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
         )
     )
-    return _KeyCreated(name, f"{SCHEME}{prefix}.{secret}")
+    return ApiKeyCreated(name, f"{SCHEME}{prefix}.{secret}")
 
 
 @unit_of_work
