@@ -23,6 +23,7 @@ models/             tables, constraints and named queries
 gateways/           external systems: payment gateway and mail server, with plain data in and out
     payment/
 queue.py            enqueues jobs by name
+wording/            words for people: codes and facts become sentences, by gettext
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers
 config.py           settings

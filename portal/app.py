@@ -13,6 +13,7 @@ from portal.config import Settings
 from portal.gateways import payment
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
+from portal.wording import language
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
     extensions.limiter.init_app(app)
+    language.init_app(app, ROOT / "translations")
     web.init_app(app)
     api.init_app(app)
     return app
