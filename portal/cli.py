@@ -195,10 +195,12 @@ def _logins() -> str:
 
 
 def _call(service: Any, *args: Any) -> Any:
+    from portal.wording.refusals import sentence
+
     try:
         return service(*args)
     except Refused as error:
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(sentence(error)) from None
 
 
 if __name__ == "__main__":

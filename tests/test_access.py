@@ -6,6 +6,7 @@ from portal import access
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import User
+from portal.wording.refusals import sentence
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -42,7 +43,7 @@ def test_other_users_get_not_found(ids, stranger):
         for row_id in (ids[kind], *NOT_IDS):
             with pytest.raises(NotFound) as refused:
                 get(user, row_id)
-            errors.add((refused.value.code, refused.value.message, refused.value.status))
+            errors.add((refused.value.code, sentence(refused.value), refused.value.status))
     assert len(errors) == 1
 
 

@@ -33,28 +33,29 @@ class NoToken(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("no_token", "Sign in first: send an access token or an API key as Authorization: Bearer ...")
+        super().__init__("no_token")
 
 
 class ReadOnly(Forbidden):
     """The API key may only read."""
 
     def __init__(self) -> None:
-        super().__init__("This API key can only read.")
+        super().__init__()
         self.code = "read_only_key"
 
 
-def signed_in(
-    *roles: str, writes: bool = False, message: str = "Your account can't do this."
-) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Restrict a view to callers in one of `roles` (any role if empty). If `writes`, the token needs write access."""
+def signed_in(*roles: str, writes: bool = False, forbidden: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Restrict a view to callers in one of `roles` (any role if empty). If `writes`, the token needs write access.
+
+    `forbidden` is what the refusal of other roles is about.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.caller = identify()
             if roles and g.caller.role not in roles:
-                raise Forbidden(message)
+                raise Forbidden(forbidden)
             if writes and not g.caller.can_write:
                 raise ReadOnly()
             return view(*args, **kwargs)

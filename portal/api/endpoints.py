@@ -106,7 +106,7 @@ def endpoint(
     anyone: bool = False,
     roles: Sequence[str] = (),
     writes: bool = False,
-    forbidden: str = "Your account can't do this.",
+    forbidden: str = "",
     refuses: dict[int, Sequence[str]] | None = None,
     limit: Callable[[View], View] | None = None,
 ) -> Callable[[View], View]:
@@ -115,7 +115,8 @@ def endpoint(
     `ok` has the schema of each success status. `refuses` has, by status, the error codes besides those common to all
     endpoints of the kind. The fields of the view's `query` are the accepted query parameters. Any other parameter is
     422 `unknown_parameter`, and a view without `query` accepts none. A view that `writes` requires a token with write
-    access and counts towards the write limit. If its method is POST, it accepts an Idempotency-Key.
+    access and counts towards the write limit. If its method is POST, it accepts an Idempotency-Key. `forbidden` is
+    what the refusal of other roles is about.
     """
 
     def decorate(view: View) -> View:
@@ -139,7 +140,7 @@ def endpoint(
         if writes:
             wrapped = rate_limits.writing(wrapped)
         if not anyone:
-            wrapped = callers.signed_in(*roles, writes=writes, message=forbidden)(wrapped)
+            wrapped = callers.signed_in(*roles, writes=writes, forbidden=forbidden)(wrapped)
         for rule in (address, *aliases):
             bp.add_url_rule(rule, view.__name__, wrapped, methods=[method], strict_slashes=False, merge_slashes=False)
         return wrapped

@@ -20,6 +20,7 @@ from portal.models import User
 from portal.web.guards import me, sign_in_first, signed_in_user, start_page
 from portal.web.middleware.request_ids import request_id
 from portal.web.respond import as_message, current_page, fragment_or_page, is_htmx, local_path
+from portal.wording.refusals import sentence
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ def refused(error: Refused) -> Response:
     if error.status >= 500:
         _forget_user()
     title = WORDS.get(error.status, WORDS[409])[0]
-    response = show(error.status, title, error.message)
+    response = show(error.status, title, sentence(error))
     if isinstance(error, Busy | StillRunning):
         response.headers["Retry-After"] = str(error.retry_after)
     return response

@@ -12,6 +12,7 @@ from wtforms.validators import StopValidation
 
 from portal.domain import money
 from portal.errors import Fault, Invalid
+from portal.wording.refusals import fault_sentence
 
 UNUSABLE: Final = "This holds a character that can't be used. Please type it again."
 
@@ -81,9 +82,9 @@ def read_amount(field: Field, currency: str) -> int:
     try:
         minor = money.parse(field.data or "", currency)
     except money.BadAmount as error:
-        raise Invalid(Fault(field.name, "bad_amount", str(error))) from error
+        raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
     if not minor:
-        raise Invalid(Fault(field.name, "bad_amount", "Enter more than zero."))
+        raise Invalid(Fault(field.name, "bad_amount", about="zero_in_form"))
     return minor
 
 
@@ -98,6 +99,6 @@ def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:
         name = renamed.get(fault.field, fault.field)
         if name in form:
             field = form[name]
-            field.errors = [*field.errors, fault.message]
+            field.errors = [*field.errors, fault_sentence(fault)]
         else:
-            form.form_errors.append(fault.message)
+            form.form_errors.append(fault_sentence(fault))

@@ -146,7 +146,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
 
 
 def _error(status: int, declaration: Declared) -> Json:
-    default = problems.CODES.get(status, ("invalid", WORDS[status]))[0]
+    default = problems.CODES.get(status, "invalid")
     codes = list(declaration.codes.get(status, ()))
     if status == 422:
         codes = [*(codes or ["invalid"]), "unknown_parameter"]

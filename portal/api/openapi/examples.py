@@ -1,12 +1,14 @@
 """Examples for the OpenAPI document. A test validates each against its schema."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 from portal.api import parsing, problems
-from portal.api.problems import CODES
-from portal.errors import Invalid
+from portal.api.problems import HttpRefusal
+from portal.domain.money import Money
+from portal.errors import Fault, Invalid, Refused
+from portal.wording.http_statuses import http_status
+from portal.wording.language import SOURCE, in_language
 
 _INSTALLMENT: Final[dict[str, Any]] = {
     "id": 1,
@@ -193,53 +195,49 @@ SHAPES: Final[dict[str, Any]] = {
     "AgeingReport": {**_BUCKETS, "by_currency": []},
 }
 
-_DETAILS: Final = {
-    "already_paid": "This installment is already paid. Nothing was charged.",
-    "amount_changed": "What is owed has changed: it is SAR 33.33 now. Nothing was charged.",
-    "bad_token": "This token can't be used: it is not valid, has expired, or was revoked.",
-    "declined": "The card was declined.",
-    "email_invited": "A merchant has invited this email. A fresh link is on its way to it by mail: open that one.",
-    "external_id_used": "This external_id already names another plan.",
-    "date_in_future": "Choose today or an earlier day.",
-    "insufficient_funds": "There is not enough money on this card. Nothing was charged.",
-    "not_reversible": "Nothing of this payment is left that could be reversed.",
-    "nothing_due": "Nothing is due today. Nothing was charged.",
-    "nothing_owed": "Nothing is owed any more. Nothing was changed.",
-    "nothing_to_refund": "There is nothing that could be refunded.",
-    "payment_in_flight": "A payment of this plan is still being checked with the bank. Nothing was changed.",
-    "plan_cancelled": "This plan was cancelled. Nothing was changed.",
-    "refund_declined": "The bank declined this refund. Nothing went back.",
-    "refund_in_flight": "A refund of this payment is still on its way. Nothing was changed.",
-    "still_running": "The same request is still being carried out. Ask again in a moment.",
-    "too_many_methods": "You can keep 10 payment methods. Remove one first.",
-    "too_much": "That is more than is owed, which is SAR 33.33. Nothing was changed.",
-    "unknown_method": "This payment method is not known. Nothing was charged.",
+_SAR: Final = Money(3333, "SAR")
+_REFUSED: Final = {
+    refused.code: refused
+    for refused in (
+        Refused("already_paid", about="installment"),
+        Refused("amount_changed", about="payment", limit=_SAR, remaining="33.33"),
+        Refused("bad_credentials"),
+        Refused("bad_token"),
+        Refused("declined", payment_id=9),
+        Refused("external_id_used", plan_id=1),
+        Refused("insufficient_funds", payment_id=9),
+        Refused("not_reversible"),
+        Refused("nothing_due", about="payment"),
+        Refused("nothing_owed", about="write_off"),
+        Refused("nothing_to_refund"),
+        Refused("payment_in_flight", payment_id=9),
+        Refused("plan_cancelled", about="payment"),
+        Refused("refund_declined", refund_ids=[4]),
+        Refused("refund_in_flight"),
+        Refused("still_running"),
+        Refused("too_many_methods", limit=10),
+        Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
+        Invalid(Fault("customer_email", "not_a_customer")),
+        Invalid(Fault("email", "email_invited")),
+        Invalid(Fault("email", "email_taken")),
+        Invalid(Fault("password", "password_common")),
+        Invalid(Fault("password2", "passwords_differ")),
+        Invalid(Fault("payment_method", "unknown_method")),
+        Invalid(Fault("received_on", "date_in_future")),
+        Invalid(Fault("total_amount", "total_too_small")),
+        Invalid(Fault("username", "username_taken")),
+    )
 }
-_MORE: Final[dict[str, dict[str, Any]]] = {
-    "amount_changed": {"remaining": "33.33"},
-    "declined": {"payment_id": 9},
-    "email_invited": {"errors": [{"pointer": "#/email", "detail": _DETAILS["email_invited"], "code": "email_invited"}]},
-    "external_id_used": {"plan_id": 1},
-    "insufficient_funds": {"payment_id": 9},
-    "payment_in_flight": {"payment_id": 9},
-    "refund_declined": {"refund_ids": [4]},
-    "too_much": {"remaining": "33.33"},
-}
+"""The refusals in the examples, by code. Amounts are decimals, as the API sends them."""
 _UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
 """The unknown query parameters in the examples. A request with several faults has the code `invalid`."""
 
 
 def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]:
-    """The problem document with this code, for an endpoint that accepts the `known` query parameters."""
-    if code in _UNKNOWN:
-        faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
-        return problems.document(Invalid(*faults, known=list(known)))
-    detail = _DETAILS.get(code) or (CODES[status][1] if status in CODES else HTTPStatus(status).description)
-    return {
-        "type": f"urn:qist:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **_MORE.get(code, {}),
-    }
+    """The problem document with this code in English, for an endpoint that accepts the `known` query parameters."""
+    with in_language(SOURCE):
+        if code in _UNKNOWN:
+            faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
+            return problems.document(Invalid(*faults, known=list(known)))
+        document = problems.document(_REFUSED.get(code) or HttpRefusal(status))
+        return {**document, "title": http_status(status), "status": status}

@@ -7,7 +7,7 @@ from portal import access
 from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_payment, declined
+from portal.api.resources.payments import NO_ANSWER, current_payment, declined
 from portal.errors import Forbidden
 from portal.models import Payment
 from portal.reports.plans import plans as lists
@@ -89,7 +89,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
     """
     currency = access.my_installment(caller().user, installment_id).currency
     if caller().role != "customer":
-        raise Forbidden(CUSTOMERS_ONLY)
+        raise Forbidden("pay")
     shown = amounts.read(currency, amount=json.amount)["amount"]
     key = idempotency.request_key(json, _render)
     with amounts.refusals_as_decimals(currency):

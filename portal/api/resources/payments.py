@@ -18,7 +18,6 @@ from portal.services.payments import manual_payments, payments
 bp = Blueprint("api_payments", __name__)
 TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
 NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is known."
-CUSTOMERS_ONLY = "Only the plan's customer pays it."
 
 
 @endpoint(bp, "GET", "/api/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -75,7 +74,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     """
     currency = access.my_plan(caller().user, plan_id).currency
     if caller().role != "customer":
-        raise Forbidden(CUSTOMERS_ONLY)
+        raise Forbidden("pay")
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, render)
     with amounts.refusals_as_decimals(currency):
@@ -100,7 +99,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     tag=TAG,
     roles=("merchant",),
     writes=True,
-    forbidden="Only the plan's merchant records payments.",
+    forbidden="record_payments",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
         422: ("date_in_future",),
@@ -136,9 +135,9 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
     """The choice "amount" requires an amount. The other choices refuse it."""
     if json.choice == "amount" and json.amount is None:
-        return [Fault("amount", "required", "Say how much to pay.")]
+        return [Fault("amount", "required", about="pay_plan")]
     if json.choice != "amount" and json.amount is not None:
-        return [Fault("amount", "not_wanted", "Leave it out, or choose amount.")]
+        return [Fault("amount", "not_wanted")]
     return []
 
 
@@ -156,9 +155,8 @@ def render(payment: Payment) -> tuple[int, bytes]:
 
 def declined(payment: Payment) -> tuple[int, bytes]:
     """The reply to a declined payment: 402 with the code declined or insufficient_funds."""
-    short = payment.decline_code == "insufficient_funds"
-    message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
-    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
+    code = "insufficient_funds" if payment.decline_code == "insufficient_funds" else "declined"
+    refused = _Declined(code, payment_id=payment.id)
     return refused.status, problems.encode(problems.document(refused))
 
 

@@ -63,16 +63,16 @@ def _cancel(
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     if plan.cancelled_at is not None:
-        raise Refused("plan_cancelled", "This plan was cancelled before. Nothing was changed.")
+        raise Refused("plan_cancelled", about="cancellation")
     payments = preconditions.lock_payments(plan.id)
     remaining, limit = sum(row.left for row in rows), refunds.refundable(payments)
     facts = {"remaining": remaining, "refundable": limit}
     preconditions.unchanged(shown, remaining, plan.currency, **facts)
     preconditions.unchanged(shown_refundable, limit, plan.currency, **facts)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more, so there is nothing to cancel.")
+        raise Refused("nothing_owed", about="cancellation")
     if refund < 0:
-        raise Invalid(Fault("refund", "bad_amount", "Enter an amount, or nothing."))
+        raise Invalid(Fault("refund", "bad_amount"))
     if refund:
         refunds.check_amount(refund, limit, plan.currency)
     plan.cancelled_at = clock.now()

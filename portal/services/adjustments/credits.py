@@ -63,15 +63,14 @@ def _credit(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Credited(plan_id, replay)
     if how not in HOW:
-        raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
+        raise Invalid(Fault("how", "bad_choice"))
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was credited.")
-    message = "That is more than is owed, which is {limit}. Nothing was credited."
-    preconditions.within(amount, remaining, plan.currency, words=message, fact="remaining")
+        raise Refused("nothing_owed", about="credit")
+    preconditions.within(amount, remaining, plan.currency, about="credit", fact="remaining")
     by_id = {row.id: row for row in rows}
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share

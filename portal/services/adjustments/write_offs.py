@@ -40,7 +40,7 @@ def _write_off(
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was written off.")
+        raise Refused("nothing_owed", about="write_off")
     for row in rows:
         row.written_off += row.left
     ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)

@@ -65,11 +65,11 @@ def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
     """
     plan = _lock_plan(plan_id, customer_id)
     if plan.state != "active":
-        raise Refused("nothing_due", "Nothing is owed on this plan any more.")
+        raise Refused("nothing_due", about="automatic_payment")
     query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
     method = db.session.scalar(query.with_for_update(read=True))
     if method is None:
-        raise Refused("unknown_method", "Choose one of your saved payment methods.")
+        raise Refused("unknown_method", about="automatic_payment")
     if plan.automatic_method_id == method.id:
         return
     plan.automatic_method_id = method.id
@@ -169,7 +169,7 @@ def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
         new_ids = _record_attempts([(row.id, rule) for row, rule, _ in reached])
         if any(counts and row.id in new_ids for row, _, counts in reached):
             return [(row, row.left) for row, _, _ in reached]
-    raise Refused("nothing_due", "Nothing is to be collected now.")
+    raise Refused("nothing_due", about="collection")
 
 
 @unit_of_work

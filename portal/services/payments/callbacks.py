@@ -39,7 +39,7 @@ class BadSignature(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("bad_signature", "This callback is not signed by the gateway.")
+        super().__init__("bad_signature")
 
 
 class Unreadable(Refused):
@@ -48,7 +48,7 @@ class Unreadable(Refused):
     status = 400
 
     def __init__(self) -> None:
-        super().__init__("unreadable", "This is not an event of the gateway.")
+        super().__init__("unreadable", about="callback")
 
 
 def receive(body: bytes, signature: str | None) -> None:

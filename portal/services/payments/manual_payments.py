@@ -48,13 +48,13 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
     """The faults of these fields. `today` is the local date of the plan."""
     field_faults = []
     if method not in RECORDED_METHODS:
-        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+        field_faults.append(Fault("method", "bad_choice"))
     if received_on > today:
-        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+        field_faults.append(Fault("received_on", "date_in_future"))
     elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+        field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
     if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+        field_faults.append(Fault("reference", "too_long", limit=REFERENCE_MAX))
     return field_faults
 
 
@@ -80,9 +80,8 @@ def _record(
     owed = sum(size for _, size in open_parts)
     preconditions.unchanged(shown, owed, plan.currency)
     if not owed:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
-    words = "That is more than is owed, which is {limit}. Nothing was recorded."
-    preconditions.within(amount, owed, plan.currency, words=words, fact="remaining")
+        raise Refused("nothing_owed", about="manual_payment")
+    preconditions.within(amount, owed, plan.currency, about="manual_payment", fact="remaining")
     now = clock.now()
     payment = Payment(
         plan_id=plan.id,

@@ -186,8 +186,7 @@ def refundable(payments: list[Payment]) -> int:
 
 def check_amount(amount: int, limit: int, currency: str) -> None:
     """Refuses: Invalid on amount below 1; too_much above the refundable `limit` (facts: refundable). Minor units."""
-    words = "That is more than may be refunded, which is {limit}. Nothing was refunded."
-    preconditions.within(amount, limit, currency, words=words, fact="refundable")
+    preconditions.within(amount, limit, currency, about="refund", fact="refundable")
 
 
 def _gateway_request(refund_id: int) -> _GatewayRequest | None:
@@ -223,7 +222,7 @@ def _start(
     limit = refundable(payments)
     preconditions.unchanged(shown, limit, plan.currency, refundable=limit)
     if not limit:
-        raise Refused("nothing_to_refund", "There is nothing that could be refunded.")
+        raise Refused("nothing_to_refund")
     check_amount(amount, limit, plan.currency)
     ids = hold(plan, payments, amount, by=merchant_id, reason=reason, rows=rows)
     if request_key is not None:

@@ -90,9 +90,9 @@ def _by_merchant(
 
 def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int | None, reason: str) -> None:
     if payment.refunding:
-        raise Refused("refund_in_flight", "A refund of this payment is still on its way. Nothing was changed.")
+        raise Refused("refund_in_flight")
     if payment.state != "succeeded" or not payment.kept:
-        raise Refused("not_reversible", "Nothing of this payment is left that could be reversed.")
+        raise Refused("not_reversible")
     payment.reversed = payment.kept
     payment.reversed_at = clock.now()
     payment.state = "reversed"

@@ -140,7 +140,7 @@ def renew(plan_id: int, *, merchant_id: int) -> str:
     if plan is None or plan.merchant_id != merchant_id:
         raise NotFound()
     if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
-        raise Refused("already_claimed", "This customer has an account already and can sign in.")
+        raise Refused("already_claimed")
     return invite(plan, by=merchant_id)
 
 
@@ -168,7 +168,7 @@ def claim(token: str, *, username: str, password: str) -> int:
     username = identifiers.username(username)
     invitation = find(token)
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
     if faults:
         raise Invalid(*faults)
@@ -181,15 +181,15 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     query = Invitation.live(digest(token), clock.now())
     invitation = db.session.scalar(query)
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     customer_id = invitation.plan.customer_id
     customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
     invitation = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
     if customer.is_claimed:
-        raise NotFound("This account was claimed already. Sign in instead.")
+        raise NotFound("claimed_account")
     customer.username = username
     customer.password_hash = password_hash
     now = clock.now()
@@ -199,7 +199,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     except IntegrityError as error:
         # The second constraint: another account has the key of this email, which differs from its own in case only.
         if violated(error) in ("uq_users_username_key", "ck_users_username_is_no_other_email"):
-            raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
+            raise Invalid(Fault("username", "username_taken")) from error
         raise
     db.session.execute(
         update(Invitation)

@@ -18,6 +18,7 @@ from portal.web.forms import Form, Needed, apply_faults
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.labels import KEY, one_use_key
 from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("api_keys", __name__)
 
@@ -83,7 +84,7 @@ def create() -> Response:
         if refused.code in ("already_made", "idempotency_key_reused"):
             form.renew_key(ALREADY_MADE)
         else:
-            form.form_errors.append(refused.message)
+            form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
     return _page(KeyForm(formdata=None), 201, new_key=new_key)
 

@@ -11,6 +11,7 @@ from portal.web import rate_limits
 from portal.web.forms import Form, Needed
 from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("sessions", __name__)
 
@@ -75,7 +76,7 @@ def create() -> Response:
         user_id = sessions.authenticate(form.login.data or "", form.password.data or "")
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
-        return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
+        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
     return go(next_path or start_page(signed_in_user()))
 

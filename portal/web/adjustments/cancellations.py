@@ -22,7 +22,6 @@ from portal.web.payments import refunds
 bp = Blueprint("cancellations", __name__)
 
 FINAL: Final = "This is final: a cancelled plan can’t be opened again."
-NOT_CHOSEN: Final = "You typed an amount. Choose “Give back a part” to refund it, or clear it."
 
 
 class CancelForm(ReasonForm):
@@ -73,7 +72,7 @@ def _refund(form: CancelForm, snapshot: PlanSnapshot) -> int:
     if form.give_back.data == "part":
         return read_amount(form.refund, snapshot.plan.currency)
     if (form.refund.data or "").strip():
-        raise Invalid(Fault("refund", "not_chosen", NOT_CHOSEN))
+        raise Invalid(Fault("refund", "not_chosen"))
     return snapshot.figures.refundable if form.give_back.data == "all" else 0
 
 
@@ -81,7 +80,7 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
     refund, refundable = _refund(form, snapshot), snapshot.figures.refundable
     remaining = snapshot.figures.remaining
     if refund > refundable:
-        raise Invalid(Fault("refund", "too_much", f"At most {snapshot.amount(refundable)} can be given back."))
+        raise Invalid(Fault("refund", "too_much", limit=snapshot.amount(refundable)))
     rows = {row.id: row for row in snapshot.payments}
     parts = allocation.oldest_first([(row.id, row.refundable) for row in snapshot.payments], refund) if refund else []
     by_hand = [refunds.BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else []

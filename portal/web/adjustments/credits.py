@@ -60,7 +60,7 @@ def _preview(form: CreditForm, snapshot: PlanSnapshot) -> Confirmation:
     amount, remaining = read_amount(form.amount, snapshot.plan.currency), snapshot.figures.remaining
     if amount > remaining:
         owed = snapshot.amount(remaining)
-        raise Invalid(Fault("amount", "too_much", f"That is more than what is left to pay, which is {owed}."))
+        raise Invalid(Fault("amount", "too_much", about="credit", limit=owed))
     divide = allocation.spread if form.how.data == "spread" else allocation.from_last
     parts = divide(snapshot.open_parts(), amount)
     shown = snapshot.amount(amount)

@@ -10,6 +10,7 @@ from portal.web import rate_limits
 from portal.web.guards import me, role_needed
 from portal.web.plans.plans import keep_link
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 bp = Blueprint("plan_invitations", __name__)
 
@@ -25,7 +26,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     except Refused as refused:
         if refused.code != "already_claimed":
             raise
-        flash(refused.message, "info")
+        flash(sentence(refused), "info")
     else:
         flash("New link made. The one before stopped working.", "success")
     return go(url_for("plans.show", plan_id=plan_id))

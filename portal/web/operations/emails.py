@@ -24,6 +24,7 @@ from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
 from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("outbox", __name__)
 
@@ -91,7 +92,7 @@ def resend(outbox_id: int) -> ResponseReturnValue:
     except Refused as refused:
         if refused.code != "not_dead":
             raise
-        flash(refused.message, "info")
+        flash(sentence(refused), "info")
     else:
         flash("The mail is tried again now.", "success")
     return go(url_for("outbox.show", outbox_id=outbox_id))

@@ -14,6 +14,7 @@ from portal.web import rate_limits
 from portal.web.guards import role_needed
 from portal.web.labels import plural
 from portal.web.respond import fragment_or_page, go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("operator", __name__)
 
@@ -79,5 +80,5 @@ def _carry_out(act: Callable[[], object], success: str) -> Response:
         act()
         flash(success, "success")
     except Refused as refused:
-        flash(refused.message, "error")
+        flash(sentence(refused), "error")
     return go(url_for("operator.show"))

@@ -11,6 +11,7 @@ from portal.services.payments import automatic
 from portal.web import rate_limits
 from portal.web.guards import me, role_needed
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 bp = Blueprint("automatic_payments", __name__)
 
@@ -30,7 +31,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        flash(refused.message, "warn")
+        flash(sentence(refused), "warn")
     else:
         flash("Automatic payment is on for this plan.", "success")
     return go(url_for("plans.show", plan_id=plan_id))

@@ -64,7 +64,7 @@ def _day(form: RecordForm) -> date:
     try:
         return schedule.read_date((form.received_on.data or "").strip())
     except ValueError:
-        raise Invalid(Fault("received_on", "bad_date", "Choose the day on which it came.")) from None
+        raise Invalid(Fault("received_on", "bad_date", about="unreadable")) from None
 
 
 def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
@@ -82,8 +82,7 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         faults += invalid.faults
     faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
     if amount > owed:
-        message = f"That is more than is owed, which is {snapshot.amount(owed)}."
-        faults.append(Fault("amount", "too_much", message))
+        faults.append(Fault("amount", "too_much", about="manual_payment", limit=snapshot.amount(owed)))
     if faults:
         raise Invalid(*faults)
     open_now = snapshot.open_parts()

@@ -25,6 +25,7 @@ from portal.web.forms import Form, apply_faults, choices, read_amount
 from portal.web.labels import KEY, due_words, one_use_key, why_declined
 from portal.web.method_labels import Method, methods_of
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
+from portal.wording.refusals import sentence
 
 CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
 NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else."
@@ -135,10 +136,10 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         raise
     except Refused as refused:
         if refused.code == "too_much":
-            form.amount.errors = [refused.message]
+            form.amount.errors = [sentence(refused)]
             return Submission(status=refused.status)
         return Submission(
-            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message
+            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else sentence(refused)
         )
     payment = db.session.get_one(Payment, attempt.payment_id)
     if payment.state == "declined":

@@ -14,6 +14,7 @@ from portal.web.forms import Form, apply_faults, choices
 from portal.web.guards import me, role_needed
 from portal.web.labels import card_words
 from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("payment_methods", __name__)
 
@@ -47,7 +48,7 @@ def create() -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        form.form_errors.append(refused.message)
+        form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
     flash("Card saved. It stands first wherever you pay.", "success")
     return go(url_for("payment_methods.index"))

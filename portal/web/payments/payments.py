@@ -21,6 +21,7 @@ from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
 from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
+from portal.wording.refusals import sentence
 
 bp = Blueprint("payments", __name__)
 
@@ -78,7 +79,7 @@ def create(installment_id: int) -> ResponseReturnValue:
     except (Busy, NotFound):
         raise
     except Refused as refused:
-        return _answer(installment_id, Note(installment_id, "warn", refused.message), refused.status)
+        return _answer(installment_id, Note(installment_id, "warn", sentence(refused)), refused.status)
     payment = access.my_payment(me(), attempt.payment_id)
     return _answer(installment_id, note_of(payment, installment_id), STATUS.get(payment.state, 200))
 

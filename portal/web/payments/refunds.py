@@ -96,7 +96,7 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
     payments = _refundable(form, snapshot)
     most = sum(row.refundable for row in payments)
     if amount > most:
-        raise Invalid(Fault("amount", "too_much", f"At most {snapshot.amount(most)} can be given back."))
+        raise Invalid(Fault("amount", "too_much", about="refund", limit=snapshot.amount(most)))
     parts = allocation.oldest_first([(row.id, row.refundable) for row in payments], amount)
     rows = {row.id: row for row in payments}
     shown = snapshot.amount(amount)

@@ -16,6 +16,7 @@ from portal.models import Merchant
 from portal.services.plans.plans import DESCRIPTION_MAX, NewPlan, plan_faults
 from portal.web.forms import Form
 from portal.web.labels import KEY, one_use_key
+from portal.wording.refusals import fault_sentence
 
 NO_TOTAL = "Enter a total to see the schedule."
 
@@ -65,17 +66,16 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     try:
         total = money.parse(form.total_amount.data or "", merchant.home_currency)
     except money.BadAmount as error:
-        faults.append(Fault("total_amount", "bad_total", str(error)))
+        faults.append(Fault("total_amount", "bad_total", about=error.about, **error.facts))
     typed = (form.num_installments.data or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", typed):
         count = int(typed)
     else:
-        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
-        faults.append(Fault("num_installments", "bad_count", message))
+        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
     try:
         first = schedule.read_date((form.start_date.data or "").strip())
     except ValueError:
-        faults.append(Fault("start_date", "bad_date", "Choose a date."))
+        faults.append(Fault("start_date", "bad_date"))
     plan = NewPlan(
         customer_email=(form.customer_email.data or "").strip(),
         total=total,
@@ -100,7 +100,7 @@ def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
     if faults:
         missing = not (form.total_amount.data or "").strip()
         hints = [NO_TOTAL] if missing else []
-        hints += [fault.message for fault in faults if not (missing and fault.field == "total_amount")]
+        hints += [fault_sentence(fault) for fault in faults if not (missing and fault.field == "total_amount")]
         return Preview(merchant.home_currency, hints=tuple(dict.fromkeys(hints)), business_name=merchant.business_name)
     rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
     return Preview(merchant.home_currency, plan.total, tuple(rows), (), described, merchant.business_name)

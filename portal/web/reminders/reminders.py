@@ -10,6 +10,7 @@ from portal.web import rate_limits
 from portal.web.guards import me, role_needed
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 
 @bp.post("/plans/<int:plan_id>/reminders")
@@ -23,7 +24,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        flash(refused.message, "warn")
+        flash(sentence(refused), "warn")
     else:
         flash("The reminder is on its way.", "success")
     return go(url_for("plans.show", plan_id=plan_id))
