@@ -6,18 +6,20 @@ from sqlalchemy import and_, func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock, money
-from portal.models import LedgerEntry, LedgerLine, Plan, User
+from portal.domain.permissions import Actor
+from portal.extensions import db
+from portal.models import LedgerEntry, LedgerLine, Merchant, Plan, User
 from portal.reports.exports.columns import Column, Export, dates, export, iso, plain
 
 
-def export_journal(user: User, *, since: datetime | None = None, until: datetime | None = None) -> Export:
+def export_journal(actor: Actor, *, since: datetime | None = None, until: datetime | None = None) -> Export:
     """The ledger lines of this merchant's plans, oldest first. They sum to zero in each currency.
 
     `since` is inclusive, `until` is exclusive; both are aware instants. Debits and credits are in columns of their own.
     `date` is the merchant's local date. `who` is None for an entry of the system.
     """
-    merchant = user.merchant
-    zone = merchant.time_zone if merchant is not None else "UTC"
+    merchant_id = actor.business("export")
+    zone = db.session.get_one(Merchant, merchant_id).time_zone
     author = aliased(User)
     query = (
         select(
@@ -37,7 +39,7 @@ def export_journal(user: User, *, since: datetime | None = None, until: datetime
         .outerjoin(author, author.id == LedgerEntry.created_by)
         .where(
             and_(
-                Plan.merchant_id == user.id,
+                Plan.merchant_id == merchant_id,
                 LedgerEntry.created_at >= since if since else true(),
                 LedgerEntry.created_at < until if until else true(),
             )

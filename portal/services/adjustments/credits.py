@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from portal.domain import allocation
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
 from portal.services import events, idempotency, ledger
@@ -27,7 +28,7 @@ class Credited:
 def credit(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -39,10 +40,10 @@ def credit(
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
     minor units (None: not checked).
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, how and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
+    return idempotency.retrying(lambda: _credit(plan_id, actor, amount, how, reason, shown, request_key))
 
 
 def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
@@ -53,7 +54,7 @@ def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Par
 @unit_of_work
 def _credit(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -65,7 +66,7 @@ def _credit(
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "credit")
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
@@ -75,8 +76,8 @@ def _credit(
     by_id = {row.id: row for row in rows}
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share
-    ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
-    events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
+    ledger.book_credit(plan, amount, by=actor.user_id, reason=reason)
+    events.record("credit.given", plan.id, by=actor.user_id, amount=amount, reason=reason, how=how)
     plan_status.recompute(plan, rows)
     credited = Credited(plan.id)
     if request_key is not None:

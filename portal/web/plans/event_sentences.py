@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from portal.domain import money
+from portal.domain.permissions import Actor
 from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
-from portal.models import Event, Installment, Payment, Plan, User
+from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words, plural, refund_refusal
 
@@ -49,7 +50,7 @@ def entries(
     events: Iterable[Event],
     plan: Plan,
     installments: Iterable[Installment],
-    viewer: User,
+    viewer: Actor,
     payments: Iterable[Payment] = (),
 ) -> list[Entry]:
     """The events as entries, in the same order."""
@@ -155,12 +156,12 @@ def _recovered(data: Mapping[str, Any], plan: Plan) -> str:
     return f", {money.show(int(data['recovered']), plan.currency)} of it had been written off"
 
 
-def _who(event: Event, plan: Plan, viewer: User) -> str:
+def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor_id is None:
         return "Qist"
-    if event.actor_id == viewer.id:
+    if event.actor_id == viewer.user_id:
         return "You"
-    if event.actor_id == plan.merchant_id:
+    if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
 
