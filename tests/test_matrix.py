@@ -212,12 +212,14 @@ def world(app: Flask, database: str) -> World:
         bearers = {name: tokens.start(user_id).access for name, user_id in ids.items()}
         objects = {}
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
-            bearers[f"{merchant}'s key"] = api_keys.create(ids[merchant], name="Shop", can_write=False)
+            bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop", can_write=False)
             plan_id = people.a_plan(ids[merchant], f"{customer}@example.com", count=5)
             installments = [row.id for row in people.installments_of(plan_id)]
             new = NewPlan(f"{merchant}s-new@example.com", 1000, 1, people.today_of(ids[merchant]))
             payment_id = people.pay(installments[4], ids[customer]).id
-            (refund_id,) = refunds.refund(plan_id, merchant_id=ids[merchant], amount=1, reason="Why not").refund_ids
+            (refund_id,) = refunds.refund(
+                plan_id, actor=people.owner(ids[merchant]), amount=1, reason="Why not"
+            ).refund_ids
             to_change, to_write_off = (people.a_plan(ids[merchant], f"{customer}@example.com") for _ in range(2))
             objects[merchant] = {
                 "plan_id": plan_id,
@@ -228,7 +230,7 @@ def world(app: Flask, database: str) -> World:
                 "refund_id": refund_id,
                 "method_id": payment_methods.save(ids[customer], "card_ok"),
                 "saved_id": payment_methods.save(ids[customer], "card_ok"),
-                "token": plans.open_plan(ids[merchant], new).invitation_token,
+                "token": plans.open_plan(people.owner(ids[merchant]), new).invitation_token,
                 "reset_token": password_resets.make(ids[customer]),
                 "off_token": unsubscribe.token_of(ids[customer]),
                 "outbox_id": _a_mail_to(ids[customer]),

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
-from portal.models import Email, Installment, Merchant, Plan, User
+from portal.models import Email, Installment, Membership, Plan, User
 from portal.services.plans import invitations
 
 Facts = dict[str, Any]
@@ -20,10 +20,12 @@ class NoLongerTrue(Exception):
     """This mail must not be sent any more. The message is the reason that the operator sees."""
 
 
-def merchant_of(merchant_id: int) -> Merchant:
-    """The merchant, with its user loaded."""
+def reply_to(merchant_id: int) -> str:
+    """The address that answers to a mail of this business go to: its first owner's, one that can sign in if any can."""
+    owners = select(User.email).join(Membership, Membership.user_id == User.id)
+    owners = owners.where(Membership.merchant_id == merchant_id, Membership.role == "owner")
     return db.session.scalars(
-        select(Merchant).options(joinedload(Merchant.user)).where(Merchant.user_id == merchant_id)
+        owners.order_by(User.deactivated_at.is_not(None), Membership.created_at, User.id).limit(1)
     ).one()
 
 

@@ -143,7 +143,11 @@ class TestWhen:
     def test_a_plan_keeps_its_time_zone_when_its_merchant_moves(self, amal, cake):
         with on("2026-03-08 12:00"):
             accounts.update_merchant(
-                amal, business_name="Amal", time_zone="America/New_York", grace_days=0, home_currency="SAR"
+                people.owner(amal),
+                business_name="Amal",
+                time_zone="America/New_York",
+                grace_days=0,
+                home_currency="SAR",
             )
         with on("2026-03-10 08:59"):
             look()
