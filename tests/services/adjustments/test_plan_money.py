@@ -142,12 +142,13 @@ class TestCredit:
         assert set(statuses(other)) == {"waived"}
 
     def test_refusals(self, plan_id, amal):
-        options = {"merchant_id": amal, "how": "last", "reason": "Scratched"}
+        options = {"actor": people.owner(amal), "how": "last", "reason": "Scratched"}
         assert code_of(credits.credit, plan_id, amount=100_01, **options) == "too_much"
         assert code_of(credits.credit, plan_id, amount=1, shown=1, **options) == "amount_changed"
         assert code_of(credits.credit, plan_id, amount=0, **options) == "bad_amount"
         assert code_of(credits.credit, plan_id, amount=1, **options | {"how": "never"}) == "bad_choice"
-        assert code_of(credits.credit, plan_id, amount=1, **options | {"merchant_id": people.badr()}) == "not_found"
+        stranger = {"actor": people.owner(people.badr())}
+        assert code_of(credits.credit, plan_id, amount=1, **options | stranger) == "not_found"
         assert remains(plan_id) == [25_00] * 4
 
     def test_repeated_requests_with_the_same_key_are_one_credit(self, plan_id, amal):
@@ -208,7 +209,7 @@ class TestCancel:
 
     def test_changed_amounts_and_too_large_refunds_change_nothing(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        options = {"merchant_id": amal, "reason": "Sold out"}
+        options = {"actor": people.owner(amal), "reason": "Sold out"}
         assert code_of(cancellations.cancel, plan_id, shown=100_00, **options) == "amount_changed"
         assert code_of(cancellations.cancel, plan_id, shown_refundable=0, **options) == "amount_changed"
         assert code_of(cancellations.cancel, plan_id, refund=50_01, **options) == "too_much"
@@ -339,7 +340,7 @@ class TestReverse:
 def test_a_payment_in_flight_refuses_every_other_change_to_the_plan(plan_id, amal, omar):
     settled = pay(plan_id, omar, "amount", amount=5_00)
     pay(plan_id, omar, "amount", amount=5_00, method="card_lost_charged")
-    today, options = people.today_of(amal), {"merchant_id": amal, "reason": "Now"}
+    today, options = people.today_of(amal), {"actor": people.owner(amal), "reason": "Now"}
     assert {
         code_of(refunds.refund, plan_id, amount=1, **options),
         code_of(credits.credit, plan_id, amount=1, how="last", **options),

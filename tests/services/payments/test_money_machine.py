@@ -253,7 +253,7 @@ class MoneyMachine(RuleBasedStateMachine):
         return {"customer_id": self.omar, "method": card, "shown": sum(chosen.values()) if chosen else None}
 
     def seller(self, reason: str) -> dict[str, Any]:
-        return {"merchant_id": self.amal, "reason": reason}
+        return {"actor": people.owner(self.amal), "reason": reason}
 
     def busy(self, plan: PlanModel) -> str:
         return "payment_in_flight" if plan.in_flight else ""

@@ -129,7 +129,7 @@ class TestWhen:
     def test_changed_days_count_from_today_on(self, amal, cake):
         with on("2026-03-15 10:00") as now:
             assert len(look_and_send()) == 1
-            settings.update(amal, days=[2, 4, 8], sending_hour=9)
+            settings.update(people.owner(amal), days=[2, 4, 8], sending_hour=9)
             assert look_and_send() == []
             now.shift(3 * 86400)
             assert len(look_and_send()) == 1
