@@ -17,7 +17,7 @@ branch_labels = None
 depends_on = None
 
 FOLDER = Path(__file__).parent.parent / "tables"
-FILES = ("accounts", "gateway", "plans", "payments", "mail", "reminders", "ledger")
+FILES = ("accounts", "payment_methods", "plans", "payments", "mail", "reminders", "ledger", "simulated_gateway")
 """In the order of their foreign keys."""
 
 

@@ -9,7 +9,7 @@ from flask import Flask
 
 from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
-from portal.services.payments.payments import CARDS, Card
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web import filters
 
 NOTHING_CHARGED: Final = "Nothing was charged."
@@ -54,7 +54,6 @@ def init_app(app: Flask) -> None:
         reminder_words,
     ):
         app.add_template_global(function)
-    app.jinja_env.globals["test_cards"] = CARDS
 
 
 def figure_label(name: str, void: bool = False) -> str:
@@ -157,10 +156,11 @@ def why_declined(payment: Payment, *, mine: bool) -> str:
     return f"{reason} {NOTHING_CHARGED}"
 
 
-def card_words(card: Card) -> str:
-    """ "Test card 4242: succeeds" """
-    behaviour = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
-    return f"Test card {card.last4}: {behaviour}"
+def card_words(option: OfferedMethod) -> str:
+    """ "Test card 4242: succeeds", or "Visa ending in 4242" for a card that moves money."""
+    if option.effect:
+        return f"Test card {option.last4}: {option.effect}"
+    return wording.card_ending(option.brand, option.last4)
 
 
 def interval_words(interval: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text
 from portal import queue
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.gateways.payment import charges
+from portal.gateways.payment.simulated.tables import charges
 from portal.jobs import tasks
 from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
 from portal.services.payments import automatic, outcomes, payment_methods, payments
