@@ -229,6 +229,20 @@ class TestPages:
             assert not re.search(r"card_ok|[Tt]est card|simulated|no real money", page), address
             assert "mada ending in 1111" in page
 
+    def test_pages_of_a_gateway_that_offers_no_method_show_the_saved_cards_only(
+        self, app: Flask, second: SecondGateway, omar_at: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        omar_at.post("/payment-methods", data={"card": GOOD})
+        monkeypatch.setattr(second, "offered_methods", list)
+        for address in ("/home", "/plans/1", "/plans/1/pay", "/payment-methods"):
+            page = omar_at.get(address)
+            assert page.status_code == 200 and "mada:" not in page.text and "mada ending in 1111" in page.text
+        assert 'name="card"' not in omar_at.get("/payment-methods").text
+        document = app.test_client().get("/api/openapi.json").text
+        assert "or a token of the gateway" in document and "(the default)" not in document
+        missing = pay_on_page(omar_at, 1, choice="next", method="")
+        assert missing.status_code == 409 and "This payment method is not known." in words(missing)
+
     def test_a_payment_and_a_saved_card_have_their_labels(self, app: Flask, omar_at: FlaskClient) -> None:
         receipt = pay_on_page(omar_at, 1, choice="next", method=GOOD)
         assert "Paid with mada ending in 1111" in words(omar_at.get(receipt.location))

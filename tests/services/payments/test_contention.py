@@ -36,7 +36,7 @@ class TestTwoAtOnce:
     A_MOMENT = 0.5
 
     @pytest.fixture(autouse=True)
-    def slow_gateway(self, monkeypatch):
+    def slow_gateway(self, context, monkeypatch):
         """The gateway sets `is_charging` when it receives the slow card, and answers when `may_answer` is set.
 
         It answers after 2.5 s at the latest, before a request stops waiting. During the charge the payment is in flight
