@@ -12,6 +12,7 @@ from portal.models import Payment, PaymentMethod
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
+from portal.wording import simulated_cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def method_words(payment: Payment) -> str:
 
 def _short_words(option: OfferedMethod) -> str:
     """ "Test card 4242", or "Visa ending in 4242" for a card that moves money."""
-    return f"Test card {option.last4}" if option.effect else card_words(option)
+    return simulated_cards.test_card(option.last4) if option.effect else card_words(option)
 
 
 def _saved_cards(customer_id: int) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from portal.extensions import db
 from portal.gateways import payment
 from portal.gateways.payment import UNKNOWN, BadSignature, UnreadableCallback, registry
 from portal.gateways.payment.registry import GATEWAYS
+from portal.wording import simulated_cards
 from tests.fixtures import servers
 from tests.fixtures.concurrency import at_once
 from tests.gateways import second_gateway
@@ -195,6 +196,11 @@ def test_a_production_start_with_the_simulated_gateway_logs_a_warning(
     with capture_logs() as logged:
         payment.init_app(Flask("another"), settings)
     assert [line["event"] for line in logged if line["log_level"] == "warning"] == events
+
+
+def test_every_effect_of_a_test_card_has_its_label(app: Flask) -> None:
+    effects = [method.effect for method in GATEWAYS["simulated"](app.config["QIST"]).offered_methods()]
+    assert sorted(effects) == sorted(simulated_cards.EFFECTS)
 
 
 def test_the_settings_accept_exactly_the_gateways_of_the_registry() -> None:

@@ -47,8 +47,8 @@ class SavedCard:
 class OfferedMethod:
     """A payment method that the gateway offers to every customer, such as a test card.
 
-    `token` is the method of a payment, at most 64 printable ASCII characters. `effect` says in English what a test card
-    does ("is declined"), for its label; it is empty for a method that moves money.
+    `token` is the method of a payment, at most 64 printable ASCII characters. `effect` names what a test card does
+    ("declined"), for its label in portal/wording/simulated_cards.py; it is empty for a method that moves money.
     """
 
     token: str

@@ -106,8 +106,7 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
         shown={"shown": most},
         figures=snapshot.figure_lines({"refunded": amount}),
         parts=[_line(rows[row_id], part, snapshot) for row_id, part in parts],
-        parts_of="Payment",
-        parts_what="Kept",
+        parts_of="payments",
         facts=[("Reason", form.reason.data or "")],
         notes=[STILL_OWED, *([BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else [])],
     )

@@ -69,7 +69,7 @@ class SimulatedGateway:
         """Charge `amount` minor units under `key`, at most once for all calls with that key. Never raises."""
         try:
             card = _card(token)
-            effect = card.effect if card else "declined"
+            effect = card.charge if card else "declined"
             if effect == "lost_not_charged":
                 return UNKNOWN
             if effect == "slow":
