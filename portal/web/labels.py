@@ -11,6 +11,7 @@ from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
 from portal.services.payments.payments import CARDS, Card
 from portal.web import filters
+from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = "Nothing was charged."
 REFUND_DECLINED: Final = {
@@ -50,6 +51,8 @@ def init_app(app: Flask) -> None:
         one_use_key,
         interval_words,
         reminder_words,
+        reason_words,
+        typed_words,
     ):
         app.add_template_global(function)
     app.jinja_env.globals["test_cards"] = CARDS

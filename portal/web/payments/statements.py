@@ -12,6 +12,7 @@ from portal.reports.payments.statements import Line
 from portal.web.guards import login_needed, me
 from portal.web.method_labels import method_words
 from portal.web.respond import page
+from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
@@ -44,6 +45,7 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 def _words(line: Line) -> str:
     if line.kind == "payment" and line.payment is not None:
+        reference = line.payment.reference
         words = f"{WORDS[line.kind]}, {method_words(line.payment)}"
-        return f"{words}, reference {line.payment.reference}" if line.payment.reference else words
+        return words if reference == "" else f"{words}, reference {typed_words(reference)}"
     return WORDS[line.kind]
