@@ -9,8 +9,10 @@ from flask import Flask
 
 from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
-from portal.services.payments.payments import CARDS, Card
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web import filters
+from portal.wording import simulated_cards
+from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = "Nothing was charged."
 REFUND_DECLINED: Final = {
@@ -38,23 +40,22 @@ def init_app(app: Flask) -> None:
         figure_label,
         state_of,
         state_words,
-        due_words,
         local_day,
         why_declined,
         why_refund_declined,
         payment_state,
         payment_words,
         paid_day,
-        partly_paid,
+        amount_parts,
         numbers_words,
         card_words,
-        plural,
         one_use_key,
         interval_words,
         reminder_words,
+        reason_words,
+        typed_words,
     ):
         app.add_template_global(function)
-    app.jinja_env.globals["test_cards"] = CARDS
 
 
 def figure_label(name: str, void: bool = False) -> str:
@@ -79,8 +80,8 @@ def state_words(installment: Installment, state: str) -> str | None:
     return None
 
 
-def partly_paid(installment: Installment) -> str | None:
-    """ "SAR 10.00 of 33.34 paid, SAR 23.34 left", or None for an installment that is all of one kind."""
+def amount_parts(installment: Installment) -> list[str]:
+    """ "SAR 10.00 of 33.34 paid" and "SAR 23.34 left". Empty for an installment that is all of one kind."""
     credited = "void" if installment.cancelled_at is not None else "credited"
     parts = [
         (minor, words)
@@ -93,11 +94,11 @@ def partly_paid(installment: Installment) -> str | None:
         if minor
     ]
     if len(parts) < 2:
-        return None
+        return []
     texts = [f"{money.show(minor, installment.currency)} {words}" for minor, words in parts]
     whole = money.show(installment.amount, installment.currency).split("\u00a0", 1)[1]
     first = money.show(parts[0][0], installment.currency)
-    return ", ".join([f"{first} of {whole} {parts[0][1]}", *texts[1:]])
+    return [f"{first} of {whole} {parts[0][1]}", *texts[1:]]
 
 
 def payment_state(payment: Payment) -> str:
@@ -157,10 +158,11 @@ def why_declined(payment: Payment, *, mine: bool) -> str:
     return f"{reason} {NOTHING_CHARGED}"
 
 
-def card_words(card: Card) -> str:
-    """ "Test card 4242: succeeds" """
-    behaviour = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
-    return f"Test card {card.last4}: {behaviour}"
+def card_words(option: OfferedMethod) -> str:
+    """ "Test card 4242: succeeds", or "Visa ending in 4242" for a card that moves money."""
+    if option.effect:
+        return simulated_cards.test_card_behaviour(option.effect, option.last4)
+    return wording.card_ending(option.brand, option.last4)
 
 
 def interval_words(interval: str) -> str:

@@ -41,7 +41,13 @@ VALUES = {
 
 BY_STATUS = {(code, "") for code in problems.CODES.values()} | {("unreadable", "value"), ("bad_token", "header")}
 """The refusals of api/problems.HttpRefusal, whose code follows from the HTTP status."""
-CODE_BY_CLASS = {("invalid", ""), ("outcome_unknown", ""), ("read_only_key", ""), ("still_running", "")}
+CODE_BY_CLASS = {
+    ("invalid", ""),
+    ("own_plan", ""),
+    ("outcome_unknown", ""),
+    ("read_only_key", ""),
+    ("still_running", ""),
+}
 """The refusals whose code their class sets, or errors.py."""
 
 

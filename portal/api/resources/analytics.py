@@ -21,7 +21,7 @@ TAG = Tag("Analytics", "A merchant's figures, by currency and never added across
     "/api/analytics/merchant/",
     ok={200: schemas.Dashboard},
     tag=TAG,
-    roles=("merchant",),
+    needs="view",
     forbidden="see_figures",
 )
 def dashboard() -> schemas.Dashboard:
@@ -40,7 +40,7 @@ def dashboard() -> schemas.Dashboard:
     "/api/analytics/ageing/",
     ok={200: schemas.AgeingReport},
     tag=TAG,
-    roles=("merchant",),
+    needs="view",
     forbidden="see_figures",
 )
 def ageing() -> schemas.AgeingReport:

@@ -22,7 +22,7 @@ TAG = Tag("Payment methods", "Cards that the gateway keeps for a customer: its t
     "/api/payment-methods/",
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     forbidden="have_payment_methods",
 )
 def index() -> list[schemas.SavedPaymentMethod]:
@@ -39,7 +39,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
     "/api/payment-methods/",
     ok={201: schemas.SavedPaymentMethod},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden="have_payment_methods",
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
@@ -47,7 +47,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
 def create(json: schemas.NewPaymentMethod) -> Response:
     """Save a payment method
 
-    The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
+    The gateway keeps the card, and gives a token to pay with.{gateway:save}
     """
     key = idempotency.request_key(json, _render)
     saved = payment_methods.save_once(caller().id, json.card, key)
@@ -60,7 +60,7 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     "/api/payment-methods/<row:method_id>/",
     ok={204: None},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden="have_payment_methods",
 )

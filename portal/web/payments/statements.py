@@ -9,9 +9,10 @@ from portal import access
 from portal.domain import clock
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.method_labels import method_words
 from portal.web.respond import page
+from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
@@ -30,12 +31,12 @@ WORDS: Final = {
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
     """Every change of the amount owed, with the balance after it."""
-    user = me()
-    plan = access.my_plan(user, plan_id)
+    actor = my_actor()
+    plan = access.my_plan(actor, plan_id)
     return page(
         "payments/statements_show.html",
         plan=plan,
-        payer=user.id == plan.customer_id,
+        payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan),
         words=_words,
         now=clock.now(),
@@ -44,6 +45,7 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 def _words(line: Line) -> str:
     if line.kind == "payment" and line.payment is not None:
+        reference = line.payment.reference
         words = f"{WORDS[line.kind]}, {method_words(line.payment)}"
-        return f"{words}, reference {line.payment.reference}" if line.payment.reference else words
+        return words if reference == "" else f"{words}, reference {typed_words(reference)}"
     return WORDS[line.kind]

@@ -90,6 +90,8 @@ FAULTS: Final[Table] = {
         "Choose at most %(num)s reminder in all.", "Choose at most %(num)s reminders in all.", values["limit"]
     ),
     ("unknown_currency", ""): _l("Choose a currency from the list."),
+    ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
+    ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
     ("unknown_role", ""): _l("Choose merchant or customer."),
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),

@@ -38,13 +38,13 @@ REFUSALS: Final[Table] = {
     ("not_found", "password_reset"): _l("This link can't be used any more. Ask for a new one."),
     ("forbidden", ""): _l("Your account can't do this."),
     ("forbidden", "change_plan"): _l("Only the plan's merchant does this."),
-    ("forbidden", "have_api_keys"): _l("Only merchants have API keys."),
     ("forbidden", "have_payment_methods"): _l("Only customers have payment methods."),
     ("forbidden", "make_plans"): _l("Only merchants make plans."),
     ("forbidden", "pay"): _l("Only the plan's customer pays it."),
     ("forbidden", "record_payments"): _l("Only the plan's merchant records payments."),
     ("forbidden", "refund"): _l("Only the plan's merchant refunds."),
     ("forbidden", "see_figures"): _l("Only merchants have these figures."),
+    ("own_plan", ""): _l("You owe this plan yourself, so another member of the business has to do this."),
     # Accounts, keys, tokens
     ("bad_credentials", ""): _l("The name or the password is not right."),
     ("bad_token", ""): _l("This token can't be used: it is not valid, has expired, or was revoked."),
@@ -105,6 +105,7 @@ REFUSALS: Final[Table] = {
     # Operations
     ("bad_signature", ""): _l("This callback is not signed by the gateway."),
     ("not_dead", ""): _l("This mail was not given up, so there is nothing to try again."),
+    ("not_simulated", ""): _l("Demo data needs the simulated payment gateway."),
     ("not_failed", ""): _l("This job is not on the list of failed jobs any more."),
     ("valkey_away", ""): _l("Valkey does not answer. Nothing was changed."),
 }
