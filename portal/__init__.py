@@ -24,7 +24,7 @@ gateways/           external systems: payment gateway and mail server, with plai
     payment/ payment/simulated/
 queue.py            enqueues jobs by name
 wording/            words for people: codes and facts become sentences, by gettext
-  refusals/         the sentences of refusals and faults, by code
+    refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers
 config.py           settings
