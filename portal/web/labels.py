@@ -39,17 +39,15 @@ def init_app(app: Flask) -> None:
         figure_label,
         state_of,
         state_words,
-        due_words,
         local_day,
         why_declined,
         why_refund_declined,
         payment_state,
         payment_words,
         paid_day,
-        partly_paid,
+        amount_parts,
         numbers_words,
         card_words,
-        plural,
         one_use_key,
         interval_words,
         reminder_words,
@@ -82,8 +80,8 @@ def state_words(installment: Installment, state: str) -> str | None:
     return None
 
 
-def partly_paid(installment: Installment) -> str | None:
-    """ "SAR 10.00 of 33.34 paid, SAR 23.34 left", or None for an installment that is all of one kind."""
+def amount_parts(installment: Installment) -> list[str]:
+    """ "SAR 10.00 of 33.34 paid" and "SAR 23.34 left". Empty for an installment that is all of one kind."""
     credited = "void" if installment.cancelled_at is not None else "credited"
     parts = [
         (minor, words)
@@ -96,11 +94,11 @@ def partly_paid(installment: Installment) -> str | None:
         if minor
     ]
     if len(parts) < 2:
-        return None
+        return []
     texts = [f"{money.show(minor, installment.currency)} {words}" for minor, words in parts]
     whole = money.show(installment.amount, installment.currency).split("\u00a0", 1)[1]
     first = money.show(parts[0][0], installment.currency)
-    return ", ".join([f"{first} of {whole} {parts[0][1]}", *texts[1:]])
+    return [f"{first} of {whole} {parts[0][1]}", *texts[1:]]
 
 
 def payment_state(payment: Payment) -> str:

@@ -170,7 +170,7 @@ def test_the_refunds_sweep_leaves_the_rest_to_the_next_run_after_its_budget(monk
     for _ in range(2):
         plan_id = people.a_plan(amal)
         people.pay(people.installments_of(plan_id)[0].id, omar, "card_refund_lost_done")
-        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="A dent")
+        refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="A dent")
     with time_machine.travel(clock.now() + refunds.UNKNOWN_AFTER + timedelta(seconds=1)):
         with monkeypatch.context() as patched:
             patched.setattr(refunds, "BUDGET", -1)

@@ -132,7 +132,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
     statuses = set(declaration.codes) | {422, 500, 503}
     if declaration.signed_in:
         statuses |= {401}
-    if declaration.roles or declaration.writes:
+    if declaration.needs or declaration.writes:
         statuses |= {403}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}

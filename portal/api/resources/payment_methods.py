@@ -23,7 +23,7 @@ CUSTOMERS_ONLY = "Only customers have payment methods."
     "/api/payment-methods/",
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     forbidden=CUSTOMERS_ONLY,
 )
 def index() -> list[schemas.SavedPaymentMethod]:
@@ -40,7 +40,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
     "/api/payment-methods/",
     ok={201: schemas.SavedPaymentMethod},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden=CUSTOMERS_ONLY,
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
@@ -61,7 +61,7 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     "/api/payment-methods/<row:method_id>/",
     ok={204: None},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden=CUSTOMERS_ONLY,
 )

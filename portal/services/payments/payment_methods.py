@@ -29,7 +29,7 @@ class Saved:
 def save(customer_id: int, card: str) -> int:
     """Store a test card of this customer at the gateway. Returns the id of the saved method.
 
-    Refuses: not_found (not a customer); Invalid on card (not a test card, or no answer of the gateway);
+    Refuses: not_found (no such person); Invalid on card (not a test card, or no answer of the gateway);
     too_many_methods.
     """
     return save_once(customer_id, card, None).method_id
@@ -94,7 +94,7 @@ def _store(customer_id: int, saved_card: gateway.SavedCard, request_key: Request
 def _check_limit(customer_id: int) -> None:
     """Lock the customer, so that two requests at once can't exceed the limit."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
-    if customer is None or customer.role != "customer":
+    if customer is None or customer.is_operator:
         raise NotFound()
     method_ids = db.session.scalars(
         select(PaymentMethod.id)

@@ -6,8 +6,8 @@ from wtforms import PasswordField
 from portal.errors import Invalid
 from portal.services.accounts import accounts, sessions
 from portal.web import rate_limits
+from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
-from portal.web.guards import login_needed, me, my_session
 from portal.web.respond import go, page
 
 bp = Blueprint("account", __name__, url_prefix="/account")

@@ -10,8 +10,8 @@ from portal.models import PaymentMethod
 from portal.services.payments import payment_methods
 from portal.services.payments.payments import CARDS
 from portal.web import rate_limits
+from portal.web.authorization import me, needs
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, role_needed
 from portal.web.labels import card_words
 from portal.web.respond import go, page
 
@@ -25,7 +25,7 @@ class CardForm(Form):
 
 
 @bp.get("/payment-methods")
-@role_needed("customer")
+@needs("customer")
 def index() -> ResponseReturnValue:
     """The saved cards, and the form that saves one."""
     return _page(CardForm(card=CARDS[0].token), 200)
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
 
 @bp.post("/payment-methods")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def create() -> ResponseReturnValue:
     """Save a card."""
     form = CardForm()
@@ -55,7 +55,7 @@ def create() -> ResponseReturnValue:
 
 @bp.post("/payment-methods/<int:method_id>/remove")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def destroy(method_id: int) -> ResponseReturnValue:
     """Remove a card."""
     payment_methods.remove(me().id, method_id)

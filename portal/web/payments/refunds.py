@@ -15,12 +15,12 @@ from portal.models import Payment, Refund
 from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
 from portal.web import labels, method_labels, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
 
 bp = Blueprint("refunds", __name__)
 
@@ -35,7 +35,7 @@ class RefundForm(ReasonForm):
 
 
 @bp.get("/plans/<int:plan_id>/refund")
-@role_needed("merchant")
+@needs("refund")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: the amount and the payment. ?payment=<id> preselects one."""
     snapshot = snapshot_of(plan_id)
@@ -48,7 +48,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/refund")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("refund")
 def create(plan_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
     snapshot = snapshot_of(plan_id)
@@ -106,8 +106,7 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
         shown={"shown": most},
         figures=snapshot.figure_lines({"refunded": amount}),
         parts=[_line(rows[row_id], part, snapshot) for row_id, part in parts],
-        parts_of="Payment",
-        parts_what="Kept",
+        parts_of="payments",
         facts=[("Reason", form.reason.data or "")],
         notes=[STILL_OWED, *([BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else [])],
     )
@@ -124,7 +123,7 @@ def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey
     shown = snapshot.amount(amount)
     result = refunds.refund(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         amount=amount,
         reason=form.reason.data or "",
         payment_id=None if chosen == NEWEST else int(chosen),

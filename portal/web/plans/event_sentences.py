@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 from portal.domain import events, money
 from portal.domain.events import Cause, Payload
+from portal.domain.permissions import Actor
 from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
-from portal.models import Event, Installment, Payment, Plan, User
+from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words, plural, refund_refusal
 from portal.wording.reasons import causes, typed_words
@@ -71,7 +72,7 @@ def entries(
     rows: Iterable[Event],
     plan: Plan,
     installments: Iterable[Installment],
-    viewer: User,
+    viewer: Actor,
     payments: Iterable[Payment] = (),
 ) -> list[Entry]:
     """The events as entries, in the same order. A settled refund is one entry, without its RefundStarted."""
@@ -101,12 +102,12 @@ def _note(row: Event, payload: Payload) -> str:
     return causes()[cause] if cause is not None else typed_words(row.reason)
 
 
-def _who(event: Event, plan: Plan, viewer: User) -> str:
+def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor_id is None:
         return "Qist"
-    if event.actor_id == viewer.id:
+    if event.actor_id == viewer.user_id:
         return "You"
-    if event.actor_id == plan.merchant_id:
+    if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
 

@@ -24,7 +24,7 @@ from portal.gateways.payment import simulated
 from portal.local.child_server import marks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, refunds
-from tests.fixtures import servers
+from tests.fixtures import people, servers
 
 BEFORE, AFTER, RECORDED = MOMENTS = ("before the gateway is asked", "after its answer", "after it was recorded")
 SCOPE = "POST /dying"
@@ -49,7 +49,11 @@ def carry_out(wish: Wish) -> Any:
             request_key=request_key(wish),
         )
     return refunds.refund(
-        wish["plan"], merchant_id=wish["user"], amount=wish["amount"], reason="A death", request_key=request_key(wish)
+        wish["plan"],
+        actor=people.owner(wish["user"]),
+        amount=wish["amount"],
+        reason="A death",
+        request_key=request_key(wish),
     )
 
 

@@ -142,7 +142,7 @@ class TestCollecting:
         turn_on(cake, omar, "card_declined")
         assert collected("2026-03-10 10:00") == [(50_00, "declined")]
         with on("2026-03-14 10:00"):
-            settings.update(amal, days=[3, 7], sending_hour=9)
+            settings.update(people.owner(amal), days=[3, 7], sending_hour=9)
         assert collected("2026-03-14 10:01") == []
         with on("2026-03-14 10:02"), queries(app) as sent:
             assert tasks.collect_automatic_payments() == 0

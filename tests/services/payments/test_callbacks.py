@@ -56,7 +56,7 @@ def code_of(call, *args, **kwargs):
 def a_refund(plan_id, amal, omar, card):
     """A refund of 5.00 on a payment with this card."""
     people.pay(people.installments_of(plan_id)[0].id, omar, card)
-    (refund_id,) = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="A dent").refund_ids
+    (refund_id,) = refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="A dent").refund_ids
     return refund_of(refund_id)
 
 
@@ -154,7 +154,7 @@ class TestTwiceOrLate:
 
     def test_a_reversal_that_the_merchant_recorded_stays_as_it_is(self, plan_id, amal, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        reversals.reverse(payment.id, merchant_id=amal, reason="The bank wrote")
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="The bank wrote")
         before = booked()
         gateway.bounce(payment.gateway_key)
         call_back(payment.gateway_key, "charge.reversed")
@@ -162,7 +162,7 @@ class TestTwiceOrLate:
 
     def test_a_reversal_after_a_full_refund_changes_nothing(self, plan_id, amal, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        refunds.refund(plan_id, merchant_id=amal, amount=payment.amount, reason="It broke")
+        refunds.refund(plan_id, actor=people.owner(amal), amount=payment.amount, reason="It broke")
         before = booked()
         gateway.bounce(payment.gateway_key)
         call_back(payment.gateway_key, "charge.reversed")

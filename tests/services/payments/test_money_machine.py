@@ -65,7 +65,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def open_plan(self, total: int, count: int, first: int) -> None:
         start = self.today() + timedelta(days=first)
         new = NewPlan("omar@example.com", total, count, start, "weekly", "A cake")
-        plan_id = plans.open_plan(self.amal, new, past_dates=True).plan_id
+        plan_id = plans.open_plan(people.owner(self.amal), new, past_dates=True).plan_id
         base, odd = divmod(total, count)
         amounts = [base + (place < odd) for place in range(count)]
         parts = [Part(amount, due) for amount, due in zip(amounts, weeks(start, count), strict=True)]
@@ -109,7 +109,7 @@ class MoneyMachine(RuleBasedStateMachine):
             code,
             manual_payments.record,
             plan.id,
-            merchant_id=self.amal,
+            actor=people.owner(self.amal),
             amount=amount,
             method=method,
             received_on=self.today(),
@@ -253,7 +253,7 @@ class MoneyMachine(RuleBasedStateMachine):
         return {"customer_id": self.omar, "method": card, "shown": sum(chosen.values()) if chosen else None}
 
     def seller(self, reason: str) -> dict[str, Any]:
-        return {"merchant_id": self.amal, "reason": reason}
+        return {"actor": people.owner(self.amal), "reason": reason}
 
     def busy(self, plan: PlanModel) -> str:
         return "payment_in_flight" if plan.in_flight else ""
