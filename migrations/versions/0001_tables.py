@@ -17,7 +17,17 @@ branch_labels = None
 depends_on = None
 
 FOLDER = Path(__file__).parent.parent / "tables"
-FILES = ("accounts", "gateway", "plans", "texts", "payments", "mail", "reminders", "ledger")
+FILES = (
+    "accounts",
+    "payment_methods",
+    "plans",
+    "texts",
+    "payments",
+    "mail",
+    "reminders",
+    "ledger",
+    "simulated_gateway",
+)
 """In the order of their foreign keys."""
 
 

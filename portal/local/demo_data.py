@@ -25,7 +25,9 @@ from portal.domain.events import (
 )
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
+from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import payment
 from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
@@ -112,9 +114,11 @@ PLANS: Final = (
 def seed(say: Callable[[str], object] = lambda _: None) -> bool:
     """Add the missing demo data. Returns whether any was missing. `say` receives the progress.
 
-    The steps run in the order of their instants. Refuses with the codes of the services, for example if another account
-    has one of the demo usernames.
+    The steps run in the order of their instants. Refuses: not_simulated (demo payments need test cards), and the codes
+    of the services, for example if another account has one of the demo usernames.
     """
+    if not payment.active().is_simulated:
+        raise Refused("not_simulated", "Demo data needs the simulated payment gateway.")
     steps = sorted(_steps(clock.now()), key=lambda step: step.at)
     changed = False
     for number, step in enumerate(steps, 1):

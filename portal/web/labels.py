@@ -9,8 +9,9 @@ from flask import Flask
 
 from portal.domain import clock, money, wording
 from portal.models import Installment, Merchant, Payment, Refund
-from portal.services.payments.payments import CARDS, Card
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web import filters
+from portal.wording import simulated_cards
 from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = "Nothing was charged."
@@ -55,7 +56,6 @@ def init_app(app: Flask) -> None:
         typed_words,
     ):
         app.add_template_global(function)
-    app.jinja_env.globals["test_cards"] = CARDS
 
 
 def figure_label(name: str, void: bool = False) -> str:
@@ -158,10 +158,11 @@ def why_declined(payment: Payment, *, mine: bool) -> str:
     return f"{reason} {NOTHING_CHARGED}"
 
 
-def card_words(card: Card) -> str:
-    """ "Test card 4242: succeeds" """
-    behaviour = card.label.removeprefix("Test card ").removeprefix("that ").removeprefix("whose ")
-    return f"Test card {card.last4}: {behaviour}"
+def card_words(option: OfferedMethod) -> str:
+    """ "Test card 4242: succeeds", or "Visa ending in 4242" for a card that moves money."""
+    if option.effect:
+        return simulated_cards.test_card_behaviour(option.effect, option.last4)
+    return wording.card_ending(option.brand, option.last4)
 
 
 def interval_words(interval: str) -> str:

@@ -48,7 +48,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
 def create(json: schemas.NewPaymentMethod) -> Response:
     """Save a payment method
 
-    The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
+    The gateway keeps the card, and gives a token to pay with.{gateway:save}
     """
     key = idempotency.request_key(json, _render)
     saved = payment_methods.save_once(caller().id, json.card, key)

@@ -11,6 +11,7 @@ from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Fault, Refused
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
@@ -83,7 +84,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             choice=json.choice,
             amount=minor["amount"],
             shown=minor["expected"],
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"

@@ -31,7 +31,7 @@ UNKNOWN_AFTER: Final = timedelta(seconds=15)
 
 BUDGET: Final = 30.0
 """Seconds after which the sweep leaves the remaining refunds to the next run."""
-MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
+MAX_STEP_SECONDS: Final = 3 * (MAX_SECONDS + gateway.MAX_CALL_SECONDS)
 """Upper bound for one refund when it waits for every lock: look the key up, request the refund, book the outcome."""
 
 
@@ -85,7 +85,7 @@ def send(refund_id: int, request_key: RequestKey | None = None) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.refund(request.key, request.charge_key, request.amount)
+    outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -136,11 +136,11 @@ def settle_refund(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.look_up_refund(request.key)
+    outcome = gateway.active().look_up_refund(request.key)
     if outcome.state == "unknown":
-        outcome = gateway.refund(request.key, request.charge_key, request.amount)
+        outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
-        outcome = gateway.resolve_refund(request.key)
+        outcome = gateway.active().resolve_refund(request.key)
     record_outcome(refund_id, outcome)
 
 

@@ -7,8 +7,8 @@ from wtforms import RadioField
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PaymentMethod
+from portal.reports.payments import offered_methods
 from portal.services.payments import payment_methods
-from portal.services.payments.payments import CARDS
 from portal.web import rate_limits
 from portal.web.authorization import me, needs
 from portal.web.forms import Form, apply_faults, choices
@@ -20,7 +20,9 @@ bp = Blueprint("payment_methods", __name__)
 
 class CardForm(Form):
     card = RadioField(
-        "Test card", choices=lambda: choices((card.token, card_words(card)) for card in CARDS), validate_choice=False
+        "Card",
+        choices=lambda: choices((option.token, card_words(option)) for option in offered_methods.list_methods()),
+        validate_choice=False,
     )
 
 
@@ -28,7 +30,7 @@ class CardForm(Form):
 @needs("customer")
 def index() -> ResponseReturnValue:
     """The saved cards, and the form that saves one."""
-    return _page(CardForm(card=CARDS[0].token), 200)
+    return _page(CardForm(card=offered_methods.default_token()), 200)
 
 
 @bp.post("/payment-methods")
@@ -66,4 +68,6 @@ def destroy(method_id: int) -> ResponseReturnValue:
 def _page(form: CardForm, status: int) -> Response:
     saved = db.session.scalars(PaymentMethod.of_customer(me().id)).all()
     full = len(saved) >= payment_methods.LIMIT
+    if offered_methods.are_simulated():
+        form.card.label.text = "Test card"
     return page("payments/payment_methods_index.html", status, form=form, saved=saved, full=full)

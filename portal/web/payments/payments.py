@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from portal import access
 from portal.errors import Busy, NotFound, Refused, StillRunning
 from portal.models import Installment
-from portal.reports.payments import receipts
+from portal.reports.payments import offered_methods, receipts
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
@@ -106,7 +106,7 @@ def _read() -> _Submission | None:
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
         return None
-    return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
+    return _Submission(key, int(shown), request.form.get("method", offered_methods.default_token())[:64])
 
 
 def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:
