@@ -10,9 +10,10 @@ from portal.domain import money
 from portal.models import Installment, Merchant, Plan, User
 from portal.web.guards import signed_in_user, start_page
 from portal.web.middleware import theme
+from portal.wording.lazy import lazy_gettext as _l
 
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
-START_LABELS = {"merchant": "Dashboard", "customer": "My plans", "operator": "Operator"}
+START_LABELS = {"merchant": _l("Dashboard"), "customer": _l("My plans"), "operator": _l("Operator")}
 
 
 def init_app(app: Flask) -> None:
@@ -62,13 +63,11 @@ def business(party: Plan | Merchant | User) -> str:
 
 
 def shell_variables() -> dict[str, Any]:
-    """Variables of the page layouts: the signed-in user, the language and the theme."""
+    """Variables of the page layouts: the signed-in user and the theme."""
     if not has_request_context():
         return {}
     user = signed_in_user()
     return {
-        "lang": "en",
-        "dir": "ltr",
         "theme": theme.current_theme(),
         "shell": LAYOUTS.get(user.role, "layout/public.html") if user is not None else "layout/public.html",
         "business_name": business(user) if user is not None and user.role == "merchant" else "",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import NotFound, Refused
@@ -93,7 +94,7 @@ def resend(outbox_id: int) -> ResponseReturnValue:
             raise
         flash(refused.message, "info")
     else:
-        flash("The mail is tried again now.", "success")
+        flash(_("The mail is tried again now."), "success")
     return go(url_for("outbox.show", outbox_id=outbox_id))
 
 

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from wtforms import RadioField
 
 from portal.errors import Invalid, NotFound, Refused
@@ -14,13 +15,16 @@ from portal.web.forms import Form, apply_faults, choices
 from portal.web.guards import me, role_needed
 from portal.web.labels import card_words
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("payment_methods", __name__)
 
 
 class CardForm(Form):
     card = RadioField(
-        "Test card", choices=lambda: choices((card.token, card_words(card)) for card in CARDS), validate_choice=False
+        _l("Test card"),
+        choices=lambda: choices((card.token, card_words(card)) for card in CARDS),
+        validate_choice=False,
     )
 
 
@@ -49,7 +53,7 @@ def create() -> ResponseReturnValue:
     except Refused as refused:
         form.form_errors.append(refused.message)
         return _page(form, refused.status)
-    flash("Card saved. It stands first wherever you pay.", "success")
+    flash(_("Card saved. It stands first wherever you pay."), "success")
     return go(url_for("payment_methods.index"))
 
 
@@ -59,7 +63,7 @@ def create() -> ResponseReturnValue:
 def destroy(method_id: int) -> ResponseReturnValue:
     """Remove a card."""
     payment_methods.remove(me().id, method_id)
-    flash("Card removed. Payments made with it stay as they are.", "success")
+    flash(_("Card removed. Payments made with it stay as they are."), "success")
     return go(url_for("payment_methods.index"))
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from portal.domain import money
-from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
 from portal.models import Event, Installment, Payment, Plan, User
 from portal.web import filters
-from portal.web.labels import numbers_words, plural, refund_refusal
+from portal.web.labels import numbers_words
+from portal.wording import labels
 
 ICONS_BY_SUBJECT: Final = {
     "plan": "receipt-text",
@@ -88,8 +88,8 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
     amount = money.show(int(data["amount"]), plan.currency) if "amount" in data else ""
     match event.kind:
         case "plan.opened":
-            count = plural(int(data.get("installments", plan.num_installments)), "installment")
-            return f"Plan made: {amount} in {count}"
+            count = int(data.get("installments", plan.num_installments))
+            return f"Plan made: {amount} in {count} installment{'' if count == 1 else 's'}"
         case "payment.succeeded":
             how = "collected automatically" if data.get("automatic") else "paid"
             return f"{amount} {how}{where}{_recovered(data, plan)}"
@@ -102,7 +102,7 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
         case "refund.succeeded":
             return f"{amount} refunded"
         case "refund.declined":
-            return f"Refund of {amount} was declined. {refund_refusal(data.get('code'))}"
+            return f"Refund of {amount} was declined. {labels.refund_decline_reason(data.get('code'))}"
         case "credit.given":
             how = "spread over the open installments" if data.get("how") == "spread" else "the last installment first"
             return f"{amount} credited, {how}"
@@ -115,7 +115,7 @@ def _sentence(event: Event, plan: Plan, where: str) -> str:
         case "plan.reopened":
             return "Plan open again"
         case "payment.declined":
-            reason = DECLINE_REASONS.get(str(data.get("code", "")), CARD_DECLINED)
+            reason = labels.decline_reason(data.get("code"))
             what = "Automatic payment" if data.get("automatic") else "Payment"
             return f"{what} of {amount}{where} did not go through. {reason}"
         case "plan.completed":
