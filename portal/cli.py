@@ -140,9 +140,10 @@ def prepare(demo: bool) -> None:
 
     from portal.local import data_dir
     from portal.reports.operations import revisions
+    from portal.wording import installation
 
     if revisions.of_this_database() == "unreleased":
-        click.echo(revisions.sentence("unreleased"), err=True)
+        click.echo(installation.refusal("unreleased"), err=True)
         sys.exit(data_dir.UNRELEASED)
     flask_migrate.upgrade()
     home = settings().home

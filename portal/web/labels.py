@@ -40,7 +40,6 @@ def init_app(app: Flask) -> None:
     for function in (
         state_of,
         state_words,
-        due_words,
         local_day,
         why_declined,
         why_refund_declined,
@@ -142,15 +141,6 @@ def numbers_label(numbers: Sequence[int]) -> str:
 
 def _is_range(numbers: Sequence[int]) -> bool:
     return len(numbers) > 2 and list(numbers) == list(range(numbers[0], numbers[-1] + 1))
-
-
-def due_words(installment: Installment) -> str:
-    """ "due on 1 Dec", "was due on 14 Oct", "due today"; with the year unless it is the current one."""
-    due, today = installment.due_date, installment.plan.today
-    if due == today:
-        return str(_("due today"))
-    written = due_day(installment)
-    return str(_("was due on %(date)s", date=written) if due < today else _("due on %(date)s", date=written))
 
 
 def due_day(installment: Installment) -> str:

@@ -129,5 +129,5 @@ def _page(
         action=request.path,
         in_dialog=is_htmx(),
         hidden_fields=hidden_fields,
-        wrong=bool(form.errors or form.form_errors),
+        has_faults=bool(form.errors or form.form_errors),
     )

@@ -15,6 +15,7 @@ from portal.services.maintenance import failed_jobs
 from portal.web import rate_limits
 from portal.web.guards import role_needed
 from portal.web.respond import fragment_or_page, go, page
+from portal.wording import installation
 
 bp = Blueprint("operator", __name__)
 
@@ -31,6 +32,7 @@ def show() -> Response:
         mail=background.mail(),
         in_flight=background.in_flight(),
         ago=ago,
+        problem=installation.problem,
         version=__version__,
     )
 

@@ -88,7 +88,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
         "payer": payer,
         "methods": methods_of(viewer.id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "standing": figures,
+        "figures": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,
