@@ -15,7 +15,7 @@ from portal.services import idempotency
 from portal.services.accounts import api_keys
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
-from portal.web.forms import Form, Needed, apply_faults
+from portal.web.forms import Form, Needed, apply_faults, choices
 from portal.web.guards import me, my_merchant, role_needed
 from portal.web.labels import KEY, one_use_key
 from portal.web.respond import go, page
@@ -44,7 +44,7 @@ class LastDayField(DateField):
 class KeyForm(Form):
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     name = StringField(_l("Name"), [Needed(_l("Enter a name that tells you where the key is used."))])
-    scope = SelectField(_l("What it may do"), choices=SCOPES)
+    scope = SelectField(_l("What it may do"), choices=choices(SCOPES))
     expires_on = LastDayField(_l("Last day"), [Optional()])
 
     def renew_key(self, message: str) -> None:
