@@ -14,6 +14,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from portal.domain import clock, schedule
+from portal.domain.events import (
+    CreditGiven,
+    Payload,
+    PaymentRecorded,
+    PaymentReversed,
+    PlanCancelled,
+    PlanWrittenOff,
+    RefundSucceeded,
+)
 from portal.domain.schedule import Interval
 from portal.extensions import db
 from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
@@ -193,8 +202,8 @@ def _pay(demo: _DemoPlan, number: int, card: str) -> bool:
 
 def _run_action(demo: _DemoPlan) -> bool:
     plan_id = _plan_of(demo)
-    kind, action = _ACTIONS[demo.then]
-    if plan_id is None or _happened(plan_id, kind):
+    payload, action = _ACTIONS[demo.then]
+    if plan_id is None or _happened(plan_id, payload):
         return False
     action(plan_id, _id_of(demo.merchant))
     return True
@@ -209,8 +218,9 @@ def _plan_of(demo: _DemoPlan) -> int | None:
     return db.session.scalar(query)
 
 
-def _happened(plan_id: int, kind: str) -> bool:
-    return db.session.scalar(select(Event.id).where(Event.plan_id == plan_id, Event.kind == kind).limit(1)) is not None
+def _happened(plan_id: int, payload: type[Payload]) -> bool:
+    query = select(Event.id).where(Event.plan_id == plan_id, Event.kind == payload.kind)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def _refund(plan_id: int, merchant_id: int) -> None:
@@ -248,13 +258,13 @@ def _transfer(plan_id: int, merchant_id: int) -> None:
     )
 
 
-_ACTIONS: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
-    "refund": ("refund.succeeded", _refund),
-    "credit": ("credit.given", _credit),
-    "cash": ("payment.recorded", _cash),
-    "transfer": ("payment.recorded", _transfer),
-    "cancel": ("plan.cancelled", _cancel),
-    "write_off": ("plan.written_off", _write_off),
-    "reversal": ("payment.reversed", _reverse),
+_ACTIONS: Final[dict[str, tuple[type[Payload], Callable[[int, int], None]]]] = {
+    "refund": (RefundSucceeded, _refund),
+    "credit": (CreditGiven, _credit),
+    "cash": (PaymentRecorded, _cash),
+    "transfer": (PaymentRecorded, _transfer),
+    "cancel": (PlanCancelled, _cancel),
+    "write_off": (PlanWrittenOff, _write_off),
+    "reversal": (PaymentReversed, _reverse),
 }
 """The actions after the payments, each with the event that shows that it was done."""

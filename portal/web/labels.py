@@ -16,6 +16,7 @@ from portal.web import filters
 from portal.wording import labels, simulated_cards
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
+from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = _l("Nothing was charged.")
 KEY: Final = r"[A-Za-z0-9_-]{16,64}"
@@ -52,6 +53,8 @@ def init_app(app: Flask) -> None:
         card_words,
         one_use_key,
         reminder_words,
+        reason_words,
+        typed_words,
     ):
         app.add_template_global(function)
     app.jinja_env.globals["test_cards"] = CARDS

@@ -75,7 +75,7 @@ class Payment(Out, kw_only=True):
     state: PaymentState
     method: Literal["card", RecordedMethod]
     payment_method: Annotated[str, Meta(description="The test card, saved_card, cash or transfer.")]
-    reference: str
+    reference: Annotated[str | None, Meta(description="Empty without one, null once it is erased.")]
     received_on: date | None
     refunded: Money
     refunding: Annotated[

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
 from portal.models import Allocation, Installment, Payment, Plan, User
-from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain
+from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain, texts
 from portal.reports.merchants.dashboard import NET
 from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
@@ -15,7 +15,8 @@ from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 COLUMNS: Final[list[Column]] = [
     *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
     *amounts("amount", "refunded", "reversed", "kept"),
-    *plain("state", "decline_code", "method", "reference"),
+    *plain("state", "decline_code", "method"),
+    *texts("reference"),
     *dates("received_on", "created_at", "settled_at", "reversed_at"),
 ]
 
@@ -51,7 +52,7 @@ def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Expor
             Payment.state,
             Payment.decline_code,
             Payment.method,
-            Payment.reference,
+            Payment.reference.label("reference"),
             Payment.received_on,
             Payment.created_at,
             Payment.settled_at,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from portal.domain import clock
+from portal.domain.events import PlanCancelled
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
@@ -80,12 +81,13 @@ def _cancel(
         if row.left > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
-    ledger.book_cancellation(plan, remaining, by=merchant_id, reason=reason)
-    events.record("plan.cancelled", plan.id, by=merchant_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_cancellation(plan, remaining, by=merchant_id, reason_id=reason_id)
+    events.record(PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=merchant_id)
     plan_status.recompute(plan, rows)
     refund_ids: tuple[int, ...] = ()
     if refund:
-        refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows)
+        refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason_id=reason_id, rows=rows)
     cancelled = Cancelled(plan.id, refund_ids)
     if request_key is not None:
         idempotency.store(request_key, cancelled)

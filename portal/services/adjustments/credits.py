@@ -1,19 +1,17 @@
 """Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 from portal.domain import allocation
+from portal.domain.allocation import HOW, How
+from portal.domain.events import CreditGiven
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
 from portal.services.unit_of_work import unit_of_work
-
-How = Literal["last", "spread"]
-HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +73,9 @@ def _credit(
     by_id = {row.id: row for row in rows}
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share
-    ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
-    events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_credit(plan, amount, by=merchant_id, reason_id=reason_id)
+    events.record(CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=merchant_id)
     plan_status.recompute(plan, rows)
     credited = Credited(plan.id)
     if request_key is not None:

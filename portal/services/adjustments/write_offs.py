@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from portal.domain.events import PlanWrittenOff
 from portal.errors import Refused
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
@@ -43,8 +44,9 @@ def _write_off(
         raise Refused("nothing_owed", "Nothing is owed any more. Nothing was written off.")
     for row in rows:
         row.written_off += row.left
-    ledger.book_write_off(plan, remaining, by=merchant_id, reason=reason)
-    events.record("plan.written_off", plan.id, by=merchant_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_write_off(plan, remaining, by=merchant_id, reason_id=reason_id)
+    events.record(PlanWrittenOff(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=merchant_id)
     plan_status.recompute(plan, rows)
     written_off = WrittenOff(plan.id)
     if request_key is not None:

@@ -7,7 +7,7 @@ from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
-from portal.services import idempotency
+from portal.services import idempotency, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.payments.payments import Attempt
@@ -92,7 +92,7 @@ def _record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference=reference.strip(),
+        reference_id=texts.keep(plan.id, "reference", reference.strip()),
         received_on=received_on,
         created_by=merchant_id,
         created_at=now,
@@ -104,7 +104,8 @@ def _record(
     ]
     db.session.add(payment)
     db.session.flush()
-    outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    outcomes.apply(plan, payment, {row.id: row for row in rows}, reason_id=reason_id)
     if request_key is not None:
         idempotency.attach(request_key, payment.id)
         idempotency.store(request_key, payment)

@@ -14,11 +14,12 @@ from sqlalchemy import select
 
 from portal import queue
 from portal.domain import allocation, clock
+from portal.domain.events import RefundDeclined, RefundStarted, RefundSucceeded
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, sweeps
+from portal.services import emails, events, idempotency, ledger, sweeps, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
@@ -116,7 +117,7 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: Reques
     else:
         refund.state = "declined"
         refund.decline_code = outcome.decline_code or "declined"
-        _record_event("refund.declined", refund, code=refund.decline_code)
+        _record_event(RefundDeclined, refund, code=refund.decline_code)
     db.session.flush()
     if not _in_flight(refund.group_key):
         if request_key is not None:
@@ -154,7 +155,7 @@ def settle_unknown_refunds(limit: int = 200) -> int:
 
 
 def hold(
-    plan: Plan, payments: list[Payment], amount: int, *, by: int | None, reason: str, rows: list[Installment]
+    plan: Plan, payments: list[Payment], amount: int, *, by: int, reason_id: int | None, rows: list[Installment]
 ) -> tuple[int, ...]:
     """Inside a unit of work: create refunds of `amount` minor units, from these payments in their order.
 
@@ -164,7 +165,7 @@ def hold(
     group = secrets.token_hex(16)
     parts = dict(allocation.oldest_first([(row.id, row.refundable) for row in payments], amount))
     refunds = [
-        _create(plan, payment, parts[payment.id], group=group, by=by, reason=reason)
+        _create(plan, payment, parts[payment.id], group=group, by=by, reason_id=reason_id)
         for payment in payments
         if payment.id in parts
     ]
@@ -175,8 +176,7 @@ def hold(
 
 def hold_excess(plan: Plan, payment: Payment, amount: int) -> int:
     """Inside a unit of work: hold a refund of the part of a charge that was not owed. Returns the refund's id."""
-    reason = "More was charged than was still owed"
-    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason=reason, excess=True).id
+    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason_id=None, excess=True).id
 
 
 def refundable(payments: list[Payment]) -> int:
@@ -225,7 +225,8 @@ def _start(
     if not limit:
         raise Refused("nothing_to_refund", "There is nothing that could be refunded.")
     check_amount(amount, limit, plan.currency)
-    ids = hold(plan, payments, amount, by=merchant_id, reason=reason, rows=rows)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ids = hold(plan, payments, amount, by=merchant_id, reason_id=reason_id, rows=rows)
     if request_key is not None:
         group = db.session.get_one(Refund, ids[0]).group_key
         idempotency.attach_refunds(request_key, group)
@@ -235,7 +236,14 @@ def _start(
 
 
 def _create(
-    plan: Plan, payment: Payment, amount: int, *, group: str, by: int | None, reason: str, excess: bool = False
+    plan: Plan,
+    payment: Payment,
+    amount: int,
+    *,
+    group: str,
+    by: int | None,
+    reason_id: int | None,
+    excess: bool = False,
 ) -> Refund:
     by_hand = payment.is_recorded
     refund = Refund(
@@ -246,7 +254,7 @@ def _create(
         currency=plan.currency,
         amount=amount,
         state="in_flight",
-        reason=reason,
+        reason_id=reason_id,
         excess=excess,
         group_key=group,
         gateway_key=None if by_hand else f"qist_{secrets.token_hex(16)}",
@@ -263,7 +271,7 @@ def _create(
     if by_hand:
         _apply(plan, payment, refund)
     else:
-        _record_event("refund.started", refund)
+        _record_event(RefundStarted, refund)
     return refund
 
 
@@ -272,7 +280,7 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
     payment.refunded += refund.amount
     plan.updated_at = refund.settled_at or clock.now()
     ledger.book_refund(plan, refund)
-    _record_event("refund.succeeded", refund)
+    _record_event(RefundSucceeded, refund)
     emails.post(
         "refund",
         to_user_id=refund.customer_id,
@@ -283,17 +291,18 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
     )
 
 
-def _record_event(kind: str, refund: Refund, **data: Any) -> None:
-    events.record(
-        kind,
-        refund.plan_id,
-        by=refund.created_by,
+def _record_event(
+    kind: type[RefundStarted] | type[RefundSucceeded] | type[RefundDeclined], refund: Refund, **code: Any
+) -> None:
+    payload = kind(
         payment_id=refund.payment_id,
-        amount=refund.amount,
         refund_id=refund.id,
-        reason=refund.reason,
-        **data,
+        amount=refund.amount,
+        reason_id=refund.reason_id,
+        cause=refund.cause,
+        **code,
     )
+    events.record(payload, plan_id=refund.plan_id, by=refund.created_by)
 
 
 def _in_flight(group: str) -> bool:

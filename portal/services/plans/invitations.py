@@ -17,6 +17,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers
+from portal.domain.events import CustomerClaimed, InvitationCreated, InvitationRevoked
 from portal.domain.tokens import digest
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
@@ -116,7 +117,7 @@ def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
     )
     db.session.add(invitation)
     db.session.flush()
-    events.record("invitation.created", plan.id, by=by)
+    events.record(InvitationCreated(), plan_id=plan.id, by=by)
     return invitation, token
 
 
@@ -152,7 +153,7 @@ def revoke(plan_id: int, *, merchant_id: int) -> None:
         raise NotFound()
     for invitation in db.session.scalars(_open(plan)):
         invitation.revoked_at = clock.now()
-        events.record("invitation.revoked", plan.id, by=merchant_id)
+        events.record(InvitationRevoked(), plan_id=plan.id, by=merchant_id)
 
 
 def find(token: str) -> Invitation | None:
@@ -206,7 +207,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
         .where(Invitation.plan_id.in_(plan_ids), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
         .values(revoked_at=now)
     )
-    events.record("customer.claimed", invitation.plan_id, by=customer.id)
+    events.record(CustomerClaimed(), plan_id=invitation.plan_id, by=customer.id)
     return customer.id
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, schedule
+from portal.domain.events import PlanOpened
 from portal.domain.schedule import Interval
 from portal.errors import Fault, Forbidden, Invalid, Refused
 from portal.extensions import db
@@ -107,7 +108,8 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     db.session.flush()
     db.session.add_all(_installments(plan))
     ledger.book_plan(plan)
-    events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
+    opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
+    events.record(opened, plan_id=plan.id, by=merchant_id)
     token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
     db.session.flush()
     return _stored(Opened(plan.id, token), request_key)

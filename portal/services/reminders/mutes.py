@@ -1,12 +1,13 @@
 """Mutes: a merchant stops the reminders of a plan, or to a customer. Reminders missed meanwhile are not caught up."""
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from portal.domain import clock
+from portal.domain.events import CustomerMuted, CustomerUnmuted, Payload, RemindersMuted, RemindersUnmuted
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.models import Event, Mute, Plan
+from portal.models import Mute, Plan
 from portal.services import events
 from portal.services.unit_of_work import unit_of_work
 
@@ -17,7 +18,7 @@ def mute_plan(plan_id: int, *, merchant_id: int) -> None:
     plan = _lock_plan(plan_id, merchant_id)
     if plan.muted_at is None:
         plan.muted_at = clock.now()
-        events.record("reminders.muted", plan.id, by=merchant_id)
+        events.record(RemindersMuted(), plan_id=plan.id, by=merchant_id)
 
 
 @unit_of_work
@@ -26,7 +27,7 @@ def unmute_plan(plan_id: int, *, merchant_id: int) -> None:
     plan = _lock_plan(plan_id, merchant_id)
     if plan.muted_at is not None:
         plan.muted_at = None
-        events.record("reminders.unmuted", plan.id, by=merchant_id)
+        events.record(RemindersUnmuted(), plan_id=plan.id, by=merchant_id)
 
 
 @unit_of_work
@@ -40,7 +41,7 @@ def mute_customer(customer_id: int, *, merchant_id: int) -> None:
         .returning(Mute.customer_id)
     ).all()
     if new_rows:
-        _record_event("customer.muted", customer_id, merchant_id)
+        _record_event(CustomerMuted(), customer_id, merchant_id)
 
 
 @unit_of_work
@@ -50,7 +51,7 @@ def unmute_customer(customer_id: int, *, merchant_id: int) -> None:
     mute = db.session.get(Mute, (merchant_id, customer_id), with_for_update=True)
     if mute is not None:
         db.session.delete(mute)
-        _record_event("customer.unmuted", customer_id, merchant_id)
+        _record_event(CustomerUnmuted(), customer_id, merchant_id)
 
 
 def _lock_plan(plan_id: int, merchant_id: int) -> Plan:
@@ -66,9 +67,9 @@ def _check_customer(customer_id: int, merchant_id: int) -> None:
         raise NotFound()
 
 
-def _record_event(kind: str, customer_id: int, merchant_id: int) -> None:
+def _record_event(payload: Payload, customer_id: int, merchant_id: int) -> None:
     """Write the event on the timeline of every active plan between them."""
-    plans = select(Plan.id, literal(kind), literal(merchant_id), literal(clock.now())).where(
+    plans = select(Plan.id).where(
         Plan.merchant_id == merchant_id, Plan.customer_id == customer_id, Plan.state == "active"
     )
-    db.session.execute(insert(Event).from_select(["plan_id", "kind", "actor_id", "created_at"], plans))
+    events.record_all([(plan_id, payload) for plan_id in db.session.scalars(plans)], by=merchant_id)

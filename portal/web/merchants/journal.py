@@ -11,6 +11,7 @@ from portal.web.guards import me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.respond import page
+from portal.wording import reasons
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("journal", __name__)
@@ -43,7 +44,8 @@ def export() -> ResponseReturnValue:
         return _form_page(faults, 422)
     merchant = my_merchant()
     since, until = instants_between(days["from"], days["to"], merchant.time_zone)
-    return csv_file("journal", export_journal(me(), since=since, until=until), merchant)
+    journal = export_journal(me(), since=since, until=until, causes=reasons.causes())
+    return csv_file("journal", journal, merchant)
 
 
 def _form_page(faults: dict[str, str], status: int = 200) -> ResponseReturnValue:

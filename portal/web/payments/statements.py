@@ -15,6 +15,7 @@ from portal.web.method_labels import method_words
 from portal.web.respond import page
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
+from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
@@ -48,7 +49,8 @@ def show(plan_id: int) -> ResponseReturnValue:
 def _words(line: Line) -> str:
     if line.kind == "payment" and line.payment is not None:
         method, reference = method_words(line.payment), line.payment.reference
-        if reference:
-            return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=reference))
-        return str(_("Payment, %(method)s", method=method))
+        if reference == "":
+            return str(_("Payment, %(method)s", method=method))
+        words = typed_words(reference)
+        return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
     return str(WORDS[line.kind])

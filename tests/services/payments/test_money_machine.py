@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
+from portal.domain import allocation
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
@@ -135,7 +136,7 @@ class MoneyMachine(RuleBasedStateMachine):
             plan.refund(sources, amount)
 
     @precondition(lambda self: self.plans)
-    @rule(which=places, how=st.sampled_from(credits.HOW), part=permille)
+    @rule(which=places, how=st.sampled_from(allocation.HOW), part=permille)
     def credit(self, which: int, how: str, part: int) -> None:
         plan = self.pick(which)
         amount = share(plan.remaining, part)
