@@ -181,10 +181,11 @@ def create_operator(username: str, email: str, password: str) -> None:
 def check() -> None:
     """Check every invariant of the data. Exit code 1 when a row breaks one."""
     from portal.reports.operations import checks
+    from portal.wording.checks import rule
 
     broken = 0
-    for name, count in checks.run():
-        click.echo(f"{'ok' if not count else 'BROKEN':<7} {name}" + (f": {count}" if count else ""))
+    for code, count in checks.run():
+        click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
         broken += bool(count)
     sys.exit(1 if broken else 0)
 

@@ -77,7 +77,7 @@ def _refund(form: CancelForm, snapshot: PlanSnapshot) -> int:
     if form.give_back.data == "part":
         return read_amount(form.refund, snapshot.plan.currency)
     if (form.refund.data or "").strip():
-        raise Invalid(Fault("refund", "not_chosen", NOT_CHOSEN))
+        raise Invalid(Fault("refund", "not_chosen", str(NOT_CHOSEN)))
     return snapshot.figures.refundable if form.give_back.data == "all" else 0
 
 

@@ -16,6 +16,7 @@ from portal.web import rate_limits
 from portal.web.guards import role_needed
 from portal.web.respond import fragment_or_page, go, page
 from portal.wording import installation
+from portal.wording.checks import rule
 
 bp = Blueprint("operator", __name__)
 
@@ -41,7 +42,7 @@ def show() -> Response:
 @role_needed("operator")
 def checked() -> Response:
     """The violations of each rule, counted over the whole database. The count can take long: it has its own page."""
-    return page("operations/operator_checks.html", checks=checks.run())
+    return page("operations/operator_checks.html", checks=[(rule(code), count) for code, count in checks.run()])
 
 
 @bp.post("/operator/jobs/<job_id>/retry")
