@@ -21,7 +21,7 @@ rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
     accounts/ guards/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
-    payment/
+    payment/ payment/simulated/
 queue.py            enqueues jobs by name
 wording/            words for people: codes and facts become sentences, by gettext
 valkey/             connections to Valkey, circuit breaker, storage of rate limits

@@ -138,6 +138,7 @@ def prepare(demo: bool) -> None:
     """
     import flask_migrate
 
+    from portal.gateways import payment
     from portal.local import data_dir
     from portal.reports.operations import revisions
     from portal.wording import installation
@@ -148,7 +149,7 @@ def prepare(demo: bool) -> None:
     flask_migrate.upgrade()
     home = settings().home
     logins_file = home / "demo-logins"
-    if demo and not logins_file.exists():
+    if demo and not logins_file.exists() and payment.active().is_simulated:
         from portal.local import demo_data
 
         click.echo("adding demo data ...")

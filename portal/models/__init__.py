@@ -4,6 +4,7 @@ Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.password_resets import PasswordReset
 from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
@@ -33,6 +34,7 @@ __all__ = [
     "Invitation",
     "LedgerEntry",
     "LedgerLine",
+    "Membership",
     "Merchant",
     "Mute",
     "PasswordReset",

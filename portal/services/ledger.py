@@ -13,9 +13,9 @@ from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import EntryKind
 
 
-def book_plan(plan: Plan) -> None:
+def book_plan(plan: Plan, *, by: int) -> None:
     """The customer owes the total: receivable up, sales up."""
-    _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=plan.merchant_id)
+    _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=by)
 
 
 def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason_id: int | None) -> None:

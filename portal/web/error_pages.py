@@ -19,7 +19,7 @@ from portal.config import JSON_PREFIXES
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
-from portal.web.guards import me, sign_in_first, signed_in_user, start_page
+from portal.web.authorization import me, sign_in_first, signed_in_user, start_page
 from portal.web.middleware.request_ids import request_id
 from portal.web.respond import as_message, current_page, fragment_or_page, is_htmx, local_path
 from portal.wording.lazy import lazy_gettext as _l

@@ -11,7 +11,7 @@ from flask_babel import ngettext, pgettext
 
 from portal.domain import clock, money
 from portal.models import Installment, Merchant, Payment, Refund
-from portal.services.payments.payments import CARDS, Card
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web import filters
 from portal.wording import labels, simulated_cards
 from portal.wording.lazy import lazy_gettext as _l
@@ -57,7 +57,6 @@ def init_app(app: Flask) -> None:
         typed_words,
     ):
         app.add_template_global(function)
-    app.jinja_env.globals["test_cards"] = CARDS
     app.jinja_env.globals.update(state_label=labels.state, figure_label=labels.figure, interval_words=labels.interval)
 
 
@@ -157,9 +156,11 @@ def why_declined(payment: Payment, *, mine: bool) -> str:
     return " ".join((labels.decline_reason(payment.decline_code, mine=mine), str(NOTHING_CHARGED)))
 
 
-def card_words(card: Card) -> str:
-    """ "Test card 4242: succeeds" """
-    return simulated_cards.test_card_behaviour(card.token, card.last4)
+def card_words(option: OfferedMethod) -> str:
+    """ "Test card 4242: succeeds", or "Visa ending in 4242" for a card that moves money."""
+    if option.effect:
+        return simulated_cards.test_card_behaviour(option.effect, option.last4)
+    return labels.card_ending(option.brand, option.last4)
 
 
 def reminder_words(merchant: Merchant) -> str:

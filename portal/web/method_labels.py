@@ -1,4 +1,4 @@
-"""Labels of payment methods: saved cards, the simulated gateway's test cards, cash and transfer."""
+"""Labels of payment methods: saved cards, the methods that the gateway offers, cash and transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
-from portal.services.payments.payments import CARDS
+from portal.reports.payments import offered_methods
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
 from portal.wording import simulated_cards
 from portal.wording.labels import MANUAL_METHODS, card_ending, manual_method
@@ -28,6 +29,7 @@ class Method:
 
 def init_app(app: Flask) -> None:
     app.add_template_global(method_words)
+    app.add_template_global(offered_methods.are_simulated, "payments_are_simulated")
 
 
 def methods_of(customer_id: int) -> list[Method]:
@@ -35,7 +37,7 @@ def methods_of(customer_id: int) -> list[Method]:
     saved = db.session.scalars(PaymentMethod.of_customer(customer_id))
     return [
         *(Method(row.token, words := card_ending(row.brand, row.last4), words, True, row.id) for row in saved),
-        *(Method(card.token, card_words(card), simulated_cards.test_card(card.last4)) for card in CARDS),
+        *(Method(option.token, card_words(option), _short_words(option)) for option in offered_methods.list_methods()),
     ]
 
 
@@ -43,10 +45,14 @@ def method_words(payment: Payment) -> str:
     """The label of a payment's method: "Visa ending in 4242", "Cash", "Bank transfer"."""
     if payment.method in MANUAL_METHODS:
         return manual_method(payment.method)
-    test_card = next((card for card in CARDS if card.token == payment.method), None)
-    if test_card is not None:
-        return card_ending(test_card.brand, test_card.last4)
+    if (option := offered_methods.find(payment.method)) is not None:
+        return card_ending(option.brand, option.last4)
     return _saved_cards(payment.customer_id).get(payment.method) or str(_("Card"))
+
+
+def _short_words(option: OfferedMethod) -> str:
+    """ "Test card 4242", or "Visa ending in 4242" for a card that moves money."""
+    return simulated_cards.test_card(option.last4) if option.effect else card_words(option)
 
 
 def _saved_cards(customer_id: int) -> Mapping[str, str]:

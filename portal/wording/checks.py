@@ -41,9 +41,9 @@ RULES: Final = {
     "gateway_unknown_refunds": _l("The gateway gave back nothing that we do not know of"),
     "gateway_refunded_beyond": _l("The gateway gave back no more of a charge than it charged"),
 }
-"""By the code in portal/reports/operations/checks.py."""
+"""By the code in portal/reports/operations/checks.py and in the payment gateway."""
 
 
 def rule(code: str) -> str:
-    """The sentence of a rule. Raises KeyError for an unknown code."""
-    return str(RULES[code])
+    """The sentence of a rule. A rule of a gateway without a sentence here is shown by its code."""
+    return str(RULES.get(code, code))

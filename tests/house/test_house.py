@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from portal.gateways.payment.simulated.cards import CARDS
 from portal.jobs import tasks
 from portal.jobs.schedule import SCHEDULE
 
@@ -92,6 +93,30 @@ def test_no_function_imports_from_portal(path: Path) -> None:
         if isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("portal")
     ]
     assert hidden == []
+
+
+def test_only_the_registry_imports_an_implementation_of_the_payment_gateway() -> None:
+    """Also no other module names a token of the simulated gateway, but for the demo data, which needs its cards."""
+    folder = PORTAL / "gateways" / "payment"
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert folders
+    importers = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else names
+            if isinstance(node, ast.ImportFrom):
+                names += [f"{node.module}.{alias.name}" for alias in node.names]
+            for name_of_module in names:
+                for implementation in folders:
+                    package = f"portal.gateways.payment.{implementation.name}"
+                    if f"{name_of_module}.".startswith(f"{package}.") and implementation not in path.parents:
+                        importers.add(name(path))
+    assert importers == {"portal/gateways/payment/registry.py"}
+    apart = [folder / "simulated", PORTAL / "local" / "demo_data.py"]
+    sources = [path for path in [*SOURCES, *TEMPLATES, *SCRIPTS] if not {path, *path.parents} & set(apart)]
+    tokens = "|".join(card.token for card in CARDS)
+    assert [name(path) for path in sources if re.search(tokens, path.read_text())] == []
 
 
 def test_no_module_has_a_generic_name() -> None:

@@ -29,7 +29,7 @@ class Guard:
 def a_user(**columns: str) -> str:
     return insert(
         "users",
-        {"role": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
+        {"registered_as": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
         | {"email_key": "'x@example.com'", "username_key": "'x'"}
         | {"created_at": "now()"}
         | {f"{name}_key": f"lower({columns[name]})" for name in ("email", "username") if name in columns}
@@ -151,10 +151,16 @@ def a_refresh_token(**columns: str) -> str:
 
 def an_api_key(**columns: str) -> str:
     good = {
-        "merchant_id": ":amal", "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')", "can_write": "true",
+        "merchant_id": ":amal", "created_by": ":amal", "maker_role": "'owner'",
+        "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')", "can_write": "true",
         "created_at": "now()",
     }  # fmt: skip
     return insert("api_keys", good | columns)
+
+
+def a_membership(**columns: str) -> str:
+    good = {"user_id": ":omar", "merchant_id": ":amal", "role": "'viewer'", "created_at": "now()"}
+    return insert("memberships", good | columns)
 
 
 def a_reminder(**columns: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 
 from portal.domain.schedule import INTERVALS
-from portal.gateways.payment import CARDS
+from portal.gateways.payment.simulated import checks as simulated_checks
+from portal.gateways.payment.simulated.cards import OFFERED
 from portal.models.payments.payments import PAYMENT_STATES, RECORDED_METHODS
 from portal.models.payments.refunds import REFUND_STATES
 from portal.models.plans.installments import INSTALLMENT_STATUSES
@@ -53,16 +54,17 @@ def test_an_unknown_decline_code_means_that_the_card_was_declined(app: Flask) ->
 
 
 def test_every_test_card_says_what_it_does(app: Flask) -> None:
-    assert set(simulated_cards.CARDS) == {card.token for card in CARDS}
+    assert set(simulated_cards.EFFECTS) == {card.effect for card in OFFERED}
     with app.app_context():
-        assert simulated_cards.test_card_behaviour("card_ok", "4242") == "Test card 4242: succeeds"
-        assert simulated_cards.test_card_behaviour("card_of_another", "1111") == "Test card 1111"
+        assert simulated_cards.test_card_behaviour("succeeds", "4242") == "Test card 4242: succeeds"
+        assert simulated_cards.test_card_behaviour("explodes", "1111") == "Test card 1111"
 
 
 def test_every_rule_of_the_check_has_a_sentence(app: Flask) -> None:
-    assert set(RULES) == {code for check in checks.CHECKS for code in check.rules}
+    assert set(RULES) == {code for check in checks.CHECKS for code in check.rules} | set(simulated_checks.RULES)
     with app.app_context():
         assert rule("plan_total") == "Every plan's installments add up to its total"
+        assert rule("second_gateway_amounts") == "second_gateway_amounts"
 
 
 def test_every_problem_of_the_installation_has_a_sentence(app: Flask) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from portal.api import parsing, problems
 from portal.api.problems import CODES
 from portal.errors import Invalid
+from portal.reports.payments.offered_methods import OfferedMethod
 
 _INSTALLMENT: Final[dict[str, Any]] = {
     "id": 1,
@@ -87,7 +88,30 @@ _BUCKETS: Final = {
 }
 _TERMS: Final = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31", "interval": "monthly"}
 
-SHAPES: Final[dict[str, Any]] = {
+_PAYMENT: Final[dict[str, Any]] = {
+    "id": 9,
+    "plan": 1,
+    "amount": "33.34",
+    "currency": "SAR",
+    "state": "succeeded",
+    "method": "card",
+    "reference": "",
+    "received_on": None,
+    "refunded": "0.00",
+    "refunding": "0.00",
+    "decline_code": None,
+    "created_at": "2026-08-30T09:15:02.004131Z",
+    "settled_at": "2026-08-30T09:15:02.120044Z",
+    "reversed_at": None,
+    "installments": [{"installment": 1, "amount": "33.34"}],
+}
+_SAVED: Final[dict[str, Any]] = {
+    "id": 3,
+    "token": "pm_5f0c1d7be93a40c8a1c2d3e4f5061728",
+    "created_at": "2026-08-29T18:20:11.730020Z",
+}
+
+_SHAPES: Final[dict[str, Any]] = {
     "Registration": {
         "username": "amal",
         "email": "amal@example.com",
@@ -98,10 +122,18 @@ SHAPES: Final[dict[str, Any]] = {
         "home_currency": "SAR",
         "time_zone": "Asia/Riyadh",
     },
-    "Login": {"username": "amal", "password": "seven green boats"},
+    "Login": {"username": "amal", "password": "seven green boats", "merchant": 7},
     "Refresh": {"refresh": "eyJhbGciOiJIUzI1NiIs..."},
     "Tokens": {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIs..."},
-    "Account": {"id": 7, "username": "amal", "email": "amal@example.com", "role": "merchant"},
+    "Account": {
+        "id": 7,
+        "username": "amal",
+        "email": "amal@example.com",
+        "role": "merchant",
+        "merchant": 7,
+        "memberships": [{"merchant": 7, "name": "Amal's Bakery", "role": "owner"}],
+    },
+    "MerchantMembership": {"merchant": 7, "name": "Amal's Bakery", "role": "owner"},
     "PlanTerms": _TERMS,
     "NewPlan": {
         **_TERMS,
@@ -125,26 +157,6 @@ SHAPES: Final[dict[str, Any]] = {
     "Installment": _INSTALLMENT,
     "PaidInstallment": {**_PAID, "payment": {"id": 9, "state": "succeeded"}},
     "Plan": _PLAN,
-    "Pay": {"payment_method": "card_ok", "amount": "33.34"},
-    "Payment": {
-        "id": 9,
-        "plan": 1,
-        "amount": "33.34",
-        "currency": "SAR",
-        "state": "succeeded",
-        "method": "card",
-        "payment_method": "card_ok",
-        "reference": "",
-        "received_on": None,
-        "refunded": "0.00",
-        "refunding": "0.00",
-        "decline_code": None,
-        "created_at": "2026-08-30T09:15:02.004131Z",
-        "settled_at": "2026-08-30T09:15:02.120044Z",
-        "reversed_at": None,
-        "installments": [{"installment": 1, "amount": "33.34"}],
-    },
-    "PayPlan": {"choice": "amount", "amount": "50.00", "payment_method": "card_ok", "expected": "100.00"},
     "NewRecordedPayment": {
         "amount": "33.34",
         "method": "transfer",
@@ -181,17 +193,25 @@ SHAPES: Final[dict[str, Any]] = {
         ],
         "refunds": [{"id": 4, "payment": 9, "amount": "20.00"}],
     },
-    "NewPaymentMethod": {"card": "card_ok"},
-    "SavedPaymentMethod": {
-        "id": 3,
-        "token": "pm_5f0c1d7be93a40c8a1c2d3e4f5061728",
-        "brand": "Visa",
-        "last4": "4242",
-        "created_at": "2026-08-29T18:20:11.730020Z",
-    },
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
 }
+
+_ANY_METHOD: Final = OfferedMethod("tok_1f9a", "Visa", "4242")
+"""The method in the examples of a gateway that offers none."""
+
+
+def shapes(methods: Sequence[OfferedMethod]) -> dict[str, Any]:
+    """An example of each schema by its name, with the first of the gateway's methods."""
+    method = next(iter(methods), _ANY_METHOD)
+    return _SHAPES | {
+        "Pay": {"payment_method": method.token, "amount": "33.34"},
+        "Payment": {**_PAYMENT, "payment_method": method.token},
+        "PayPlan": {"choice": "amount", "amount": "50.00", "payment_method": method.token, "expected": "100.00"},
+        "NewPaymentMethod": {"card": method.token},
+        "SavedPaymentMethod": {**_SAVED, "brand": method.brand, "last4": method.last4},
+    }
+
 
 _DETAILS: Final = {
     "already_paid": "This installment is already paid. Nothing was charged.",

@@ -22,7 +22,7 @@ MERCHANTS_ONLY = "Only merchants have these figures."
     "/api/analytics/merchant/",
     ok={200: schemas.Dashboard},
     tag=TAG,
-    roles=("merchant",),
+    needs="view",
     forbidden=MERCHANTS_ONLY,
 )
 def dashboard() -> schemas.Dashboard:
@@ -41,7 +41,7 @@ def dashboard() -> schemas.Dashboard:
     "/api/analytics/ageing/",
     ok={200: schemas.AgeingReport},
     tag=TAG,
-    roles=("merchant",),
+    needs="view",
     forbidden=MERCHANTS_ONLY,
 )
 def ageing() -> schemas.AgeingReport:

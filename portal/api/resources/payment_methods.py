@@ -23,7 +23,7 @@ CUSTOMERS_ONLY = "Only customers have payment methods."
     "/api/payment-methods/",
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     forbidden=CUSTOMERS_ONLY,
 )
 def index() -> list[schemas.SavedPaymentMethod]:
@@ -40,7 +40,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
     "/api/payment-methods/",
     ok={201: schemas.SavedPaymentMethod},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden=CUSTOMERS_ONLY,
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
@@ -48,7 +48,7 @@ def index() -> list[schemas.SavedPaymentMethod]:
 def create(json: schemas.NewPaymentMethod) -> Response:
     """Save a payment method
 
-    The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
+    The gateway keeps the card, and gives a token to pay with.{gateway:save}
     """
     key = idempotency.request_key(json, _render)
     saved = payment_methods.save_once(caller().id, json.card, key)
@@ -61,7 +61,7 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     "/api/payment-methods/<row:method_id>/",
     ok={204: None},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
     forbidden=CUSTOMERS_ONLY,
 )

@@ -9,8 +9,9 @@ from portal import access
 from portal.api import amounts, idempotency, problems, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.errors import Fault, Forbidden, Refused
+from portal.errors import Fault, Refused
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
@@ -33,7 +34,7 @@ def index(query: schemas.PaymentQuery) -> tuple[list[schemas.Payment], int, dict
 @endpoint(bp, "GET", "/api/payments/<row:payment_id>/", ok={200: schemas.Payment}, tag=TAG)
 def show(payment_id: int) -> schemas.Payment:
     """One payment and its state"""
-    return schemas.payment(access.my_payment(caller().user, payment_id))
+    return schemas.payment(access.my_payment(caller().actor, payment_id))
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -42,7 +43,7 @@ def of_plan(plan_id: int, query: schemas.PaymentQuery) -> tuple[list[schemas.Pay
 
     Newest first. The next page is in the Link header.
     """
-    return _page(query, access.my_plan(caller().user, plan_id).id)
+    return _page(query, access.my_plan(caller().actor, plan_id).id)
 
 
 @endpoint(
@@ -73,9 +74,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     More than remains is 409 `too_much`. Send an Idempotency-Key, so that a request whose answer was lost can be sent
     again: it is carried out once.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
-    if caller().role != "customer":
-        raise Forbidden(CUSTOMERS_ONLY)
+    currency = access.owed_plan(caller().actor, plan_id, CUSTOMERS_ONLY).currency
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, render)
     with amounts.refusals_as_decimals(currency):
@@ -85,7 +84,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             choice=json.choice,
             amount=minor["amount"],
             shown=minor["expected"],
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"
@@ -98,7 +97,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     "/api/plans/<row:plan_id>/payments/",
     ok={201: schemas.Payment},
     tag=TAG,
-    roles=("merchant",),
+    needs="record_payment",
     writes=True,
     forbidden="Only the plan's merchant records payments.",
     refuses={
@@ -111,7 +110,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
 
     For the plan's merchant. It goes to the oldest installment first; more than remains is 409 `too_much`.
     """
-    plan = access.my_plan(caller().user, plan_id)
+    plan = access.our_plan(caller().actor, plan_id)
     currency, today = plan.currency, plan.today
     faults = manual_payments.faults(json.method, json.received_on, json.reference, today)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
@@ -119,7 +118,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     with amounts.refusals_as_decimals(currency):
         attempt = manual_payments.record(
             plan_id,
-            merchant_id=caller().id,
+            actor=caller().actor,
             amount=minor["amount"] or 0,
             method=json.method,
             received_on=json.received_on,
@@ -144,7 +143,7 @@ def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
 
 def current_payment(payment_id: int) -> Payment:
     """The caller's payment, re-read from the database."""
-    return access.my_payment(caller().user, payment_id)
+    return access.my_payment(caller().actor, payment_id)
 
 
 def render(payment: Payment) -> tuple[int, bytes]:
@@ -172,7 +171,7 @@ class _Declined(Refused):
 
 def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     page = lists.list_payments(
-        caller().user,
+        caller().actor,
         PaymentFilters(plan_id=plan_id, state=query.status),
         newest_first=query.sort == "-id",
         limit=query.limit,

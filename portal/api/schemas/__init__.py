@@ -1,6 +1,6 @@
 """The request and response schemas as msgspec structs. The OpenAPI document is generated from them."""
 
-from portal.api.schemas.accounts import Account, Login, Refresh, Registration, Tokens, account
+from portal.api.schemas.accounts import Account, Login, MerchantMembership, Refresh, Registration, Tokens, account
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
 from portal.api.schemas.installments import (
     Installment,
@@ -33,6 +33,7 @@ __all__ = [
     "Installment",
     "InstallmentQuery",
     "Login",
+    "MerchantMembership",
     "NewCancellation",
     "NewCredit",
     "NewPaymentMethod",

@@ -9,12 +9,14 @@ from sqlalchemy.orm import aliased
 
 from portal.domain import clock, money
 from portal.domain.events import Cause
-from portal.models import LedgerEntry, LedgerLine, Plan, User
+from portal.domain.permissions import Actor
+from portal.extensions import db
+from portal.models import LedgerEntry, LedgerLine, Merchant, Plan, User
 from portal.reports.exports.columns import ERASED, Cell, Column, Export, dates, export, iso, plain
 
 
 def export_journal(
-    user: User,
+    actor: Actor,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -26,8 +28,8 @@ def export_journal(
     `date` is the merchant's local date. `who` is None for an entry of the system. `causes` has the words for the reason
     of such an entry; without them the cell has the code.
     """
-    merchant = user.merchant
-    zone = merchant.time_zone if merchant is not None else "UTC"
+    merchant_id = actor.business("export")
+    zone = db.session.get_one(Merchant, merchant_id).time_zone
     author = aliased(User)
     query = (
         select(
@@ -48,7 +50,7 @@ def export_journal(
         .outerjoin(author, author.id == LedgerEntry.created_by)
         .where(
             and_(
-                Plan.merchant_id == user.id,
+                Plan.merchant_id == merchant_id,
                 LedgerEntry.created_at >= since if since else true(),
                 LedgerEntry.created_at < until if until else true(),
             )

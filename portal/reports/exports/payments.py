@@ -6,6 +6,7 @@ from sqlalchemy import String, case, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
+from portal.domain.permissions import Actor
 from portal.models import Allocation, Installment, Payment, Plan, User
 from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain, texts
 from portal.reports.merchants.dashboard import NET
@@ -21,7 +22,7 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Export:
+def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Export:
     """The payments to this merchant that pass the filters, in any state, oldest first.
 
     `kept` is the amount received, less refunds and reversals. `installments` are the numbers of the installments paid.
@@ -36,7 +37,7 @@ def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Expor
         .lateral()
     )
     query = (
-        payment_lists.find(user, filters)
+        payment_lists.find(actor, filters)
         .with_only_columns(
             Payment.id.label("payment"),
             Payment.plan_id.label("plan"),

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers, money
+from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Merchant, PasswordReset, User, UserSession
-from portal.models.accounts.users import Role
+from portal.models import Membership, Merchant, PasswordReset, User, UserSession
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
 from portal.services.unit_of_work import unit_of_work, violated
@@ -30,7 +30,7 @@ class NewAccount:
     `is_demo` marks an account of the demo data. No page and no API endpoint sets it.
     """
 
-    role: Role
+    role: Hat
     username: str
     email: str
     password: str
@@ -93,15 +93,13 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
 
 
 @unit_of_work
-def update_merchant(
-    merchant_id: int, *, business_name: str, time_zone: str, grace_days: int, home_currency: str
-) -> None:
+def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_days: int, home_currency: str) -> None:
     """Change a merchant's settings. Zone (IANA) and grace days count for plans made afterwards.
 
-    Refuses: not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and home_currency
-    (unknown, or `currency_fixed`: changed although a plan exists).
+    Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and
+    home_currency (unknown, or `currency_fixed`: changed although a plan exists).
     """
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     faults = merchant_faults(business_name, time_zone, home_currency)
@@ -124,11 +122,11 @@ def update_merchant(
         raise
 
 
-def find_or_invite(email: str) -> User:
+def find_or_invite(email: str, merchant_id: int | None = None) -> User:
     """Inside a unit of work: the customer with this email, or a new unclaimed record.
 
-    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of a
-    merchant, of an operator and of a deactivated customer.
+    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of an owner
+    of the business `merchant_id`, of an operator and of a deactivated account.
     """
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
@@ -137,15 +135,20 @@ def find_or_invite(email: str) -> User:
     if user is None:
         db.session.execute(
             insert(User)
-            .values(role="customer", email=valid, email_key=identifiers.key(valid), created_at=clock.now())
+            .values(registered_as="customer", email=valid, email_key=identifiers.key(valid), created_at=clock.now())
             .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
     if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
-    if user.role != "customer" or user.deactivated_at is not None:
+    if user.is_operator or user.deactivated_at is not None or _owns(user.id, merchant_id):
         raise Invalid(Fault("customer_email", "not_a_customer", "A plan can't be made for this email."))
     return user
+
+
+def _owns(user_id: int, merchant_id: int | None) -> bool:
+    membership = db.session.get(Membership, (user_id, merchant_id)) if merchant_id is not None else None
+    return membership is not None and membership.role == "owner"
 
 
 def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
@@ -273,7 +276,7 @@ def _invite_again(email: str) -> None:
 def _insert(new: NewAccount, password_hash: str) -> int:
     now = clock.now()
     user = User(
-        role=new.role,
+        registered_as=new.role,
         username=new.username,
         email=new.email,
         password_hash=password_hash,
@@ -281,14 +284,6 @@ def _insert(new: NewAccount, password_hash: str) -> int:
         created_at=now,
     )
     db.session.add(user)
-    if new.role == "merchant":
-        user.merchant = Merchant(
-            business_name=new.business_name.strip(),
-            home_currency=new.home_currency,
-            time_zone=new.time_zone,
-            grace_days=0,
-            updated_at=now,
-        )
     try:
         db.session.flush()
     except IntegrityError as error:
@@ -299,6 +294,18 @@ def _insert(new: NewAccount, password_hash: str) -> int:
         if (fault := faults.get(violated(error) or "")) is not None:
             raise Invalid(fault) from error
         raise
+    if new.role == "merchant":
+        business = Merchant(
+            id=user.id,
+            business_name=new.business_name.strip(),
+            home_currency=new.home_currency,
+            time_zone=new.time_zone,
+            grace_days=0,
+            updated_at=now,
+        )
+        owner = Membership(user_id=user.id, merchant=business, role="owner", created_at=now)
+        db.session.add_all([business, owner])
+        db.session.flush()
     return user.id
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from portal.domain import allocation
 from portal.domain.allocation import HOW, How
 from portal.domain.events import CreditGiven
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
 from portal.services import events, idempotency, ledger, texts
@@ -25,7 +26,7 @@ class Credited:
 def credit(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -37,10 +38,10 @@ def credit(
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
     minor units (None: not checked).
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, how and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
+    return idempotency.retrying(lambda: _credit(plan_id, actor, amount, how, reason, shown, request_key))
 
 
 def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
@@ -51,7 +52,7 @@ def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Par
 @unit_of_work
 def _credit(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -63,7 +64,7 @@ def _credit(
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "credit")
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
@@ -74,8 +75,8 @@ def _credit(
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share
     reason_id = texts.keep(plan.id, "reason", reason)
-    ledger.book_credit(plan, amount, by=merchant_id, reason_id=reason_id)
-    events.record(CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=merchant_id)
+    ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
+    events.record(CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     credited = Credited(plan.id)
     if request_key is not None:

@@ -54,9 +54,9 @@ def facts(email_id: int) -> Facts | None:
         if manual_plan_id is None and mail.data.get("day") != clock.today(merchant.time_zone).isoformat():
             return None
         _take_waiting(mail)
-    silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.user_id, customer.id)) is not None
+    silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.id, customer.id)) is not None
     reminders = [] if silent else _deliverable(mail, customer)
-    rows = [] if silent else remindable.of_customer(customer.id, merchant.user_id)
+    rows = [] if silent else remindable.of_customer(customer.id, merchant.id)
     installment_ids = {reminder.installment_id for reminder in reminders}
     if manual_plan_id is not None:
         installment_ids |= {row.id for row in _due_or_next(row for row in rows if row.plan_id == manual_plan_id)}

@@ -39,7 +39,7 @@ _DUE_PLANS = text("""
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )
     SELECT plan.id FROM plans AS plan
-    JOIN merchants AS merchant ON merchant.user_id = plan.merchant_id
+    JOIN merchants AS merchant ON merchant.id = plan.merchant_id
     JOIN zones AS here ON here.name = plan.time_zone
     WHERE plan.automatic_method_id IS NOT NULL AND plan.state = 'active' AND plan.next_due_on <= here.today
       AND here.hour >= merchant.sending_hour AND plan.id > :after

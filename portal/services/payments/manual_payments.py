@@ -3,6 +3,7 @@
 from datetime import date
 
 from portal.domain import allocation, clock, schedule
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
@@ -20,7 +21,7 @@ REFERENCE_MAX = 120
 def record(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     method: RecordedMethod,
     received_on: date,
@@ -35,12 +36,12 @@ def record(
     amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
     amount.
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
-    busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, method, received_on (never in the future), reference and reason;
+    idempotency_key_reused; still_running; busy.
     """
     return idempotency.retrying(
-        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
+        lambda: _record(plan_id, actor, amount, method, received_on, reference, reason, shown, request_key)
     )
 
 
@@ -61,7 +62,7 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
 @unit_of_work
 def _record(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     method: RecordedMethod,
     received_on: date,
@@ -73,7 +74,7 @@ def _record(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Attempt(replay.payment_id or 0, replay)
     reason = preconditions.reason_of(reason, needed=False)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "record_payment")
     if field_faults := faults(method, received_on, reference, plan.today):
         raise Invalid(*field_faults)
     open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]
@@ -94,7 +95,7 @@ def _record(
         method=method,
         reference_id=texts.keep(plan.id, "reference", reference.strip()),
         received_on=received_on,
-        created_by=merchant_id,
+        created_by=actor.user_id,
         created_at=now,
         settled_at=now,
     )

@@ -23,12 +23,6 @@ from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import contention, outcomes, preconditions
 from portal.services.unit_of_work import unit_of_work, unsure_from_here
 
-DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
-"""The method of a request that names none: the test card that succeeds."""
-CARDS: Final = gateway.CARDS
-"""The gateway's test cards, for entry points that let a customer choose."""
-Card = gateway.Card
-
 Choice = Literal["due", "all", "amount"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
@@ -67,7 +61,8 @@ def pay_installment(
     """Pay the remaining amount of one installment, or `amount` of it, before or after its due date.
 
     Amounts are minor units of the plan's currency. `shown` is the remaining amount that the form showed (None: accept
-    any). A written-off amount may be paid too, as a recovery. `method` is a test card or the token of a saved method.
+    any). A written-off amount may be paid too, as a recovery. `method` is a token that the gateway knows, such as a
+    test card, or a saved method's.
 
     Refuses: not_found; unknown_method; plan_cancelled; already_paid; amount_changed and too_much (facts: remaining);
     Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running; busy.
@@ -144,7 +139,7 @@ def _pay(
         )
     if isinstance(started, Attempt):
         return started
-    outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
+    outcome = gateway.active().charge(started.key, started.amount, started.currency, started.token)
     with unsure_from_here():
         if outcome.state == "unknown":
             queue.enqueue("settle_payment", started.payment_id)

@@ -4,23 +4,23 @@ import re
 from collections.abc import Sequence
 
 from portal.domain import money
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.domain.permissions import Actor, Permission
+from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, PaymentMethod, Plan
+from portal.services.plans import plan_lock
 
 REASON_MAX = 200
 """Characters of a reason."""
 
 
-def lock(plan_id: int, *, merchant_id: int) -> tuple[Plan, list[Installment]]:
-    """Lock this merchant's plan and its installments until the transaction ends, and read them again.
+def lock(plan_id: int, actor: Actor, permission: Permission) -> tuple[Plan, list[Installment]]:
+    """Lock the plan of the actor's business and its installments until the transaction ends, and read them again.
 
-    Refuses: not_found; payment_in_flight (facts: payment_id).
+    Refuses: forbidden (without the permission); own_plan; not_found; payment_in_flight (facts: payment_id).
     """
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+    plan = plan_lock.lock(plan_id, actor, permission)
     rows = Installment.lock_of_plan(plan.id)
     nothing_in_flight(plan.id)
     return plan, rows
@@ -43,10 +43,10 @@ def nothing_in_flight(plan_id: int) -> None:
 
 
 def is_usable(customer_id: int, token: str) -> bool:
-    """Whether this customer may pay with this method: a test card, or a saved method of theirs."""
-    if gateway.is_known(token):
+    """Whether this customer may pay with this method: one that the gateway knows, or a saved method of theirs."""
+    if gateway.active().is_known(token):
         return True
-    if not re.fullmatch(gateway.SAVED_TOKEN, token):
+    if not re.fullmatch(r"[\x21-\x7e]{1,64}", token):  # no saved token; PostgreSQL refuses some characters
         return False
     query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.token == token)
     return db.session.scalar(query.with_only_columns(PaymentMethod.id).order_by(None)) is not None

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from portal import queue
 from portal.domain import allocation, clock
 from portal.domain.events import RefundDeclined, RefundStarted, RefundSucceeded
+from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
@@ -30,7 +31,7 @@ UNKNOWN_AFTER: Final = timedelta(seconds=15)
 
 BUDGET: Final = 30.0
 """Seconds after which the sweep leaves the remaining refunds to the next run."""
-MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
+MAX_STEP_SECONDS: Final = 3 * (MAX_SECONDS + gateway.MAX_CALL_SECONDS)
 """Upper bound for one refund when it waits for every lock: look the key up, request the refund, book the outcome."""
 
 
@@ -54,7 +55,7 @@ class _GatewayRequest:
 def refund(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     reason: str,
     payment_id: int | None = None,
@@ -68,10 +69,10 @@ def refund(
     showed, in minor units. A declined refund changes nothing. If the outcome of one of several refunds can't be
     recorded, the sweep sends the rest.
 
-    Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
-    on amount and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts:
+    refundable); Invalid on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    group = idempotency.retrying(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
+    group = idempotency.retrying(lambda: _start(plan_id, actor, amount, reason, payment_id, shown, request_key))
     if group.replay is None:
         for refund_id in group.refund_ids:
             send(refund_id, request_key)
@@ -84,7 +85,7 @@ def send(refund_id: int, request_key: RequestKey | None = None) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.refund(request.key, request.charge_key, request.amount)
+    outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -135,11 +136,11 @@ def settle_refund(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.look_up_refund(request.key)
+    outcome = gateway.active().look_up_refund(request.key)
     if outcome.state == "unknown":
-        outcome = gateway.refund(request.key, request.charge_key, request.amount)
+        outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
-        outcome = gateway.resolve_refund(request.key)
+        outcome = gateway.active().resolve_refund(request.key)
     record_outcome(refund_id, outcome)
 
 
@@ -204,7 +205,7 @@ def _gateway_request(refund_id: int) -> _GatewayRequest | None:
 @unit_of_work
 def _start(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     reason: str,
     payment_id: int | None,
@@ -214,7 +215,7 @@ def _start(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return RefundGroup(_group_ids(replay.refund_group) if replay.refund_group else (), replay)
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "refund")
     payments = preconditions.lock_payments(plan.id)
     if payment_id is not None:
         payments = [payment for payment in payments if payment.id == payment_id]
@@ -226,7 +227,7 @@ def _start(
         raise Refused("nothing_to_refund", "There is nothing that could be refunded.")
     check_amount(amount, limit, plan.currency)
     reason_id = texts.keep(plan.id, "reason", reason)
-    ids = hold(plan, payments, amount, by=merchant_id, reason_id=reason_id, rows=rows)
+    ids = hold(plan, payments, amount, by=actor.user_id, reason_id=reason_id, rows=rows)
     if request_key is not None:
         group = db.session.get_one(Refund, ids[0]).group_key
         idempotency.attach_refunds(request_key, group)

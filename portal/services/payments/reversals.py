@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from portal.domain import allocation, clock
 from portal.domain.events import Cause, PaymentReversed
+from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
@@ -25,17 +26,18 @@ class Reversed:
 
 
 def reverse(
-    payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
+    payment_id: int, *, actor: Actor, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> Reversed:
     """Record that the bank took this payment back, less its refunded part, and reopen its installments by that amount.
 
     On a cancelled plan the reversal is only booked. `shown` is the amount less the refunded part that the form showed,
     in minor units.
 
-    Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already reversed, or refunded in
-    full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already
+    reversed, or refunded in full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused;
+    still_running; busy.
     """
-    return idempotency.retrying(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
+    return idempotency.retrying(lambda: _by_merchant(payment_id, actor, reason, shown, request_key))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:
@@ -70,19 +72,19 @@ def reverse_by_gateway(payment_id: int) -> None:
 
 @unit_of_work
 def _by_merchant(
-    payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
+    payment_id: int, actor: Actor, reason: str, shown: int | None, request_key: RequestKey | None
 ) -> Reversed:
-    conditions = Payment.id == payment_id, Payment.merchant_id == merchant_id
+    conditions = Payment.id == payment_id, Payment.merchant_id == actor.business("void")
     plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
     if plan_id is None:
         raise NotFound()
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Reversed(plan_id, replay)
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "void")
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
-    _reverse(plan, rows, payment, by=merchant_id, reason_id=texts.keep(plan.id, "reason", reason))
+    _reverse(plan, rows, payment, by=actor.user_id, reason_id=texts.keep(plan.id, "reason", reason))
     result = Reversed(plan.id)
     if request_key is not None:
         idempotency.store(request_key, result)

@@ -18,12 +18,14 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers
 from portal.domain.events import CustomerClaimed, InvitationCreated, InvitationRevoked
+from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
 from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
+from portal.services.plans import plan_lock
 from portal.services.unit_of_work import unit_of_work, violated
 
 LIFETIME: Final = timedelta(days=30)
@@ -132,28 +134,24 @@ def _open(plan: Plan) -> Select[Invitation]:
 
 
 @unit_of_work
-def renew(plan_id: int, *, merchant_id: int) -> str:
+def renew(plan_id: int, *, actor: Actor) -> str:
     """Replace the link of a plan whose customer has not claimed their record.
 
-    Returns the token; it can't be read again. Refuses: not_found; already_claimed; busy.
+    Returns the token; it can't be read again. Refuses: forbidden; own_plan; not_found; already_claimed; busy.
     """
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+    plan = plan_lock.lock(plan_id, actor, "invite")
     if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
         raise Refused("already_claimed", "This customer has an account already and can sign in.")
-    return invite(plan, by=merchant_id)
+    return invite(plan, by=actor.user_id)
 
 
 @unit_of_work
-def revoke(plan_id: int, *, merchant_id: int) -> None:
-    """Revoke the link of this plan. Refuses: not_found; busy."""
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+def revoke(plan_id: int, *, actor: Actor) -> None:
+    """Revoke the link of this plan. Refuses: forbidden; own_plan; not_found; busy."""
+    plan = plan_lock.lock(plan_id, actor, "invite")
     for invitation in db.session.scalars(_open(plan)):
         invitation.revoked_at = clock.now()
-        events.record(InvitationRevoked(), plan_id=plan.id, by=merchant_id)
+        events.record(InvitationRevoked(), plan_id=plan.id, by=actor.user_id)
 
 
 def find(token: str) -> Invitation | None:

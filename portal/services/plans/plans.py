@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 
 from portal.domain import clock, money, schedule
 from portal.domain.events import PlanOpened
+from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
-from portal.errors import Fault, Forbidden, Invalid, Refused
+from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
 from portal.services import events, idempotency, ledger
@@ -56,29 +57,26 @@ class Opened:
     existed: bool = False
 
 
-def open_plan(
-    merchant_id: int, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
-) -> Opened:
+def open_plan(actor: Actor, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None) -> Opened:
     """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden (not a merchant); Invalid, with all faults at once, on customer_email, total_amount,
+    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount,
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _open(merchant_id, new, past_dates, request_key))
+    return idempotency.retrying(lambda: _open(actor, new, past_dates, request_key))
 
 
 @unit_of_work
-def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
+def _open(actor: Actor, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Opened(0, replay=replay)
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
-    if merchant is None:
-        raise Forbidden("Only merchants make plans.")
+    merchant_id = actor.business("create_plans")
+    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True})
     faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
     try:
-        customer = accounts.find_or_invite(new.customer_email)
+        customer = accounts.find_or_invite(new.customer_email, merchant_id)
     except Invalid as invalid:
         raise Invalid(*invalid.faults, *faults) from None
     if faults:
@@ -107,10 +105,10 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     db.session.add(plan)
     db.session.flush()
     db.session.add_all(_installments(plan))
-    ledger.book_plan(plan)
+    ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
-    events.record(opened, plan_id=plan.id, by=merchant_id)
-    token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
+    events.record(opened, plan_id=plan.id, by=actor.user_id)
+    token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
     db.session.flush()
     return _stored(Opened(plan.id, token), request_key)
 

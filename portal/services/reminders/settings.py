@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
 from portal.models import Merchant, User
@@ -11,13 +12,13 @@ from portal.services.unit_of_work import unit_of_work
 
 
 @unit_of_work
-def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
+def update(actor: Actor, *, days: Sequence[int], sending_hour: int) -> None:
     """Set a merchant's reminder days, as signed days from the due date (empty: no reminders), and the local hour.
 
     The days count for open plans too, from today on; earlier days are not caught up. Refuses: not_found; Invalid on
     days_before and days_after (out of range, too many) and on sending_hour (0 to 23).
     """
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     chosen = sorted(set(days))
@@ -44,6 +45,6 @@ def update(merchant_id: int, *, days: Sequence[int], sending_hour: int) -> None:
 def choose_early(customer_id: int, *, enabled: bool) -> None:
     """Set whether merchants remind this customer before the due day. Refuses: not_found (not a customer)."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
-    if customer is None or customer.role != "customer":
+    if customer is None or customer.is_operator:
         raise NotFound()
     customer.early_reminders = enabled

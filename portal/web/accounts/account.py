@@ -7,8 +7,8 @@ from wtforms import PasswordField
 from portal.errors import Invalid
 from portal.services.accounts import accounts, sessions
 from portal.web import rate_limits
+from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
-from portal.web.guards import login_needed, me, my_session
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
 

@@ -15,8 +15,8 @@ from portal.services import idempotency
 from portal.services.accounts import api_keys
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import me, my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults, choices
-from portal.web.guards import me, my_merchant, role_needed
 from portal.web.labels import KEY, one_use_key
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -54,7 +54,7 @@ class KeyForm(Form):
 
 
 @bp.get("/settings/api-keys")
-@role_needed("merchant")
+@needs("keys")
 def index() -> Response:
     """The list of keys. ?revoke=<id> asks for confirmation in browsers without JavaScript."""
     return _page(KeyForm(), 200, revoke_id=request.args.get("revoke", type=int))
@@ -62,7 +62,7 @@ def index() -> Response:
 
 @bp.post("/settings/api-keys")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("keys")
 def create() -> Response:
     """Create a key and show it once. The same form sent again creates no other."""
     form = KeyForm()
@@ -72,11 +72,14 @@ def create() -> Response:
         return _page(form, 422)
     name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
     request_key = RequestKey(
-        me().id, "POST /settings/api-keys", form.key.data or "", idempotency.fingerprint(name, can_write, last_day)
+        me().id,
+        f"POST /settings/api-keys as {my_actor().merchant_id}",
+        form.key.data or "",
+        idempotency.fingerprint(name, can_write, last_day),
     )
     try:
         new_key = api_keys.create(
-            request_key.user_id, name=name, can_write=can_write, expires_on=last_day, request_key=request_key
+            my_actor(), name=name, can_write=can_write, expires_on=last_day, request_key=request_key
         )
     except Invalid as invalid:
         apply_faults(form, invalid)
@@ -92,18 +95,18 @@ def create() -> Response:
 
 @bp.post("/settings/api-keys/<int:key_id>/revoke")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("keys")
 def destroy(key_id: int) -> Response:
     """Revoke a key. It stops working at once."""
     if key_id > MAX_ID:
         raise NotFound()
-    api_keys.revoke(key_id, merchant_id=me().id)
+    api_keys.revoke(key_id, actor=my_actor())
     flash(_("The key is revoked. Whatever used it is refused from now on."), "success")
     return go(url_for("api_keys.index"))
 
 
 def _page(form: KeyForm, status: int, *, new_key: str | None = None, revoke_id: int | None = None) -> Response:
-    keys = db.session.scalars(ApiKey.of_merchant(me().id)).all()
+    keys = db.session.scalars(ApiKey.of_merchant(my_merchant().id)).all()
     return page(
         "accounts/api_keys_index.html",
         status,

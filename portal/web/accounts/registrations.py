@@ -14,8 +14,8 @@ from portal.domain import clock, money
 from portal.errors import Invalid
 from portal.services.accounts import accounts
 from portal.web.accounts.sessions import sign_in
+from portal.web.authorization import me, signed_in_user, start_page
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, signed_in_user, start_page
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
 

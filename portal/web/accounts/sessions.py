@@ -7,10 +7,10 @@ from wtforms.validators import Length
 
 from portal.extensions import login
 from portal.models import User
-from portal.services.accounts import sessions
+from portal.services.accounts import hats, sessions
 from portal.web import rate_limits
+from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
-from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -40,7 +40,11 @@ def load_user(token: object) -> User | None:
     """The account of this browser's session, by one query a request."""
     user_session = sessions.find(token) if isinstance(token, str) else None
     g.user_session = user_session
-    return user_session.user if user_session is not None else None
+    if user_session is None:
+        return None
+    g.actor = hats.actor_of(user_session.user, user_session.merchant_id)
+    g.hats = hats.of_session(user_session)
+    return user_session.user
 
 
 def sign_in(user_id: int) -> None:

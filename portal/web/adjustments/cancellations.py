@@ -12,12 +12,12 @@ from portal.errors import Fault, Invalid
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
 from portal.web.payments import refunds
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -36,7 +36,7 @@ class CancelForm(ReasonForm):
 
 
 @bp.get("/plans/<int:plan_id>/cancel")
-@role_needed("merchant")
+@needs("cancel")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: a reason, and the amount to refund."""
     snapshot = snapshot_of(plan_id)
@@ -45,7 +45,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/cancel")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("cancel")
 def create(plan_id: int) -> ResponseReturnValue:
     """The confirmation, then the cancellation."""
     snapshot = snapshot_of(plan_id)
@@ -109,7 +109,7 @@ def _carry_out(form: CancelForm, snapshot: PlanSnapshot, request_key: RequestKey
     success = _("Plan cancelled, %(amount)s refunded.", amount=snapshot.amount(refund)) if refund else cancelled_only
     cancelled = cancellations.cancel(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         refund=refund,
         reason=form.reason.data or "",
         shown=shown_amount(form.shown),

@@ -12,12 +12,12 @@ from portal.errors import Fault, Invalid
 from portal.services.adjustments import credits
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("credits", __name__)
@@ -42,7 +42,7 @@ class CreditForm(ReasonForm):
 
 
 @bp.get("/plans/<int:plan_id>/credit")
-@role_needed("merchant")
+@needs("credit")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: an amount, its distribution over installments, and a reason."""
     return confirmations.show_form(ACTION, CreditForm(), snapshot_of(plan_id))
@@ -50,7 +50,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/credit")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("credit")
 def create(plan_id: int) -> ResponseReturnValue:
     """The confirmation, then the credit."""
     return confirmations.submit(ACTION, CreditForm(), snapshot_of(plan_id))
@@ -91,7 +91,7 @@ def _carry_out(form: CreditForm, snapshot: PlanSnapshot, request_key: RequestKey
     feedback = Feedback(_("%(amount)s credited.", amount=snapshot.amount(amount)))
     credits.credit(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         amount=amount,
         how=form.how.data,
         reason=form.reason.data or "",

@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 from portal.services.adjustments import write_offs
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
-from portal.web.guards import role_needed
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("write_offs", __name__)
@@ -22,7 +22,7 @@ RECOVERY: Final = _l("If your customer pays all the same, the payment is taken a
 
 
 @bp.get("/plans/<int:plan_id>/write-off")
-@role_needed("merchant")
+@needs("write_off")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: a reason."""
     return confirmations.show_form(ACTION, ReasonForm(), snapshot_of(plan_id))
@@ -30,7 +30,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/write-off")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("write_off")
 def create(plan_id: int) -> ResponseReturnValue:
     """The confirmation, then the write-off."""
     return confirmations.submit(ACTION, ReasonForm(), snapshot_of(plan_id))
@@ -60,7 +60,7 @@ def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey
     feedback = Feedback(_("%(amount)s written off.", amount=snapshot.amount(shown_amount(form.shown))))
     write_offs.write_off(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         reason=form.reason.data or "",
         shown=shown_amount(form.shown),
         request_key=request_key,

@@ -17,11 +17,11 @@ from flask import Response, flash, request, url_for
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
+from portal.web.authorization import me
 from portal.web.confirmations.actions import Action, Confirmation, F
 from portal.web.confirmations.forms import hidden_fields, is_complete
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import apply_faults
-from portal.web.guards import me
 from portal.web.labels import one_use_key
 from portal.web.respond import fragment_or_page, go, is_htmx
 from portal.wording.lazy import lazy_gettext as _l

@@ -14,7 +14,7 @@ from portal.domain.allocation import Part
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.reports.plans.figures import PlanFigures, plan_figures
-from portal.web.guards import me
+from portal.web.authorization import my_actor
 from portal.wording import labels
 
 SHOWN: Final = ("total", "credited", "paid", "refunded", "written_off", "remaining")
@@ -70,8 +70,8 @@ class PlanSnapshot:
 
 
 def snapshot_of(plan_id: int) -> PlanSnapshot:
-    """The snapshot of this merchant's plan. Raises NotFound."""
-    plan = access.my_plan(me(), plan_id)
+    """The snapshot of a plan of the actor's business. Raises NotFound; OwnPlan if the actor owes it."""
+    plan = access.our_plan(my_actor(), plan_id)
     installments = db.session.scalars(
         select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
     )

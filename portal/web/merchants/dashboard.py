@@ -15,7 +15,7 @@ from portal.reports.merchants import dashboard
 from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
 from portal.web import filters
-from portal.web.guards import my_merchant, role_needed
+from portal.web.authorization import my_merchant, needs
 from portal.web.merchants.chart import chart
 from portal.web.respond import page
 
@@ -23,11 +23,11 @@ bp = Blueprint("dashboard", __name__)
 
 
 @bp.get("/dashboard")
-@role_needed("merchant")
+@needs("view")
 def show() -> ResponseReturnValue:
     """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
-    if not dashboard.has_plans(merchant.user_id):
+    if not dashboard.has_plans(merchant.id):
         return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
     overview = reports.overview(merchant)
     home = overview.home
@@ -40,8 +40,8 @@ def show() -> ResponseReturnValue:
         changes=_changes(overview, merchant),
         to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
-        attention=dashboard.plans_needing_attention(merchant.user_id),
-        payments=dashboard.latest_payments(merchant.user_id),
+        attention=dashboard.plans_needing_attention(merchant.id),
+        payments=dashboard.latest_payments(merchant.id),
     )
 
 

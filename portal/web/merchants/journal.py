@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
 from portal.reports.exports.journal import export_journal
-from portal.web.guards import me, my_merchant, role_needed
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.respond import page
@@ -21,14 +21,14 @@ LAST_BEFORE_FIRST: Final = _l("This day lies before the first one.")
 
 
 @bp.get("/journal")
-@role_needed("merchant")
+@needs("view")
 def show() -> ResponseReturnValue:
     """The form for the first and the last day."""
     return _form_page({})
 
 
 @bp.get("/journal.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """The journal as a file; without days, all of it."""
     faults: dict[str, str] = {}
@@ -44,7 +44,7 @@ def export() -> ResponseReturnValue:
         return _form_page(faults, 422)
     merchant = my_merchant()
     since, until = instants_between(days["from"], days["to"], merchant.time_zone)
-    journal = export_journal(me(), since=since, until=until, causes=reasons.causes())
+    journal = export_journal(my_actor(), since=since, until=until, causes=reasons.causes())
     return csv_file("journal", journal, merchant)
 
 

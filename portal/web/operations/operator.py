@@ -13,7 +13,7 @@ from portal.errors import Refused
 from portal.reports.operations import background, checks, health
 from portal.services.maintenance import failed_jobs
 from portal.web import rate_limits
-from portal.web.guards import role_needed
+from portal.web.authorization import needs
 from portal.web.respond import fragment_or_page, go, page
 from portal.wording import installation
 from portal.wording.checks import rule
@@ -22,7 +22,7 @@ bp = Blueprint("operator", __name__)
 
 
 @bp.get("/operator")
-@role_needed("operator")
+@needs("operate")
 def show() -> Response:
     """The page. For htmx, which polls, the figures alone."""
     return fragment_or_page(
@@ -39,7 +39,7 @@ def show() -> Response:
 
 
 @bp.get("/operator/checks")
-@role_needed("operator")
+@needs("operate")
 def checked() -> Response:
     """The violations of each rule, counted over the whole database. The count can take long: it has its own page."""
     return page("operations/operator_checks.html", checks=[(rule(code), count) for code, count in checks.run()])
@@ -47,21 +47,21 @@ def checked() -> Response:
 
 @bp.post("/operator/jobs/<job_id>/retry")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def retry_job(job_id: str) -> Response:
     return _carry_out(lambda: failed_jobs.retry(job_id), _("The job is in the queue again."))
 
 
 @bp.post("/operator/jobs/<job_id>/clear")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def clear_job(job_id: str) -> Response:
     return _carry_out(lambda: failed_jobs.clear(job_id), _("The job is off the list."))
 
 
 @bp.post("/operator/jobs/clear")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def clear_jobs() -> Response:
     return _carry_out(failed_jobs.clear_all, _("The list of failed jobs is empty."))
 

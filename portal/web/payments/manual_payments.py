@@ -15,12 +15,12 @@ from portal.services.payments import manual_payments
 from portal.services.payments.manual_payments import REFERENCE_MAX
 from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ActionForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
-from portal.web.guards import role_needed
 from portal.wording.labels import MANUAL_METHODS, manual_method
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -43,7 +43,7 @@ class RecordForm(ActionForm):
 
 
 @bp.get("/plans/<int:plan_id>/record-payment")
-@role_needed("merchant")
+@needs("record_payment")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form, with the merchant's today as the day of receipt."""
     snapshot = snapshot_of(plan_id)
@@ -52,7 +52,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/record-payment")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("record_payment")
 def create(plan_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
     return confirmations.submit(ACT, RecordForm(), snapshot_of(plan_id))
@@ -117,7 +117,7 @@ def _carry_out(form: RecordForm, snapshot: PlanSnapshot, request_key: RequestKey
     feedback = Feedback(_("%(amount)s recorded as paid.", amount=snapshot.amount(amount)))
     manual_payments.record(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         amount=amount,
         method=form.method.data,
         received_on=_day(form),

@@ -17,6 +17,7 @@ from portal.domain import money
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
+from portal.reports.payments import offered_methods
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
@@ -115,7 +116,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         apply_faults(form, invalid)
         return Submission(status=invalid.status)
     shown = int((form.shown_due.data if choice == "due" else form.shown.data) or 0)
-    method = payments.DEFAULT_METHOD if form.method.data is None else form.method.data[:64]
+    method = offered_methods.default_token() if form.method.data is None else form.method.data[:64]
     request_key = RequestKey(
         customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method)
     )

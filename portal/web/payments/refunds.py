@@ -16,12 +16,12 @@ from portal.models import Payment, Refund
 from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
 from portal.web import labels, method_labels, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
 
@@ -38,7 +38,7 @@ class RefundForm(ReasonForm):
 
 
 @bp.get("/plans/<int:plan_id>/refund")
-@role_needed("merchant")
+@needs("refund")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: the amount and the payment. ?payment=<id> preselects one."""
     snapshot = snapshot_of(plan_id)
@@ -51,7 +51,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/refund")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("refund")
 def create(plan_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
     snapshot = snapshot_of(plan_id)
@@ -135,7 +135,7 @@ def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey
     shown = snapshot.amount(amount)
     result = refunds.refund(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         amount=amount,
         reason=form.reason.data or "",
         payment_id=None if chosen == NEWEST else int(chosen),

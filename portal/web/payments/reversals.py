@@ -11,11 +11,11 @@ from portal.models import Payment
 from portal.services.idempotency import RequestKey
 from portal.services.payments import reversals
 from portal.web import labels, method_labels, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
-from portal.web.guards import me, role_needed
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("reversals", __name__)
@@ -25,19 +25,19 @@ ONLY_BOOKED: Final = _l("The plan is cancelled, so nothing is owed again; the lo
 
 
 @bp.get("/payments/<int:payment_id>/reverse")
-@role_needed("merchant")
+@needs("void")
 def new(payment_id: int) -> ResponseReturnValue:
     """The form: the reason."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.our_payment(my_actor(), payment_id)
     return confirmations.show_form(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
 @bp.post("/payments/<int:payment_id>/reverse")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("void")
 def create(payment_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.our_payment(my_actor(), payment_id)
     return confirmations.submit(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
@@ -79,7 +79,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
         feedback = Feedback(_("%(amount)s reversed.", amount=snapshot.amount(shown_amount(form.shown))))
         reversals.reverse(
             payment_id,
-            merchant_id=snapshot.plan.merchant_id,
+            actor=my_actor(),
             reason=form.reason.data or "",
             shown=shown_amount(form.shown),
             request_key=request_key,

@@ -10,7 +10,7 @@ from portal import access
 from portal.domain import clock
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.method_labels import method_words
 from portal.web.respond import page
 from portal.wording.lazy import lazy_gettext as _l
@@ -34,12 +34,12 @@ WORDS: Final = {
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
     """Every change of the amount owed, with the balance after it."""
-    user = me()
-    plan = access.my_plan(user, plan_id)
+    actor = my_actor()
+    plan = access.my_plan(actor, plan_id)
     return page(
         "payments/statements_show.html",
         plan=plan,
-        payer=user.id == plan.customer_id,
+        payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan),
         words=_words,
         now=clock.now(),

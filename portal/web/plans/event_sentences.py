@@ -12,7 +12,8 @@ from flask_babel import ngettext, pgettext
 
 from portal.domain import events, money
 from portal.domain.events import Cause, Payload
-from portal.models import Event, Installment, Payment, Plan, User
+from portal.domain.permissions import Actor
+from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words
 from portal.wording import labels
@@ -95,7 +96,7 @@ def entries(
     rows: Iterable[Event],
     plan: Plan,
     installments: Iterable[Installment],
-    viewer: User,
+    viewer: Actor,
     payments: Iterable[Payment] = (),
 ) -> list[Entry]:
     """The events as entries, in the same order. A settled refund is one entry, without its RefundStarted."""
@@ -125,12 +126,12 @@ def _note(row: Event, payload: Payload) -> str:
     return causes()[cause] if cause is not None else typed_words(row.reason)
 
 
-def _who(event: Event, plan: Plan, viewer: User) -> str:
+def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor_id is None:
         return "Qist"
-    if event.actor_id == viewer.id:
+    if event.actor_id == viewer.user_id:
         return str(pgettext("actor", "You"))
-    if event.actor_id == plan.merchant_id:
+    if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
 

@@ -6,8 +6,9 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal.domain import money
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, Installment, Payment, User
+from portal.models import Allocation, Installment, Payment
 from portal.web.labels import why_declined
 from portal.web.plans.plan_page import Note
 from portal.wording.lazy import lazy_gettext as _l
@@ -31,8 +32,8 @@ def note_of(payment: Payment, installment_id: int) -> Note:
     return Note(installment_id, "info", str(CHECKING))
 
 
-def note_about(user: User, installment: Installment) -> Note | None:
-    """The outcome of the installment's newest payment, if this user made it."""
+def note_about(actor: Actor, installment: Installment) -> Note | None:
+    """The outcome of the installment's newest payment, if the actor made it."""
     payment = db.session.scalar(
         select(Payment)
         .join(Allocation)
@@ -40,6 +41,6 @@ def note_about(user: User, installment: Installment) -> Note | None:
         .order_by(Payment.id.desc())
         .limit(1)
     )
-    if payment is None or user.id != payment.customer_id:
+    if payment is None or not actor.owes(payment.customer_id):
         return None
     return note_of(payment, installment.id)

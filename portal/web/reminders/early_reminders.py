@@ -8,9 +8,9 @@ from portal.extensions import csrf
 from portal.services.reminders.settings import choose_early
 from portal.services.reminders.unsubscribe import customer_of
 from portal.web import rate_limits
+from portal.web.authorization import me, needs
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form
-from portal.web.guards import me, role_needed
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import confidential, go, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -21,7 +21,7 @@ class EarlyForm(Form):
 
 
 @bp.get("/account/reminders")
-@role_needed("customer")
+@needs("customer")
 def settings() -> Response:
     """The form, with the customer's current choice."""
     return page("reminders/settings.html", form=EarlyForm(early=me().early_reminders))
@@ -29,7 +29,7 @@ def settings() -> Response:
 
 @bp.post("/account/reminders")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def choose() -> Response:
     """Save the choice."""
     form = EarlyForm()

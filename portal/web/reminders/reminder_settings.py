@@ -11,8 +11,8 @@ from portal.errors import Invalid
 from portal.models import Merchant
 from portal.services.reminders import settings
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, my_merchant, role_needed
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -31,7 +31,7 @@ class SettingsForm(Form):
 
 
 @bp.get("/settings/reminders")
-@role_needed("merchant")
+@needs("settings")
 def edit() -> Response:
     """The form, with the merchant's current settings."""
     merchant = my_merchant()
@@ -47,7 +47,7 @@ def edit() -> Response:
 
 @bp.post("/settings/reminders")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("settings")
 def update() -> Response:
     """Save the settings. They apply from today on."""
     form = SettingsForm()
@@ -58,7 +58,7 @@ def update() -> Response:
     days = [-day for day in before] + [0] * bool(form.due_day.data) + after
     hour = form.sending_hour.data or ""
     try:
-        settings.update(me().id, days=days, sending_hour=int(hour) if hour in dict(HOURS) else -1)
+        settings.update(my_actor(), days=days, sending_hour=int(hour) if hour in dict(HOURS) else -1)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, my_merchant(), invalid.status)

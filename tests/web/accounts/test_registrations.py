@@ -112,7 +112,7 @@ def test_an_error_stands_beside_its_field_and_other_values_are_kept(
 def test_registering_as_an_operator_is_refused(app: Flask, client: FlaskClient, role: str) -> None:
     client.post("/register", data=AMAL | {"role": role})
     with app.app_context():
-        assert db.session.scalar(db.select(func.count()).select_from(User).where(User.role == "operator")) == 0
+        assert db.session.scalar(db.select(func.count()).select_from(User).where(User.registered_as == "operator")) == 0
 
 
 def test_a_taken_username_or_email_is_refused_in_any_case(app: Flask, client: FlaskClient) -> None:
