@@ -66,6 +66,23 @@ def test_the_rule_above_finds_the_commit_of_the_unit_of_work() -> None:
     assert commits == ["db.session.commit"]
 
 
+def writers_of_events(path: Path) -> Iterator[str]:
+    """The expressions of a file that make an event or insert into its table."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
+            inserts = called.endswith("insert") and first.removeprefix("models.").startswith("Event")
+            if called in {"Event", "models.Event"} or inserts:
+                yield ast.unparse(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"INSERT\s+INTO\s+events", node.value, re.I)
+
+
+def test_only_services_events_writes_events() -> None:
+    writers = {name(path): found for path in SOURCES if (found := list(writers_of_events(path)))}
+    assert {path: len(found) for path, found in writers.items()} == {"portal/services/events.py": 2}
+
+
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)
 def test_only_the_clock_reads_the_time(path: Path) -> None:
     readers = {
