@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Flask, g
+from flask_babel import gettext as _
 from sqlalchemy import select
 
-from portal.domain.wording import MANUAL_METHODS, card_ending
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
 from portal.wording import simulated_cards
+from portal.wording.labels import MANUAL_METHODS, card_ending, manual_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ def methods_of(customer_id: int) -> list[Method]:
 def method_words(payment: Payment) -> str:
     """The label of a payment's method: "Visa ending in 4242", "Cash", "Bank transfer"."""
     if payment.method in MANUAL_METHODS:
-        return MANUAL_METHODS[payment.method]
+        return manual_method(payment.method)
     if (option := offered_methods.find(payment.method)) is not None:
         return card_ending(option.brand, option.last4)
-    return _saved_cards(payment.customer_id).get(payment.method, "Card")
+    return _saved_cards(payment.customer_id).get(payment.method) or str(_("Card"))
 
 
 def _short_words(option: OfferedMethod) -> str:

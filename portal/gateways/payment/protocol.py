@@ -89,8 +89,8 @@ class PaymentGateway(Protocol):
         """Mark the reversal of this charge as recorded, so that `unacknowledged` no longer returns it. May raise."""
 
     def check(self, connection: Connection) -> Sequence[tuple[str, int]]:
-        """Rules that compare the gateway's record with payments and refunds, each with the number of violations.
+        """Codes of rules that compare the gateway's record with payments and refunds, and the violations of each.
 
         `connection` reads one snapshot of the database and can't write. `qist check` and the operator's page show the
-        rules. Empty if the gateway has no record that can be compared.
+        rules as portal/wording/checks.py words them. Empty if the gateway has no record that can be compared.
         """

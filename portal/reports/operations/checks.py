@@ -15,7 +15,7 @@ from portal.gateways import payment
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Rules as sentences, and a SELECT that returns for each of them, in this order, the number of violating rows."""
+    """Codes of rules, and a SELECT that returns for each of them, in this order, the number of violating rows."""
 
     rules: tuple[str, ...]
     sql: str
@@ -23,16 +23,16 @@ class Check:
 
 PLANS: Final = Check(
     (
-        "Every plan's installments add up to its total",
-        "A plan is active exactly as long as something is owed",
-        "A closed plan is completed if something of what was paid was kept, and cancelled otherwise or by its merchant",
-        "A plan's next due date and the moment it is late are those of its oldest open installment",
-        "Every plan was booked once, with its total as sales",
-        "What the ledger says is receivable is what remains of the installments",
-        "Credits in the ledger are what was credited or made void",
-        "Write-offs in the ledger are what is written off",
-        "Cash in the ledger is what came in, less what was refunded or reversed",
-        "Refunds in the ledger are what was refunded of what had been owed",
+        "plan_total",
+        "plan_state",
+        "plan_closed",
+        "plan_due",
+        "plan_booked",
+        "ledger_receivable",
+        "ledger_credits",
+        "ledger_write_offs",
+        "ledger_cash",
+        "ledger_refunds",
     ),
     """
     SELECT count(*) FILTER (WHERE (parts.amount, parts.count) IS DISTINCT FROM (plans.total, plans.num_installments)),
@@ -75,8 +75,8 @@ PLANS: Final = Check(
 
 INSTALLMENTS: Final = Check(
     (
-        "What is paid of an installment is what payments allocated to it, less what no longer counts",
-        "Only installments of a cancelled plan are cancelled, and nothing of them is owed",
+        "installment_paid",
+        "installment_cancelled",
     ),
     """
     SELECT count(*) FILTER (WHERE installments.paid <> coalesce(parts.amount, 0)),
@@ -92,10 +92,10 @@ INSTALLMENTS: Final = Check(
 
 PAYMENTS: Final = Check(
     (
-        "Every payment is allocated to the last unit, and in step with its state",
-        "What was given back of a payment is what its refunds say, and never more than came in",
-        "Every payment that came in is booked once, and again if the bank took it back; no other is booked",
-        "Overpaid in the ledger is what was charged beyond what was owed and has not gone back; each has its refund",
+        "payment_allocated",
+        "payment_refunded",
+        "payment_booked",
+        "ledger_overpaid",
     ),
     """
     SELECT count(*) FILTER (WHERE parts.amount IS DISTINCT FROM payments.amount
@@ -138,7 +138,7 @@ PAYMENTS: Final = Check(
 )
 
 ALLOCATIONS: Final = Check(
-    ("A payment pays installments of its own plan only",),
+    ("allocation_plan",),
     """
     SELECT count(*) FROM allocations
     JOIN payments ON payments.id = allocations.payment_id
@@ -148,7 +148,7 @@ ALLOCATIONS: Final = Check(
 )
 
 REFUNDS: Final = Check(
-    ("Every refund that succeeded is booked once, and no other",),
+    ("refund_booked",),
     """
     SELECT count(*) FILTER (WHERE coalesce(books.cash, 0)
                                   <> CASE WHEN refunds.state = 'succeeded' THEN -refunds.amount ELSE 0 END)
@@ -161,7 +161,7 @@ REFUNDS: Final = Check(
 )
 
 LEDGER: Final = Check(
-    ("Every ledger entry sums to zero, in the currency of its plan",),
+    ("ledger_balanced",),
     """
     SELECT count(*) FROM ledger_entries JOIN plans ON plans.id = ledger_entries.plan_id LEFT JOIN (
         SELECT entry_id, sum(amount) AS amount, min(currency) AS low, max(currency) AS high FROM ledger_lines
@@ -181,7 +181,7 @@ SESSION_SETTINGS = text(
 
 
 def run() -> list[tuple[str, int]]:
-    """Each rule with the number of rows that break it. Consistent data gives 0 for every rule.
+    """The code of each rule with the number of rows that break it. Consistent data gives 0 for every rule.
 
     All counts are of one snapshot (REPEATABLE READ), so concurrent payments cause no false alarm. Checking a million
     installments takes a quarter of a minute of one core and a few hundred megabytes of memory.
@@ -194,7 +194,7 @@ def run() -> list[tuple[str, int]]:
 
 
 def counts(connection: Connection) -> list[tuple[str, int]]:
-    """Each rule, the payment gateway's included, with the number of rows that this connection sees to break it."""
+    """The code of each rule, the gateway's included, with the number of rows that this connection sees to break it."""
     own = [
         (rule, int(count))
         for check in CHECKS

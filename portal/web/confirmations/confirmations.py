@@ -24,13 +24,16 @@ from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import apply_faults
 from portal.web.labels import one_use_key
 from portal.web.respond import fragment_or_page, go, is_htmx
+from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 
-CHANGED: Final = "Something changed in the meantime, and nothing was done. These are the figures as they are now."
-USED: Final = "This button was used already, and nothing was done this time. Look at the figures and press again."
-RUNNING: Final = "This is being carried out right now. Look at the plan in a moment."
-BUSY: Final = "A payment of this plan is being checked with the bank. This can be done as soon as its outcome is known."
-INCOMPLETE: Final = "Something was missing from what was sent. Nothing was done. Please press again."
+CHANGED: Final = _l("Something changed in the meantime, and nothing was done. These are the figures as they are now.")
+USED: Final = _l("This button was used already, and nothing was done this time. Look at the figures and press again.")
+RUNNING: Final = _l("This is being carried out right now. Look at the plan in a moment.")
+BUSY: Final = _l(
+    "A payment of this plan is being checked with the bank. This can be done as soon as its outcome is known."
+)
+INCOMPLETE: Final = _l("Something was missing from what was sent. Nothing was done. Please press again.")
 
 
 def show_form(action: Action[F], form: F, snapshot: PlanSnapshot) -> Response:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.errors import NotFound, Refused
 from portal.models import Email
@@ -93,7 +94,7 @@ def resend(outbox_id: int) -> ResponseReturnValue:
             raise
         flash(sentence(refused), "info")
     else:
-        flash("The mail is tried again now.", "success")
+        flash(_("The mail is tried again now."), "success")
     return go(url_for("outbox.show", outbox_id=outbox_id))
 
 

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import NotFound, Refused
@@ -33,7 +34,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     except Refused as refused:
         flash(sentence(refused), "warn")
     else:
-        flash("Automatic payment is on for this plan.", "success")
+        flash(_("Automatic payment is on for this plan."), "success")
     return go(url_for("plans.show", plan_id=plan_id))
 
 
@@ -44,5 +45,5 @@ def destroy(plan_id: int) -> ResponseReturnValue:
     """Turn it off."""
     access.my_plan(my_actor(), plan_id)
     automatic.turn_off(plan_id, customer_id=my_actor().user_id)
-    flash("Automatic payment is off for this plan.", "success")
+    flash(_("Automatic payment is off for this plan."), "success")
     return go(url_for("plans.show", plan_id=plan_id))

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from wtforms import RadioField
 
 from portal.errors import Invalid, NotFound, Refused
@@ -14,6 +15,7 @@ from portal.web.authorization import me, needs
 from portal.web.forms import Form, apply_faults, choices
 from portal.web.labels import card_words
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 
 bp = Blueprint("payment_methods", __name__)
@@ -21,7 +23,7 @@ bp = Blueprint("payment_methods", __name__)
 
 class CardForm(Form):
     card = RadioField(
-        "Card",
+        _l("Card"),
         choices=lambda: choices((option.token, card_words(option)) for option in offered_methods.list_methods()),
         validate_choice=False,
     )
@@ -52,7 +54,7 @@ def create() -> ResponseReturnValue:
     except Refused as refused:
         form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
-    flash("Card saved. It stands first wherever you pay.", "success")
+    flash(_("Card saved. It stands first wherever you pay."), "success")
     return go(url_for("payment_methods.index"))
 
 
@@ -62,7 +64,7 @@ def create() -> ResponseReturnValue:
 def destroy(method_id: int) -> ResponseReturnValue:
     """Remove a card."""
     payment_methods.remove(me().id, method_id)
-    flash("Card removed. Payments made with it stay as they are.", "success")
+    flash(_("Card removed. Payments made with it stay as they are."), "success")
     return go(url_for("payment_methods.index"))
 
 
@@ -70,5 +72,5 @@ def _page(form: CardForm, status: int) -> Response:
     saved = db.session.scalars(PaymentMethod.of_customer(me().id)).all()
     full = len(saved) >= payment_methods.LIMIT
     if offered_methods.are_simulated():
-        form.card.label.text = "Test card"
+        form.card.label.text = _("Test card")
     return page("payments/payment_methods_index.html", status, form=form, saved=saved, full=full)

@@ -56,7 +56,7 @@ def create(installment_id: int) -> ResponseReturnValue:
     access.owed_installment(actor, installment_id)
     user_id, submission = actor.user_id, _read()
     if submission is None:
-        return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
+        return _answer(installment_id, Note(installment_id, "error", str(INCOMPLETE)), 422)
     request_key = RequestKey(
         user_id,
         f"POST /installments/{installment_id}/payments",
@@ -72,9 +72,9 @@ def create(installment_id: int) -> ResponseReturnValue:
             request_key=request_key,
         )
     except KeyReused as reused:
-        return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)
+        return _answer(installment_id, Note(installment_id, "warn", str(USED)), reused.status)
     except StillRunning:
-        return _answer(installment_id, Note(installment_id, "info", CHECKING), 202)
+        return _answer(installment_id, Note(installment_id, "info", str(CHECKING)), 202)
     except (Busy, NotFound):
         raise
     except Refused as refused:

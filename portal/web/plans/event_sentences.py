@@ -5,18 +5,23 @@ Each payload of portal/domain/events.py has one function here, which `sentence` 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+
+from flask_babel import gettext as _
+from flask_babel import ngettext, pgettext
 
 from portal.domain import events, money
 from portal.domain.events import Cause, Payload
 from portal.domain.permissions import Actor
-from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
 from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
-from portal.web.labels import numbers_words, plural, refund_refusal
+from portal.web.labels import numbers_words
+from portal.wording import labels
+from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.reasons import causes, typed_words
 
 P = TypeVar("P", bound=Payload)
+PaymentFacts = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined | events.PaymentReversed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,15 @@ class Entry:
     note: str = ""
 
 
+class Variants(NamedTuple):
+    """A sentence about a payment: alone, with its installments, with the part that had been written off, with both."""
+
+    alone: Any
+    with_installments: Any
+    with_recovered: Any = ""
+    with_both: Any = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """The plan of the events, the number of each installment by id, and the numbers that each payment is for."""
@@ -43,15 +57,25 @@ class Scene:
         """An amount of the plan in words."""
         return money.show(minor, self.plan.currency)
 
-    def purpose(self, payment_id: int, installment_id: int | None = None) -> str:
-        """ " for installment 2", " for installments 1 to 3"; "" for a payment that is not among those shown."""
-        number = self.numbers.get(installment_id or 0)
-        several = [number] if number else sorted(self.paid.get(payment_id, []))
-        return f" for {numbers_words(several)}" if several else ""
+    def payment(self, variants: Variants, payment: PaymentFacts, recovered: int = 0) -> str:
+        """The sentence about a payment. A payment that is not among those shown has no installments.
 
-    def recovered(self, minor: int) -> str:
-        """The part of a payment that had been written off, in words."""
-        return f", {self.amount(minor)} of it had been written off" if minor else ""
+        `recovered` is the part that had been written off, in minor units.
+        """
+        number = self.numbers.get(getattr(payment, "installment_id", None) or 0)
+        numbers = [number] if number else sorted(self.paid.get(payment.payment_id, []))
+        if recovered:
+            variant = variants.with_both if numbers else variants.with_recovered
+        else:
+            variant = variants.with_installments if numbers else variants.alone
+        return str(
+            variant
+            % {
+                "amount": self.amount(payment.amount),
+                "installments": numbers_words(numbers) if numbers else "",
+                "recovered": self.amount(recovered),
+            }
+        )
 
 
 SENTENCES: Final[dict[type[Payload], Callable[[Any, Scene], str]]] = {}
@@ -106,7 +130,7 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor_id is None:
         return "Qist"
     if event.actor_id == viewer.user_id:
-        return "You"
+        return str(pgettext("actor", "You"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
@@ -117,88 +141,124 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
 
 @sentence(events.PlanOpened, icon="receipt-text")
 def _plan_opened(payload: events.PlanOpened, scene: Scene) -> str:
-    return f"Plan made: {scene.amount(payload.amount)} in {plural(payload.installments, 'installment')}"
+    return str(
+        ngettext(
+            "Plan made: %(amount)s in %(num)s installment",
+            "Plan made: %(amount)s in %(num)s installments",
+            payload.installments,
+            amount=scene.amount(payload.amount),
+        )
+    )
 
 
 @sentence(events.PlanCompleted, icon="circle-check")
 def _plan_completed(payload: events.PlanCompleted, scene: Scene) -> str:
-    return "Nothing remains. Plan completed"
+    return str(_("Nothing remains. Plan completed"))
 
 
 @sentence(events.PlanClosed, icon="circle-check")
 def _plan_closed(payload: events.PlanClosed, scene: Scene) -> str:
-    return "Nothing remains. Plan closed"
+    return str(_("Nothing remains. Plan closed"))
 
 
 @sentence(events.PlanReopened, icon="receipt-text")
 def _plan_reopened(payload: events.PlanReopened, scene: Scene) -> str:
-    return "Plan open again"
+    return str(_("Plan open again"))
 
 
 @sentence(events.PlanCancelled, icon="ban")
 def _plan_cancelled(payload: events.PlanCancelled, scene: Scene) -> str:
-    return f"Plan cancelled, {scene.amount(payload.amount)} void"
+    return str(_("Plan cancelled, %(amount)s void", amount=scene.amount(payload.amount)))
 
 
 @sentence(events.PlanWrittenOff, icon="circle-slash")
 def _plan_written_off(payload: events.PlanWrittenOff, scene: Scene) -> str:
-    return f"{scene.amount(payload.amount)} written off"
+    return str(_("%(amount)s written off", amount=scene.amount(payload.amount)))
 
 
 @sentence(events.CreditGiven, icon="minus")
 def _credit_given(payload: events.CreditGiven, scene: Scene) -> str:
-    how = "spread over the open installments" if payload.how == "spread" else "the last installment first"
-    return f"{scene.amount(payload.amount)} credited, {how}"
+    amount = scene.amount(payload.amount)
+    if payload.how == "spread":
+        return str(_("%(amount)s credited, spread over the open installments", amount=amount))
+    return str(_("%(amount)s credited, the last installment first", amount=amount))
 
 
 @sentence(events.InstallmentLate, icon="clock")
 def _installment_late(payload: events.InstallmentLate, scene: Scene) -> str:
-    words = numbers_words([scene.numbers[payload.installment_id]]).capitalize()
-    return f"{words} is late, {scene.amount(payload.amount)} unpaid"
+    number, amount = scene.numbers[payload.installment_id], scene.amount(payload.amount)
+    return str(_("Installment %(number)s is late, %(amount)s unpaid", number=number, amount=amount))
 
 
 # Payments and refunds
 
+PAID: Final = Variants(
+    _l("%(amount)s paid"),
+    _l("%(amount)s paid for %(installments)s"),
+    _l("%(amount)s paid, %(recovered)s of it had been written off"),
+    _l("%(amount)s paid for %(installments)s, %(recovered)s of it had been written off"),
+)
+COLLECTED: Final = Variants(
+    _l("%(amount)s collected automatically"),
+    _l("%(amount)s collected automatically for %(installments)s"),
+    _l("%(amount)s collected automatically, %(recovered)s of it had been written off"),
+    _l("%(amount)s collected automatically for %(installments)s, %(recovered)s of it had been written off"),
+)
+RECORDED: Final = Variants(
+    _l("%(amount)s recorded as paid"),
+    _l("%(amount)s recorded as paid for %(installments)s"),
+    _l("%(amount)s recorded as paid, %(recovered)s of it had been written off"),
+    _l("%(amount)s recorded as paid for %(installments)s, %(recovered)s of it had been written off"),
+)
+FAILED: Final = Variants(
+    _l("Payment of %(amount)s did not go through."),
+    _l("Payment of %(amount)s for %(installments)s did not go through."),
+)
+COLLECTION_FAILED: Final = Variants(
+    _l("Automatic payment of %(amount)s did not go through."),
+    _l("Automatic payment of %(amount)s for %(installments)s did not go through."),
+)
+REVERSED: Final = Variants(
+    _l("%(amount)s paid was reversed"),
+    _l("%(amount)s paid for %(installments)s was reversed"),
+)
+
 
 @sentence(events.PaymentSucceeded, icon="banknote")
 def _payment_succeeded(payload: events.PaymentSucceeded, scene: Scene) -> str:
-    how = "collected automatically" if payload.automatic else "paid"
-    purpose = scene.purpose(payload.payment_id, payload.installment_id)
-    return f"{scene.amount(payload.amount)} {how}{purpose}{scene.recovered(payload.recovered)}"
+    return scene.payment(COLLECTED if payload.automatic else PAID, payload, payload.recovered)
 
 
 @sentence(events.PaymentRecorded, icon="banknote")
 def _payment_recorded(payload: events.PaymentRecorded, scene: Scene) -> str:
-    purpose = scene.purpose(payload.payment_id, payload.installment_id)
-    return f"{scene.amount(payload.amount)} recorded as paid{purpose}{scene.recovered(payload.recovered)}"
+    return scene.payment(RECORDED, payload, payload.recovered)
 
 
 @sentence(events.PaymentDeclined, icon="circle-x")
 def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
-    reason = DECLINE_REASONS.get(payload.code, CARD_DECLINED)
-    what = "Automatic payment" if payload.automatic else "Payment"
-    purpose = scene.purpose(payload.payment_id, payload.installment_id)
-    return f"{what} of {scene.amount(payload.amount)}{purpose} did not go through. {reason}"
+    failed = scene.payment(COLLECTION_FAILED if payload.automatic else FAILED, payload)
+    return f"{failed} {labels.decline_reason(payload.code)}"
 
 
 @sentence(events.PaymentReversed, icon="undo-2")
 def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
-    return f"{scene.amount(payload.amount)} paid{scene.purpose(payload.payment_id)} was reversed"
+    return scene.payment(REVERSED, payload)
 
 
 @sentence(events.RefundStarted, icon="undo-2")
 def _refund_started(payload: events.RefundStarted, scene: Scene) -> str:
-    return f"Refund of {scene.amount(payload.amount)} started"
+    return str(_("Refund of %(amount)s started", amount=scene.amount(payload.amount)))
 
 
 @sentence(events.RefundSucceeded, icon="undo-2")
 def _refund_succeeded(payload: events.RefundSucceeded, scene: Scene) -> str:
-    return f"{scene.amount(payload.amount)} refunded"
+    return str(_("%(amount)s refunded", amount=scene.amount(payload.amount)))
 
 
 @sentence(events.RefundDeclined, icon="circle-x")
 def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
-    return f"Refund of {scene.amount(payload.amount)} was declined. {refund_refusal(payload.code)}"
+    declined = _("Refund of %(amount)s was declined.", amount=scene.amount(payload.amount))
+    return f"{declined} {labels.refund_decline_reason(payload.code)}"
 
 
 # Customers, links and reminders
@@ -206,54 +266,56 @@ def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
 
 @sentence(events.InvitationCreated, icon="link")
 def _invitation_created(payload: events.InvitationCreated, scene: Scene) -> str:
-    return "Link for the customer made"
+    return str(_("Link for the customer made"))
 
 
 @sentence(events.InvitationRevoked, icon="link")
 def _invitation_revoked(payload: events.InvitationRevoked, scene: Scene) -> str:
-    return "Link for the customer revoked"
+    return str(_("Link for the customer revoked"))
 
 
 @sentence(events.CustomerClaimed, icon="user")
 def _customer_claimed(payload: events.CustomerClaimed, scene: Scene) -> str:
-    return "Customer set a password and can sign in"
+    return str(_("Customer set a password and can sign in"))
 
 
 @sentence(events.ReminderSent, icon="bell")
 def _reminder_sent(payload: events.ReminderSent, scene: Scene) -> str:
-    return f"Reminder sent for {numbers_words(payload.numbers)}" if payload.numbers else "Reminder sent"
+    if not payload.numbers:
+        return str(_("Reminder sent"))
+    return str(_("Reminder sent for %(installments)s", installments=numbers_words(payload.numbers)))
 
 
 @sentence(events.RemindersMuted, icon="bell")
 def _reminders_muted(payload: events.RemindersMuted, scene: Scene) -> str:
-    return "Reminders of this plan muted"
+    return str(_("Reminders of this plan muted"))
 
 
 @sentence(events.RemindersUnmuted, icon="bell")
 def _reminders_unmuted(payload: events.RemindersUnmuted, scene: Scene) -> str:
-    return "Reminders of this plan turned on again"
+    return str(_("Reminders of this plan turned on again"))
 
 
 @sentence(events.CustomerMuted, icon="user")
 def _customer_muted(payload: events.CustomerMuted, scene: Scene) -> str:
-    return "Reminders to the customer muted"
+    return str(_("Reminders to the customer muted"))
 
 
 @sentence(events.CustomerUnmuted, icon="user")
 def _customer_unmuted(payload: events.CustomerUnmuted, scene: Scene) -> str:
-    return "Reminders to the customer turned on again"
+    return str(_("Reminders to the customer turned on again"))
 
 
 @sentence(events.AutomaticPaymentOn, icon="refresh-cw")
 def _automatic_payment_on(payload: events.AutomaticPaymentOn, scene: Scene) -> str:
-    return f"Automatic payment turned on, with the card ending in {payload.last4}"
+    return str(_("Automatic payment turned on, with the card ending in %(last4)s", last4=payload.last4))
 
 
 @sentence(events.AutomaticPaymentOff, icon="refresh-cw")
 def _automatic_payment_off(payload: events.AutomaticPaymentOff, scene: Scene) -> str:
-    return "Automatic payment turned off"
+    return str(_("Automatic payment turned off"))
 
 
 @sentence(events.AutomaticPaymentStopped, icon="refresh-cw")
 def _automatic_payment_stopped(payload: events.AutomaticPaymentStopped, scene: Scene) -> str:
-    return f"Automatic payment ended: the card ending in {payload.last4} was removed"
+    return str(_("Automatic payment ended: the card ending in %(last4)s was removed", last4=payload.last4))

@@ -2,6 +2,7 @@
 
 from flask import flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import NotFound, Refused
@@ -26,5 +27,5 @@ def create(plan_id: int) -> ResponseReturnValue:
     except Refused as refused:
         flash(sentence(refused), "warn")
     else:
-        flash("The reminder is on its way.", "success")
+        flash(_("The reminder is on its way."), "success")
     return go(url_for("plans.show", plan_id=plan_id))

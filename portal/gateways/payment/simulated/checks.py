@@ -3,13 +3,14 @@
 from typing import Final
 
 RULES: Final = (
-    "The gateway charged what came in through it, and nothing that was declined",
-    "What the gateway took back, and we acknowledged, is reversed or had been refunded",
-    "The gateway gave back what was refunded through it, of the right charge, and nothing that was declined",
-    "The gateway charged nothing that we do not know of",
-    "The gateway gave back nothing that we do not know of",
-    "The gateway gave back no more of a charge than it charged",
+    "gateway_charges",
+    "gateway_reversals",
+    "gateway_refunds",
+    "gateway_unknown_charges",
+    "gateway_unknown_refunds",
+    "gateway_refunded_beyond",
 )
+"""Codes, whose sentences are in portal/wording/checks.py."""
 
 SQL: Final = """
     SELECT charged.differing, charged.forgotten, refunded.differing, unknown.charges, unknown.refunds, unknown.beyond
