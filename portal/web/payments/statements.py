@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.domain import clock
+from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
 from portal.web.authorization import login_needed, my_actor
@@ -16,7 +17,7 @@ from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
-WORDS: Final = {
+WORDS: Final[dict[EntryKind, str]] = {
     "plan_opened": "Plan made",
     "payment": "Payment",
     "refund": "Refund",
