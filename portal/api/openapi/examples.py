@@ -125,7 +125,8 @@ _SHAPES: Final[dict[str, Any]] = {
     "Login": {"username": "amal", "password": "seven green boats", "merchant": 7},
     "Refresh": {"refresh": "eyJhbGciOiJIUzI1NiIs..."},
     "Tokens": {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIs..."},
-    "Account": {
+    "Account": {"id": 7, "username": "amal", "email": "amal@example.com", "role": "merchant"},
+    "Me": {
         "id": 7,
         "username": "amal",
         "email": "amal@example.com",

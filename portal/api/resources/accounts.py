@@ -45,18 +45,15 @@ def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
     if json.password != json.password2:
         differ = Fault("password2", "passwords_differ", "The two passwords are not the same.")
         raise Invalid(*accounts.registration_faults(new), differ)
-    user = db.session.get_one(User, accounts.register(new))
-    memberships = hats.memberships_of(user.id)
-    merchant_id = user.id if memberships else None
-    return schemas.account(user, user.registered_as, merchant_id, memberships), 201
+    return schemas.account(db.session.get_one(User, accounts.register(new))), 201
 
 
-@endpoint(bp, "GET", "/auth/me/", "/api/auth/me/", ok={200: schemas.Account}, tag=TAG)
-def show() -> schemas.Account:
+@endpoint(bp, "GET", "/auth/me/", "/api/auth/me/", ok={200: schemas.Me}, tag=TAG)
+def show() -> schemas.Me:
     """The account that this token belongs to
 
     `role` is the hat of the token, and `merchant` its merchant. An API key shows its maker, without memberships.
     """
     caller = callers.caller()
     memberships = hats.memberships_of(caller.id) if caller.actor.may("pay") else []
-    return schemas.account(caller.user, caller.actor.hat, caller.actor.merchant_id, memberships)
+    return schemas.me(caller.user, caller.actor, memberships)

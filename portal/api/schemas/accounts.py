@@ -6,7 +6,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from portal import models
 from portal.api.schemas.kinds import Id, In, Out, Text
-from portal.domain.permissions import Hat, Role
+from portal.domain.permissions import Actor, Hat, Role
 
 
 class Registration(In, kw_only=True):
@@ -56,7 +56,16 @@ class MerchantMembership(Out, kw_only=True):
 
 
 class Account(Out, kw_only=True):
-    """An account. `role` is the token's hat, and `merchant` the merchant of a merchant's hat."""
+    """An account. `role` is the hat that registration chose."""
+
+    id: Id
+    username: str
+    email: str
+    role: Hat
+
+
+class Me(Out, kw_only=True):
+    """The account of the token. `role` is the token's hat, and `merchant` the merchant of a merchant's hat."""
 
     id: Id
     username: str
@@ -66,13 +75,17 @@ class Account(Out, kw_only=True):
     memberships: list[MerchantMembership]
 
 
-def account(row: models.User, hat: Hat, merchant_id: int | None, memberships: list[models.Membership]) -> Account:
-    return Account(
+def account(row: models.User) -> Account:
+    return Account(id=row.id, username=row.username or "", email=row.email, role=row.registered_as)
+
+
+def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> Me:
+    return Me(
         id=row.id,
         username=row.username or "",
         email=row.email,
-        role=hat,
-        merchant=merchant_id,
+        role=actor.hat,
+        merchant=actor.merchant_id,
         memberships=[
             MerchantMembership(merchant=member.merchant_id, name=member.merchant.business_name, role=member.role)
             for member in memberships
