@@ -70,7 +70,8 @@ INSERT INTO ledger_lines (entry_id, account, currency, amount)
         ('payment', 'cash', 100), ('payment', 'receivable', -100),
         ('refund', 'refunds', 10), ('refund', 'cash', -10)) AS line (of, account, amount)
     WHERE of = kind;
-INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, 1, 'plan.opened', created_at FROM plans;
+INSERT INTO events (plan_id, actor_id, kind, data, created_at)
+    SELECT id, 1, 'plan.opened', jsonb_build_object('amount', 400, 'installments', 4), created_at FROM plans;
 """
 
 GATEWAY: Final = """

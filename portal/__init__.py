@@ -21,8 +21,10 @@ rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
     accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
-    payment/
+    payment/ payment/simulated/
 queue.py            enqueues jobs by name
+wording/            words for people: codes and facts become sentences, by gettext
+    refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions
 config.py           settings

@@ -59,14 +59,14 @@ def our_payment(actor: Actor, payment_id: int) -> Payment:
     return payment
 
 
-def owed_plan(actor: Actor, plan_id: int, message: str | None = None) -> Plan:
-    """The plan with its parties, for its customer. Raises NotFound; Forbidden for its business."""
-    return _owed(actor, my_plan(actor, plan_id), message)
+def owed_plan(actor: Actor, plan_id: int, *, about: str = "") -> Plan:
+    """The plan with its parties, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
+    return _owed(actor, my_plan(actor, plan_id), about=about)
 
 
-def owed_installment(actor: Actor, installment_id: int, message: str | None = None) -> Installment:
-    """The installment with its plan, for the plan's customer. Raises NotFound; Forbidden for its business."""
-    return _owed(actor, my_installment(actor, installment_id), message)
+def owed_installment(actor: Actor, installment_id: int, *, about: str = "") -> Installment:
+    """The installment with its plan, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
+    return _owed(actor, my_installment(actor, installment_id), about=about)
 
 
 def my_customer(actor: Actor, customer_id: int) -> User:
@@ -107,9 +107,9 @@ def _party(actor: Actor, table: type[Plan] | type[Installment] | type[Payment] |
     return or_(ours, table.customer_id == actor.user_id if actor.may("pay") else false())
 
 
-def _owed(actor: Actor, row: Owed, message: str | None) -> Owed:
+def _owed(actor: Actor, row: Owed, *, about: str) -> Owed:
     if not actor.owes(row.customer_id):
-        raise Forbidden(message) if message else Forbidden()
+        raise Forbidden(about)
     return row
 
 

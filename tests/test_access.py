@@ -6,6 +6,7 @@ from portal import access
 from portal.domain import permissions
 from portal.domain.permissions import OwnPlan
 from portal.errors import Forbidden, NotFound
+from portal.wording.refusals import sentence
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -42,7 +43,7 @@ def test_other_users_get_not_found(ids, stranger):
         for row_id in (ids[kind], *NOT_IDS):
             with pytest.raises(NotFound) as refused:
                 get(actor, row_id)
-            errors.add((refused.value.code, refused.value.message, refused.value.status))
+            errors.add((refused.value.code, sentence(refused.value), refused.value.status))
     assert len(errors) == 1
 
 

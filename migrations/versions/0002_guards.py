@@ -19,6 +19,7 @@ depends_on = None
 GUARDS = (
     "refuse",
     "append_only",
+    "texts_erasable",
     "merchants_owned",
     "home_currency_fixed",
     "installments_fixed",

@@ -41,21 +41,24 @@ class NoToken(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("no_token", "Sign in first: send an access token or an API key as Authorization: Bearer ...")
+        super().__init__("no_token")
 
 
 class ReadOnly(Forbidden):
     """The API key may only read."""
 
     def __init__(self) -> None:
-        super().__init__("This API key can only read.")
+        super().__init__()
         self.code = "read_only_key"
 
 
 def signed_in(
-    needs: Permission | None = None, *, writes: bool = False, message: str = "Your account can't do this."
+    needs: Permission | None = None, *, writes: bool = False, forbidden: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Restrict a view to callers with the permission `needs`. If it `writes`, the token needs write access."""
+    """Restrict a view to callers with the permission `needs`. If it `writes`, the token needs write access.
+
+    `forbidden` is what the refusal of other callers is about.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
@@ -64,7 +67,7 @@ def signed_in(
             if writes and not g.caller.can_write and (needs is None or needs in permissions.WRITING_KEY):
                 raise ReadOnly()
             if needs is not None and not g.caller.actor.may(needs):
-                raise Forbidden(message)
+                raise Forbidden(forbidden)
             return view(*args, **kwargs)
 
         return guarded

@@ -107,7 +107,7 @@ def endpoint(
     anyone: bool = False,
     needs: Permission | None = None,
     writes: bool = False,
-    forbidden: str = "Your account can't do this.",
+    forbidden: str = "",
     refuses: dict[int, Sequence[str]] | None = None,
     limit: Callable[[View], View] | None = None,
 ) -> Callable[[View], View]:
@@ -117,7 +117,7 @@ def endpoint(
     endpoints of the kind. `needs` is the permission of the caller (domain/permissions.py). The fields of the view's
     `query` are the accepted query parameters. Any other parameter is 422 `unknown_parameter`, and a view without
     `query` accepts none. A view that `writes` requires a token with write access and counts towards the write limit. If
-    its method is POST, it accepts an Idempotency-Key.
+    its method is POST, it accepts an Idempotency-Key. `forbidden` is what the refusal of other callers is about.
     """
 
     def decorate(view: View) -> View:
@@ -141,7 +141,7 @@ def endpoint(
         if writes:
             wrapped = rate_limits.writing(wrapped)
         if not anyone:
-            wrapped = callers.signed_in(needs, writes=writes, message=forbidden)(wrapped)
+            wrapped = callers.signed_in(needs, writes=writes, forbidden=forbidden)(wrapped)
         for rule in (address, *aliases):
             bp.add_url_rule(rule, view.__name__, wrapped, methods=[method], strict_slashes=False, merge_slashes=False)
         return wrapped

@@ -27,7 +27,7 @@ def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key", "Use 1 to 255 visible ASCII characters, no blanks."))
+        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key"))
     caller = callers.caller()
     hat = "" if caller.actor.merchant_id is None else f" as {caller.actor.merchant_id}"
     scope = f"{request.method} {request.path.rstrip('/')}{hat}"

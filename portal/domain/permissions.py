@@ -72,7 +72,7 @@ class OwnPlan(Forbidden):
     """The member owes this plan, so they can't act on it for the business."""
 
     def __init__(self) -> None:
-        super().__init__("You owe this plan yourself, so another member of the business has to do this.")
+        super().__init__()
         self.code = "own_plan"
 
 

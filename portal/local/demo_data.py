@@ -14,9 +14,20 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from portal.domain import clock, permissions, schedule
+from portal.domain.events import (
+    CreditGiven,
+    Payload,
+    PaymentRecorded,
+    PaymentReversed,
+    PlanCancelled,
+    PlanWrittenOff,
+    RefundSucceeded,
+)
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
+from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import payment
 from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
@@ -103,9 +114,11 @@ PLANS: Final = (
 def seed(say: Callable[[str], object] = lambda _: None) -> bool:
     """Add the missing demo data. Returns whether any was missing. `say` receives the progress.
 
-    The steps run in the order of their instants. Refuses with the codes of the services, for example if another account
-    has one of the demo usernames.
+    The steps run in the order of their instants. Refuses: not_simulated (demo payments need test cards), and the codes
+    of the services, for example if another account has one of the demo usernames.
     """
+    if not payment.active().is_simulated:
+        raise Refused("not_simulated")
     steps = sorted(_steps(clock.now()), key=lambda step: step.at)
     changed = False
     for number, step in enumerate(steps, 1):
@@ -194,8 +207,8 @@ def _pay(demo: _DemoPlan, number: int, card: str) -> bool:
 
 def _run_action(demo: _DemoPlan) -> bool:
     plan_id = _plan_of(demo)
-    kind, action = _ACTIONS[demo.then]
-    if plan_id is None or _happened(plan_id, kind):
+    payload, action = _ACTIONS[demo.then]
+    if plan_id is None or _happened(plan_id, payload):
         return False
     action(plan_id, _owner(demo.merchant))
     return True
@@ -215,8 +228,9 @@ def _plan_of(demo: _DemoPlan) -> int | None:
     return db.session.scalar(query)
 
 
-def _happened(plan_id: int, kind: str) -> bool:
-    return db.session.scalar(select(Event.id).where(Event.plan_id == plan_id, Event.kind == kind).limit(1)) is not None
+def _happened(plan_id: int, payload: type[Payload]) -> bool:
+    query = select(Event.id).where(Event.plan_id == plan_id, Event.kind == payload.kind)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def _refund(plan_id: int, actor: Actor) -> None:
@@ -254,13 +268,13 @@ def _transfer(plan_id: int, actor: Actor) -> None:
     )
 
 
-_ACTIONS: Final[dict[str, tuple[str, Callable[[int, Actor], None]]]] = {
-    "refund": ("refund.succeeded", _refund),
-    "credit": ("credit.given", _credit),
-    "cash": ("payment.recorded", _cash),
-    "transfer": ("payment.recorded", _transfer),
-    "cancel": ("plan.cancelled", _cancel),
-    "write_off": ("plan.written_off", _write_off),
-    "reversal": ("payment.reversed", _reverse),
+_ACTIONS: Final[dict[str, tuple[type[Payload], Callable[[int, Actor], None]]]] = {
+    "refund": (RefundSucceeded, _refund),
+    "credit": (CreditGiven, _credit),
+    "cash": (PaymentRecorded, _cash),
+    "transfer": (PaymentRecorded, _transfer),
+    "cancel": (PlanCancelled, _cancel),
+    "write_off": (PlanWrittenOff, _write_off),
+    "reversal": (PaymentReversed, _reverse),
 }
 """The actions after the payments, each with the event that shows that it was done."""

@@ -12,9 +12,10 @@ from portal.models import Installment, Merchant, Plan
 from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import theme
+from portal.wording.lazy import lazy_gettext as _l
 
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
-START_LABELS = {"merchant": "Dashboard", "customer": "My plans", "operator": "Operator"}
+START_LABELS = {"merchant": _l("Dashboard"), "customer": _l("My plans"), "operator": _l("Operator")}
 
 
 def init_app(app: Flask) -> None:
@@ -69,7 +70,7 @@ def may(permission: Permission) -> bool:
 
 
 def shell_variables() -> dict[str, Any]:
-    """Variables of the page layouts: the signed-in person with their hats, the language and the theme.
+    """Variables of the page layouts: the signed-in person with their hats, and the theme.
 
     `may("refund")` says whether the person has a permission, for buttons.
     """
@@ -79,8 +80,6 @@ def shell_variables() -> dict[str, Any]:
     kind = my_actor().hat if user is not None else ""
     hats: tuple[Hat, ...] = g.hats if user is not None else ()
     return {
-        "lang": "en",
-        "dir": "ltr",
         "theme": theme.current_theme(),
         "shell": LAYOUTS.get(kind, "layout/public.html"),
         "business_name": next((hat.name for hat in hats if hat.active), ""),

@@ -86,7 +86,7 @@ def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, script
     amal.create_account("merchant", "amal")
     page = badr.open("/dashboard")
     page.set_viewport_size({"width": width, "height": 800})
-    expect(page.get_by_role("button", name="Switch to customer")).to_have_count(0)
+    expect(page.get_by_role("button", name="Switch to what you pay")).to_have_count(0)
     amal.create_plan(f"{name}@example.com")
 
     def press(text: str, menu: str) -> None:
@@ -96,7 +96,7 @@ def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, script
         button.click()
 
     badr.open("/dashboard")
-    press("Switch to customer", "Menu")
+    press("Switch to what you pay", "Menu")
     expect(page).to_have_url(re.compile("/home$"))
     expect(page.get_by_role("heading", level=1)).to_have_text("SAR\u00a0300.00 due today")
     page.locator("#pay-next").click()

@@ -16,6 +16,7 @@ from portal import queue, services
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import gateway as simulated
 from portal.jobs import tasks
 from portal.jobs.schedule import SCHEDULE
 from portal.jobs.scheduler import look
@@ -132,8 +133,9 @@ def test_a_job_calls_one_service_function():
             assert len(calls) == 1, (node.name, calls)
 
 
-def test_unknown_after_exceeds_the_slow_card():
-    assert outcomes.UNKNOWN_AFTER.total_seconds() > 2 * gateway.SLOW + unit_of_work.STATEMENT_SECONDS
+def test_unknown_after_exceeds_the_longest_charge():
+    assert simulated.SLOW < gateway.MAX_CALL_SECONDS
+    assert outcomes.UNKNOWN_AFTER.total_seconds() > 2 * gateway.MAX_CALL_SECONDS + unit_of_work.STATEMENT_SECONDS
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,16 @@ def an_entry(lines: str, **columns: str) -> str:
     return f"{entry};{into}SELECT max(id), account, currency, amount FROM ledger_entries, {values} GROUP BY 2, 3, 4"
 
 
+def a_text(**columns: str) -> str:
+    return insert(
+        "texts", {"plan_id": ":plan", "kind": "'reason'", "text": "'Broken'", "created_at": "now()"} | columns
+    )
+
+
+def an_event(**columns: str) -> str:
+    return insert("events", {"plan_id": ":plan", "kind": "'plan.closed'", "created_at": "now()"} | columns)
+
+
 def an_invitation(**columns: str) -> str:
     good = {
         "plan_id": ":plan", "token_hash": "sha256('x')", "seed": "sha256('y')", "created_at": "now()",

@@ -43,7 +43,7 @@ def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
         time_zone=json.time_zone,
     )
     if json.password != json.password2:
-        differ = Fault("password2", "passwords_differ", "The two passwords are not the same.")
+        differ = Fault("password2", "passwords_differ")
         raise Invalid(*accounts.registration_faults(new), differ)
     return schemas.account(db.session.get_one(User, accounts.register(new))), 201
 

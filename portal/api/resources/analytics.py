@@ -11,7 +11,6 @@ from portal.reports.merchants import dashboard as dashboards
 
 bp = Blueprint("api_analytics", __name__)
 TAG = Tag("Analytics", "A merchant's figures, by currency and never added across.")
-MERCHANTS_ONLY = "Only merchants have these figures."
 
 
 @endpoint(
@@ -23,7 +22,7 @@ MERCHANTS_ONLY = "Only merchants have these figures."
     ok={200: schemas.Dashboard},
     tag=TAG,
     needs="view",
-    forbidden=MERCHANTS_ONLY,
+    forbidden="see_figures",
 )
 def dashboard() -> schemas.Dashboard:
     """Revenue, late installments, success rate
@@ -42,7 +41,7 @@ def dashboard() -> schemas.Dashboard:
     ok={200: schemas.AgeingReport},
     tag=TAG,
     needs="view",
-    forbidden=MERCHANTS_ONLY,
+    forbidden="see_figures",
 )
 def ageing() -> schemas.AgeingReport:
     """Outstanding amounts by days past due

@@ -7,8 +7,9 @@ from portal import access
 from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_payment, declined
+from portal.api.resources.payments import NO_ANSWER, current_payment, declined
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
@@ -83,10 +84,10 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
 def pay(installment_id: int, json: schemas.Pay) -> Response:
     """Pay an installment
 
-    For the plan's customer, at any time. The gateway is simulated, and its test cards decide the outcome. Send an
+    For the plan's customer, at any time. {gateway:outcome}Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
-    currency = access.owed_installment(caller().actor, installment_id, CUSTOMERS_ONLY).currency
+    currency = access.owed_installment(caller().actor, installment_id, about="pay").currency
     shown = amounts.read(currency, amount=json.amount)["amount"]
     key = idempotency.request_key(json, _render)
     with amounts.refusals_as_decimals(currency):
@@ -94,7 +95,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
             installment_id,
             customer_id=caller().id,
             shown=shown,
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"

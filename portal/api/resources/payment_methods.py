@@ -14,7 +14,6 @@ from portal.services.payments import payment_methods
 
 bp = Blueprint("api_payment_methods", __name__)
 TAG = Tag("Payment methods", "Cards that the gateway keeps for a customer: its token, and the last four digits.")
-CUSTOMERS_ONLY = "Only customers have payment methods."
 
 
 @endpoint(
@@ -24,7 +23,7 @@ CUSTOMERS_ONLY = "Only customers have payment methods."
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
     needs="customer",
-    forbidden=CUSTOMERS_ONLY,
+    forbidden="have_payment_methods",
 )
 def index() -> list[schemas.SavedPaymentMethod]:
     """List your saved payment methods
@@ -42,13 +41,13 @@ def index() -> list[schemas.SavedPaymentMethod]:
     tag=TAG,
     needs="customer",
     writes=True,
-    forbidden=CUSTOMERS_ONLY,
+    forbidden="have_payment_methods",
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
 )
 def create(json: schemas.NewPaymentMethod) -> Response:
     """Save a payment method
 
-    The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
+    The gateway keeps the card, and gives a token to pay with.{gateway:save}
     """
     key = idempotency.request_key(json, _render)
     saved = payment_methods.save_once(caller().id, json.card, key)
@@ -63,7 +62,7 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     tag=TAG,
     needs="customer",
     writes=True,
-    forbidden=CUSTOMERS_ONLY,
+    forbidden="have_payment_methods",
 )
 def delete(method_id: int) -> tuple[str, int]:
     """Forget a saved payment method

@@ -11,6 +11,7 @@ from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
 from portal.errors import Fault, Refused
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
@@ -18,7 +19,6 @@ from portal.services.payments import manual_payments, payments
 bp = Blueprint("api_payments", __name__)
 TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
 NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is known."
-CUSTOMERS_ONLY = "Only the plan's customer pays it."
 
 
 @endpoint(bp, "GET", "/api/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -73,7 +73,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     More than remains is 409 `too_much`. Send an Idempotency-Key, so that a request whose answer was lost can be sent
     again: it is carried out once.
     """
-    currency = access.owed_plan(caller().actor, plan_id, CUSTOMERS_ONLY).currency
+    currency = access.owed_plan(caller().actor, plan_id, about="pay").currency
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, render)
     with amounts.refusals_as_decimals(currency):
@@ -83,7 +83,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             choice=json.choice,
             amount=minor["amount"],
             shown=minor["expected"],
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"
@@ -98,7 +98,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     tag=TAG,
     needs="record_payment",
     writes=True,
-    forbidden="Only the plan's merchant records payments.",
+    forbidden="record_payments",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
         422: ("date_in_future",),
@@ -134,9 +134,9 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
     """The choice "amount" requires an amount. The other choices refuse it."""
     if json.choice == "amount" and json.amount is None:
-        return [Fault("amount", "required", "Say how much to pay.")]
+        return [Fault("amount", "required", about="pay_plan")]
     if json.choice != "amount" and json.amount is not None:
-        return [Fault("amount", "not_wanted", "Leave it out, or choose amount.")]
+        return [Fault("amount", "not_wanted")]
     return []
 
 
@@ -154,9 +154,8 @@ def render(payment: Payment) -> tuple[int, bytes]:
 
 def declined(payment: Payment) -> tuple[int, bytes]:
     """The reply to a declined payment: 402 with the code declined or insufficient_funds."""
-    short = payment.decline_code == "insufficient_funds"
-    message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
-    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
+    code = "insufficient_funds" if payment.decline_code == "insufficient_funds" else "declined"
+    refused = _Declined(code, payment_id=payment.id)
     return refused.status, problems.encode(problems.document(refused))
 
 

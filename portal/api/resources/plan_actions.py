@@ -20,7 +20,6 @@ from portal.services.payments.reversals import Reversed
 
 bp = Blueprint("api_changes", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
-MERCHANTS_ONLY = "Only the plan's merchant does this."
 
 for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):
     parsing.further_faults(_schema)(amounts.reason_faults)
@@ -34,7 +33,7 @@ for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation,
     tag=TAG,
     needs="credit",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much")},
 )
 def credit(plan_id: int, json: schemas.NewCredit) -> Response:
@@ -66,7 +65,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     tag=TAG,
     needs="write_off",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running")},
 )
 def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
@@ -92,7 +91,7 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     tag=TAG,
     needs="cancel",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "plan_cancelled", "still_running", "too_much")
     },
@@ -133,7 +132,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     tag=TAG,
     needs="void",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "not_reversible", "payment_in_flight", "refund_in_flight", "still_running")},
 )
 def reverse(payment_id: int, json: schemas.NewReversal) -> Response:

@@ -23,7 +23,6 @@ from portal.services.plans.plans import NewPlan, Opened
 
 bp = Blueprint("api_plans", __name__)
 TAG = Tag("Plans", "A purchase, split into installments.")
-MERCHANTS_ONLY = "Only merchants make plans."
 
 
 @endpoint(
@@ -34,7 +33,7 @@ MERCHANTS_ONLY = "Only merchants make plans."
     tag=TAG,
     needs="create_plans",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="make_plans",
     refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
 )
 def create(json: schemas.NewPlan) -> Response:
@@ -59,7 +58,7 @@ def create(json: schemas.NewPlan) -> Response:
     ok={200: schemas.Preview},
     tag=TAG,
     needs="view",
-    forbidden=MERCHANTS_ONLY,
+    forbidden="make_plans",
     refuses={422: ("total_too_small",)},
 )
 def preview(json: schemas.PlanTerms) -> schemas.Preview:
@@ -136,7 +135,7 @@ def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
         try:
             total = money.parse(values["total_amount"], seller.home_currency)
         except money.BadAmount as bad:
-            faults.append(Fault("total_amount", "bad_amount", str(bad)))
+            faults.append(Fault("total_amount", "bad_amount", about=bad.about, **bad.facts))
     new = NewPlan(
         customer_email=values.get("customer_email") or "",
         total=money.MAX_MINOR if total is None else total,

@@ -53,7 +53,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
     tag=TAG,
     needs="refund",
     writes=True,
-    forbidden="Only the plan's merchant refunds.",
+    forbidden="refund",
     refuses={
         409: (
             "amount_changed",
@@ -95,8 +95,7 @@ def _render(made: RefundGroup) -> tuple[int, bytes]:
     rows = lists.of_ids(made.refund_ids)
     states = {row.state for row in rows}
     if states == {"declined"}:
-        message = "The bank declined this refund. Nothing went back."
-        refused = Refused("refund_declined", message, refund_ids=[row.id for row in rows])
+        refused = Refused("refund_declined", refund_ids=[row.id for row in rows])
         return refused.status, problems.encode(problems.document(refused))
     return 202 if "in_flight" in states else 201, tree.model_adapter.dump_json(schemas.refund_answer(rows))
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import aliased
 
 from portal.domain.permissions import Actor
 from portal.models import Allocation, Installment, Payment, Plan, User
-from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain
+from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain, texts
 from portal.reports.merchants.dashboard import NET
 from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
@@ -16,7 +16,8 @@ from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 COLUMNS: Final[list[Column]] = [
     *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
     *amounts("amount", "refunded", "reversed", "kept"),
-    *plain("state", "decline_code", "method", "reference"),
+    *plain("state", "decline_code", "method"),
+    *texts("reference"),
     *dates("received_on", "created_at", "settled_at", "reversed_at"),
 ]
 
@@ -52,7 +53,7 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Exp
             Payment.state,
             Payment.decline_code,
             Payment.method,
-            Payment.reference,
+            Payment.reference.label("reference"),
             Payment.received_on,
             Payment.created_at,
             Payment.settled_at,

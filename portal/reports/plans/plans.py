@@ -4,6 +4,7 @@ from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock
+from portal.domain.events import KINDS
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
@@ -121,6 +122,9 @@ def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:
 
 
 def timeline_of(plan_id: int) -> list[Event]:
-    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first."""
-    query = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
-    return list(db.session.scalars(query.limit(TIMELINE_LENGTH)))
+    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first.
+
+    Leaves out kinds that this version does not know: a newer version writes them while an upgrade is under way.
+    """
+    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
+    return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))

@@ -51,7 +51,7 @@ def create(
 @unit_of_work
 def _create(actor: Actor, name: str, can_write: bool, expires_on: date | None, request_key: RequestKey | None) -> str:
     if request_key is not None and idempotency.claim(request_key) is not None:
-        raise Refused("already_made", "This key was made already, and can't be shown again.")
+        raise Refused("already_made")
     merchant_id = actor.business("keys")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
     maker = db.session.get(Membership, (actor.user_id, merchant_id))
@@ -60,17 +60,17 @@ def _create(actor: Actor, name: str, can_write: bool, expires_on: date | None, r
     name = name.strip()
     faults = []
     if not name:
-        faults.append(Fault("name", "required", "Enter a name that tells you where the key is used."))
+        faults.append(Fault("name", "required"))
     elif len(name) > NAME_MAX or not name.isprintable():
-        faults.append(Fault("name", "too_long", f"Use at most {NAME_MAX} letters, on one line."))
+        faults.append(Fault("name", "too_long", limit=NAME_MAX))
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
-        faults.append(Fault("expires_on", "date_in_past", "Choose today or a later day."))
+        faults.append(Fault("expires_on", "date_in_past"))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
     live = select(func.count()).select_from(ApiKey).where(ApiKey.merchant_id == merchant_id, ApiKey.is_live(now))
     if (db.session.scalar(live) or 0) >= LIVE_MAX:
-        raise Refused("too_many_keys", f"You have {LIVE_MAX} keys. Revoke one that you don't need any more.")
+        raise Refused("too_many_keys", limit=LIVE_MAX)
     prefix = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:10]
     secret = secrets.token_urlsafe(32)
     db.session.add(

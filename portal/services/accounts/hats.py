@@ -26,7 +26,7 @@ class ChooseMerchant(Invalid):
 
     def __init__(self, memberships: list[Membership]) -> None:
         super().__init__(
-            Fault("merchant", "choose_merchant", "Your account belongs to several merchants. Choose one, or null."),
+            Fault("merchant", "choose_merchant"),
             merchants=[{"id": row.merchant_id, "name": row.merchant.business_name} for row in memberships],
         )
 
@@ -87,7 +87,7 @@ def choose(user: User, choice: Choice) -> int | None:
     if choice in businesses:
         return choice
     if choice != DEFAULT:
-        raise Invalid(Fault("merchant", "unknown_merchant", "Your account belongs to no merchant with this id."))
+        raise Invalid(Fault("merchant", "unknown_merchant"))
     if user.registered_as != "merchant" or not businesses:
         return None
     if user.id in businesses:

@@ -24,7 +24,7 @@ class BadCredentials(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("bad_credentials", "The name or the password is not right.")
+        super().__init__("bad_credentials")
 
 
 def authenticate(login: str, password: str) -> int:

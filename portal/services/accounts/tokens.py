@@ -56,7 +56,7 @@ class BadToken(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("bad_token", "This token can't be used: it is not valid, has expired, or was revoked.")
+        super().__init__("bad_token")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from portal.domain import clock
+from portal.domain.events import PlanCancelled
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
@@ -65,16 +66,16 @@ def _cancel(
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "cancel")
     if plan.cancelled_at is not None:
-        raise Refused("plan_cancelled", "This plan was cancelled before. Nothing was changed.")
+        raise Refused("plan_cancelled", about="cancellation")
     payments = preconditions.lock_payments(plan.id)
     remaining, limit = sum(row.left for row in rows), refunds.refundable(payments)
     facts = {"remaining": remaining, "refundable": limit}
     preconditions.unchanged(shown, remaining, plan.currency, **facts)
     preconditions.unchanged(shown_refundable, limit, plan.currency, **facts)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more, so there is nothing to cancel.")
+        raise Refused("nothing_owed", about="cancellation")
     if refund < 0:
-        raise Invalid(Fault("refund", "bad_amount", "Enter an amount, or nothing."))
+        raise Invalid(Fault("refund", "bad_amount"))
     if refund:
         actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
@@ -83,12 +84,13 @@ def _cancel(
         if row.left > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
-    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason=reason)
-    events.record("plan.cancelled", plan.id, by=actor.user_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason_id=reason_id)
+    events.record(PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     refund_ids: tuple[int, ...] = ()
     if refund:
-        refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason=reason, rows=rows)
+        refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason_id=reason_id, rows=rows)
     cancelled = Cancelled(plan.id, refund_ids)
     if request_key is not None:
         idempotency.store(request_key, cancelled)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from portal.domain.events import PlanWrittenOff
 from portal.domain.permissions import Actor
 from portal.errors import Refused
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
@@ -41,11 +42,12 @@ def _write_off(
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was written off.")
+        raise Refused("nothing_owed", about="write_off")
     for row in rows:
         row.written_off += row.left
-    ledger.book_write_off(plan, remaining, by=actor.user_id, reason=reason)
-    events.record("plan.written_off", plan.id, by=actor.user_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_write_off(plan, remaining, by=actor.user_id, reason_id=reason_id)
+    events.record(PlanWrittenOff(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     written_off = WrittenOff(plan.id)
     if request_key is not None:

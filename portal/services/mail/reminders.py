@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, money
+from portal.domain.events import ReminderSent
 from portal.extensions import db
 from portal.models import Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
@@ -87,7 +88,7 @@ def sent(email_id: int) -> None:
         .values(state="sent", sent_at=clock.now())
     )
     for plan_id, numbers in mail.data.get("told", {}).items():
-        events.record("reminder.sent", int(plan_id), by=mail.data.get("by"), numbers=numbers)
+        events.record(ReminderSent(numbers=tuple(numbers)), plan_id=int(plan_id), by=mail.data.get("by"))
 
 
 def _invitation_links(customer_id: int, items: list[Facts]) -> Facts:

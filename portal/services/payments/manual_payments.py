@@ -8,7 +8,7 @@ from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
-from portal.services import idempotency
+from portal.services import idempotency, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.payments.payments import Attempt
@@ -49,13 +49,13 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
     """The faults of these fields. `today` is the local date of the plan."""
     field_faults = []
     if method not in RECORDED_METHODS:
-        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+        field_faults.append(Fault("method", "bad_choice"))
     if received_on > today:
-        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+        field_faults.append(Fault("received_on", "date_in_future"))
     elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+        field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
     if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+        field_faults.append(Fault("reference", "too_long", limit=REFERENCE_MAX))
     return field_faults
 
 
@@ -81,9 +81,8 @@ def _record(
     owed = sum(size for _, size in open_parts)
     preconditions.unchanged(shown, owed, plan.currency)
     if not owed:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
-    words = "That is more than is owed, which is {limit}. Nothing was recorded."
-    preconditions.within(amount, owed, plan.currency, words=words, fact="remaining")
+        raise Refused("nothing_owed", about="manual_payment")
+    preconditions.within(amount, owed, plan.currency, about="manual_payment", fact="remaining")
     now = clock.now()
     payment = Payment(
         plan_id=plan.id,
@@ -93,7 +92,7 @@ def _record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference=reference.strip(),
+        reference_id=texts.keep(plan.id, "reference", reference.strip()),
         received_on=received_on,
         created_by=actor.user_id,
         created_at=now,
@@ -105,7 +104,8 @@ def _record(
     ]
     db.session.add(payment)
     db.session.flush()
-    outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    outcomes.apply(plan, payment, {row.id: row for row in rows}, reason_id=reason_id)
     if request_key is not None:
         idempotency.attach(request_key, payment.id)
         idempotency.store(request_key, payment)

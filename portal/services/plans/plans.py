@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, schedule
+from portal.domain.events import PlanOpened
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
 from portal.errors import Fault, Invalid, Refused
@@ -82,7 +83,7 @@ def _open(actor: Actor, new: NewPlan, past_dates: bool, request_key: RequestKey 
         raise Invalid(*faults)
     if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
-            raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
+            raise Refused("external_id_used", plan_id=plan.id)
         return _stored(Opened(plan.id, existed=True), request_key)
     now = clock.now()
     plan = Plan(
@@ -105,7 +106,8 @@ def _open(actor: Actor, new: NewPlan, past_dates: bool, request_key: RequestKey 
     db.session.flush()
     db.session.add_all(_installments(plan))
     ledger.book_plan(plan, by=actor.user_id)
-    events.record("plan.opened", plan.id, by=actor.user_id, amount=plan.total, installments=plan.num_installments)
+    opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
+    events.record(opened, plan_id=plan.id, by=actor.user_id)
     token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
     db.session.flush()
     return _stored(Opened(plan.id, token), request_key)
@@ -115,25 +117,23 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
     """The faults of a new plan, apart from its customer. `today` is the merchant's local date."""
     faults = []
     if not 0 < new.total <= money.MAX_MINOR:
-        faults.append(Fault("total_amount", "bad_total", "Enter an amount above zero."))
+        faults.append(Fault("total_amount", "bad_total"))
     if not 1 <= new.num_installments <= schedule.MAX_INSTALLMENTS:
-        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
-        faults.append(Fault("num_installments", "bad_count", message))
+        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
     elif 0 < new.total < new.num_installments:
-        message = "This total is too small to be split into that many installments."
-        faults.append(Fault("total_amount", "total_too_small", message))
+        faults.append(Fault("total_amount", "total_too_small"))
     if new.interval not in schedule.INTERVALS:
-        faults.append(Fault("interval", "bad_interval", "Choose weekly, every two weeks, or monthly."))
+        faults.append(Fault("interval", "bad_interval"))
     if not past_dates and new.start_date < today:
-        faults.append(Fault("start_date", "date_in_past", "The first due date is today or later."))
+        faults.append(Fault("start_date", "date_in_past"))
     elif not faults:
         try:
             schedule.build(new.total, new.num_installments, new.interval, new.start_date)
-        except ValueError as error:
-            faults.append(Fault("start_date", "bad_dates", str(error)))
+        except ValueError:
+            first, last = schedule.FIRST_DATE.year, schedule.LAST_DATE.year
+            faults.append(Fault("start_date", "bad_dates", first=first, last=last))
     if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
-        message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
-        faults.append(Fault("description", "too_long", message))
+        faults.append(Fault("description", "too_long", limit=DESCRIPTION_MAX))
     return faults + _reference_faults(new)
 
 
@@ -142,15 +142,13 @@ def _reference_faults(new: NewPlan) -> list[Fault]:
     faults = []
     name = new.external_id
     if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
-        message = f"Use 1 to {EXTERNAL_ID_MAX} letters, on one line."
-        faults.append(Fault("external_id", "bad_external_id", message))
+        faults.append(Fault("external_id", "bad_external_id", limit=EXTERNAL_ID_MAX))
     if len(new.notes) > NOTES_MAX:
-        faults.append(Fault("metadata", "too_many", f"Use at most {NOTES_MAX} entries."))
+        faults.append(Fault("metadata", "too_many", limit=NOTES_MAX))
     if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
-        message = f"Names have 1 to {NOTE_NAME_MAX} letters, texts at most {NOTE_MAX}."
-        faults.append(Fault("metadata", "too_long", message))
+        faults.append(Fault("metadata", "too_long", name_limit=NOTE_NAME_MAX, limit=NOTE_MAX))
     if not all(_can_be_stored(text) for note in new.notes.items() for text in note):
-        faults.append(Fault("metadata", "unusable", "Use letters, digits and signs; NUL is none of them."))
+        faults.append(Fault("metadata", "unusable"))
     return faults
 
 

@@ -28,12 +28,12 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
     plan = plan_lock.lock(plan_id, actor, "remind")
     merchant_id = plan.merchant_id
     if plan.state != "active":
-        raise Refused("nothing_due", "Nothing is owed on this plan any more. No reminder was sent.")
+        raise Refused("nothing_due", about="reminder")
     if plan.muted_at is not None or db.session.get(Mute, (merchant_id, plan.customer_id)) is not None:
-        raise Refused("muted", "Reminders are muted here. Turn them on again first. No reminder was sent.")
+        raise Refused("muted")
     rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]
     if not rows:
-        raise Refused("payment_in_flight", "A payment is being checked with the bank. No reminder was sent.")
+        raise Refused("payment_in_flight", about="reminder")
     merchant = db.session.get_one(Merchant, merchant_id)
     day = clock.today(merchant.time_zone).isoformat()
     key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"
@@ -42,7 +42,7 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
         KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
     if not posted and not _revive(key, data):
-        raise Refused("already_sent_today", "This customer has a reminder from you today already. Try tomorrow.")
+        raise Refused("already_sent_today")
 
 
 def _revive(key: str, data: dict[str, Any]) -> bool:

@@ -1,13 +1,14 @@
 """Mutes: a merchant stops the reminders of a plan, or to a customer. Reminders missed meanwhile are not caught up."""
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from portal.domain import clock
+from portal.domain.events import CustomerMuted, CustomerUnmuted, Payload, RemindersMuted, RemindersUnmuted
 from portal.domain.permissions import Actor
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.models import Event, Mute, Plan
+from portal.models import Mute, Plan
 from portal.services import events
 from portal.services.plans import plan_lock
 from portal.services.unit_of_work import unit_of_work
@@ -22,7 +23,7 @@ def mute_plan(plan_id: int, *, actor: Actor) -> None:
     plan = plan_lock.lock(plan_id, actor, "remind")
     if plan.muted_at is None:
         plan.muted_at = clock.now()
-        events.record("reminders.muted", plan.id, by=actor.user_id)
+        events.record(RemindersMuted(), plan_id=plan.id, by=actor.user_id)
 
 
 @unit_of_work
@@ -31,7 +32,7 @@ def unmute_plan(plan_id: int, *, actor: Actor) -> None:
     plan = plan_lock.lock(plan_id, actor, "remind")
     if plan.muted_at is not None:
         plan.muted_at = None
-        events.record("reminders.unmuted", plan.id, by=actor.user_id)
+        events.record(RemindersUnmuted(), plan_id=plan.id, by=actor.user_id)
 
 
 @unit_of_work
@@ -48,7 +49,7 @@ def mute_customer(customer_id: int, *, actor: Actor) -> None:
         .returning(Mute.customer_id)
     ).all()
     if new_rows:
-        _record_event("customer.muted", customer_id, actor)
+        _record_event(CustomerMuted(), customer_id, actor)
 
 
 @unit_of_work
@@ -61,7 +62,7 @@ def unmute_customer(customer_id: int, *, actor: Actor) -> None:
     mute = db.session.get(Mute, (merchant_id, customer_id), with_for_update=True)
     if mute is not None:
         db.session.delete(mute)
-        _record_event("customer.unmuted", customer_id, actor)
+        _record_event(CustomerUnmuted(), customer_id, actor)
 
 
 def _check_customer(customer_id: int, actor: Actor) -> int:
@@ -74,9 +75,9 @@ def _check_customer(customer_id: int, actor: Actor) -> int:
     return merchant_id
 
 
-def _record_event(kind: str, customer_id: int, actor: Actor) -> None:
+def _record_event(payload: Payload, customer_id: int, actor: Actor) -> None:
     """Write the event on the timeline of every active plan between them."""
-    plans = select(Plan.id, literal(kind), literal(actor.user_id), literal(clock.now())).where(
+    plans = select(Plan.id).where(
         Plan.merchant_id == actor.merchant_id, Plan.customer_id == customer_id, Plan.state == "active"
     )
-    db.session.execute(insert(Event).from_select(["plan_id", "kind", "actor_id", "created_at"], plans))
+    events.record_all([(plan_id, payload) for plan_id in db.session.scalars(plans)], by=actor.user_id)

@@ -24,13 +24,13 @@ def update(actor: Actor, *, days: Sequence[int], sending_hour: int) -> None:
     chosen = sorted(set(days))
     faults = []
     if any(day < FIRST_DAY for day in chosen):
-        faults.append(Fault("days_before", "too_early", f"Remind at most {-FIRST_DAY} days before."))
+        faults.append(Fault("days_before", "too_early", limit=-FIRST_DAY))
     if any(day > LAST_DAY for day in chosen):
-        faults.append(Fault("days_after", "too_late", f"Remind at most {LAST_DAY} days after."))
+        faults.append(Fault("days_after", "too_late", limit=LAST_DAY))
     if len(chosen) > MAX_DAYS:
-        faults.append(Fault("days_after", "too_many", f"Choose at most {MAX_DAYS} reminders in all."))
+        faults.append(Fault("days_after", "too_many", limit=MAX_DAYS))
     if not 0 <= sending_hour <= 23:
-        faults.append(Fault("sending_hour", "bad_hour", "Choose an hour of the day."))
+        faults.append(Fault("sending_hour", "bad_hour"))
     if faults:
         raise Invalid(*faults)
     now = clock.now()

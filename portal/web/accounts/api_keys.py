@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from flask import Blueprint, Response, flash, request, url_for
+from flask_babel import gettext as _
 from wtforms import DateField, HiddenField, SelectField, StringField
 from wtforms.validators import Optional, Regexp
 
@@ -15,18 +16,20 @@ from portal.services.accounts import api_keys
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.authorization import me, my_actor, my_merchant, needs
-from portal.web.forms import Form, Needed, apply_faults
+from portal.web.forms import Form, Needed, apply_faults, choices
 from portal.web.labels import KEY, one_use_key
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("api_keys", __name__)
 
-BROKEN = "Please send the form again."
-ALREADY_MADE = (
+BROKEN = _l("Please send the form again.")
+ALREADY_MADE = _l(
     "A key was made from this page already, and can’t be shown again. It is in your list: if you have not copied it, "
     "revoke it. Press again to make another one."
 )
-SCOPES = [("read", "Read only"), ("write", "Read and write")]
+SCOPES = [("read", _l("Read only")), ("write", _l("Read and write"))]
 
 
 class LastDayField(DateField):
@@ -36,19 +39,19 @@ class LastDayField(DateField):
         try:
             super().process_formdata(valuelist)
         except ValueError:
-            raise ValueError("Enter a day like 2026-12-31, or leave it empty.") from None
+            raise ValueError(_("Enter a day like 2026-12-31, or leave it empty.")) from None
 
 
 class KeyForm(Form):
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
-    name = StringField("Name", [Needed("Enter a name that tells you where the key is used.")])
-    scope = SelectField("What it may do", choices=SCOPES)
-    expires_on = LastDayField("Last day", [Optional()])
+    name = StringField(_l("Name"), [Needed(_l("Enter a name that tells you where the key is used."))])
+    scope = SelectField(_l("What it may do"), choices=choices(SCOPES))
+    expires_on = LastDayField(_l("Last day"), [Optional()])
 
     def renew_key(self, message: str) -> None:
         """Replace a used or malformed one-use key and say so: the next submit creates another API key."""
         self.key.data, self.key.errors = one_use_key(), ()
-        self.form_errors.append(message)
+        self.form_errors.append(str(message))
 
 
 @bp.get("/settings/api-keys")
@@ -86,7 +89,7 @@ def create() -> Response:
         if refused.code in ("already_made", "idempotency_key_reused"):
             form.renew_key(ALREADY_MADE)
         else:
-            form.form_errors.append(refused.message)
+            form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
     return _page(KeyForm(formdata=None), 201, new_key=new_key)
 
@@ -99,7 +102,7 @@ def destroy(key_id: int) -> Response:
     if key_id > MAX_ID:
         raise NotFound()
     api_keys.revoke(key_id, actor=my_actor())
-    flash("The key is revoked. Whatever used it is refused from now on.", "success")
+    flash(_("The key is revoked. Whatever used it is refused from now on."), "success")
     return go(url_for("api_keys.index"))
 
 

@@ -1,6 +1,7 @@
 """Signing in and out. The cookie holds a session's token; the session's row decides whether it is valid."""
 
 from flask import Blueprint, Flask, Response, flash, g, request, session, url_for
+from flask_babel import gettext as _
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import Length
 
@@ -11,6 +12,8 @@ from portal.web import rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
 from portal.web.respond import go, local_path, page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("sessions", __name__)
 
@@ -20,9 +23,10 @@ TOKEN = "_user_id"  # noqa: S105
 
 class SignInForm(Form):
     login = StringField(
-        "Username or email", [Needed("Enter your username or email."), Length(max=254, message="That is too long.")]
+        _l("Username or email"),
+        [Needed(_l("Enter your username or email.")), Length(max=254, message=_l("That is too long."))],
     )
-    password = PasswordField("Password", [Needed("Enter your password.")])
+    password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
     next = HiddenField()
 
 
@@ -79,7 +83,7 @@ def create() -> Response:
         user_id = sessions.authenticate(form.login.data or "", form.password.data or "")
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
-        return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
+        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
     return go(next_path or start_page(signed_in_user()))
 
@@ -92,5 +96,5 @@ def destroy() -> Response:
         sessions.end(token)
     session.clear()
     g.pop("_login_user", None)
-    flash("You are signed out.", "success")
+    flash(_("You are signed out."), "success")
     return go(url_for("sessions.new"))

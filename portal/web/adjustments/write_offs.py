@@ -4,6 +4,7 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.services.adjustments import write_offs
 from portal.services.idempotency import RequestKey
@@ -13,10 +14,11 @@ from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("write_offs", __name__)
 
-RECOVERY: Final = "If your customer pays all the same, the payment is taken and booked as a recovery."
+RECOVERY: Final = _l("If your customer pays all the same, the payment is taken and booked as a recovery.")
 
 
 @bp.get("/plans/<int:plan_id>/write-off")
@@ -36,26 +38,26 @@ def create(plan_id: int) -> ResponseReturnValue:
 
 def _why_not(snapshot: PlanSnapshot) -> str | None:
     if snapshot.figures.in_flight:
-        return confirmations.BUSY
-    return None if snapshot.figures.remaining else "Nothing is left to pay, so there is nothing to write off."
+        return str(confirmations.BUSY)
+    return None if snapshot.figures.remaining else str(_("Nothing is left to pay, so there is nothing to write off."))
 
 
 def _preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
     remaining = snapshot.figures.remaining
     shown = snapshot.amount(remaining)
     return Confirmation(
-        title=f"Write off {shown}?",
-        button=f"Write off {shown}",
+        title=_("Write off %(amount)s?", amount=shown),
+        button=_("Write off %(amount)s", amount=shown),
         shown={"shown": remaining},
         figures=snapshot.figure_lines({"written_off": remaining, "remaining": -remaining}),
         parts=snapshot.installment_lines(snapshot.open_parts()),
-        facts=[("Reason", form.reason.data or "")],
+        facts=[(_("Reason"), form.reason.data or "")],
         notes=[RECOVERY],
     )
 
 
 def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-    feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} written off.")
+    feedback = Feedback(_("%(amount)s written off.", amount=snapshot.amount(shown_amount(form.shown))))
     write_offs.write_off(
         snapshot.plan.id,
         actor=my_actor(),
@@ -68,8 +70,8 @@ def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey
 
 ACTION: Final = Action(
     noun="write_offs",
-    title="Write off what is left",
-    about="You no longer expect the rest. It leaves what is outstanding, and no reminder is sent any more.",
+    title=_l("Write off what is left"),
+    about=_l("You no longer expect the rest. It leaves what is outstanding, and no reminder is sent any more."),
     preview=_preview,
     carry_out=_carry_out,
     why_not=_why_not,

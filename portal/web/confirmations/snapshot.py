@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -14,7 +15,7 @@ from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.web.authorization import my_actor
-from portal.web.labels import figure_label
+from portal.wording import labels
 
 SHOWN: Final = ("total", "credited", "paid", "refunded", "written_off", "remaining")
 """The figures of a confirmation, in their order on the page."""
@@ -51,7 +52,7 @@ class PlanSnapshot:
         rows = {row.id: row for row in self.installments}
         return [
             Line(
-                f"{rows[row_id].number} of {self.plan.num_installments}",
+                _("%(number)s of %(count)s", number=rows[row_id].number, count=self.plan.num_installments),
                 self.amount(rows[row_id].remaining),
                 self.amount(rows[row_id].remaining + sign * minor),
             )
@@ -62,7 +63,7 @@ class PlanSnapshot:
         """The plan's figures before and after. An unchanged figure of zero is left out, except "remaining"."""
         void = cancelling or self.plan.cancelled_at is not None
         return [
-            Line(figure_label(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
+            Line(labels.figure(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
             for name in SHOWN
             if (before := getattr(self.figures, name)) or changes.get(name) or name == "remaining"
         ]

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import Refused
@@ -10,6 +11,7 @@ from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.plans.plans import keep_link
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 bp = Blueprint("plan_invitations", __name__)
 
@@ -25,9 +27,9 @@ def create(plan_id: int) -> ResponseReturnValue:
     except Refused as refused:
         if refused.code != "already_claimed":
             raise
-        flash(refused.message, "info")
+        flash(sentence(refused), "info")
     else:
-        flash("New link made. The one before stopped working.", "success")
+        flash(_("New link made. The one before stopped working."), "success")
     return go(url_for("plans.show", plan_id=plan_id))
 
 
@@ -38,5 +40,5 @@ def destroy(plan_id: int) -> ResponseReturnValue:
     """Revoke the link."""
     access.our_plan(my_actor(), plan_id)
     invitations.revoke(plan_id, actor=my_actor())
-    flash("Link revoked. It does not open the plan any more.", "success")
+    flash(_("Link revoked. It does not open the plan any more."), "success")
     return go(url_for("plans.show", plan_id=plan_id))

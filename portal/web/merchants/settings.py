@@ -1,6 +1,7 @@
 """A merchant's settings."""
 
 from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
 from wtforms import SelectField, StringField
 
 from portal.domain.schedule import MAX_GRACE_DAYS
@@ -11,15 +12,16 @@ from portal.web.accounts.registrations import currencies, time_zones
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("settings", __name__)
 
 
 class SettingsForm(Form):
-    business_name = StringField("Business name")
-    home_currency = SelectField("Home currency", choices=currencies, validate_choice=False)
-    time_zone = SelectField("Time zone", validate_choice=False)
-    grace_days = WholeField("Grace days", [Needed(f"Enter 0 to {MAX_GRACE_DAYS} days.")])
+    business_name = StringField(_l("Business name"))
+    home_currency = SelectField(_l("Home currency"), choices=currencies, validate_choice=False)
+    time_zone = SelectField(_l("Time zone"), validate_choice=False)
+    grace_days = WholeField(_l("Grace days"), [Needed(_l("Enter 0 to %(most)s days.", most=MAX_GRACE_DAYS))])
 
 
 @bp.get("/settings")
@@ -46,7 +48,7 @@ def update() -> Response:
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    flash("Your settings are saved.", "success")
+    flash(_("Your settings are saved."), "success")
     return go(url_for("settings.show"))
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.errors import NotFound, Refused
 from portal.models import Email
@@ -23,6 +24,7 @@ from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
 from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("outbox", __name__)
 
@@ -90,9 +92,9 @@ def resend(outbox_id: int) -> ResponseReturnValue:
     except Refused as refused:
         if refused.code != "not_dead":
             raise
-        flash(refused.message, "info")
+        flash(sentence(refused), "info")
     else:
-        flash("The mail is tried again now.", "success")
+        flash(_("The mail is tried again now."), "success")
     return go(url_for("outbox.show", outbox_id=outbox_id))
 
 

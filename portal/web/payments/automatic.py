@@ -2,6 +2,7 @@
 
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import NotFound, Refused
@@ -11,6 +12,7 @@ from portal.services.payments import automatic
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 bp = Blueprint("automatic_payments", __name__)
 
@@ -30,9 +32,9 @@ def create(plan_id: int) -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        flash(refused.message, "warn")
+        flash(sentence(refused), "warn")
     else:
-        flash("Automatic payment is on for this plan.", "success")
+        flash(_("Automatic payment is on for this plan."), "success")
     return go(url_for("plans.show", plan_id=plan_id))
 
 
@@ -43,5 +45,5 @@ def destroy(plan_id: int) -> ResponseReturnValue:
     """Turn it off."""
     access.my_plan(my_actor(), plan_id)
     automatic.turn_off(plan_id, customer_id=my_actor().user_id)
-    flash("Automatic payment is off for this plan.", "success")
+    flash(_("Automatic payment is off for this plan."), "success")
     return go(url_for("plans.show", plan_id=plan_id))

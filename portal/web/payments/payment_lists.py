@@ -14,17 +14,12 @@ from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.wording import labels
 
 bp = Blueprint("payment_lists", __name__)
 
 PAGE_LENGTH: Final = 30
-STATES: Final = {
-    "received": "Received",
-    "in_flight": "Checking",
-    "declined": "Declined",
-    "refunded": "Refunded",
-    "reversed": "Reversed",
-}
+STATES: Final = {state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed")}
 
 
 @bp.get("/payments")

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from portal import access
 from portal.errors import Busy, NotFound, Refused, StillRunning
 from portal.models import Installment
-from portal.reports.payments import receipts
+from portal.reports.payments import offered_methods, receipts
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
@@ -21,6 +21,7 @@ from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
 from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
+from portal.wording.refusals import sentence
 
 bp = Blueprint("payments", __name__)
 
@@ -55,7 +56,7 @@ def create(installment_id: int) -> ResponseReturnValue:
     access.owed_installment(actor, installment_id)
     user_id, submission = actor.user_id, _read()
     if submission is None:
-        return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
+        return _answer(installment_id, Note(installment_id, "error", str(INCOMPLETE)), 422)
     request_key = RequestKey(
         user_id,
         f"POST /installments/{installment_id}/payments",
@@ -71,13 +72,13 @@ def create(installment_id: int) -> ResponseReturnValue:
             request_key=request_key,
         )
     except KeyReused as reused:
-        return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)
+        return _answer(installment_id, Note(installment_id, "warn", str(USED)), reused.status)
     except StillRunning:
-        return _answer(installment_id, Note(installment_id, "info", CHECKING), 202)
+        return _answer(installment_id, Note(installment_id, "info", str(CHECKING)), 202)
     except (Busy, NotFound):
         raise
     except Refused as refused:
-        return _answer(installment_id, Note(installment_id, "warn", refused.message), refused.status)
+        return _answer(installment_id, Note(installment_id, "warn", sentence(refused)), refused.status)
     payment = access.my_payment(my_actor(), attempt.payment_id)
     return _answer(installment_id, note_of(payment, installment_id), STATUS.get(payment.state, 200))
 
@@ -106,7 +107,7 @@ def _read() -> _Submission | None:
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
         return None
-    return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
+    return _Submission(key, int(shown), request.form.get("method", offered_methods.default_token())[:64])
 
 
 def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:

@@ -4,6 +4,7 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
@@ -12,17 +13,20 @@ from portal.reports.payments.statements import Line
 from portal.web.authorization import login_needed, my_actor
 from portal.web.method_labels import method_words
 from portal.web.respond import page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
+from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
 WORDS: Final = {
-    "plan_opened": "Plan made",
-    "payment": "Payment",
-    "refund": "Refund",
-    "credit": "Credit",
-    "write_off": "Written off",
-    "cancellation": "Plan cancelled, the rest is void",
-    "reversal": "Payment taken back by the bank",
+    "plan_opened": _l("Plan made"),
+    "payment": _l("Payment"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "credit": lazy_pgettext("line of a statement", "Credit"),
+    "write_off": lazy_pgettext("line of a statement", "Written off"),
+    "cancellation": _l("Plan cancelled, the rest is void"),
+    "reversal": _l("Payment taken back by the bank"),
 }
 
 
@@ -44,6 +48,9 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 def _words(line: Line) -> str:
     if line.kind == "payment" and line.payment is not None:
-        words = f"{WORDS[line.kind]}, {method_words(line.payment)}"
-        return f"{words}, reference {line.payment.reference}" if line.payment.reference else words
-    return WORDS[line.kind]
+        method, reference = method_words(line.payment), line.payment.reference
+        if reference == "":
+            return str(_("Payment, %(method)s", method=method))
+        words = typed_words(reference)
+        return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
+    return str(WORDS[line.kind])

@@ -89,7 +89,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         "payer": payer,
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "standing": figures,
+        "figures": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
@@ -23,15 +24,16 @@ from portal.web.lists.list_page import list_page
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
-SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
+SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
 LINK_KEY = "claim_link"
 """The session cookie's key of a new claim link."""
-BROKEN = "Please send the form again."
-ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
+BROKEN = _l("Please send the form again.")
+ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
 
 @bp.get("/plans")
@@ -141,7 +143,7 @@ def create() -> ResponseReturnValue:
         return go(url_for("plans.show", plan_id=int(opened.replay.body or b"0")))
     if opened.invitation_token is not None:
         keep_link(opened.plan_id, opened.invitation_token)
-    flash("Plan created.", "success")
+    flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
 
 

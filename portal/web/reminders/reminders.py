@@ -2,6 +2,7 @@
 
 from flask import flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.errors import NotFound, Refused
@@ -10,6 +11,7 @@ from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import go
+from portal.wording.refusals import sentence
 
 
 @bp.post("/plans/<int:plan_id>/reminders")
@@ -23,7 +25,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        flash(refused.message, "warn")
+        flash(sentence(refused), "warn")
     else:
-        flash("The reminder is on its way.", "success")
+        flash(_("The reminder is on its way."), "success")
     return go(url_for("plans.show", plan_id=plan_id))

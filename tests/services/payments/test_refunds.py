@@ -10,6 +10,7 @@ from portal.domain import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import Event, Payment, Refund
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
@@ -49,8 +50,8 @@ def code_of(call, *args, **kwargs):
 def given_back():
     """Sum of the refunds in the gateway's own table."""
     db.session.rollback()
-    query = select(func.coalesce(func.sum(gateway.refunds.c.amount), 0))
-    return db.session.scalar(query.where(gateway.refunds.c.outcome == "refunded"))
+    query = select(func.coalesce(func.sum(tables.refunds.c.amount), 0))
+    return db.session.scalar(query.where(tables.refunds.c.outcome == "refunded"))
 
 
 def balance_of(account):
@@ -240,7 +241,7 @@ def killed(monkeypatch):
 
     def run_killed(call, *args, **kwargs):
         with monkeypatch.context() as patched:
-            patched.setattr(gateway, "refund", kill)
+            patched.setattr(gateway.active(), "refund", kill)
             with pytest.raises(Killed):
                 call(*args, **kwargs)
         db.session.rollback()
@@ -301,7 +302,7 @@ def test_a_refund_sent_by_the_sweep_ends_with_the_gateways_answer(plan_id, amal,
 def test_a_refund_of_a_reversed_charge_is_declined(plan_id, amal, omar, killed):
     (payment_id,) = paid(plan_id, omar, "card_ok")
     killed(refund, plan_id, amal, 10_00)
-    gateway.bounce(people.payment_of(payment_id).gateway_key)
+    gateway.active().bounce(people.payment_of(payment_id).gateway_key)
     sweep_later()
     assert db.session.scalars(select(Refund.decline_code)).all() == ["charge_reversed"]
     assert given_back() == 0

@@ -14,6 +14,7 @@ from portal.models import Event, Installment, Invitation, LedgerEntry, Plan, Use
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from portal.wording.refusals import fault_sentence
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -107,7 +108,7 @@ def test_emails_of_owners_and_operators_have_the_same_fault():
         with pytest.raises(Invalid) as refused:
             plans.open_plan(people.owner(amal), replace(CAKE, customer_email=email), past_dates=True)
         (fault,) = refused.value.faults
-        faults.add((fault.field, fault.code, fault.message))
+        faults.add((fault.field, fault.code, fault_sentence(fault)))
     assert len(faults) == 1
     assert {(field, code) for field, code, _ in faults} == {("customer_email", "not_a_customer")}
 

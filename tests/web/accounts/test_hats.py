@@ -37,7 +37,7 @@ def test_one_hat_shows_no_switch(app: Flask, ids: dict[str, int]) -> None:
 def test_a_merchant_who_owes_switches_to_what_they_pay_and_back(app: Flask, ids: dict[str, int]) -> None:
     badr = browser_of(app, "badr")
     page = badr.get("/dashboard").text
-    assert ACTION in page and "Switch to customer" in page
+    assert ACTION in page and "Switch to what you pay" in page
     assert switch(badr) == "/home"
     home = badr.get("/home").text
     assert "Amal&#39;s Bakery" in home and "Switch to <bdi>Badr Electronics</bdi>" in home

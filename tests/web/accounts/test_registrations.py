@@ -55,7 +55,7 @@ def test_a_new_customer_lands_on_home_and_the_merchants_fields_are_ignored(app: 
 
 
 def test_the_form_preselects_merchant_usd_and_utc(client: FlaskClient) -> None:
-    form = client.get("/register").text
+    form = client.get("/register", headers={"Accept-Language": "en"}).text
     assert '<option selected value="USD">USD · US Dollar</option>' in form
     assert '<option selected value="UTC">' in form
     assert re.search(r'checked[^>]*value="merchant"', form)
