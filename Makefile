@@ -9,9 +9,11 @@ UV := .venv-uv
 COMPILE := $(UV)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 UPGRADE ?=
+MESSAGE_OPTIONS := --no-wrap --sort-by-file --add-location file --omit-header --add-comments Translators: \
+	--keyword _l --keyword lazy_pgettext:1c,2 --keyword lazy_ngettext:1,2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt bench proof lock up down build logs clean
+.PHONY: help run test lint fmt messages bench proof lock up down build logs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -32,6 +34,15 @@ lint: $(DEV_READY)  ## ruff, mypy and import-linter
 fmt: $(DEV_READY)  ## Format the code and apply automatic fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(DEV_READY)  ## Extract the sentences for people, and update the catalogues of translations/
+	$(BIN)/pybabel --quiet extract --mapping-file babel.cfg $(MESSAGE_OPTIONS) --output-file translations/messages.pot .
+	@for catalogue in translations/*/LC_MESSAGES/messages.po; do \
+		[ -e "$$catalogue" ] || continue; \
+		language=$${catalogue#translations/}; \
+		$(BIN)/pybabel --quiet update --no-wrap --ignore-obsolete --locale "$${language%%/*}" \
+			--input-file translations/messages.pot --output-file "$$catalogue" || exit 1; \
+	done
 
 bench: $(DEV_READY)  ## The benchmarks of bench/
 	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m bench $(ARGS)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import statistics
 import time
 from contextlib import ExitStack
 
@@ -72,8 +73,7 @@ def test_a_client_that_still_sends_receives_the_response(live: Live) -> None:
 @pytest.mark.parametrize("data", [REFUSED["no method"][0], GOOD], ids=["refused", "accepted"])
 def test_connections_that_stay_open_delay_no_other_request(live: Live, data: bytes) -> None:
     """Four clients keep their connections open after a response with `Connection: close`."""
-    send(live, GOOD)
-    started_at = time.monotonic()
+    usual = median_seconds(live)
     with ExitStack() as stack:
         address = ("127.0.0.1", live.port)
         connections = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(4)]
@@ -81,10 +81,18 @@ def test_connections_that_stay_open_delay_no_other_request(live: Live, data: byt
             connection.sendall(data)
         for connection in connections:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
-        for _ in range(5):
-            assert send(live, GOOD)[0] == 200
-            time.sleep(gunicorn_worker.LINGER_SECONDS / 2)
-    assert time.monotonic() - started_at < 3.5
+        assert median_seconds(live) < usual + gunicorn_worker.LINGER_SECONDS / 2
+
+
+def median_seconds(live: Live) -> float:
+    """The median of five good requests, with a pause after each. A delayed thread of the server delays most of them."""
+    seconds = []
+    for _ in range(5):
+        started_at = time.monotonic()
+        assert send(live, GOOD)[0] == 200
+        seconds.append(time.monotonic() - started_at)
+        time.sleep(gunicorn_worker.LINGER_SECONDS / 2)
+    return statistics.median(seconds)
 
 
 @pytest.mark.parametrize("line", [b"GET /login HTTP/1.1", b"GET /login HTTP/3.7"])

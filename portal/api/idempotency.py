@@ -21,16 +21,19 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 def request_key(body: msgspec.Struct) -> RequestKey | None:
     """The idempotency key of this request, or None. It counts for the caller, the method and the address.
 
-    A trailing slash of the address makes no difference. Refuses: bad_idempotency_key (Invalid).
+    It counts for the caller with their hat. A trailing slash of the address makes no difference.
+    Refuses: bad_idempotency_key (Invalid).
     """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key", "Use 1 to 255 visible ASCII characters, no blanks."))
-    scope = f"{request.method} {request.path.rstrip('/')}"
+        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key"))
+    caller = callers.caller()
+    hat = "" if caller.actor.merchant_id is None else f" as {caller.actor.merchant_id}"
+    scope = f"{request.method} {request.path.rstrip('/')}{hat}"
     text = msgspec.json.encode(body, order="sorted")
-    return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text))
+    return RequestKey(caller.id, scope, key, idempotency.fingerprint(text))
 
 
 def answer(result: Result, status: int, body: msgspec.Struct, location: str | None = None) -> Response:

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
+from portal.domain.events import Cause
 from portal.domain.schedule import Interval
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
@@ -20,7 +22,6 @@ from portal.models.plans.plans import PlanStatus
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
-_PREFIX_OF_SAVED: Final = "pm_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
-    """A payment. `method` is a test card, cash, transfer or SAVED_CARD."""
+    """A payment. `method` is a token that anybody may use, cash, transfer or SAVED_CARD."""
 
     id: int
     plan_id: int
@@ -60,7 +61,7 @@ class PaymentFacts:
     state: PaymentState
     method: str
     is_recorded: bool
-    reference: str
+    reference: str | None
     received_on: date | None
     refunded: int
     refunding: int
@@ -82,7 +83,8 @@ class RefundFacts:
     amount: int
     currency: str
     state: RefundState
-    reason: str
+    reason: str | None
+    cause: Cause | None
     decline_code: str | None
     created_at: datetime
     settled_at: datetime | None
@@ -132,13 +134,14 @@ def of_installment(row: Installment) -> InstallmentFacts:
 
 def of_payment(row: Payment) -> PaymentFacts:
     """The snapshot of a payment's row, in minor units, without a saved method's token."""
+    is_public = row.is_recorded or gateway.active().is_known(row.method)
     return PaymentFacts(
         id=row.id,
         plan_id=row.plan_id,
         amount=row.amount,
         currency=row.currency,
         state=row.state,
-        method=SAVED_CARD if row.method.startswith(_PREFIX_OF_SAVED) else row.method,
+        method=row.method if is_public else SAVED_CARD,
         is_recorded=row.is_recorded,
         reference=row.reference,
         received_on=row.received_on,
@@ -163,6 +166,7 @@ def of_refund(row: Refund) -> RefundFacts:
         currency=row.currency,
         state=row.state,
         reason=row.reason,
+        cause=row.cause,
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,

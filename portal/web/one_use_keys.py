@@ -7,6 +7,7 @@ from typing import TypeVar
 from portal.errors import Invalid, Refused, RepeatedRequest
 from portal.services import idempotency
 from portal.services.idempotency import RequestKey
+from portal.wording.refusals import sentence
 
 R = TypeVar("R")
 
@@ -28,7 +29,7 @@ def request_key(user_id: int, scope: str, key: str | None, *values: object) -> R
     return RequestKey(user_id, scope, key or "", idempotency.fingerprint(*values))
 
 
-def carry_out(act: Callable[[], R], words: Mapping[str, str]) -> R | NotDone:
+def carry_out(act: Callable[[], R], words: Mapping[str, object]) -> R | NotDone:
     """Call a service function. Returns its result, or the refusal that belongs on the form's own page.
 
     `words` has the page's own sentences by code; other refusals keep their message. An object that is not found, a
@@ -37,4 +38,4 @@ def carry_out(act: Callable[[], R], words: Mapping[str, str]) -> R | NotDone:
     try:
         return act()
     except (Refused, Invalid, RepeatedRequest) as error:
-        return NotDone(error, words.get(error.code, error.message))
+        return NotDone(error, str(words[error.code]) if error.code in words else sentence(error))

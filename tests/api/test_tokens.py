@@ -15,6 +15,7 @@ from portal.models import User
 from portal.services.accounts import api_keys
 from portal.services.accounts.tokens import Pair
 from tests.api import Api, a_name, create_plan, customer, merchant, problem, sign_in
+from tests.fixtures import people
 from tests.fixtures.live import Live
 from tests.fixtures.people import PASSWORD
 from tests.services.accounts.test_tokens import forged
@@ -102,7 +103,7 @@ def test_a_new_password_on_the_page_ends_api_tokens(app: Flask, api: Api) -> Non
 def test_a_deactivated_user_is_signed_out_everywhere(app: Flask, api: Api) -> None:
     amal = merchant(api)
     with app.app_context():
-        key = api_keys.create(amal.id, name="Web shop", can_write=True)
+        key = api_keys.create(people.owner(amal.id), name="Web shop", can_write=True)
         db.session.get_one(User, amal.id).deactivated_at = clock.now()
         db.session.commit()
     problem(amal.api.get("/auth/me/"), 401, "bad_token")
@@ -121,7 +122,9 @@ def test_unknown_names_and_wrong_passwords_are_answered_alike(api: Api) -> None:
 def test_a_read_only_key_can_not_write(app: Flask, api: Api) -> None:
     amal, omar = merchant(api), customer(api)
     with app.app_context():
-        reads, writes = (api_keys.create(amal.id, name="Shop", can_write=write) for write in (False, True))
+        reads, writes = (
+            api_keys.create(people.owner(amal.id), name="Shop", can_write=write) for write in (False, True)
+        )
     terms = {"total_amount": "9.00", "num_installments": 3, "start_date": "2026-08-31"}
     reader, writer = api.as_(reads), api.as_(writes)
     assert writer.post("/api/plans/", {**terms, "customer_email": omar.email}).status_code == 201
@@ -171,7 +174,7 @@ def test_writes_are_limited_by_caller(app: Flask, api: Api, limits: None, monkey
     codes = [omar.api.call("DELETE", "/api/payment-methods/1/").status_code for _ in range(4)]
     assert codes == [404, 404, 404, 429]
     with app.app_context():
-        key = api_keys.create(amal.id, name="Shop", can_write=True)
+        key = api_keys.create(people.owner(amal.id), name="Shop", can_write=True)
     assert api.as_(key).post("/api/plans/", {}).status_code == 422
 
 

@@ -23,10 +23,11 @@ from tests.fixtures.live import ROOT, Live, free_port
 
 pytestmark = pytest.mark.xdist_group("dev")
 
-RESTART_SECONDS = 6.0  # on an idle machine
-REFUSAL_SECONDS = 60.0  # until a start is refused
-STOP_SECONDS = 10.0  # after Ctrl-C
-GUARDIAN_SECONDS = 15.0  # until the guardian has ended the processes of a killed supervisor
+HANG_SECONDS = 90.0
+"""A step that takes longer hangs. How long steps take is measured on an idle machine only, by `make proof`."""
+RESTART_SECONDS = 6.0
+STOP_SECONDS = 10.0
+GUARDIAN_SECONDS = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def set_aside(system: Live) -> list[Path]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + REFUSAL_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -108,7 +109,7 @@ def child(system: Live, word: str) -> psutil.Process:
 
 
 def have_ended(processes: list[psutil.Process]) -> bool:
-    return still_running(processes, 1) == []
+    return still_running(processes, HANG_SECONDS) == []
 
 
 def test_a_restart_keeps_the_data(shared: Live) -> None:
@@ -123,9 +124,7 @@ def test_a_restart_keeps_the_data(shared: Live) -> None:
     family, folders = system.processes(), sockets(system)
     assert len(folders) == 2
 
-    started_at = time.monotonic()
     assert system.stop(signal.SIGINT) == 0
-    assert time.monotonic() - started_at < STOP_SECONDS
     assert have_ended(family)
     assert system.processes() == []
     assert not any(folder.exists() for folder in folders)
@@ -134,19 +133,28 @@ def test_a_restart_keeps_the_data(shared: Live) -> None:
     assert sql(system, "SELECT answer FROM stored") == "42"
     assert (system.data_dir / "secret_key").read_text() == key
     assert system.output.count("adding demo data") == 1
-    started_at = time.monotonic()
     assert system.stop(signal.SIGTERM) == 0
-    assert time.monotonic() - started_at < STOP_SECONDS
     assert system.processes() == []
 
 
 @pytest.mark.proof
-def test_a_restart_is_quick(shared: Live) -> None:
-    """`make proof` measures it on an otherwise idle machine."""
-    ensure_started(shared).stop()
+def test_a_stop_a_restart_and_the_end_of_a_killed_supervisor_are_quick(shared: Live) -> None:
+    """`make proof` measures them on an otherwise idle machine."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        ensure_started(shared)
+        assert seconds_of(lambda number=number: shared.stop(number)) < STOP_SECONDS
+    assert seconds_of(shared.start) < RESTART_SECONDS
+    family = shared.processes()
+    for process in (child(shared, "worker"), child(shared, "gunicorn")):
+        process.suspend()
+    shared.kill()
+    assert still_running(family, GUARDIAN_SECONDS) == []
+
+
+def seconds_of(step: Callable[[], object]) -> float:
     started_at = time.monotonic()
-    shared.start()
-    assert time.monotonic() - started_at < RESTART_SECONDS
+    step()
+    return time.monotonic() - started_at
 
 
 def test_ctrl_c_at_any_moment_and_repeated_ctrl_c_leave_no_process(shared: Live) -> None:
@@ -170,12 +178,10 @@ def test_a_killed_supervisor_leaves_no_process(shared: Live) -> None:
     family, folders = system.processes(), sockets(system)
     for process in (child(system, "worker"), child(system, "gunicorn"), psutil.Process(int(head))):
         process.suspend()
-    started_at = time.monotonic()
     system.kill()
-    assert still_running(family, GUARDIAN_SECONDS) == []
+    assert still_running(family, HANG_SECONDS) == []
     assert not any(folder.exists() for folder in folders)
     assert system.processes() == []
-    assert time.monotonic() - started_at < GUARDIAN_SECONDS
 
 
 def test_a_killed_make_leaves_no_process(shared: Live) -> None:
@@ -190,7 +196,7 @@ def test_a_killed_make_leaves_no_process(shared: Live) -> None:
     system.start()
     family = system.processes()
     system.kill()
-    assert still_running(family, GUARDIAN_SECONDS) == []
+    assert still_running(family, HANG_SECONDS) == []
     assert system.processes() == []
 
 
@@ -228,7 +234,7 @@ def test_a_start_recovers_after_all_processes_were_killed(shared: Live) -> None:
 def test_the_end_of_a_child_stops_all_and_sets_the_exit_code(shared: Live) -> None:
     system = ensure_started(shared)
     child(system, "gunicorn").kill()
-    assert system.wait(STOP_SECONDS) == 128 + signal.SIGKILL
+    assert system.wait(HANG_SECONDS) == 128 + signal.SIGKILL
     assert system.output.splitlines()[-1] == "web was stopped by SIGKILL; everything else was stopped too."
     assert system.processes() == []
 
@@ -237,7 +243,7 @@ def test_the_end_of_the_database_stops_all(shared: Live) -> None:
     system = ensure_started(shared)
     head = (system.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]
     os.kill(int(head), signal.SIGINT)
-    assert system.wait(STOP_SECONDS) == 1
+    assert system.wait(HANG_SECONDS) == 1
     assert system.output.splitlines()[-1] == "postgres ended with exit code 0; everything else was stopped too."
     assert system.processes() == []
 
@@ -245,7 +251,7 @@ def test_the_end_of_the_database_stops_all(shared: Live) -> None:
 def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_with_the_option(other: Live) -> None:
     """Without a terminal the start ends with one line. `--set-aside` makes a new database and keeps the old files."""
     make_unreleased(other)
-    assert other.begin().wait(REFUSAL_SECONDS) == 1
+    assert other.begin().wait(HANG_SECONDS) == 1
     lines = [line for line in other.output.splitlines() if "unreleased" in line]
     assert lines == [
         "prepare   | The database was made by an unreleased version and can't be upgraded: "
@@ -287,7 +293,7 @@ def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: 
             os.kill(other.pid, signal.SIGINT)
         else:
             os.write(keyboard, b"\n")
-        assert other.wait(STOP_SECONDS) == code
+        assert other.wait(HANG_SECONDS) == code
         os.close(keyboard)
         os.close(terminal)
         assert set_aside(other) == []
@@ -302,7 +308,7 @@ def test_a_port_in_use_is_refused_before_any_process_starts(other: Live) -> None
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", other.port))
         listener.listen()
-        assert other.begin().wait(STOP_SECONDS) == 1
+        assert other.begin().wait(HANG_SECONDS) == 1
         assert other.output == f"Port {other.port} on 127.0.0.1 is in use. Choose another: PORT={other.port + 1}\n"
         assert not (other.data_dir / "postgres").exists()
 
@@ -319,7 +325,7 @@ def test_two_installations_run_at_the_same_time_but_not_in_one_data_folder(share
     assert sql(shared, identifier) != sql(other, identifier)
 
     third = Live(other.data_dir, free_port()).begin()
-    assert third.wait(STOP_SECONDS) == 1
+    assert third.wait(HANG_SECONDS) == 1
     assert third.output.count("\n") == 1
     assert third.output.startswith(f"Qist is already running with QIST_HOME {other.data_dir}.")
     assert other.get("/readyz")[0] == 200
@@ -333,6 +339,6 @@ def test_an_invalid_environment_is_refused_before_any_process_starts(
     name: str, value: str, message: str, other: Live
 ) -> None:
     other.environ[name] = value
-    assert other.begin().wait(STOP_SECONDS) == 1
+    assert other.begin().wait(HANG_SECONDS) == 1
     assert message in other.output
     assert not other.data_dir.exists()

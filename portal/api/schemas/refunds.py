@@ -21,6 +21,7 @@ from portal.api.schemas.kinds import (
 from portal.domain.identifiers import MAX_ID
 from portal.models.payments.refunds import REFUND_STATES, RefundState
 from portal.services.row_facts import RefundFacts
+from portal.wording.reasons import causes
 
 
 class NewRefund(In, kw_only=True):
@@ -43,7 +44,7 @@ class Refund(Out, kw_only=True):
     amount: Money
     currency: str
     state: RefundState
-    reason: str
+    reason: Annotated[str | None, Meta(description="Null once it is erased.")]
     decline_code: str | None
     created_at: Instant
     settled_at: Instant | None
@@ -79,7 +80,7 @@ def refund(row: models.Refund | RefundFacts) -> Refund:
         amount=decimal(row.amount, row.currency),
         currency=row.currency,
         state=row.state,
-        reason=row.reason,
+        reason=causes()[row.cause] if row.cause else row.reason,
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,

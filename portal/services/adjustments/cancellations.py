@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from portal.domain import clock
+from portal.domain import events as payloads
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, ledger, row_facts
+from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
@@ -28,7 +30,7 @@ class PlanCancelled(Result):
 def cancel(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     reason: str,
     refund: int = 0,
     shown: int | None = None,
@@ -41,10 +43,11 @@ def cancel(
     not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan
     cancelled. When an outcome can't be recorded, the sweep settles the other refunds.
 
-    Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
-    too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts:
+    remaining, refundable); too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused;
+    still_running; busy.
     """
-    cancelled = _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key=request_key)
+    cancelled = _cancel(plan_id, actor, reason, refund, shown, shown_refundable, request_key=request_key)
     if not cancelled.replayed:
         for held in cancelled.refunds:
             refunds.send(held.id)
@@ -69,7 +72,7 @@ def _with_outcomes(cancelled: PlanCancelled) -> PlanCancelled:
 @unit_of_work
 def _cancel(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     reason: str,
     refund: int,
     shown: int | None,
@@ -78,29 +81,31 @@ def _cancel(
     request_key: RequestKey | None,
 ) -> PlanCancelled:
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "cancel")
     if plan.cancelled_at is not None:
-        raise Refused("plan_cancelled", "This plan was cancelled before. Nothing was changed.")
+        raise Refused("plan_cancelled", about="cancellation")
     payments = preconditions.lock_payments(plan.id)
     remaining, limit = sum(row.left for row in rows), refunds.refundable(payments)
     facts = {"remaining": remaining, "refundable": limit}
     preconditions.unchanged(shown, remaining, plan.currency, **facts)
     preconditions.unchanged(shown_refundable, limit, plan.currency, **facts)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more, so there is nothing to cancel.")
+        raise Refused("nothing_owed", about="cancellation")
     if refund < 0:
-        raise Invalid(Fault("refund", "bad_amount", "Enter an amount, or nothing."))
+        raise Invalid(Fault("refund", "bad_amount"))
     if refund:
+        actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
     plan.cancelled_at = clock.now()
     for row in rows:
         if row.left > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
-    ledger.book_cancellation(plan, remaining, by=merchant_id, reason=reason)
-    events.record("plan.cancelled", plan.id, by=merchant_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason_id=reason_id)
+    events.record(payloads.PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     refund_ids: tuple[int, ...] = ()
     if refund:
-        refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows)
+        refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason_id=reason_id, rows=rows)
     return PlanCancelled(row_facts.changed_plan(plan.id), refund, row_facts.of_refunds(refund_ids))

@@ -1,21 +1,20 @@
 """Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 from portal.domain import allocation
+from portal.domain import events as payloads
+from portal.domain.allocation import HOW, How
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
-from portal.services import events, ledger, row_facts
+from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
-
-How = Literal["last", "spread"]
-HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class CreditGiven(Result):
 def credit(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -42,24 +41,24 @@ def credit(
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
     minor units (None: not checked).
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, how and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
     """
     if how not in HOW:
-        raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
+        raise Invalid(Fault("how", "bad_choice"))
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "credit")
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was credited.")
-    message = "That is more than is owed, which is {limit}. Nothing was credited."
-    preconditions.within(amount, remaining, plan.currency, words=message, fact="remaining")
+        raise Refused("nothing_owed", about="credit")
+    preconditions.within(amount, remaining, plan.currency, about="credit", fact="remaining")
     by_id = {row.id: row for row in rows}
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share
-    ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
-    events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
+    events.record(payloads.CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     return CreditGiven(row_facts.changed_plan(plan.id), amount)
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from portal.domain import allocation, clock, schedule
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
-from portal.services import row_facts
+from portal.services import row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.results import Result
@@ -34,7 +35,7 @@ class PaymentRecorded(Result):
 def record(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     method: RecordedMethod,
     received_on: date,
@@ -49,21 +50,20 @@ def record(
     amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
     amount.
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
-    busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, method, received_on (never in the future), reference and reason;
+    idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason, needed=False)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "record_payment")
     if field_faults := faults(method, received_on, reference, plan.today):
         raise Invalid(*field_faults)
     open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]
     owed = sum(size for _, size in open_parts)
     preconditions.unchanged(shown, owed, plan.currency)
     if not owed:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
-    words = "That is more than is owed, which is {limit}. Nothing was recorded."
-    preconditions.within(amount, owed, plan.currency, words=words, fact="remaining")
+        raise Refused("nothing_owed", about="manual_payment")
+    preconditions.within(amount, owed, plan.currency, about="manual_payment", fact="remaining")
     now = clock.now()
     payment = Payment(
         plan_id=plan.id,
@@ -73,9 +73,9 @@ def record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference=reference.strip(),
+        reference_id=texts.keep(plan.id, "reference", reference.strip()),
         received_on=received_on,
-        created_by=merchant_id,
+        created_by=actor.user_id,
         created_at=now,
         settled_at=now,
     )
@@ -85,7 +85,8 @@ def record(
     ]
     db.session.add(payment)
     db.session.flush()
-    outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    outcomes.apply(plan, payment, {row.id: row for row in rows}, reason_id=reason_id)
     db.session.flush()
     return PaymentRecorded(row_facts.of_payment(payment))
 
@@ -94,11 +95,11 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
     """The faults of these fields. `today` is the local date of the plan."""
     field_faults = []
     if method not in RECORDED_METHODS:
-        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+        field_faults.append(Fault("method", "bad_choice"))
     if received_on > today:
-        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+        field_faults.append(Fault("received_on", "date_in_future"))
     elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+        field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
     if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
+        field_faults.append(Fault("reference", "too_long", limit=REFERENCE_MAX))
     return field_faults

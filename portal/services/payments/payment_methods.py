@@ -30,18 +30,19 @@ class PaymentMethodSaved(Result):
 
 
 def save(customer_id: int, card: str, *, request_key: RequestKey | None = None) -> PaymentMethodSaved:
-    """Store a test card of this customer at the gateway. A repeated request discards the extra token it created.
+    """Store a card of this customer at the gateway, by a token that it knows.
 
-    Refuses: not_found (not a customer); Invalid on card (not a test card, or no answer of the gateway);
-    too_many_methods; idempotency_key_reused; still_running; busy.
+    A repeated request discards the extra token it created. Refuses: not_found (no such person); Invalid on card
+    (unknown to the gateway, or no answer of the gateway); too_many_methods; idempotency_key_reused; still_running;
+    busy.
     """
-    if not gateway.is_known(card):
-        raise Invalid(Fault("card", "unknown_method", "Choose one of the cards."))
+    if not gateway.active().is_known(card):
+        raise Invalid(Fault("card", "unknown_method"))
     if request_key is None:
         _check_limit_first(customer_id)
-    saved_card = gateway.save_card(card)
+    saved_card = gateway.active().save_card(card)
     if saved_card is None:
-        raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
+        raise Invalid(Fault("card", "gateway_away"))
     return _store(customer_id, saved_card, request_key=request_key)
 
 
@@ -85,7 +86,7 @@ def _store(customer_id: int, saved_card: gateway.SavedCard, *, request_key: Requ
 def _check_limit(customer_id: int) -> None:
     """Lock the customer, so that two requests at once can't exceed the limit."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
-    if customer is None or customer.role != "customer":
+    if customer is None or customer.is_operator:
         raise NotFound()
     method_ids = db.session.scalars(
         select(PaymentMethod.id)
@@ -93,4 +94,4 @@ def _check_limit(customer_id: int) -> None:
         .limit(LIMIT)
     ).all()
     if len(method_ids) >= LIMIT:
-        raise Refused("too_many_methods", f"You can keep {LIMIT} payment methods. Remove one first.")
+        raise Refused("too_many_methods", limit=LIMIT)

@@ -7,25 +7,28 @@ its imports bundled; every other file is served from disk.
 
 import functools
 import hashlib
+import os
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask
+from flask import Flask, has_request_context, request
 from werkzeug.wrappers import Response
 from whitenoise import WhiteNoise
 
 from portal.web.middleware import stylesheet
 
 SHEET: Final = "css/qist.css"
+_VERSION: Final = "qist.static_version"
+"""The key in a request's environ of the folder's hash, so that a page with many links looks at the files once."""
 
 
 def init_app(app: Flask) -> None:
     """In production the files are read at the start. Elsewhere an edited file has a new address at once."""
     folder, inner = Path(app.static_folder or "static"), app.wsgi_app
-    fixed_version = fingerprint(_files(folder)) if app.config["QIST"].production else None
+    fixed_version = fingerprint(folder, _files(folder)) if app.config["QIST"].production else None
 
     def version() -> str:
-        return fixed_version or fingerprint(_files(folder))
+        return fixed_version or fingerprint(folder, _files(folder))
 
     @functools.lru_cache(maxsize=1)
     def files_of(version: str) -> WhiteNoise:
@@ -47,7 +50,7 @@ def init_app(app: Flask) -> None:
         return _cached_response(stylesheet.bundle(sheet)) if sheet.exists() else None
 
     def serve(environ: Any, start_response: Any) -> Any:
-        current = version()
+        current = environ[_VERSION] = version()
         if environ["PATH_INFO"] == f"/static/{current}/{SHEET}" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             response = bundled(current)
             if response is not None:
@@ -61,7 +64,8 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static":
-            values["filename"] = f"{version()}/{values['filename']}"
+            current = request.environ.get(_VERSION) if has_request_context() else None
+            values["filename"] = f"{current or version()}/{values['filename']}"
 
 
 def _cached_response(css: str) -> Response:
@@ -74,17 +78,18 @@ def _cached_response(css: str) -> Response:
     return response
 
 
-def _files(folder: Path) -> tuple[tuple[Path, str, int, int], ...]:
-    """Each file with its name, modification time and size. `fingerprint` is cached by these."""
-    stats = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
-    return tuple((path, path.relative_to(folder).as_posix(), stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+def _files(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """The path, modification time and size of each file, in order. `fingerprint` is cached by these."""
+    paths = (os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    stats = ((path, os.stat(path)) for path in paths)
+    return tuple(sorted((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats))
 
 
 @functools.lru_cache(maxsize=1)
-def fingerprint(files: tuple[tuple[Path, str, int, int], ...]) -> str:
+def fingerprint(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
     """A short hash of every file's name and content."""
     digest = hashlib.sha256()
-    for path, name, *_ in files:
-        digest.update(f"{name}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for path, *_ in files:
+        digest.update(f"{os.path.relpath(path, folder)}\0".encode())
+        digest.update(hashlib.sha256(Path(path).read_bytes()).digest())
     return digest.hexdigest()[:12]

@@ -10,7 +10,7 @@ from portal.reports.payments import receipts
 from portal.services.payments import payments
 from portal.services.payments.payments import Paid
 from portal.web import rate_limits
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import pay_button
 from portal.web.plans.payment_notes import CHECKING, USED, outcome_of
@@ -25,7 +25,7 @@ WORDS: Final = {"idempotency_key_reused": USED, "still_running": CHECKING}
 @login_needed
 def index(installment_id: int) -> ResponseReturnValue:
     """A reload of the address of a failed payment leads back to the plan."""
-    installment = access.my_installment(me(), installment_id)
+    installment = access.my_installment(my_actor(), installment_id)
     return go(url_for("plans.show", plan_id=installment.plan_id))
 
 
@@ -34,32 +34,31 @@ def index(installment_id: int) -> ResponseReturnValue:
 @login_needed
 def create(installment_id: int) -> ResponseReturnValue:
     """Pay the rest of an installment, once for each form, if it is still the amount that the form showed."""
-    user = me()
-    installment = access.my_installment(user, installment_id)
-    access.require(user, "customer")
+    actor = my_actor()
+    installment = access.owed_installment(actor, installment_id)
     press = pay_button.read()
     if isinstance(press, NotDone):
         paid: Paid | NotDone = press
     else:
         scope, shown, method = f"POST /installments/{installment_id}/payments", press.shown, press.method
-        key = request_key(user.id, scope, press.key, shown, method)
+        key = request_key(actor.user_id, scope, press.key, shown, method)
         paid = carry_out(
             lambda: payments.pay_installment(
                 installment_id, customer_id=key.user_id, shown=shown, method=method, request_key=key
             ),
             WORDS,
         )
-    return pay_button.answer(user, installment, *outcome_of(paid, installment_id))
+    return pay_button.answer(actor, installment, *outcome_of(paid, installment_id))
 
 
 @bp.get("/payments/<int:payment_id>")
 @login_needed
 def show(payment_id: int) -> ResponseReturnValue:
     """The receipt of a payment, or its outcome. A poll by htmx gets 204 while the payment is in flight."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.my_payment(my_actor(), payment_id)
     if is_htmx() and payment.state == "in_flight":
         return vary_on_htmx(Response(status=204))
-    plan = access.my_plan(me(), payment.plan_id)
+    plan = access.my_plan(my_actor(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
     return fragment_or_page(
         "payments/_receipt.html",
@@ -67,6 +66,6 @@ def show(payment_id: int) -> ResponseReturnValue:
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
-        payer=me().id == payment.customer_id,
+        payer=my_actor().owes(payment.customer_id),
         polls=request.path,
     )

@@ -6,9 +6,10 @@ from typing import Final
 
 from flask import Response, request, url_for
 
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid
-from portal.models import Installment, User
-from portal.services.payments import payments
+from portal.models import Installment
+from portal.reports.payments import offered_methods
 from portal.web.labels import KEY
 from portal.web.one_use_keys import NotDone
 from portal.web.plans import home, plan_page
@@ -33,11 +34,11 @@ def read() -> Press | NotDone:
     """The fields of this request."""
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
-        return NotDone(Invalid(Fault("", "incomplete", INCOMPLETE)), INCOMPLETE)
-    return Press(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
+        return NotDone(Invalid(Fault("", "incomplete")), str(INCOMPLETE))
+    return Press(key, int(shown), request.form.get("method", offered_methods.default_token())[:64])
 
 
-def answer(user: User, installment: Installment, note: Note, status: int) -> Response:
+def answer(actor: Actor, installment: Installment, note: Note, status: int) -> Response:
     """The fragment or page that held the button, as it is now, with the outcome. The rows re-read themselves."""
     from_home, plan = request.form.get("from") == "home", installment.plan
     note = _placed(note, installment)
@@ -45,8 +46,8 @@ def answer(user: User, installment: Installment, note: Note, status: int) -> Res
         plan_page.keep_note(note)
         return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
     if from_home:
-        return home.answer(user, note, status)
-    shown = plan_page.context(plan, user, note)
+        return home.answer(actor, note, status)
+    shown = plan_page.context(plan, actor, note)
     if is_htmx():
         every_row = shown["checking"] or note.changed
         return plan_page.parts(shown, installment.id, status=status, every_row=every_row)

@@ -1,0 +1,73 @@
+"""The reader's language: catalogues are .po files, chosen by Accept-Language."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages import Catalog
+from babel.messages.pofile import write_po
+from flask import Flask
+from flask_babel import force_locale, gettext, ngettext
+
+from portal.wording import language
+
+ARABIC_PLURALS = ("zero", "one", "two", "few", "other", "many")
+"""In the order of Babel's rule for Arabic, which counts 100 before 11."""
+
+
+@pytest.fixture
+def translated(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The app with an Arabic catalogue of two messages."""
+    catalogue = Catalog(locale="ar")
+    catalogue.add("Sign in", "تسجيل الدخول")
+    catalogue.add(("%(num)s plan", "%(num)s plans"), ARABIC_PLURALS)
+    path = tmp_path / "ar" / "LC_MESSAGES" / "messages.po"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        write_po(file, catalogue)
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+    return app
+
+
+def test_a_catalogue_is_a_po_file(translated: Flask) -> None:
+    with translated.app_context(), force_locale("ar"):
+        assert gettext("Sign in") == "تسجيل الدخول"
+        assert [ngettext("%(num)s plan", "%(num)s plans", number) for number in (0, 1, 2, 3, 100, 11)] == [
+            *ARABIC_PLURALS
+        ]
+    with translated.app_context(), force_locale("en"):
+        assert gettext("Sign in") == "Sign in"
+
+
+def test_a_message_without_a_translation_stays_english(translated: Flask) -> None:
+    with translated.app_context(), force_locale("ar"):
+        assert gettext("Sign out") == "Sign out"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "tag", "direction"),
+    [
+        ("ar", "ar", "rtl"),
+        ("ar-SA, en;q=0.5", "ar", "rtl"),
+        ("en, ar;q=0.5", "en", "ltr"),
+        ("fr", "en", "ltr"),
+        ("ar;q=0, en", "en", "ltr"),
+        ("*", "en", "ltr"),
+        ("ar;q=x, \x7f", "en", "ltr"),
+        ("", "en", "ltr"),
+    ],
+)
+def test_accept_language_decides(translated: Flask, accepted: str, tag: str, direction: str) -> None:
+    page = translated.test_client().get("/login", headers={"Accept-Language": accepted}).text
+    start = re.search(r'<html lang="([^"]+)" dir="([^"]+)"', page)
+    assert start is not None
+    assert start.groups() == (tag, direction)
+
+
+def test_the_folder_lists_the_languages(translated: Flask, tmp_path: Path) -> None:
+    assert language.languages(str(tmp_path)) == ["en", "ar"]
+
+
+def test_english_is_the_only_language_without_catalogues(app: Flask) -> None:
+    page = app.test_client().get("/login", headers={"Accept-Language": "ar"}).text
+    assert '<html lang="en" dir="ltr"' in page
