@@ -1,8 +1,4 @@
-"""Mail: `compose` renders a mail from plain facts, `message` builds the MIME message, and `Server` sends it by SMTP.
-
-The text comes from templates/mail/<kind>.txt, whose first line is the subject, and the HTML from <kind>.html. The
-styles are inlined, because mail programs drop style sheets.
-"""
+"""Mail: `message` builds the MIME message of a rendered mail, and `Server` sends it by SMTP."""
 
 import io
 import ipaddress
@@ -11,7 +7,6 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +14,9 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
-
-from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.config import Settings
 
@@ -36,21 +27,10 @@ MAX_SECONDS: Final = 25.0
 
 Name resolution counts as well, but can't be interrupted: the system's resolver limits it, usually to two attempts of
 5 seconds for each name server."""
-TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 NAME_MAX: Final = 80
-SUBJECT_MAX: Final = 200
-_SUBJECT = "Subject: "
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _NO_MAILBOX: Final = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
-_inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
-_templates = Environment(
-    loader=FileSystemLoader([TEMPLATES, TEMPLATES / "mail", TEMPLATES / "mail" / "payments"]),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +69,6 @@ class ServerUnavailable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def compose(kind: str, facts: Mapping[str, Any]) -> Content:
-    """Render a mail of this kind. Raises jinja2.UndefinedError if a fact is missing."""
-    rendered = _templates.get_template(f"{kind}.txt").render(facts).replace("\u00a0", " ").strip()
-    first, _, rest = rendered.partition("\n")
-    subject = one_line(first.removeprefix(_SUBJECT))[:SUBJECT_MAX]
-    text = re.sub(r"\n{3,}", "\n\n", rest.strip()) + "\n"
-    html = _templates.get_template(f"{kind}.html").render(facts, subject=subject)
-    return Content(subject, text, _inliner.inline(html))
 
 
 def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:

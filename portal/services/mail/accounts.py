@@ -6,12 +6,12 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Invitation
 from portal.services.accounts import password_resets
-from portal.services.mail.facts import Facts, NoLongerTrue, day, link, plan_of, progress, purchase, sender
+from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
+from portal.wording import labels
 
 SCHEDULE_ROWS: Final = 6
 """Installments that an invitation lists."""
-INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
 
 
 def invitation(row: Email) -> Facts:
@@ -55,14 +55,14 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
         "reply_to": sender(plan.merchant_id)[1],
         "purchase": purchase(plan),
         "total": money.show(plan.total, plan.currency),
-        "installments": f"{count} payments" if count > 1 else "one payment",
-        "interval": INTERVALS[plan.interval] if count > 1 else None,
+        "installments": count,
+        "interval": labels.interval(plan.interval),
         "schedule": [
-            (day(installment.due_date), money.show(installment.amount, plan.currency))
+            (labels.long_day(installment.due_date), money.show(installment.amount, plan.currency))
             for installment in rows[:SCHEDULE_ROWS]
         ],
         "more": max(0, count - SCHEDULE_ROWS),
-        "expires": day(clock.local_date(live.expires_at, plan.time_zone)),
+        "expires": labels.long_day(clock.local_date(live.expires_at, plan.time_zone)),
         "url": link(f"/invitations/{token}"),
         "again": again,
         "secret": (token,),

@@ -21,9 +21,10 @@ from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
 from portal.services import emails
-from portal.services.mail import content
+from portal.services.mail import content, rendering
 from portal.services.mail.facts import NoLongerTrue
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, unit_of_work
+from portal.wording.language import in_language
 
 log = structlog.get_logger(__name__)
 
@@ -148,12 +149,13 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     if clock.now() > claim.until - MARGIN:
         _release([claim])
         return
-    try:
-        facts = content.facts_of(row)
-    except NoLongerTrue as reason:
-        _drop(claim, str(reason))
-        return
-    composed = email.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
+    with in_language(None):
+        try:
+            facts = content.facts_of(row)
+        except NoLongerTrue as reason:
+            _drop(claim, str(reason))
+            return
+        composed = rendering.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
     envelope = email.Envelope(
         to=facts["to"],
         message_id=email.message_id(settings, row.dedupe_key),

@@ -1,7 +1,6 @@
 """Mails about payments: receipt, declined payment, end of automatic payment, completed plan, refund."""
 
-from typing import Final
-
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -9,13 +8,8 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Payment, PaymentMethod, Refund
 from portal.reports.payments import offered_methods
-from portal.services.mail.facts import Facts, NoLongerTrue, day, link, link_for, plan_of, progress, purchase
-
-RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
-DECLINED: Final = {
-    "insufficient_funds": "There is not enough money on this card.",
-    "not_charged": "The bank did not get this payment.",
-}
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
+from portal.wording import labels
 
 
 def receipt(row: Email) -> Facts:
@@ -33,12 +27,16 @@ def receipt(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+            "paid_on": labels.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
             "how": _method_words(payment),
             "reference": payment.reference or None,
             "parts": [
                 (
-                    f"Payment {numbers[part.installment_id]} of {plan.num_installments}",
+                    _(
+                        "Payment %(number)s of %(total)s",
+                        number=numbers[part.installment_id],
+                        total=plan.num_installments,
+                    ),
                     money.show(part.amount - part.returned, plan.currency),
                 )
                 for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
@@ -47,7 +45,7 @@ def receipt(row: Email) -> Facts:
             "written_off": money.show(lost, plan.currency) if lost else None,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
-                "date": day(coming.due_date),
+                "date": labels.long_day(coming.due_date),
                 "past": coming.due_date < plan.today,
             }
             if coming is not None
@@ -70,8 +68,8 @@ def payment_declined(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
-            "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
+            "tried_on": labels.long_day(clock.local_date(payment.created_at, plan.time_zone)),
+            "reason": labels.decline_reason(payment.decline_code, mine=True),
             "automatic": payment.automatic and any(part.is_open for part in parts),
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")
@@ -88,7 +86,7 @@ def automatic_stopped(row: Email) -> Facts:
         "last4": row.data.get("last4"),
         "purchase": purchase(plan),
         "amount": money.show(coming.remaining, plan.currency),
-        "due": day(coming.due_date),
+        "due": labels.long_day(coming.due_date),
         "past": coming.due_date < plan.today,
         "plan_url": link(f"/plans/{plan.id}"),
     }
@@ -117,16 +115,16 @@ def refund(row: Email) -> Facts:
     payment = db.session.get_one(Payment, refund.payment_id)
     if refund.state != "succeeded":
         raise NoLongerTrue("The refund did not happen.")
-    plan, _ = plan_of(refund.plan_id)
+    plan, _rows = plan_of(refund.plan_id)
     settled = refund.settled_at or refund.created_at
     return {
         "amount": money.show(refund.amount, plan.currency),
         "purchase": purchase(plan),
-        "how": _method_words(payment),
+        "how": labels.manual_method_inline(payment.method) if payment.is_recorded else _method_words(payment),
         "by_hand": payment.is_recorded,
-        "refunded_on": day(clock.local_date(settled, plan.time_zone)),
+        "refunded_on": labels.long_day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
-        "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+        "paid_on": labels.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
     } | link_for(row, "plan_url", f"/plans/{plan.id}")
 
 
@@ -137,8 +135,8 @@ def _payment_of(row: Email) -> Payment:
 
 def _method_words(payment: Payment) -> str:
     """ "Visa ending in 4242", "Cash" """
-    if payment.method in RECORDED:
-        return RECORDED[payment.method]
+    if payment.is_recorded:
+        return labels.manual_method(payment.method)
     option = offered_methods.find(payment.method)
     card = option or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
-    return f"{card.brand} ending in {card.last4}" if card is not None else "Card"
+    return labels.card_ending(card.brand, card.last4) if card is not None else str(_("Card"))
