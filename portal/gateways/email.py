@@ -55,20 +55,29 @@ class Envelope:
 
 
 class NotSent(Exception):
-    """The server refused this mail. `for_good`: the mailbox does not exist, so a retry is useless."""
+    """The server refused this mail. `for_good`: the mailbox does not exist, so a retry is useless.
 
-    def __init__(self, reason: str, *, for_good: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    `code`: not_utf8 (the server can't send to such addresses), connection_broke or server_said; `detail`: the server's
+    reply or the system's error.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, for_good: bool = False) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.detail = detail
         self.for_good = for_good
 
 
 class ServerUnavailable(Exception):
-    """The server can't be reached, or refuses the login. No single mail is the cause."""
+    """The server can't be reached, or refuses the login. No single mail is the cause.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    `code`: login_refused or unreachable; `detail`: the server's code or the system's error.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code} {detail}")
+        self.code = code
+        self.detail = detail
 
 
 def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:
@@ -204,7 +213,7 @@ class Server:
         to = _ascii_domain(to)
         utf8 = not to.isascii()
         if utf8 and not smtp.has_extn("smtputf8"):
-            raise NotSent("The mail server can't send to addresses with such letters.", for_good=True)
+            raise NotSent("not_utf8", for_good=True)
         sender = _ascii_domain(parseaddr(self.settings.mail_from)[1])
         try:
             data = mail.as_bytes(policy=SMTP.clone(utf8=utf8))
@@ -213,14 +222,14 @@ class Server:
             code, reply = next(iter(error.recipients.values()))
             if code == 421:
                 self._disconnect()
-            raise NotSent(_refusal(code, reply), for_good=_no_such_mailbox(code, reply)) from None
+            raise NotSent("server_said", _reply(code, reply), for_good=_no_such_mailbox(code, reply)) from None
         except smtplib.SMTPResponseException as error:
             if error.smtp_code == 421:
                 self._disconnect()
-            raise NotSent(_refusal(error.smtp_code, error.smtp_error)) from None
+            raise NotSent("server_said", _reply(error.smtp_code, error.smtp_error)) from None
         except (smtplib.SMTPException, OSError) as error:
             self._disconnect()
-            raise NotSent(f"The connection broke: {_reason(error)}") from None
+            raise NotSent("connection_broke", _reason(error)) from None
         except BaseException:
             smtp.close()
             self.smtp = None
@@ -244,10 +253,10 @@ class Server:
                 smtp.ehlo_or_helo_if_needed()
         except smtplib.SMTPAuthenticationError as error:
             self._close(smtp)
-            raise ServerUnavailable(f"The mail server refuses the login ({error.smtp_code}).") from None
+            raise ServerUnavailable("login_refused", str(error.smtp_code)) from None
         except (smtplib.SMTPException, OSError) as error:
             self._close(smtp)
-            raise ServerUnavailable(f"The mail server can't be reached: {_reason(error)}") from None
+            raise ServerUnavailable("unreachable", _reason(error)) from None
         self.smtp = smtp
         return smtp
 
@@ -305,8 +314,8 @@ def _no_such_mailbox(code: int, reply: bytes | str) -> bool:
     return status[0] in _NO_MAILBOX if status is not None else code in (550, 551, 553)
 
 
-def _refusal(code: int, reply: bytes | str) -> str:
-    return f"The mail server said: {code} {_text(reply)}"[:300].rstrip()
+def _reply(code: int, reply: bytes | str) -> str:
+    return f"{code} {_text(reply)}"[:300].rstrip()
 
 
 def _text(reply: bytes | str) -> str:

@@ -22,7 +22,7 @@ def invitation(row: Email) -> Facts:
         reissued = invitations.reissue(row.to_user_id, plan_id=target.plan_id)
         token = reissued[1] if reissued is not None else None
     if token is None:
-        raise NoLongerTrue("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("link_ended")
     return _invited(row, target.plan_id, token, again=False)
 
 
@@ -30,17 +30,17 @@ def invitation_again(row: Email) -> Facts:
     """The same invitation, requested by the customer again."""
     reissued = invitations.reissue(row.to_user_id)
     if reissued is None:
-        raise NoLongerTrue("There is no plan that waits for this email.")
+        raise NoLongerTrue("no_plan")
     return _invited(row, *reissued, again=True)
 
 
 def password_reset(row: Email) -> Facts:
     """The link that sets a new password."""
     if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:
-        raise NoLongerTrue("It was asked for too long ago.")
+        raise NoLongerTrue("too_old")
     token = password_resets.make(row.to_user_id)
     if token is None:
-        raise NoLongerTrue("This account has no password to reset.")
+        raise NoLongerTrue("no_password")
     return {"url": link(f"/password-resets/{token}"), "secret": (token,)}
 
 
@@ -48,7 +48,7 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     plan, rows = plan_of(plan_id)
     live = invitations.find(token)
     if live is None:
-        raise NoLongerTrue("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("link_ended")
     count = plan.num_installments
     return progress(rows) | {
         "merchant": plan.merchant.business_name,

@@ -43,13 +43,13 @@ def facts_of(row: Email) -> Facts:
     """
     builder = BUILDERS.get(row.kind)
     if builder is None:
-        raise NoLongerTrue(f"Nobody knows what a mail of kind {row.kind} says.")
+        raise NoLongerTrue("unknown_kind")
     recipient = db.session.get_one(User, row.to_user_id)
     facts = builder(row)
     if facts is None:
-        raise NoLongerTrue("It was not wanted any more when its time came.")
+        raise NoLongerTrue("not_wanted")
     if recipient.deactivated_at is not None:
-        raise NoLongerTrue("The account is closed.")
+        raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts
 
 

@@ -18,7 +18,11 @@ Facts = dict[str, Any]
 
 
 class NoLongerTrue(Exception):
-    """This mail must not be sent any more. The message is the reason that the operator sees."""
+    """This mail must not be sent any more. `code` is the reason; portal/wording/mail_problems.py words it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def sender(merchant_id: int) -> tuple[Merchant, str]:

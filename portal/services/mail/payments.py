@@ -16,7 +16,7 @@ def receipt(row: Email) -> Facts:
     """A successful payment, and what is still to pay."""
     payment = _payment_of(row)
     if payment.state != "succeeded":
-        raise NoLongerTrue("The payment was taken back since.")
+        raise NoLongerTrue("payment_reversed")
     plan, rows = plan_of(payment.plan_id)
     numbers = {installment.id: installment.number for installment in rows}
     remaining = sum(installment.remaining for installment in rows)
@@ -62,7 +62,7 @@ def payment_declined(row: Email) -> Facts:
     installment_ids = {part.installment_id for part in payment.allocations}
     parts = [installment for installment in rows if installment.id in installment_ids]
     if plan.cancelled_at is not None or not any(part.payable for part in parts):
-        raise NoLongerTrue("What it was to pay is not open any more.")
+        raise NoLongerTrue("not_open")
     return (
         progress(rows)
         | {
@@ -81,7 +81,7 @@ def automatic_stopped(row: Email) -> Facts:
     plan, rows = plan_of(row.plan_id)
     coming = next((installment for installment in rows if installment.is_open), None)
     if coming is None or plan.automatic_method_id is not None:
-        raise NoLongerTrue("Nothing is owed any more, or it was turned on again.")
+        raise NoLongerTrue("nothing_owed")
     return progress(rows) | {
         "last4": row.data.get("last4"),
         "purchase": purchase(plan),
@@ -96,9 +96,9 @@ def plan_completed(row: Email) -> Facts:
     """A plan that is paid in full."""
     plan, rows = plan_of(row.plan_id)
     if plan.state != "completed":
-        raise NoLongerTrue("Something is owed again.")
+        raise NoLongerTrue("owed_again")
     if any(installment.written_off for installment in rows):
-        raise NoLongerTrue("Some of it was written off, so not all of it is paid.")
+        raise NoLongerTrue("written_off")
     return (
         progress(rows)
         | {
@@ -114,7 +114,7 @@ def refund(row: Email) -> Facts:
     refund = db.session.get_one(Refund, row.data["refund_id"])
     payment = db.session.get_one(Payment, refund.payment_id)
     if refund.state != "succeeded":
-        raise NoLongerTrue("The refund did not happen.")
+        raise NoLongerTrue("not_refunded")
     plan, _rows = plan_of(refund.plan_id)
     settled = refund.settled_at or refund.created_at
     return {

@@ -17,6 +17,8 @@ from portal.gateways.email import Content, one_line
 SUBJECT_MAX: Final = 200
 FOLDERS: Final = ("mail", "mail/payments")
 """The folders of templates/ with the templates of mails."""
+GLOBALS: Final = ("_", "gettext", "ngettext", "pgettext", "npgettext", "language", "text_direction")
+"""The functions of the application's environment that templates of mails may call."""
 _SUBJECT: Final = "Subject: "
 _ENVIRONMENT: Final = "mail_environment"
 _inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
@@ -35,9 +37,13 @@ def compose(template: str, facts: Mapping[str, Any]) -> Content:
 
 
 def _environment() -> Environment:
-    """The application's environment, where a missing fact is an error and a line with only a block leaves no gap."""
+    """The application's environment, where a missing fact is an error and a line with only a block leaves no gap.
+
+    It has GLOBALS only: a function of the pages could take the place of a missing fact of its name.
+    """
     environment: Environment | None = current_app.extensions.get(_ENVIRONMENT)
     if environment is None:
         environment = current_app.jinja_env.overlay(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+        environment.globals = {name: current_app.jinja_env.globals[name] for name in GLOBALS}
         current_app.extensions[_ENVIRONMENT] = environment
     return environment

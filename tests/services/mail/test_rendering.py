@@ -10,6 +10,9 @@ from flask import Flask
 
 from portal.services.mail import content
 from portal.services.mail.rendering import compose
+from portal.wording import language
+from portal.wording.language import in_language
+from tests.pages import pseudo_language as pseudo
 
 ROOT = Path(__file__).parents[3]
 
@@ -197,3 +200,37 @@ def test_sixty_installments_are_drawn_in_rows():
     _, content = "receipt", compose("receipt", COMMON | RECEIPT | {"states": ["paid"] * 3 + ["pending"] * 57})
     assert content.html.count('class="segments') == 4
     assert content.html.count("segment-paid") == 3 + 1  # and once in the style sheet
+
+
+NAMES = re.compile(r"\b(?:Amal's Bakery|omar|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
+"""Names in the samples, which no message holds."""
+WORDED = ("hello", "how", "interval", "reason", "words")
+"""Facts that the builders word."""
+
+
+@pytest.fixture
+def pseudo_language(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo.write_catalogues(tmp_path, pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT)
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+
+
+@pytest.mark.parametrize("tag", [pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT])
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.usefixtures("pseudo_language")
+def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
+    kind, facts = SAMPLES[name]
+    facts = {key: pseudo.pseudo(fact) if key in WORDED else fact for key, fact in {**COMMON, **facts}.items()}
+    if "parts" in facts:
+        facts["parts"] = [(pseudo.pseudo(part), amount) for part, amount in facts["parts"]]
+    if "items" in facts:
+        facts["items"] = [item | {"plan": pseudo.pseudo(item["plan"])} for item in facts["items"]]
+    with in_language(tag):
+        mail = compose(kind, facts)
+    assert pseudo.outside_text(mail.subject, NAMES) == ""
+    assert pseudo.outside_text(mail.text, NAMES) == ""
+    assert pseudo.outside(mail.html, NAMES) == []
+    direction = "rtl" if tag == pseudo.RIGHT_TO_LEFT else "ltr"
+    assert f'<html lang="{tag}" dir="{direction}">' in mail.html
+    start = "right" if direction == "rtl" else "left"
+    assert f'class="main" align="{start}"' in re.sub(r' style="[^"]*"', "", mail.html)
+    assert pseudo.english(mail.text) == composed(name)[1].text
