@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.domain import clock
-from portal.errors import Invalid, Refused
+from portal.errors import Invalid, QistError
 from portal.extensions import db
 from portal.gateways.payment.simulated.cards import CARDS as TEST_CARDS
 from portal.local import demo_data
@@ -68,7 +68,7 @@ def broken() -> dict[str, int]:
 
 
 def code_of(call: object, *args: object, **kwargs: object) -> str:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(QistError) as refused:
         call(*args, **kwargs)  # type: ignore[operator]
     db.session.rollback()
     return refused.value.code

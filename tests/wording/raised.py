@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 PORTAL: Final = Path(__file__).parents[2] / "portal"
+ROOTS: Final = {"QistError", "Refused"}
+"""The classes whose first argument is the code."""
 CODED: Final = {"NotFound": "not_found", "Forbidden": "forbidden", "Busy": "busy"}
 """The refusals whose only argument is `about`, with their codes."""
 
@@ -59,7 +61,7 @@ def raised() -> list[Raised]:
 
 
 def _kind(call: ast.Call, scope: Scope) -> str | None:
-    """The class whose arguments a call takes: Fault, Refused, or one of CODED. None for any other call."""
+    """The class whose arguments a call takes: Fault, QistError, or one of CODED. None for any other call."""
     name = _name(call.func)
     if name == "Fault":
         return name
@@ -67,12 +69,12 @@ def _kind(call: ast.Call, scope: Scope) -> str | None:
         classes = [part for part in scope if isinstance(part, ast.ClassDef)]
         return _base(_name(classes[-1].bases[0])) if classes and classes[-1].bases else None
     has_init = name in _classes() and any(_name(part) == "__init__" for part in _classes()[name].body)
-    return None if has_init and name != "Refused" and name not in CODED else _base(name)
+    return None if has_init and name not in ROOTS and name not in CODED else _base(name)
 
 
 def _base(name: str | None, depth: int = 3) -> str | None:
-    """Refused or one of CODED, if the class of this name derives from it."""
-    if name == "Refused" or name in CODED:
+    """QistError, Refused or one of CODED, if the class of this name derives from it."""
+    if name in ROOTS or name in CODED:
         return name
     bases = _classes()[name].bases if name in _classes() and name != "Invalid" and depth else []
     return next((base for part in bases if (base := _base(_name(part), depth - 1))), None)

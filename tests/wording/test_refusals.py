@@ -42,6 +42,8 @@ VALUES = {
 BY_STATUS = {(code, "") for code in problems.CODES.values()} | {("unreadable", "value"), ("bad_token", "header")}
 """The refusals of api/problems.HttpRefusal, whose code follows from the HTTP status."""
 CODE_BY_CLASS = {
+    ("answer_gone", ""),
+    ("idempotency_key_reused", ""),
     ("invalid", ""),
     ("own_plan", ""),
     ("outcome_unknown", ""),

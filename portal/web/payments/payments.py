@@ -37,9 +37,8 @@ def create(installment_id: int) -> ResponseReturnValue:
     actor = my_actor()
     installment = access.owed_installment(actor, installment_id)
     press = pay_button.read()
-    if isinstance(press, NotDone):
-        paid: Paid | NotDone = press
-    else:
+    paid: Paid | NotDone | None = None
+    if press is not None:
         scope, shown, method = f"POST /installments/{installment_id}/payments", press.shown, press.method
         key = request_key(actor.user_id, scope, press.key, shown, method)
         paid = carry_out(

@@ -7,13 +7,10 @@ from typing import Final
 from flask import Response, request, url_for
 
 from portal.domain.permissions import Actor
-from portal.errors import Fault, Invalid
 from portal.models import Installment
 from portal.reports.payments import offered_methods
 from portal.web.labels import KEY
-from portal.web.one_use_keys import NotDone
 from portal.web.plans import home, plan_page
-from portal.web.plans.payment_notes import INCOMPLETE
 from portal.web.plans.plan_page import Note
 from portal.web.respond import go, is_htmx, page
 
@@ -30,11 +27,11 @@ class Press:
     method: str
 
 
-def read() -> Press | NotDone:
-    """The fields of this request."""
+def read() -> Press | None:
+    """The fields of this request; None when one is missing or malformed."""
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
-        return NotDone(Invalid(Fault("", "incomplete")), str(INCOMPLETE))
+        return None
     return Press(key, int(shown), request.form.get("method", offered_methods.default_token())[:64])
 
 

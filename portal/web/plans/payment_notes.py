@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from portal.domain import money
 from portal.domain.permissions import Actor
-from portal.errors import Invalid, StillRunning
+from portal.errors import StillRunning
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment
 from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
@@ -25,13 +25,18 @@ STATUS: Final = {PaymentPending: 202, PaymentDeclined: 402}
 REVERSED: Final = _l("This was paid, but the bank has taken the payment back since.")
 
 
-def outcome_of(paid: Paid | NotDone, installment_id: int) -> tuple[Note, int]:
-    """The note about a press of the pay button, and the response's status: 202 while the outcome is unknown."""
+def outcome_of(paid: Paid | NotDone | None, installment_id: int) -> tuple[Note, int]:
+    """The note about a press of the pay button, and the response's status: 202 while the outcome is unknown.
+
+    `paid` is None when the request was incomplete.
+    """
+    if paid is None:
+        return Note(installment_id, "error", str(INCOMPLETE)), 422
     if not isinstance(paid, NotDone):
         return note_of(paid.payment, installment_id), STATUS.get(type(paid), 200)
     if isinstance(paid.error, StillRunning):
         return Note(installment_id, "info", paid.message), 202
-    return Note(installment_id, "error" if isinstance(paid.error, Invalid) else "warn", paid.message), paid.status
+    return Note(installment_id, "warn", paid.message), paid.status
 
 
 def note_of(payment: Payment | PaymentFacts, installment_id: int) -> Note:
