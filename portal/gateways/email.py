@@ -44,7 +44,10 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The headers of a mail. `on_behalf` is the name of the sending business; `sent_at` is an aware instant."""
+    """The headers of a mail. `on_behalf` is the name of the sending business; `sent_at` is an aware instant.
+
+    `sender` is the From header's name for a business, with %(business)s and %(installation)s.
+    """
 
     to: str
     message_id: str
@@ -52,6 +55,7 @@ class Envelope:
     on_behalf: str | None = None
     reply_to: str | None = None
     unsubscribe_url: str | None = None
+    sender: str = "%(business)s via %(installation)s"
 
 
 class NotSent(Exception):
@@ -84,7 +88,7 @@ def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMe
     """The MIME message. Unprintable characters are removed from names, so that no name can add a header."""
     name, address = parseaddr(settings.mail_from)
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = _address(_sender(name, envelope.on_behalf), address)
+    mail["From"] = _address(_sender(name, envelope), address)
     mail["To"] = _address("", envelope.to)
     if envelope.reply_to:
         mail["Reply-To"] = _address(display_name(envelope.on_behalf or ""), envelope.reply_to)
@@ -285,9 +289,9 @@ def _address(name: str, address: str) -> Address:
     return Address(display_name=name, username=user, domain=domain)
 
 
-def _sender(name: str, on_behalf: str | None) -> str:
-    business, name = display_name(on_behalf or ""), display_name(name)
-    return f"{business} via {name}" if business and name else business or name
+def _sender(name: str, envelope: Envelope) -> str:
+    business, name = display_name(envelope.on_behalf or ""), display_name(name)
+    return envelope.sender % {"business": business, "installation": name} if business and name else business or name
 
 
 def _ehlo_name(settings: Settings) -> str:

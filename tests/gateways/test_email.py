@@ -51,3 +51,11 @@ def test_no_business_name_changes_the_senders_address(name, shown):
 )
 def test_the_message_id_has_the_key_and_the_host_of_public_url(address, message_id):
     assert email.message_id(load({"PUBLIC_URL": address}), "receipt:17") == message_id
+
+
+def test_the_sender_is_named_in_the_words_of_the_envelope():
+    envelope = Envelope(
+        "omar@example.com", "<a@b>", clock.now(), on_behalf="100 % <b>", sender="%(business)s par %(installation)s"
+    )
+    mail = email.message(SETTINGS, Content("S", "text", "<p>html</p>"), envelope)
+    assert [address.display_name for address in mail["From"].addresses] == ["100 % b par Qist"]

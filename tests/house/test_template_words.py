@@ -17,8 +17,8 @@ from tests.house.template_words import (
 )
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-PAGES = [path for path in sorted(TEMPLATES.rglob("*.html")) if path.relative_to(TEMPLATES).parts[0] != "mail"]
-"""All templates but those of mails."""
+PAGES = [path for path in sorted(TEMPLATES.rglob("*")) if path.suffix in (".html", ".txt")]
+"""All templates."""
 
 UNTRANSLATED = {
     "Qist": "the product's name",
@@ -27,6 +27,9 @@ UNTRANSLATED = {
     "qist check": "a command",
     "qist_": "the beginning of every API key",
     "light dark": "a value of CSS",
+    "left": "a value of align",
+    "right": "a value of align",
+    "Subject:": "marks the line of a mail's subject",
     "btn btn-quiet btn-sm": "classes of CSS",
     "btn btn-secondary btn-md": "classes of CSS",
     "noopener noreferrer": "a value of rel",

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 from flask import current_app
+from flask_babel import gettext
 from sqlalchemy import delete, select, update
 
 from portal.domain import clock
@@ -156,6 +157,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
             _drop(claim, reason.code)
             return
         composed = rendering.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
+        sender = gettext("%(business)s via %(installation)s")
     envelope = email.Envelope(
         to=facts["to"],
         message_id=email.message_id(settings, row.dedupe_key),
@@ -163,6 +165,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         on_behalf=facts["merchant"],
         reply_to=facts["reply_to"],
         unsubscribe_url=facts["settings_url"],
+        sender=sender,
     )
     kind = row.kind
     end_reading()

@@ -1,0 +1,64 @@
+"""Every mail that is sent is worded in the recipient's language, its subject and its sender included."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from portal.domain import clock
+from portal.services.accounts import password_resets
+from portal.services.mail import content, delivery
+from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
+from portal.services.reminders import manual_reminders
+from portal.wording import language
+from tests.fixtures import mails, people
+from tests.pages import pseudo_language as pseudo
+
+pytestmark = pytest.mark.usefixtures("context")
+
+NAMES = re.compile(r"\b(?:Amal's Bakery|omar|nadia|A cake|Visa|127\.0\.0\.1)\b|SAR [\d.,]+|\w+-\w{4,}", re.IGNORECASE)
+"""Names and links, which no message holds."""
+
+
+@pytest.fixture
+def in_pseudo_language(app, tmp_path, monkeypatch):
+    """The default language is the pseudo-language."""
+    pseudo.write_catalogues(tmp_path, pseudo.LANGUAGE)
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+    monkeypatch.setattr(language, "SOURCE", pseudo.LANGUAGE)
+
+
+def send_every_kind(amal, omar):
+    plan_id = people.a_plan(amal, total=100_00, count=4, first=1)
+    paid = people.pay(people.installments_of(plan_id)[0].id, omar).id
+    payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_insufficient_funds")
+    owner = people.owner(amal)
+    refunds.refund(plan_id, actor=owner, amount=5_00, reason="Sorry", payment_id=paid)
+    today = people.today_of(amal)
+    transfer = manual_payments.record(plan_id, actor=owner, amount=25_00, method="transfer", received_on=today)
+    refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
+    card = payment_methods.save(omar, "card_ok")
+    automatic.turn_on(plan_id, customer_id=omar, method_id=card)
+    payment_methods.remove(omar, card)
+    manual_reminders.send_now(plan_id, actor=owner)
+    people.a_plan(amal, "nadia@example.com", count=1)
+    password_resets.ask("omar")
+    delivery.drain()
+    payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok")
+    password_resets.ask("nadia@example.com")
+    with time_machine.travel(clock.now() + timedelta(days=1)):
+        delivery.drain()
+
+
+@pytest.mark.usefixtures("in_pseudo_language")
+def test_every_kind_of_mail_is_translated(catcher, amal, omar):
+    send_every_kind(amal, omar)
+    sent = [mail for mail in mails.outbox() if mail.state == "sent"]
+    assert {mail.kind for mail in sent} == set(content.BUILDERS)
+    for mail in sent:
+        assert pseudo.outside_text(mail.subject, NAMES) == "", mail.kind
+        assert pseudo.outside_text(mail.body, NAMES) == "", mail.kind
+        assert pseudo.outside(mail.html, NAMES) == [], mail.kind
+    senders = {mail["From"].addresses[0].display_name for mail in catcher.mails}
+    assert any(sender.startswith(f"{pseudo.OPEN}Amal's Bakery via Qist") for sender in senders)
