@@ -25,7 +25,7 @@ gateways/           external systems: payment gateway and mail server, with plai
 queue.py            enqueues jobs by name
 wording/            words for people: codes and facts become sentences, by gettext
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
-domain/             pure rules: money, schedule, allocation, clock, identifiers
+domain/             pure rules: money, schedule, allocation, clock, identifiers, typed texts
 config.py           settings
 errors.py           refusals
 extensions.py       Flask extensions

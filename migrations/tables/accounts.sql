@@ -31,7 +31,7 @@ CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
 
 CREATE TABLE merchants (
     user_id bigint CONSTRAINT pk_merchants PRIMARY KEY CONSTRAINT fk_merchants_user_id REFERENCES users (id),
-    business_name varchar(120) NOT NULL,
+    business_name varchar(200) NOT NULL,
     home_currency varchar(3) NOT NULL,
     time_zone varchar(64) NOT NULL,
     grace_days smallint NOT NULL,
@@ -41,7 +41,9 @@ CREATE TABLE merchants (
     updated_at timestamptz NOT NULL,
     CONSTRAINT ck_merchants_currency CHECK (home_currency ~ '^[A-Z]{3}$'),
     CONSTRAINT ck_merchants_grace_days CHECK (grace_days BETWEEN 0 AND 30),
-    CONSTRAINT ck_merchants_named CHECK (business_name <> ''),
+    CONSTRAINT ck_merchants_named CHECK (
+        business_name <> '' AND business_name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
     CONSTRAINT ck_merchants_reminder_days CHECK (
         cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days)
         AND array_position(reminder_days, NULL) IS NULL
@@ -102,7 +104,7 @@ CREATE INDEX ix_refresh_tokens_family_id ON refresh_tokens (family_id);
 CREATE TABLE api_keys (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_api_keys PRIMARY KEY,
     merchant_id bigint NOT NULL CONSTRAINT fk_api_keys_merchant_id REFERENCES merchants (user_id),
-    name varchar(80) NOT NULL,
+    name varchar(200) NOT NULL,
     prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     secret_hash bytea NOT NULL,
     can_write boolean NOT NULL,
@@ -111,7 +113,9 @@ CREATE TABLE api_keys (
     last_used_at timestamptz,
     revoked_at timestamptz,
     CONSTRAINT ck_api_keys_expires CHECK (expires_at > created_at),
-    CONSTRAINT ck_api_keys_named CHECK (name <> ''),
+    CONSTRAINT ck_api_keys_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
     CONSTRAINT ck_api_keys_secret_hash CHECK (octet_length(secret_hash) = 32)
 );
 

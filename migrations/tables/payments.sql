@@ -13,7 +13,7 @@ CREATE TABLE payments (
     gateway_key varchar(64) CONSTRAINT uq_payments_gateway_key UNIQUE,
     gateway_reference varchar(64),
     decline_code varchar(40),
-    reference varchar(120) DEFAULT '' NOT NULL,
+    reference varchar(200) DEFAULT '' NOT NULL,
     received_on date,
     refunded bigint DEFAULT 0 NOT NULL,
     refunding bigint DEFAULT 0 NOT NULL,

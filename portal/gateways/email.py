@@ -29,6 +29,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from portal.config import Settings
 
+from portal.domain.typed_text import REFUSED
 TIMEOUT: Final = 10.0
 """Time limit in seconds of each connection attempt, of the TLS handshake and of each reply of the server."""
 MAX_SECONDS: Final = 25.0
@@ -102,7 +103,7 @@ def compose(kind: str, facts: Mapping[str, Any]) -> Content:
 
 
 def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:
-    """The MIME message. Unprintable characters are removed from names, so that no name can add a header."""
+    """The MIME message. Control characters are removed from names, so that no name can add a header."""
     name, address = parseaddr(settings.mail_from)
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _address(_sender(name, envelope.on_behalf), address)
@@ -128,8 +129,8 @@ def message_id(settings: Settings, dedupe_key: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, control characters and bidirectional marks."""
-    return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
+    """The text with a blank for every character that no typed text may hold, and no blanks in a row."""
+    return " ".join(re.sub(f"[{REFUSED}]", " ", text).split())
 
 
 def display_name(name: str) -> str:

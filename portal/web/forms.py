@@ -10,8 +10,9 @@ from wtforms import Field, IntegerField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
-from portal.domain import money
+from portal.domain import money, typed_text
 from portal.errors import Fault, Invalid
+from portal.services.text_faults import text_faults
 
 UNUSABLE: Final = "This holds a character that can't be used. Please type it again."
 
@@ -62,18 +63,12 @@ class Needed:
 
 
 class OneLine:
-    """Text without line breaks and control characters, of at most `max_length` characters."""
-
-    def __init__(self, max_length: int) -> None:
-        self.max_length = max_length
-        self.field_flags = {"maxlength": max_length}
+    """A typed text (domain/typed_text.py). The field's data becomes the text as it is stored."""
 
     def __call__(self, form: Any, field: Field) -> None:
-        text = (field.data or "").strip()
-        if len(text) > self.max_length:
-            raise StopValidation(f"Use at most {self.max_length} characters; these are {len(text)}.")
-        if not text.isprintable():
-            raise StopValidation("Write it on one line, in letters that can be seen.")
+        if faults := text_faults(field.name, field.data or ""):
+            raise StopValidation(faults[0].message)
+        field.data = typed_text.read(field.data or "")
 
 
 def read_amount(field: Field, currency: str) -> int:

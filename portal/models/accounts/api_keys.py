@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
 from portal.domain import clock
 from portal.extensions import Model
 from portal.models.accounts.users import User
-from portal.models.columns import Id, Instant
+from portal.models.columns import Id, Instant, is_one_line
 
 
 class ApiKey(Model):
@@ -33,7 +33,7 @@ class ApiKey(Model):
 
     id: Mapped[Id]
     merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     can_write: Mapped[bool] = mapped_column(default=False)
@@ -46,7 +46,7 @@ class ApiKey(Model):
 
     __table_args__ = (
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
-        CheckConstraint("name <> ''", name="named"),
+        CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="named"),
         CheckConstraint("expires_at > created_at", name="expires"),
         Index("ix_api_keys_merchant_id_id", "merchant_id", "id"),
     )

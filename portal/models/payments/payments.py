@@ -64,7 +64,7 @@ class Payment(Model):
     gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
     decline_code: Mapped[str | None] = mapped_column(String(40))
-    reference: Mapped[str] = mapped_column(String(120), default="", server_default="")
+    reference: Mapped[str] = mapped_column(String(200), default="", server_default="")
     received_on: Mapped[date | None]
     refunded: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     refunding: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from portal.domain import clock
+from portal.domain import clock, typed_text
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
 from portal.reports import paging
@@ -58,9 +58,10 @@ def find_plans(user: User, filters: PlanFilters) -> Select[Plan]:
 
 
 def _mentions(user: User, text: str) -> ColumnElement[bool]:
-    if not text.isprintable():
+    try:
+        described = Plan.description.icontains(typed_text.read(text), autoescape=True)
+    except typed_text.BadText:
         return false()
-    described = Plan.description.icontains(text, autoescape=True)
     if user.role != "merchant":
         return described
     return or_(

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal.domain import clock, identifiers, money
+from portal.domain import clock, identifiers, money, typed_text
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
@@ -16,10 +16,10 @@ from portal.models import Merchant, PasswordReset, User, UserSession
 from portal.models.accounts.users import Role
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work, violated
 
 USERNAME_MAX: Final = 150
-BUSINESS_NAME_MAX: Final = 120
 _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 
@@ -109,7 +109,7 @@ def update_merchant(
         faults.append(Fault("grace_days", "grace_days", f"Choose 0 to {MAX_GRACE_DAYS} days."))
     if faults:
         raise Invalid(*faults)
-    merchant.business_name = business_name.strip()
+    merchant.business_name = typed_text.read(business_name)
     merchant.time_zone = time_zone
     merchant.grace_days = grace_days
     merchant.home_currency = home_currency
@@ -186,12 +186,7 @@ def claim_faults(username: str, password: str, email: str) -> list[Fault]:
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
     """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
-    faults = []
-    name = business_name.strip()
-    if not name:
-        faults.append(Fault("business_name", "required", "Enter the name that customers know you by."))
-    elif len(name) > BUSINESS_NAME_MAX or not name.isprintable():
-        faults.append(Fault("business_name", "too_long", f"Use at most {BUSINESS_NAME_MAX} letters, on one line."))
+    faults = text_faults("business_name", business_name, required="Enter the name that customers know you by.")
     if home_currency not in money.CURRENCIES:
         faults.append(Fault("home_currency", "unknown_currency", "Choose a currency from the list."))
     if time_zone not in clock.zones():
@@ -283,7 +278,7 @@ def _insert(new: NewAccount, password_hash: str) -> int:
     db.session.add(user)
     if new.role == "merchant":
         user.merchant = Merchant(
-            business_name=new.business_name.strip(),
+            business_name=typed_text.read(new.business_name),
             home_currency=new.home_currency,
             time_zone=new.time_zone,
             grace_days=0,

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import func, or_, select, update
 
-from portal.domain import clock
+from portal.domain import clock, typed_text
 from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
@@ -18,11 +18,11 @@ from portal.models import ApiKey, Merchant
 from portal.services import idempotency
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
 
 SCHEME: Final = "qist_"
 """The beginning of every API key, which tells it from an access token."""
-NAME_MAX: Final = 80
 LIVE_MAX: Final = 50
 LAST_USED_PRECISION: Final = timedelta(minutes=1)
 """The precision of `last_used_at`, which saves a write for most requests."""
@@ -56,12 +56,7 @@ def _create(
     merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
     if merchant is None:
         raise Forbidden("Only merchants have API keys.")
-    name = name.strip()
-    faults = []
-    if not name:
-        faults.append(Fault("name", "required", "Enter a name that tells you where the key is used."))
-    elif len(name) > NAME_MAX or not name.isprintable():
-        faults.append(Fault("name", "too_long", f"Use at most {NAME_MAX} letters, on one line."))
+    faults = text_faults("name", name, required="Enter a name that tells you where the key is used.")
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
         faults.append(Fault("expires_on", "date_in_past", "Choose today or a later day."))
     if faults:
@@ -75,7 +70,7 @@ def _create(
     db.session.add(
         ApiKey(
             merchant_id=merchant_id,
-            name=name,
+            name=typed_text.read(name),
             prefix=prefix,
             secret_hash=digest(secret),
             can_write=can_write,

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from portal.domain import allocation, clock, schedule
+from portal.domain import allocation, clock, schedule, typed_text
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
@@ -11,10 +11,8 @@ from portal.services import idempotency
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.payments.payments import Attempt
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
-
-REFERENCE_MAX = 120
-"""Characters of a reference."""
 
 
 def record(
@@ -53,9 +51,7 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
         field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
     elif received_on < schedule.FIRST_DATE:
         field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
-    if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", f"Use at most {REFERENCE_MAX} letters, on one line."))
-    return field_faults
+    return field_faults + text_faults("reference", reference)
 
 
 @unit_of_work
@@ -92,7 +88,7 @@ def _record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference=reference.strip(),
+        reference=typed_text.read(reference),
         received_on=received_on,
         created_by=merchant_id,
         created_at=now,

@@ -8,8 +8,8 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, PaymentMethod, Plan
+from portal.services.text_faults import read_text
 
-REASON_MAX = 200
 """Characters of a reason."""
 
 
@@ -63,13 +63,8 @@ def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> Non
 
 
 def reason_of(text: str, *, needed: bool = True) -> str:
-    """The reason without surrounding blanks. Refuses: Invalid on reason (missing, too long, more than one line)."""
-    text = text.strip()
-    if needed and not text:
-        raise Invalid(Fault("reason", "required", "Say why, in a few words."))
-    if len(text) > REASON_MAX or not text.isprintable():
-        raise Invalid(Fault("reason", "too_long", f"Use at most {REASON_MAX} letters, on one line."))
-    return text
+    """The reason as it is stored. Refuses: Invalid on reason (missing, or as domain/typed_text.py)."""
+    return read_text("reason", text, required="Say why, in a few words." if needed else None)
 
 
 def within(amount: int, limit: int, currency: str, *, field: str = "amount", words: str, fact: str) -> None:

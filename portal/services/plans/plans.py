@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from portal.domain import clock, money, schedule
+from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Interval
 from portal.errors import Fault, Forbidden, Invalid, Refused
 from portal.extensions import db
@@ -15,9 +15,9 @@ from portal.services import events, idempotency, ledger
 from portal.services.accounts import accounts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.plans import invitations
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
 
-DESCRIPTION_MAX: Final = 200
 EXTERNAL_ID_MAX: Final = 100
 NOTES_MAX: Final = 20
 NOTE_NAME_MAX: Final = 40
@@ -90,7 +90,7 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
-        description=new.description.strip(),
+        description=typed_text.read(new.description),
         external_id=new.external_id,
         notes=new.notes,
         total=new.total,
@@ -133,10 +133,7 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
             schedule.build(new.total, new.num_installments, new.interval, new.start_date)
         except ValueError as error:
             faults.append(Fault("start_date", "bad_dates", str(error)))
-    if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
-        message = f"Use at most {DESCRIPTION_MAX} letters, on one line."
-        faults.append(Fault("description", "too_long", message))
-    return faults + _reference_faults(new)
+    return faults + text_faults("description", new.description) + _reference_faults(new)
 
 
 def _reference_faults(new: NewPlan) -> list[Fault]:
@@ -171,7 +168,8 @@ def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
 
 
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
-    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
+    description = typed_text.read(new.description)
+    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, description)
     plan_facts = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
     return new_facts == plan_facts and new.notes == plan.notes
 

@@ -12,8 +12,6 @@ from portal.domain.wording import MANUAL_METHODS
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
-from portal.services.payments.manual_payments import REFERENCE_MAX
-from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
@@ -34,8 +32,8 @@ class RecordForm(ActionForm):
     amount = StringField("Amount received")
     method = RadioField("How it came", choices=choices(MANUAL_METHODS.items()), default="cash")
     received_on = StringField("Received on")
-    reference = StringField("Reference", [OneLine(REFERENCE_MAX)])
-    reason = StringField("Reason", [OneLine(REASON_MAX)])
+    reference = StringField("Reference", [OneLine()])
+    reason = StringField("Reason", [OneLine()])
 
 
 @bp.get("/plans/<int:plan_id>/record-payment")
@@ -89,7 +87,6 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
     open_now = snapshot.open_parts()
     recovery = not open_now
     parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in snapshot.installments], amount)
-    reference = (form.reference.data or "").strip()
     changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
     return Confirmation(
         title=f"Record {snapshot.amount(amount)} as received?",
@@ -100,8 +97,8 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         facts=[
             ("How it came", MANUAL_METHODS[form.method.data]),
             ("Received on", filters.day(day)),
-            *([("Reference", reference)] if reference else []),
-            *([("Reason", reason)] if (reason := (form.reason.data or "").strip()) else []),
+            *([("Reference", form.reference.data)] if form.reference.data else []),
+            *([("Reason", form.reason.data)] if form.reason.data else []),
         ],
         notes=[RECOVERY if recovery else OLDEST],
         danger=False,
