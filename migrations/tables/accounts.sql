@@ -13,7 +13,7 @@ CREATE TABLE users (
     created_at timestamptz NOT NULL,
     deactivated_at timestamptz,
     CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
-    CONSTRAINT ck_users_email_key CHECK (email ~ '[^ -~]' OR email_key = lower(email COLLATE "C")),
+    CONSTRAINT ck_users_email_key CHECK (email_key = lower(email COLLATE "C")),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
     CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR role = 'customer'),
     CONSTRAINT ck_users_role CHECK (role IN ('merchant', 'customer', 'operator')),

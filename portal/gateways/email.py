@@ -24,12 +24,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+import idna
 from css_inline import CSSInliner
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.config import Settings
-
 from portal.domain.typed_text import REFUSED
+
 TIMEOUT: Final = 10.0
 """Time limit in seconds of each connection attempt, of the TLS handshake and of each reply of the server."""
 MAX_SECONDS: Final = 25.0
@@ -321,9 +322,12 @@ def _ehlo_name(settings: Settings) -> str:
 
 
 def _ascii_domain(address: str) -> str:
+    """The address with its domain in IDNA 2008's ASCII form. Python's codec "idna" maps ß to ss, another domain."""
     name, _, domain = address.rpartition("@")
-    with suppress(UnicodeError):
-        return f"{name}@{domain.encode('idna').decode()}"
+    if domain.isascii():
+        return address
+    with suppress(idna.IDNAError):
+        return f"{name}@{idna.encode(domain, uts46=True).decode()}"
     return address
 
 

@@ -137,7 +137,7 @@ def find_or_invite(email: str) -> User:
     if user is None:
         db.session.execute(
             insert(User)
-            .values(role="customer", email=valid, email_key=identifiers.key(valid), created_at=clock.now())
+            .values(role="customer", email=valid, email_key=identifiers.email_key(valid), created_at=clock.now())
             .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
@@ -217,7 +217,10 @@ def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Faul
     if not email:
         return None, [Fault(field, "required", "Enter an email address.")]
     if (stored := identifiers.email(email)) is None:
-        return None, [Fault(field, "bad_email", "Enter an email address like name@example.com.")]
+        message = "Enter an email address like name@example.com."
+        if identifiers.has_lookalikes(email):
+            message = "Write this email in plain letters, without ligatures and full-width letters."
+        return None, [Fault(field, "bad_email", message)]
     return stored, []
 
 
@@ -227,7 +230,7 @@ def _username_faults(username: str, email: str) -> list[Fault]:
     if not _USERNAME.fullmatch(username):
         message = f"Use up to {USERNAME_MAX} letters, digits and . + - _ and nothing else."
         return [Fault("username", "bad_username", message)]
-    if "@" in username and identifiers.key(username) != identifiers.key(email):
+    if "@" in username and identifiers.username_key(username) != identifiers.email_key(email):
         return [Fault("username", "username_is_email", "A username with an @ has to be your own email.")]
     return []
 

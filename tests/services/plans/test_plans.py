@@ -116,6 +116,7 @@ BAD_INPUT = [
     ({"customer_email": ""}, ("customer_email", "required")),
     ({"customer_email": "omar"}, ("customer_email", "bad_email")),
     ({"customer_email": "o\x00mar@example.com"}, ("customer_email", "bad_email")),
+    ({"customer_email": "\u017fara@example.com"}, ("customer_email", "bad_email")),
     ({"total": 0}, ("total_amount", "bad_total")),
     ({"total": -1}, ("total_amount", "bad_total")),
     ({"total": MAX_MINOR + 1}, ("total_amount", "bad_total")),
