@@ -36,7 +36,7 @@ fmt: $(DEV_READY)  ## Format the code and apply automatic fixes
 	$(BIN)/ruff format .
 
 messages: $(DEV_READY)  ## Extract the sentences for people, and update the catalogues of translations/
-	$(BIN)/pybabel --quiet extract --mapping-file babel.cfg $(MESSAGE_OPTIONS) --output-file translations/messages.pot portal templates
+	$(BIN)/pybabel --quiet extract --mapping-file babel.cfg $(MESSAGE_OPTIONS) --output-file translations/messages.pot .
 	@for catalogue in translations/*/LC_MESSAGES/messages.po; do \
 		[ -e "$$catalogue" ] || continue; \
 		language=$${catalogue#translations/}; \

@@ -20,12 +20,13 @@ PLANS: Final = 250_000
 EACH: Final = 4
 
 FILL: Final = """
-INSERT INTO users (role, email, email_key, username, username_key, password_hash, created_at)
+INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, created_at)
     SELECT CASE WHEN n = 1 THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
            'person' || n || '@example.com', 'person' || n, 'person' || n, 'h', now()
     FROM generate_series(1, 1 + :plans / 4) AS n;
-INSERT INTO merchants (user_id, business_name, home_currency, time_zone, grace_days, updated_at)
+INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at)
     VALUES (1, 'Big shop', 'SAR', 'Asia/Riyadh', 0, now());
+INSERT INTO memberships (user_id, merchant_id, role, created_at) VALUES (1, 1, 'owner', now());
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
                    time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)
     SELECT 1, 2 + (n::bigint * 7919) % (:plans / 4), 'Order ' || n, 400, 'SAR', 4, 'monthly', start, 'Asia/Riyadh', 0,
@@ -69,7 +70,8 @@ INSERT INTO ledger_lines (entry_id, account, currency, amount)
         ('payment', 'cash', 100), ('payment', 'receivable', -100),
         ('refund', 'refunds', 10), ('refund', 'cash', -10)) AS line (of, account, amount)
     WHERE of = kind;
-INSERT INTO events (plan_id, actor_id, kind, created_at) SELECT id, 1, 'plan.opened', created_at FROM plans;
+INSERT INTO events (plan_id, actor_id, kind, data, created_at)
+    SELECT id, 1, 'plan.opened', jsonb_build_object('amount', 400, 'installments', 4), created_at FROM plans;
 """
 
 GATEWAY: Final = """

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from bench import _large
 from portal.extensions import db
+from portal.gateways.payment.simulated import checks as simulated
 from portal.reports.operations import checks
 
 
@@ -23,6 +24,8 @@ def main(plans: int = _large.PLANS) -> None:
             plain = min(_timed(connection, "SELECT count(*) FROM installments") for _ in range(3))
             for check in checks.CHECKS:
                 print(f"{_timed(connection, check.sql):6.2f} s  {check.rules[0]}" + _more(len(check.rules) - 1))
+            rules = simulated.RULES
+            print(f"{_timed(connection, simulated.SQL):6.2f} s  {rules[0]}" + _more(len(rules) - 1))
         print(f"{plain:6.2f} s  a plain count of {plans * _large.EACH:,} installments")
         print(f"{total:6.2f} s  qist check, {len(results)} rules: {total / plain:.0f} plain counts")
 

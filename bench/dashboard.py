@@ -11,8 +11,9 @@ from collections.abc import Callable
 from sqlalchemy import text
 
 from bench import _large
+from portal.domain import permissions
 from portal.extensions import db
-from portal.models import Merchant, User
+from portal.models import Merchant
 from portal.reports.exports.installments import export_installments
 from portal.reports.merchants import customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
@@ -24,7 +25,7 @@ from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 
 def main(count: int = _large.PLANS) -> None:
     with _large.installation(count) as app, app.app_context():
-        merchant, user = db.session.get_one(Merchant, 1), db.session.get_one(User, 1)
+        merchant, user = db.session.get_one(Merchant, 1), permissions.member(1, 1, "owner")
         reads: dict[str, Callable[[], object]] = {
             "a plain count of the installments": lambda: db.session.scalar(text("SELECT count(*) FROM installments")),
             "the dashboard's figures": lambda: overview.overview(merchant),

@@ -10,6 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from portal.extensions import db
 from portal.reports.operations import revisions
+from portal.wording import installation
 
 ADVISORY_LOCK_KEY = 7_117_115_116
 """The advisory lock that serializes hosts that migrate at the same time."""
@@ -52,7 +53,7 @@ def _refuse_unknown_revisions(connection: Connection) -> None:
     state = revisions.state(connection, context.script.dir)
     connection.rollback()
     if state in ("unreleased", "newer"):
-        raise click.ClickException(revisions.sentence(state))
+        raise click.ClickException(installation.refusal(state))
 
 
 def _acquire_advisory_lock(connection: Connection) -> None:

@@ -16,16 +16,17 @@ services/           changes: one public function is one business operation; only
     accounts/ adjustments/ mail/ maintenance/ payments/ plans/ reminders/
 reports/            reads across tables
     exports/ merchants/ operations/ payments/ plans/
-access.py           look-ups that return an object of the user or raise NotFound
+access.py           look-ups that return an object of the actor or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
+    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
-    payment/
+    payment/ payment/simulated/
 queue.py            enqueues jobs by name
 wording/            words for people: codes and facts become sentences, by gettext
+    refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
-domain/             pure rules: money, schedule, allocation, clock, identifiers, typed texts
+domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, typed texts
 config.py           settings
 errors.py           refusals
 extensions.py       Flask extensions

@@ -1,55 +1,77 @@
-"""Look-ups that return an object of the signed-in user or raise NotFound; pages and API share them.
+"""Look-ups that return an object of the actor or raise NotFound; pages and API share them.
 
-An object of another user and an object that does not exist give the same response.
+`my_` finds what the actor may read: plans of the business whose hat they wear, and what they owe under any hat.
+`our_` finds what the actor's business may act on. `owed_` finds what the actor may pay. An object of others and an
+object that does not exist give the same response.
 """
 
 import ipaddress
 from typing import TypeVar
 
 from flask import request
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import identifiers
 from portal.domain.identifiers import MAX_ID
+from portal.domain.permissions import Actor
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
+Owed = TypeVar("Owed", Plan, Installment)
 
 
-def require(user: User, *roles: str) -> None:
-    """Raise Forbidden unless the user has one of these roles."""
-    if user.role not in roles:
-        raise Forbidden()
-
-
-def my_plan(user: User, plan_id: int) -> Plan:
+def my_plan(actor: Actor, plan_id: int) -> Plan:
     """The plan with its merchant and customer, for either of the two. Raises NotFound."""
     query = select(Plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    return _mine(query.where(Plan.id == plan_id, _party(user, Plan)), plan_id)
+    return _mine(query.where(Plan.id == plan_id, _party(actor, Plan)), plan_id)
 
 
-def my_installment(user: User, installment_id: int) -> Installment:
+def my_installment(actor: Actor, installment_id: int) -> Installment:
     """The installment with its plan, for the plan's merchant or customer. Raises NotFound."""
     query = select(Installment).options(joinedload(Installment.plan))
-    return _mine(query.where(Installment.id == installment_id, _party(user, Installment)), installment_id)
+    return _mine(query.where(Installment.id == installment_id, _party(actor, Installment)), installment_id)
 
 
-def my_payment(user: User, payment_id: int) -> Payment:
+def my_payment(actor: Actor, payment_id: int) -> Payment:
     """The payment, for the plan's merchant or customer. Raises NotFound."""
-    return _mine(select(Payment).where(Payment.id == payment_id, _party(user, Payment)), payment_id)
+    return _mine(select(Payment).where(Payment.id == payment_id, _party(actor, Payment)), payment_id)
 
 
-def my_refund(user: User, refund_id: int) -> Refund:
+def my_refund(actor: Actor, refund_id: int) -> Refund:
     """The refund, for the plan's merchant or customer. Raises NotFound."""
-    return _mine(select(Refund).where(Refund.id == refund_id, _party(user, Refund)), refund_id)
+    return _mine(select(Refund).where(Refund.id == refund_id, _party(actor, Refund)), refund_id)
 
 
-def my_customer(user: User, customer_id: int) -> User:
-    """A customer with a plan of this merchant. Raises NotFound."""
-    plans = select(Plan.id).where(Plan.merchant_id == user.id, Plan.customer_id == User.id)
+def our_plan(actor: Actor, plan_id: int) -> Plan:
+    """The plan with its parties, for an act of its business. Raises NotFound; OwnPlan if the actor owes it."""
+    plan = my_plan(actor, plan_id)
+    actor.act_on(plan.merchant_id, plan.customer_id)
+    return plan
+
+
+def our_payment(actor: Actor, payment_id: int) -> Payment:
+    """The payment, for an act of its business. Raises NotFound; OwnPlan if the actor owes the plan."""
+    payment = my_payment(actor, payment_id)
+    actor.act_on(payment.merchant_id, payment.customer_id)
+    return payment
+
+
+def owed_plan(actor: Actor, plan_id: int, *, about: str = "") -> Plan:
+    """The plan with its parties, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
+    return _owed(actor, my_plan(actor, plan_id), about=about)
+
+
+def owed_installment(actor: Actor, installment_id: int, *, about: str = "") -> Installment:
+    """The installment with its plan, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
+    return _owed(actor, my_installment(actor, installment_id), about=about)
+
+
+def my_customer(actor: Actor, customer_id: int) -> User:
+    """A customer with a plan of the actor's business. Raises NotFound."""
+    plans = select(Plan.id).where(Plan.merchant_id == actor.merchant_id, Plan.customer_id == User.id)
     query = select(User).where(User.id == customer_id, plans.exists())
     customer: User | None = db.session.scalar(query) if 0 < customer_id <= MAX_ID else None
     if customer is None:
@@ -80,8 +102,15 @@ def login_key(login: str) -> str:
     )
 
 
-def _party(user: User, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:
-    return or_(table.merchant_id == user.id, table.customer_id == user.id)
+def _party(actor: Actor, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:
+    ours = table.merchant_id == actor.merchant_id if actor.merchant_id is not None and actor.may("view") else false()
+    return or_(ours, table.customer_id == actor.user_id if actor.may("pay") else false())
+
+
+def _owed(actor: Actor, row: Owed, *, about: str) -> Owed:
+    if not actor.owes(row.customer_id):
+        raise Forbidden(about)
+    return row
 
 
 def _mine(query: Select[T], row_id: int) -> T:

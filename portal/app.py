@@ -17,7 +17,7 @@ from portal.wording import language
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["create_app", "models", "payment", "queue", "rate_limit_storage"]
+__all__ = ["create_app", "models", "queue", "rate_limit_storage"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
     extensions.limiter.init_app(app)
+    payment.init_app(app, settings)
     language.init_app(app, ROOT / "translations")
     web.init_app(app)
     api.init_app(app)

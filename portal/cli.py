@@ -138,16 +138,18 @@ def prepare(demo: bool) -> None:
     """
     import flask_migrate
 
+    from portal.gateways import payment
     from portal.local import data_dir
     from portal.reports.operations import revisions
+    from portal.wording import installation
 
     if revisions.of_this_database() == "unreleased":
-        click.echo(revisions.sentence("unreleased"), err=True)
+        click.echo(installation.refusal("unreleased"), err=True)
         sys.exit(data_dir.UNRELEASED)
     flask_migrate.upgrade()
     home = settings().home
     logins_file = home / "demo-logins"
-    if demo and not logins_file.exists():
+    if demo and not logins_file.exists() and payment.active().is_simulated:
         from portal.local import demo_data
 
         click.echo("adding demo data ...")
@@ -180,10 +182,11 @@ def create_operator(username: str, email: str, password: str) -> None:
 def check() -> None:
     """Check every invariant of the data. Exit code 1 when a row breaks one."""
     from portal.reports.operations import checks
+    from portal.wording.checks import rule
 
     broken = 0
-    for name, count in checks.run():
-        click.echo(f"{'ok' if not count else 'BROKEN':<7} {name}" + (f": {count}" if count else ""))
+    for code, count in checks.run():
+        click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
         broken += bool(count)
     sys.exit(1 if broken else 0)
 
@@ -195,10 +198,12 @@ def _logins() -> str:
 
 
 def _call(service: Any, *args: Any) -> Any:
+    from portal.wording.refusals import sentence
+
     try:
         return service(*args)
     except Refused as error:
-        raise click.ClickException(error.message) from None
+        raise click.ClickException(sentence(error)) from None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ SECRET_KEY_LENGTH = 32
 SECRET_KEY_VARIETY = 8
 EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+PAYMENT_GATEWAYS = ("simulated",)
+"""The accepted values of PAYMENT_GATEWAY. portal/gateways/payment/registry.py makes the gateway of each."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 JSON_PREFIXES = ("/api/", "/auth/", "/token/")
@@ -46,6 +48,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    payment_gateway: str
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -90,6 +93,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
+        payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", _choice(*PAYMENT_GATEWAYS)),
         smtp_host=reader.text("SMTP_HOST"),
         smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),
         smtp_user=reader.text("SMTP_USER"),

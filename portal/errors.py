@@ -1,23 +1,31 @@
-"""Refusals: the exceptions that services raise. Entry points render them as pages, fragments or problem documents."""
+"""Refusals: the exceptions that services raise. Entry points render them as pages, fragments or problem documents.
 
+A refusal holds a code and facts, no sentence. `portal.wording.refusals` words it in the reader's language.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from portal.domain.money import Money
 
 
 class Refused(Exception):
     """A service refused and wrote nothing.
 
-    `code` is stable and meant for programs. `message` is a sentence for the person who sent the request. `facts` are
-    plain values that an entry point may show, such as current amounts or the id of the payment in flight. `status` is
-    the matching HTTP status (RFC 9110).
+    `code` is stable and meant for programs. `facts` are plain values that an entry point may show, such as current
+    amounts in minor units or the id of the payment in flight. `about` names the situation where one code has several
+    sentences, and `limit` is the figure that the sentence states; neither is shown to programs. `status` is the
+    matching HTTP status (RFC 9110).
     """
 
     status = 409
 
-    def __init__(self, code: str, message: str, **facts: Any) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, *, about: str = "", limit: int | Money | None = None, **facts: Any) -> None:
+        super().__init__(f"{code} ({about})" if about else code)
         self.code = code
-        self.message = message
+        self.about = about
+        self.limit = limit
         self.facts = facts
 
 
@@ -26,8 +34,8 @@ class NotFound(Refused):
 
     status = 404
 
-    def __init__(self, message: str = "There is nothing here that you can see.") -> None:
-        super().__init__("not_found", message)
+    def __init__(self, about: str = "") -> None:
+        super().__init__("not_found", about=about)
 
 
 class Forbidden(Refused):
@@ -35,17 +43,30 @@ class Forbidden(Refused):
 
     status = 403
 
-    def __init__(self, message: str = "Your account can't do this.") -> None:
-        super().__init__("forbidden", message)
+    def __init__(self, about: str = "") -> None:
+        super().__init__("forbidden", about=about)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Fault:
-    """One mistake in the input: the field's name ("" for the whole input), a code and a sentence."""
+    """One mistake in the input: the field's name ("" for the whole input), a code, and what its sentence states.
+
+    `about` names the situation where one code has several sentences and the field does not decide between them.
+    `facts` fill the sentence's placeholders.
+    """
 
     field: str
     code: str
-    message: str
+    about: str
+    facts: Mapping[str, Any]
+
+    def __init__(self, field: str, code: str, *, about: str = "", **facts: Any) -> None:
+        for name, value in (("field", field), ("code", code), ("about", about or field), ("facts", facts)):
+            object.__setattr__(self, name, value)
+
+    def at(self, field: str) -> "Fault":
+        """The same fault under another field's name."""
+        return Fault(field, self.code, about=self.about, **self.facts)
 
 
 class Invalid(Refused):
@@ -54,7 +75,7 @@ class Invalid(Refused):
     status = 422
 
     def __init__(self, *faults: Fault, **facts: Any) -> None:
-        super().__init__(faults[0].code, faults[0].message, **facts)
+        super().__init__(faults[0].code, **facts)
         self.faults = faults
 
 
@@ -67,17 +88,15 @@ class Busy(Refused):
     status = 503
     retry_after = 2
 
-    def __init__(self, message: str = "The system is busy. Nothing was changed. Please try again.") -> None:
-        super().__init__("busy", message)
+    def __init__(self, about: str = "") -> None:
+        super().__init__("busy", about=about)
 
 
 class Unsure(Busy):
     """The connection broke during the commit, so the outcome is unknown. Only the same key may be sent again."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The answer was lost, so it is not certain whether this went through. Nothing happens twice: look again."
-        )
+        super().__init__()
         self.code = "outcome_unknown"
 
 
@@ -87,4 +106,4 @@ class StillRunning(Refused):
     retry_after = 1
 
     def __init__(self) -> None:
-        super().__init__("still_running", "The same request is still being carried out. Ask again in a moment.")
+        super().__init__("still_running")

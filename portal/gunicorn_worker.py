@@ -62,7 +62,10 @@ class RequestParser(parser.RequestParser):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Responds to an unreadable request with a problem document, or with a small page if its path is that of a page."""
+    """Responds to an unreadable request with a problem document, or with a small page if its path is that of a page.
+
+    No application takes part, so these texts are English.
+    """
 
     def handle(self, conn: Any) -> Any:
         """Runs in a thread of the pool. A false result tells gunicorn to close the connection.

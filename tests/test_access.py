@@ -1,11 +1,12 @@
-"""Access to a row of another party is refused like access to a missing row."""
+"""Access to a row of another party is refused like access to a missing row, and follows the actor's hat."""
 
 import pytest
 
 from portal import access
+from portal.domain import permissions
+from portal.domain.permissions import OwnPlan
 from portal.errors import Forbidden, NotFound
-from portal.extensions import db
-from portal.models import User
+from portal.wording.refusals import sentence
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -31,25 +32,55 @@ GETTERS = {"plan": access.my_plan, "installment": access.my_installment, "paymen
 def test_both_parties_have_access(ids):
     for kind, get in GETTERS.items():
         for party in ("amal", "omar"):
-            assert get(db.session.get_one(User, ids[party]), ids[kind]).id == ids[kind]
+            assert get(people.actor_of(ids[party]), ids[kind]).id == ids[kind]
 
 
 @pytest.mark.parametrize("stranger", ["badr", "sara", "olga"])
 def test_other_users_get_not_found(ids, stranger):
-    user = db.session.get_one(User, ids[stranger])
+    actor = people.actor_of(ids[stranger])
     errors = set()
     for kind, get in GETTERS.items():
         for row_id in (ids[kind], *NOT_IDS):
             with pytest.raises(NotFound) as refused:
-                get(user, row_id)
-            errors.add((refused.value.code, refused.value.message, refused.value.status))
+                get(actor, row_id)
+            errors.add((refused.value.code, sentence(refused.value), refused.value.status))
     assert len(errors) == 1
 
 
-def test_roles(ids):
-    amal, omar = (db.session.get_one(User, ids[name]) for name in ("amal", "omar"))
-    access.require(amal, "merchant")
-    access.require(omar, "merchant", "customer")
-    for user, role in ((omar, "merchant"), (amal, "customer"), (amal, "operator")):
+def test_a_member_reads_the_plans_of_the_business_whose_hat_they_wear(ids):
+    under_amal = permissions.member(ids["sara"], ids["amal"], "viewer")
+    assert access.my_plan(under_amal, ids["plan"]).id == ids["plan"]
+    with pytest.raises(NotFound):
+        access.my_plan(permissions.customer(ids["sara"]), ids["plan"])
+
+
+def test_people_read_and_pay_what_they_owe_under_any_hat(ids):
+    under_badr = permissions.member(ids["omar"], ids["badr"], "manager")
+    for kind, get in GETTERS.items():
+        assert get(under_badr, ids[kind]).id == ids[kind]
+    assert access.owed_plan(under_badr, ids["plan"]).id == ids["plan"]
+    assert access.owed_installment(under_badr, ids["installment"]).id == ids["installment"]
+    with pytest.raises(NotFound):
+        access.our_plan(under_badr, ids["plan"])
+
+
+def test_a_business_can_not_pay_its_own_plan(ids):
+    for look_up, row_id in ((access.owed_plan, ids["plan"]), (access.owed_installment, ids["installment"])):
         with pytest.raises(Forbidden):
-            access.require(user, role)
+            look_up(people.owner(ids["amal"]), row_id)
+
+
+def test_a_member_who_owes_a_plan_can_not_act_on_it(ids):
+    both = permissions.member(ids["omar"], ids["amal"], "manager")
+    assert access.my_plan(both, ids["plan"]).id == ids["plan"]
+    assert access.owed_plan(both, ids["plan"]).id == ids["plan"]
+    for look_up, row_id in ((access.our_plan, ids["plan"]), (access.our_payment, ids["payment"])):
+        with pytest.raises(OwnPlan) as refused:
+            look_up(both, row_id)
+        assert (refused.value.status, refused.value.code) == (403, "own_plan")
+
+
+def test_an_api_key_reads_nothing_that_its_maker_owes(ids):
+    key = permissions.key(ids["omar"], ids["badr"], can_write=True, roles=["owner"])
+    with pytest.raises(NotFound):
+        access.my_plan(key, ids["plan"])

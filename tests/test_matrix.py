@@ -1,7 +1,8 @@
 """The permissions of every route, for every kind of caller.
 
-A route without a row fails the test, so a new route needs a row. Each row is tested for the plan of Amal and Omar, and
-for the plan of Badr and Sara: the parties of one plan are strangers to the other.
+A route without a row fails the tests, so a new route needs a row in EXPECTED and a row in TEAM (team_statuses.py). Each
+row of EXPECTED is tested for the plan of Amal and Omar, and for the plan of Badr and Sara: the parties of one plan are
+strangers to the other. Each row of TEAM is tested for plans of Amal, whose team has a member of each role.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from portal.domain.permissions import Role
 from portal.extensions import db
 from portal.models import ApiKey, Email
 from portal.services.accounts import api_keys, password_resets, tokens
@@ -20,6 +22,7 @@ from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from tests.fixtures import people
+from tests.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -189,6 +192,7 @@ PAGES = {
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens
     "POST /logout": (303,) * 8,  # last, because it ends the sessions
 }
@@ -212,30 +216,61 @@ def world(app: Flask, database: str) -> World:
         bearers = {name: tokens.start(user_id).access for name, user_id in ids.items()}
         objects = {}
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
-            bearers[f"{merchant}'s key"] = api_keys.create(ids[merchant], name="Shop", can_write=False)
-            plan_id = people.a_plan(ids[merchant], f"{customer}@example.com", count=5)
-            installments = [row.id for row in people.installments_of(plan_id)]
-            new = NewPlan(f"{merchant}s-new@example.com", 1000, 1, people.today_of(ids[merchant]))
-            payment_id = people.pay(installments[4], ids[customer]).id
-            (refund_id,) = refunds.refund(plan_id, merchant_id=ids[merchant], amount=1, reason="Why not").refund_ids
-            to_change, to_write_off = (people.a_plan(ids[merchant], f"{customer}@example.com") for _ in range(2))
-            objects[merchant] = {
-                "plan_id": plan_id,
-                "to_change": to_change,
-                "to_write_off": to_write_off,
-                "installments": installments,
-                "payment_id": payment_id,
-                "refund_id": refund_id,
-                "method_id": payment_methods.save(ids[customer], "card_ok"),
-                "saved_id": payment_methods.save(ids[customer], "card_ok"),
-                "token": plans.open_plan(ids[merchant], new).invitation_token,
-                "reset_token": password_resets.make(ids[customer]),
-                "off_token": unsubscribe.token_of(ids[customer]),
-                "outbox_id": _a_mail_to(ids[customer]),
-                "customer_id": ids[customer],
-                "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == ids[merchant])).one(),
-            }
+            bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop", can_write=False)
+            objects[merchant] = _objects_of(ids[merchant], ids[customer], customer)
     return World({name: browser_of(app, name) for name in ids}, bearers, objects)
+
+
+@pytest.fixture
+def team(app: Flask, database: str) -> World:
+    """Amal's business with a member of each role, and members who owe. `objects` are by caller."""
+    with app.app_context():
+        amal, badr, omar = people.amal(), people.badr(), people.omar()
+        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        hats = dict.fromkeys(("manager", "collector", "viewer"), amal) | {"both hats": badr, "own plan": amal}
+        names = {caller: caller.replace(" ", "-") for caller in hats}
+        bearers, objects = {}, {}
+        for caller, merchant_id in hats.items():
+            role: Role = caller if caller in ("collector", "viewer") else "manager"  # type: ignore[assignment]
+            user_id = people.a_member(names[caller], merchant_id, role)
+            bearers[caller] = tokens.start(user_id, merchant_id).access
+            owes = caller in ("both hats", "own plan")
+            customer_id, name = (user_id, names[caller]) if owes else (omar, "omar")
+            objects[caller] = _objects_of(amal, customer_id, name)
+        reset_token = password_resets.make(omar)
+    for caller in ("manager", "collector", "viewer"):
+        objects[caller]["reset_token"] = reset_token
+    browsers = {caller: browser_of(app, name) for caller, name in names.items()}
+    for caller, browser in browsers.items():
+        assert browser.post("/account/hat", data={"merchant": hats[caller]}).status_code == 303
+    return World(browsers, bearers, objects)
+
+
+def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, Any]:
+    """The ids of a plan with payments and refunds, and of everything else that an address names."""
+    owner, email = people.owner(merchant_id), f"{customer}@example.com"
+    plan_id = people.a_plan(merchant_id, email, count=5)
+    installments = [row.id for row in people.installments_of(plan_id)]
+    new = NewPlan(f"new-{plan_id}@example.com", 1000, 1, people.today_of(merchant_id))
+    payment_id = people.pay(installments[4], customer_id).id
+    (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
+    to_change, to_write_off = (people.a_plan(merchant_id, email) for _ in range(2))
+    return {
+        "plan_id": plan_id,
+        "to_change": to_change,
+        "to_write_off": to_write_off,
+        "installments": installments,
+        "payment_id": payment_id,
+        "refund_id": refund_id,
+        "method_id": payment_methods.save(customer_id, "card_ok"),
+        "saved_id": payment_methods.save(customer_id, "card_ok"),
+        "token": plans.open_plan(owner, new).invitation_token,
+        "reset_token": password_resets.make(customer_id),
+        "off_token": unsubscribe.token_of(customer_id),
+        "outbox_id": _a_mail_to(customer_id),
+        "customer_id": customer_id,
+        "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
+    }
 
 
 def _a_mail_to(user_id: int) -> int:
@@ -254,7 +289,7 @@ def routes(app: Flask) -> list[str]:
 
 
 def test_every_route_has_a_row(app: Flask) -> None:
-    assert set(routes(app)) == set(EXPECTED)
+    assert set(routes(app)) == set(EXPECTED) == set(TEAM)
 
 
 def test_every_caller_gets_the_status_of_the_table(app: Flask, world: World) -> None:
@@ -279,6 +314,16 @@ def test_every_caller_gets_the_status_of_the_table(app: Flask, world: World) -> 
                 statuses[index] = request_status(app, world, route, names[index], world.objects[merchant])
             if tuple(statuses) != expected:
                 wrong[f"{route} of {merchant}"] = dict(zip(CALLERS, statuses, strict=True))
+    assert wrong == {}
+
+
+def test_every_member_gets_the_status_of_their_role(app: Flask, team: World) -> None:
+    wrong = {}
+    for route in TEAM:
+        for index, caller in reversed(list(enumerate(TEAM_CALLERS))):
+            status = request_status(app, team, route, caller, team.objects[caller])
+            if status != TEAM[route][index]:
+                wrong[f"{route} by {caller}"] = (status, TEAM[route][index])
     assert wrong == {}
 
 

@@ -1,8 +1,8 @@
--- People, merchants, and everything that they sign in with.
+-- People, businesses, the memberships that join them, and everything that people sign in with.
 
 CREATE TABLE users (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_users PRIMARY KEY,
-    role varchar(8) NOT NULL,
+    registered_as varchar(8) NOT NULL,
     email varchar(254) NOT NULL,
     email_key text NOT NULL,
     username varchar(150),
@@ -15,8 +15,8 @@ CREATE TABLE users (
     CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
     CONSTRAINT ck_users_email_key CHECK (email_key = lower(email COLLATE "C")),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
-    CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR role = 'customer'),
-    CONSTRAINT ck_users_role CHECK (role IN ('merchant', 'customer', 'operator')),
+    CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR registered_as = 'customer'),
+    CONSTRAINT ck_users_registered_as CHECK (registered_as IN ('merchant', 'customer', 'operator')),
     CONSTRAINT ck_users_username_is_no_other_email CHECK (position('@' in username) = 0 OR username_key = email_key),
     CONSTRAINT ck_users_username_key CHECK (
         (username IS NULL) = (username_key IS NULL)
@@ -30,7 +30,7 @@ CREATE UNIQUE INDEX uq_users_email_key ON users (email_key);
 CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
 
 CREATE TABLE merchants (
-    user_id bigint CONSTRAINT pk_merchants PRIMARY KEY CONSTRAINT fk_merchants_user_id REFERENCES users (id),
+    id bigint DEFAULT nextval('users_id_seq') CONSTRAINT pk_merchants PRIMARY KEY,
     business_name varchar(200) NOT NULL,
     home_currency varchar(3) NOT NULL,
     time_zone varchar(64) NOT NULL,
@@ -51,14 +51,28 @@ CREATE TABLE merchants (
     CONSTRAINT ck_merchants_sending_hour CHECK (sending_hour BETWEEN 0 AND 23)
 );
 
+CREATE TABLE memberships (
+    user_id bigint CONSTRAINT fk_memberships_user_id REFERENCES users (id),
+    merchant_id bigint CONSTRAINT fk_memberships_merchant_id REFERENCES merchants (id),
+    role varchar(9) NOT NULL,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT pk_memberships PRIMARY KEY (user_id, merchant_id),
+    CONSTRAINT ck_memberships_role CHECK (role IN ('owner', 'manager', 'collector', 'viewer'))
+);
+
+CREATE INDEX ix_memberships_merchant_id_role ON memberships (merchant_id, role);
+
 CREATE TABLE user_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_user_sessions PRIMARY KEY,
     user_id bigint NOT NULL CONSTRAINT fk_user_sessions_user_id REFERENCES users (id),
+    merchant_id bigint,
     token_hash bytea NOT NULL CONSTRAINT uq_user_sessions_token_hash UNIQUE,
     user_agent varchar(200) NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
+    CONSTRAINT fk_user_sessions_hat FOREIGN KEY (user_id, merchant_id)
+        REFERENCES memberships (user_id, merchant_id) ON DELETE SET NULL (merchant_id),
     CONSTRAINT ck_user_sessions_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
@@ -81,9 +95,12 @@ CREATE UNIQUE INDEX uq_password_resets_live_user_id ON password_resets (user_id)
 CREATE TABLE token_families (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_token_families PRIMARY KEY,
     user_id bigint NOT NULL CONSTRAINT fk_token_families_user_id REFERENCES users (id),
+    merchant_id bigint,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    ended_at timestamptz
+    ended_at timestamptz,
+    CONSTRAINT fk_token_families_hat FOREIGN KEY (user_id, merchant_id)
+        REFERENCES memberships (user_id, merchant_id) ON DELETE CASCADE
 );
 
 CREATE INDEX ix_token_families_expires_at ON token_families (expires_at);
@@ -103,7 +120,9 @@ CREATE INDEX ix_refresh_tokens_family_id ON refresh_tokens (family_id);
 
 CREATE TABLE api_keys (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_api_keys PRIMARY KEY,
-    merchant_id bigint NOT NULL CONSTRAINT fk_api_keys_merchant_id REFERENCES merchants (user_id),
+    merchant_id bigint NOT NULL CONSTRAINT fk_api_keys_merchant_id REFERENCES merchants (id),
+    created_by bigint NOT NULL CONSTRAINT fk_api_keys_created_by REFERENCES users (id),
+    maker_role varchar(9) NOT NULL,
     name varchar(200) NOT NULL,
     prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     secret_hash bytea NOT NULL,
@@ -113,6 +132,7 @@ CREATE TABLE api_keys (
     last_used_at timestamptz,
     revoked_at timestamptz,
     CONSTRAINT ck_api_keys_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_api_keys_maker_role CHECK (maker_role IN ('owner', 'manager', 'collector', 'viewer')),
     CONSTRAINT ck_api_keys_named CHECK (
         name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
     ),

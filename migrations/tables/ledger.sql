@@ -7,9 +7,10 @@ CREATE TABLE ledger_entries (
     refund_id bigint CONSTRAINT fk_ledger_entries_refund_id REFERENCES refunds (id)
         CONSTRAINT uq_ledger_entries_refund_id UNIQUE,
     kind varchar(12) NOT NULL,
-    reason varchar(200) DEFAULT '' NOT NULL,
+    reason_id bigint,
     created_by bigint CONSTRAINT fk_ledger_entries_created_by REFERENCES users (id),
     created_at timestamptz NOT NULL,
+    CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN ('plan_opened', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal')
     ),
@@ -42,9 +43,11 @@ CREATE TABLE events (
     installment_id bigint CONSTRAINT fk_events_installment_id REFERENCES installments (id),
     payment_id bigint CONSTRAINT fk_events_payment_id REFERENCES payments (id),
     actor_id bigint CONSTRAINT fk_events_actor_id REFERENCES users (id),
+    reason_id bigint,
     kind varchar(40) NOT NULL,
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    CONSTRAINT fk_events_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id)
 );
 
 CREATE INDEX ix_events_plan_id_id ON events (plan_id, id);

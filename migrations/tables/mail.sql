@@ -5,7 +5,7 @@ CREATE TABLE emails (
     dedupe_key varchar(150) NOT NULL CONSTRAINT uq_emails_dedupe_key UNIQUE,
     kind varchar(40) NOT NULL,
     to_user_id bigint NOT NULL CONSTRAINT fk_emails_to_user_id REFERENCES users (id),
-    merchant_id bigint CONSTRAINT fk_emails_merchant_id REFERENCES merchants (user_id),
+    merchant_id bigint CONSTRAINT fk_emails_merchant_id REFERENCES merchants (id),
     plan_id bigint CONSTRAINT fk_emails_plan_id REFERENCES plans (id),
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     state varchar(7) NOT NULL,

@@ -13,7 +13,7 @@ CREATE TABLE payments (
     gateway_key varchar(64) CONSTRAINT uq_payments_gateway_key UNIQUE,
     gateway_reference varchar(64),
     decline_code varchar(40),
-    reference varchar(200) DEFAULT '' NOT NULL,
+    reference_id bigint,
     received_on date,
     refunded bigint DEFAULT 0 NOT NULL,
     refunding bigint DEFAULT 0 NOT NULL,
@@ -25,6 +25,7 @@ CREATE TABLE payments (
     reversed_at timestamptz,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
         REFERENCES plans (id, merchant_id, customer_id, currency),
+    CONSTRAINT fk_payments_reference FOREIGN KEY (plan_id, reference_id) REFERENCES texts (plan_id, id),
     CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
     CONSTRAINT ck_payments_amount CHECK (amount > 0),
     CONSTRAINT ck_payments_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
@@ -78,7 +79,7 @@ CREATE TABLE refunds (
     currency varchar(3) NOT NULL,
     amount bigint NOT NULL,
     state varchar(9) NOT NULL,
-    reason varchar(200) DEFAULT '' NOT NULL,
+    reason_id bigint,
     excess boolean DEFAULT false NOT NULL,
     group_key varchar(32) NOT NULL,
     gateway_key varchar(64) CONSTRAINT uq_refunds_gateway_key UNIQUE,
@@ -91,6 +92,7 @@ CREATE TABLE refunds (
         REFERENCES payments (id, plan_id),
     CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
         REFERENCES plans (id, merchant_id, customer_id, currency),
+    CONSTRAINT fk_refunds_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_refunds_amount CHECK (amount > 0),
     CONSTRAINT ck_refunds_by_hand CHECK (gateway_key IS NOT NULL OR state = 'succeeded'),
     CONSTRAINT ck_refunds_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),

@@ -2,7 +2,7 @@
 
 CREATE TABLE plans (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plans PRIMARY KEY,
-    merchant_id bigint NOT NULL CONSTRAINT fk_plans_merchant_id REFERENCES merchants (user_id),
+    merchant_id bigint NOT NULL CONSTRAINT fk_plans_merchant_id REFERENCES merchants (id),
     customer_id bigint NOT NULL CONSTRAINT fk_plans_customer_id REFERENCES users (id),
     description varchar(200) NOT NULL,
     external_id varchar(100),
@@ -34,8 +34,7 @@ CREATE TABLE plans (
     CONSTRAINT ck_plans_num_installments CHECK (num_installments BETWEEN 1 AND 60),
     CONSTRAINT ck_plans_start_date CHECK (start_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_plans_state CHECK (state IN ('active', 'completed', 'cancelled')),
-    CONSTRAINT ck_plans_total CHECK (total > 0 AND total <= 1000000000000000 AND total >= num_installments),
-    CONSTRAINT ck_plans_two_parties CHECK (merchant_id <> customer_id)
+    CONSTRAINT ck_plans_total CHECK (total > 0 AND total <= 1000000000000000 AND total >= num_installments)
 );
 
 CREATE INDEX ix_plans_automatic_method_id ON plans (automatic_method_id) WHERE automatic_method_id IS NOT NULL;

@@ -25,7 +25,7 @@ CREATE INDEX ix_reminders_waiting_customer_id_merchant_id ON reminders (customer
 CREATE INDEX ix_reminders_waiting_local_day_id ON reminders (local_day, id) WHERE state = 'waiting';
 
 CREATE TABLE mutes (
-    merchant_id bigint CONSTRAINT fk_mutes_merchant_id REFERENCES merchants (user_id),
+    merchant_id bigint CONSTRAINT fk_mutes_merchant_id REFERENCES merchants (id),
     customer_id bigint CONSTRAINT fk_mutes_customer_id REFERENCES users (id),
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_mutes PRIMARY KEY (merchant_id, customer_id)

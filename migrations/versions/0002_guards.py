@@ -19,9 +19,12 @@ depends_on = None
 GUARDS = (
     "refuse",
     "append_only",
+    "texts_erasable",
+    "merchants_owned",
     "home_currency_fixed",
     "installments_fixed",
     "plans_fixed",
+    "plans_two_parties",
     "payments_fixed",
     "allocations_fixed",
     "refunds_fixed",

@@ -23,7 +23,7 @@ def read(currency: str, *others: Fault, reason: str | None = None, **amounts: st
         try:
             minor_units[field] = None if text is None else money.parse(text, currency)
         except money.BadAmount as bad:
-            faults.append(Fault(field, "bad_amount", str(bad)))
+            faults.append(Fault(field, "bad_amount", about=bad.about, **bad.facts))
     if reason is not None:
         faults += reason_faults({"reason": reason})
     if faults := [*faults, *others]:
@@ -48,7 +48,7 @@ def refusals_as_decimals(currency: str) -> Iterator[None]:
         yield
     except Refused as refused:
         if refused.code == "unknown_method":
-            raise Invalid(Fault("payment_method", refused.code, refused.message)) from None
+            raise Invalid(Fault("payment_method", "unknown_method")) from None
         for fact in AMOUNT_FACTS:
             if fact in refused.facts:
                 refused.facts[fact] = money.plain(refused.facts[fact], currency)

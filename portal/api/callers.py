@@ -7,6 +7,8 @@ from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
+from portal.domain import permissions
+from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden, Refused
 from portal.extensions import db
 from portal.models import Merchant, User
@@ -18,13 +20,19 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The account of a request. Rate limits count by `name`. `id` and `role` stay readable after a commit."""
+    """The account of a request, and the actor under the hat of its token. Rate limits count by `name`.
+
+    `actor` stays readable after a commit.
+    """
 
     user: User
-    id: int
-    role: str
+    actor: Actor
     name: str
     can_write: bool
+
+    @property
+    def id(self) -> int:
+        return self.actor.user_id
 
 
 class NoToken(Refused):
@@ -33,30 +41,33 @@ class NoToken(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("no_token", "Sign in first: send an access token or an API key as Authorization: Bearer ...")
+        super().__init__("no_token")
 
 
 class ReadOnly(Forbidden):
     """The API key may only read."""
 
     def __init__(self) -> None:
-        super().__init__("This API key can only read.")
+        super().__init__()
         self.code = "read_only_key"
 
 
 def signed_in(
-    *roles: str, writes: bool = False, message: str = "Your account can't do this."
+    needs: Permission | None = None, *, writes: bool = False, forbidden: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Restrict a view to callers in one of `roles` (any role if empty). If `writes`, the token needs write access."""
+    """Restrict a view to callers with the permission `needs`. If it `writes`, the token needs write access.
+
+    `forbidden` is what the refusal of other callers is about.
+    """
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.caller = identify()
-            if roles and g.caller.role not in roles:
-                raise Forbidden(message)
-            if writes and not g.caller.can_write:
+            if writes and not g.caller.can_write and (needs is None or needs in permissions.WRITING_KEY):
                 raise ReadOnly()
+            if needs is not None and not g.caller.actor.may(needs):
+                raise Forbidden(forbidden)
             return view(*args, **kwargs)
 
         return guarded
@@ -70,8 +81,11 @@ def caller() -> Caller:
 
 
 def merchant() -> Merchant:
-    """The settings of the calling merchant. Valid inside views with roles=("merchant",)."""
-    return db.session.get_one(Merchant, caller().id)
+    """The business of the caller's hat. Raises Forbidden under the customer's hat."""
+    merchant_id = caller().actor.merchant_id
+    if merchant_id is None:
+        raise Forbidden()
+    return db.session.get_one(Merchant, merchant_id)
 
 
 def identify() -> Caller:
@@ -85,6 +99,6 @@ def identify() -> Caller:
         raise NoToken()
     if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
-        return Caller(key.user, key.merchant_id, key.user.role, f"key:{key.id}", key.can_write)
-    user = tokens.find(token).user
-    return Caller(user, user.id, user.role, f"user:{user.id}", can_write=True)
+        return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", key.can_write)
+    family = tokens.find(token)
+    return Caller(family.user, tokens.actor_of(family), f"user:{family.user_id}", can_write=True)

@@ -1,4 +1,4 @@
-"""Declarations of endpoints: addresses, roles, request and response schemas. spectree documents each from these."""
+"""Declarations of endpoints: address, permission, request and response schemas. spectree documents each from these."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from spectree.plugins.flask_plugin import FlaskPlugin
 from werkzeug.routing import IntegerConverter, Rule
 
 from portal.api import callers, parsing, rate_limits, schemas
+from portal.domain.permissions import Permission
 
 View = Callable[..., Any]
 
@@ -58,7 +59,7 @@ class Declared:
     """The facts about an endpoint that the document needs besides its schemas."""
 
     signed_in: bool
-    roles: Sequence[str]
+    needs: Permission | None
     writes: bool
     repeatable: bool
     reads_body: bool
@@ -104,25 +105,26 @@ def endpoint(
     ok: dict[int, Any],
     tag: Tag,
     anyone: bool = False,
-    roles: Sequence[str] = (),
+    needs: Permission | None = None,
     writes: bool = False,
-    forbidden: str = "Your account can't do this.",
+    forbidden: str = "",
     refuses: dict[int, Sequence[str]] | None = None,
     limit: Callable[[View], View] | None = None,
 ) -> Callable[[View], View]:
     """Register a view at an address and its aliases, each with and without a trailing slash.
 
     `ok` has the schema of each success status. `refuses` has, by status, the error codes besides those common to all
-    endpoints of the kind. The fields of the view's `query` are the accepted query parameters. Any other parameter is
-    422 `unknown_parameter`, and a view without `query` accepts none. A view that `writes` requires a token with write
-    access and counts towards the write limit. If its method is POST, it accepts an Idempotency-Key.
+    endpoints of the kind. `needs` is the permission of the caller (domain/permissions.py). The fields of the view's
+    `query` are the accepted query parameters. Any other parameter is 422 `unknown_parameter`, and a view without
+    `query` accepts none. A view that `writes` requires a token with write access and counts towards the write limit. If
+    its method is POST, it accepts an Idempotency-Key. `forbidden` is what the refusal of other callers is about.
     """
 
     def decorate(view: View) -> View:
         name = f"{bp.name.removeprefix('api_')}_{view.__name__}"
         declared[name] = Declared(
             signed_in=not anyone,
-            roles=roles,
+            needs=needs,
             writes=writes,
             repeatable=writes and method == "POST",
             reads_body="json" in view.__annotations__,
@@ -139,7 +141,7 @@ def endpoint(
         if writes:
             wrapped = rate_limits.writing(wrapped)
         if not anyone:
-            wrapped = callers.signed_in(*roles, writes=writes, message=forbidden)(wrapped)
+            wrapped = callers.signed_in(needs, writes=writes, forbidden=forbidden)(wrapped)
         for rule in (address, *aliases):
             bp.add_url_rule(rule, view.__name__, wrapped, methods=[method], strict_slashes=False, merge_slashes=False)
         return wrapped

@@ -20,15 +20,17 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]) -> RequestKey | None:
     """The idempotency key of this request, or None. `render` makes the reply that is stored with the effect.
 
-    The key is scoped to the caller, the method and the address without its trailing slash.
+    The key is scoped to the caller with their hat, the method and the address without its trailing slash.
     Refuses: bad_idempotency_key (Invalid).
     """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key", "Use 1 to 255 visible ASCII characters, no blanks."))
-    scope = f"{request.method} {request.path.rstrip('/')}"
+        raise Invalid(Fault(f"{HEADER}:", "bad_idempotency_key"))
+    caller = callers.caller()
+    hat = "" if caller.actor.merchant_id is None else f" as {caller.actor.merchant_id}"
+    scope = f"{request.method} {request.path.rstrip('/')}{hat}"
     text = msgspec.json.encode(body, order="sorted")
 
     def rendered(result: Any) -> tuple[int, bytes]:
@@ -36,7 +38,7 @@ def request_key(body: msgspec.Struct, render: Callable[[Any], tuple[int, bytes]]
         g.stored_reply = reply
         return reply
 
-    return RequestKey(callers.caller().id, scope, key, idempotency.fingerprint(text), rendered)
+    return RequestKey(caller.id, scope, key, idempotency.fingerprint(text), rendered)
 
 
 def finish(

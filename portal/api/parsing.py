@@ -40,6 +40,12 @@ Day = Annotated[Any, _DAY]
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
+_WRONG_TYPES: Final = {
+    "choice": re.compile(r"Invalid enum value (?P<value>.+)", re.DOTALL),
+    "length": re.compile(r"Expected (?P<expected>.+) of length <= (?P<limit>[0-9]+)"),
+    "type": re.compile(r"Expected (?P<expected>.+), got (?P<got>.+)"),
+}
+"""msgspec's messages without backticks, by the fault's `about`."""
 
 STATE_NAMES: Final = ("status", "state")
 """The two names of the filter by state. A list that declares either of them accepts both."""
@@ -48,13 +54,11 @@ _rules: dict[type, Callable[[Values], list[Fault]]] = {}
 
 
 class _BadValue(Exception):
-    """A field's value cannot be read as its type."""
+    """A field's value cannot be read as its type. The fault's field is the path below the field, or ""."""
 
-    def __init__(self, code: str, message: str, path: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.path = path
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
 
 
 def whole(least: int, most: int) -> Meta:
@@ -98,9 +102,7 @@ def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
     """The fault of a query parameter that is not among the `known` ones."""
-    names = ", ".join(known)
-    known_names = f"Known here: {names}." if names else "No parameter is known here."
-    return Fault(f"?{_escape(name)}", "unknown_parameter", f"This parameter is not known. {known_names}")
+    return Fault(f"?{_escape(name)}", "unknown_parameter", names=tuple(known))
 
 
 def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
@@ -113,17 +115,16 @@ def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
             faults.append(unknown_parameter(name, known))
             continue
         if len(texts) > 1:
-            faults.append(Fault(f"?{name}", "repeated", "Send this parameter once."))
+            faults.append(Fault(f"?{name}", "repeated"))
         first_name, first_text = sent.setdefault(known[name], (name, texts[0]))
         if first_text != texts[0]:
-            message = f"This is the same filter as {first_name}: send one of the two."
-            faults.append(Fault(f"?{name}", "conflicting_parameters", message))
+            faults.append(Fault(f"?{name}", "conflicting_parameters", other=first_name))
     values: Values = {}
     if schema:
         values, field_faults = _fields(schema, {field: msgspec.json.encode(text) for field, (_, text) in sent.items()})
         for fault in field_faults:
             name, _ = sent.get(fault.field, (fault.field, ""))
-            faults.append(Fault(f"?{name}", fault.code, fault.message))
+            faults.append(fault.at(f"?{name}"))
     return values, faults
 
 
@@ -131,11 +132,7 @@ def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
     data = request.get_data()
     sent = _decode(data) if data else {}
     values, faults = _fields(schema, sent)
-    faults += [
-        Fault(_escape(name), "unknown_field", "This field is not known here.")
-        for name in sent
-        if name not in schema.__struct_fields__
-    ]
+    faults += [Fault(_escape(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
     if faults and schema in _rules:
         named = {fault.field for fault in faults}
         faults += [fault for fault in _rules[schema](values) if fault.field not in named]
@@ -152,10 +149,10 @@ def _decode(data: bytes) -> Mapping[str, bytes]:
         fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
         if data.lstrip()[:1] == b"{":  # a number outside the range of a double
-            raise Unreadable("The body is not JSON that can be read.") from None
-        raise Invalid(Fault("", "not_an_object", "Send one JSON object: {...}.")) from None
+            raise Unreadable() from None
+        raise Invalid(Fault("", "not_an_object")) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Unreadable("The body is not JSON that can be read.") from None
+        raise Unreadable() from None
     return {name: bytes(raw) for name, raw in fields.items()}
 
 
@@ -166,12 +163,12 @@ def _fields(schema: type[S], sent: Mapping[str, bytes]) -> tuple[Values, list[Fa
         raw = sent.get(name)
         if raw is None:
             if required:
-                faults.append(Fault(name, "required", "This field is required."))
+                faults.append(Fault(name, "required", about="api"))
             continue
         try:
             values[name] = read(raw)
         except _BadValue as bad:
-            faults.append(Fault(name + bad.path, bad.code, bad.message))
+            faults.append(bad.fault.at(name + bad.fault.field))
     return values, faults
 
 
@@ -208,28 +205,28 @@ def _unwrap(kind: Any) -> tuple[Any, list[Meta], bool]:
 
 
 def _amount(raw: bytes) -> str:
-    return _text_of_number(raw, _DECIMAL, "bad_amount", "Send an amount in digits, like 1200.00 or 1200.")
+    return _text_of_number(raw, _DECIMAL, Fault("", "bad_amount", about="api"))
 
 
-def _text_of_number(raw: bytes, pattern: re.Pattern[str], code: str, message: str) -> str:
-    """The text of a JSON number, or of a JSON string that holds a number."""
+def _text_of_number(raw: bytes, pattern: re.Pattern[str], fault: Fault) -> str:
+    """The text of a JSON number, or of a JSON string that holds a number. Another text is the fault."""
     if raw[:1] == b'"':
         try:
             text = msgspec.json.decode(raw, type=str)
         except msgspec.DecodeError:
-            raise Unreadable("The body is not JSON that can be read.") from None
+            raise Unreadable() from None
     else:
         text = raw.decode().strip()
     if not pattern.fullmatch(text):
-        raise _BadValue(code, message)
+        raise _BadValue(fault)
     return text
 
 
 def _whole(raw: bytes, least: int, most: int) -> int:
-    message = f"Send a whole number from {least} to {most}."
-    number = int(_text_of_number(raw, _DIGITS, "bad_number", message))
+    fault = Fault("", "bad_number", least=least, most=most)
+    number = int(_text_of_number(raw, _DIGITS, fault))
     if not least <= number <= most:
-        raise _BadValue("bad_number", message)
+        raise _BadValue(fault)
     return number
 
 
@@ -238,21 +235,29 @@ def _day(raw: bytes) -> date:
     try:
         return schedule.read_date(text)
     except ValueError:
-        raise _BadValue("bad_date", "Send a date like 2026-08-31.") from None
+        raise _BadValue(Fault("", "bad_date", about="api")) from None
 
 
 def _by_msgspec(raw: bytes, kind: Any) -> Any:
     try:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
-        raise _BadValue("wrong_type", f"{message.replace('`', '')}.", path) from None
+        raise _BadValue(_wrong_type(error)) from None
     except (msgspec.DecodeError, RecursionError):
-        raise Unreadable("The body is not JSON that can be read.") from None
+        raise Unreadable() from None
     if _holds_nul(value):
-        raise _BadValue("bad_text", "Send text without NUL characters.")
+        raise _BadValue(Fault("", "bad_text"))
     return value
+
+
+def _wrong_type(error: msgspec.ValidationError) -> Fault:
+    """msgspec's message as a fault, at the path below the field."""
+    message, _, path = str(error).partition(" - at `$")
+    path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
+    for about, pattern in _WRONG_TYPES.items():
+        if match := pattern.fullmatch(message.replace("`", "")):
+            return Fault(path, "wrong_type", about=about, **match.groupdict())
+    return Fault(path, "wrong_type")
 
 
 def _holds_nul(value: Any) -> bool:

@@ -13,6 +13,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from portal import rate_limits
 from portal.errors import Busy, Fault, Invalid, Refused, StillRunning
 from portal.extensions import db
+from portal.wording.http_statuses import http_status
+from portal.wording.refusals import fault_sentence, sentence
 
 log = structlog.get_logger(__name__)
 
@@ -23,18 +25,19 @@ MAX_FAULTS: Final = 50
 CHALLENGE: Final = 'Bearer realm="qist"'
 """The challenge for a request without a token. RFC 6750, section 3.1: it has no error code."""
 
-CODES: Final[dict[int, tuple[str, str]]] = {
-    400: ("unreadable", "The request can't be read."),
-    401: ("bad_token", "Send a token that is valid: Authorization: Bearer ..."),
-    403: ("forbidden", "Your account can't do this."),
-    404: ("not_found", "There is nothing here that you can see."),
-    405: ("method_not_allowed", "This address doesn't take this method."),
-    413: ("too_large", "What was sent is too large."),
-    415: ("not_json", "Send JSON, with the content type application/json."),
-    429: ("too_many_requests", "Too many requests. Wait, then try again."),
-    500: ("internal_error", "Something broke on our side. It has been written down under this answer's X-Request-Id."),
-    503: ("busy", "The system is busy. Nothing was changed. Please try again."),
+CODES: Final[dict[int, str]] = {
+    400: "unreadable",
+    401: "bad_token",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "not_json",
+    429: "too_many_requests",
+    500: "internal_error",
+    503: "busy",
 }
+"""The codes of errors that no service raised, by HTTP status."""
 
 
 class NotJson(Refused):
@@ -43,7 +46,7 @@ class NotJson(Refused):
     status = 415
 
     def __init__(self) -> None:
-        super().__init__(*CODES[415])
+        super().__init__("not_json")
 
 
 class Unreadable(Refused):
@@ -51,8 +54,16 @@ class Unreadable(Refused):
 
     status = 400
 
-    def __init__(self, detail: str) -> None:
-        super().__init__("unreadable", detail)
+    def __init__(self) -> None:
+        super().__init__("unreadable", about="json")
+
+
+class HttpRefusal(Refused):
+    """An error that no service raised, under the code of its HTTP status: one of CODES."""
+
+    def __init__(self, status: int, about: str = "") -> None:
+        super().__init__(CODES[status], about=about)
+        self.status = status
 
 
 def problem(error: Exception) -> Response:
@@ -66,12 +77,12 @@ def problem(error: Exception) -> Response:
     _discard_transaction()
     if isinstance(error, SQLAlchemyError):
         if isinstance(error, DataError):
-            return response(400, "unreadable", "Something that was sent can't be stored.")
+            return _respond(HttpRefusal(400, "value"))
         if _is_unavailable(error):
             log.error("database.away", error=type(error).__name__)
-            return response(503, *CODES[503], headers={"Retry-After": str(RETRY_AFTER)})
+            return _respond(HttpRefusal(503), {"Retry-After": str(RETRY_AFTER)})
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
-    return response(500, *CODES[500])
+    return _respond(HttpRefusal(500))
 
 
 def refused(error: Refused) -> Response:
@@ -82,17 +93,17 @@ def refused(error: Refused) -> Response:
     if error.status == HTTPStatus.UNAUTHORIZED:
         has_token = error.code == "bad_token" and "Authorization" in request.headers
         headers["WWW-Authenticate"] = CHALLENGE + (', error="invalid_token"' if has_token else "")
-    return _respond(error.status, document(error), headers)
+    return _respond(error, headers)
 
 
 def document(error: Refused) -> dict[str, Any]:
-    """The problem document of a refusal."""
+    """The problem document of a refusal, in the reader's language."""
     more: dict[str, Any] = dict(error.facts)
     if isinstance(error, Invalid):
         more["errors"] = [_fault(fault) for fault in error.faults[:MAX_FAULTS]]
         if len(error.faults) > 1:
-            return _document(error.status, "invalid", "Several things have to be corrected.", more)
-    return _document(error.status, error.code, error.message, more)
+            return _document(error.status, "invalid", sentence(Refused("invalid")), more)
+    return _document(error.status, error.code, sentence(error), more)
 
 
 def encode(document: dict[str, Any]) -> bytes:
@@ -100,16 +111,10 @@ def encode(document: dict[str, Any]) -> bytes:
     return msgspec.json.encode(document)
 
 
-def response(status: int, code: str, detail: str, *, headers: dict[str, str] | None = None) -> Response:
-    """A problem response that does not stem from a refusal."""
-    return _respond(status, _document(status, code, detail, {}), headers or {})
-
-
 def _document(status: int, code: str, detail: str, more: dict[str, Any]) -> dict[str, Any]:
-    title = HTTPStatus(status).phrase
     return {
         "type": f"urn:qist:problem:{code}",
-        "title": title,
+        "title": http_status(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -119,7 +124,7 @@ def _document(status: int, code: str, detail: str, more: dict[str, Any]) -> dict
 
 def _fault(fault: Fault) -> dict[str, str]:
     """A fault's entry. Its field is a name, a path ("metadata/color"), a parameter ("?limit") or a header ("Name:")."""
-    entry = {"pointer": f"#/{fault.field}" if fault.field else "#", "detail": fault.message, "code": fault.code}
+    entry = {"pointer": f"#/{fault.field}" if fault.field else "#", "detail": fault_sentence(fault), "code": fault.code}
     if fault.field.startswith("?"):
         return {**entry, "pointer": f"#/{fault.field[1:]}", "in": "query"}
     if fault.field.endswith(":"):
@@ -137,11 +142,11 @@ def _refused_by_http(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         headers["Retry-After"] = str(rate_limits.seconds_to_wait())
-    return response(status, *CODES[status], headers=headers)
+    return _respond(HttpRefusal(status, "header" if status == HTTPStatus.UNAUTHORIZED else ""), headers)
 
 
-def _respond(status: int, document: dict[str, Any], headers: dict[str, str]) -> Response:
-    return current_app.response_class(encode(document), status, headers, content_type=MEDIA_TYPE)
+def _respond(error: Refused, headers: dict[str, str] | None = None) -> Response:
+    return current_app.response_class(encode(document(error)), error.status, headers, content_type=MEDIA_TYPE)
 
 
 def _is_unavailable(error: SQLAlchemyError) -> bool:

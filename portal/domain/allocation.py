@@ -6,8 +6,12 @@ below 1 or above the sum of the open parts.
 """
 
 from collections.abc import Sequence
+from typing import Final, Literal, get_args
 
 Part = tuple[int, int]
+How = Literal["last", "spread"]
+"""How a credit is divided: from the last installment backwards, or spread."""
+HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 def oldest_first(open_parts: Sequence[Part], amount: int) -> list[Part]:

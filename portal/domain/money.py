@@ -5,7 +5,8 @@ table, which Babel ships, describes price tags and differs for a dozen currencie
 """
 
 import re
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 _DIGITS: Final[dict[int, str]] = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF",
@@ -30,8 +31,28 @@ MAX_MINOR: Final = 10**15
 _DECIMAL = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
 
 
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in minor units of a currency (ISO 4217). Its text is that of `show`."""
+
+    minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        return show(self.minor, self.currency)
+
+
 class BadAmount(ValueError):
-    """The text is not an amount in this currency. The message is a sentence for a form."""
+    """The text is not an amount in this currency. `about` is the reason; `facts` belong to its sentence.
+
+    missing; not_digits (example: an amount in digits); too_precise (currency, digits: at most so many decimals);
+    whole_only (currency: it has no decimals); too_large (limit: Money).
+    """
+
+    def __init__(self, about: str, **facts: Any) -> None:
+        super().__init__(about)
+        self.about = about
+        self.facts = facts
 
 
 def digits(currency: str) -> int:
@@ -50,17 +71,17 @@ def parse(text: str, currency: str) -> int:
     places = digits(currency)
     text = text.strip(" \t\r\n")
     if not text:
-        raise BadAmount("Enter an amount.")
+        raise BadAmount("missing")
     if not _DECIMAL.fullmatch(text):
-        raise BadAmount(f"Enter an amount in digits, like {plain(120000 if places else 1200, currency)}.")
+        raise BadAmount("not_digits", example=plain(120000 if places else 1200, currency))
     whole, _, fraction = text.partition(".")
     if len(fraction) > places:
         if places:
-            raise BadAmount(f"{currency} has at most {places} digits after the point.")
-        raise BadAmount(f"{currency} has no digits after the point.")
+            raise BadAmount("too_precise", currency=currency, digits=places)
+        raise BadAmount("whole_only", currency=currency)
     minor: int = int(whole) * 10**places + int(fraction.ljust(places, "0") or "0")
     if minor > MAX_MINOR:
-        raise BadAmount(f"The largest amount is {show(MAX_MINOR, currency)}.")
+        raise BadAmount("too_large", limit=Money(MAX_MINOR, currency))
     return minor
 
 

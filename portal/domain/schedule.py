@@ -31,8 +31,8 @@ class Row:
 def build(total: int, count: int, interval: Interval, first: date) -> list[Row]:
     """The schedule of `total` minor units in `count` installments from local date `first`.
 
-    Raises ValueError with a sentence for a person: the total has fewer minor units than installments, the count is not
-    1 to MAX_INSTALLMENTS, or a date is outside FIRST_DATE..LAST_DATE.
+    Raises ValueError: the total has fewer minor units than installments, the count is not 1 to MAX_INSTALLMENTS, or a
+    date is outside FIRST_DATE..LAST_DATE.
     """
     if not 1 <= count <= MAX_INSTALLMENTS:
         raise ValueError(f"A plan has 1 to {MAX_INSTALLMENTS} installments.")

@@ -28,7 +28,7 @@ def settle_unknown_refunds() -> int:
 
 
 def deliver_callbacks() -> int:
-    """Act as the simulated gateway: reverse charges, and send the callbacks."""
+    """Record the reversals that no callback of the gateway has brought."""
     return callbacks.deliver_due()
 
 

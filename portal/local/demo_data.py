@@ -13,9 +13,21 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from portal.domain import clock, schedule
+from portal.domain import clock, permissions, schedule
+from portal.domain.events import (
+    CreditGiven,
+    Payload,
+    PaymentRecorded,
+    PaymentReversed,
+    PlanCancelled,
+    PlanWrittenOff,
+    RefundSucceeded,
+)
+from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
+from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import payment
 from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
@@ -102,9 +114,11 @@ PLANS: Final = (
 def seed(say: Callable[[str], object] = lambda _: None) -> bool:
     """Add the missing demo data. Returns whether any was missing. `say` receives the progress.
 
-    The steps run in the order of their instants. Refuses with the codes of the services, for example if another account
-    has one of the demo usernames.
+    The steps run in the order of their instants. Refuses: not_simulated (demo payments need test cards), and the codes
+    of the services, for example if another account has one of the demo usernames.
     """
+    if not payment.active().is_simulated:
+        raise Refused("not_simulated")
     steps = sorted(_steps(clock.now()), key=lambda step: step.at)
     changed = False
     for number, step in enumerate(steps, 1):
@@ -173,7 +187,7 @@ def _open(demo: _DemoPlan, starts: date) -> bool:
     if _plan_of(demo) is not None:
         return False
     new = NewPlan(f"{demo.customer}@{DOMAIN}", demo.total, demo.count, starts, demo.interval, demo.description)
-    plans.open_plan(_id_of(demo.merchant), new)
+    plans.open_plan(_owner(demo.merchant), new)
     return True
 
 
@@ -193,10 +207,10 @@ def _pay(demo: _DemoPlan, number: int, card: str) -> bool:
 
 def _run_action(demo: _DemoPlan) -> bool:
     plan_id = _plan_of(demo)
-    kind, action = _ACTIONS[demo.then]
-    if plan_id is None or _happened(plan_id, kind):
+    payload, action = _ACTIONS[demo.then]
+    if plan_id is None or _happened(plan_id, payload):
         return False
-    action(plan_id, _id_of(demo.merchant))
+    action(plan_id, _owner(demo.merchant))
     return True
 
 
@@ -204,57 +218,63 @@ def _id_of(username: str) -> int:
     return db.session.scalars(select(User.id).where(User.has_username(username))).one()
 
 
+def _owner(username: str) -> Actor:
+    merchant_id = _id_of(username)
+    return permissions.member(merchant_id, merchant_id, "owner")
+
+
 def _plan_of(demo: _DemoPlan) -> int | None:
     query = select(Plan.id).where(Plan.merchant_id == _id_of(demo.merchant), Plan.description == demo.description)
     return db.session.scalar(query)
 
 
-def _happened(plan_id: int, kind: str) -> bool:
-    return db.session.scalar(select(Event.id).where(Event.plan_id == plan_id, Event.kind == kind).limit(1)) is not None
+def _happened(plan_id: int, payload: type[Payload]) -> bool:
+    query = select(Event.id).where(Event.plan_id == plan_id, Event.kind == payload.kind)
+    return db.session.scalar(query.limit(1)) is not None
 
 
-def _refund(plan_id: int, merchant_id: int) -> None:
-    refunds.refund(plan_id, merchant_id=merchant_id, amount=40_000, reason="One chair came with a scratch")
+def _refund(plan_id: int, actor: Actor) -> None:
+    refunds.refund(plan_id, actor=actor, amount=40_000, reason="One chair came with a scratch")
 
 
-def _credit(plan_id: int, merchant_id: int) -> None:
-    credits.credit(plan_id, merchant_id=merchant_id, amount=2_500, how="last", reason="Delivered a week late")
+def _credit(plan_id: int, actor: Actor) -> None:
+    credits.credit(plan_id, actor=actor, amount=2_500, how="last", reason="Delivered a week late")
 
 
-def _cash(plan_id: int, merchant_id: int) -> None:
+def _cash(plan_id: int, actor: Actor) -> None:
     today = db.session.get_one(Plan, plan_id).today
     manual_payments.record(
-        plan_id, merchant_id=merchant_id, amount=20_000, method="cash", received_on=today, reference="Receipt 1041"
+        plan_id, actor=actor, amount=20_000, method="cash", received_on=today, reference="Receipt 1041"
     )
 
 
-def _cancel(plan_id: int, merchant_id: int) -> None:
-    cancellations.cancel(plan_id, merchant_id=merchant_id, refund=10_000, reason="The fabric is sold out")
+def _cancel(plan_id: int, actor: Actor) -> None:
+    cancellations.cancel(plan_id, actor=actor, refund=10_000, reason="The fabric is sold out")
 
 
-def _write_off(plan_id: int, merchant_id: int) -> None:
-    write_offs.write_off(plan_id, merchant_id=merchant_id, reason="Moved abroad, cannot be reached")
+def _write_off(plan_id: int, actor: Actor) -> None:
+    write_offs.write_off(plan_id, actor=actor, reason="Moved abroad, cannot be reached")
 
 
-def _reverse(plan_id: int, merchant_id: int) -> None:
+def _reverse(plan_id: int, actor: Actor) -> None:
     newest = db.session.scalars(Payment.of_plan(plan_id).where(Payment.state == "succeeded").limit(1)).one()
-    reversals.reverse(newest.id, merchant_id=merchant_id, reason="The bank took it back: not enough money")
+    reversals.reverse(newest.id, actor=actor, reason="The bank took it back: not enough money")
 
 
-def _transfer(plan_id: int, merchant_id: int) -> None:
+def _transfer(plan_id: int, actor: Actor) -> None:
     today = db.session.get_one(Plan, plan_id).today
     manual_payments.record(
-        plan_id, merchant_id=merchant_id, amount=30_000, method="transfer", received_on=today, reference="INV 2207"
+        plan_id, actor=actor, amount=30_000, method="transfer", received_on=today, reference="INV 2207"
     )
 
 
-_ACTIONS: Final[dict[str, tuple[str, Callable[[int, int], None]]]] = {
-    "refund": ("refund.succeeded", _refund),
-    "credit": ("credit.given", _credit),
-    "cash": ("payment.recorded", _cash),
-    "transfer": ("payment.recorded", _transfer),
-    "cancel": ("plan.cancelled", _cancel),
-    "write_off": ("plan.written_off", _write_off),
-    "reversal": ("payment.reversed", _reverse),
+_ACTIONS: Final[dict[str, tuple[type[Payload], Callable[[int, Actor], None]]]] = {
+    "refund": (RefundSucceeded, _refund),
+    "credit": (CreditGiven, _credit),
+    "cash": (PaymentRecorded, _cash),
+    "transfer": (PaymentRecorded, _transfer),
+    "cancel": (PlanCancelled, _cancel),
+    "write_off": (PlanWrittenOff, _write_off),
+    "reversal": (PaymentReversed, _reverse),
 }
 """The actions after the payments, each with the event that shows that it was done."""

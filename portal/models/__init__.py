@@ -4,6 +4,7 @@ Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.password_resets import PasswordReset
 from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
@@ -20,6 +21,7 @@ from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.texts import TypedText
 
 __all__ = [
     "Allocation",
@@ -32,6 +34,7 @@ __all__ = [
     "Invitation",
     "LedgerEntry",
     "LedgerLine",
+    "Membership",
     "Merchant",
     "Mute",
     "PasswordReset",
@@ -42,6 +45,7 @@ __all__ = [
     "Refund",
     "Reminder",
     "TokenFamily",
+    "TypedText",
     "User",
     "UserSession",
 ]

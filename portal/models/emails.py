@@ -58,7 +58,7 @@ class Email(Model):
     dedupe_key: Mapped[str] = mapped_column(String(150), unique=True)
     kind: Mapped[str] = mapped_column(String(40))
     to_user_id: Mapped[UserId]
-    merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.id"))
     plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
     state: Mapped[EmailState] = mapped_column(

@@ -2,12 +2,25 @@
 
 from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    and_,
+    case,
+    select,
+)
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from portal.domain.events import Cause
 from portal.extensions import Model
 from portal.models.columns import Currency, Id, Instant, Minor
+from portal.models.payments.refunds import Refund
 from portal.models.plans.plans import Plan
+from portal.models.texts import typed_text
 
 EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
@@ -19,7 +32,8 @@ ACCOUNTS: tuple[Account, ...] = get_args(Account)
 class LedgerEntry(Model):
     """A booking. Its lines sum to zero in each currency (deferred trigger).
 
-    `reason` is the merchant's text. `created_by` is None for a booking by the system.
+    `reason` is the merchant's text: "" without one, None once it is erased. `cause` tells why the system booked it.
+    `created_by` is None for a booking by the system.
     """
 
     __tablename__ = "ledger_entries"
@@ -29,14 +43,29 @@ class LedgerEntry(Model):
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
     refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"), unique=True)
     kind: Mapped[EntryKind] = mapped_column(Enum(*ENTRY_KINDS, name="kind", native_enum=False, create_constraint=True))
-    reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    reason_id: Mapped[int | None] = mapped_column(BigInteger)
     created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
     created_at: Mapped[Instant]
+
+    reason: Mapped[str | None] = column_property(typed_text(reason_id))
+    cause: Mapped[Cause | None] = column_property(
+        case(
+            (and_(kind == "reversal", created_by.is_(None)), "taken_back"),
+            (
+                kind == "refund",
+                select(case((Refund.excess, "overcharged")))
+                .where(Refund.id == refund_id)
+                .correlate_except(Refund)
+                .scalar_subquery(),
+            ),
+        )
+    )
 
     plan: Mapped[Plan] = relationship()
     lines: Mapped[list["LedgerLine"]] = relationship(back_populates="entry", order_by="LedgerLine.id")
 
     __table_args__ = (
+        ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_ledger_entries_reason"),
         Index("ix_ledger_entries_plan_id_id", "plan_id", "id"),
         Index("ix_ledger_entries_created_at_id", "created_at", "id"),
         Index(

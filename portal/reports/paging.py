@@ -75,7 +75,7 @@ def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
             raise ValueError
         return tuple(_read(value, kind) for value, kind in zip(values, kinds, strict=True))
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise Invalid(Fault("?cursor", "bad_cursor", "This cursor is not one that a page gave.")) from None
+        raise Invalid(Fault("?cursor", "bad_cursor")) from None
 
 
 def _read(value: Any, kind: type) -> Any:

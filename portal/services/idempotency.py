@@ -57,7 +57,7 @@ class KeyReused(Refused):
     status = 422
 
     def __init__(self) -> None:
-        super().__init__("idempotency_key_reused", "This key was already used for another request.")
+        super().__init__("idempotency_key_reused")
 
 
 def fingerprint(*parts: object) -> str:

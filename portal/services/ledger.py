@@ -2,6 +2,7 @@
 
 Debits are positive and credits negative, in minor units of the plan's currency. The balances of a plan: receivable is
 the remaining amount, credits and write_offs equal those of its installments, cash is the money received and kept.
+`reason_id` is the id of a typed text (services/texts).
 """
 
 from typing import Any
@@ -12,12 +13,12 @@ from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import EntryKind
 
 
-def book_plan(plan: Plan) -> None:
+def book_plan(plan: Plan, *, by: int) -> None:
     """The customer owes the total: receivable up, sales up."""
-    _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=plan.merchant_id)
+    _book("plan_opened", plan, {"receivable": plan.total, "sales": -plan.total}, created_by=by)
 
 
-def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason: str = "") -> None:
+def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason_id: int | None) -> None:
     """Money came in: cash up, receivable down. `recovered` was written off before; `excess` was no longer owed."""
     lines = {
         "cash": payment.amount,
@@ -25,38 +26,40 @@ def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: in
         "write_offs": -recovered,
         "overpayments": -excess,
     }
-    _book("payment", plan, lines, payment_id=payment.id, reason=reason, created_by=payment.created_by)
+    _book("payment", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=payment.created_by)
 
 
 def book_refund(plan: Plan, refund: Refund) -> None:
     """Money went back: cash down; refunds up, or overpayments down when the money was not owed."""
     account = "overpayments" if refund.excess else "refunds"
     lines = {account: refund.amount, "cash": -refund.amount}
-    _book("refund", plan, lines, refund_id=refund.id, reason=refund.reason, created_by=refund.created_by)
+    _book("refund", plan, lines, refund_id=refund.id, reason_id=refund.reason_id, created_by=refund.created_by)
 
 
-def book_credit(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+def book_credit(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:
     """A credit: credits up, receivable down."""
-    _book("credit", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
+    _book("credit", plan, {"credits": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
 
 
-def book_cancellation(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+def book_cancellation(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:
     """The unpaid rest is void: credits up, receivable down."""
-    _book("cancellation", plan, {"credits": amount, "receivable": -amount}, reason=reason, created_by=by)
+    _book("cancellation", plan, {"credits": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
 
 
-def book_write_off(plan: Plan, amount: int, *, by: int, reason: str) -> None:
+def book_write_off(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:
     """The unpaid rest is written off: write-offs up, receivable down."""
-    _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason=reason, created_by=by)
+    _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
 
 
-def book_reversal(plan: Plan, payment: Payment, *, reopened: int, rest: str, by: int | None, reason: str) -> None:
+def book_reversal(
+    plan: Plan, payment: Payment, *, reopened: int, rest: str, by: int | None, reason_id: int | None
+) -> None:
     """The bank took a payment back: cash down, receivable up by `reopened`, which is owed again.
 
     The remainder goes to the account `rest`: reversals on a cancelled plan, overpayments otherwise.
     """
     lines = {"cash": -payment.reversed, "receivable": reopened, rest: payment.reversed - reopened}
-    _book("reversal", plan, lines, payment_id=payment.id, reason=reason, created_by=by)
+    _book("reversal", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=by)
 
 
 def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], **entry: Any) -> None:

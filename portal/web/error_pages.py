@@ -6,6 +6,8 @@ from typing import Any, Final
 import structlog
 from flask import Flask, Response, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_login import AnonymousUserMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -17,36 +19,46 @@ from portal.config import JSON_PREFIXES
 from portal.errors import Busy, Refused, StillRunning
 from portal.extensions import db
 from portal.models import User
-from portal.web.guards import me, sign_in_first, signed_in_user, start_page
+from portal.web.authorization import me, sign_in_first, signed_in_user, start_page
 from portal.web.middleware.request_ids import request_id
 from portal.web.respond import as_message, current_page, fragment_or_page, is_htmx, local_path
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_SECONDS: Final = 5
 
 WORDS: Final[dict[int, tuple[str, str]]] = {
-    400: ("That request can't be read", "Something in what was sent is not as it should be. Go back and try again."),
-    401: ("Sign in first", "This page is for people with an account."),
-    403: ("Not for this account", "Your account can't open this page."),
-    404: (
-        "There is nothing here",
-        "The address may be mistyped, or what was here is gone or somebody else's.",
+    400: (
+        _l("That request can't be read"),
+        _l("Something in what was sent is not as it should be. Go back and try again."),
     ),
-    405: ("That can't be done here", "This address doesn't take that kind of request. Go back and try again."),
-    409: ("Something changed in the meantime", "Look at the page again, then decide."),
-    413: ("That is too much at once", "What was sent is larger than any form here. Shorten it and send it again."),
-    422: ("Something has to be corrected", "Go back, correct it and send it again."),
-    429: ("Too many tries", "Please wait a little, then try again."),
-    500: ("Something broke on our side", "It has been written down and will be looked at."),
-    503: ("Not available right now", "Please try again in a moment."),
+    401: (_l("Sign in first"), _l("This page is for people with an account.")),
+    403: (_l("Not for this account"), _l("Your account can't open this page.")),
+    404: (
+        _l("There is nothing here"),
+        _l("The address may be mistyped, or what was here is gone or somebody else's."),
+    ),
+    405: (_l("That can't be done here"), _l("This address doesn't take that kind of request. Go back and try again.")),
+    409: (_l("Something changed in the meantime"), _l("Look at the page again, then decide.")),
+    413: (
+        _l("That is too much at once"),
+        _l("What was sent is larger than any form here. Shorten it and send it again."),
+    ),
+    422: (_l("Something has to be corrected"), _l("Go back, correct it and send it again.")),
+    429: (_l("Too many tries"), _l("Please wait a little, then try again.")),
+    500: (_l("Something broke on our side"), _l("It has been written down and will be looked at.")),
+    503: (_l("Not available right now"), _l("Please try again in a moment.")),
 }
-EXPIRED: Final = (
+EXPIRED: Final = _l(
     "This page had been open for too long, or you signed in or out elsewhere meanwhile. "
     "Open it again and send it once more."
 )
-NOTHING_CHANGED: Final = "Nothing was charged or changed."
-UNCERTAIN: Final = "If you were paying, look at the plan before you try again. The same payment is never taken twice."
+NOTHING_CHANGED: Final = _l("Nothing was charged or changed.")
+UNCERTAIN: Final = _l(
+    "If you were paying, look at the plan before you try again. The same payment is never taken twice."
+)
 
 
 def init_app(app: Flask) -> None:
@@ -64,8 +76,8 @@ def refused(error: Refused) -> Response:
     """A service function or a look-up refused, and the view did not handle it."""
     if error.status >= 500:
         _forget_user()
-    title = WORDS.get(error.status, WORDS[409])[0]
-    response = show(error.status, title, error.message)
+    title, _message = WORDS.get(error.status, WORDS[409])
+    response = show(error.status, title, sentence(error))
     if isinstance(error, Busy | StillRunning):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -82,9 +94,9 @@ def csrf_failed(error: CSRFError) -> Response:
     form_page = local_path(current_page())
     if user is None:
         sign_in = url_for("sessions.new", next=form_page)
-        return show(400, "Please send that again", EXPIRED, NOTHING_CHANGED, sign_in, "Sign in")
+        return show(400, _("Please send that again"), EXPIRED, NOTHING_CHANGED, sign_in, _("Sign in"))
     open_again = form_page or start_page(user)
-    return show(400, "Please send that again", EXPIRED, NOTHING_CHANGED, open_again, "Open the page again")
+    return show(400, _("Please send that again"), EXPIRED, NOTHING_CHANGED, open_again, _("Open the page again"))
 
 
 def http_error(error: HTTPException) -> ResponseReturnValue:
@@ -97,7 +109,7 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
     title, message = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if status == 429:
         seconds = rate_limits.seconds_to_wait()
-        response = show(429, title, f"Please wait {_duration(seconds)}, then try again.", _nothing_changed())
+        response = show(429, title, _wait(seconds), _nothing_changed())
         response.headers["Retry-After"] = str(seconds)
         return response
     response = show(status, title, message, _nothing_changed())
@@ -124,9 +136,9 @@ def unexpected(error: Exception) -> Response:
     """A bug. The traceback is logged under the request id that the page shows."""
     _forget_user()
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
-    title, message = WORDS[500]
     note = None if request.method in ("GET", "HEAD") else UNCERTAIN
-    return show(500, title, f"{message} Its number is {request_id()}.", note)
+    message = _("It has been written down and will be looked at. Its number is %(number)s.", number=request_id())
+    return show(500, WORDS[500][0], message, note)
 
 
 def show(
@@ -143,7 +155,7 @@ def show(
         g._login_user = AnonymousUserMixin()
     if action_href is None:
         action_href = start_page(user)
-        action_text = "Go to your start page" if user is not None else "Go to the start page"
+        action_text = _("Go to your start page") if user is not None else _("Go to the start page")
     context = {
         "status": status,
         "title": title,
@@ -174,10 +186,17 @@ def _nothing_changed() -> str | None:
     return None if request.method in ("GET", "HEAD") else NOTHING_CHANGED
 
 
-def _duration(seconds: int) -> str:
+def _wait(seconds: int) -> str:
     if seconds < 90:
-        return "1 second" if seconds == 1 else f"{seconds} seconds"
-    return f"{-(-seconds // 60)} minutes"
+        return str(
+            ngettext(
+                "Please wait %(num)s second, then try again.", "Please wait %(num)s seconds, then try again.", seconds
+            )
+        )
+    minutes = -(-seconds // 60)
+    return str(
+        ngettext("Please wait %(num)s minute, then try again.", "Please wait %(num)s minutes, then try again.", minutes)
+    )
 
 
 def _for_pages(handler: Callable[[Any], ResponseReturnValue]) -> Callable[[Any], ResponseReturnValue]:

@@ -4,15 +4,18 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Flask, has_request_context
+from flask import Flask, g, has_request_context
 
 from portal.domain import money
-from portal.models import Installment, Merchant, Plan, User
-from portal.web.guards import signed_in_user, start_page
+from portal.domain.permissions import Permission
+from portal.models import Installment, Merchant, Plan
+from portal.services.accounts.hats import Hat
+from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import theme
+from portal.wording.lazy import lazy_gettext as _l
 
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
-START_LABELS = {"merchant": "Dashboard", "customer": "My plans", "operator": "Operator"}
+START_LABELS = {"merchant": _l("Dashboard"), "customer": _l("My plans"), "operator": _l("Operator")}
 
 
 def init_app(app: Flask) -> None:
@@ -55,24 +58,34 @@ def days_late(installment: Installment) -> int:
     return installment.days_past_due(installment.plan.today)
 
 
-def business(party: Plan | Merchant | User) -> str:
-    """The business name of a merchant, or of the merchant of a plan or an account."""
-    merchant = party.merchant if isinstance(party, Plan | User) else party
-    return merchant.business_name if merchant is not None else ""
+def business(party: Plan | Merchant) -> str:
+    """The business name of a merchant, or of the merchant of a plan."""
+    merchant = party.merchant if isinstance(party, Plan) else party
+    return merchant.business_name
+
+
+def may(permission: Permission) -> bool:
+    """The signed-in person has this permission under their hat."""
+    return signed_in_user() is not None and my_actor().may(permission)
 
 
 def shell_variables() -> dict[str, Any]:
-    """Variables of the page layouts: the signed-in user, the language and the theme."""
+    """Variables of the page layouts: the signed-in person with their hats, and the theme.
+
+    `may("refund")` says whether the person has a permission, for buttons.
+    """
     if not has_request_context():
         return {}
     user = signed_in_user()
+    kind = my_actor().hat if user is not None else ""
+    hats: tuple[Hat, ...] = g.hats if user is not None else ()
     return {
-        "lang": "en",
-        "dir": "ltr",
         "theme": theme.current_theme(),
-        "shell": LAYOUTS.get(user.role, "layout/public.html") if user is not None else "layout/public.html",
-        "business_name": business(user) if user is not None and user.role == "merchant" else "",
+        "shell": LAYOUTS.get(kind, "layout/public.html"),
+        "business_name": next((hat.name for hat in hats if hat.active), ""),
         "person_name": user.display_name if user is not None else "",
         "start_href": start_page(user),
-        "start_text": START_LABELS[user.role] if user is not None else "",
+        "hats": hats if len(hats) > 1 else (),
+        "may": may,
+        "start_text": START_LABELS.get(kind, ""),
     }

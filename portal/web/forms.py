@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask import request
+from flask_babel import get_domain
+from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
@@ -13,8 +15,12 @@ from wtforms.validators import StopValidation
 from portal.domain import money, typed_text
 from portal.errors import Fault, Invalid
 from portal.services.text_faults import text_faults
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import fault_sentence
 
-UNUSABLE: Final = "This holds a character that can't be used. Please type it again."
+UNUSABLE: Final = _l("This holds a character that can't be used. Please type it again.")
+WTFORMS_MESSAGES: Final = (_l("Invalid input."), _l("Not a valid choice."))
+"""Messages of WTForms itself that a form may show."""
 
 
 class Form(FlaskForm):  # type: ignore[misc]
@@ -26,12 +32,16 @@ class Form(FlaskForm):  # type: ignore[misc]
                 return formdata
             return request.form if request.method == "POST" else None
 
+        def get_translations(self, form: FlaskForm) -> Any:
+            """Messages of WTForms come from the same catalogues as all others."""
+            return get_domain().get_translations()
+
     def validate(self, extra_validators: Mapping[str, Any] | None = None) -> bool:
         """Also refuses NUL, which PostgreSQL can't store in text."""
         valid = bool(super().validate(extra_validators))
         for field in self:
             if isinstance(field.data, str) and "\x00" in field.data:
-                field.errors = [UNUSABLE]
+                field.errors = [str(UNUSABLE)]
                 valid = False
         return valid
 
@@ -45,7 +55,7 @@ class WholeField(IntegerField):
         if re.fullmatch(r"[0-9]{1,9}", text):
             self.data = int(text)
         elif text:
-            raise ValueError("Enter a whole number in digits.")
+            raise ValueError(_("Enter a whole number in digits."))
 
 
 class Needed:
@@ -59,7 +69,7 @@ class Needed:
         if field.errors:
             raise StopValidation()
         if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
-            raise StopValidation(self.message)
+            raise StopValidation(str(self.message))
 
 
 class OneLine:
@@ -67,7 +77,7 @@ class OneLine:
 
     def __call__(self, form: Any, field: Field) -> None:
         if faults := text_faults(field.name, field.data or ""):
-            raise StopValidation(faults[0].message)
+            raise StopValidation(fault_sentence(faults[0]))
         field.data = typed_text.read(field.data or "")
 
 
@@ -76,9 +86,9 @@ def read_amount(field: Field, currency: str) -> int:
     try:
         minor = money.parse(field.data or "", currency)
     except money.BadAmount as error:
-        raise Invalid(Fault(field.name, "bad_amount", str(error))) from error
+        raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
     if not minor:
-        raise Invalid(Fault(field.name, "bad_amount", "Enter more than zero."))
+        raise Invalid(Fault(field.name, "bad_amount", about="zero_in_form"))
     return minor
 
 
@@ -93,6 +103,6 @@ def apply_faults(form: FlaskForm, invalid: Invalid, **renamed: str) -> None:
         name = renamed.get(fault.field, fault.field)
         if name in form:
             field = form[name]
-            field.errors = [*field.errors, fault.message]
+            field.errors = [*field.errors, fault_sentence(fault)]
         else:
-            form.form_errors.append(fault.message)
+            form.form_errors.append(fault_sentence(fault))

@@ -1,17 +1,19 @@
-"""Labels of payment methods: saved cards, the simulated gateway's test cards, cash and transfer."""
+"""Labels of payment methods: saved cards, the methods that the gateway offers, cash and transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from flask import Flask, g
+from flask_babel import gettext as _
 from sqlalchemy import select
 
-from portal.domain.wording import MANUAL_METHODS, card_ending
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
-from portal.services.payments.payments import CARDS
+from portal.reports.payments import offered_methods
+from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
+from portal.wording import simulated_cards
+from portal.wording.labels import MANUAL_METHODS, card_ending, manual_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,9 @@ class Method:
     id: int | None = None
 
 
-TEST_CARDS: Final = tuple(Method(card.token, card_words(card), f"Test card {card.last4}") for card in CARDS)
-
-_TEST_CARD_LABELS: Final = {card.token: card_ending(card.brand, card.last4) for card in CARDS}
-
-
 def init_app(app: Flask) -> None:
     app.add_template_global(method_words)
+    app.add_template_global(offered_methods.are_simulated, "payments_are_simulated")
 
 
 def methods_of(customer_id: int) -> list[Method]:
@@ -39,15 +37,22 @@ def methods_of(customer_id: int) -> list[Method]:
     saved = db.session.scalars(PaymentMethod.of_customer(customer_id))
     return [
         *(Method(row.token, words := card_ending(row.brand, row.last4), words, True, row.id) for row in saved),
-        *TEST_CARDS,
+        *(Method(option.token, card_words(option), _short_words(option)) for option in offered_methods.list_methods()),
     ]
 
 
 def method_words(payment: Payment) -> str:
     """The label of a payment's method: "Visa ending in 4242", "Cash", "Bank transfer"."""
     if payment.method in MANUAL_METHODS:
-        return MANUAL_METHODS[payment.method]
-    return _TEST_CARD_LABELS.get(payment.method) or _saved_cards(payment.customer_id).get(payment.method, "Card")
+        return manual_method(payment.method)
+    if (option := offered_methods.find(payment.method)) is not None:
+        return card_ending(option.brand, option.last4)
+    return _saved_cards(payment.customer_id).get(payment.method) or str(_("Card"))
+
+
+def _short_words(option: OfferedMethod) -> str:
+    """ "Test card 4242", or "Visa ending in 4242" for a card that moves money."""
+    return simulated_cards.test_card(option.last4) if option.effect else card_words(option)
 
 
 def _saved_cards(customer_id: int) -> Mapping[str, str]:

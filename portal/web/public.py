@@ -1,10 +1,16 @@
 """Public pages: the home page with an interactive example of a plan."""
 
+from datetime import date
+from typing import Final
+
 from flask import Blueprint, Response, request
 
 from portal.web.respond import fragment_or_page
 
 bp = Blueprint("public", __name__)
+
+EXAMPLE_DATES: Final = (date(2026, 11, 1), date(2026, 12, 1), date(2027, 1, 1), date(2027, 2, 1))
+"""The due dates of the example. The page shows them without the year."""
 
 
 @bp.get("/")
@@ -23,4 +29,6 @@ def _example() -> Response:
     parameter = request.args.get("paid", "")
     paid = int(parameter) if parameter in ("0", "1", "2", "3", "4") else 1
     just_paid = bool(parameter) and paid > 1
-    return fragment_or_page("public/_example.html", "public/home.html", paid=paid, just_paid=just_paid)
+    return fragment_or_page(
+        "public/_example.html", "public/home.html", paid=paid, just_paid=just_paid, dates=EXAMPLE_DATES
+    )

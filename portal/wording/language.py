@@ -4,6 +4,8 @@ English is the language of the source. Each other language is one file, translat
 which is read when it is first needed. docs/architecture.md describes how a language is added.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +16,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, current_app, has_request_context, request
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, force_locale, get_locale
 
 SOURCE: Final = "en"
 """The language of the sentences in the code."""
@@ -54,6 +56,13 @@ def languages(directory: str) -> list[str]:
 def language() -> str:
     """The language of this response as a BCP 47 tag, for `lang` attributes."""
     return str(get_locale() or SOURCE).replace("_", "-")
+
+
+@contextmanager
+def in_language(code: str | None) -> Iterator[None]:
+    """Word everything inside in this language: the recipient's in a mail. None means the default language."""
+    with force_locale(code or SOURCE):
+        yield
 
 
 def text_direction() -> str:

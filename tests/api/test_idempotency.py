@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from portal.extensions import db
-from portal.gateways.payment import charges
+from portal.gateways.payment.simulated.tables import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, a_name, create_plan, customer, merchant, problem

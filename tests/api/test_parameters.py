@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.api.endpoints import declared
 from portal.api.openapi import examples
+from portal.gateways.payment.simulated.cards import OFFERED
 from tests.api import Api, Person, create_plan, customer, merchant, problem
 
 DATES = ("2020-01-01", "2199-12-31")
@@ -45,7 +46,7 @@ def body(operation: dict[str, Any]) -> Any:
     if "requestBody" not in operation:
         return None
     reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-    return examples.SHAPES[reference.rpartition("/")[2]]
+    return examples.shapes(OFFERED)[reference.rpartition("/")[2]]
 
 
 def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[str, Any]]]:

@@ -62,7 +62,7 @@ TAKES = 5.0
 """The limit for one act of the present version, in s: 0.5 for the migration's lock_timeout, the rest for slow hosts."""
 ROUND = 20.0
 """The limit for one round of reads and writes by the present version before a change of the migration, in s."""
-PEOPLE = """INSERT INTO users (id, role, email, email_key, created_at) OVERRIDING SYSTEM VALUE
+PEOPLE = """INSERT INTO users (id, registered_as, email, email_key, created_at) OVERRIDING SYSTEM VALUE
     SELECT n, 'customer', n || '@example.org', n || '@example.org', now() FROM generate_series(30000, 39999, 2) AS n
     UNION ALL SELECT 70000, 'customer', '70000@example.org', '70000@example.org', now()"""
 """More than a batch of rows, ids beyond a smallint, and a gap of more than a batch."""
@@ -161,11 +161,11 @@ def test_the_present_version_serves_during_the_next_migration(app: Flask, folder
     def register_and_invite(number: int) -> None:
         with app.app_context():
             accounts.register(NewAccount("customer", f"new{number}", f"new{number}@example.com", people.PASSWORD))
-            plans.open_plan(amal, NewPlan(f"guest{number}@example.com", 60_00, 2, today))
+            plans.open_plan(people.owner(amal), NewPlan(f"guest{number}@example.com", 60_00, 2, today))
 
     def sell_and_pay(number: int) -> None:
         with app.app_context():
-            opened = plans.open_plan(amal, NewPlan("omar@example.com", 60_00, 2, today))
+            opened = plans.open_plan(people.owner(amal), NewPlan("omar@example.com", 60_00, 2, today))
             people.pay(people.installments_of(opened.plan_id)[0].id, omar)
 
     def search(number: int) -> None:

@@ -74,7 +74,7 @@ NOT_AMOUNTS = [
 def test_other_text_is_refused_and_never_rounded(text):
     with pytest.raises(BadAmount) as refused:
         money.parse(text, "SAR")
-    assert str(refused.value).endswith(".")
+    assert refused.value.about in ("missing", "not_digits", "too_precise", "too_large")
 
 
 @pytest.mark.parametrize(("text", "currency"), [("12.0", "JPY"), ("12.", "JPY"), ("0.0001", "KWD"), ("1.0000", "KWD")])

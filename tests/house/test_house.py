@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from portal.gateways.payment.simulated.cards import CARDS
 from portal.jobs import tasks
 from portal.jobs.schedule import SCHEDULE
 
@@ -65,6 +66,23 @@ def test_the_rule_above_finds_the_commit_of_the_unit_of_work() -> None:
     assert commits == ["db.session.commit"]
 
 
+def writers_of_events(path: Path) -> Iterator[str]:
+    """The expressions of a file that make an event or insert into its table."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
+            inserts = called.endswith("insert") and first.removeprefix("models.").startswith("Event")
+            if called in {"Event", "models.Event"} or inserts:
+                yield ast.unparse(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"INSERT\s+INTO\s+events", node.value, re.I)
+
+
+def test_only_services_events_writes_events() -> None:
+    writers = {name(path): found for path in SOURCES if (found := list(writers_of_events(path)))}
+    assert {path: len(found) for path, found in writers.items()} == {"portal/services/events.py": 2}
+
+
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)
 def test_only_the_clock_reads_the_time(path: Path) -> None:
     readers = {
@@ -92,6 +110,30 @@ def test_no_function_imports_from_portal(path: Path) -> None:
         if isinstance(inner, ast.ImportFrom) and (inner.module or "").startswith("portal")
     ]
     assert hidden == []
+
+
+def test_only_the_registry_imports_an_implementation_of_the_payment_gateway() -> None:
+    """Also no other module names a token of the simulated gateway, but for the demo data, which needs its cards."""
+    folder = PORTAL / "gateways" / "payment"
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert folders
+    importers = set()
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else names
+            if isinstance(node, ast.ImportFrom):
+                names += [f"{node.module}.{alias.name}" for alias in node.names]
+            for name_of_module in names:
+                for implementation in folders:
+                    package = f"portal.gateways.payment.{implementation.name}"
+                    if f"{name_of_module}.".startswith(f"{package}.") and implementation not in path.parents:
+                        importers.add(name(path))
+    assert importers == {"portal/gateways/payment/registry.py"}
+    apart = [folder / "simulated", PORTAL / "local" / "demo_data.py"]
+    sources = [path for path in [*SOURCES, *TEMPLATES, *SCRIPTS] if not {path, *path.parents} & set(apart)]
+    tokens = "|".join(card.token for card in CARDS)
+    assert [name(path) for path in sources if re.search(tokens, path.read_text())] == []
 
 
 def test_no_module_has_a_generic_name() -> None:

@@ -34,7 +34,7 @@ def everything() -> dict[str, list]:
 def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert demo_data.seed() is True
     assert {merchant.home_currency for merchant in db.session.scalars(select(Merchant))} == {"SAR", "KWD"}
-    assert db.session.scalar(select(func.count(User.id)).where(User.role == "customer")) == 4
+    assert db.session.scalar(select(func.count(User.id)).where(User.registered_as == "customer")) == 4
     plans = list(db.session.scalars(select(Plan)))
     assert len(plans) == 20
     assert {plan.status for plan in plans} == {"active", "overdue", "completed", "cancelled"}

@@ -29,7 +29,7 @@ class Guard:
 def a_user(**columns: str) -> str:
     return insert(
         "users",
-        {"role": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
+        {"registered_as": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
         | {"email_key": "'x@example.com'", "username_key": "'x'"}
         | {"created_at": "now()"}
         | {f"{name}_key": f"lower({columns[name]})" for name in ("email", "username") if name in columns}
@@ -112,6 +112,16 @@ def an_entry(lines: str, **columns: str) -> str:
     return f"{entry};{into}SELECT max(id), account, currency, amount FROM ledger_entries, {values} GROUP BY 2, 3, 4"
 
 
+def a_text(**columns: str) -> str:
+    return insert(
+        "texts", {"plan_id": ":plan", "kind": "'reason'", "text": "'Broken'", "created_at": "now()"} | columns
+    )
+
+
+def an_event(**columns: str) -> str:
+    return insert("events", {"plan_id": ":plan", "kind": "'plan.closed'", "created_at": "now()"} | columns)
+
+
 def an_invitation(**columns: str) -> str:
     good = {
         "plan_id": ":plan", "token_hash": "sha256('x')", "seed": "sha256('y')", "created_at": "now()",
@@ -141,10 +151,16 @@ def a_refresh_token(**columns: str) -> str:
 
 def an_api_key(**columns: str) -> str:
     good = {
-        "merchant_id": ":amal", "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')", "can_write": "true",
+        "merchant_id": ":amal", "created_by": ":amal", "maker_role": "'owner'",
+        "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')", "can_write": "true",
         "created_at": "now()",
     }  # fmt: skip
     return insert("api_keys", good | columns)
+
+
+def a_membership(**columns: str) -> str:
+    good = {"user_id": ":omar", "merchant_id": ":amal", "role": "'viewer'", "created_at": "now()"}
+    return insert("memberships", good | columns)
 
 
 def a_reminder(**columns: str) -> str:

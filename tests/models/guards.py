@@ -16,14 +16,17 @@ from tests.models.guard_inserts import (
     a_refund,
     a_reminder,
     a_reset,
+    a_text,
     an_api_key,
     an_attempt,
     an_entry,
+    an_event,
     an_invitation,
     insert,
 )
 from tests.models.plan_guards import PLAN_GUARDS
 
+NEWEST_TEXT = "(SELECT max(id) FROM texts)"
 BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
@@ -205,6 +208,29 @@ GUARDS = [
     Guard("a line added to an old entry", "ledger_balanced",
           "INSERT INTO ledger_lines (entry_id, account, currency, amount) VALUES (:entry, 'cash', 'SAR', 5)",
           by="ledger_balanced_lines"),
+    # Texts that people typed
+    Guard("a text of no kind", "ck_texts_kind", a_text(kind="'poem'")),
+    Guard("an empty text", "ck_texts_text", a_text(text="''")),
+    Guard("a text changed", "texts_erasable",
+          f"{a_text()};UPDATE texts SET text = 'Other' WHERE id = {NEWEST_TEXT}"),
+    Guard("an erased text written again", "texts_erasable",
+          f"{a_text(text='NULL')};UPDATE texts SET text = 'Again' WHERE id = {NEWEST_TEXT}"),
+    Guard("a text moved to another plan while it is erased", "texts_erasable",
+          f"{a_text()};UPDATE texts SET text = NULL, plan_id = :late_plan WHERE id = {NEWEST_TEXT}"),
+    Guard("a text deleted", "texts_stay",
+          f"{a_text()};DELETE FROM texts WHERE id = {NEWEST_TEXT}", by="texts_erasable"),
+    Guard("an event with another plan's text", "fk_events_reason",
+          f"{a_text(plan_id=':late_plan')};{an_event(reason_id=NEWEST_TEXT)}"),
+    Guard("an entry with another plan's text", "fk_ledger_entries_reason",
+          f"{a_text(plan_id=':late_plan')};{an_entry(BALANCED, reason_id=NEWEST_TEXT)}"),
+    Guard("a refund with another plan's text", "fk_refunds_reason",
+          f"{a_text(plan_id=':late_plan')};{a_refund(reason_id=NEWEST_TEXT)}", beside=("refunds_sum",)),
+    Guard("a payment with another plan's text", "fk_payments_reference",
+          f"{a_text()};{a_payment(reference_id=NEWEST_TEXT)}"),
+    Guard("a payment with another reference", "payments_fixed",
+          f"{a_text()};UPDATE payments SET reference_id = {NEWEST_TEXT} WHERE id = :payment"),
+    Guard("a refund with another reason", "refunds_fixed",
+          f"{a_text(plan_id=':back_plan')};UPDATE refunds SET reason_id = {NEWEST_TEXT} WHERE id = :refund"),
     # Mails and links for a forgotten password
     Guard("the same thing mailed twice", "uq_emails_dedupe_key",
           a_mail(dedupe_key="(SELECT min(dedupe_key) FROM emails)")),
@@ -247,7 +273,17 @@ for table, column in {"ledger_entries": "plan_id", "ledger_lines": "amount", "ev
     GUARDS.append(Guard(f"{table} changed", rule, f"UPDATE {table} SET {column} = {column}"))
     GUARDS.append(Guard(f"{table} deleted", rule, f"DELETE FROM {table}", beside=keys))
 
-KEPT = ("ledger_entries", "ledger_lines", "events", "payments", "allocations", "installments", "plans", "refunds")
+KEPT = (
+    "ledger_entries",
+    "ledger_lines",
+    "events",
+    "texts",
+    "payments",
+    "allocations",
+    "installments",
+    "plans",
+    "refunds",
+)
 
 for table in KEPT:
     others = tuple(f"{other}_never_emptied" for other in KEPT if other != table)

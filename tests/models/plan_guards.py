@@ -1,7 +1,7 @@
 """The guards of people, plans and installments, each with raw SQL that it refuses. test_guards.py tests them."""
 # ruff: noqa: S608 (SQL from constants)
 
-from tests.models.guard_inserts import Guard, a_plan, a_user, an_installment, one_more
+from tests.models.guard_inserts import Guard, a_membership, a_plan, a_user, an_api_key, an_installment, one_more
 
 PLAN_GUARDS = [
     # People
@@ -22,27 +22,46 @@ PLAN_GUARDS = [
           a_user(username="NULL", username_key="'x'", password_hash="NULL")),
     Guard("a name without a password", "ck_users_claimed_whole", a_user(password_hash="NULL")),
     Guard("a merchant who can't sign in", "ck_users_only_customers_are_invited",
-          a_user(role="'merchant'", username="NULL", password_hash="NULL")),
+          a_user(registered_as="'merchant'", username="NULL", password_hash="NULL")),
     Guard("an empty name", "ck_users_named", a_user(username="''")),
     Guard("an email without @", "ck_users_named", a_user(email="'nobody'")),
-    Guard("a role that does not exist", "ck_users_role", a_user(role="'admin'")),
-    Guard("grace for ever", "ck_merchants_grace_days", "UPDATE merchants SET grace_days = 31 WHERE user_id = :amal"),
+    Guard("a registration as nobody", "ck_users_registered_as", a_user(registered_as="'admin'")),
+    Guard("grace for ever", "ck_merchants_grace_days", "UPDATE merchants SET grace_days = 31 WHERE id = :amal"),
     Guard("a shop without a name", "ck_merchants_named",
-          "UPDATE merchants SET business_name = '' WHERE user_id = :amal"),
+          "UPDATE merchants SET business_name = '' WHERE id = :amal"),
     Guard("a shop on two lines", "ck_merchants_named",
-          "UPDATE merchants SET business_name = E'a\\nb' WHERE user_id = :amal"),
+          "UPDATE merchants SET business_name = E'a\\nb' WHERE id = :amal"),
     Guard("a shop that turns the text beside it", "ck_merchants_named",
-          "UPDATE merchants SET business_name = U&'a\\202Eb' WHERE user_id = :amal"),
+          "UPDATE merchants SET business_name = U&'a\\202Eb' WHERE id = :amal"),
     Guard("money without a code", "ck_merchants_currency",
-          "UPDATE merchants SET home_currency = 'sar' WHERE user_id = :badr"),
+          "UPDATE merchants SET home_currency = 'sar' WHERE id = :badr"),
     Guard("another home currency after the first plan", "home_currency_fixed",
-          "UPDATE merchants SET home_currency = 'USD' WHERE user_id = :amal"),
+          "UPDATE merchants SET home_currency = 'USD' WHERE id = :amal"),
     Guard("a session under half a hash", "ck_user_sessions_token_hash", "UPDATE user_sessions SET token_hash = 'x'"),
     Guard("two sessions under one token", "uq_user_sessions_token_hash",
           "INSERT INTO user_sessions (user_id, token_hash, user_agent, created_at, expires_at) "
           "SELECT user_id, token_hash, user_agent, created_at, expires_at FROM user_sessions"),
+    # Memberships
+    Guard("a role that does not exist", "ck_memberships_role", a_membership(role="'boss'")),
+    Guard("two roles of a person in a business", "pk_memberships",
+          a_membership() + ";" + a_membership(role="'manager'")),
+    Guard("a business without an owner", "merchants_owned",
+          "INSERT INTO merchants (business_name, home_currency, time_zone, grace_days, updated_at) "
+          "VALUES ('Nobody''s', 'SAR', 'UTC', 0, now())", by="merchants_owned_business"),
+    Guard("a business that its last owner leaves", "merchants_owned",
+          "DELETE FROM memberships WHERE user_id = :badr AND merchant_id = :badr", by="merchants_owned_members"),
+    Guard("a last owner who becomes a manager", "merchants_owned",
+          "UPDATE memberships SET role = 'manager' WHERE user_id = :badr AND merchant_id = :badr",
+          by="merchants_owned_members"),
+    Guard("a session under the hat of a stranger's business", "fk_user_sessions_hat",
+          "INSERT INTO user_sessions (user_id, merchant_id, token_hash, user_agent, created_at, expires_at) "
+          "VALUES (:omar, :amal, sha256('hat'), '', now(), now())"),
+    Guard("a token under the hat of a stranger's business", "fk_token_families_hat",
+          "INSERT INTO token_families (user_id, merchant_id, created_at, expires_at) "
+          "VALUES (:omar, :amal, now(), now())"),
+    Guard("an API key by a role that does not exist", "ck_api_keys_maker_role", an_api_key(maker_role="'boss'")),
     # Plans
-    Guard("a plan with oneself", "ck_plans_two_parties",
+    Guard("an owner's plan with their own business", "plans_two_parties",
           a_plan(customer_id=":amal"), beside=("fk_installments_plan",)),
     Guard("a plan of nothing", "ck_plans_total", a_plan(total="0"), beside=("ck_installments_amount", "plans_state")),
     Guard("a plan of too much", "ck_plans_total", a_plan(total="1000000000000001")),

@@ -36,14 +36,14 @@ def sample_plans() -> dict[str, Any]:
     ids["flight"] = people.pay(ids["held"], omar, "card_lost_charged").id
     people.pay(ids["done"], omar)
     void_plan, back_plan = people.a_plan(amal, total=30_00, count=1), people.a_plan(amal, total=40_00, count=2)
-    cancellations.cancel(void_plan, merchant_id=amal, reason="Sold out")
+    cancellations.cancel(void_plan, actor=people.owner(amal), reason="Sold out")
     people.pay(people.installments_of(back_plan)[0].id, omar, "card_refund_lost_done")
     people.pay(people.installments_of(back_plan)[1].id, omar)
-    ids["given"] = refunds.refund(back_plan, merchant_id=amal, amount=5_00, reason="Broken").refund_ids[0]
-    ids["refund"] = refunds.refund(back_plan, merchant_id=amal, amount=20_00, reason="Broken").refund_ids[-1]
+    ids["given"] = refunds.refund(back_plan, actor=people.owner(amal), amount=5_00, reason="Broken").refund_ids[0]
+    ids["refund"] = refunds.refund(back_plan, actor=people.owner(amal), amount=20_00, reason="Broken").refund_ids[-1]
     ids |= {"void_plan": void_plan, "void": people.installments_of(void_plan)[0].id, "back_plan": back_plan}
     new = NewPlan("nadia@example.com", 20_00, 2, people.today_of(amal))
-    ids["invited_plan"] = plans.open_plan(amal, new).plan_id
+    ids["invited_plan"] = plans.open_plan(people.owner(amal), new).plan_id
     ids["late"] = people.installments_of(late_plan)[0].id
     sessions.start(omar)
     now = db.session.scalar(db.select(db.func.clock_timestamp()))

@@ -184,7 +184,7 @@ def test_all_of_one_plan_may_be_credited_when_the_plan_is_closed_in_the_same_com
 def test_a_merchant_without_plans_may_change_the_home_currency(context):
     badr = people.badr()
     with raw() as connection:
-        connection.execute(text("UPDATE merchants SET home_currency = 'USD' WHERE user_id = :badr"), {"badr": badr})
+        connection.execute(text("UPDATE merchants SET home_currency = 'USD' WHERE id = :badr"), {"badr": badr})
 
 
 def _next(plan_id):

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from portal.app import create_app
 from portal.extensions import db, limiter
-from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.local.postgres import Postgres
 from portal.models import Allocation, IdempotencyKey, Installment, Payment
 from portal.reports.operations import checks
@@ -291,15 +291,15 @@ def sweep(app: Flask, stop: threading.Event, settled: list[int]) -> None:
 
 def check_payments(work: Work, parts: list[int]) -> None:
     charged = (
-        select(Allocation.installment_id, gateway.charges.c.amount)
+        select(Allocation.installment_id, tables.charges.c.amount)
         .join(Payment, Payment.id == Allocation.payment_id)
-        .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
-        .where(gateway.charges.c.outcome == "charged")
+        .join(tables.charges, tables.charges.c.key == Payment.gateway_key)
+        .where(tables.charges.c.outcome == "charged")
     )
     rows = db.session.execute(charged).all()
     assert sorted(row.installment_id for row in rows) == sorted(parts), "one charge for each installment"
     assert {row.amount for row in rows} == {PART}
-    total = select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == "charged")
+    total = select(func.count()).select_from(tables.charges).where(tables.charges.c.outcome == "charged")
     assert db.session.scalar(total) == len(parts), "no other charges"
 
     states = {row.id: row.state for row in db.session.execute(select(Payment.id, Payment.state))}

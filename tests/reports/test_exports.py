@@ -8,8 +8,9 @@ import pytest
 import time_machine
 from flask.ctx import AppContext
 
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Installment, LedgerLine, Payment, Plan, User
+from portal.models import Installment, LedgerLine, Payment, Plan
 from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.reports.exports.columns import Export
 from portal.reports.exports.customers import export_customers
@@ -29,9 +30,9 @@ def ids(context: AppContext) -> dict[str, int]:
     return everything()
 
 
-def amal(ids: dict[str, int]) -> User:
+def amal(ids: dict[str, int]) -> Actor:
     db.session.rollback()
-    return db.session.get_one(User, ids["amal"])
+    return people.owner(ids["amal"])
 
 
 def read(export: Export) -> list[dict[str, object]]:
@@ -54,7 +55,7 @@ def test_the_journal_has_every_ledger_line_and_sums_to_zero(ids: dict[str, int])
     kinds = {row["kind"] for row in rows}
     assert kinds == {"plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"}
     assert ("Moved away", "amal") in {(row["reason"], row["who"]) for row in rows}
-    assert read(export_journal(db.session.get_one(User, ids["badr"]))) == []
+    assert read(export_journal(people.owner(ids["badr"]))) == []
 
 
 def test_the_journal_is_limited_by_instants_and_dated_in_the_merchants_time_zone(context: AppContext) -> None:
@@ -65,7 +66,7 @@ def test_the_journal_is_limited_by_instants_and_dated_in_the_merchants_time_zone
         now.move_to(datetime(2026, 3, 5, 9, tzinfo=UTC))
         people.a_plan(merchant_id, total=20_00)
         db.session.rollback()
-        user = db.session.get_one(User, merchant_id)
+        user = people.owner(merchant_id)
         assert {row["date"] for row in read(export_journal(user))} == {"2026-03-02", "2026-03-05"}
         late = read(export_journal(user, since=datetime(2026, 3, 2, tzinfo=UTC)))
         assert total(late, "debit") == 20

@@ -106,8 +106,8 @@ def test_a_declined_payment_posts_one_email_and_an_unknown_outcome_none_until_it
 
 def test_a_plan_for_a_new_email_posts_an_invitation_and_so_does_each_renewal():
     amal = people.amal()
-    plan_id = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
-    invitations.renew(plan_id, merchant_id=amal)
+    plan_id = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
+    invitations.renew(plan_id, actor=people.owner(amal))
     assert kinds() == ["invitation", "invitation"]
     people.omar()
     people.a_plan(amal, "omar@example.com")
@@ -116,7 +116,7 @@ def test_a_plan_for_a_new_email_posts_an_invitation_and_so_does_each_renewal():
 
 def test_registering_an_invited_email_posts_a_fresh_link_at_most_once_an_hour():
     amal = people.amal()
-    plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     new = NewAccount("customer", "nadia", "Nadia@example.com", people.PASSWORD)
     for _ in range(3):
         with pytest.raises(Invalid) as refused:
@@ -130,7 +130,7 @@ def test_registering_an_invited_email_posts_a_fresh_link_at_most_once_an_hour():
 
 def test_reissuing_returns_the_same_link_and_extends_it_by_thirty_days():
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
     with time_machine.travel(clock.now() + timedelta(days=29)):
         assert invitations.reissue(nadia) == (opened.plan_id, opened.invitation_token)
@@ -144,7 +144,7 @@ def test_reissuing_returns_the_same_link_and_extends_it_by_thirty_days():
 @pytest.mark.parametrize("end", ["lapsed", "made under another key"])
 def test_reissuing_replaces_a_link_that_lapsed_or_has_another_key(app, monkeypatch, end):
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
     if end == "made under another key":
         monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
@@ -160,19 +160,20 @@ def test_reissuing_replaces_a_link_that_lapsed_or_has_another_key(app, monkeypat
 def test_reissuing_does_not_restore_a_revoked_link():
     amal = people.amal()
     live, revoked = (
-        plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))) for _ in range(2)
+        plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+        for _ in range(2)
     )
     nadia = people.plan_of(live.plan_id).customer_id
-    invitations.revoke(revoked.plan_id, merchant_id=amal)
+    invitations.revoke(revoked.plan_id, actor=people.owner(amal))
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) is None
     assert invitations.reissue(nadia) == (live.plan_id, live.invitation_token)
-    renewed = invitations.renew(revoked.plan_id, merchant_id=amal)
+    renewed = invitations.renew(revoked.plan_id, actor=people.owner(amal))
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) == (revoked.plan_id, renewed)
 
 
 def test_the_database_holds_no_token():
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     rows = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, emails o")).scalar_one()
     assert opened.invitation_token not in rows
     invitation = db.session.scalars(db.select(Invitation)).one()

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from portal.domain import clock
 from portal.errors import Refused, StillRunning
 from portal.extensions import db
-from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import IdempotencyKey, Payment
 from portal.reports.operations import checks
 from portal.services import idempotency
@@ -56,7 +56,7 @@ def key_row():
 def counts():
     """The number of payments, and of charges in the gateway's own table."""
     db.session.rollback()
-    charges = select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == "charged")
+    charges = select(func.count()).select_from(tables.charges).where(tables.charges.c.outcome == "charged")
     return db.session.scalar(select(func.count(Payment.id))), db.session.scalar(charges)
 
 
@@ -171,19 +171,19 @@ from portal.services.idempotency import RequestKey
 from tests.fixtures import servers
 
 database, when, first, user, fingerprint = sys.argv[1:]
-charge = gateway.charge
+create_app(servers.settings_for(database)).app_context().push()
+charge = gateway.active().charge
 
 def charge_and_die(*args):
     if when == "after":
         charge(*args)
     os.kill(os.getpid(), signal.SIGKILL)
 
-gateway.charge = charge_and_die
-with create_app(servers.settings_for(database)).app_context():
-    payments.pay_installment(
-        int(first), customer_id=int(user), shown=None, method="card_ok",
-        request_key=RequestKey(int(user), "POST /pay", "key", fingerprint),
-    )
+gateway.active().charge = charge_and_die
+payments.pay_installment(
+    int(first), customer_id=int(user), shown=None, method="card_ok",
+    request_key=RequestKey(int(user), "POST /pay", "key", fingerprint),
+)
 """
 
 

@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from portal import rate_limits
 from portal.api.setup import BLUEPRINTS
 from portal.app import create_app
+from portal.domain.money import Money
 from portal.errors import Busy, Forbidden, NotFound, Refused, StillRunning, Unsure
 from portal.extensions import db, limiter
 from tests.fixtures import people, servers
@@ -29,7 +30,7 @@ REFUSALS: dict[str, Exception] = {
     "busy": Busy(),
     "unsure": Unsure(),
     "running": StillRunning(),
-    "changed": Refused("amount_changed", "What is owed has changed."),
+    "changed": Refused("amount_changed", about="payment", limit=Money(33_33, "SAR"), remaining=33_33),
     "hidden": NotFound(),
     "forbidden": Forbidden(),
     "bug": RuntimeError("a secret of the implementation"),
@@ -92,7 +93,7 @@ def test_each_error_is_a_fragment_for_htmx_in_the_region_for_messages(visitor: F
         ("busy", 503, "2", "Nothing was changed."),
         ("unsure", 503, "2", "it is not certain whether this went through"),
         ("running", 409, "1", "still being carried out"),
-        ("changed", 409, None, "What is owed has changed."),
+        ("changed", 409, None, "What is owed has changed: it is SAR\u00a033.33 now. Nothing was charged."),
         ("hidden", 404, None, "There is nothing here that you can see."),
         ("forbidden", 403, None, "Your account can&#39;t do this."),
         ("nul", 400, None, "Nothing was charged or changed."),

@@ -1,11 +1,15 @@
 """The OpenAPI document: spectree's description of the views, with common errors, headers and examples."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from portal.api import parsing, problems
 from portal.api.endpoints import Declared, declared, tree
 from portal.api.openapi import examples
+from portal.api.openapi.gateway_words import gateway_words
+from portal.reports.payments import offered_methods
+from portal.reports.payments.offered_methods import OfferedMethod
 
 Json = dict[str, Any]
 
@@ -40,7 +44,8 @@ WORDS: Final = {
 
 def build() -> Json:
     """The whole document. Requires an app context."""
-    document: Json = json.loads(json.dumps(tree.spec))
+    methods = offered_methods.list_methods()
+    document: Json = json.loads(_with_gateway_words(json.dumps(tree.spec), methods))
     document["info"]["description"] = DESCRIPTION
     document["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
     document["servers"] = [{"url": "/"}]
@@ -61,10 +66,11 @@ def build() -> Json:
         for operation in path.values():
             _complete(operation, declared[operation["operationId"]])
     schemas = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
+    shapes = examples.shapes(methods)
     for name, schema in schemas.items():
         _tidy(schema)
-        if name in examples.SHAPES:
-            schema["examples"] = [examples.SHAPES[name]]
+        if name in shapes:
+            schema["examples"] = [shapes[name]]
     document["paths"] = dict(sorted(document["paths"].items()))
     components["schemas"] = dict(sorted(schemas.items()))
     return document
@@ -73,6 +79,13 @@ def build() -> Json:
 def encode(document: Json) -> bytes:
     """The document as compact UTF-8 JSON."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _with_gateway_words(text: str, methods: Sequence[OfferedMethod]) -> str:
+    """The JSON text of the document, with the gateway's words for their placeholders."""
+    for placeholder, words in gateway_words(methods, simulated=offered_methods.are_simulated()).items():
+        text = text.replace(placeholder, json.dumps(words)[1:-1])
+    return text
 
 
 def _complete(operation: Json, declaration: Declared) -> None:
@@ -132,7 +145,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
     statuses = set(declaration.codes) | {422, 500, 503}
     if declaration.signed_in:
         statuses |= {401}
-    if declaration.roles or declaration.writes:
+    if declaration.needs or declaration.writes:
         statuses |= {403}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}
@@ -146,7 +159,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
 
 
 def _error(status: int, declaration: Declared) -> Json:
-    default = problems.CODES.get(status, ("invalid", WORDS[status]))[0]
+    default = problems.CODES.get(status, "invalid")
     codes = list(declaration.codes.get(status, ()))
     if status == 422:
         codes = [*(codes or ["invalid"]), "unknown_parameter"]

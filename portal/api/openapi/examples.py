@@ -1,12 +1,15 @@
 """Examples for the OpenAPI document. A test validates each against its schema."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 from portal.api import parsing, problems
-from portal.api.problems import CODES
-from portal.errors import Invalid
+from portal.api.problems import HttpRefusal
+from portal.domain.money import Money
+from portal.errors import Fault, Invalid, Refused
+from portal.reports.payments.offered_methods import OfferedMethod
+from portal.wording.http_statuses import http_status
+from portal.wording.language import SOURCE, in_language
 
 _INSTALLMENT: Final[dict[str, Any]] = {
     "id": 1,
@@ -87,7 +90,30 @@ _BUCKETS: Final = {
 }
 _TERMS: Final = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31", "interval": "monthly"}
 
-SHAPES: Final[dict[str, Any]] = {
+_PAYMENT: Final[dict[str, Any]] = {
+    "id": 9,
+    "plan": 1,
+    "amount": "33.34",
+    "currency": "SAR",
+    "state": "succeeded",
+    "method": "card",
+    "reference": "",
+    "received_on": None,
+    "refunded": "0.00",
+    "refunding": "0.00",
+    "decline_code": None,
+    "created_at": "2026-08-30T09:15:02.004131Z",
+    "settled_at": "2026-08-30T09:15:02.120044Z",
+    "reversed_at": None,
+    "installments": [{"installment": 1, "amount": "33.34"}],
+}
+_SAVED: Final[dict[str, Any]] = {
+    "id": 3,
+    "token": "pm_5f0c1d7be93a40c8a1c2d3e4f5061728",
+    "created_at": "2026-08-29T18:20:11.730020Z",
+}
+
+_SHAPES: Final[dict[str, Any]] = {
     "Registration": {
         "username": "amal",
         "email": "amal@example.com",
@@ -98,10 +124,19 @@ SHAPES: Final[dict[str, Any]] = {
         "home_currency": "SAR",
         "time_zone": "Asia/Riyadh",
     },
-    "Login": {"username": "amal", "password": "seven green boats"},
+    "Login": {"username": "amal", "password": "seven green boats", "merchant": 7},
     "Refresh": {"refresh": "eyJhbGciOiJIUzI1NiIs..."},
     "Tokens": {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIs..."},
     "Account": {"id": 7, "username": "amal", "email": "amal@example.com", "role": "merchant"},
+    "Me": {
+        "id": 7,
+        "username": "amal",
+        "email": "amal@example.com",
+        "role": "merchant",
+        "merchant": 7,
+        "memberships": [{"merchant": 7, "name": "Amal's Bakery", "role": "owner"}],
+    },
+    "MerchantMembership": {"merchant": 7, "name": "Amal's Bakery", "role": "owner"},
     "PlanTerms": _TERMS,
     "NewPlan": {
         **_TERMS,
@@ -125,26 +160,6 @@ SHAPES: Final[dict[str, Any]] = {
     "Installment": _INSTALLMENT,
     "PaidInstallment": {**_PAID, "payment": {"id": 9, "state": "succeeded"}},
     "Plan": _PLAN,
-    "Pay": {"payment_method": "card_ok", "amount": "33.34"},
-    "Payment": {
-        "id": 9,
-        "plan": 1,
-        "amount": "33.34",
-        "currency": "SAR",
-        "state": "succeeded",
-        "method": "card",
-        "payment_method": "card_ok",
-        "reference": "",
-        "received_on": None,
-        "refunded": "0.00",
-        "refunding": "0.00",
-        "decline_code": None,
-        "created_at": "2026-08-30T09:15:02.004131Z",
-        "settled_at": "2026-08-30T09:15:02.120044Z",
-        "reversed_at": None,
-        "installments": [{"installment": 1, "amount": "33.34"}],
-    },
-    "PayPlan": {"choice": "amount", "amount": "50.00", "payment_method": "card_ok", "expected": "100.00"},
     "NewRecordedPayment": {
         "amount": "33.34",
         "method": "transfer",
@@ -181,65 +196,71 @@ SHAPES: Final[dict[str, Any]] = {
         ],
         "refunds": [{"id": 4, "payment": 9, "amount": "20.00"}],
     },
-    "NewPaymentMethod": {"card": "card_ok"},
-    "SavedPaymentMethod": {
-        "id": 3,
-        "token": "pm_5f0c1d7be93a40c8a1c2d3e4f5061728",
-        "brand": "Visa",
-        "last4": "4242",
-        "created_at": "2026-08-29T18:20:11.730020Z",
-    },
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
 }
 
-_DETAILS: Final = {
-    "already_paid": "This installment is already paid. Nothing was charged.",
-    "amount_changed": "What is owed has changed: it is SAR 33.33 now. Nothing was charged.",
-    "bad_token": "This token can't be used: it is not valid, has expired, or was revoked.",
-    "declined": "The card was declined.",
-    "email_invited": "A merchant has invited this email. A fresh link is on its way to it by mail: open that one.",
-    "external_id_used": "This external_id already names another plan.",
-    "date_in_future": "Choose today or an earlier day.",
-    "insufficient_funds": "There is not enough money on this card. Nothing was charged.",
-    "not_reversible": "Nothing of this payment is left that could be reversed.",
-    "nothing_due": "Nothing is due today. Nothing was charged.",
-    "nothing_owed": "Nothing is owed any more. Nothing was changed.",
-    "nothing_to_refund": "There is nothing that could be refunded.",
-    "payment_in_flight": "A payment of this plan is still being checked with the bank. Nothing was changed.",
-    "plan_cancelled": "This plan was cancelled. Nothing was changed.",
-    "refund_declined": "The bank declined this refund. Nothing went back.",
-    "refund_in_flight": "A refund of this payment is still on its way. Nothing was changed.",
-    "still_running": "The same request is still being carried out. Ask again in a moment.",
-    "too_many_methods": "You can keep 10 payment methods. Remove one first.",
-    "too_much": "That is more than is owed, which is SAR 33.33. Nothing was changed.",
-    "unknown_method": "This payment method is not known. Nothing was charged.",
+_ANY_METHOD: Final = OfferedMethod("tok_1f9a", "Visa", "4242")
+"""The method in the examples of a gateway that offers none."""
+
+
+def shapes(methods: Sequence[OfferedMethod]) -> dict[str, Any]:
+    """An example of each schema by its name, with the first of the gateway's methods."""
+    method = next(iter(methods), _ANY_METHOD)
+    return _SHAPES | {
+        "Pay": {"payment_method": method.token, "amount": "33.34"},
+        "Payment": {**_PAYMENT, "payment_method": method.token},
+        "PayPlan": {"choice": "amount", "amount": "50.00", "payment_method": method.token, "expected": "100.00"},
+        "NewPaymentMethod": {"card": method.token},
+        "SavedPaymentMethod": {**_SAVED, "brand": method.brand, "last4": method.last4},
+    }
+
+
+_SAR: Final = Money(3333, "SAR")
+_REFUSED: Final = {
+    refused.code: refused
+    for refused in (
+        Refused("already_paid", about="installment"),
+        Refused("amount_changed", about="payment", limit=_SAR, remaining="33.33"),
+        Refused("bad_credentials"),
+        Refused("bad_token"),
+        Refused("declined", payment_id=9),
+        Refused("external_id_used", plan_id=1),
+        Refused("insufficient_funds", payment_id=9),
+        Refused("not_reversible"),
+        Refused("nothing_due", about="payment"),
+        Refused("nothing_owed", about="write_off"),
+        Refused("nothing_to_refund"),
+        Refused("payment_in_flight", payment_id=9),
+        Refused("plan_cancelled", about="payment"),
+        Refused("refund_declined", refund_ids=[4]),
+        Refused("refund_in_flight"),
+        Refused("still_running"),
+        Refused("too_many_methods", limit=10),
+        Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
+        Invalid(Fault("customer_email", "not_a_customer")),
+        Invalid(Fault("email", "email_invited")),
+        Invalid(Fault("email", "email_taken")),
+        Invalid(Fault("password", "password_common")),
+        Invalid(Fault("password2", "passwords_differ")),
+        Invalid(Fault("merchant", "choose_merchant"), merchants=[{"id": 7, "name": "Amal's Bakery"}]),
+        Invalid(Fault("merchant", "unknown_merchant")),
+        Invalid(Fault("payment_method", "unknown_method")),
+        Invalid(Fault("received_on", "date_in_future")),
+        Invalid(Fault("total_amount", "total_too_small")),
+        Invalid(Fault("username", "username_taken")),
+    )
 }
-_MORE: Final[dict[str, dict[str, Any]]] = {
-    "amount_changed": {"remaining": "33.33"},
-    "declined": {"payment_id": 9},
-    "email_invited": {"errors": [{"pointer": "#/email", "detail": _DETAILS["email_invited"], "code": "email_invited"}]},
-    "external_id_used": {"plan_id": 1},
-    "insufficient_funds": {"payment_id": 9},
-    "payment_in_flight": {"payment_id": 9},
-    "refund_declined": {"refund_ids": [4]},
-    "too_much": {"remaining": "33.33"},
-}
+"""The refusals in the examples, by code. Amounts are decimals, as the API sends them."""
 _UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
 """The unknown query parameters in the examples. A request with several faults has the code `invalid`."""
 
 
 def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]:
-    """The problem document with this code, for an endpoint that accepts the `known` query parameters."""
-    if code in _UNKNOWN:
-        faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
-        return problems.document(Invalid(*faults, known=list(known)))
-    detail = _DETAILS.get(code) or (CODES[status][1] if status in CODES else HTTPStatus(status).description)
-    return {
-        "type": f"urn:qist:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **_MORE.get(code, {}),
-    }
+    """The problem document with this code in English, for an endpoint that accepts the `known` query parameters."""
+    with in_language(SOURCE):
+        if code in _UNKNOWN:
+            faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
+            return problems.document(Invalid(*faults, known=list(known)))
+        document = problems.document(_REFUSED.get(code) or HttpRefusal(status))
+        return {**document, "title": http_status(status), "status": status}

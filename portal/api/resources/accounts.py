@@ -10,7 +10,7 @@ from portal.domain import typed_text
 from portal.errors import Fault, Invalid
 from portal.extensions import db
 from portal.models import User
-from portal.services.accounts import accounts
+from portal.services.accounts import accounts, hats
 from portal.services.accounts.accounts import NewAccount
 
 bp = Blueprint("api_accounts", __name__)
@@ -45,12 +45,17 @@ def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
         time_zone=json.time_zone,
     )
     if json.password != json.password2:
-        differ = Fault("password2", "passwords_differ", "The two passwords are not the same.")
+        differ = Fault("password2", "passwords_differ")
         raise Invalid(*accounts.registration_faults(new), differ)
     return schemas.account(db.session.get_one(User, accounts.register(new))), 201
 
 
-@endpoint(bp, "GET", "/auth/me/", "/api/auth/me/", ok={200: schemas.Account}, tag=TAG)
-def show() -> schemas.Account:
-    """The account that this token belongs to"""
-    return schemas.account(callers.caller().user)
+@endpoint(bp, "GET", "/auth/me/", "/api/auth/me/", ok={200: schemas.Me}, tag=TAG)
+def show() -> schemas.Me:
+    """The account that this token belongs to
+
+    `role` is the hat of the token, and `merchant` its merchant. An API key shows its maker, without memberships.
+    """
+    caller = callers.caller()
+    memberships = hats.memberships_of(caller.id) if caller.actor.may("pay") else []
+    return schemas.me(caller.user, caller.actor, memberships)

@@ -11,7 +11,6 @@ from portal.reports.merchants import dashboard as dashboards
 
 bp = Blueprint("api_analytics", __name__)
 TAG = Tag("Analytics", "A merchant's figures, by currency and never added across.")
-MERCHANTS_ONLY = "Only merchants have these figures."
 
 
 @endpoint(
@@ -22,8 +21,8 @@ MERCHANTS_ONLY = "Only merchants have these figures."
     "/api/analytics/merchant/",
     ok={200: schemas.Dashboard},
     tag=TAG,
-    roles=("merchant",),
-    forbidden=MERCHANTS_ONLY,
+    needs="view",
+    forbidden="see_figures",
 )
 def dashboard() -> schemas.Dashboard:
     """Revenue, late installments, success rate
@@ -41,8 +40,8 @@ def dashboard() -> schemas.Dashboard:
     "/api/analytics/ageing/",
     ok={200: schemas.AgeingReport},
     tag=TAG,
-    roles=("merchant",),
-    forbidden=MERCHANTS_ONLY,
+    needs="view",
+    forbidden="see_figures",
 )
 def ageing() -> schemas.AgeingReport:
     """Outstanding amounts by days past due

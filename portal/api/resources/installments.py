@@ -7,9 +7,9 @@ from portal import access
 from portal.api import amounts, idempotency, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.api.resources.payments import CUSTOMERS_ONLY, NO_ANSWER, current_payment, declined
-from portal.errors import Forbidden
+from portal.api.resources.payments import NO_ANSWER, current_payment, declined
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
@@ -25,7 +25,7 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
     Of all your plans, soonest due first. The next page is in the Link header.
     """
     page = lists.list_installments(
-        caller().user,
+        caller().actor,
         InstallmentFilters(
             status=query.status,
             customer_email=query.customer_email,
@@ -42,7 +42,7 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
 @endpoint(bp, "GET", "/api/plans/installments/<row:installment_id>/", ok={200: schemas.Installment}, tag=TAG)
 def show(installment_id: int) -> schemas.Installment:
     """One installment"""
-    return schemas.installment(access.my_installment(caller().user, installment_id))
+    return schemas.installment(access.my_installment(caller().actor, installment_id))
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/installments/", ok={200: list[schemas.Installment]}, tag=TAG)
@@ -52,9 +52,9 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
     All of them, unless `limit` says otherwise. The next page is in the Link header.
     """
     page = lists.list_installments(
-        caller().user,
+        caller().actor,
         InstallmentFilters(
-            plan_id=access.my_plan(caller().user, plan_id).id,
+            plan_id=access.my_plan(caller().actor, plan_id).id,
             status=query.status,
             due_before=query.due_before,
             due_after=query.due_after,
@@ -84,12 +84,10 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
 def pay(installment_id: int, json: schemas.Pay) -> Response:
     """Pay an installment
 
-    For the plan's customer, at any time. The gateway is simulated, and its test cards decide the outcome. Send an
+    For the plan's customer, at any time. {gateway:outcome}Send an
     Idempotency-Key, so that a request whose answer was lost can be sent again: it is carried out once.
     """
-    currency = access.my_installment(caller().user, installment_id).currency
-    if caller().role != "customer":
-        raise Forbidden(CUSTOMERS_ONLY)
+    currency = access.owed_installment(caller().actor, installment_id, about="pay").currency
     shown = amounts.read(currency, amount=json.amount)["amount"]
     key = idempotency.request_key(json, _render)
     with amounts.refusals_as_decimals(currency):
@@ -97,7 +95,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
             installment_id,
             customer_id=caller().id,
             shown=shown,
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"

@@ -14,7 +14,6 @@ from portal.services.payments import payment_methods
 
 bp = Blueprint("api_payment_methods", __name__)
 TAG = Tag("Payment methods", "Cards that the gateway keeps for a customer: its token, and the last four digits.")
-CUSTOMERS_ONLY = "Only customers have payment methods."
 
 
 @endpoint(
@@ -23,8 +22,8 @@ CUSTOMERS_ONLY = "Only customers have payment methods."
     "/api/payment-methods/",
     ok={200: list[schemas.SavedPaymentMethod]},
     tag=TAG,
-    roles=("customer",),
-    forbidden=CUSTOMERS_ONLY,
+    needs="customer",
+    forbidden="have_payment_methods",
 )
 def index() -> list[schemas.SavedPaymentMethod]:
     """List your saved payment methods
@@ -40,15 +39,15 @@ def index() -> list[schemas.SavedPaymentMethod]:
     "/api/payment-methods/",
     ok={201: schemas.SavedPaymentMethod},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
-    forbidden=CUSTOMERS_ONLY,
+    forbidden="have_payment_methods",
     refuses={409: ("still_running", "too_many_methods"), 422: ("unknown_method",)},
 )
 def create(json: schemas.NewPaymentMethod) -> Response:
     """Save a payment method
 
-    The gateway keeps the card, and gives a token to pay with. It is simulated, so the card is one of its test cards.
+    The gateway keeps the card, and gives a token to pay with.{gateway:save}
     """
     key = idempotency.request_key(json, _render)
     saved = payment_methods.save_once(caller().id, json.card, key)
@@ -61,9 +60,9 @@ def create(json: schemas.NewPaymentMethod) -> Response:
     "/api/payment-methods/<row:method_id>/",
     ok={204: None},
     tag=TAG,
-    roles=("customer",),
+    needs="customer",
     writes=True,
-    forbidden=CUSTOMERS_ONLY,
+    forbidden="have_payment_methods",
 )
 def delete(method_id: int) -> tuple[str, int]:
     """Forget a saved payment method

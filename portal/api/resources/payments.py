@@ -9,8 +9,9 @@ from portal import access
 from portal.api import amounts, idempotency, problems, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint, page_links, tree
-from portal.errors import Fault, Forbidden, Refused
+from portal.errors import Fault, Refused
 from portal.models import Payment
+from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
@@ -18,7 +19,6 @@ from portal.services.payments import manual_payments, payments
 bp = Blueprint("api_payments", __name__)
 TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
 NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is known."
-CUSTOMERS_ONLY = "Only the plan's customer pays it."
 
 
 @endpoint(bp, "GET", "/api/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -33,7 +33,7 @@ def index(query: schemas.PaymentQuery) -> tuple[list[schemas.Payment], int, dict
 @endpoint(bp, "GET", "/api/payments/<row:payment_id>/", ok={200: schemas.Payment}, tag=TAG)
 def show(payment_id: int) -> schemas.Payment:
     """One payment and its state"""
-    return schemas.payment(access.my_payment(caller().user, payment_id))
+    return schemas.payment(access.my_payment(caller().actor, payment_id))
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -42,7 +42,7 @@ def of_plan(plan_id: int, query: schemas.PaymentQuery) -> tuple[list[schemas.Pay
 
     Newest first. The next page is in the Link header.
     """
-    return _page(query, access.my_plan(caller().user, plan_id).id)
+    return _page(query, access.my_plan(caller().actor, plan_id).id)
 
 
 @endpoint(
@@ -73,9 +73,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     More than remains is 409 `too_much`. Send an Idempotency-Key, so that a request whose answer was lost can be sent
     again: it is carried out once.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
-    if caller().role != "customer":
-        raise Forbidden(CUSTOMERS_ONLY)
+    currency = access.owed_plan(caller().actor, plan_id, about="pay").currency
     minor = amounts.read(currency, *_amount_faults(json), amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, render)
     with amounts.refusals_as_decimals(currency):
@@ -85,7 +83,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             choice=json.choice,
             amount=minor["amount"],
             shown=minor["expected"],
-            method=payments.DEFAULT_METHOD if json.payment_method is None else json.payment_method,
+            method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
             request_key=key,
         )
     location = f"/api/payments/{attempt.payment_id}/"
@@ -98,9 +96,9 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     "/api/plans/<row:plan_id>/payments/",
     ok={201: schemas.Payment},
     tag=TAG,
-    roles=("merchant",),
+    needs="record_payment",
     writes=True,
-    forbidden="Only the plan's merchant records payments.",
+    forbidden="record_payments",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
         422: ("date_in_future",),
@@ -111,7 +109,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
 
     For the plan's merchant. It goes to the oldest installment first; more than remains is 409 `too_much`.
     """
-    plan = access.my_plan(caller().user, plan_id)
+    plan = access.our_plan(caller().actor, plan_id)
     currency, today = plan.currency, plan.today
     faults = manual_payments.faults(json.method, json.received_on, json.reference, today)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
@@ -119,7 +117,7 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     with amounts.refusals_as_decimals(currency):
         attempt = manual_payments.record(
             plan_id,
-            merchant_id=caller().id,
+            actor=caller().actor,
             amount=minor["amount"] or 0,
             method=json.method,
             received_on=json.received_on,
@@ -136,15 +134,15 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
 def _amount_faults(json: schemas.PayPlan) -> list[Fault]:
     """The choice "amount" requires an amount. The other choices refuse it."""
     if json.choice == "amount" and json.amount is None:
-        return [Fault("amount", "required", "Say how much to pay.")]
+        return [Fault("amount", "required", about="pay_plan")]
     if json.choice != "amount" and json.amount is not None:
-        return [Fault("amount", "not_wanted", "Leave it out, or choose amount.")]
+        return [Fault("amount", "not_wanted")]
     return []
 
 
 def current_payment(payment_id: int) -> Payment:
     """The caller's payment, re-read from the database."""
-    return access.my_payment(caller().user, payment_id)
+    return access.my_payment(caller().actor, payment_id)
 
 
 def render(payment: Payment) -> tuple[int, bytes]:
@@ -156,9 +154,8 @@ def render(payment: Payment) -> tuple[int, bytes]:
 
 def declined(payment: Payment) -> tuple[int, bytes]:
     """The reply to a declined payment: 402 with the code declined or insufficient_funds."""
-    short = payment.decline_code == "insufficient_funds"
-    message = "There is not enough money on this card. Nothing was charged." if short else "The card was declined."
-    refused = _Declined("insufficient_funds" if short else "declined", message, payment_id=payment.id)
+    code = "insufficient_funds" if payment.decline_code == "insufficient_funds" else "declined"
+    refused = _Declined(code, payment_id=payment.id)
     return refused.status, problems.encode(problems.document(refused))
 
 
@@ -172,7 +169,7 @@ class _Declined(Refused):
 
 def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     page = lists.list_payments(
-        caller().user,
+        caller().actor,
         PaymentFilters(plan_id=plan_id, state=query.status),
         newest_first=query.sort == "-id",
         limit=query.limit,

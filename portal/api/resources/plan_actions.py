@@ -20,7 +20,6 @@ from portal.services.payments.reversals import Reversed
 
 bp = Blueprint("api_changes", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
-MERCHANTS_ONLY = "Only the plan's merchant does this."
 
 for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):
     parsing.further_faults(_schema)(amounts.reason_faults)
@@ -32,9 +31,9 @@ for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation,
     "/api/plans/<row:plan_id>/credits/",
     ok={200: schemas.Plan},
     tag=TAG,
-    roles=("merchant",),
+    needs="credit",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much")},
 )
 def credit(plan_id: int, json: schemas.NewCredit) -> Response:
@@ -42,13 +41,13 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
 
     Lowers what is still owed, and answers the plan. An installment credited to zero is waived, not paid.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
+    currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, _plan)
     with amounts.refusals_as_decimals(currency):
         result = credits.credit(
             plan_id,
-            merchant_id=caller().id,
+            actor=caller().actor,
             amount=minor["amount"] or 0,
             how=json.how,
             reason=json.reason,
@@ -64,9 +63,9 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     "/api/plans/<row:plan_id>/write-off/",
     ok={200: schemas.Plan},
     tag=TAG,
-    roles=("merchant",),
+    needs="write_off",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running")},
 )
 def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
@@ -74,12 +73,12 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
 
     The remaining amount is not expected any more. Answers the plan. A later payment is a recovery.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
+    currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
     key = idempotency.request_key(json, _plan)
     with amounts.refusals_as_decimals(currency):
         result = write_offs.write_off(
-            plan_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
+            plan_id, actor=caller().actor, reason=json.reason, shown=minor["expected"], request_key=key
         )
     return idempotency.finish(key, result.replay, lambda: result, _plan)
 
@@ -90,9 +89,9 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     "/api/plans/<row:plan_id>/cancel/",
     ok={200: schemas.CancelledPlan},
     tag=TAG,
-    roles=("merchant",),
+    needs="cancel",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={
         409: ("amount_changed", "nothing_owed", "payment_in_flight", "plan_cancelled", "still_running", "too_much")
     },
@@ -103,7 +102,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     Voids the unpaid amount, for good. Payments are kept, unless `refund` has an amount to refund. The answer names the
     refunds that were started. A refund that the bank declines leaves the plan cancelled.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
+    currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(
         currency,
         reason=json.reason,
@@ -115,7 +114,7 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     with amounts.refusals_as_decimals(currency):
         result = cancellations.cancel(
             plan_id,
-            merchant_id=caller().id,
+            actor=caller().actor,
             reason=json.reason,
             refund=minor["refund"] or 0,
             shown=minor["expected"],
@@ -131,9 +130,9 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     "/api/payments/<row:payment_id>/reverse/",
     ok={200: schemas.Payment},
     tag=TAG,
-    roles=("merchant",),
+    needs="void",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="change_plan",
     refuses={409: ("amount_changed", "not_reversible", "payment_in_flight", "refund_in_flight", "still_running")},
 )
 def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
@@ -142,7 +141,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     For a payment that the bank took back: its amount, less refunds, is owed again. On a cancelled plan the reversal is
     only booked. Answers the payment.
     """
-    currency = access.my_payment(caller().user, payment_id).currency
+    currency = access.our_payment(caller().actor, payment_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
 
     def render(_: Credited | WrittenOff | Reversed) -> tuple[int, bytes]:
@@ -152,7 +151,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     key = idempotency.request_key(json, render)
     with amounts.refusals_as_decimals(currency):
         result = reversals.reverse(
-            payment_id, merchant_id=caller().id, reason=json.reason, shown=minor["expected"], request_key=key
+            payment_id, actor=caller().actor, reason=json.reason, shown=minor["expected"], request_key=key
         )
     return idempotency.finish(key, result.replay, lambda: result, render)
 

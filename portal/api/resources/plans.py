@@ -23,7 +23,6 @@ from portal.services.plans.plans import NewPlan, Opened
 
 bp = Blueprint("api_plans", __name__)
 TAG = Tag("Plans", "A purchase, split into installments.")
-MERCHANTS_ONLY = "Only merchants make plans."
 
 
 @endpoint(
@@ -32,9 +31,9 @@ MERCHANTS_ONLY = "Only merchants make plans."
     "/api/plans/",
     ok={201: schemas.Plan, 200: (schemas.Plan, "This plan was made before, under the same external_id.")},
     tag=TAG,
-    roles=("merchant",),
+    needs="create_plans",
     writes=True,
-    forbidden=MERCHANTS_ONLY,
+    forbidden="make_plans",
     refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
 )
 def create(json: schemas.NewPlan) -> Response:
@@ -47,7 +46,7 @@ def create(json: schemas.NewPlan) -> Response:
     if faults:
         raise Invalid(*faults)
     key = idempotency.request_key(json, _render)
-    opened = plans.open_plan(caller().id, new, past_dates=True, request_key=key)
+    opened = plans.open_plan(caller().actor, new, past_dates=True, request_key=key)
     location = f"/api/plans/{_id_of(opened)}/"
     return idempotency.finish(key, opened.replay, lambda: opened, _render, location)
 
@@ -58,8 +57,8 @@ def create(json: schemas.NewPlan) -> Response:
     "/api/plans/preview/",
     ok={200: schemas.Preview},
     tag=TAG,
-    roles=("merchant",),
-    forbidden=MERCHANTS_ONLY,
+    needs="view",
+    forbidden="make_plans",
     refuses={422: ("total_too_small",)},
 )
 def preview(json: schemas.PlanTerms) -> schemas.Preview:
@@ -81,7 +80,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
     A merchant's are those it made, a customer's those they owe. The next page is in the Link header.
     """
     page = lists.list_plans(
-        caller().user,
+        caller().actor,
         PlanFilters(
             status=query.status,
             customer_email=query.customer_email,
@@ -98,7 +97,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/", ok={200: schemas.Plan}, tag=TAG)
 def show(plan_id: int) -> schemas.Plan:
     """One plan with its installments"""
-    return plan_schemas(access.my_plan(caller().user, plan_id))[0]
+    return plan_schemas(access.my_plan(caller().actor, plan_id))[0]
 
 
 def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
@@ -136,7 +135,7 @@ def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
         try:
             total = money.parse(values["total_amount"], seller.home_currency)
         except money.BadAmount as bad:
-            faults.append(Fault("total_amount", "bad_amount", str(bad)))
+            faults.append(Fault("total_amount", "bad_amount", about=bad.about, **bad.facts))
     new = NewPlan(
         customer_email=values.get("customer_email") or "",
         total=money.MAX_MINOR if total is None else total,

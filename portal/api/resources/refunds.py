@@ -30,7 +30,7 @@ def index(query: schemas.RefundQuery) -> tuple[list[schemas.Refund], int, dict[s
 @endpoint(bp, "GET", "/api/refunds/<row:refund_id>/", ok={200: schemas.Refund}, tag=TAG)
 def show(refund_id: int) -> schemas.Refund:
     """One refund and its state"""
-    return schemas.refund(access.my_refund(caller().user, refund_id))
+    return schemas.refund(access.my_refund(caller().actor, refund_id))
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)
@@ -39,7 +39,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
 
     Newest first. The next page is in the Link header.
     """
-    return _page(query, access.my_plan(caller().user, plan_id).id)
+    return _page(query, access.my_plan(caller().actor, plan_id).id)
 
 
 @endpoint(
@@ -51,9 +51,9 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
         202: (schemas.RefundAnswer, "The gateway gave no answer yet: look at the refunds until it is known."),
     },
     tag=TAG,
-    roles=("merchant",),
+    needs="refund",
     writes=True,
-    forbidden="Only the plan's merchant refunds.",
+    forbidden="refund",
     refuses={
         409: (
             "amount_changed",
@@ -73,13 +73,13 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     declines some of them, the answer is 201 with `declined` above zero. If it declines all of them, nothing is
     refunded: 409 `refund_declined`. A recorded payment is refunded by hand, and its refund is booked at once.
     """
-    currency = access.my_plan(caller().user, plan_id).currency
+    currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json, _render)
     with amounts.refusals_as_decimals(currency):
         result = refunds.refund(
             plan_id,
-            merchant_id=caller().id,
+            actor=caller().actor,
             amount=minor["amount"] or 0,
             reason=json.reason,
             payment_id=json.payment,
@@ -95,15 +95,14 @@ def _render(made: RefundGroup) -> tuple[int, bytes]:
     rows = lists.of_ids(made.refund_ids)
     states = {row.state for row in rows}
     if states == {"declined"}:
-        message = "The bank declined this refund. Nothing went back."
-        refused = Refused("refund_declined", message, refund_ids=[row.id for row in rows])
+        refused = Refused("refund_declined", refund_ids=[row.id for row in rows])
         return refused.status, problems.encode(problems.document(refused))
     return 202 if "in_flight" in states else 201, tree.model_adapter.dump_json(schemas.refund_answer(rows))
 
 
 def _page(query: schemas.RefundQuery, plan_id: int | None = None) -> tuple[list[schemas.Refund], int, dict[str, str]]:
     page = lists.list_refunds(
-        caller().user,
+        caller().actor,
         plan_id=plan_id,
         state=query.status,
         newest_first=query.sort == "-id",

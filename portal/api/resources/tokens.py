@@ -1,13 +1,14 @@
 """Access tokens: sign-in and refresh."""
 
 from flask import Blueprint, g
+from msgspec import UNSET
 from spectree.models import Tag
 
 from portal.api import schemas
 from portal.api.endpoints import endpoint
 from portal.api.rate_limits import refreshing, trying_password
 from portal.rate_limits import signing_in
-from portal.services.accounts import sessions, tokens
+from portal.services.accounts import hats, sessions, tokens
 from portal.services.accounts.tokens import Pair
 
 bp = Blueprint("api_tokens", __name__)
@@ -23,16 +24,19 @@ TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made
     tag=TAG,
     anyone=True,
     limit=signing_in,
-    refuses={401: ("bad_credentials",)},
+    refuses={401: ("bad_credentials",), 422: ("choose_merchant", "unknown_merchant")},
 )
 def create(json: schemas.Login) -> schemas.Tokens:
     """Sign in
 
     With the username, or the email in its place. The access token lasts 15 minutes unless the installation says
-    otherwise.
+    otherwise. `merchant` chooses the hat: one of your merchants by its id, or null to act as a customer. By default
+    it is the hat of your registration, else your only merchant. If you have several, the answer is 422
+    `choose_merchant` with a list of them in `merchants`.
     """
     g.login = json.username
-    return _tokens(tokens.start(_authenticate(json)))
+    hat: hats.Choice = hats.DEFAULT if json.merchant is UNSET else json.merchant
+    return _tokens(tokens.start(_authenticate(json), hat))
 
 
 @endpoint(

@@ -1,6 +1,16 @@
 """The request and response schemas as msgspec structs. The OpenAPI document is generated from them."""
 
-from portal.api.schemas.accounts import Account, Login, Refresh, Registration, Tokens, account
+from portal.api.schemas.accounts import (
+    Account,
+    Login,
+    Me,
+    MerchantMembership,
+    Refresh,
+    Registration,
+    Tokens,
+    account,
+    me,
+)
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
 from portal.api.schemas.installments import (
     Installment,
@@ -33,6 +43,8 @@ __all__ = [
     "Installment",
     "InstallmentQuery",
     "Login",
+    "Me",
+    "MerchantMembership",
     "NewCancellation",
     "NewCredit",
     "NewPaymentMethod",
@@ -64,6 +76,7 @@ __all__ = [
     "cancelled_plan",
     "dashboard",
     "installment",
+    "me",
     "paid_installment",
     "payment",
     "payment_method",

@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from portal import models
 from portal.api.schemas.kinds import Id, In, Out, Text
-from portal.models.accounts.users import Role
+from portal.domain.permissions import Actor, Hat, Role
 
 
 class Registration(In, kw_only=True):
@@ -25,10 +25,13 @@ class Registration(In, kw_only=True):
 
 
 class Login(In, kw_only=True):
-    """The username, or the email in its place, and the password."""
+    """The username, or the email in its place, the password, and the hat."""
 
     username: Text
     password: Text
+    merchant: Annotated[
+        Id | UnsetType | None, Meta(description="One of your merchants, or null for the customer's hat.")
+    ] = UNSET
 
 
 class Refresh(In, kw_only=True):
@@ -44,14 +47,47 @@ class Tokens(Out, kw_only=True):
     refresh: str
 
 
+class MerchantMembership(Out, kw_only=True):
+    """Your role in a merchant's team."""
+
+    merchant: Id
+    name: str
+    role: Role
+
+
 class Account(Out, kw_only=True):
-    """An account."""
+    """An account. `role` is the hat that registration chose."""
 
     id: Id
     username: str
     email: str
-    role: Role
+    role: Hat
+
+
+class Me(Out, kw_only=True):
+    """The account of the token. `role` is the token's hat, and `merchant` the merchant of a merchant's hat."""
+
+    id: Id
+    username: str
+    email: str
+    role: Hat
+    merchant: Id | None
+    memberships: list[MerchantMembership]
 
 
 def account(row: models.User) -> Account:
-    return Account(id=row.id, username=row.username or "", email=row.email, role=row.role)
+    return Account(id=row.id, username=row.username or "", email=row.email, role=row.registered_as)
+
+
+def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> Me:
+    return Me(
+        id=row.id,
+        username=row.username or "",
+        email=row.email,
+        role=actor.hat,
+        merchant=actor.merchant_id,
+        memberships=[
+            MerchantMembership(merchant=member.merchant_id, name=member.merchant.business_name, role=member.role)
+            for member in memberships
+        ],
+    )

@@ -9,9 +9,9 @@ from portal.api.schemas.kinds import Id, In, Instant, Out, Text
 
 
 class NewPaymentMethod(In, kw_only=True):
-    """A card to save. The gateway is simulated, so it is one of its test cards. There are no card numbers."""
+    """A card to save. {gateway:card}"""
 
-    card: Annotated[Text, Meta(description="A test card, such as card_ok.")]
+    card: Annotated[Text, Meta(description="{gateway:example}")]
 
 
 class SavedPaymentMethod(Out, kw_only=True):

@@ -9,20 +9,16 @@ from portal import models
 from portal.api.parsing import Amount, Day
 from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
 from portal.models.payments.payments import PaymentState, RecordedMethod
+from portal.reports.payments import offered_methods
 
-SAVED = "pm_"
-"""The prefix of a saved method's token. The token is private to the customer, so payments do not show it."""
 PaymentMethodText = Annotated[
     Text,
-    Meta(
-        description="The token of a saved payment method, or a test card: card_ok (the default), "
-        "card_declined, card_insufficient_funds, card_lost_charged, card_lost_not_charged, card_slow ..."
-    ),
+    Meta(description="The token of a saved payment method, or {gateway:methods}"),
 ]
 
 
 class Pay(In, kw_only=True):
-    """The payment. By default the remaining amount, with the test card that succeeds."""
+    """The payment. By default the remaining amount, with {gateway:default}."""
 
     payment_method: PaymentMethodText | None = None
     amount: Annotated[Amount | None, Meta(description="The remaining amount that you expect. 409 if it differs.")] = (
@@ -74,8 +70,8 @@ class Payment(Out, kw_only=True):
     currency: str
     state: PaymentState
     method: Literal["card", RecordedMethod]
-    payment_method: Annotated[str, Meta(description="The test card, saved_card, cash or transfer.")]
-    reference: str
+    payment_method: Annotated[str, Meta(description="{gateway:shown}, saved_card, cash or transfer.")]
+    reference: Annotated[str | None, Meta(description="Empty without one, null once it is erased.")]
     received_on: date | None
     refunded: Money
     refunding: Annotated[
@@ -95,6 +91,11 @@ class PaymentQuery(PageQuery, kw_only=True):
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
 
 
+def _public_method(row: models.Payment) -> str:
+    """The payment's method. A saved method's token is private to the customer, so payments do not show it."""
+    return row.method if row.is_recorded or offered_methods.find(row.method) else "saved_card"
+
+
 def payment(row: models.Payment) -> Payment:
     return Payment(
         id=row.id,
@@ -103,7 +104,7 @@ def payment(row: models.Payment) -> Payment:
         currency=row.currency,
         state=row.state,
         method=row.method if row.is_recorded else "card",  # type: ignore[arg-type]
-        payment_method="saved_card" if row.method.startswith(SAVED) else row.method,
+        payment_method=_public_method(row),
         reference=row.reference,
         received_on=row.received_on,
         refunded=decimal(row.refunded, row.currency),

@@ -20,6 +20,7 @@ from portal.api.schemas.kinds import (
 )
 from portal.domain.identifiers import MAX_ID
 from portal.models.payments.refunds import REFUND_STATES, RefundState
+from portal.wording.reasons import causes
 
 
 class NewRefund(In, kw_only=True):
@@ -42,7 +43,7 @@ class Refund(Out, kw_only=True):
     amount: Money
     currency: str
     state: RefundState
-    reason: str
+    reason: Annotated[str | None, Meta(description="Null once it is erased.")]
     decline_code: str | None
     created_at: Instant
     settled_at: Instant | None
@@ -78,7 +79,7 @@ def refund(row: models.Refund) -> Refund:
         amount=decimal(row.amount, row.currency),
         currency=row.currency,
         state=row.state,
-        reason=row.reason,
+        reason=causes()[row.cause] if row.cause else row.reason,
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,

@@ -1,50 +1,28 @@
 """The payment gateway: charges, refunds and saved cards by key and token.
 
-`outcomes` holds the results, `cards` the test cards, `simulated` the implementation, and `tables` its own tables.
+`protocol` is the interface, `outcomes` holds its results, `registry` names the implementations. `active()` is the one
+that PAYMENT_GATEWAY names. Each implementation has a folder of its own, which only the registry imports.
 """
 
-from portal.gateways.payment.cards import CARDS, DEFAULT_CARD, SAVED_TOKEN, Card, is_known
-from portal.gateways.payment.outcomes import UNKNOWN, Outcome, SavedCard
-from portal.gateways.payment.simulated import (
-    BOUNCES_AFTER,
-    SLOW,
-    acknowledge,
-    bounce,
-    bounce_due_charges,
-    charge,
-    look_up,
-    look_up_refund,
-    refund,
-    resolve,
-    resolve_refund,
-    save_card,
-    unacknowledged,
+from portal.gateways.payment.outcomes import UNKNOWN, OfferedMethod, Outcome, SavedCard
+from portal.gateways.payment.protocol import (
+    MAX_CALL_SECONDS,
+    BadSignature,
+    PaymentGateway,
+    UnreadableCallback,
 )
-from portal.gateways.payment.tables import cards, charges, refunds
+from portal.gateways.payment.registry import active, init_app, install
 
 __all__ = [
-    "BOUNCES_AFTER",
-    "CARDS",
-    "DEFAULT_CARD",
-    "SAVED_TOKEN",
-    "SLOW",
+    "MAX_CALL_SECONDS",
     "UNKNOWN",
-    "Card",
+    "BadSignature",
+    "OfferedMethod",
     "Outcome",
+    "PaymentGateway",
     "SavedCard",
-    "acknowledge",
-    "bounce",
-    "bounce_due_charges",
-    "cards",
-    "charge",
-    "charges",
-    "is_known",
-    "look_up",
-    "look_up_refund",
-    "refund",
-    "refunds",
-    "resolve",
-    "resolve_refund",
-    "save_card",
-    "unacknowledged",
+    "UnreadableCallback",
+    "active",
+    "init_app",
+    "install",
 ]

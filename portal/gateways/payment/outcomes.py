@@ -1,6 +1,7 @@
-"""Results of the payment gateway."""
+"""Results of a payment gateway: plain data, the same for every implementation."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 
@@ -9,13 +10,25 @@ class Outcome:
     """The outcome of a charge or a refund.
 
     `unknown` does not mean "declined": the charge may have happened. Query the same key until the outcome is known.
-    `reversed`: the charge succeeded, and the bank reversed it afterwards.
+    `reference` is the gateway's own number. `decline_code` is set if declined: `insufficient_funds`, `not_charged`,
+    `not_refunded`, `charge_reversed`, `over_refunded`, or any other code, which means "the card was declined".
+
+    `charged_at` is the aware instant of a successful charge; None for a refund. If the bank reversed the charge
+    afterwards, the state stays succeeded, `reversed_at` is the aware instant of the reversal, and `reversed_amount` is
+    the amount that the bank took back, in minor units.
     """
 
     state: Literal["succeeded", "declined", "unknown"]
     reference: str | None = None
     decline_code: str | None = None
-    reversed: bool = False
+    charged_at: datetime | None = None
+    reversed_at: datetime | None = None
+    reversed_amount: int | None = None
+
+    @property
+    def reversed(self) -> bool:
+        """Whether the bank reversed the charge."""
+        return self.reversed_at is not None
 
 
 UNKNOWN: Final = Outcome("unknown")
@@ -28,3 +41,17 @@ class SavedCard:
     token: str
     brand: str
     last4: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedMethod:
+    """A payment method that the gateway offers to every customer, such as a test card.
+
+    `token` is the method of a payment, at most 64 printable ASCII characters. `effect` names what a test card does
+    ("declined"), for its label in portal/wording/simulated_cards.py; it is empty for a method that moves money.
+    """
+
+    token: str
+    brand: str
+    last4: str
+    effect: str = ""

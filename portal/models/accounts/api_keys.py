@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ColumnElement,
+    Enum,
     ForeignKey,
     Index,
     LargeBinary,
@@ -15,24 +16,31 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship
 
 from portal.domain import clock
+from portal.domain.permissions import ROLES, Role
 from portal.extensions import Model
+from portal.models.accounts.memberships import Membership
 from portal.models.accounts.users import User
-from portal.models.columns import Id, Instant, is_one_line
+from portal.models.columns import Id, Instant, UserId, is_one_line
 
 
 class ApiKey(Model):
-    """A named key of one merchant. The row holds the SHA-256 of the secret, and the `prefix` that lists show.
+    """A named key of one business. The row holds the SHA-256 of the secret, and the `prefix` that lists show.
 
-    Every key may read. A key with `can_write` may also change data.
+    Every key may read. A key with `can_write` may also change data, as far as `maker_role`, its maker's role when it
+    was made, and their present role allow. The key outlives a maker who leaves the business.
     """
 
     __tablename__ = "api_keys"
 
     id: Mapped[Id]
-    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
+    created_by: Mapped[UserId]
+    maker_role: Mapped[Role] = mapped_column(
+        Enum(*ROLES, name="maker_role", native_enum=False, create_constraint=True, length=9)
+    )
     name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
@@ -42,7 +50,12 @@ class ApiKey(Model):
     last_used_at: Mapped[Instant | None]
     revoked_at: Mapped[Instant | None]
 
-    user: Mapped[User] = relationship(primaryjoin="foreign(ApiKey.merchant_id) == User.id", viewonly=True)
+    maker: Mapped[User] = relationship()
+    membership: Mapped[Membership | None] = relationship(
+        primaryjoin="and_(foreign(ApiKey.created_by) == Membership.user_id, "
+        "foreign(ApiKey.merchant_id) == Membership.merchant_id)",
+        viewonly=True,
+    )
 
     __table_args__ = (
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
@@ -65,11 +78,14 @@ class ApiKey(Model):
 
     @staticmethod
     def live(prefix: str, now: datetime) -> Select["ApiKey"]:
-        """The key with this prefix and its merchant's account, if both are active. `now` is aware."""
+        """The key with this prefix, its maker and their present membership, if key and maker are active.
+
+        `now` is aware.
+        """
         return (
             select(ApiKey)
-            .join(ApiKey.user)
-            .options(contains_eager(ApiKey.user))
+            .join(ApiKey.maker)
+            .options(contains_eager(ApiKey.maker), joinedload(ApiKey.membership))
             .where(ApiKey.prefix == prefix, ApiKey.is_live(now), User.deactivated_at.is_(None))
         )
 

@@ -1,8 +1,8 @@
-"""A merchant's settings."""
+"""Businesses (merchants) and their settings."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.extensions import Model
@@ -11,7 +11,11 @@ from portal.models.columns import Currency, Instant, is_one_line
 
 
 class Merchant(Model):
-    """The settings of one merchant. A trigger fixes the home currency once a plan exists.
+    """One business and its settings. Its people are its memberships.
+
+    Ids of accounts and businesses come from one sequence. A business that is registered together with its account has
+    the account's id, because clients of the old API compare the two. A trigger fixes the home currency once a plan
+    exists.
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
     (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
@@ -19,7 +23,9 @@ class Merchant(Model):
 
     __tablename__ = "merchants"
 
-    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(
+        BigInteger, primary_key=True, autoincrement=False, server_default=text("nextval('users_id_seq')")
+    )
     business_name: Mapped[str] = mapped_column(String(200))
     home_currency: Mapped[Currency]
     time_zone: Mapped[str] = mapped_column(String(64))
@@ -30,8 +36,6 @@ class Merchant(Model):
     sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
     reminding_since: Mapped[Instant | None]
     updated_at: Mapped[Instant]
-
-    user: Mapped[User] = relationship(back_populates="merchant")
 
     __table_args__ = (
         CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
@@ -44,3 +48,6 @@ class Merchant(Model):
         CheckConstraint(f"business_name <> '' AND {is_one_line('business_name')}", name="named"),
         CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),
     )
+
+
+Merchant.__table__.add_is_dependent_on(User.__table__)  # type: ignore[attr-defined]  # for its sequence

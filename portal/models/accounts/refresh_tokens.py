@@ -2,39 +2,63 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, select
-from sqlalchemy.orm import Mapped, contains_eager, mapped_column, relationship
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Select,
+    select,
+)
+from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship
 
 from portal.extensions import Model
+from portal.models.accounts.memberships import Membership
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
 
 
 class TokenFamily(Model):
-    """One sign-in over the API, with every token that was refreshed from it."""
+    """One sign-in over the API under one hat, with every token that was refreshed from it.
+
+    The hat is a business of the user, or the customer's (None). The end of a membership ends its families.
+    """
 
     __tablename__ = "token_families"
 
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
+    merchant_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     ended_at: Mapped[Instant | None]
 
     user: Mapped[User] = relationship()
+    membership: Mapped[Membership | None] = relationship(viewonly=True)
 
     __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "merchant_id"],
+            ["memberships.user_id", "memberships.merchant_id"],
+            name="fk_token_families_hat",
+            ondelete="CASCADE",
+        ),
         Index("ix_token_families_user_id_id", "user_id", "id"),
         Index("ix_token_families_expires_at", "expires_at"),
     )
 
     @staticmethod
     def live(family_id: int, user_id: int, now: datetime) -> Select["TokenFamily"]:
-        """The family with its user, unless it has ended or the user is deactivated. `now` is aware."""
+        """The family with its user and the membership of its hat, unless it or the user's account has ended.
+
+        `now` is aware.
+        """
         return (
             select(TokenFamily)
             .join(TokenFamily.user)
-            .options(contains_eager(TokenFamily.user))
+            .options(contains_eager(TokenFamily.user), joinedload(TokenFamily.membership))
             .where(
                 TokenFamily.id == family_id,
                 TokenFamily.user_id == user_id,

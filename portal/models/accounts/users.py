@@ -1,24 +1,39 @@
-"""Accounts: users who can sign in, and invited customers who have not claimed their record yet."""
+"""Accounts: people who can sign in, and invited customers who have not claimed their record yet."""
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from flask_login import UserMixin
-from sqlalchemy import CheckConstraint, ColumnElement, Enum, Index, Select, String, Text, false, or_, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    ColumnElement,
+    Enum,
+    Index,
+    Select,
+    String,
+    Text,
+    false,
+    literal_column,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship, validates
 
 from portal.domain import identifiers
+from portal.domain.permissions import HATS, Hat
 from portal.extensions import Model
 from portal.models.columns import Id, Instant
 
 if TYPE_CHECKING:
-    from portal.models.accounts.merchants import Merchant
-
-Role = Literal["merchant", "customer", "operator"]
-ROLES: tuple[Role, ...] = get_args(Role)
+    from portal.models.accounts.memberships import Membership
 
 
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
-    """An account. An invited customer has an email, and no username or password until the record is claimed.
+    """A person. An invited customer has an email, and no username or password until the record is claimed.
+
+    `registered_as` is the hat that registration chose: where sign-in leads at first. It grants nothing to merchants and
+    customers; memberships do. An operator, made on the command line, looks after the installation.
 
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
     sets its key. `early_reminders` is the customer's choice to get reminders before the due date. An account with
@@ -29,7 +44,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     __tablename__ = "users"
 
     id: Mapped[Id]
-    role: Mapped[Role] = mapped_column(Enum(*ROLES, name="role", native_enum=False, create_constraint=True))
+    registered_as: Mapped[Hat] = mapped_column(
+        Enum(*HATS, name="registered_as", native_enum=False, create_constraint=True)
+    )
     email: Mapped[str] = mapped_column(String(254))
     email_key: Mapped[str] = mapped_column(Text)
     username: Mapped[str | None] = mapped_column(String(150))
@@ -40,7 +57,12 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
 
-    merchant: Mapped["Merchant | None"] = relationship(back_populates="user", lazy="select")
+    owes: Mapped[bool] = column_property(
+        literal_column("EXISTS (SELECT FROM plans WHERE plans.customer_id = users.id)", Boolean), deferred=True
+    )
+    """The person is the customer of a plan, open or closed."""
+
+    memberships: Mapped[list["Membership"]] = relationship(order_by="Membership.merchant_id")
 
     __table_args__ = (
         Index("uq_users_email_key", "email_key", unique=True),
@@ -48,7 +70,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         Index("ix_users_email_key_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
         Index("ix_users_username_key_prefix", "username_key", postgresql_ops={"username_key": "text_pattern_ops"}),
         CheckConstraint("(username IS NULL) = (password_hash IS NULL)", name="claimed_whole"),
-        CheckConstraint("username IS NOT NULL OR role = 'customer'", name="only_customers_are_invited"),
+        CheckConstraint("username IS NOT NULL OR registered_as = 'customer'", name="only_customers_are_invited"),
         CheckConstraint("position('@' in username) = 0 OR username_key = email_key", name="username_is_no_other_email"),
         CheckConstraint('email_key = lower(email COLLATE "C")', name="email_key"),
         CheckConstraint(
@@ -58,6 +80,10 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
     )
+
+    @property
+    def is_operator(self) -> bool:
+        return self.registered_as == "operator"
 
     @property
     def is_active(self) -> bool:

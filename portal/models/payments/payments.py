@@ -16,13 +16,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.extensions import Model, db
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Id, Instant, Minor, UserId
 from portal.models.plans.installments import Installment
 from portal.models.plans.plans import Plan
+from portal.models.texts import typed_text
 
 PaymentState = Literal["in_flight", "succeeded", "declined", "reversed"]
 PAYMENT_STATES: tuple[PaymentState, ...] = get_args(PaymentState)
@@ -44,7 +45,8 @@ class Payment(Model):
 
     `gateway_key` is the idempotency key of the charge and of every later look-up of its outcome. `unanswered_at` is the
     instant at which the charge call ended without an outcome. A payment that a merchant recorded has no `gateway_key`,
-    but `received_on` (local date) and possibly a `reference`. `refunded` is the sum of succeeded refunds, `refunding`
+    but `received_on` (local date) and possibly a `reference`, which the merchant typed: "" without one, None once it is
+    erased. `refunded` is the sum of succeeded refunds, `refunding`
     of refunds in flight, and `reversed` was taken back by the bank: together at most `amount`. All are minor units.
     """
 
@@ -64,7 +66,7 @@ class Payment(Model):
     gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
     decline_code: Mapped[str | None] = mapped_column(String(40))
-    reference: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    reference_id: Mapped[int | None] = mapped_column(BigInteger)
     received_on: Mapped[date | None]
     refunded: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     refunding: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
@@ -75,6 +77,7 @@ class Payment(Model):
     settled_at: Mapped[Instant | None]
     reversed_at: Mapped[Instant | None]
 
+    reference: Mapped[str | None] = column_property(typed_text(reference_id))
     plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
     customer: Mapped[User] = relationship(primaryjoin="foreign(Payment.customer_id) == User.id", viewonly=True)
     allocations: Mapped[list["Allocation"]] = relationship(
@@ -87,6 +90,7 @@ class Payment(Model):
             ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
             name="fk_payments_plan",
         ),
+        ForeignKeyConstraint(["plan_id", "reference_id"], ["texts.plan_id", "texts.id"], name="fk_payments_reference"),
         UniqueConstraint("id", "plan_id"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),

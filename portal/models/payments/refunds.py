@@ -15,12 +15,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
+from portal.domain.events import Cause
 from portal.extensions import Model
 from portal.models.columns import Currency, Id, Instant, Minor
 from portal.models.payments.payments import Payment
 from portal.models.plans.plans import Plan
+from portal.models.texts import typed_text
 
 RefundState = Literal["in_flight", "succeeded", "declined"]
 REFUND_STATES: tuple[RefundState, ...] = get_args(RefundState)
@@ -30,7 +32,8 @@ class Refund(Model):
     """One attempt to refund a part of one payment. Its state is `in_flight` until the gateway's outcome is known.
 
     The refunds of one request share a `group_key`. An `excess` refund returns the part of a charge that was no longer
-    owed. A refund of a recorded payment bypasses the gateway and has no `gateway_key`.
+    owed: it has a `cause`, and every other refund a `reason` that the merchant typed (None once it is erased). A refund
+    of a recorded payment bypasses the gateway and has no `gateway_key`.
     """
 
     __tablename__ = "refunds"
@@ -45,7 +48,7 @@ class Refund(Model):
     state: Mapped[RefundState] = mapped_column(
         Enum(*REFUND_STATES, name="state", native_enum=False, create_constraint=True), default="in_flight"
     )
-    reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+    reason_id: Mapped[int | None] = mapped_column(BigInteger)
     excess: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     group_key: Mapped[str] = mapped_column(String(32))
     gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
@@ -55,6 +58,7 @@ class Refund(Model):
     created_at: Mapped[Instant]
     settled_at: Mapped[Instant | None]
 
+    reason: Mapped[str | None] = column_property(typed_text(reason_id))
     payment: Mapped[Payment] = relationship(foreign_keys=[payment_id, plan_id], viewonly=True)
     plan: Mapped[Plan] = relationship(primaryjoin="foreign(Refund.plan_id) == Plan.id", viewonly=True)
 
@@ -65,6 +69,7 @@ class Refund(Model):
             name="fk_refunds_plan",
         ),
         ForeignKeyConstraint(["payment_id", "plan_id"], ["payments.id", "payments.plan_id"], name="fk_refunds_payment"),
+        ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_refunds_reason"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
@@ -76,6 +81,11 @@ class Refund(Model):
         Index("ix_refunds_group_key", "group_key"),
         Index("ix_refunds_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),
     )
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why the system made this refund; None for a refund by the merchant."""
+        return "overcharged" if self.excess else None
 
     @staticmethod
     def of_plan(plan_id: int) -> Select["Refund"]:

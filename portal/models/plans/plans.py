@@ -56,7 +56,7 @@ class Plan(Model):
     __tablename__ = "plans"
 
     id: Mapped[Id]
-    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.user_id"))
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
     customer_id: Mapped[UserId]
     description: Mapped[str] = mapped_column(String(200), default="")
     external_id: Mapped[str | None] = mapped_column(String(100))
@@ -97,7 +97,6 @@ class Plan(Model):
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
-        CheckConstraint("merchant_id <> customer_id", name="two_parties"),
         CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),

@@ -75,7 +75,7 @@ class Mute(Model):
     __tablename__ = "mutes"
 
     merchant_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("merchants.user_id"), primary_key=True, autoincrement=False
+        BigInteger, ForeignKey("merchants.id"), primary_key=True, autoincrement=False
     )
     customer_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True, autoincrement=False)
     created_at: Mapped[Instant]

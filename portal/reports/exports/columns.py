@@ -18,6 +18,8 @@ from portal.extensions import db
 
 Cell = str | int | None
 BATCH_ROWS: Final = 500
+ERASED: Final = "–"
+"""The cell of a typed text that was erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ def amounts(*names: str) -> list[Column]:
     return [Column(name, _amount(name)) for name in names]
 
 
+def texts(*names: str) -> list[Column]:
+    """Columns of texts that people typed. An erased one (None) is ERASED."""
+    return [Column(name, _text(name)) for name in names]
+
+
 def dates(*names: str) -> list[Column]:
     """Columns of dates or instants, shown as ISO 8601."""
     return [Column(name, _date(name)) for name in names]
@@ -58,6 +65,10 @@ def dates(*names: str) -> list[Column]:
 
 def _amount(name: str) -> Callable[[Row[Any]], Cell]:
     return lambda row: money.plain(int(getattr(row, name)), row.currency)
+
+
+def _text(name: str) -> Callable[[Row[Any]], Cell]:
+    return lambda row: ERASED if getattr(row, name) is None else getattr(row, name)
 
 
 def _date(name: str) -> Callable[[Row[Any]], Cell]:

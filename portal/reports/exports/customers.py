@@ -6,6 +6,7 @@ from sqlalchemy import func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.models import Installment, Plan, User
 from portal.reports.exports.columns import Column, Export, amounts, export, plain
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
@@ -16,7 +17,7 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_customers(user: User, filters: CustomerFilters = ALL_CUSTOMERS) -> Export:
+def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> Export:
     """The customers of this merchant that pass the filters, oldest account first.
 
     A customer has one row for each currency of their plans.
@@ -47,7 +48,7 @@ def export_customers(user: User, filters: CustomerFilters = ALL_CUSTOMERS) -> Ex
         .select_from(Plan)
         .join(customer, customer.id == Plan.customer_id)
         .join(sums, true())
-        .where(Plan.merchant_id == user.id)
+        .where(Plan.merchant_id == actor.business("export"))
         .group_by(customer.id, Plan.currency)
         .order_by(customer.id, Plan.currency)
     )

@@ -6,6 +6,7 @@ from sqlalchemy import Row, case
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.models import Installment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.reports.exports.columns import Cell, Column, Export, amounts, dates, export, plain
@@ -14,7 +15,7 @@ from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_INSTALLMENTS, InstallmentFilters
 
 
-def export_installments(user: User, filters: InstallmentFilters = ALL_INSTALLMENTS) -> Export:
+def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLMENTS) -> Export:
     """The installments of this merchant's plans that pass the filters, soonest due first.
 
     `days_past_due` counts from the due date in the plan's time zone. It is 0 when nothing remains.
@@ -22,7 +23,7 @@ def export_installments(user: User, filters: InstallmentFilters = ALL_INSTALLMEN
     customer = aliased(User)
     now = clock.now()
     query = (
-        plan_lists.find_installments(user, filters)
+        plan_lists.find_installments(actor, filters)
         .with_only_columns(
             Installment.plan_id.label("plan"),
             Plan.external_id,

@@ -6,8 +6,9 @@ from sqlalchemy import String, case, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import aliased
 
+from portal.domain.permissions import Actor
 from portal.models import Allocation, Installment, Payment, Plan, User
-from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain
+from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain, texts
 from portal.reports.merchants.dashboard import NET
 from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
@@ -15,12 +16,13 @@ from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 COLUMNS: Final[list[Column]] = [
     *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
     *amounts("amount", "refunded", "reversed", "kept"),
-    *plain("state", "decline_code", "method", "reference"),
+    *plain("state", "decline_code", "method"),
+    *texts("reference"),
     *dates("received_on", "created_at", "settled_at", "reversed_at"),
 ]
 
 
-def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Export:
+def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Export:
     """The payments to this merchant that pass the filters, in any state, oldest first.
 
     `kept` is the amount received, less refunds and reversals. `installments` are the numbers of the installments paid.
@@ -35,7 +37,7 @@ def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Expor
         .lateral()
     )
     query = (
-        payment_lists.find(user, filters)
+        payment_lists.find(actor, filters)
         .with_only_columns(
             Payment.id.label("payment"),
             Payment.plan_id.label("plan"),
@@ -51,7 +53,7 @@ def export_payments(user: User, filters: PaymentFilters = ALL_PAYMENTS) -> Expor
             Payment.state,
             Payment.decline_code,
             Payment.method,
-            Payment.reference,
+            Payment.reference.label("reference"),
             Payment.received_on,
             Payment.created_at,
             Payment.settled_at,

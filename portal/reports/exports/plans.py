@@ -6,6 +6,7 @@ from sqlalchemy import case, func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.models import Installment, Plan, User
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain
@@ -23,7 +24,7 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_plans(user: User, filters: PlanFilters = ALL_PLANS) -> Export:
+def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
     """The plans of this merchant that pass the filters, oldest first."""
     customer = aliased(User)
     sums = (
@@ -33,7 +34,7 @@ def export_plans(user: User, filters: PlanFilters = ALL_PLANS) -> Export:
     )
     now = clock.now()
     query = (
-        plan_lists.find_plans(user, filters)
+        plan_lists.find_plans(actor, filters)
         .with_only_columns(
             Plan.id.label("plan"),
             Plan.external_id,

@@ -81,7 +81,7 @@ def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: i
     `was_late`: the installments were late at `since` (aware). `is_new`: their plans have ids above `last_plan`.
     """
     now = clock.now()
-    zones = db.session.scalars(_ZONES, {"merchant": merchant.user_id}).all()
+    zones = db.session.scalars(_ZONES, {"merchant": merchant.id}).all()
     if not zones:
         return []
     one_zone = len(zones) == 1
@@ -94,7 +94,7 @@ def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: i
         Installment.plan_id > last_plan,
     )
     query = select(*parts, func.count(), func.sum(Installment.remaining)).where(
-        Installment.merchant_id == merchant.user_id, Installment.remaining > 0
+        Installment.merchant_id == merchant.id, Installment.remaining > 0
     )
     if not one_zone:
         query = query.join(Plan, Plan.id == Installment.plan_id)

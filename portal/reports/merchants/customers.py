@@ -53,7 +53,7 @@ def list_customers(
         ids = _newest(merchant, filters.search, limit, cursor)
     else:
         ids = _by_amount(merchant, filters.show, filters.search, limit, cursor)
-    return Page(describe(merchant.user_id, ids.items), ids.next_cursor)
+    return Page(describe(merchant.id, ids.items), ids.next_cursor)
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
@@ -90,11 +90,11 @@ def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | No
     below = paging.read(cursor, int)[0] if cursor is not None else 2**62
     if search and search.strip():
         named = select(User.id).where(User.starts_with(search.strip())).cte("named").prefix_with("MATERIALIZED")
-        mine = select(Plan.id).where(Plan.merchant_id == merchant.user_id, Plan.customer_id == named.c.id)
+        mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == named.c.id)
         query = select(named.c.id).where(named.c.id < below, mine.exists()).order_by(named.c.id.desc())
         ids = db.session.scalars(query.limit(limit + 1)).all()
     else:
-        values = {"merchant": merchant.user_id, "below": below, "count": limit + 1}
+        values = {"merchant": merchant.id, "below": below, "count": limit + 1}
         ids = db.session.scalars(_NEWEST, values).all()
     more = len(ids) > limit
     return Page(ids[:limit], paging.write(ids[limit - 1]) if more else None)
@@ -105,7 +105,7 @@ def _by_amount(merchant: Merchant, show: Show, search: str | None, limit: int, c
     home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
     query = (
         select(Installment.customer_id, home)
-        .where(Installment.merchant_id == merchant.user_id, Installment.remaining > 0)
+        .where(Installment.merchant_id == merchant.id, Installment.remaining > 0)
         .group_by(Installment.customer_id)
     )
     if show == "overdue":

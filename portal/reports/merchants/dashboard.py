@@ -56,7 +56,7 @@ def percent(part: int, whole: int) -> Decimal | None:
 
 def figures(merchant: Merchant) -> Dashboard:
     """The merchant's totals by currency (minor units). Currencies are never added together."""
-    now, mine = clock.now(), Installment.merchant_id == merchant.user_id
+    now, mine = clock.now(), Installment.merchant_id == merchant.id
     late = Installment.is_late(now)
     totals: tuple[Select[*tuple[Any, ...]], ...] = (
         select(
@@ -68,10 +68,10 @@ def figures(merchant: Merchant) -> Dashboard:
         ).where(mine, Installment.remaining > 0),
         select(Installment.currency, func.count().label("paid_installments")).where(mine, Installment.is_paid()),
         select(Plan.currency, func.count().label("overdue_plans")).where(
-            Plan.merchant_id == merchant.user_id, Plan.has_status("overdue", now)
+            Plan.merchant_id == merchant.id, Plan.has_status("overdue", now)
         ),
         select(Payment.currency, func.sum(NET).label("collected")).where(
-            Payment.merchant_id == merchant.user_id, Payment.state.in_(RECEIVED)
+            Payment.merchant_id == merchant.id, Payment.state.in_(RECEIVED)
         ),
     )
     sums: dict[str, dict[str, int]] = {}

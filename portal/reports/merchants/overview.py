@@ -133,7 +133,7 @@ def month_after(first: date) -> date:
 
 def _last_plan_before(merchant: Merchant, since: datetime) -> int:
     """The id of the newest plan created before this instant, or 0."""
-    mine = select(Plan.id).where(Plan.merchant_id == merchant.user_id, Plan.created_at < since)
+    mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.created_at < since)
     return db.session.scalar(mine.order_by(Plan.id.desc()).limit(1)) or 0
 
 
@@ -160,7 +160,7 @@ def _add_open(totals: Totals, day: ageing.OpenDay) -> None:
 
 def _add_paid(of: TotalsOf, merchant: Merchant, since: datetime, last_plan: int) -> None:
     """Add all paid installments. Subtract those paid in this month from the figures of its beginning."""
-    mine = Installment.is_paid() & (Installment.merchant_id == merchant.user_id)
+    mine = Installment.is_paid() & (Installment.merchant_id == merchant.id)
     past = Installment.late_at <= clock.now()
     everything = select(
         Installment.currency,
@@ -198,7 +198,7 @@ def _add_payments(of: TotalsOf, merchant: Merchant, firsts: list[date], last_pla
     query = (
         select(Payment.currency, bucket_number, func.sum(NET), paid_off)
         .where(
-            Payment.merchant_id == merchant.user_id,
+            Payment.merchant_id == merchant.id,
             Payment.state.in_(RECEIVED),
             Payment.settled_at >= starts[0],
         )
@@ -228,7 +228,7 @@ def _add_expected(of: TotalsOf, merchant: Merchant, firsts: list[date]) -> None:
     query = (
         select(Installment.currency, bucket_number, func.sum(Installment.paid + Installment.remaining))
         .where(
-            Installment.merchant_id == merchant.user_id,
+            Installment.merchant_id == merchant.id,
             Installment.due_date >= firsts[0],
             Installment.due_date < month_after(firsts[-1]),
         )

@@ -36,7 +36,7 @@ LATE_AFTER: Final = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One worker. `job` is the job that it is running, or None."""
+    """One worker. `job` is the job that it is running: "" if it can't be read, None without one."""
 
     name: str
     state: str
@@ -47,7 +47,10 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A failed job without a further retry. `reason` is the last line of `trace`."""
+    """A failed job without a further retry. `reason` is the last line of `trace`.
+
+    `name` is empty if the job can't be read; `reason` and `trace` are empty if it left no message.
+    """
 
     id: str
     name: str
@@ -175,8 +178,8 @@ def _workers(valkey: Redis, keys: list[str]) -> Iterable[Worker]:
 
 def _failed(job: Job) -> FailedJob:
     result = job.latest_result()
-    trace = (result.exc_string if result else None) or "It left no message."
-    lines = trace.strip().splitlines() or [trace]
+    trace = (result.exc_string if result else None) or ""
+    lines = trace.strip().splitlines() or [""]
     return FailedJob(job.id, _name(job), _aware(job.ended_at or job.enqueued_at), lines[-1][:300], trace[-6000:])
 
 
@@ -194,11 +197,11 @@ def _jobs(valkey: Redis, ids: Iterable[bytes]) -> list[Job]:
 
 
 def _name(job: Job) -> str:
-    """The job's function and arguments: "drain_outbox", "settle_payment 17"."""
+    """The job's function and arguments: "drain_outbox", "settle_payment 17". Empty if they can't be read."""
     try:
         words = [str(job.func_name).removeprefix(f"{queue.JOBS}."), *map(str, job.args)]
     except DeserializationError:
-        return "a job that can’t be read"
+        return ""
     return " ".join(words)[:100]
 
 

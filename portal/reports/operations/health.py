@@ -14,7 +14,10 @@ from portal.valkey import connections
 
 @dataclass(slots=True)
 class Health:
-    """`problems` prevent serving requests. `degraded` parts delay work and lose nothing."""
+    """`problems` prevent serving requests. `degraded` parts delay work and lose nothing.
+
+    Both are codes by part: `unreachable`, `not_configured`, `not_ticking`, and the migrations' state of revisions.py.
+    """
 
     problems: dict[str, str] = field(default_factory=dict)
     degraded: dict[str, str] = field(default_factory=dict)
@@ -40,24 +43,24 @@ def _check_database(health: Health) -> None:
     try:
         state = revisions.of_this_database()
     except SQLAlchemyError:
-        health.problems["database"] = "does not answer"
+        health.problems["database"] = "unreachable"
         return
     if state == "newer":  # an upgrade is in progress
-        health.degraded["migrations"] = revisions.PROBLEMS[state]
+        health.degraded["migrations"] = state
     elif state != "current":
-        health.problems["migrations"] = revisions.PROBLEMS[state]
+        health.problems["migrations"] = state
 
 
 def _check_valkey(health: Health) -> None:
     url = current_app.config["QIST"].redis_url
     if not url:
-        health.degraded["valkey"] = "not configured"
+        health.degraded["valkey"] = "not_configured"
         return
     try:
         ticked = connections.for_requests(url).get(queue.TICK_KEY)
     except (RedisError, OSError):
-        health.degraded["valkey"] = "does not answer"
+        health.degraded["valkey"] = "unreachable"
         return
     age = clock.now().timestamp() - float(ticked or 0)
     if age > 3 * queue.TICK_SECONDS:
-        health.degraded["scheduler"] = "has not ticked for three intervals"
+        health.degraded["scheduler"] = "not_ticking"

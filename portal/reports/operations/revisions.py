@@ -14,12 +14,6 @@ from portal.extensions import db
 
 BASELINE_COMMENT: Final = "Qist, baseline 1"
 """The comment that the first migration of the baseline sets on the table alembic_version."""
-PROBLEMS: Final = {
-    "behind": "not up to date: run qist db upgrade",
-    "newer": "those of a newer version",
-    "unreleased": "the database was made by an unreleased version and can't be upgraded: "
-    "set it aside with qist dev --set-aside, or give DATABASE_URL= an empty database",
-}
 
 State = Literal["current", "behind", "newer", "unreleased"]
 
@@ -46,13 +40,6 @@ def of_this_database() -> State:
     """The state of the application's database relative to the application's migrations."""
     with db.engine.connect() as connection:
         return state(connection, current_app.extensions["migrate"].directory)
-
-
-def sentence(state: State) -> str:
-    """The message with which `qist db upgrade` and `qist dev` refuse a database."""
-    if state == "newer":
-        return "The database was made by a newer version of Qist, so this one can't upgrade it."
-    return f"{PROBLEMS[state][0].upper()}{PROBLEMS[state][1:]}."
 
 
 def _comment(connection: Connection) -> str | None:

@@ -3,15 +3,17 @@
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from portal.models import Allocation, Payment, Plan, User
+from portal.domain.permissions import Actor
+from portal.models import Allocation, Payment, Plan
 from portal.models.payments.payments import RECEIVED as RECEIVED
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
 
 def list_payments(
-    user: User,
+    actor: Actor,
     filters: PaymentFilters = ALL_PAYMENTS,
     *,
     newest_first: bool = True,
@@ -19,12 +21,12 @@ def list_payments(
     cursor: str | None = None,
 ) -> Page[Payment]:
     """The payments to this merchant or by this customer that pass the filters, in any state, with their allocations."""
-    query = find(user, filters).options(selectinload(Payment.allocations))
+    query = find(actor, filters).options(selectinload(Payment.allocations))
     return paging.fetch(query, Payment.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def list_with_plans(
-    user: User,
+    actor: Actor,
     filters: PaymentFilters = ALL_PAYMENTS,
     *,
     limit: int = paging.DEFAULT_LIMIT,
@@ -36,15 +38,14 @@ def list_with_plans(
     """
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
-    query = find(user, filters).options(parties, installments)
+    query = find(actor, filters).options(parties, installments)
     keys = (Payment.settled_at, Payment.id) if filters.since or filters.until else (Payment.id,)
     return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
-def find(user: User, filters: PaymentFilters) -> Select[Payment]:
+def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     """The payments to this merchant or by this customer that pass the filters, in no order."""
-    party = Payment.merchant_id if user.role == "merchant" else Payment.customer_id
-    query = select(Payment).where(party == user.id)
+    query = select(Payment).where(of_actor(actor, Payment, plan_id=filters.plan_id))
     if filters.plan_id is not None:
         query = query.where(Payment.plan_id == filters.plan_id)
     if filters.customer_id is not None:

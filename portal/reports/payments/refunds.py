@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Payment, Refund, User
+from portal.models import Payment, Refund
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.parties import of_actor
 
 
 class RefundTotals(NamedTuple):
@@ -20,7 +22,7 @@ class RefundTotals(NamedTuple):
 
 
 def list_refunds(
-    user: User,
+    actor: Actor,
     *,
     plan_id: int | None = None,
     state: str | None = None,
@@ -32,8 +34,7 @@ def list_refunds(
 
     `plan_id` selects those of one plan. `state` is one of REFUND_STATES. Refuses: bad_cursor (Invalid).
     """
-    mine = Refund.merchant_id if user.role == "merchant" else Refund.customer_id
-    query = select(Refund).where(mine == user.id)
+    query = select(Refund).where(of_actor(actor, Refund, plan_id=plan_id))
     if plan_id is not None:
         query = query.where(Refund.plan_id == plan_id)
     if state:

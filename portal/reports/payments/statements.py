@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
 
+from portal.domain.events import Cause
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan
 from portal.models.ledger import Account, EntryKind
@@ -14,13 +15,15 @@ from portal.models.ledger import Account, EntryKind
 class Line:
     """A ledger entry. Amounts are minor units of the plan's currency.
 
+    `reason` is "" without one, None once it is erased. `cause` tells why the system booked the entry.
     `owed` is the change of the balance, `cash` the money that moved (positive when it came in). `balance` is the amount
     owed after the entry, `kept` the cash received less refunds and reversals up to it.
     """
 
     at: datetime
     kind: EntryKind
-    reason: str
+    reason: str | None
+    cause: Cause | None
     payment: Payment | None
     owed: int
     cash: int
@@ -50,7 +53,8 @@ def statement(plan: Plan) -> Statement:
         select(
             LedgerEntry.created_at,
             LedgerEntry.kind,
-            LedgerEntry.reason,
+            LedgerEntry.reason.label("reason"),
+            LedgerEntry.cause.label("cause"),
             LedgerEntry.payment_id,
             of("receivable"),
             of("cash"),
@@ -65,8 +69,8 @@ def statement(plan: Plan) -> Statement:
     payments = {row.id: row for row in db.session.scalars(Payment.of_plan(plan.id))}
     lines: list[Line] = []
     balance = kept = credited = written_off = 0
-    for at, kind, reason, payment_id, *amounts in entries:
+    for at, kind, reason, cause, payment_id, *amounts in entries:
         owed, cash, credit, write_off = (int(amount) for amount in amounts)
         balance, kept, credited, written_off = balance + owed, kept + cash, credited + credit, written_off + write_off
-        lines.append(Line(at, kind, reason, payments.get(payment_id or 0), owed, cash, balance, kept))
+        lines.append(Line(at, kind, reason, cause, payments.get(payment_id or 0), owed, cash, balance, kept))
     return Statement(lines, plan.total, kept, credited, written_off, balance)

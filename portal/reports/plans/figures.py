@@ -1,6 +1,6 @@
 """The amounts of a plan: their names, and how they are computed.
 
-Pages, confirmations, files and the API take both from here. Labels are in web/labels.py, by the same names.
+Pages, confirmations, files and the API take both from here. Labels are in portal/wording/labels.py, by the same names.
 """
 
 from collections.abc import Iterable

@@ -4,17 +4,20 @@ from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
+from portal.domain.events import KINDS
+from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 
 TIMELINE_LENGTH = 100
 
 
 def list_plans(
-    user: User,
+    actor: Actor,
     filters: PlanFilters = ALL_PLANS,
     *,
     newest_first: bool = True,
@@ -26,7 +29,7 @@ def list_plans(
 
     With `next_due_first` only open plans, the plan with the soonest next due date first.
     """
-    query = find_plans(user, filters).options(
+    query = find_plans(actor, filters).options(
         joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
     )
     if next_due_first:
@@ -35,9 +38,9 @@ def list_plans(
     return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
-def find_plans(user: User, filters: PlanFilters) -> Select[Plan]:
+def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     """The plans of this merchant or this customer that pass the filters, in no order."""
-    query = Plan.of_merchant(user.id) if user.role == "merchant" else Plan.of_customer(user.id)
+    query = select(Plan).where(of_actor(actor, Plan))
     if filters.status:
         query = query.where(Plan.has_status(filters.status, clock.now()))
     if filters.customer_email:
@@ -53,16 +56,16 @@ def find_plans(user: User, filters: PlanFilters) -> Select[Plan]:
     if filters.due_after:
         query = query.where(Plan.next_due_on > filters.due_after)
     if filters.search and filters.search.strip():
-        query = query.where(_mentions(user, filters.search.strip()))
+        query = query.where(_mentions(actor, filters.search.strip()))
     return query
 
 
-def _mentions(user: User, text: str) -> ColumnElement[bool]:
+def _mentions(actor: Actor, text: str) -> ColumnElement[bool]:
     try:
         described = Plan.description.icontains(typed_text.read(text), autoescape=True)
     except typed_text.BadText:
         return false()
-    if user.role != "merchant":
+    if actor.merchant_id is None:
         return described
     return or_(
         Plan.customer_id.in_(select(User.id).where(User.starts_with(text))),
@@ -72,7 +75,7 @@ def _mentions(user: User, text: str) -> ColumnElement[bool]:
 
 
 def list_installments(
-    user: User,
+    actor: Actor,
     filters: InstallmentFilters = ALL_INSTALLMENTS,
     *,
     soonest_first: bool = True,
@@ -83,15 +86,15 @@ def list_installments(
 
     Each comes with its plan and the plan's parties.
     """
-    query = find_installments(user, filters)
+    query = find_installments(actor, filters)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     keys = (Installment.due_date, Installment.id) if filters.plan_id is None else (Installment.number,)
     return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 
-def find_installments(user: User, filters: InstallmentFilters) -> Select[Installment]:
+def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Installment]:
     """The installments of this merchant or this customer that pass the filters, in no order."""
-    query = Installment.of_merchant(user.id) if user.role == "merchant" else Installment.of_customer(user.id)
+    query = select(Installment).where(of_actor(actor, Installment, plan_id=filters.plan_id))
     if filters.plan_id is not None:
         query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
@@ -120,6 +123,9 @@ def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:
 
 
 def timeline_of(plan_id: int) -> list[Event]:
-    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first."""
-    query = select(Event).where(Event.plan_id == plan_id).options(joinedload(Event.actor)).order_by(Event.id.desc())
-    return list(db.session.scalars(query.limit(TIMELINE_LENGTH)))
+    """The newest TIMELINE_LENGTH events of a plan with their actors, newest first.
+
+    Leaves out kinds that this version does not know: a newer version writes them while an upgrade is under way.
+    """
+    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
+    return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers, money, typed_text
+from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Merchant, PasswordReset, User, UserSession
-from portal.models.accounts.users import Role
+from portal.models import Membership, Merchant, PasswordReset, User, UserSession
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
 from portal.services.text_faults import text_faults
@@ -30,7 +30,7 @@ class NewAccount:
     `is_demo` marks an account of the demo data. No page and no API endpoint sets it.
     """
 
-    role: Role
+    role: Hat
     username: str
     email: str
     password: str
@@ -83,30 +83,28 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
     hashed, username, email = user.password_hash, user.username or "", user.email
     db.session.rollback()
     if not passwords.verify(current, hashed):
-        raise Invalid(Fault("current_password", "wrong_password", "This is not your current password."))
+        raise Invalid(Fault("current_password", "wrong_password"))
     faults = passwords.faults(new, username=username, email=email, field="new_password")
     if not faults and new == current:
-        faults = [Fault("new_password", "password_unchanged", "Choose a password that differs from the current one.")]
+        faults = [Fault("new_password", "password_unchanged")]
     if faults:
         raise Invalid(*faults)
     _set_password(user_id, passwords.hash_password(new), keep_session_id)
 
 
 @unit_of_work
-def update_merchant(
-    merchant_id: int, *, business_name: str, time_zone: str, grace_days: int, home_currency: str
-) -> None:
+def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_days: int, home_currency: str) -> None:
     """Change a merchant's settings. Zone (IANA) and grace days count for plans made afterwards.
 
-    Refuses: not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and home_currency
-    (unknown, or `currency_fixed`: changed although a plan exists).
+    Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and
+    home_currency (unknown, or `currency_fixed`: changed although a plan exists).
     """
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
+    merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     faults = merchant_faults(business_name, time_zone, home_currency)
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
-        faults.append(Fault("grace_days", "grace_days", f"Choose 0 to {MAX_GRACE_DAYS} days."))
+        faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
     if faults:
         raise Invalid(*faults)
     merchant.business_name = typed_text.read(business_name)
@@ -118,17 +116,15 @@ def update_merchant(
         db.session.flush()
     except IntegrityError as error:
         if violated(error) == "home_currency_fixed":
-            raise Invalid(
-                Fault("home_currency", "currency_fixed", "The home currency can't change once you have a plan.")
-            ) from error
+            raise Invalid(Fault("home_currency", "currency_fixed")) from error
         raise
 
 
-def find_or_invite(email: str) -> User:
+def find_or_invite(email: str, merchant_id: int | None = None) -> User:
     """Inside a unit of work: the customer with this email, or a new unclaimed record.
 
-    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of a
-    merchant, of an operator and of a deactivated customer.
+    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of an owner
+    of the business `merchant_id`, of an operator and of a deactivated account.
     """
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
@@ -137,15 +133,22 @@ def find_or_invite(email: str) -> User:
     if user is None:
         db.session.execute(
             insert(User)
-            .values(role="customer", email=valid, email_key=identifiers.email_key(valid), created_at=clock.now())
+            .values(
+                registered_as="customer", email=valid, email_key=identifiers.email_key(valid), created_at=clock.now()
+            )
             .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
     if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
-    if user.role != "customer" or user.deactivated_at is not None:
-        raise Invalid(Fault("customer_email", "not_a_customer", "A plan can't be made for this email."))
+    if user.is_operator or user.deactivated_at is not None or _owns(user.id, merchant_id):
+        raise Invalid(Fault("customer_email", "not_a_customer"))
     return user
+
+
+def _owns(user_id: int, merchant_id: int | None) -> bool:
+    membership = db.session.get(Membership, (user_id, merchant_id)) if merchant_id is not None else None
+    return membership is not None and membership.role == "owner"
 
 
 def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
@@ -155,7 +158,7 @@ def replace_password(user_id: int, password_hash: str, *, keep_session_id: int |
     """
     user = db.session.get(User, user_id, with_for_update={"key_share": True})
     if user is None:
-        raise Refused("not_found", "This account is not there any more.")
+        raise Refused("not_found", about="account")
     user.password_hash = password_hash
     now = clock.now()
     sessions = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
@@ -186,11 +189,11 @@ def claim_faults(username: str, password: str, email: str) -> list[Fault]:
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
     """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
-    faults = text_faults("business_name", business_name, required="Enter the name that customers know you by.")
+    faults = text_faults("business_name", business_name, is_required=True)
     if home_currency not in money.CURRENCIES:
-        faults.append(Fault("home_currency", "unknown_currency", "Choose a currency from the list."))
+        faults.append(Fault("home_currency", "unknown_currency"))
     if time_zone not in clock.zones():
-        faults.append(Fault("time_zone", "unknown_zone", "Choose a time zone from the list."))
+        faults.append(Fault("time_zone", "unknown_zone"))
     return faults
 
 
@@ -202,7 +205,7 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     faults += _username_faults(new.username, new.email)
     faults += passwords.faults(new.password, username=new.username, email=new.email)
     if new.role not in ("merchant", "customer"):
-        faults.append(Fault("role", "unknown_role", "Choose merchant or customer."))
+        faults.append(Fault("role", "unknown_role"))
     if new.role == "merchant":
         faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
     return new, faults + _taken(new.username, new.email)
@@ -215,23 +218,20 @@ def email_faults(email: str, field: str) -> list[Fault]:
 
 def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Fault]]:
     if not email:
-        return None, [Fault(field, "required", "Enter an email address.")]
+        return None, [Fault(field, "required", about="email")]
     if (stored := identifiers.email(email)) is None:
-        message = "Enter an email address like name@example.com."
-        if identifiers.has_lookalikes(email):
-            message = "Write this email in plain letters, without ligatures and full-width letters."
-        return None, [Fault(field, "bad_email", message)]
+        about = "lookalikes" if identifiers.has_lookalikes(email) else ""
+        return None, [Fault(field, "bad_email", about=about)]
     return stored, []
 
 
 def _username_faults(username: str, email: str) -> list[Fault]:
     if not username:
-        return [Fault("username", "required", "Choose a username.")]
+        return [Fault("username", "required")]
     if not _USERNAME.fullmatch(username):
-        message = f"Use up to {USERNAME_MAX} letters, digits and . + - _ and nothing else."
-        return [Fault("username", "bad_username", message)]
+        return [Fault("username", "bad_username", limit=USERNAME_MAX)]
     if "@" in username and identifiers.username_key(username) != identifiers.email_key(email):
-        return [Fault("username", "username_is_email", "A username with an @ has to be your own email.")]
+        return [Fault("username", "username_is_email")]
     return []
 
 
@@ -243,7 +243,7 @@ def _taken(username: str, email: str | None) -> list[Fault]:
     faults = []
     for user in db.session.scalars(select(User).where(or_(*conditions))).all():
         if user.username_key == identifiers.username_key(username):
-            faults.append(Fault("username", "username_taken", "This username is taken. Choose another."))
+            faults.append(Fault("username", "username_taken"))
         if email is not None and user.email_key == identifiers.email_key(email):
             faults.append(_email_fault(user.is_claimed))
     db.session.rollback()
@@ -251,13 +251,7 @@ def _taken(username: str, email: str | None) -> list[Fault]:
 
 
 def _email_fault(claimed: bool) -> Fault:
-    if claimed:
-        return Fault("email", "email_taken", "There is an account with this email already. Sign in instead.")
-    return Fault(
-        "email",
-        "email_invited",
-        "A merchant has invited this email. A fresh link is on its way to it by mail: open that one.",
-    )
+    return Fault("email", "email_taken") if claimed else Fault("email", "email_invited")
 
 
 @unit_of_work
@@ -271,7 +265,7 @@ def _invite_again(email: str) -> None:
 def _insert(new: NewAccount, password_hash: str) -> int:
     now = clock.now()
     user = User(
-        role=new.role,
+        registered_as=new.role,
         username=new.username,
         email=new.email,
         password_hash=password_hash,
@@ -279,24 +273,28 @@ def _insert(new: NewAccount, password_hash: str) -> int:
         created_at=now,
     )
     db.session.add(user)
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        faults = {
+            "uq_users_email_key": Fault("email", "email_taken", about="race"),
+            "uq_users_username_key": Fault("username", "username_taken"),
+        }
+        if (fault := faults.get(violated(error) or "")) is not None:
+            raise Invalid(fault) from error
+        raise
     if new.role == "merchant":
-        user.merchant = Merchant(
+        business = Merchant(
+            id=user.id,
             business_name=typed_text.read(new.business_name),
             home_currency=new.home_currency,
             time_zone=new.time_zone,
             grace_days=0,
             updated_at=now,
         )
-    try:
+        owner = Membership(user_id=user.id, merchant=business, role="owner", created_at=now)
+        db.session.add_all([business, owner])
         db.session.flush()
-    except IntegrityError as error:
-        faults = {
-            "uq_users_email_key": Fault("email", "email_taken", "There is an account with this email already."),
-            "uq_users_username_key": Fault("username", "username_taken", "This username is taken. Choose another."),
-        }
-        if (fault := faults.get(violated(error) or "")) is not None:
-            raise Invalid(fault) from error
-        raise
     return user.id
 
 

@@ -1,4 +1,4 @@
-"""API keys of merchants: `qist_<prefix>.<secret>`. The database holds a digest of the secret only."""
+"""API keys of businesses: `qist_<prefix>.<secret>`. The database holds a digest of the secret only."""
 
 import base64
 import contextlib
@@ -10,11 +10,12 @@ from typing import Final
 
 from sqlalchemy import func, or_, select, update
 
-from portal.domain import clock, typed_text
+from portal.domain import clock, permissions, typed_text
+from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Merchant
+from portal.models import ApiKey, Membership, Merchant
 from portal.services import idempotency
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
@@ -31,7 +32,7 @@ _SHAPE = re.compile(r"qist_([a-z2-7]{10})\.([A-Za-z0-9_-]{43})")
 
 
 def create(
-    merchant_id: int,
+    actor: Actor,
     *,
     name: str,
     can_write: bool,
@@ -40,36 +41,38 @@ def create(
 ) -> str:
     """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
 
-    Refuses: forbidden (not a merchant); Invalid on name and expires_on (before the merchant's today); too_many_keys
+    Refuses: forbidden; Invalid on name and expires_on (before the merchant's today); too_many_keys
     (LIVE_MAX live keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused;
     still_running; busy.
     """
-    return idempotency.retrying(lambda: _create(merchant_id, name, can_write, expires_on, request_key))
+    return idempotency.retrying(lambda: _create(actor, name, can_write, expires_on, request_key))
 
 
 @unit_of_work
-def _create(
-    merchant_id: int, name: str, can_write: bool, expires_on: date | None, request_key: RequestKey | None
-) -> str:
+def _create(actor: Actor, name: str, can_write: bool, expires_on: date | None, request_key: RequestKey | None) -> str:
     if request_key is not None and idempotency.claim(request_key) is not None:
-        raise Refused("already_made", "This key was made already, and can't be shown again.")
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"key_share": True})
-    if merchant is None:
-        raise Forbidden("Only merchants have API keys.")
-    faults = text_faults("name", name, required="Enter a name that tells you where the key is used.")
+        raise Refused("already_made")
+    merchant_id = actor.business("keys")
+    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
+    maker = db.session.get(Membership, (actor.user_id, merchant_id))
+    if maker is None:
+        raise Forbidden()
+    faults = text_faults("name", name, is_required=True)
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
-        faults.append(Fault("expires_on", "date_in_past", "Choose today or a later day."))
+        faults.append(Fault("expires_on", "date_in_past"))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
     live = select(func.count()).select_from(ApiKey).where(ApiKey.merchant_id == merchant_id, ApiKey.is_live(now))
     if (db.session.scalar(live) or 0) >= LIVE_MAX:
-        raise Refused("too_many_keys", f"You have {LIVE_MAX} keys. Revoke one that you don't need any more.")
+        raise Refused("too_many_keys", limit=LIVE_MAX)
     prefix = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:10]
     secret = secrets.token_urlsafe(32)
     db.session.add(
         ApiKey(
             merchant_id=merchant_id,
+            created_by=actor.user_id,
+            maker_role=maker.role,
             name=typed_text.read(name),
             prefix=prefix,
             secret_hash=digest(secret),
@@ -84,8 +87,12 @@ def _create(
 
 
 @unit_of_work
-def revoke(key_id: int, *, merchant_id: int) -> None:
-    """Revoke a key, at once and for good. A revoked key keeps its first instant. Refuses: not_found; busy."""
+def revoke(key_id: int, *, actor: Actor) -> None:
+    """Revoke a key, at once and for good. A revoked key keeps its first instant.
+
+    Refuses: forbidden; not_found; busy.
+    """
+    merchant_id = actor.business("keys")
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
     )
@@ -95,7 +102,7 @@ def revoke(key_id: int, *, merchant_id: int) -> None:
 
 
 def find(token: str) -> ApiKey:
-    """The key of this token, with its merchant's account. Updates `last_used_at`. Refuses: bad_token."""
+    """The key of this token, with its maker. Updates `last_used_at`. Refuses: bad_token."""
     shape = _SHAPE.fullmatch(token)
     if shape is None:
         raise BadToken()
@@ -110,6 +117,12 @@ def find(token: str) -> ApiKey:
         if key is None:
             raise BadToken()
     return key
+
+
+def actor_of(key: ApiKey) -> Actor:
+    """The actor of a key: its business, and what it may do, never more than its maker's role then and now."""
+    roles = [key.maker_role, *([key.membership.role] if key.membership is not None else [])]
+    return permissions.key(key.created_by, key.merchant_id, can_write=key.can_write, roles=roles)
 
 
 @unit_of_work

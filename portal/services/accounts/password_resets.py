@@ -112,4 +112,4 @@ def _use(token: str, password_hash: str) -> None:
 
 
 def _unusable() -> NotFound:
-    return NotFound("This link can't be used any more. Ask for a new one.")
+    return NotFound("password_reset")

@@ -25,16 +25,16 @@ _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 def faults(password: str, *, username: str = "", email: str = "", field: str = "password") -> list[Fault]:
     """The faults of a new password: 8 to 128 characters, none of the 30,000 most common, not the account's name."""
     if len(password) < MIN_LENGTH:
-        return [Fault(field, "password_too_short", f"Use at least {MIN_LENGTH} characters.")]
+        return [Fault(field, "password_too_short", limit=MIN_LENGTH)]
     if len(password) > MAX_LENGTH:
-        return [Fault(field, "password_too_long", f"Use at most {MAX_LENGTH} characters.")]
+        return [Fault(field, "password_too_long", limit=MAX_LENGTH)]
     if "\x00" in password:
-        return [Fault(field, "password_unusable", "Use letters, digits, signs and spaces.")]
+        return [Fault(field, "password_unusable")]
     lowered = password.lower()
     if lowered in _COMMON:
-        return [Fault(field, "password_common", "This password is among the most common ones. Choose another.")]
+        return [Fault(field, "password_common")]
     if lowered in {username.lower(), email.lower(), email.lower().partition("@")[0]}:
-        return [Fault(field, "password_is_name", "Choose a password that is not your own name or email.")]
+        return [Fault(field, "password_is_name")]
     return []
 
 
@@ -66,7 +66,7 @@ def is_outdated(hashed: str) -> bool:
 class _slot:
     def __enter__(self) -> None:
         if not _slots.acquire(timeout=SLOT_SECONDS):
-            raise Busy("Too many people are signing in at the same moment. Please try again.")
+            raise Busy("signing_in")
 
     def __exit__(self, *_: object) -> None:
         _slots.release()

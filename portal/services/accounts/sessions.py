@@ -12,7 +12,7 @@ from portal.domain.tokens import digest
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import User, UserSession
-from portal.services.accounts import passwords, tokens
+from portal.services.accounts import hats, passwords, tokens
 from portal.services.unit_of_work import unit_of_work
 
 LIFETIME: Final = timedelta(days=14)
@@ -24,7 +24,7 @@ class BadCredentials(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("bad_credentials", "The name or the password is not right.")
+        super().__init__("bad_credentials")
 
 
 def authenticate(login: str, password: str) -> int:
@@ -47,12 +47,20 @@ def authenticate(login: str, password: str) -> int:
 
 @unit_of_work
 def start(user_id: int, user_agent: str = "") -> str:
-    """Start a session of this user. Returns the token for the cookie; it can't be read again. Refuses: busy."""
+    """Start a session of this user, under the default hat; if there is none, the customer's.
+
+    Returns the token for the cookie; it can't be read again. Refuses: busy.
+    """
     token = secrets.token_urlsafe(32)
     now = clock.now()
+    try:
+        merchant_id = hats.choose(db.session.get_one(User, user_id), hats.DEFAULT)
+    except hats.ChooseMerchant:
+        merchant_id = None
     db.session.add(
         UserSession(
             user_id=user_id,
+            merchant_id=merchant_id,
             token_hash=digest(token),
             user_agent=user_agent.replace("\x00", "")[:200],
             created_at=now,
@@ -81,11 +89,12 @@ def end_others(user_id: int, keep_session_id: int) -> None:
 
 
 def find(token: str) -> UserSession | None:
-    """The session of this token with its user; None when it ended, lapsed, or the user can't sign in (any more).
+    """The session of this token with its user and their businesses. None when it ended or lapsed.
 
-    A demo account's session counts as ended once other machines can connect.
+    None, too, when the user can't sign in (any more). A demo account's session counts as ended once other machines can
+    connect.
     """
-    session = db.session.scalar(UserSession.live(digest(token), clock.now()))
+    session = db.session.scalars(UserSession.live(digest(token), clock.now())).unique().one_or_none()
     return None if session is not None and _is_blocked(session.user) else session
 
 

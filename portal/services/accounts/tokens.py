@@ -18,12 +18,14 @@ import jwt
 from flask import current_app
 from sqlalchemy import delete, select, update
 
-from portal.domain import clock
+from portal.domain import clock, permissions
 from portal.domain.identifiers import MAX_ID
+from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import Refused
 from portal.extensions import db
-from portal.models import RefreshToken, TokenFamily
+from portal.models import RefreshToken, TokenFamily, User
+from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
 
 ALGORITHM: Final = "HS256"
@@ -54,7 +56,7 @@ class BadToken(Refused):
     status = 401
 
     def __init__(self) -> None:
-        super().__init__("bad_token", "This token can't be used: it is not valid, has expired, or was revoked.")
+        super().__init__("bad_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,14 @@ class _Claims:
 
 
 @unit_of_work
-def start(user_id: int) -> Pair:
-    """Start a family for an authenticated user. Returns its first pair. Refuses: busy."""
+def start(user_id: int, hat: hats.Choice = hats.DEFAULT) -> Pair:
+    """Start a family for an authenticated user, under a hat. Returns its first pair.
+
+    Refuses: unknown_merchant and choose_merchant (Invalid); busy.
+    """
     now = clock.now()
-    family = TokenFamily(user_id=user_id, created_at=now, expires_at=now + LIFETIME)
+    merchant_id = hats.choose(db.session.get_one(User, user_id), hat)
+    family = TokenFamily(user_id=user_id, merchant_id=merchant_id, created_at=now, expires_at=now + LIFETIME)
     db.session.add(family)
     db.session.flush()
     return _next_pair(family)
@@ -115,6 +121,13 @@ def find(token: str) -> TokenFamily:
     if family is None:
         raise BadToken()
     return family
+
+
+def actor_of(family: TokenFamily) -> Actor:
+    """The actor of a family: its user under its hat."""
+    if family.membership is not None:
+        return permissions.member(family.user_id, family.membership.merchant_id, family.membership.role)
+    return permissions.operator(family.user_id) if family.user.is_operator else permissions.customer(family.user_id)
 
 
 def end_all(user_id: int) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from portal.domain import clock
+from portal.domain.events import PlanCancelled
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions, refunds
 from portal.services.plans import plan_status
@@ -23,7 +25,7 @@ class Cancelled:
 def cancel(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     reason: str,
     refund: int = 0,
     shown: int | None = None,
@@ -36,11 +38,12 @@ def cancel(
     not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan
     cancelled. When an outcome can't be recorded, the sweep settles the other refunds.
 
-    Refuses: not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts: remaining, refundable);
-    too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts:
+    remaining, refundable); too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused;
+    still_running; busy.
     """
     cancelled = idempotency.retrying(
-        lambda: _cancel(plan_id, merchant_id, reason, refund, shown, shown_refundable, request_key)
+        lambda: _cancel(plan_id, actor, reason, refund, shown, shown_refundable, request_key)
     )
     if cancelled.replay is None:
         for refund_id in cancelled.refund_ids:
@@ -51,7 +54,7 @@ def cancel(
 @unit_of_work
 def _cancel(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     reason: str,
     refund: int,
     shown: int | None,
@@ -61,31 +64,33 @@ def _cancel(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Cancelled(plan_id, replay=replay)
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "cancel")
     if plan.cancelled_at is not None:
-        raise Refused("plan_cancelled", "This plan was cancelled before. Nothing was changed.")
+        raise Refused("plan_cancelled", about="cancellation")
     payments = preconditions.lock_payments(plan.id)
     remaining, limit = sum(row.left for row in rows), refunds.refundable(payments)
     facts = {"remaining": remaining, "refundable": limit}
     preconditions.unchanged(shown, remaining, plan.currency, **facts)
     preconditions.unchanged(shown_refundable, limit, plan.currency, **facts)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more, so there is nothing to cancel.")
+        raise Refused("nothing_owed", about="cancellation")
     if refund < 0:
-        raise Invalid(Fault("refund", "bad_amount", "Enter an amount, or nothing."))
+        raise Invalid(Fault("refund", "bad_amount"))
     if refund:
+        actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
     plan.cancelled_at = clock.now()
     for row in rows:
         if row.left > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
-    ledger.book_cancellation(plan, remaining, by=merchant_id, reason=reason)
-    events.record("plan.cancelled", plan.id, by=merchant_id, amount=remaining, reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason_id=reason_id)
+    events.record(PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     refund_ids: tuple[int, ...] = ()
     if refund:
-        refund_ids = refunds.hold(plan, payments, refund, by=merchant_id, reason=reason, rows=rows)
+        refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason_id=reason_id, rows=rows)
     cancelled = Cancelled(plan.id, refund_ids)
     if request_key is not None:
         idempotency.store(request_key, cancelled)

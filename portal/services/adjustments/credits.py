@@ -1,19 +1,18 @@
 """Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
 
 from portal.domain import allocation
+from portal.domain.allocation import HOW, How
+from portal.domain.events import CreditGiven
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.models import Installment
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
 from portal.services.unit_of_work import unit_of_work
-
-How = Literal["last", "spread"]
-HOW: Final[tuple[How, ...]] = get_args(How)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Credited:
 def credit(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -39,10 +38,10 @@ def credit(
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
     minor units (None: not checked).
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, how and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _credit(plan_id, merchant_id, amount, how, reason, shown, request_key))
+    return idempotency.retrying(lambda: _credit(plan_id, actor, amount, how, reason, shown, request_key))
 
 
 def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Part]:
@@ -53,7 +52,7 @@ def parts(rows: list[Installment], amount: int, how: How) -> list[allocation.Par
 @unit_of_work
 def _credit(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     how: How,
     reason: str,
@@ -63,20 +62,20 @@ def _credit(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Credited(plan_id, replay)
     if how not in HOW:
-        raise Invalid(Fault("how", "bad_choice", "Choose from the last installment backwards, or spread."))
+        raise Invalid(Fault("how", "bad_choice"))
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "credit")
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was credited.")
-    message = "That is more than is owed, which is {limit}. Nothing was credited."
-    preconditions.within(amount, remaining, plan.currency, words=message, fact="remaining")
+        raise Refused("nothing_owed", about="credit")
+    preconditions.within(amount, remaining, plan.currency, about="credit", fact="remaining")
     by_id = {row.id: row for row in rows}
     for row_id, share in parts(rows, amount, how):
         by_id[row_id].credited += share
-    ledger.book_credit(plan, amount, by=merchant_id, reason=reason)
-    events.record("credit.given", plan.id, by=merchant_id, amount=amount, reason=reason, how=how)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
+    events.record(CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
     credited = Credited(plan.id)
     if request_key is not None:

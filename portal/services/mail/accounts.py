@@ -6,7 +6,7 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Invitation
 from portal.services.accounts import password_resets
-from portal.services.mail.facts import Facts, NoLongerTrue, day, link, merchant_of, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, day, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
 
 SCHEDULE_ROWS: Final = 6
@@ -52,7 +52,7 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     count = plan.num_installments
     return progress(rows) | {
         "merchant": plan.merchant.business_name,
-        "reply_to": merchant_of(plan.merchant_id).user.email,
+        "reply_to": sender(plan.merchant_id)[1],
         "purchase": purchase(plan),
         "total": money.show(plan.total, plan.currency),
         "installments": f"{count} payments" if count > 1 else "one payment",

@@ -14,7 +14,7 @@ from flask import current_app
 from portal.extensions import db
 from portal.models import Email, User
 from portal.services.mail import accounts, payments, reminders
-from portal.services.mail.facts import Facts, NoLongerTrue, merchant_of
+from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "automatic_stopped": payments.automatic_stopped,
@@ -61,7 +61,7 @@ def after_sending(row: Email) -> None:
 
 def _common(row: Email, recipient: User) -> Facts:
     settings = current_app.config["QIST"]
-    merchant = merchant_of(row.merchant_id) if row.merchant_id is not None else None
+    merchant, reply_to = sender(row.merchant_id) if row.merchant_id is not None else (None, None)
     name = recipient.username or ""
     return {
         "to": recipient.email,
@@ -69,7 +69,7 @@ def _common(row: Email, recipient: User) -> Facts:
         "customer_name": name,
         "hello": f"Hello {name}," if name else "Hello,",
         "merchant": merchant.business_name if merchant is not None else None,
-        "reply_to": merchant.user.email if merchant is not None else None,
+        "reply_to": reply_to,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",
         "home_url": settings.public_url,
         "host": urlsplit(settings.public_url).netloc,

@@ -99,7 +99,7 @@ def resend(email_id: int) -> None:
     if row is None:
         raise NotFound()
     if row.state != "dead":
-        raise Refused("not_dead", "This mail was not given up, so there is nothing to try again.")
+        raise Refused("not_dead")
     row.state, row.attempts, row.next_try_at, row.ended_at = "waiting", 0, clock.now(), None
     after_commit(emails.enqueue_drain)
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
-from portal.models import Email, Installment, Merchant, Plan, User
+from portal.models import Email, Installment, Membership, Merchant, Plan, User
 from portal.services.plans import invitations
 
 Facts = dict[str, Any]
@@ -20,11 +20,20 @@ class NoLongerTrue(Exception):
     """This mail must not be sent any more. The message is the reason that the operator sees."""
 
 
-def merchant_of(merchant_id: int) -> Merchant:
-    """The merchant, with its user loaded."""
-    return db.session.scalars(
-        select(Merchant).options(joinedload(Merchant.user)).where(Merchant.user_id == merchant_id)
-    ).one()
+def sender(merchant_id: int) -> tuple[Merchant, str]:
+    """The business in whose name a mail is sent, and the address for answers: its first owner's who is not deactivated.
+
+    If every owner is deactivated: its first owner's.
+    """
+    query = (
+        select(Merchant, User.email)
+        .join(Membership, (Membership.merchant_id == Merchant.id) & (Membership.role == "owner"))
+        .join(User, User.id == Membership.user_id)
+        .where(Merchant.id == merchant_id)
+        .order_by(User.deactivated_at.is_not(None), Membership.created_at, User.id)
+    )
+    merchant, email = db.session.execute(query.limit(1)).one()
+    return merchant, email
 
 
 def plan_of(plan_id: int | None) -> tuple[Plan, list[Installment]]:

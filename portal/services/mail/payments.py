@@ -7,8 +7,8 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.gateways.payment import CARDS
 from portal.models import Email, Payment, PaymentMethod, Refund
+from portal.reports.payments import offered_methods
 from portal.services.mail.facts import Facts, NoLongerTrue, day, link, link_for, plan_of, progress, purchase
 
 RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
@@ -139,6 +139,6 @@ def _method_words(payment: Payment) -> str:
     """ "Visa ending in 4242", "Cash" """
     if payment.method in RECORDED:
         return RECORDED[payment.method]
-    test_card = next((card for card in CARDS if card.token == payment.method), None)
-    card = test_card or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
+    option = offered_methods.find(payment.method)
+    card = option or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
     return f"{card.brand} ending in {card.last4}" if card is not None else "Card"

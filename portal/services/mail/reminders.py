@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, money
+from portal.domain.events import ReminderSent
 from portal.extensions import db
 from portal.models import Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
@@ -53,9 +54,9 @@ def facts(email_id: int) -> Facts | None:
         if manual_plan_id is None and mail.data.get("day") != clock.today(merchant.time_zone).isoformat():
             return None
         _take_waiting(mail)
-    silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.user_id, customer.id)) is not None
+    silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.id, customer.id)) is not None
     reminders = [] if silent else _deliverable(mail, customer)
-    rows = [] if silent else remindable.of_customer(customer.id, merchant.user_id)
+    rows = [] if silent else remindable.of_customer(customer.id, merchant.id)
     installment_ids = {reminder.installment_id for reminder in reminders}
     if manual_plan_id is not None:
         installment_ids |= {row.id for row in _due_or_next(row for row in rows if row.plan_id == manual_plan_id)}
@@ -87,7 +88,7 @@ def sent(email_id: int) -> None:
         .values(state="sent", sent_at=clock.now())
     )
     for plan_id, numbers in mail.data.get("told", {}).items():
-        events.record("reminder.sent", int(plan_id), by=mail.data.get("by"), numbers=numbers)
+        events.record(ReminderSent(numbers=tuple(numbers)), plan_id=int(plan_id), by=mail.data.get("by"))
 
 
 def _invitation_links(customer_id: int, items: list[Facts]) -> Facts:

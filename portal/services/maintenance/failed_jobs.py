@@ -22,14 +22,14 @@ class Away(Refused):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__("valkey_away", "Valkey does not answer. Nothing was changed.")
+        super().__init__("valkey_away")
 
 
 class NotFailed(Refused):
     """The job was retried, cleared or has succeeded since."""
 
     def __init__(self) -> None:
-        super().__init__("not_failed", "This job is not on the list of failed jobs any more.")
+        super().__init__("not_failed")
 
 
 def retry(job_id: str) -> None:

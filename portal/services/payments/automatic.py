@@ -16,6 +16,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
+from portal.domain.events import AutomaticPaymentOff, AutomaticPaymentOn, AutomaticPaymentStopped
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod, Plan
@@ -38,7 +39,7 @@ _DUE_PLANS = text("""
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )
     SELECT plan.id FROM plans AS plan
-    JOIN merchants AS merchant ON merchant.user_id = plan.merchant_id
+    JOIN merchants AS merchant ON merchant.id = plan.merchant_id
     JOIN zones AS here ON here.name = plan.time_zone
     WHERE plan.automatic_method_id IS NOT NULL AND plan.state = 'active' AND plan.next_due_on <= here.today
       AND here.hour >= merchant.sending_hour AND plan.id > :after
@@ -65,16 +66,16 @@ def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
     """
     plan = _lock_plan(plan_id, customer_id)
     if plan.state != "active":
-        raise Refused("nothing_due", "Nothing is owed on this plan any more.")
+        raise Refused("nothing_due", about="automatic_payment")
     query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
     method = db.session.scalar(query.with_for_update(read=True))
     if method is None:
-        raise Refused("unknown_method", "Choose one of your saved payment methods.")
+        raise Refused("unknown_method", about="automatic_payment")
     if plan.automatic_method_id == method.id:
         return
     plan.automatic_method_id = method.id
     plan.automatic_since = plan.automatic_since or clock.now()
-    events.record("automatic_payment.on", plan.id, by=customer_id, last4=method.last4)
+    events.record(AutomaticPaymentOn(last4=method.last4), plan_id=plan.id, by=customer_id)
 
 
 @unit_of_work
@@ -83,7 +84,7 @@ def turn_off(plan_id: int, *, customer_id: int) -> None:
     plan = _lock_plan(plan_id, customer_id)
     if plan.automatic_method_id is not None:
         plan.automatic_method_id = plan.automatic_since = None
-        events.record("automatic_payment.off", plan.id, by=customer_id)
+        events.record(AutomaticPaymentOff(), plan_id=plan.id, by=customer_id)
 
 
 def stop(method_id: int) -> None:
@@ -95,7 +96,7 @@ def stop(method_id: int) -> None:
     for plan in db.session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)):
         method = db.session.get_one(PaymentMethod, method_id)
         plan.automatic_method_id = plan.automatic_since = None
-        events.record("automatic_payment.stopped", plan.id, by=None, last4=method.last4)
+        events.record(AutomaticPaymentStopped(last4=method.last4), plan_id=plan.id, by=None)
         if plan.state == "active":
             emails.post(
                 "automatic_stopped",
@@ -169,7 +170,7 @@ def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
         new_ids = _record_attempts([(row.id, rule) for row, rule, _ in reached])
         if any(counts and row.id in new_ids for row, _, counts in reached):
             return [(row, row.left) for row, _, _ in reached]
-    raise Refused("nothing_due", "Nothing is to be collected now.")
+    raise Refused("nothing_due", about="collection")
 
 
 @unit_of_work

@@ -42,11 +42,9 @@ def refuse_if_in_flight(plan_id: int) -> None:
     if payment is None:
         return
     is_due = payment.unanswered_at is None and clock.now() - payment.created_at < ANSWER_DUE_AFTER
-    raise (ChargeInProgress if is_due else Refused)(
-        "payment_in_flight",
-        "Another payment of this plan is still being checked with the bank. Nothing more was charged.",
-        payment_id=payment.id,
-    )
+    if is_due:
+        raise ChargeInProgress("payment_in_flight", about="payment", payment_id=payment.id)
+    raise Refused("payment_in_flight", about="payment", payment_id=payment.id)
 
 
 @contextmanager

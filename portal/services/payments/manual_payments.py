@@ -3,11 +3,12 @@
 from datetime import date
 
 from portal.domain import allocation, clock, schedule, typed_text
+from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Allocation, Payment
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
-from portal.services import idempotency
+from portal.services import idempotency, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.payments.payments import Attempt
@@ -18,7 +19,7 @@ from portal.services.unit_of_work import unit_of_work
 def record(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     method: RecordedMethod,
     received_on: date,
@@ -33,12 +34,12 @@ def record(
     amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
     amount.
 
-    Refuses: not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts: remaining); Invalid on
-    amount, method, received_on (never in the future), reference and reason; idempotency_key_reused; still_running;
-    busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
+    remaining); Invalid on amount, method, received_on (never in the future), reference and reason;
+    idempotency_key_reused; still_running; busy.
     """
     return idempotency.retrying(
-        lambda: _record(plan_id, merchant_id, amount, method, received_on, reference, reason, shown, request_key)
+        lambda: _record(plan_id, actor, amount, method, received_on, reference, reason, shown, request_key)
     )
 
 
@@ -46,18 +47,18 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
     """The faults of these fields. `today` is the local date of the plan."""
     field_faults = []
     if method not in RECORDED_METHODS:
-        field_faults.append(Fault("method", "bad_choice", "Choose cash or bank transfer."))
+        field_faults.append(Fault("method", "bad_choice"))
     if received_on > today:
-        field_faults.append(Fault("received_on", "date_in_future", "Choose today or an earlier day."))
+        field_faults.append(Fault("received_on", "date_in_future"))
     elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", f"Choose a day after {schedule.FIRST_DATE.year - 1}."))
+        field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
     return field_faults + text_faults("reference", reference)
 
 
 @unit_of_work
 def _record(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     method: RecordedMethod,
     received_on: date,
@@ -69,16 +70,15 @@ def _record(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Attempt(replay.payment_id or 0, replay)
     reason = preconditions.reason_of(reason, needed=False)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "record_payment")
     if field_faults := faults(method, received_on, reference, plan.today):
         raise Invalid(*field_faults)
     open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]
     owed = sum(size for _, size in open_parts)
     preconditions.unchanged(shown, owed, plan.currency)
     if not owed:
-        raise Refused("nothing_owed", "Nothing is owed any more. Nothing was recorded.")
-    words = "That is more than is owed, which is {limit}. Nothing was recorded."
-    preconditions.within(amount, owed, plan.currency, words=words, fact="remaining")
+        raise Refused("nothing_owed", about="manual_payment")
+    preconditions.within(amount, owed, plan.currency, about="manual_payment", fact="remaining")
     now = clock.now()
     payment = Payment(
         plan_id=plan.id,
@@ -88,9 +88,9 @@ def _record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference=typed_text.read(reference),
+        reference_id=texts.keep(plan.id, "reference", typed_text.read(reference)),
         received_on=received_on,
-        created_by=merchant_id,
+        created_by=actor.user_id,
         created_at=now,
         settled_at=now,
     )
@@ -100,7 +100,8 @@ def _record(
     ]
     db.session.add(payment)
     db.session.flush()
-    outcomes.apply(plan, payment, {row.id: row for row in rows}, kind="payment.recorded", reason=reason)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    outcomes.apply(plan, payment, {row.id: row for row in rows}, reason_id=reason_id)
     if request_key is not None:
         idempotency.attach(request_key, payment.id)
         idempotency.store(request_key, payment)

@@ -1,12 +1,13 @@
 """Outcomes of payments: book what the gateway answered, and ask it about payments whose answer never came."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import select
 
 from portal.domain import clock
+from portal.domain.events import Payload, PaymentDeclined, PaymentRecorded, PaymentSucceeded
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
@@ -20,9 +21,9 @@ from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 log = structlog.get_logger(__name__)
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
-"""Age at which the sweep asks about a payment in flight. The gateway answers sooner, even about its slow card."""
-MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS + gateway.SLOW
-"""Upper bound for one payment when it waits for every lock: hold, charge to the slow card, book, refund the excess."""
+"""Age at which the sweep asks about a payment in flight. The gateway answers sooner: see MAX_CALL_SECONDS."""
+MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS + 2 * gateway.MAX_CALL_SECONDS
+"""Upper bound for one payment when it waits for every lock: hold, charge, book, refund the excess."""
 BUDGET: Final = 20.0
 """Seconds after which the sweep leaves the remaining payments to the next run."""
 
@@ -63,16 +64,14 @@ def _record(payment_id: int, outcome: gateway.Outcome, request_key: RequestKey |
         payment.decline_code = outcome.decline_code or "declined"
         for part in payment.allocations:
             part.state = "released"
-        events.record(
-            "payment.declined",
-            plan.id,
-            by=payment.created_by,
+        declined = PaymentDeclined(
             payment_id=payment.id,
             installment_id=_only_installment(payment),
             amount=payment.amount,
             code=payment.decline_code,
-            **_automatic_flag(payment),
+            automatic=payment.automatic,
         )
+        events.record(declined, plan_id=plan.id, by=payment.created_by)
         _post_mail("payment_declined", payment)
     plan.updated_at = payment.settled_at
     if request_key is not None:
@@ -87,7 +86,7 @@ def settle_payment(payment_id: int) -> None:
     key = db.session.scalar(select(Payment.gateway_key).where(Payment.id == payment_id, Payment.state == "in_flight"))
     db.session.rollback()
     if key is not None:
-        record_outcome(payment_id, gateway.resolve(key))
+        record_outcome(payment_id, gateway.active().resolve(key))
 
 
 def settle_unknown_payments(limit: int = 200) -> int:
@@ -102,18 +101,11 @@ def settle_unknown_payments(limit: int = 200) -> int:
     return sweeps.sweep(ids, settle_payment, budget=BUDGET, event="payment.not_settled", field="payment_id")
 
 
-def apply(
-    plan: Plan,
-    payment: Payment,
-    installments: dict[int, Installment],
-    *,
-    kind: str = "payment.succeeded",
-    reason: str = "",
-) -> int:
+def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *, reason_id: int | None = None) -> int:
     """Inside a unit of work: apply a received payment to its installments, book it, and recompute the plan's state.
 
-    `kind` is the event's kind, `reason` a merchant's. A payment received by hand on an earlier day counts as paid on
-    that day and is booked today. Returns the part that was not owed any more, in minor units.
+    `reason_id` is the merchant's text for a manual payment. A payment received by hand on an earlier day counts as paid
+    on that day and is booked today. Returns the part that was not owed any more, in minor units.
     """
     now = clock.now()
     day = payment.received_on
@@ -133,28 +125,23 @@ def apply(
         recovered += recovery
         excess += part.returned
     db.session.flush()
-    ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason=reason)
-    data: dict[str, Any] = {"recovered": recovered} if recovered else {}
-    if reason:
-        data["reason"] = reason
-    events.record(
-        kind,
-        plan.id,
-        by=payment.created_by,
-        payment_id=payment.id,
-        installment_id=_only_installment(payment),
-        amount=payment.amount,
-        **data,
-        **_automatic_flag(payment),
-    )
+    ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason_id=reason_id)
+    events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=payment.created_by)
     _post_mail("receipt", payment)
     plan_status.recompute(plan, installments.values(), recovered=recovered)
     return excess
 
 
-def _automatic_flag(payment: Payment) -> dict[str, bool]:
-    """Event data that marks an automatic payment."""
-    return {"automatic": True} if payment.automatic else {}
+def _received(payment: Payment, recovered: int, reason_id: int | None) -> Payload:
+    """The event of a received payment."""
+    paid_id, only, amount = payment.id, _only_installment(payment), payment.amount
+    if payment.is_recorded:
+        return PaymentRecorded(
+            payment_id=paid_id, installment_id=only, amount=amount, recovered=recovered, reason_id=reason_id
+        )
+    return PaymentSucceeded(
+        payment_id=paid_id, installment_id=only, amount=amount, recovered=recovered, automatic=payment.automatic
+    )
 
 
 def _only_installment(payment: Payment) -> int | None:

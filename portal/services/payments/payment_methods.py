@@ -27,9 +27,9 @@ class Saved:
 
 
 def save(customer_id: int, card: str) -> int:
-    """Store a test card of this customer at the gateway. Returns the id of the saved method.
+    """Store a card of this customer at the gateway, by a token that it knows. Returns the id of the saved method.
 
-    Refuses: not_found (not a customer); Invalid on card (not a test card, or no answer of the gateway);
+    Refuses: not_found (no such person); Invalid on card (unknown to the gateway, or no answer of the gateway);
     too_many_methods.
     """
     return save_once(customer_id, card, None).method_id
@@ -40,13 +40,13 @@ def save_once(customer_id: int, card: str, request_key: RequestKey | None) -> Sa
 
     Refuses: every refusal of `save`, and idempotency_key_reused; still_running; busy.
     """
-    if not gateway.is_known(card):
-        raise Invalid(Fault("card", "unknown_method", "Choose one of the cards."))
+    if not gateway.active().is_known(card):
+        raise Invalid(Fault("card", "unknown_method"))
     if request_key is None:
         _check_limit_first(customer_id)
-    saved_card = gateway.save_card(card)
+    saved_card = gateway.active().save_card(card)
     if saved_card is None:
-        raise Invalid(Fault("card", "gateway_away", "The card could not be saved. Please try again in a moment."))
+        raise Invalid(Fault("card", "gateway_away"))
     return idempotency.retrying(lambda: _store(customer_id, saved_card, request_key))
 
 
@@ -94,7 +94,7 @@ def _store(customer_id: int, saved_card: gateway.SavedCard, request_key: Request
 def _check_limit(customer_id: int) -> None:
     """Lock the customer, so that two requests at once can't exceed the limit."""
     customer = db.session.get(User, customer_id, with_for_update={"key_share": True})
-    if customer is None or customer.role != "customer":
+    if customer is None or customer.is_operator:
         raise NotFound()
     method_ids = db.session.scalars(
         select(PaymentMethod.id)
@@ -102,4 +102,4 @@ def _check_limit(customer_id: int) -> None:
         .limit(LIMIT)
     ).all()
     if len(method_ids) >= LIMIT:
-        raise Refused("too_many_methods", f"You can keep {LIMIT} payment methods. Remove one first.")
+        raise Refused("too_many_methods", limit=LIMIT)

@@ -13,7 +13,8 @@ from typing import Final, Literal, get_args
 from sqlalchemy import select
 
 from portal import queue
-from portal.domain import allocation, clock, money
+from portal.domain import allocation, clock
+from portal.domain.money import Money
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
@@ -22,12 +23,6 @@ from portal.services import idempotency
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import contention, outcomes, preconditions
 from portal.services.unit_of_work import unit_of_work, unsure_from_here
-
-DEFAULT_METHOD: Final = gateway.DEFAULT_CARD
-"""The method of a request that names none: the test card that succeeds."""
-CARDS: Final = gateway.CARDS
-"""The gateway's test cards, for entry points that let a customer choose."""
-Card = gateway.Card
 
 Choice = Literal["due", "all", "amount"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
@@ -67,7 +62,8 @@ def pay_installment(
     """Pay the remaining amount of one installment, or `amount` of it, before or after its due date.
 
     Amounts are minor units of the plan's currency. `shown` is the remaining amount that the form showed (None: accept
-    any). A written-off amount may be paid too, as a recovery. `method` is a test card or the token of a saved method.
+    any). A written-off amount may be paid too, as a recovery. `method` is a token that the gateway knows, such as a
+    test card, or a saved method's.
 
     Refuses: not_found; unknown_method; plan_cancelled; already_paid; amount_changed and too_much (facts: remaining);
     Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running; busy.
@@ -76,7 +72,7 @@ def pay_installment(
     def choose(plan: Plan, owed: Owed) -> Owed:
         row, payable = next(((row, size) for row, size in owed if row.id == installment_id), (None, 0))
         if row is None:
-            raise Refused("already_paid", "This installment is already paid. Nothing was charged.")
+            raise Refused("already_paid", about="installment")
         _check_shown(shown, payable, plan)
         return _take([(row, payable)], payable if amount is None else amount, plan)
 
@@ -103,17 +99,17 @@ def pay_plan(
     Refuses: every refusal of `pay_installment`, and nothing_due.
     """
     if choice not in CHOICES:
-        raise Invalid(Fault("choice", "bad_choice", "Choose what is due, all of it, or an amount."))
+        raise Invalid(Fault("choice", "bad_choice"))
 
     def choose(plan: Plan, owed: Owed) -> Owed:
         if choice == "due":
             owed = [(row, size) for row, size in owed if row.left > 0 and row.due_date <= plan.today]
             if not owed:
-                raise Refused("nothing_due", "Nothing is due today. Nothing was charged.")
+                raise Refused("nothing_due", about="payment")
         total = sum(size for _, size in owed)
         _check_shown(shown, total, plan)
         if choice == "amount" and amount is None:
-            raise Invalid(Fault("amount", "required", "Enter an amount."))
+            raise Invalid(Fault("amount", "required"))
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
     query = select(Plan.id).where(Plan.id == plan_id, Plan.customer_id == customer_id)
@@ -144,7 +140,7 @@ def _pay(
         )
     if isinstance(started, Attempt):
         return started
-    outcome = gateway.charge(started.key, started.amount, started.currency, started.token)
+    outcome = gateway.active().charge(started.key, started.amount, started.currency, started.token)
     with unsure_from_here():
         if outcome.state == "unknown":
             queue.enqueue("settle_payment", started.payment_id)
@@ -178,28 +174,26 @@ def _start(
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
     if not preconditions.is_usable(customer_id, method):
-        raise Refused("unknown_method", "This payment method is not known. Nothing was charged.")
+        raise Refused("unknown_method", about="payment")
     if plan.state == "cancelled" and not owed:
-        raise Refused("plan_cancelled", "This plan was cancelled. Nothing was charged.")
+        raise Refused("plan_cancelled", about="payment")
     if not owed:
-        raise Refused("already_paid", "This plan is already paid. Nothing was charged.")
+        raise Refused("already_paid", about="plan")
     contention.refuse_if_in_flight(plan.id)
 
 
 def _check_shown(shown: int | None, owed: int, plan: Plan) -> None:
     if shown is not None and shown != owed:
-        message = f"What is owed has changed: it is {money.show(owed, plan.currency)} now. Nothing was charged."
-        raise Refused("amount_changed", message, remaining=owed)
+        raise Refused("amount_changed", about="payment", limit=Money(owed, plan.currency), remaining=owed)
 
 
 def _take(owed: Owed, amount: int, plan: Plan) -> Owed:
     """`amount` minor units of the owed amounts, the oldest installment first."""
     if amount < 1:
-        raise Invalid(Fault("amount", "bad_amount", "Enter an amount above zero."))
+        raise Invalid(Fault("amount", "bad_amount", about="zero"))
     total = sum(size for _, size in owed)
     if amount > total:
-        message = f"That is more than is owed, which is {money.show(total, plan.currency)}. Nothing was charged."
-        raise Refused("too_much", message, remaining=total)
+        raise Refused("too_much", about="payment", limit=Money(total, plan.currency), remaining=total)
     rows = {row.id: row for row, _ in owed}
     parts = allocation.oldest_first([(row.id, size) for row, size in owed], amount)
     return [(rows[row_id], size) for row_id, size in parts]

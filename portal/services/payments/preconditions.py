@@ -2,25 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from portal.domain import money
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.domain.money import Money
+from portal.domain.permissions import Actor, Permission
+from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, PaymentMethod, Plan
+from portal.services.plans import plan_lock
 from portal.services.text_faults import read_text
 
-"""Characters of a reason."""
 
+def lock(plan_id: int, actor: Actor, permission: Permission) -> tuple[Plan, list[Installment]]:
+    """Lock the plan of the actor's business and its installments until the transaction ends, and read them again.
 
-def lock(plan_id: int, *, merchant_id: int) -> tuple[Plan, list[Installment]]:
-    """Lock this merchant's plan and its installments until the transaction ends, and read them again.
-
-    Refuses: not_found; payment_in_flight (facts: payment_id).
+    Refuses: forbidden (without the permission); own_plan; not_found; payment_in_flight (facts: payment_id).
     """
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+    plan = plan_lock.lock(plan_id, actor, permission)
     rows = Installment.lock_of_plan(plan.id)
     nothing_in_flight(plan.id)
     return plan, rows
@@ -35,18 +34,14 @@ def lock_payments(plan_id: int) -> list[Payment]:
 def nothing_in_flight(plan_id: int) -> None:
     """Refuses: payment_in_flight (facts: payment_id), while the outcome of a payment of this plan is unknown."""
     if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
-        raise Refused(
-            "payment_in_flight",
-            "A payment of this plan is still being checked with the bank. Nothing was changed.",
-            payment_id=payment.id,
-        )
+        raise Refused("payment_in_flight", payment_id=payment.id)
 
 
 def is_usable(customer_id: int, token: str) -> bool:
-    """Whether this customer may pay with this method: a test card, or a saved method of theirs."""
-    if gateway.is_known(token):
+    """Whether this customer may pay with this method: one that the gateway knows, or a saved method of theirs."""
+    if gateway.active().is_known(token):
         return True
-    if not re.fullmatch(gateway.SAVED_TOKEN, token):
+    if not re.fullmatch(r"[\x21-\x7e]{1,64}", token):  # no saved token; PostgreSQL refuses some characters
         return False
     query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.token == token)
     return db.session.scalar(query.with_only_columns(PaymentMethod.id).order_by(None)) is not None
@@ -55,25 +50,21 @@ def is_usable(customer_id: int, token: str) -> bool:
 def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> None:
     """Refuses: amount_changed (facts: `facts`, or remaining), when the form showed another figure. Minor units."""
     if shown is not None and shown != fresh:
-        raise Refused(
-            "amount_changed",
-            f"The figures have changed: it is {money.show(fresh, currency)} now. Nothing was changed.",
-            **(facts or {"remaining": fresh}),
-        )
+        shown_facts: dict[str, Any] = {**facts} or {"remaining": fresh}
+        raise Refused("amount_changed", limit=Money(fresh, currency), **shown_facts)
 
 
 def reason_of(text: str, *, needed: bool = True) -> str:
-    """The reason as it is stored. Refuses: Invalid on reason (missing, or as domain/typed_text.py)."""
-    return read_text("reason", text, required="Say why, in a few words." if needed else None)
+    """The reason as it is stored. Refuses: Invalid on reason (missing, or as text_faults)."""
+    return read_text("reason", text, is_required=needed)
 
 
-def within(amount: int, limit: int, currency: str, *, field: str = "amount", words: str, fact: str) -> None:
-    """Refuses: Invalid on `field` below 1; too_much above `limit` (facts: `fact`). Minor units."""
+def within(amount: int, limit: int, currency: str, *, field: str = "amount", about: str, fact: str) -> None:
+    """Refuses: Invalid on `field` below 1; too_much about `about` above `limit` (facts: `fact`). Minor units."""
     if amount < 1:
-        raise Invalid(Fault(field, "bad_amount", "Enter an amount above zero."))
+        raise Invalid(Fault(field, "bad_amount", about="zero"))
     if amount > limit:
-        message = words.format(limit=money.show(limit, currency))
-        raise Refused("too_much", message, **{fact: limit})
+        raise Refused("too_much", about=about, limit=Money(limit, currency), **{fact: limit})
 
 
 def open_parts(rows: Sequence[Installment]) -> list[tuple[int, int]]:

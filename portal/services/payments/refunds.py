@@ -14,11 +14,13 @@ from sqlalchemy import select
 
 from portal import queue
 from portal.domain import allocation, clock
+from portal.domain.events import RefundDeclined, RefundStarted, RefundSucceeded
+from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, sweeps
+from portal.services import emails, events, idempotency, ledger, sweeps, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
@@ -29,7 +31,7 @@ UNKNOWN_AFTER: Final = timedelta(seconds=15)
 
 BUDGET: Final = 30.0
 """Seconds after which the sweep leaves the remaining refunds to the next run."""
-MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
+MAX_STEP_SECONDS: Final = 3 * (MAX_SECONDS + gateway.MAX_CALL_SECONDS)
 """Upper bound for one refund when it waits for every lock: look the key up, request the refund, book the outcome."""
 
 
@@ -53,7 +55,7 @@ class _GatewayRequest:
 def refund(
     plan_id: int,
     *,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     reason: str,
     payment_id: int | None = None,
@@ -67,10 +69,10 @@ def refund(
     showed, in minor units. A declined refund changes nothing. If the outcome of one of several refunds can't be
     recorded, the sweep sends the rest.
 
-    Refuses: not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts: refundable); Invalid
-    on amount and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts:
+    refundable); Invalid on amount and reason; idempotency_key_reused; still_running; busy.
     """
-    group = idempotency.retrying(lambda: _start(plan_id, merchant_id, amount, reason, payment_id, shown, request_key))
+    group = idempotency.retrying(lambda: _start(plan_id, actor, amount, reason, payment_id, shown, request_key))
     if group.replay is None:
         for refund_id in group.refund_ids:
             send(refund_id, request_key)
@@ -83,7 +85,7 @@ def send(refund_id: int, request_key: RequestKey | None = None) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.refund(request.key, request.charge_key, request.amount)
+    outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -116,7 +118,7 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome, request_key: Reques
     else:
         refund.state = "declined"
         refund.decline_code = outcome.decline_code or "declined"
-        _record_event("refund.declined", refund, code=refund.decline_code)
+        _record_event(RefundDeclined, refund, code=refund.decline_code)
     db.session.flush()
     if not _in_flight(refund.group_key):
         if request_key is not None:
@@ -134,11 +136,11 @@ def settle_refund(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.look_up_refund(request.key)
+    outcome = gateway.active().look_up_refund(request.key)
     if outcome.state == "unknown":
-        outcome = gateway.refund(request.key, request.charge_key, request.amount)
+        outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
     if outcome.state == "unknown":
-        outcome = gateway.resolve_refund(request.key)
+        outcome = gateway.active().resolve_refund(request.key)
     record_outcome(refund_id, outcome)
 
 
@@ -154,7 +156,7 @@ def settle_unknown_refunds(limit: int = 200) -> int:
 
 
 def hold(
-    plan: Plan, payments: list[Payment], amount: int, *, by: int | None, reason: str, rows: list[Installment]
+    plan: Plan, payments: list[Payment], amount: int, *, by: int, reason_id: int | None, rows: list[Installment]
 ) -> tuple[int, ...]:
     """Inside a unit of work: create refunds of `amount` minor units, from these payments in their order.
 
@@ -164,7 +166,7 @@ def hold(
     group = secrets.token_hex(16)
     parts = dict(allocation.oldest_first([(row.id, row.refundable) for row in payments], amount))
     refunds = [
-        _create(plan, payment, parts[payment.id], group=group, by=by, reason=reason)
+        _create(plan, payment, parts[payment.id], group=group, by=by, reason_id=reason_id)
         for payment in payments
         if payment.id in parts
     ]
@@ -175,8 +177,7 @@ def hold(
 
 def hold_excess(plan: Plan, payment: Payment, amount: int) -> int:
     """Inside a unit of work: hold a refund of the part of a charge that was not owed. Returns the refund's id."""
-    reason = "More was charged than was still owed"
-    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason=reason, excess=True).id
+    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason_id=None, excess=True).id
 
 
 def refundable(payments: list[Payment]) -> int:
@@ -186,8 +187,7 @@ def refundable(payments: list[Payment]) -> int:
 
 def check_amount(amount: int, limit: int, currency: str) -> None:
     """Refuses: Invalid on amount below 1; too_much above the refundable `limit` (facts: refundable). Minor units."""
-    words = "That is more than may be refunded, which is {limit}. Nothing was refunded."
-    preconditions.within(amount, limit, currency, words=words, fact="refundable")
+    preconditions.within(amount, limit, currency, about="refund", fact="refundable")
 
 
 def _gateway_request(refund_id: int) -> _GatewayRequest | None:
@@ -204,7 +204,7 @@ def _gateway_request(refund_id: int) -> _GatewayRequest | None:
 @unit_of_work
 def _start(
     plan_id: int,
-    merchant_id: int,
+    actor: Actor,
     amount: int,
     reason: str,
     payment_id: int | None,
@@ -214,7 +214,7 @@ def _start(
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return RefundGroup(_group_ids(replay.refund_group) if replay.refund_group else (), replay)
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "refund")
     payments = preconditions.lock_payments(plan.id)
     if payment_id is not None:
         payments = [payment for payment in payments if payment.id == payment_id]
@@ -223,9 +223,10 @@ def _start(
     limit = refundable(payments)
     preconditions.unchanged(shown, limit, plan.currency, refundable=limit)
     if not limit:
-        raise Refused("nothing_to_refund", "There is nothing that could be refunded.")
+        raise Refused("nothing_to_refund")
     check_amount(amount, limit, plan.currency)
-    ids = hold(plan, payments, amount, by=merchant_id, reason=reason, rows=rows)
+    reason_id = texts.keep(plan.id, "reason", reason)
+    ids = hold(plan, payments, amount, by=actor.user_id, reason_id=reason_id, rows=rows)
     if request_key is not None:
         group = db.session.get_one(Refund, ids[0]).group_key
         idempotency.attach_refunds(request_key, group)
@@ -235,7 +236,14 @@ def _start(
 
 
 def _create(
-    plan: Plan, payment: Payment, amount: int, *, group: str, by: int | None, reason: str, excess: bool = False
+    plan: Plan,
+    payment: Payment,
+    amount: int,
+    *,
+    group: str,
+    by: int | None,
+    reason_id: int | None,
+    excess: bool = False,
 ) -> Refund:
     by_hand = payment.is_recorded
     refund = Refund(
@@ -246,7 +254,7 @@ def _create(
         currency=plan.currency,
         amount=amount,
         state="in_flight",
-        reason=reason,
+        reason_id=reason_id,
         excess=excess,
         group_key=group,
         gateway_key=None if by_hand else f"qist_{secrets.token_hex(16)}",
@@ -263,7 +271,7 @@ def _create(
     if by_hand:
         _apply(plan, payment, refund)
     else:
-        _record_event("refund.started", refund)
+        _record_event(RefundStarted, refund)
     return refund
 
 
@@ -272,7 +280,7 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
     payment.refunded += refund.amount
     plan.updated_at = refund.settled_at or clock.now()
     ledger.book_refund(plan, refund)
-    _record_event("refund.succeeded", refund)
+    _record_event(RefundSucceeded, refund)
     emails.post(
         "refund",
         to_user_id=refund.customer_id,
@@ -283,17 +291,18 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
     )
 
 
-def _record_event(kind: str, refund: Refund, **data: Any) -> None:
-    events.record(
-        kind,
-        refund.plan_id,
-        by=refund.created_by,
+def _record_event(
+    kind: type[RefundStarted] | type[RefundSucceeded] | type[RefundDeclined], refund: Refund, **code: Any
+) -> None:
+    payload = kind(
         payment_id=refund.payment_id,
-        amount=refund.amount,
         refund_id=refund.id,
-        reason=refund.reason,
-        **data,
+        amount=refund.amount,
+        reason_id=refund.reason_id,
+        cause=refund.cause,
+        **code,
     )
+    events.record(payload, plan_id=refund.plan_id, by=refund.created_by)
 
 
 def _in_flight(group: str) -> bool:

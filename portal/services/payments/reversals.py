@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from portal.domain import allocation, clock
+from portal.domain.events import Cause, PaymentReversed
+from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.services import events, idempotency, ledger
+from portal.services import events, idempotency, ledger, texts
 from portal.services.idempotency import Replay, RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import plan_status
@@ -24,17 +26,18 @@ class Reversed:
 
 
 def reverse(
-    payment_id: int, *, merchant_id: int, reason: str, shown: int | None = None, request_key: RequestKey | None = None
+    payment_id: int, *, actor: Actor, reason: str, shown: int | None = None, request_key: RequestKey | None = None
 ) -> Reversed:
     """Record that the bank took this payment back, less its refunded part, and reopen its installments by that amount.
 
     On a cancelled plan the reversal is only booked. `shown` is the amount less the refunded part that the form showed,
     in minor units.
 
-    Refuses: not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already reversed, or refunded in
-    full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already
+    reversed, or refunded in full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused;
+    still_running; busy.
     """
-    return idempotency.retrying(lambda: _by_merchant(payment_id, merchant_id, reason, shown, request_key))
+    return idempotency.retrying(lambda: _by_merchant(payment_id, actor, reason, shown, request_key))
 
 
 def parts(payment: Payment, amount: int) -> list[allocation.Part]:
@@ -64,35 +67,43 @@ def reverse_by_gateway(payment_id: int) -> None:
     if payment.state == "reversed" or (payment.state == "succeeded" and payment.refunded == payment.amount):
         return
     preconditions.nothing_in_flight(plan.id)
-    _reverse(plan, rows, payment, by=None, reason="The bank took the payment back")
+    _reverse(plan, rows, payment, by=None, cause="taken_back")
 
 
 @unit_of_work
 def _by_merchant(
-    payment_id: int, merchant_id: int, reason: str, shown: int | None, request_key: RequestKey | None
+    payment_id: int, actor: Actor, reason: str, shown: int | None, request_key: RequestKey | None
 ) -> Reversed:
-    conditions = Payment.id == payment_id, Payment.merchant_id == merchant_id
+    conditions = Payment.id == payment_id, Payment.merchant_id == actor.business("void")
     plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
     if plan_id is None:
         raise NotFound()
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Reversed(plan_id, replay)
     reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, merchant_id=merchant_id)
+    plan, rows = preconditions.lock(plan_id, actor, "void")
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
-    _reverse(plan, rows, payment, by=merchant_id, reason=reason)
+    _reverse(plan, rows, payment, by=actor.user_id, reason_id=texts.keep(plan.id, "reason", reason))
     result = Reversed(plan.id)
     if request_key is not None:
         idempotency.store(request_key, result)
     return result
 
 
-def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int | None, reason: str) -> None:
+def _reverse(
+    plan: Plan,
+    rows: list[Installment],
+    payment: Payment,
+    *,
+    by: int | None,
+    reason_id: int | None = None,
+    cause: Cause | None = None,
+) -> None:
     if payment.refunding:
-        raise Refused("refund_in_flight", "A refund of this payment is still on its way. Nothing was changed.")
+        raise Refused("refund_in_flight")
     if payment.state != "succeeded" or not payment.kept:
-        raise Refused("not_reversible", "Nothing of this payment is left that could be reversed.")
+        raise Refused("not_reversible")
     payment.reversed = payment.kept
     payment.reversed_at = clock.now()
     payment.state = "reversed"
@@ -100,8 +111,9 @@ def _reverse(plan: Plan, rows: list[Installment], payment: Payment, *, by: int |
     cancelled = plan.cancelled_at is not None
     reopened = 0 if cancelled else _reopen(payment, {row.id: row for row in rows})
     rest = "reversals" if cancelled else "overpayments"
-    ledger.book_reversal(plan, payment, reopened=reopened, rest=rest, by=by, reason=reason)
-    events.record("payment.reversed", plan.id, by=by, payment_id=payment.id, amount=payment.reversed, reason=reason)
+    ledger.book_reversal(plan, payment, reopened=reopened, rest=rest, by=by, reason_id=reason_id)
+    reversal = PaymentReversed(payment_id=payment.id, amount=payment.reversed, reason_id=reason_id, cause=cause)
+    events.record(reversal, plan_id=plan.id, by=by)
     plan_status.recompute(plan, rows)
 
 

@@ -17,12 +17,15 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers
+from portal.domain.events import CustomerClaimed, InvitationCreated, InvitationRevoked
+from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
 from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
+from portal.services.plans import plan_lock
 from portal.services.unit_of_work import unit_of_work, violated
 
 LIFETIME: Final = timedelta(days=30)
@@ -116,7 +119,7 @@ def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
     )
     db.session.add(invitation)
     db.session.flush()
-    events.record("invitation.created", plan.id, by=by)
+    events.record(InvitationCreated(), plan_id=plan.id, by=by)
     return invitation, token
 
 
@@ -131,28 +134,24 @@ def _open(plan: Plan) -> Select[Invitation]:
 
 
 @unit_of_work
-def renew(plan_id: int, *, merchant_id: int) -> str:
+def renew(plan_id: int, *, actor: Actor) -> str:
     """Replace the link of a plan whose customer has not claimed their record.
 
-    Returns the token; it can't be read again. Refuses: not_found; already_claimed; busy.
+    Returns the token; it can't be read again. Refuses: forbidden; own_plan; not_found; already_claimed; busy.
     """
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+    plan = plan_lock.lock(plan_id, actor, "invite")
     if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
-        raise Refused("already_claimed", "This customer has an account already and can sign in.")
-    return invite(plan, by=merchant_id)
+        raise Refused("already_claimed")
+    return invite(plan, by=actor.user_id)
 
 
 @unit_of_work
-def revoke(plan_id: int, *, merchant_id: int) -> None:
-    """Revoke the link of this plan. Refuses: not_found; busy."""
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+def revoke(plan_id: int, *, actor: Actor) -> None:
+    """Revoke the link of this plan. Refuses: forbidden; own_plan; not_found; busy."""
+    plan = plan_lock.lock(plan_id, actor, "invite")
     for invitation in db.session.scalars(_open(plan)):
         invitation.revoked_at = clock.now()
-        events.record("invitation.revoked", plan.id, by=merchant_id)
+        events.record(InvitationRevoked(), plan_id=plan.id, by=actor.user_id)
 
 
 def find(token: str) -> Invitation | None:
@@ -168,7 +167,7 @@ def claim(token: str, *, username: str, password: str) -> int:
     username = identifiers.username(username)
     invitation = find(token)
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
     if faults:
         raise Invalid(*faults)
@@ -181,15 +180,15 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     query = Invitation.live(digest(token), clock.now())
     invitation = db.session.scalar(query)
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     customer_id = invitation.plan.customer_id
     customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
     invitation = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
     if invitation is None:
-        raise NotFound("This link can't be used any more. Ask the merchant for a new one.")
+        raise NotFound("invitation")
     plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
     if customer.is_claimed:
-        raise NotFound("This account was claimed already. Sign in instead.")
+        raise NotFound("claimed_account")
     customer.username = username
     customer.password_hash = password_hash
     now = clock.now()
@@ -198,14 +197,14 @@ def _claim(token: str, username: str, password_hash: str) -> int:
         db.session.flush()
     except IntegrityError as error:
         if violated(error) == "uq_users_username_key":
-            raise Invalid(Fault("username", "username_taken", "This username is taken. Choose another.")) from error
+            raise Invalid(Fault("username", "username_taken")) from error
         raise
     db.session.execute(
         update(Invitation)
         .where(Invitation.plan_id.in_(plan_ids), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
         .values(revoked_at=now)
     )
-    events.record("customer.claimed", invitation.plan_id, by=customer.id)
+    events.record(CustomerClaimed(), plan_id=invitation.plan_id, by=customer.id)
     return customer.id
 
 

@@ -6,31 +6,31 @@ from typing import Final
 from sqlalchemy import text
 
 from portal.domain import clock
+from portal.domain.events import InstallmentLate
 from portal.extensions import db
+from portal.services import events
 from portal.services.unit_of_work import unit_of_work
 
 BATCH: Final = 2_000
 """Installments that one statement reads."""
 
-_INSERT_EVENTS = text("""
+_SCAN = text("""
     WITH scanned AS MATERIALIZED (
         SELECT id, plan_id, due_date, late_at, remaining FROM installments
         WHERE remaining > 0 AND due_date < :before AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
-    ), inserted AS (
-        INSERT INTO events (plan_id, installment_id, kind, data, created_at)
-        SELECT plan_id, id, 'installment.late', jsonb_build_object('amount', remaining), :now FROM scanned
+    ), late AS (
+        SELECT plan_id, id, remaining FROM scanned
         WHERE late_at <= :now
           AND NOT EXISTS (SELECT FROM events WHERE installment_id = scanned.id AND kind = 'installment.late')
-        ORDER BY id
-        ON CONFLICT (installment_id) WHERE kind = 'installment.late' DO NOTHING
-        RETURNING 1
     )
-    SELECT (SELECT count(*) FROM inserted) AS inserted, count(*) AS scanned,
+    SELECT (SELECT coalesce(jsonb_agg(jsonb_build_array(plan_id, id, remaining) ORDER BY id), '[]') FROM late) AS late,
+           count(*) AS scanned,
            (SELECT due_date FROM scanned ORDER BY due_date DESC, id DESC LIMIT 1) AS last_date,
            (SELECT id FROM scanned ORDER BY due_date DESC, id DESC LIMIT 1) AS last_id
     FROM scanned
 """)
+"""The late installments of a batch without an event, as [plan id, installment id, remaining minor units]."""
 
 
 def mark_late_installments() -> int:
@@ -53,7 +53,10 @@ def _insert_batch(now: datetime, after: tuple[date, int]) -> tuple[int, int, tup
     # No zone is more than a day ahead of UTC, so an installment that is late now was due before tomorrow (UTC).
     before = now.date() + timedelta(days=1)
     row = db.session.execute(
-        _INSERT_EVENTS,
+        _SCAN,
         {"now": now, "before": before, "batch": BATCH} | {"after_date": after[0], "after_id": after[1]},
     ).one()
-    return row.inserted, row.scanned, (row.last_date, row.last_id)
+    payloads = [
+        (plan_id, InstallmentLate(installment_id=id_, amount=remaining)) for plan_id, id_, remaining in row.late
+    ]
+    return events.record_all(payloads, by=None), row.scanned, (row.last_date, row.last_id)

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import func, select
 
 from portal.domain import clock
+from portal.domain.events import PlanClosed, PlanCompleted, PlanReopened
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.models.plans.plans import PlanState
@@ -22,7 +23,7 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
     if any(row.left > 0 for row in installments):
         if plan.state != "active":
             plan.state, plan.closed_at = "active", None
-            events.record("plan.reopened", plan.id, by=None)
+            events.record(PlanReopened(), plan_id=plan.id, by=None)
         return
     state: PlanState = "completed" if plan.cancelled_at is None and _kept(plan.id) > 0 else "cancelled"
     changed = plan.state != state
@@ -30,7 +31,7 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
         plan.state = state
         plan.closed_at = plan.closed_at or plan.updated_at
         if plan.cancelled_at is None:
-            events.record("plan.completed" if state == "completed" else "plan.closed", plan.id, by=None)
+            events.record(PlanCompleted() if state == "completed" else PlanClosed(), plan_id=plan.id, by=None)
     if state == "completed" and (changed or recovered) and not any(row.written_off for row in installments):
         emails.post(
             "plan_completed",

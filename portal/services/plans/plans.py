@@ -7,8 +7,10 @@ from typing import Final
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, schedule, typed_text
+from portal.domain.events import PlanOpened
+from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
-from portal.errors import Fault, Forbidden, Invalid, Refused
+from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
 from portal.services import events, idempotency, ledger
@@ -55,36 +57,33 @@ class Opened:
     existed: bool = False
 
 
-def open_plan(
-    merchant_id: int, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
-) -> Opened:
+def open_plan(actor: Actor, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None) -> Opened:
     """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden (not a merchant); Invalid, with all faults at once, on customer_email, total_amount,
+    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount,
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
-    return idempotency.retrying(lambda: _open(merchant_id, new, past_dates, request_key))
+    return idempotency.retrying(lambda: _open(actor, new, past_dates, request_key))
 
 
 @unit_of_work
-def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
+def _open(actor: Actor, new: NewPlan, past_dates: bool, request_key: RequestKey | None) -> Opened:
     if request_key is not None and (replay := idempotency.claim(request_key)) is not None:
         return Opened(0, replay=replay)
-    merchant = db.session.get(Merchant, merchant_id, with_for_update={"read": True})
-    if merchant is None:
-        raise Forbidden("Only merchants make plans.")
+    merchant_id = actor.business("create_plans")
+    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True})
     faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
     try:
-        customer = accounts.find_or_invite(new.customer_email)
+        customer = accounts.find_or_invite(new.customer_email, merchant_id)
     except Invalid as invalid:
         raise Invalid(*invalid.faults, *faults) from None
     if faults:
         raise Invalid(*faults)
     if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
-            raise Refused("external_id_used", "This external_id already names another plan.", plan_id=plan.id)
+            raise Refused("external_id_used", plan_id=plan.id)
         return _stored(Opened(plan.id, existed=True), request_key)
     now = clock.now()
     plan = Plan(
@@ -106,9 +105,10 @@ def _open(merchant_id: int, new: NewPlan, past_dates: bool, request_key: Request
     db.session.add(plan)
     db.session.flush()
     db.session.add_all(_installments(plan))
-    ledger.book_plan(plan)
-    events.record("plan.opened", plan.id, by=merchant_id, amount=plan.total, installments=plan.num_installments)
-    token = None if customer.is_claimed else invitations.invite(plan, by=merchant_id)
+    ledger.book_plan(plan, by=actor.user_id)
+    opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
+    events.record(opened, plan_id=plan.id, by=actor.user_id)
+    token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
     db.session.flush()
     return _stored(Opened(plan.id, token), request_key)
 
@@ -117,22 +117,21 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
     """The faults of a new plan, apart from its customer. `today` is the merchant's local date."""
     faults = []
     if not 0 < new.total <= money.MAX_MINOR:
-        faults.append(Fault("total_amount", "bad_total", "Enter an amount above zero."))
+        faults.append(Fault("total_amount", "bad_total"))
     if not 1 <= new.num_installments <= schedule.MAX_INSTALLMENTS:
-        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
-        faults.append(Fault("num_installments", "bad_count", message))
+        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
     elif 0 < new.total < new.num_installments:
-        message = "This total is too small to be split into that many installments."
-        faults.append(Fault("total_amount", "total_too_small", message))
+        faults.append(Fault("total_amount", "total_too_small"))
     if new.interval not in schedule.INTERVALS:
-        faults.append(Fault("interval", "bad_interval", "Choose weekly, every two weeks, or monthly."))
+        faults.append(Fault("interval", "bad_interval"))
     if not past_dates and new.start_date < today:
-        faults.append(Fault("start_date", "date_in_past", "The first due date is today or later."))
+        faults.append(Fault("start_date", "date_in_past"))
     elif not faults:
         try:
             schedule.build(new.total, new.num_installments, new.interval, new.start_date)
-        except ValueError as error:
-            faults.append(Fault("start_date", "bad_dates", str(error)))
+        except ValueError:
+            first, last = schedule.FIRST_DATE.year, schedule.LAST_DATE.year
+            faults.append(Fault("start_date", "bad_dates", first=first, last=last))
     return faults + text_faults("description", new.description) + _reference_faults(new)
 
 
@@ -141,15 +140,13 @@ def _reference_faults(new: NewPlan) -> list[Fault]:
     faults = []
     name = new.external_id
     if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
-        message = f"Use 1 to {EXTERNAL_ID_MAX} letters, on one line."
-        faults.append(Fault("external_id", "bad_external_id", message))
+        faults.append(Fault("external_id", "bad_external_id", limit=EXTERNAL_ID_MAX))
     if len(new.notes) > NOTES_MAX:
-        faults.append(Fault("metadata", "too_many", f"Use at most {NOTES_MAX} entries."))
+        faults.append(Fault("metadata", "too_many", limit=NOTES_MAX))
     if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
-        message = f"Names have 1 to {NOTE_NAME_MAX} letters, texts at most {NOTE_MAX}."
-        faults.append(Fault("metadata", "too_long", message))
+        faults.append(Fault("metadata", "too_long", name_limit=NOTE_NAME_MAX, limit=NOTE_MAX))
     if not all(_can_be_stored(text) for note in new.notes.items() for text in note):
-        faults.append(Fault("metadata", "unusable", "Use letters, digits and signs; NUL is none of them."))
+        faults.append(Fault("metadata", "unusable"))
     return faults
 
 

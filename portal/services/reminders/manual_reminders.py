@@ -5,42 +5,44 @@ from typing import Any
 from sqlalchemy import select
 
 from portal.domain import clock
-from portal.errors import NotFound, Refused
+from portal.domain.permissions import Actor
+from portal.errors import Refused
 from portal.extensions import db
-from portal.models import Email, Merchant, Mute, Plan
+from portal.models import Email, Merchant, Mute
 from portal.services import emails
+from portal.services.plans import plan_lock
 from portal.services.reminders import remindable
 from portal.services.reminders.reminders import KIND
 from portal.services.unit_of_work import after_commit, unit_of_work
 
 
 @unit_of_work
-def send_now(plan_id: int, *, merchant_id: int) -> None:
+def send_now(plan_id: int, *, actor: Actor) -> None:
     """Remind the customer of this plan now: of its due installments, otherwise of the next one.
 
     The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
     manual or scheduled.
-    Refuses: not_found; nothing_due (nothing is owed any more); muted; payment_in_flight; already_sent_today.
+    Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); muted; payment_in_flight;
+    already_sent_today.
     """
-    plan = Plan.lock(plan_id)
-    if plan is None or plan.merchant_id != merchant_id:
-        raise NotFound()
+    plan = plan_lock.lock(plan_id, actor, "remind")
+    merchant_id = plan.merchant_id
     if plan.state != "active":
-        raise Refused("nothing_due", "Nothing is owed on this plan any more. No reminder was sent.")
+        raise Refused("nothing_due", about="reminder")
     if plan.muted_at is not None or db.session.get(Mute, (merchant_id, plan.customer_id)) is not None:
-        raise Refused("muted", "Reminders are muted here. Turn them on again first. No reminder was sent.")
+        raise Refused("muted")
     rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]
     if not rows:
-        raise Refused("payment_in_flight", "A payment is being checked with the bank. No reminder was sent.")
+        raise Refused("payment_in_flight", about="reminder")
     merchant = db.session.get_one(Merchant, merchant_id)
     day = clock.today(merchant.time_zone).isoformat()
     key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"
-    data = {"day": day, "plan_id": plan_id, "by": merchant_id}
+    data = {"day": day, "plan_id": plan_id, "by": actor.user_id}
     posted = emails.post(
         KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
     if not posted and not _revive(key, data):
-        raise Refused("already_sent_today", "This customer has a reminder from you today already. Try tomorrow.")
+        raise Refused("already_sent_today")
 
 
 def _revive(key: str, data: dict[str, Any]) -> bool:

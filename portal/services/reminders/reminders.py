@@ -67,7 +67,7 @@ _SCAN = text(f"""
                AS deliverable
         FROM scanned
         JOIN plans AS plan ON plan.id = scanned.plan_id
-        JOIN merchants AS merchant ON merchant.user_id = scanned.merchant_id
+        JOIN merchants AS merchant ON merchant.id = scanned.merchant_id
         JOIN users AS customer ON customer.id = scanned.customer_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
@@ -106,7 +106,7 @@ _CARRY = text(f"""
         FROM reminders AS reminder
         JOIN installments AS installment ON installment.id = reminder.installment_id
         JOIN plans AS plan ON plan.id = reminder.plan_id
-        JOIN merchants AS merchant ON merchant.user_id = reminder.merchant_id
+        JOIN merchants AS merchant ON merchant.id = reminder.merchant_id
         JOIN zones AS here ON here.name = plan.time_zone
         JOIN zones AS theirs ON theirs.name = merchant.time_zone
         WHERE reminder.state = 'waiting' AND email_id IS NULL AND local_day < :before AND local_day < theirs.today

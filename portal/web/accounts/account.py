@@ -1,21 +1,23 @@
 """The account's own settings: its password and its other sessions."""
 
 from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
 from wtforms import PasswordField
 
 from portal.errors import Invalid
 from portal.services.accounts import accounts, sessions
 from portal.web import rate_limits
+from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
-from portal.web.guards import login_needed, me, my_session
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("account", __name__, url_prefix="/account")
 
 
 class PasswordForm(Form):
-    current_password = PasswordField("Current password", [Needed("Enter the password you use now.")])
-    new_password = PasswordField("New password", [Needed("Enter a new password.")])
+    current_password = PasswordField(_l("Current password"), [Needed(_l("Enter the password you use now."))])
+    new_password = PasswordField(_l("New password"), [Needed(_l("Enter a new password."))])
 
 
 @bp.get("/password")
@@ -45,7 +47,7 @@ def update_password() -> Response:
             rate_limits.count_wrong_password()
         apply_faults(form, invalid)
         return page("accounts/account_password.html", invalid.status, form=form)
-    flash("Your password is changed. Other browsers are signed out.", "success")
+    flash(_("Your password is changed. Other browsers are signed out."), "success")
     return go(url_for("account.password"))
 
 
@@ -54,5 +56,5 @@ def update_password() -> Response:
 def end_sessions() -> Response:
     """End every other session of the account, in browsers and at the API."""
     sessions.end_others(me().id, my_session().id)
-    flash("You are signed out everywhere else.", "success")
+    flash(_("You are signed out everywhere else."), "success")
     return go(url_for("account.password"))

@@ -4,6 +4,7 @@ The link's address holds the token, so its pages send no Referer and no cache st
 """
 
 from flask import Blueprint, Response, current_app, flash, url_for
+from flask_babel import gettext as _
 from wtforms import PasswordField, StringField
 from wtforms.validators import Length
 
@@ -15,18 +16,20 @@ from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.operations import emails
 from portal.web.respond import confidential, go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("password_resets", __name__)
 
 
 class RequestForm(Form):
     login = StringField(
-        "Username or email", [Needed("Enter your username or email."), Length(max=254, message="That is too long.")]
+        _l("Username or email"),
+        [Needed(_l("Enter your username or email.")), Length(max=254, message=_l("That is too long."))],
     )
 
 
 class NewPasswordForm(Form):
-    new_password = PasswordField("New password", [Needed("Enter a new password.")])
+    new_password = PasswordField(_l("New password"), [Needed(_l("Enter a new password."))])
 
 
 @bp.get("/password-resets/new")
@@ -79,7 +82,7 @@ def update(reset_token: str) -> Response:
         apply_faults(form, invalid)
         reset = password_resets.find(reset_token)
         return _closed() if reset is None else _page(reset, reset_token, form, invalid.status)
-    flash("Your password is changed, and every browser is signed out. Sign in with the new one.", "success")
+    flash(_("Your password is changed, and every browser is signed out. Sign in with the new one."), "success")
     return go(url_for("sessions.new"))
 
 
@@ -91,9 +94,9 @@ def _closed() -> Response:
     return confidential(
         show_failure(
             404,
-            "This link can't be used",
-            "It may have been used already, replaced by a newer one, or be older than an hour.",
+            _("This link can't be used"),
+            _("It may have been used already, replaced by a newer one, or be older than an hour."),
             action_href=url_for("password_resets.new"),
-            action_text="Ask for a new one",
+            action_text=_("Ask for a new one"),
         )
     )

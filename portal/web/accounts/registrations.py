@@ -5,6 +5,8 @@ from typing import Any
 
 from babel.numbers import get_currency_name
 from flask import Blueprint, Response, flash, request
+from flask_babel import get_locale
+from flask_babel import gettext as _
 from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
 
 from portal import rate_limits
@@ -12,9 +14,10 @@ from portal.domain import clock, money
 from portal.errors import Invalid
 from portal.services.accounts import accounts
 from portal.web.accounts.sessions import sign_in
+from portal.web.authorization import me, signed_in_user, start_page
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, signed_in_user, start_page
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("registrations", __name__)
 
@@ -32,25 +35,29 @@ def zones() -> list[Any]:
     return choices((name, name) for name in time_zones())
 
 
-@functools.cache
 def currencies() -> list[Any]:
-    """The choices of the currency field: the code, and the code with its English name."""
-    return choices((code, f"{code} · {get_currency_name(code, locale='en')}") for code in money.CURRENCIES)
+    """The choices of the currency field: the code, and the code with its name in the reader's language."""
+    return choices((code, _("%(code)s · %(name)s", code=code, name=name)) for code, name in _names(str(get_locale())))
+
+
+@functools.cache
+def _names(locale: str) -> list[tuple[str, str]]:
+    return [(code, get_currency_name(code, locale=locale)) for code in money.CURRENCIES]
 
 
 class RegistrationForm(Form):
     role = RadioField(
-        "I am registering as",
-        choices=choices([("merchant", "A merchant"), ("customer", "A customer")]),
+        _l("I am registering as"),
+        choices=choices([("merchant", _l("A merchant")), ("customer", _l("A customer"))]),
         default="merchant",
         validate_choice=False,
     )
-    business_name = StringField("Business name")
-    home_currency = SelectField("Currency", choices=currencies, default="USD", validate_choice=False)
-    time_zone = SelectField("Time zone", choices=zones, default="UTC", validate_choice=False)
-    username = StringField("Username")
-    email = EmailField("Email")
-    password = PasswordField("Password")
+    business_name = StringField(_l("Business name"))
+    home_currency = SelectField(_l("Currency"), choices=currencies, default="USD", validate_choice=False)
+    time_zone = SelectField(_l("Time zone"), choices=zones, default="UTC", validate_choice=False)
+    username = StringField(_l("Username"))
+    email = EmailField(_l("Email"))
+    password = PasswordField(_l("Password"))
 
 
 @bp.get("/register")
@@ -87,5 +94,5 @@ def create() -> Response:
         apply_faults(form, invalid)
         return page("accounts/registrations_new.html", invalid.status, form=form)
     sign_in(user_id)
-    flash("Your account is ready.", "success")
+    flash(_("Your account is ready."), "success")
     return go(start_page(me()))

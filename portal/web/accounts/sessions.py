@@ -1,16 +1,19 @@
 """Signing in and out. The cookie holds a session's token; the session's row decides whether it is valid."""
 
 from flask import Blueprint, Flask, Response, flash, g, request, session, url_for
+from flask_babel import gettext as _
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import Length
 
 from portal.extensions import login
 from portal.models import User
-from portal.services.accounts import sessions
+from portal.services.accounts import hats, sessions
 from portal.web import rate_limits
+from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
-from portal.web.guards import signed_in_user, start_page
 from portal.web.respond import go, local_path, page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("sessions", __name__)
 
@@ -20,9 +23,10 @@ TOKEN = "_user_id"  # noqa: S105
 
 class SignInForm(Form):
     login = StringField(
-        "Username or email", [Needed("Enter your username or email."), Length(max=254, message="That is too long.")]
+        _l("Username or email"),
+        [Needed(_l("Enter your username or email.")), Length(max=254, message=_l("That is too long."))],
     )
-    password = PasswordField("Password", [Needed("Enter your password.")])
+    password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
     next = HiddenField()
 
 
@@ -37,7 +41,11 @@ def load_user(token: object) -> User | None:
     """The account of this browser's session, by one query a request."""
     user_session = sessions.find(token) if isinstance(token, str) else None
     g.user_session = user_session
-    return user_session.user if user_session is not None else None
+    if user_session is None:
+        return None
+    g.actor = hats.actor_of(user_session.user, user_session.merchant_id)
+    g.hats = hats.of_session(user_session)
+    return user_session.user
 
 
 def sign_in(user_id: int) -> None:
@@ -75,7 +83,7 @@ def create() -> Response:
         user_id = sessions.authenticate(form.login.data or "", form.password.data or "")
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
-        return page("accounts/sessions_new.html", error.status, form=form, problem=error.message)
+        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
     return go(next_path or start_page(signed_in_user()))
 
@@ -88,5 +96,5 @@ def destroy() -> Response:
         sessions.end(token)
     session.clear()
     g.pop("_login_user", None)
-    flash("You are signed out.", "success")
+    flash(_("You are signed out."), "success")
     return go(url_for("sessions.new"))

@@ -4,6 +4,7 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from wtforms import HiddenField, RadioField, StringField
 
 from portal.domain import allocation
@@ -11,28 +12,29 @@ from portal.errors import Fault, Invalid
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
 from portal.web.payments import refunds
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("cancellations", __name__)
 
-FINAL: Final = "This is final: a cancelled plan can’t be opened again."
-NOT_CHOSEN: Final = "You typed an amount. Choose “Give back a part” to refund it, or clear it."
+FINAL: Final = _l("This is final: a cancelled plan can’t be opened again.")
+NOTHING_LEFT: Final = _l("Nothing is left to pay on this plan, so there is nothing to cancel.")
 
 
 class CancelForm(ReasonForm):
     shown_refundable = HiddenField()
-    give_back = RadioField("What was paid", default="keep")
-    refund = StringField("Amount to give back")
+    give_back = RadioField(_l("What was paid"), default="keep")
+    refund = StringField(_l("Amount to give back"))
 
 
 @bp.get("/plans/<int:plan_id>/cancel")
-@role_needed("merchant")
+@needs("cancel")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: a reason, and the amount to refund."""
     snapshot = snapshot_of(plan_id)
@@ -41,7 +43,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/cancel")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("cancel")
 def create(plan_id: int) -> ResponseReturnValue:
     """The confirmation, then the cancellation."""
     snapshot = snapshot_of(plan_id)
@@ -52,9 +54,9 @@ def _form(snapshot: PlanSnapshot) -> CancelForm:
     form = CancelForm()
     form.give_back.choices = choices(
         [
-            ("keep", "Keep it"),
-            ("all", f"Give all of it back: {snapshot.amount(snapshot.figures.refundable)}"),
-            ("part", "Give back a part"),
+            ("keep", _("Keep it")),
+            ("all", _("Give all of it back: %(amount)s", amount=snapshot.amount(snapshot.figures.refundable))),
+            ("part", _("Give back a part")),
         ]
     )
     return form
@@ -62,10 +64,10 @@ def _form(snapshot: PlanSnapshot) -> CancelForm:
 
 def _why_not(snapshot: PlanSnapshot) -> str | None:
     if snapshot.figures.in_flight:
-        return confirmations.BUSY
+        return str(confirmations.BUSY)
     if snapshot.plan.cancelled_at is not None:
-        return "This plan is cancelled already."
-    return None if snapshot.figures.remaining else "Nothing is left to pay on this plan, so there is nothing to cancel."
+        return str(_("This plan is cancelled already."))
+    return None if snapshot.figures.remaining else str(NOTHING_LEFT)
 
 
 def _refund(form: CancelForm, snapshot: PlanSnapshot) -> int:
@@ -73,7 +75,7 @@ def _refund(form: CancelForm, snapshot: PlanSnapshot) -> int:
     if form.give_back.data == "part":
         return read_amount(form.refund, snapshot.plan.currency)
     if (form.refund.data or "").strip():
-        raise Invalid(Fault("refund", "not_chosen", NOT_CHOSEN))
+        raise Invalid(Fault("refund", "not_chosen"))
     return snapshot.figures.refundable if form.give_back.data == "all" else 0
 
 
@@ -81,19 +83,19 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
     refund, refundable = _refund(form, snapshot), snapshot.figures.refundable
     remaining = snapshot.figures.remaining
     if refund > refundable:
-        raise Invalid(Fault("refund", "too_much", f"At most {snapshot.amount(refundable)} can be given back."))
+        raise Invalid(Fault("refund", "too_much", limit=snapshot.amount(refundable)))
     rows = {row.id: row for row in snapshot.payments}
     parts = allocation.oldest_first([(row.id, row.refundable) for row in snapshot.payments], refund) if refund else []
     by_hand = [refunds.BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else []
     return Confirmation(
-        title="Cancel this plan?",
-        button=f"Cancel plan and refund {snapshot.amount(refund)}" if refund else "Cancel plan",
+        title=_("Cancel this plan?"),
+        button=_("Cancel plan and refund %(amount)s", amount=snapshot.amount(refund)) if refund else _("Cancel plan"),
         shown={"shown": remaining, "shown_refundable": refundable},
         figures=snapshot.figure_lines(
             {"credited": remaining, "remaining": -remaining, "refunded": refund}, cancelling=True
         ),
         parts=snapshot.installment_lines(snapshot.open_parts()),
-        facts=[("Given back", snapshot.amount(refund)), ("Reason", form.reason.data or "")],
+        facts=[(_("Given back"), snapshot.amount(refund)), (_("Reason"), form.reason.data or "")],
         notes=[FINAL, *by_hand],
     )
 
@@ -101,10 +103,11 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
 def _carry_out(form: CancelForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
     refundable = shown_amount(form.shown_refundable)
     refund = refundable if form.give_back.data == "all" else _refund(form, snapshot)
-    success = f"Plan cancelled, {snapshot.amount(refund)} refunded." if refund else "Plan cancelled."
+    cancelled_only = str(_("Plan cancelled."))
+    success = _("Plan cancelled, %(amount)s refunded.", amount=snapshot.amount(refund)) if refund else cancelled_only
     cancelled = cancellations.cancel(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         refund=refund,
         reason=form.reason.data or "",
         shown=shown_amount(form.shown),
@@ -112,13 +115,13 @@ def _carry_out(form: CancelForm, snapshot: PlanSnapshot, request_key: RequestKey
         request_key=request_key,
     )
     feedback = refunds.outcome(cancelled.refund_ids, success)
-    return feedback if feedback.text == success else Feedback(f"Plan cancelled. {feedback.text}", feedback.kind)
+    return feedback if feedback.text == success else Feedback(f"{cancelled_only} {feedback.text}", feedback.kind)
 
 
 ACTION: Final = Action(
     noun="cancellations",
-    title="Cancel the plan",
-    about="What is unpaid becomes void, and nothing more is collected. You decide what happens to what was paid.",
+    title=_l("Cancel the plan"),
+    about=_l("What is unpaid becomes void, and nothing more is collected. You decide what happens to what was paid."),
     preview=_preview,
     carry_out=_carry_out,
     why_not=_why_not,

@@ -4,23 +4,25 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.services.adjustments import write_offs
 from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
-from portal.web.guards import role_needed
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("write_offs", __name__)
 
-RECOVERY: Final = "If your customer pays all the same, the payment is taken and booked as a recovery."
+RECOVERY: Final = _l("If your customer pays all the same, the payment is taken and booked as a recovery.")
 
 
 @bp.get("/plans/<int:plan_id>/write-off")
-@role_needed("merchant")
+@needs("write_off")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: a reason."""
     return confirmations.show_form(ACTION, ReasonForm(), snapshot_of(plan_id))
@@ -28,7 +30,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/write-off")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("write_off")
 def create(plan_id: int) -> ResponseReturnValue:
     """The confirmation, then the write-off."""
     return confirmations.submit(ACTION, ReasonForm(), snapshot_of(plan_id))
@@ -36,29 +38,29 @@ def create(plan_id: int) -> ResponseReturnValue:
 
 def _why_not(snapshot: PlanSnapshot) -> str | None:
     if snapshot.figures.in_flight:
-        return confirmations.BUSY
-    return None if snapshot.figures.remaining else "Nothing is left to pay, so there is nothing to write off."
+        return str(confirmations.BUSY)
+    return None if snapshot.figures.remaining else str(_("Nothing is left to pay, so there is nothing to write off."))
 
 
 def _preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
     remaining = snapshot.figures.remaining
     shown = snapshot.amount(remaining)
     return Confirmation(
-        title=f"Write off {shown}?",
-        button=f"Write off {shown}",
+        title=_("Write off %(amount)s?", amount=shown),
+        button=_("Write off %(amount)s", amount=shown),
         shown={"shown": remaining},
         figures=snapshot.figure_lines({"written_off": remaining, "remaining": -remaining}),
         parts=snapshot.installment_lines(snapshot.open_parts()),
-        facts=[("Reason", form.reason.data or "")],
+        facts=[(_("Reason"), form.reason.data or "")],
         notes=[RECOVERY],
     )
 
 
 def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-    feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} written off.")
+    feedback = Feedback(_("%(amount)s written off.", amount=snapshot.amount(shown_amount(form.shown))))
     write_offs.write_off(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         reason=form.reason.data or "",
         shown=shown_amount(form.shown),
         request_key=request_key,
@@ -68,8 +70,8 @@ def _carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey
 
 ACTION: Final = Action(
     noun="write_offs",
-    title="Write off what is left",
-    about="You no longer expect the rest. It leaves what is outstanding, and no reminder is sent any more.",
+    title=_l("Write off what is left"),
+    about=_l("You no longer expect the rest. It leaves what is outstanding, and no reminder is sent any more."),
     preview=_preview,
     carry_out=_carry_out,
     why_not=_why_not,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from portal.services.idempotency import RequestKey
 from portal.web.confirmations.forms import ActionForm
@@ -13,15 +13,17 @@ F = TypeVar("F", bound=ActionForm)
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """The page or dialog before the action. `shown` are the amounts sent along, in minor units by the field's name."""
+    """The page or dialog before the action. `shown` are the amounts sent along, in minor units by the field's name.
+
+    `parts` are the remaining amounts of installments, or what is kept of payments.
+    """
 
     title: str
     button: str
     shown: dict[str, int]
     figures: Sequence[Line] = ()
     parts: Sequence[Line] = ()
-    parts_of: str = "Installment"
-    parts_what: str = "Remaining"
+    parts_of: Literal["installments", "payments"] = "installments"
     facts: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     danger: bool = True

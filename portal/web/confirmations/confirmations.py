@@ -17,19 +17,23 @@ from flask import Response, flash, request, url_for
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
+from portal.web.authorization import me
 from portal.web.confirmations.actions import Action, Confirmation, F
 from portal.web.confirmations.forms import hidden_fields, is_complete
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import apply_faults
-from portal.web.guards import me
 from portal.web.labels import one_use_key
 from portal.web.respond import fragment_or_page, go, is_htmx
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
-CHANGED: Final = "Something changed in the meantime, and nothing was done. These are the figures as they are now."
-USED: Final = "This button was used already, and nothing was done this time. Look at the figures and press again."
-RUNNING: Final = "This is being carried out right now. Look at the plan in a moment."
-BUSY: Final = "A payment of this plan is being checked with the bank. This can be done as soon as its outcome is known."
-INCOMPLETE: Final = "Something was missing from what was sent. Nothing was done. Please press again."
+CHANGED: Final = _l("Something changed in the meantime, and nothing was done. These are the figures as they are now.")
+USED: Final = _l("This button was used already, and nothing was done this time. Look at the figures and press again.")
+RUNNING: Final = _l("This is being carried out right now. Look at the plan in a moment.")
+BUSY: Final = _l(
+    "A payment of this plan is being checked with the bank. This can be done as soon as its outcome is known."
+)
+INCOMPLETE: Final = _l("Something was missing from what was sent. Nothing was done. Please press again.")
 
 
 def show_form(action: Action[F], form: F, snapshot: PlanSnapshot) -> Response:
@@ -82,7 +86,7 @@ def _carry_out(action: Action[F], form: F, snapshot: PlanSnapshot) -> Response:
     except Refused as refused:
         if refused.code == "amount_changed":
             return _confirm_page(action, form, snapshot_of(plan_id), refused.status, CHANGED)
-        form.form_errors.append(refused.message)
+        form.form_errors.append(sentence(refused))
         return _page(action, form, snapshot_of(plan_id), refused.status)
     flash(*feedback)
     return go(url_for("plans.show", plan_id=plan_id))
@@ -90,22 +94,28 @@ def _carry_out(action: Action[F], form: F, snapshot: PlanSnapshot) -> Response:
 
 def _confirm_page(action: Action[F], form: F, snapshot: PlanSnapshot, status: int, notice: str = "") -> Response:
     """The confirmation with a new key; or the form with the reason why the action is not possible."""
+    if (why := action.why_not(snapshot)) is not None:
+        form.form_errors.append(why)
+        return _form_again(action, form, snapshot, status if notice else Refused.status, notice)
     try:
-        if (why := action.why_not(snapshot)) is not None:
-            raise Refused("not_now", why)
         confirmation = action.preview(form, snapshot)
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return _form_again(action, form, snapshot, status if notice else invalid.status, notice)
     except Refused as refused:
-        if isinstance(refused, Invalid):
-            apply_faults(form, refused)
-        else:
-            form.form_errors.append(refused.message)
-        if notice:
-            form.form_errors.insert(0, notice)
-        return _page(action, form, snapshot, status if notice else refused.status)
+        form.form_errors.append(sentence(refused))
+        return _form_again(action, form, snapshot, status if notice else refused.status, notice)
     form.key.data = one_use_key()
     for name, minor in confirmation.shown.items():
         form[name].data = str(minor)
     return _page(action, form, snapshot, status, replace(confirmation, notice=notice))
+
+
+def _form_again(action: Action[F], form: F, snapshot: PlanSnapshot, status: int, notice: str) -> Response:
+    """The form with its errors, the notice first."""
+    if notice:
+        form.form_errors.insert(0, notice)
+    return _page(action, form, snapshot, status)
 
 
 def _page(
@@ -126,5 +136,5 @@ def _page(
         action=request.path,
         in_dialog=is_htmx(),
         hidden_fields=hidden_fields,
-        wrong=bool(form.errors or form.form_errors),
+        has_faults=bool(form.errors or form.form_errors),
     )

@@ -9,6 +9,7 @@ from wtforms import Field, HiddenField, StringField
 
 from portal.web.forms import Form, Needed, OneLine
 from portal.web.labels import KEY
+from portal.wording.lazy import lazy_gettext as _l
 
 AMOUNT_DIGITS: Final = r"[0-9]{1,16}"
 
@@ -23,7 +24,7 @@ class ActionForm(Form):
 class ReasonForm(ActionForm):
     """With a reason, which the plan's timeline shows."""
 
-    reason = StringField("Reason", [Needed("Say why. It stands on the plan’s timeline."), OneLine()])
+    reason = StringField(_l("Reason"), [Needed(_l("Say why. It stands on the plan’s timeline.")), OneLine()])
 
     def __iter__(self) -> Iterator[Field]:
         """The reason last, as on the page: the error summary lists fields in the page's order."""

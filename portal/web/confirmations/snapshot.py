@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -13,8 +14,8 @@ from portal.domain.allocation import Part
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.reports.plans.figures import PlanFigures, plan_figures
-from portal.web.guards import me
-from portal.web.labels import figure_label
+from portal.web.authorization import my_actor
+from portal.wording import labels
 
 SHOWN: Final = ("total", "credited", "paid", "refunded", "written_off", "remaining")
 """The figures of a confirmation, in their order on the page."""
@@ -51,7 +52,7 @@ class PlanSnapshot:
         rows = {row.id: row for row in self.installments}
         return [
             Line(
-                f"{rows[row_id].number} of {self.plan.num_installments}",
+                _("%(number)s of %(count)s", number=rows[row_id].number, count=self.plan.num_installments),
                 self.amount(rows[row_id].remaining),
                 self.amount(rows[row_id].remaining + sign * minor),
             )
@@ -62,15 +63,15 @@ class PlanSnapshot:
         """The plan's figures before and after. An unchanged figure of zero is left out, except "remaining"."""
         void = cancelling or self.plan.cancelled_at is not None
         return [
-            Line(figure_label(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
+            Line(labels.figure(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
             for name in SHOWN
             if (before := getattr(self.figures, name)) or changes.get(name) or name == "remaining"
         ]
 
 
 def snapshot_of(plan_id: int) -> PlanSnapshot:
-    """The snapshot of this merchant's plan. Raises NotFound."""
-    plan = access.my_plan(me(), plan_id)
+    """The snapshot of a plan of the actor's business. Raises NotFound; OwnPlan if the actor owes it."""
+    plan = access.our_plan(my_actor(), plan_id)
     installments = db.session.scalars(
         select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
     )

@@ -4,6 +4,7 @@ The address holds the token, so its pages send no Referer, no cache stores them,
 """
 
 from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
 from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
 
@@ -17,13 +18,14 @@ from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
 from portal.web.respond import confidential, go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("invitations", __name__)
 
 
 class ClaimForm(Form):
-    username = StringField("Username")
-    password = PasswordField("Password")
+    username = StringField(_l("Username"))
+    password = PasswordField(_l("Password"))
 
 
 @bp.get("/invitations/<token>")
@@ -53,7 +55,7 @@ def update(token: str) -> Response:
         invitation = invitations.find(token)
         return closed() if invitation is None else _page(invitation, token, form, invalid.status)
     sign_in(user_id)
-    flash("Your account is ready. This is your plan.", "success")
+    flash(_("Your account is ready. This is your plan."), "success")
     return go(url_for("plans.show", plan_id=plan_id))
 
 
@@ -96,10 +98,12 @@ def closed() -> Response:
     return confidential(
         show_failure(
             404,
-            "This link can't be used",
-            "It may have been used already, replaced by a newer one, or be older than 30 days. "
-            "If you have set a password before, sign in. If not, ask the merchant for a new link.",
+            _("This link can't be used"),
+            _(
+                "It may have been used already, replaced by a newer one, or be older than 30 days. "
+                "If you have set a password before, sign in. If not, ask the merchant for a new link."
+            ),
             action_href=url_for("sessions.new"),
-            action_text="Sign in",
+            action_text=_("Sign in"),
         )
     )

@@ -60,7 +60,7 @@ class ListQuery:
     def require_valid(self) -> None:
         """For files, which have no page to explain an invalid address. Raises NotFound."""
         if self.invalid:
-            raise NotFound("This address does not lead to a list.")
+            raise NotFound("list")
 
     def _keep(self, name: str, value: str) -> str | None:
         if value:

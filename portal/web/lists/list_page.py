@@ -23,8 +23,8 @@ def list_page(
     """Render the template `page`, or `fragment` for htmx.
 
     `fetch` reads the rows; it is not called for an invalid query, and an Invalid that it raises makes the query
-    invalid. The templates get the rows under the name `rows`, and `next_cursor`, `cursor`, `asked` (the parameters of
-    the query) and `wrong` (whether it is invalid).
+    invalid. The templates get the rows under the name `rows`, and `next_cursor`, `cursor`, `parameters` (those of
+    the query) and `invalid`, which is true for an invalid query.
     """
     fetched: Page[Any] = Page([], None)
     if not query.invalid:
@@ -36,8 +36,8 @@ def list_page(
         rows: fetched.items,
         "next_cursor": fetched.next_cursor,
         "cursor": query.cursor,
-        "asked": query.parameters,
-        "wrong": query.invalid,
+        "parameters": query.parameters,
+        "invalid": query.invalid,
     }
     status = 400 if query.invalid else 200
     if fragment is None:

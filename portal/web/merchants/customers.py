@@ -15,7 +15,7 @@ from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import PlanFilters
-from portal.web.guards import me, my_merchant, role_needed
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
@@ -29,7 +29,7 @@ SHOW_CHOICES: Final = get_args(Show)
 
 
 @bp.get("/customers")
-@role_needed("merchant")
+@needs("view")
 def index() -> ResponseReturnValue:
     """All customers with a plan of this merchant."""
     query, merchant = ListQuery(), my_merchant()
@@ -44,31 +44,32 @@ def index() -> ResponseReturnValue:
 
 
 @bp.get("/customers.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """All customers of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query)
     query.require_valid()
-    return csv_file("customers", export_customers(me(), filters), my_merchant())
+    return csv_file("customers", export_customers(my_actor(), filters), my_merchant())
 
 
 @bp.get("/customers/<int:customer_id>")
-@role_needed("merchant")
+@needs("view")
 def show(customer_id: int) -> ResponseReturnValue:
     """A customer's balance, plans and latest payments with this merchant."""
-    user = access.my_customer(me(), customer_id)
-    (customer,) = reports.describe(me().id, [user.id])
+    user = access.my_customer(my_actor(), customer_id)
+    actor, merchant = my_actor(), my_merchant()
+    (customer,) = reports.describe(merchant.id, [user.id])
     query, filters = ListQuery(), PlanFilters(customer_id=user.id)
     return list_page(
         query,
-        lambda: plans.list_plans(me(), filters, limit=PLANS_PAGE_LENGTH, cursor=query.cursor),
+        lambda: plans.list_plans(actor, filters, limit=PLANS_PAGE_LENGTH, cursor=query.cursor),
         rows="plans",
         page="merchants/customers_show.html",
         customer=customer,
-        payments=payments.list_with_plans(me(), PaymentFilters(customer_id=user.id), limit=LATEST_PAYMENTS).items,
-        merchant=my_merchant(),
-        muted=db.session.get(Mute, (me().id, user.id)) is not None,
+        payments=payments.list_with_plans(actor, PaymentFilters(customer_id=user.id), limit=LATEST_PAYMENTS).items,
+        merchant=merchant,
+        muted=db.session.get(Mute, (merchant.id, user.id)) is not None,
     )
 
 

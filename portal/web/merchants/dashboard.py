@@ -6,6 +6,8 @@ from typing import Any
 
 from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.domain import clock, money
 from portal.models import Merchant
@@ -13,7 +15,7 @@ from portal.reports.merchants import dashboard
 from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
 from portal.web import filters
-from portal.web.guards import my_merchant, role_needed
+from portal.web.authorization import my_merchant, needs
 from portal.web.merchants.chart import chart
 from portal.web.respond import page
 
@@ -21,11 +23,11 @@ bp = Blueprint("dashboard", __name__)
 
 
 @bp.get("/dashboard")
-@role_needed("merchant")
+@needs("view")
 def show() -> ResponseReturnValue:
     """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
-    if not dashboard.has_plans(merchant.user_id):
+    if not dashboard.has_plans(merchant.id):
         return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
     overview = reports.overview(merchant)
     home = overview.home
@@ -38,8 +40,8 @@ def show() -> ResponseReturnValue:
         changes=_changes(overview, merchant),
         to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
-        attention=dashboard.plans_needing_attention(merchant.user_id),
-        payments=dashboard.latest_payments(merchant.user_id),
+        attention=dashboard.plans_needing_attention(merchant.id),
+        payments=dashboard.latest_payments(merchant.id),
     )
 
 
@@ -80,30 +82,60 @@ def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
     home, today = overview.home, clock.today(merchant.time_zone)
     month_start = filters.short_day(overview.month)
     before = overview.month - timedelta(days=1)
-    until = min(today.day, before.day)
-    so_far = f"from 1 to {until} {before:%b}" if until > 1 else f"on 1 {before:%b}"
-    late = home.overdue_installments - home.overdue_before
-    rate = _points(home)
     return {
-        "collected": f"{_more(home.collected - home.collected_before, home.currency)} {so_far}",
-        "outstanding": f"{_more(home.outstanding - home.outstanding_before, home.currency)} on {month_start}",
-        "overdue": f"{abs(late):,} {'more' if late > 0 else 'fewer'} than on {month_start}"
-        if late
-        else f"As on {month_start}",
-        "rate": f"{rate} on {month_start}" if rate else "",
+        "collected": _collected(home, before.replace(day=min(today.day, before.day))),
+        "outstanding": _than_on(home.outstanding - home.outstanding_before, home.currency, month_start),
+        "overdue": _late(home.overdue_installments - home.overdue_before, month_start),
+        "rate": _points(home, month_start),
     }
 
 
-def _more(change: int, currency: str) -> str:
+def _collected(home: Totals, until: date) -> str:
+    """The amount collected this month, compared with the month before up to the day `until`."""
+    change, last = home.collected - home.collected_before, filters.short_day(until)
+    amount = money.show(abs(change), home.currency)
+    if until.day == 1:
+        return _than_on(change, home.currency, last)
     if not change:
-        return "As much as"
-    return f"{money.show(abs(change), currency)} {'more' if change > 0 else 'less'} than"
+        return str(_("As much as from %(first)s to %(last)s", first=1, last=last))
+    if change > 0:
+        return str(_("%(amount)s more than from %(first)s to %(last)s", amount=amount, first=1, last=last))
+    return str(_("%(amount)s less than from %(first)s to %(last)s", amount=amount, first=1, last=last))
 
 
-def _points(home: Totals) -> str:
+def _than_on(change: int, currency: str, day: str) -> str:
+    """An amount compared with the amount on `day`, a formatted date."""
+    if not change:
+        return str(_("As much as on %(date)s", date=day))
+    amount = money.show(abs(change), currency)
+    if change > 0:
+        return str(_("%(amount)s more than on %(date)s", amount=amount, date=day))
+    return str(_("%(amount)s less than on %(date)s", amount=amount, date=day))
+
+
+def _late(change: int, day: str) -> str:
+    """The number of late installments compared with the number on `day`."""
+    if not change:
+        return str(_("As on %(date)s", date=day))
+    count = f"{abs(change):,}"
+    if change > 0:
+        return str(
+            ngettext(
+                "%(count)s more than on %(date)s", "%(count)s more than on %(date)s", change, count=count, date=day
+            )
+        )
+    return str(
+        ngettext("%(count)s fewer than on %(date)s", "%(count)s fewer than on %(date)s", -change, count=count, date=day)
+    )
+
+
+def _points(home: Totals, day: str) -> str:
+    """The success rate in percentage points compared with the rate on `day`."""
     if home.success_rate_before is None:
         return ""
     change = home.success_rate - home.success_rate_before
     if change == Decimal(0):
-        return "As"
-    return f"{abs(change)} points {'more' if change > 0 else 'less'} than"
+        return str(_("As on %(date)s", date=day))
+    if change > 0:
+        return str(_("%(points)s points more than on %(date)s", points=change, date=day))
+    return str(_("%(points)s points less than on %(date)s", points=-change, date=day))

@@ -7,26 +7,28 @@ from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
 from portal.reports.exports.journal import export_journal
-from portal.web.guards import me, my_merchant, role_needed
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.respond import page
+from portal.wording import reasons
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("journal", __name__)
 
-BAD_DAY: Final = "Enter a day like 2026-12-31, or leave it empty."
-LAST_BEFORE_FIRST: Final = "This day lies before the first one."
+BAD_DAY: Final = _l("Enter a day like 2026-12-31, or leave it empty.")
+LAST_BEFORE_FIRST: Final = _l("This day lies before the first one.")
 
 
 @bp.get("/journal")
-@role_needed("merchant")
+@needs("view")
 def show() -> ResponseReturnValue:
     """The form for the first and the last day."""
     return _form_page({})
 
 
 @bp.get("/journal.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """The journal as a file; without days, all of it."""
     faults: dict[str, str] = {}
@@ -35,14 +37,15 @@ def export() -> ResponseReturnValue:
         query = ListQuery()
         days[name] = query.day(name)
         if query.invalid:
-            faults[name] = BAD_DAY
+            faults[name] = str(BAD_DAY)
     if not faults and days["from"] and days["to"] and days["to"] < days["from"]:
-        faults["to"] = LAST_BEFORE_FIRST
+        faults["to"] = str(LAST_BEFORE_FIRST)
     if faults:
         return _form_page(faults, 422)
     merchant = my_merchant()
     since, until = instants_between(days["from"], days["to"], merchant.time_zone)
-    return csv_file("journal", export_journal(me(), since=since, until=until), merchant)
+    journal = export_journal(my_actor(), since=since, until=until, causes=reasons.causes())
+    return csv_file("journal", journal, merchant)
 
 
 def _form_page(faults: dict[str, str], status: int = 200) -> ResponseReturnValue:

@@ -1,6 +1,7 @@
 """A merchant's settings."""
 
 from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
 from wtforms import SelectField, StringField
 
 from portal.domain.schedule import MAX_GRACE_DAYS
@@ -8,28 +9,29 @@ from portal.errors import Invalid
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts
 from portal.web.accounts.registrations import currencies, time_zones
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, WholeField, apply_faults, choices
-from portal.web.guards import me, my_merchant, role_needed
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("settings", __name__)
 
 
 class SettingsForm(Form):
-    business_name = StringField("Business name")
-    home_currency = SelectField("Home currency", choices=currencies, validate_choice=False)
-    time_zone = SelectField("Time zone", validate_choice=False)
-    grace_days = WholeField("Grace days", [Needed(f"Enter 0 to {MAX_GRACE_DAYS} days.")])
+    business_name = StringField(_l("Business name"))
+    home_currency = SelectField(_l("Home currency"), choices=currencies, validate_choice=False)
+    time_zone = SelectField(_l("Time zone"), validate_choice=False)
+    grace_days = WholeField(_l("Grace days"), [Needed(_l("Enter 0 to %(most)s days.", most=MAX_GRACE_DAYS))])
 
 
 @bp.get("/settings")
-@role_needed("merchant")
+@needs("settings")
 def show() -> Response:
     return _page(SettingsForm(obj=my_merchant()), 200)
 
 
 @bp.post("/settings")
-@role_needed("merchant")
+@needs("settings")
 def update() -> Response:
     """Save the settings. A browser does not send the disabled currency field; the merchant keeps its currency then."""
     form = SettingsForm(obj=my_merchant())
@@ -37,7 +39,7 @@ def update() -> Response:
         return _page(form, 422)
     try:
         accounts.update_merchant(
-            me().id,
+            my_actor(),
             business_name=form.business_name.data or "",
             time_zone=form.time_zone.data or "",
             grace_days=form.grace_days.data if form.grace_days.data is not None else -1,
@@ -46,14 +48,14 @@ def update() -> Response:
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    flash("Your settings are saved.", "success")
+    flash(_("Your settings are saved."), "success")
     return go(url_for("settings.show"))
 
 
 def _page(form: SettingsForm, status: int) -> Response:
     """The form. A time zone outside the list stays selectable while it is the merchant's own."""
     merchant = my_merchant()
-    currency_fixed = dashboard.has_plans(merchant.user_id)
+    currency_fixed = dashboard.has_plans(merchant.id)
     if currency_fixed:
         form.home_currency.data = merchant.home_currency
     selected, zones = form.time_zone.data or merchant.time_zone, time_zones()

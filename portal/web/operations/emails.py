@@ -11,19 +11,20 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
-from portal import access
 from portal.errors import NotFound, Refused
 from portal.models import Email
 from portal.models.emails import EMAIL_STATES
 from portal.reports.operations import emails as reports
 from portal.services.mail import delivery
 from portal.web import rate_limits
-from portal.web.guards import me, role_needed, sign_in_first, signed_in_user
+from portal.web.authorization import my_actor, needs, sign_in_first, signed_in_user
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
 from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("outbox", __name__)
 
@@ -82,7 +83,7 @@ def html(outbox_id: int) -> ResponseReturnValue:
 
 @bp.post("/outbox/<int:outbox_id>/resend")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def resend(outbox_id: int) -> ResponseReturnValue:
     """Queue a dead email again."""
     _email(outbox_id)
@@ -91,9 +92,9 @@ def resend(outbox_id: int) -> ResponseReturnValue:
     except Refused as refused:
         if refused.code != "not_dead":
             raise
-        flash(refused.message, "info")
+        flash(sentence(refused), "info")
     else:
-        flash("The mail is tried again now.", "success")
+        flash(_("The mail is tried again now."), "success")
     return go(url_for("outbox.show", outbox_id=outbox_id))
 
 
@@ -121,7 +122,7 @@ def _refuse() -> Response | None:
         return None
     if signed_in_user() is None:
         return sign_in_first()
-    access.require(me(), "operator")
+    my_actor().require("operate")
     return None
 
 

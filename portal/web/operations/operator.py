@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from flask import Blueprint, Response, flash, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal import __version__
 from portal.domain import clock
@@ -11,15 +13,17 @@ from portal.errors import Refused
 from portal.reports.operations import background, checks, health
 from portal.services.maintenance import failed_jobs
 from portal.web import rate_limits
-from portal.web.guards import role_needed
-from portal.web.labels import plural
+from portal.web.authorization import needs
 from portal.web.respond import fragment_or_page, go, page
+from portal.wording import installation
+from portal.wording.checks import rule
+from portal.wording.refusals import sentence
 
 bp = Blueprint("operator", __name__)
 
 
 @bp.get("/operator")
-@role_needed("operator")
+@needs("operate")
 def show() -> Response:
     """The page. For htmx, which polls, the figures alone."""
     return fragment_or_page(
@@ -30,47 +34,53 @@ def show() -> Response:
         mail=background.mail(),
         in_flight=background.in_flight(),
         ago=ago,
+        problem=installation.problem,
         version=__version__,
     )
 
 
 @bp.get("/operator/checks")
-@role_needed("operator")
+@needs("operate")
 def checked() -> Response:
     """The violations of each rule, counted over the whole database. The count can take long: it has its own page."""
-    return page("operations/operator_checks.html", checks=checks.run())
+    return page("operations/operator_checks.html", checks=[(rule(code), count) for code, count in checks.run()])
 
 
 @bp.post("/operator/jobs/<job_id>/retry")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def retry_job(job_id: str) -> Response:
-    return _carry_out(lambda: failed_jobs.retry(job_id), "The job is in the queue again.")
+    return _carry_out(lambda: failed_jobs.retry(job_id), _("The job is in the queue again."))
 
 
 @bp.post("/operator/jobs/<job_id>/clear")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def clear_job(job_id: str) -> Response:
-    return _carry_out(lambda: failed_jobs.clear(job_id), "The job is off the list.")
+    return _carry_out(lambda: failed_jobs.clear(job_id), _("The job is off the list."))
 
 
 @bp.post("/operator/jobs/clear")
 @rate_limits.writing
-@role_needed("operator")
+@needs("operate")
 def clear_jobs() -> Response:
-    return _carry_out(failed_jobs.clear_all, "The list of failed jobs is empty.")
+    return _carry_out(failed_jobs.clear_all, _("The list of failed jobs is empty."))
 
 
 def ago(instant: datetime | None) -> str:
     """ "just now", "40 seconds ago", "3 hours ago", "never" """
     if instant is None:
-        return "never"
-    seconds = int((clock.now() - instant).total_seconds())
-    for size, noun in ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")):
-        if seconds >= 2 * size or (seconds >= size and noun != "second"):
-            return f"{plural(seconds // size, noun)} ago"
-    return "just now"
+        return str(_("never"))
+    seconds = max(0, int((clock.now() - instant).total_seconds()))
+    if days := seconds // 86_400:
+        return str(ngettext("%(days)s day ago", "%(days)s days ago", days, days=f"{days:,}"))
+    if hours := seconds // 3_600:
+        return str(ngettext("%(num)s hour ago", "%(num)s hours ago", hours))
+    if minutes := seconds // 60:
+        return str(ngettext("%(num)s minute ago", "%(num)s minutes ago", minutes))
+    if seconds >= 2:
+        return str(ngettext("%(num)s second ago", "%(num)s seconds ago", seconds))
+    return str(_("just now"))
 
 
 def _carry_out(act: Callable[[], object], success: str) -> Response:
@@ -79,5 +89,5 @@ def _carry_out(act: Callable[[], object], success: str) -> Response:
         act()
         flash(success, "success")
     except Refused as refused:
-        flash(refused.message, "error")
+        flash(sentence(refused), "error")
     return go(url_for("operator.show"))

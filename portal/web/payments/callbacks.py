@@ -12,7 +12,6 @@ from portal.web import rate_limits
 
 bp = Blueprint("callbacks", __name__)
 
-SIGNATURE: Final = "Qist-Signature"
 MAX_BYTES: Final = 8 * 1024
 
 
@@ -23,7 +22,7 @@ def create() -> ResponseReturnValue:
     """Apply a callback. 204: applied or known already. 400, 401, 413: refused. 409, 503: the gateway sends it again."""
     request.max_content_length = MAX_BYTES
     try:
-        callbacks.receive(request.get_data(cache=False), request.headers.get(SIGNATURE))
+        callbacks.receive(request.get_data(cache=False), dict(request.headers))
     except Refused as refused:
         response = Response(f"{refused.code}\n", refused.status, mimetype="text/plain")
         if isinstance(refused, Busy):

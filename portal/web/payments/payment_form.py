@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from wtforms import HiddenField, RadioField, StringField
 
@@ -16,18 +17,21 @@ from portal.domain import money
 from portal.errors import Busy, Invalid, NotFound, Refused, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
+from portal.reports.payments import offered_methods
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
-from portal.web.labels import KEY, due_words, one_use_key, why_declined
+from portal.web.labels import KEY, due_day, one_use_key, why_declined
 from portal.web.method_labels import Method, methods_of
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
-CHANGED: Final = "What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now."
-NOT_CHOSEN: Final = "You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else."
+CHANGED: Final = _l("What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now.")
+NOT_CHOSEN: Final = _l("You typed an amount. Choose “Another amount” to pay it, or clear it to pay something else.")
 CHOICES: Final = ("next", "due", "all", "amount")
 
 
@@ -38,8 +42,8 @@ class PaymentForm(Form):
     shown = HiddenField()
     shown_next = HiddenField()
     shown_due = HiddenField()
-    choice = RadioField("What to pay", choices=choices((name, name) for name in CHOICES), validate_choice=False)
-    amount = StringField("Amount")
+    choice = RadioField(_l("What to pay"), choices=choices((name, name) for name in CHOICES), validate_choice=False)
+    amount = StringField(_l("Amount"))
     method = StringField()
 
 
@@ -105,7 +109,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         return Submission(status=422, notice=INCOMPLETE)
     choice = form.choice.data
     if choice != "amount" and (form.amount.data or "").strip():
-        form.amount.errors = [NOT_CHOSEN]
+        form.amount.errors = [str(NOT_CHOSEN)]
         return Submission(status=422)
     try:
         amount = _amount(form, currency)
@@ -113,7 +117,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         apply_faults(form, invalid)
         return Submission(status=invalid.status)
     shown = int((form.shown_due.data if choice == "due" else form.shown.data) or 0)
-    method = payments.DEFAULT_METHOD if form.method.data is None else form.method.data[:64]
+    method = offered_methods.default_token() if form.method.data is None else form.method.data[:64]
     request_key = RequestKey(
         customer_id, scope, form.key.data or "", idempotency.fingerprint(choice, amount, shown, method)
     )
@@ -135,10 +139,10 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
         raise
     except Refused as refused:
         if refused.code == "too_much":
-            form.amount.errors = [refused.message]
+            form.amount.errors = [sentence(refused)]
             return Submission(status=refused.status)
         return Submission(
-            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else refused.message
+            status=refused.status, notice=CHANGED if refused.code == "amount_changed" else sentence(refused)
         )
     payment = db.session.get_one(Payment, attempt.payment_id)
     if payment.state == "declined":
@@ -155,10 +159,10 @@ def _amount(form: PaymentForm, currency: str) -> int | None:
 
 def _why_not(plan: Plan, now: PlanFigures) -> str | None:
     if plan.cancelled_at is not None:
-        return "This plan was cancelled. Nothing more is due."
+        return str(_("This plan was cancelled. Nothing more is due."))
     if now.in_flight:
-        return "A payment of this plan is being checked with the bank. You can pay more when that is done."
-    return None if now.owed else "Nothing is left to pay on this plan."
+        return str(_("A payment of this plan is being checked with the bank. You can pay more when that is done."))
+    return None if now.owed else str(_("Nothing is left to pay on this plan."))
 
 
 def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
@@ -170,18 +174,31 @@ def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
         .order_by(Installment.number)
     ).all()
     for row in rows[:1]:
-        about = f"{row.number} of {plan.num_installments}, {due_words(row)}"
-        offered.append(Choice("next", "The next installment", row.remaining, about))
+        offered.append(Choice("next", _("The next installment"), row.remaining, _about_next(row, plan)))
     due = [row for row in rows if row.due_date <= plan.today]
     if len(due) > 1:
-        offered.append(
-            Choice("due", "Everything due", now.due_now, f"Installments {due[0].number} to {due[-1].number}")
-        )
+        about = _("Installments %(first)s to %(last)s", first=due[0].number, last=due[-1].number)
+        offered.append(Choice("due", _("Everything due"), now.due_now, about))
     if now.owed not in [choice.minor for choice in offered]:
-        last = f"The last one is due on {filters.day(rows[-1].due_date)}" if rows else ""
-        offered.append(Choice("all", "All that remains", now.owed, last or "It was written off, and can still be paid"))
-    about = f"Up to {money.show(now.owed, plan.currency)}; it goes to the oldest installment first"
-    return [*offered, Choice("amount", "Another amount", 0, about)]
+        about = (
+            _("The last one is due on %(date)s", date=filters.day(rows[-1].due_date))
+            if rows
+            else _("It was written off, and can still be paid")
+        )
+        offered.append(Choice("all", _("All that remains"), now.owed, about))
+    owed = money.show(now.owed, plan.currency)
+    about = _("Up to %(amount)s; it goes to the oldest installment first", amount=owed)
+    return [*offered, Choice("amount", _("Another amount"), 0, about)]
+
+
+def _about_next(row: Installment, plan: Plan) -> str:
+    """ "2 of 4, due on 1 Dec" """
+    due, position = row.due_date, {"number": row.number, "count": plan.num_installments}
+    if due == plan.today:
+        return str(_("%(number)s of %(count)s, due today", **position))
+    if due < plan.today:
+        return str(_("%(number)s of %(count)s, was due on %(date)s", **position, date=due_day(row)))
+    return str(_("%(number)s of %(count)s, due on %(date)s", **position, date=due_day(row)))
 
 
 def _is_whole(form: PaymentForm) -> bool:

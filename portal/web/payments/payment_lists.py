@@ -10,51 +10,46 @@ from portal.models.payments.payments import PAYMENT_STATES
 from portal.reports.exports.payments import export_payments
 from portal.reports.payments import payments as reports
 from portal.reports.payments.filters import PaymentFilters
-from portal.web.guards import login_needed, me, my_merchant, role_needed
+from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.wording import labels
 
 bp = Blueprint("payment_lists", __name__)
 
 PAGE_LENGTH: Final = 30
-STATES: Final = {
-    "received": "Received",
-    "in_flight": "Checking",
-    "declined": "Declined",
-    "refunded": "Refunded",
-    "reversed": "Reversed",
-}
+STATES: Final = {state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed")}
 
 
 @bp.get("/payments")
 @login_needed
 def index() -> ResponseReturnValue:
     """Payments, newest first: to this merchant, or by this customer."""
-    user, query = me(), ListQuery()
-    zone = my_merchant().time_zone if user.role == "merchant" else "UTC"
+    actor, query = my_actor(), ListQuery()
+    zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
     filters = filters_of(query, zone)
     return list_page(
         query,
-        lambda: reports.list_with_plans(user, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        lambda: reports.list_with_plans(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="payments",
         page="payments/payment_lists_index.html",
         first=query.day("from"),
         last=query.day("to"),
         states=STATES,
-        merchant=user.role == "merchant",
+        merchant=actor.merchant_id is not None,
         today=clock.today(zone),
     )
 
 
 @bp.get("/payments.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """All payments of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query, my_merchant().time_zone)
     query.require_valid()
-    return csv_file("payments", export_payments(me(), filters), my_merchant())
+    return csv_file("payments", export_payments(my_actor(), filters), my_merchant())
 
 
 def filters_of(query: ListQuery, zone: str) -> PaymentFilters:

@@ -2,38 +2,43 @@
 
 from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from wtforms import RadioField
 
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PaymentMethod
+from portal.reports.payments import offered_methods
 from portal.services.payments import payment_methods
-from portal.services.payments.payments import CARDS
 from portal.web import rate_limits
+from portal.web.authorization import me, needs
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, role_needed
 from portal.web.labels import card_words
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("payment_methods", __name__)
 
 
 class CardForm(Form):
     card = RadioField(
-        "Test card", choices=lambda: choices((card.token, card_words(card)) for card in CARDS), validate_choice=False
+        _l("Card"),
+        choices=lambda: choices((option.token, card_words(option)) for option in offered_methods.list_methods()),
+        validate_choice=False,
     )
 
 
 @bp.get("/payment-methods")
-@role_needed("customer")
+@needs("customer")
 def index() -> ResponseReturnValue:
     """The saved cards, and the form that saves one."""
-    return _page(CardForm(card=CARDS[0].token), 200)
+    return _page(CardForm(card=offered_methods.default_token()), 200)
 
 
 @bp.post("/payment-methods")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def create() -> ResponseReturnValue:
     """Save a card."""
     form = CardForm()
@@ -47,23 +52,25 @@ def create() -> ResponseReturnValue:
     except NotFound:
         raise
     except Refused as refused:
-        form.form_errors.append(refused.message)
+        form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
-    flash("Card saved. It stands first wherever you pay.", "success")
+    flash(_("Card saved. It stands first wherever you pay."), "success")
     return go(url_for("payment_methods.index"))
 
 
 @bp.post("/payment-methods/<int:method_id>/remove")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def destroy(method_id: int) -> ResponseReturnValue:
     """Remove a card."""
     payment_methods.remove(me().id, method_id)
-    flash("Card removed. Payments made with it stay as they are.", "success")
+    flash(_("Card removed. Payments made with it stay as they are."), "success")
     return go(url_for("payment_methods.index"))
 
 
 def _page(form: CardForm, status: int) -> Response:
     saved = db.session.scalars(PaymentMethod.of_customer(me().id)).all()
     full = len(saved) >= payment_methods.LIMIT
+    if offered_methods.are_simulated():
+        form.card.label.text = _("Test card")
     return page("payments/payment_methods_index.html", status, form=form, saved=saved, full=full)

@@ -10,17 +10,18 @@ from flask.typing import ResponseReturnValue
 from portal import access
 from portal.errors import Busy, NotFound, Refused, StillRunning
 from portal.models import Installment
-from portal.reports.payments import receipts
+from portal.reports.payments import offered_methods, receipts
 from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.payments import payments
 from portal.web import rate_limits
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.labels import KEY
 from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED, note_of
 from portal.web.plans.plan_page import Note
 from portal.web.respond import fragment_or_page, go, is_htmx, page, vary_on_htmx
+from portal.wording.refusals import sentence
 
 bp = Blueprint("payments", __name__)
 
@@ -42,7 +43,7 @@ class _Submission:
 @login_needed
 def index(installment_id: int) -> ResponseReturnValue:
     """A reload of the address of a failed payment leads back to the plan."""
-    installment = access.my_installment(me(), installment_id)
+    installment = access.my_installment(my_actor(), installment_id)
     return go(url_for("plans.show", plan_id=installment.plan_id))
 
 
@@ -51,12 +52,11 @@ def index(installment_id: int) -> ResponseReturnValue:
 @login_needed
 def create(installment_id: int) -> ResponseReturnValue:
     """Pay the rest of an installment, once for each form, if it is still the amount that the form showed."""
-    user = me()
-    access.my_installment(user, installment_id)
-    access.require(user, "customer")
-    user_id, submission = user.id, _read()
+    actor = my_actor()
+    access.owed_installment(actor, installment_id)
+    user_id, submission = actor.user_id, _read()
     if submission is None:
-        return _answer(installment_id, Note(installment_id, "error", INCOMPLETE), 422)
+        return _answer(installment_id, Note(installment_id, "error", str(INCOMPLETE)), 422)
     request_key = RequestKey(
         user_id,
         f"POST /installments/{installment_id}/payments",
@@ -72,14 +72,14 @@ def create(installment_id: int) -> ResponseReturnValue:
             request_key=request_key,
         )
     except KeyReused as reused:
-        return _answer(installment_id, Note(installment_id, "warn", USED), reused.status)
+        return _answer(installment_id, Note(installment_id, "warn", str(USED)), reused.status)
     except StillRunning:
-        return _answer(installment_id, Note(installment_id, "info", CHECKING), 202)
+        return _answer(installment_id, Note(installment_id, "info", str(CHECKING)), 202)
     except (Busy, NotFound):
         raise
     except Refused as refused:
-        return _answer(installment_id, Note(installment_id, "warn", refused.message), refused.status)
-    payment = access.my_payment(me(), attempt.payment_id)
+        return _answer(installment_id, Note(installment_id, "warn", sentence(refused)), refused.status)
+    payment = access.my_payment(my_actor(), attempt.payment_id)
     return _answer(installment_id, note_of(payment, installment_id), STATUS.get(payment.state, 200))
 
 
@@ -87,10 +87,10 @@ def create(installment_id: int) -> ResponseReturnValue:
 @login_needed
 def show(payment_id: int) -> ResponseReturnValue:
     """The receipt of a payment, or its outcome. A poll by htmx gets 204 while the payment is in flight."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.my_payment(my_actor(), payment_id)
     if is_htmx() and payment.state == "in_flight":
         return vary_on_htmx(Response(status=204))
-    plan = access.my_plan(me(), payment.plan_id)
+    plan = access.my_plan(my_actor(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
     return fragment_or_page(
         "payments/_receipt.html",
@@ -98,7 +98,7 @@ def show(payment_id: int) -> ResponseReturnValue:
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
-        payer=me().id == payment.customer_id,
+        payer=my_actor().owes(payment.customer_id),
         polls=request.path,
     )
 
@@ -107,22 +107,22 @@ def _read() -> _Submission | None:
     key, shown = request.form.get("key", ""), request.form.get("shown", "")
     if not re.fullmatch(KEY, key) or not re.fullmatch(r"[0-9]{1,16}", shown):
         return None
-    return _Submission(key, int(shown), request.form.get("method", payments.DEFAULT_METHOD)[:64])
+    return _Submission(key, int(shown), request.form.get("method", offered_methods.default_token())[:64])
 
 
 def _answer(installment_id: int, note: Note, status: int) -> ResponseReturnValue:
     """The fragment or page that held the button, as it is now, with the outcome."""
-    user = me()
+    actor = my_actor()
     from_home = request.form.get("from") == "home"
-    installment = access.my_installment(user, installment_id)
-    plan = access.my_plan(user, installment.plan_id)
+    installment = access.my_installment(actor, installment_id)
+    plan = access.my_plan(actor, installment.plan_id)
     note = _placed(note, installment)
     if not is_htmx() and status < 300:
         plan_page.keep_note(note)
         return go(url_for("home.show") if from_home else url_for("plans.show", plan_id=plan.id))
     if from_home:
-        return home.part(user, note, status) if is_htmx() else home.whole(user, note, status)
-    shown = plan_page.context(plan, user, note)
+        return home.part(actor, note, status) if is_htmx() else home.whole(actor, note, status)
+    shown = plan_page.context(plan, actor, note)
     if is_htmx():
         every_row = shown["checking"] or note.changed
         return plan_page.parts(shown, installment_id, status=status, every_row=every_row)

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal import access
 from portal.web import rate_limits
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm
 from portal.web.respond import go, page
@@ -17,8 +17,7 @@ bp = Blueprint("plan_payments", __name__)
 @login_needed
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: choices of what to pay, and payment methods."""
-    plan = access.my_plan(me(), plan_id)
-    access.require(me(), "customer")
+    plan = access.owed_plan(my_actor(), plan_id)
     form, options = PaymentForm(), payment_form.payment_options(plan)
     payment_form.fill(form, options, request.args.get("choice", ""))
     return page(
@@ -31,13 +30,12 @@ def new(plan_id: int) -> ResponseReturnValue:
 @login_needed
 def create(plan_id: int) -> ResponseReturnValue:
     """Pay once for each form, and go to the receipt."""
-    plan = access.my_plan(me(), plan_id)
-    access.require(me(), "customer")
+    plan = access.owed_plan(my_actor(), plan_id)
     form = PaymentForm()
     submission = payment_form.submit(form, plan, f"POST /plans/{plan_id}/pay")
     if submission.payment_id is not None:
         return go(url_for("payments.show", payment_id=submission.payment_id))
-    plan = access.my_plan(me(), plan_id)
+    plan = access.my_plan(my_actor(), plan_id)
     options = payment_form.payment_options(plan)
     changed = payment_form.fill(form, options)
     return page(

@@ -5,6 +5,7 @@ from typing import Final
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from sqlalchemy import select
 from wtforms import SelectField, StringField
 
@@ -15,27 +16,29 @@ from portal.models import Payment, Refund
 from portal.services.idempotency import RequestKey
 from portal.services.payments import refunds
 from portal.web import labels, method_labels, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
-from portal.web.guards import role_needed
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
 
 bp = Blueprint("refunds", __name__)
 
 NEWEST: Final = "newest"
-STILL_OWED: Final = "What is left to pay stays as it is: a refund never opens an installment again."
-BY_HAND: Final = "What came in cash or by transfer you hand back yourself; here it is only written down."
+STILL_OWED: Final = _l("What is left to pay stays as it is: a refund never opens an installment again.")
+BY_HAND: Final = _l("What came in cash or by transfer you hand back yourself; here it is only written down.")
 
 
 class RefundForm(ReasonForm):
-    amount = StringField("Amount")
-    payment = SelectField("From", default=NEWEST)
+    amount = StringField(_l("Amount"))
+    payment = SelectField(lazy_pgettext("payment", "From"), default=NEWEST)
 
 
 @bp.get("/plans/<int:plan_id>/refund")
-@role_needed("merchant")
+@needs("refund")
 def new(plan_id: int) -> ResponseReturnValue:
     """The form: the amount and the payment. ?payment=<id> preselects one."""
     snapshot = snapshot_of(plan_id)
@@ -48,7 +51,7 @@ def new(plan_id: int) -> ResponseReturnValue:
 
 @bp.post("/plans/<int:plan_id>/refund")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("refund")
 def create(plan_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
     snapshot = snapshot_of(plan_id)
@@ -60,7 +63,7 @@ def _form(snapshot: PlanSnapshot) -> RefundForm:
     chosen = form.payment.data
     form.payment.choices = choices(
         [
-            (NEWEST, "The newest payment first"),
+            (NEWEST, _("The newest payment first")),
             *(
                 (str(row.id), _words(row, snapshot))
                 for row in snapshot.payments
@@ -74,9 +77,18 @@ def _form(snapshot: PlanSnapshot) -> RefundForm:
 def _words(payment: Payment, snapshot: PlanSnapshot) -> str:
     """ "SAR 33.34 of 1 Dec 2026, card 4242; SAR 20.00 can go back" """
     day = labels.paid_day(payment, snapshot.plan.time_zone)
-    is_partial = payment.refundable != payment.amount
-    refundable = f"; {snapshot.amount(payment.refundable)} can go back" if is_partial else ""
-    return f"{snapshot.amount(payment.amount)} of {day}, {method_labels.method_words(payment)}{refundable}"
+    amount, method = snapshot.amount(payment.amount), method_labels.method_words(payment)
+    if payment.refundable == payment.amount:
+        return str(_("%(amount)s of %(date)s, %(method)s", amount=amount, date=day, method=method))
+    return str(
+        _(
+            "%(amount)s of %(date)s, %(method)s; %(refundable)s can go back",
+            amount=amount,
+            date=day,
+            method=method,
+            refundable=snapshot.amount(payment.refundable),
+        )
+    )
 
 
 def _refundable(form: RefundForm, snapshot: PlanSnapshot) -> list[Payment]:
@@ -87,8 +99,8 @@ def _refundable(form: RefundForm, snapshot: PlanSnapshot) -> list[Payment]:
 
 def _why_not(snapshot: PlanSnapshot) -> str | None:
     if snapshot.figures.in_flight:
-        return confirmations.BUSY
-    return None if snapshot.figures.refundable else "Nothing that was paid on this plan can be given back."
+        return str(confirmations.BUSY)
+    return None if snapshot.figures.refundable else str(_("Nothing that was paid on this plan can be given back."))
 
 
 def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
@@ -96,26 +108,25 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
     payments = _refundable(form, snapshot)
     most = sum(row.refundable for row in payments)
     if amount > most:
-        raise Invalid(Fault("amount", "too_much", f"At most {snapshot.amount(most)} can be given back."))
+        raise Invalid(Fault("amount", "too_much", about="refund", limit=snapshot.amount(most)))
     parts = allocation.oldest_first([(row.id, row.refundable) for row in payments], amount)
     rows = {row.id: row for row in payments}
     shown = snapshot.amount(amount)
     return Confirmation(
-        title=f"Refund {shown}?",
-        button=f"Refund {shown}",
+        title=_("Refund %(amount)s?", amount=shown),
+        button=_("Refund %(amount)s", amount=shown),
         shown={"shown": most},
         figures=snapshot.figure_lines({"refunded": amount}),
         parts=[_line(rows[row_id], part, snapshot) for row_id, part in parts],
-        parts_of="Payment",
-        parts_what="Kept",
-        facts=[("Reason", form.reason.data or "")],
+        parts_of="payments",
+        facts=[(_("Reason"), form.reason.data or "")],
         notes=[STILL_OWED, *([BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else [])],
     )
 
 
 def _line(payment: Payment, part: int, snapshot: PlanSnapshot) -> Line:
     day = labels.paid_day(payment, snapshot.plan.time_zone)
-    label = f"{day}, {method_labels.method_words(payment)}"
+    label = _("%(date)s, %(method)s", date=day, method=method_labels.method_words(payment))
     return Line(label, snapshot.amount(payment.refundable), snapshot.amount(payment.refundable - part))
 
 
@@ -124,14 +135,14 @@ def _carry_out(form: RefundForm, snapshot: PlanSnapshot, request_key: RequestKey
     shown = snapshot.amount(amount)
     result = refunds.refund(
         snapshot.plan.id,
-        merchant_id=snapshot.plan.merchant_id,
+        actor=my_actor(),
         amount=amount,
         reason=form.reason.data or "",
         payment_id=None if chosen == NEWEST else int(chosen),
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
-    return outcome(result.refund_ids, f"{shown} refunded.")
+    return outcome(result.refund_ids, _("%(amount)s refunded.", amount=shown))
 
 
 def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
@@ -140,19 +151,20 @@ def outcome(refund_ids: Sequence[int], done: str) -> Feedback:
     declined = [row for row in rows if row.state == "declined"]
     if declined:
         refunded = sum(row.amount for row in rows if row.state == "succeeded")
-        message = f"{labels.why_refund_declined(declined[0])} You can choose another payment."
+        sentences = [labels.why_refund_declined(declined[0]), _("You can choose another payment.")]
         if refunded:
-            message = f"{money.show(refunded, rows[0].currency)} refunded. The rest was declined. {message}"
-        return Feedback(message, "error")
+            amount = money.show(refunded, rows[0].currency)
+            sentences.insert(0, _("%(amount)s refunded. The rest was declined.", amount=amount))
+        return Feedback(" ".join(sentences), "error")
     if any(row.state == "in_flight" for row in rows):
-        return Feedback("The refund is being checked with the bank. The plan shows the outcome.", "info")
+        return Feedback(_("The refund is being checked with the bank. The plan shows the outcome."), "info")
     return Feedback(done)
 
 
 ACT: Final = Action(
     noun="refunds",
-    title="Refund",
-    about="Money that was paid goes back to your customer. What is left to pay stays as it is.",
+    title=lazy_pgettext("action", "Refund"),
+    about=_l("Money that was paid goes back to your customer. What is left to pay stays as it is."),
     preview=_preview,
     carry_out=_carry_out,
     why_not=_why_not,

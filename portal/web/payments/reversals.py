@@ -4,38 +4,40 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.models import Payment
 from portal.services.idempotency import RequestKey
 from portal.services.payments import reversals
 from portal.web import labels, method_labels, rate_limits
+from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
-from portal.web.guards import me, role_needed
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("reversals", __name__)
 
-REOPENS: Final = "What it paid is owed again, with the due dates as they were: what is past due is late at once."
-ONLY_BOOKED: Final = "The plan is cancelled, so nothing is owed again; the loss is booked."
+REOPENS: Final = _l("What it paid is owed again, with the due dates as they were: what is past due is late at once.")
+ONLY_BOOKED: Final = _l("The plan is cancelled, so nothing is owed again; the loss is booked.")
 
 
 @bp.get("/payments/<int:payment_id>/reverse")
-@role_needed("merchant")
+@needs("void")
 def new(payment_id: int) -> ResponseReturnValue:
     """The form: the reason."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.our_payment(my_actor(), payment_id)
     return confirmations.show_form(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
 @bp.post("/payments/<int:payment_id>/reverse")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("void")
 def create(payment_id: int) -> ResponseReturnValue:
     """Show the changes, then carry them out."""
-    payment = access.my_payment(me(), payment_id)
+    payment = access.our_payment(my_actor(), payment_id)
     return confirmations.submit(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
 
 
@@ -45,11 +47,11 @@ def _act(payment_id: int) -> Action[ReasonForm]:
     def why_not(snapshot: PlanSnapshot) -> str | None:
         payment = _payment(payment_id, snapshot)
         if snapshot.figures.in_flight:
-            return confirmations.BUSY
+            return str(confirmations.BUSY)
         if payment is None or payment.state != "succeeded" or not payment.kept:
-            return "Nothing of this payment is left that could be reversed."
+            return str(_("Nothing of this payment is left that could be reversed."))
         if payment.refunding:
-            return "A refund of this payment is on its way. This can be done as soon as its outcome is known."
+            return str(_("A refund of this payment is on its way. This can be done as soon as its outcome is known."))
         return None
 
     def preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
@@ -57,27 +59,27 @@ def _act(payment_id: int) -> Action[ReasonForm]:
         assert payment is not None  # noqa: S101 why_not checked it
         parts = [] if snapshot.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
         reopened = sum(minor for _, minor in parts)
-        shown = snapshot.amount(payment.kept)
+        shown, method = snapshot.amount(payment.kept), method_labels.method_words(payment)
         changes = {"paid": -reopened, "remaining": reopened} if reopened else {}
         return Confirmation(
-            title=f"Reverse {shown}?",
-            button=f"Reverse {shown}",
+            title=_("Reverse %(amount)s?", amount=shown),
+            button=_("Reverse %(amount)s", amount=shown),
             shown={"shown": payment.kept},
             figures=snapshot.figure_lines(changes),
             parts=snapshot.installment_lines(parts, sign=1),
             facts=[
-                ("Payment", f"{snapshot.amount(payment.amount)}, {method_labels.method_words(payment)}"),
-                ("Paid on", labels.paid_day(payment, snapshot.plan.time_zone)),
-                ("Reason", form.reason.data or ""),
+                (_("Payment"), _("%(amount)s, %(method)s", amount=snapshot.amount(payment.amount), method=method)),
+                (_("Paid on"), labels.paid_day(payment, snapshot.plan.time_zone)),
+                (_("Reason"), form.reason.data or ""),
             ],
             notes=[REOPENS if reopened else ONLY_BOOKED],
         )
 
     def carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-        feedback = Feedback(f"{snapshot.amount(shown_amount(form.shown))} reversed.")
+        feedback = Feedback(_("%(amount)s reversed.", amount=snapshot.amount(shown_amount(form.shown))))
         reversals.reverse(
             payment_id,
-            merchant_id=snapshot.plan.merchant_id,
+            actor=my_actor(),
             reason=form.reason.data or "",
             shown=shown_amount(form.shown),
             request_key=request_key,
@@ -86,8 +88,8 @@ def _act(payment_id: int) -> Action[ReasonForm]:
 
     return Action(
         noun="reversals",
-        title="Reverse a payment",
-        about="The bank took the money back, or it was recorded by mistake. What it had paid is owed again.",
+        title=_("Reverse a payment"),
+        about=_("The bank took the money back, or it was recorded by mistake. What it had paid is owed again."),
         preview=preview,
         carry_out=carry_out,
         why_not=why_not,

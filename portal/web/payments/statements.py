@@ -4,25 +4,29 @@ from typing import Final
 
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
-from portal.web.guards import login_needed, me
+from portal.web.authorization import login_needed, my_actor
 from portal.web.method_labels import method_words
 from portal.web.respond import page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
+from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
 WORDS: Final = {
-    "plan_opened": "Plan made",
-    "payment": "Payment",
-    "refund": "Refund",
-    "credit": "Credit",
-    "write_off": "Written off",
-    "cancellation": "Plan cancelled, the rest is void",
-    "reversal": "Payment taken back by the bank",
+    "plan_opened": _l("Plan made"),
+    "payment": _l("Payment"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "credit": lazy_pgettext("line of a statement", "Credit"),
+    "write_off": lazy_pgettext("line of a statement", "Written off"),
+    "cancellation": _l("Plan cancelled, the rest is void"),
+    "reversal": _l("Payment taken back by the bank"),
 }
 
 
@@ -30,12 +34,12 @@ WORDS: Final = {
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
     """Every change of the amount owed, with the balance after it."""
-    user = me()
-    plan = access.my_plan(user, plan_id)
+    actor = my_actor()
+    plan = access.my_plan(actor, plan_id)
     return page(
         "payments/statements_show.html",
         plan=plan,
-        payer=user.id == plan.customer_id,
+        payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan),
         words=_words,
         now=clock.now(),
@@ -44,6 +48,9 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 def _words(line: Line) -> str:
     if line.kind == "payment" and line.payment is not None:
-        words = f"{WORDS[line.kind]}, {method_words(line.payment)}"
-        return f"{words}, reference {line.payment.reference}" if line.payment.reference else words
-    return WORDS[line.kind]
+        method, reference = method_words(line.payment), line.payment.reference
+        if reference == "":
+            return str(_("Payment, %(method)s", method=method))
+        words = typed_words(reference)
+        return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
+    return str(WORDS[line.kind])

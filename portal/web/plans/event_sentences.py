@@ -1,41 +1,32 @@
-"""A plan's timeline in sentences: actor, action and moment, in the plan's time zone."""
+"""A plan's timeline in sentences: actor, action and moment, in the plan's time zone.
 
-from collections.abc import Iterable, Mapping
+Each payload of portal/domain/events.py has one function here, which `sentence` registers with its icon.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
-from portal.domain import money
-from portal.domain.wording import CARD_DECLINED, DECLINE_REASONS
-from portal.models import Event, Installment, Payment, Plan, User
+from flask_babel import gettext as _
+from flask_babel import ngettext, pgettext
+
+from portal.domain import events, money
+from portal.domain.events import Cause, Payload
+from portal.domain.permissions import Actor
+from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
-from portal.web.labels import numbers_words, plural, refund_refusal
+from portal.web.labels import numbers_words
+from portal.wording import labels
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.reasons import causes, typed_words
 
-ICONS_BY_SUBJECT: Final = {
-    "plan": "receipt-text",
-    "payment": "banknote",
-    "invitation": "link",
-    "customer": "user",
-    "refund": "undo-2",
-    "credit": "minus",
-    "reminder": "bell",
-    "reminders": "bell",
-    "installment": "clock",
-    "automatic_payment": "refresh-cw",
-}
-ICONS_BY_KIND: Final = {
-    "payment.declined": "circle-x",
-    "payment.reversed": "undo-2",
-    "refund.declined": "circle-x",
-    "plan.completed": "circle-check",
-    "plan.closed": "circle-check",
-    "plan.cancelled": "ban",
-    "plan.written_off": "circle-slash",
-}
+P = TypeVar("P", bound=Payload)
+PaymentFacts = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined | events.PaymentReversed
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the timeline. `when` is a local moment in words, `note` the reason that the merchant typed."""
+    """An entry of the timeline. `when` is a local moment in words, `note` the reason of the actor or of the system."""
 
     when_iso: str
     when: str
@@ -45,127 +36,286 @@ class Entry:
     note: str = ""
 
 
+class Variants(NamedTuple):
+    """A sentence about a payment: alone, with its installments, with the part that had been written off, with both."""
+
+    alone: Any
+    with_installments: Any
+    with_recovered: Any = ""
+    with_both: Any = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The plan of the events, the number of each installment by id, and the numbers that each payment is for."""
+
+    plan: Plan
+    numbers: Mapping[int, int]
+    paid: Mapping[int, list[int]]
+
+    def amount(self, minor: int) -> str:
+        """An amount of the plan in words."""
+        return money.show(minor, self.plan.currency)
+
+    def payment(self, variants: Variants, payment: PaymentFacts, recovered: int = 0) -> str:
+        """The sentence about a payment. A payment that is not among those shown has no installments.
+
+        `recovered` is the part that had been written off, in minor units.
+        """
+        number = self.numbers.get(getattr(payment, "installment_id", None) or 0)
+        numbers = [number] if number else sorted(self.paid.get(payment.payment_id, []))
+        if recovered:
+            variant = variants.with_both if numbers else variants.with_recovered
+        else:
+            variant = variants.with_installments if numbers else variants.alone
+        return str(
+            variant
+            % {
+                "amount": self.amount(payment.amount),
+                "installments": numbers_words(numbers) if numbers else "",
+                "recovered": self.amount(recovered),
+            }
+        )
+
+
+SENTENCES: Final[dict[type[Payload], Callable[[Any, Scene], str]]] = {}
+ICONS: Final[dict[type[Payload], str]] = {}
+
+
+def sentence(payload: type[P], icon: str) -> Callable[[Callable[[P, Scene], str]], Callable[[P, Scene], str]]:
+    """Register a function as the sentence of the events with this payload."""
+
+    def register(function: Callable[[P, Scene], str]) -> Callable[[P, Scene], str]:
+        SENTENCES[payload], ICONS[payload] = function, icon
+        return function
+
+    return register
+
+
 def entries(
-    events: Iterable[Event],
+    rows: Iterable[Event],
     plan: Plan,
     installments: Iterable[Installment],
-    viewer: User,
+    viewer: Actor,
     payments: Iterable[Payment] = (),
 ) -> list[Entry]:
-    """The events as entries, in the same order."""
+    """The events as entries, in the same order. A settled refund is one entry, without its RefundStarted."""
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
+    scene = Scene(plan, numbers, paid)
+    pairs = [(row, row.payload) for row in rows]
+    settled = {
+        payload.refund_id for _, payload in pairs if isinstance(payload, events.RefundSucceeded | events.RefundDeclined)
+    }
     return [
         Entry(
-            when_iso=event.created_at.isoformat(),
-            when=filters.moment(event.created_at, plan.time_zone),
-            text=_sentence(event, plan, _where(event, numbers, paid)),
-            who=_who(event, plan, viewer),
-            icon=_icon(event.kind),
-            note=str((event.data or {}).get("reason", "")),
+            when_iso=row.created_at.isoformat(),
+            when=filters.moment(row.created_at, plan.time_zone),
+            text=SENTENCES[type(payload)](payload, scene),
+            who=_who(row, plan, viewer),
+            icon=ICONS[type(payload)],
+            note=_note(row, payload),
         )
-        for event in _without_started_refunds(list(events))
+        for row, payload in pairs
+        if not (isinstance(payload, events.RefundStarted) and payload.refund_id in settled)
     ]
 
 
-def _without_started_refunds(events: list[Event]) -> list[Event]:
-    """A settled refund is one entry: leave out its refund.started."""
-    ended = {event.data.get("refund_id") for event in events if event.kind in ("refund.succeeded", "refund.declined")}
-    return [event for event in events if event.kind != "refund.started" or event.data.get("refund_id") not in ended]
+def _note(row: Event, payload: Payload) -> str:
+    cause: Cause | None = getattr(payload, "cause", None)
+    return causes()[cause] if cause is not None else typed_words(row.reason)
 
 
-def _where(event: Event, numbers: Mapping[int, int], paid: Mapping[int, list[int]]) -> str:
-    """ " for installment 2", " for installments 1 to 3" """
-    number = numbers.get(event.installment_id or 0)
-    several = [number] if number else sorted(paid.get(event.payment_id or 0, []))
-    if not several or not (number or event.kind.startswith("payment.")):
-        return ""
-    return f" for {numbers_words(several)}"
-
-
-def _sentence(event: Event, plan: Plan, where: str) -> str:
-    data: Mapping[str, Any] = event.data or {}
-    amount = money.show(int(data["amount"]), plan.currency) if "amount" in data else ""
-    match event.kind:
-        case "plan.opened":
-            count = plural(int(data.get("installments", plan.num_installments)), "installment")
-            return f"Plan made: {amount} in {count}"
-        case "payment.succeeded":
-            how = "collected automatically" if data.get("automatic") else "paid"
-            return f"{amount} {how}{where}{_recovered(data, plan)}"
-        case "payment.recorded":
-            return f"{amount} recorded as paid{where}{_recovered(data, plan)}"
-        case "payment.reversed":
-            return f"{amount} paid{where} was reversed"
-        case "refund.started":
-            return f"Refund of {amount} started"
-        case "refund.succeeded":
-            return f"{amount} refunded"
-        case "refund.declined":
-            return f"Refund of {amount} was declined. {refund_refusal(data.get('code'))}"
-        case "credit.given":
-            how = "spread over the open installments" if data.get("how") == "spread" else "the last installment first"
-            return f"{amount} credited, {how}"
-        case "plan.written_off":
-            return f"{amount} written off"
-        case "plan.cancelled":
-            return f"Plan cancelled, {amount} void"
-        case "plan.closed":
-            return "Nothing remains. Plan closed"
-        case "plan.reopened":
-            return "Plan open again"
-        case "payment.declined":
-            reason = DECLINE_REASONS.get(str(data.get("code", "")), CARD_DECLINED)
-            what = "Automatic payment" if data.get("automatic") else "Payment"
-            return f"{what} of {amount}{where} did not go through. {reason}"
-        case "plan.completed":
-            return "Nothing remains. Plan completed"
-        case "invitation.created":
-            return "Link for the customer made"
-        case "invitation.revoked":
-            return "Link for the customer revoked"
-        case "customer.claimed":
-            return "Customer set a password and can sign in"
-        case "installment.late":
-            return f"{where.removeprefix(' for ').capitalize() or 'Something'} is late, {amount} unpaid"
-        case "reminder.sent":
-            reminded = [int(number) for number in data.get("numbers", [])]
-            return f"Reminder sent for {numbers_words(reminded)}" if reminded else "Reminder sent"
-        case "reminders.muted":
-            return "Reminders of this plan muted"
-        case "reminders.unmuted":
-            return "Reminders of this plan turned on again"
-        case "customer.muted":
-            return "Reminders to the customer muted"
-        case "customer.unmuted":
-            return "Reminders to the customer turned on again"
-        case "automatic_payment.on":
-            return f"Automatic payment turned on, with the card ending in {data.get('last4', '')}"
-        case "automatic_payment.off":
-            return "Automatic payment turned off"
-        case "automatic_payment.stopped":
-            return f"Automatic payment ended: the card ending in {data.get('last4', '')} was removed"
-    words = event.kind.replace(".", " ").replace("_", " ").capitalize()
-    return f"{words}{f': {amount}' if amount else ''}{where}"
-
-
-def _recovered(data: Mapping[str, Any], plan: Plan) -> str:
-    if not data.get("recovered"):
-        return ""
-    return f", {money.show(int(data['recovered']), plan.currency)} of it had been written off"
-
-
-def _who(event: Event, plan: Plan, viewer: User) -> str:
+def _who(event: Event, plan: Plan, viewer: Actor) -> str:
     if event.actor_id is None:
         return "Qist"
-    if event.actor_id == viewer.id:
-        return "You"
-    if event.actor_id == plan.merchant_id:
+    if event.actor_id == viewer.user_id:
+        return str(pgettext("actor", "You"))
+    if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
 
 
-def _icon(kind: str) -> str:
-    if kind in ICONS_BY_KIND:
-        return ICONS_BY_KIND[kind]
-    return ICONS_BY_SUBJECT.get(kind.split(".", 1)[0], "circle-dot")
+# Plans
+
+
+@sentence(events.PlanOpened, icon="receipt-text")
+def _plan_opened(payload: events.PlanOpened, scene: Scene) -> str:
+    return str(
+        ngettext(
+            "Plan made: %(amount)s in %(num)s installment",
+            "Plan made: %(amount)s in %(num)s installments",
+            payload.installments,
+            amount=scene.amount(payload.amount),
+        )
+    )
+
+
+@sentence(events.PlanCompleted, icon="circle-check")
+def _plan_completed(payload: events.PlanCompleted, scene: Scene) -> str:
+    return str(_("Nothing remains. Plan completed"))
+
+
+@sentence(events.PlanClosed, icon="circle-check")
+def _plan_closed(payload: events.PlanClosed, scene: Scene) -> str:
+    return str(_("Nothing remains. Plan closed"))
+
+
+@sentence(events.PlanReopened, icon="receipt-text")
+def _plan_reopened(payload: events.PlanReopened, scene: Scene) -> str:
+    return str(_("Plan open again"))
+
+
+@sentence(events.PlanCancelled, icon="ban")
+def _plan_cancelled(payload: events.PlanCancelled, scene: Scene) -> str:
+    return str(_("Plan cancelled, %(amount)s void", amount=scene.amount(payload.amount)))
+
+
+@sentence(events.PlanWrittenOff, icon="circle-slash")
+def _plan_written_off(payload: events.PlanWrittenOff, scene: Scene) -> str:
+    return str(_("%(amount)s written off", amount=scene.amount(payload.amount)))
+
+
+@sentence(events.CreditGiven, icon="minus")
+def _credit_given(payload: events.CreditGiven, scene: Scene) -> str:
+    amount = scene.amount(payload.amount)
+    if payload.how == "spread":
+        return str(_("%(amount)s credited, spread over the open installments", amount=amount))
+    return str(_("%(amount)s credited, the last installment first", amount=amount))
+
+
+@sentence(events.InstallmentLate, icon="clock")
+def _installment_late(payload: events.InstallmentLate, scene: Scene) -> str:
+    number, amount = scene.numbers[payload.installment_id], scene.amount(payload.amount)
+    return str(_("Installment %(number)s is late, %(amount)s unpaid", number=number, amount=amount))
+
+
+# Payments and refunds
+
+PAID: Final = Variants(
+    _l("%(amount)s paid"),
+    _l("%(amount)s paid for %(installments)s"),
+    _l("%(amount)s paid, %(recovered)s of it had been written off"),
+    _l("%(amount)s paid for %(installments)s, %(recovered)s of it had been written off"),
+)
+COLLECTED: Final = Variants(
+    _l("%(amount)s collected automatically"),
+    _l("%(amount)s collected automatically for %(installments)s"),
+    _l("%(amount)s collected automatically, %(recovered)s of it had been written off"),
+    _l("%(amount)s collected automatically for %(installments)s, %(recovered)s of it had been written off"),
+)
+RECORDED: Final = Variants(
+    _l("%(amount)s recorded as paid"),
+    _l("%(amount)s recorded as paid for %(installments)s"),
+    _l("%(amount)s recorded as paid, %(recovered)s of it had been written off"),
+    _l("%(amount)s recorded as paid for %(installments)s, %(recovered)s of it had been written off"),
+)
+FAILED: Final = Variants(
+    _l("Payment of %(amount)s did not go through."),
+    _l("Payment of %(amount)s for %(installments)s did not go through."),
+)
+COLLECTION_FAILED: Final = Variants(
+    _l("Automatic payment of %(amount)s did not go through."),
+    _l("Automatic payment of %(amount)s for %(installments)s did not go through."),
+)
+REVERSED: Final = Variants(
+    _l("%(amount)s paid was reversed"),
+    _l("%(amount)s paid for %(installments)s was reversed"),
+)
+
+
+@sentence(events.PaymentSucceeded, icon="banknote")
+def _payment_succeeded(payload: events.PaymentSucceeded, scene: Scene) -> str:
+    return scene.payment(COLLECTED if payload.automatic else PAID, payload, payload.recovered)
+
+
+@sentence(events.PaymentRecorded, icon="banknote")
+def _payment_recorded(payload: events.PaymentRecorded, scene: Scene) -> str:
+    return scene.payment(RECORDED, payload, payload.recovered)
+
+
+@sentence(events.PaymentDeclined, icon="circle-x")
+def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
+    failed = scene.payment(COLLECTION_FAILED if payload.automatic else FAILED, payload)
+    return f"{failed} {labels.decline_reason(payload.code)}"
+
+
+@sentence(events.PaymentReversed, icon="undo-2")
+def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
+    return scene.payment(REVERSED, payload)
+
+
+@sentence(events.RefundStarted, icon="undo-2")
+def _refund_started(payload: events.RefundStarted, scene: Scene) -> str:
+    return str(_("Refund of %(amount)s started", amount=scene.amount(payload.amount)))
+
+
+@sentence(events.RefundSucceeded, icon="undo-2")
+def _refund_succeeded(payload: events.RefundSucceeded, scene: Scene) -> str:
+    return str(_("%(amount)s refunded", amount=scene.amount(payload.amount)))
+
+
+@sentence(events.RefundDeclined, icon="circle-x")
+def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
+    declined = _("Refund of %(amount)s was declined.", amount=scene.amount(payload.amount))
+    return f"{declined} {labels.refund_decline_reason(payload.code)}"
+
+
+# Customers, links and reminders
+
+
+@sentence(events.InvitationCreated, icon="link")
+def _invitation_created(payload: events.InvitationCreated, scene: Scene) -> str:
+    return str(_("Link for the customer made"))
+
+
+@sentence(events.InvitationRevoked, icon="link")
+def _invitation_revoked(payload: events.InvitationRevoked, scene: Scene) -> str:
+    return str(_("Link for the customer revoked"))
+
+
+@sentence(events.CustomerClaimed, icon="user")
+def _customer_claimed(payload: events.CustomerClaimed, scene: Scene) -> str:
+    return str(_("Customer set a password and can sign in"))
+
+
+@sentence(events.ReminderSent, icon="bell")
+def _reminder_sent(payload: events.ReminderSent, scene: Scene) -> str:
+    if not payload.numbers:
+        return str(_("Reminder sent"))
+    return str(_("Reminder sent for %(installments)s", installments=numbers_words(payload.numbers)))
+
+
+@sentence(events.RemindersMuted, icon="bell")
+def _reminders_muted(payload: events.RemindersMuted, scene: Scene) -> str:
+    return str(_("Reminders of this plan muted"))
+
+
+@sentence(events.RemindersUnmuted, icon="bell")
+def _reminders_unmuted(payload: events.RemindersUnmuted, scene: Scene) -> str:
+    return str(_("Reminders of this plan turned on again"))
+
+
+@sentence(events.CustomerMuted, icon="user")
+def _customer_muted(payload: events.CustomerMuted, scene: Scene) -> str:
+    return str(_("Reminders to the customer muted"))
+
+
+@sentence(events.CustomerUnmuted, icon="user")
+def _customer_unmuted(payload: events.CustomerUnmuted, scene: Scene) -> str:
+    return str(_("Reminders to the customer turned on again"))
+
+
+@sentence(events.AutomaticPaymentOn, icon="refresh-cw")
+def _automatic_payment_on(payload: events.AutomaticPaymentOn, scene: Scene) -> str:
+    return str(_("Automatic payment turned on, with the card ending in %(last4)s", last4=payload.last4))
+
+
+@sentence(events.AutomaticPaymentOff, icon="refresh-cw")
+def _automatic_payment_off(payload: events.AutomaticPaymentOff, scene: Scene) -> str:
+    return str(_("Automatic payment turned off"))
+
+
+@sentence(events.AutomaticPaymentStopped, icon="refresh-cw")
+def _automatic_payment_stopped(payload: events.AutomaticPaymentStopped, scene: Scene) -> str:
+    return str(_("Automatic payment ended: the card ending in %(last4)s was removed", last4=payload.last4))

@@ -5,10 +5,11 @@ from typing import Any
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Installment, User
+from portal.models import Installment
 from portal.reports.plans import home
-from portal.web.guards import me, role_needed
+from portal.web.authorization import my_actor, needs
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans.plan_page import Note, headline_note, take_note
@@ -18,25 +19,25 @@ bp = Blueprint("home", __name__)
 
 
 @bp.get("/home")
-@role_needed("customer")
+@needs("customer")
 def show() -> ResponseReturnValue:
     """The customer's home."""
-    return whole(me(), take_note())
+    return whole(my_actor(), take_note())
 
 
-def whole(customer: User, note: Note | None = None, status: int = 200) -> Response:
+def whole(actor: Actor, note: Note | None = None, status: int = 200) -> Response:
     """The page, with a note about the last payment."""
-    return page("plans/home_show.html", status, **_context(customer, note))
+    return page("plans/home_show.html", status, **_context(actor, note))
 
 
-def part(customer: User, note: Note | None = None, status: int = 200) -> Response:
+def part(actor: Actor, note: Note | None = None, status: int = 200) -> Response:
     """The page's fragment, for a button pressed on it."""
-    shown = _context(customer, note)
+    shown = _context(actor, note)
     return fragments(("plans/_home.html", shown), ("plans/_announcement.html", shown), status=status)
 
 
-def _context(customer: User, note: Note | None) -> dict[str, Any]:
-    overview = home.home(customer.id)
+def _context(actor: Actor, note: Note | None) -> dict[str, Any]:
+    overview = home.home(actor.user_id)
     rows = overview.due + overview.coming
     first = rows[0] if rows else None
     pressed = db.session.get(Installment, note.installment_id) if note and note.takes_focus else None
@@ -47,8 +48,8 @@ def _context(customer: User, note: Note | None) -> dict[str, Any]:
         "failed": headline_note(note, first),
         "pressed": pressed,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
-        "receipts": home.latest_payments(customer.id),
-        "methods": methods_of(customer.id),
+        "receipts": home.latest_payments(actor.user_id),
+        "methods": methods_of(actor.user_id),
         "note": note,
     }
 

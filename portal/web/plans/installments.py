@@ -6,11 +6,12 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.models import Installment, User
+from portal.domain.permissions import Actor
+from portal.models import Installment
 from portal.reports.exports.installments import export_installments
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import InstallmentFilters
-from portal.web.guards import login_needed, me, my_merchant, role_needed
+from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
@@ -30,28 +31,28 @@ STATUSES = (*FILTERS, "counted", "past")
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
-    user, query = me(), ListQuery()
+    actor, query = my_actor(), ListQuery()
     filters = filters_of(query)
     return list_page(
         query,
-        lambda: reports.list_installments(user, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        lambda: reports.list_installments(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="installments",
         page="installments/index.html",
         first=query.day("from"),
         last=query.day("to"),
         filters=FILTERS,
-        merchant=user.role == "merchant",
+        merchant=actor.merchant_id is not None,
     )
 
 
 @bp.get("/installments.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """All installments of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query)
     query.require_valid()
-    return csv_file("installments", export_installments(me(), filters), my_merchant())
+    return csv_file("installments", export_installments(my_actor(), filters), my_merchant())
 
 
 def filters_of(query: ListQuery) -> InstallmentFilters:
@@ -72,18 +73,18 @@ def show(installment_id: int) -> ResponseReturnValue:
 
     Without htmx: a redirect to the plan.
     """
-    user = me()
-    installment = access.my_installment(user, installment_id)
+    actor = my_actor()
+    installment = access.my_installment(actor, installment_id)
     if not is_htmx():
         return vary_on_htmx(go(url_for("plans.show", plan_id=installment.plan_id)))
     if state_of(installment) == "checking":
         return vary_on_htmx(Response(status=204))
-    return _settled(user, installment)
+    return _settled(actor, installment)
 
 
-def _settled(user: User, installment: Installment) -> Response:
-    note = note_about(user, installment)
+def _settled(actor: Actor, installment: Installment) -> Response:
+    note = note_about(actor, installment)
     if request.args.get("from") == "home":
-        return home.part(user, note)
-    plan = access.my_plan(user, installment.plan_id)
-    return plan_page.parts(plan_page.context(plan, user, note), installment.id, every_row=True)
+        return home.part(actor, note)
+    plan = access.my_plan(actor, installment.plan_id)
+    return plan_page.parts(plan_page.context(plan, actor, note), installment.id, every_row=True)

@@ -2,18 +2,21 @@
 
 from typing import Final
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal.domain import money
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, Installment, Payment, User
+from portal.models import Allocation, Installment, Payment
 from portal.web.labels import why_declined
 from portal.web.plans.plan_page import Note
+from portal.wording.lazy import lazy_gettext as _l
 
-CHECKING: Final = "We are checking with the bank. Nothing is charged twice."
-USED: Final = "This button was used already, and nothing was charged this time. Look at the amount and press again."
-INCOMPLETE: Final = "Something was missing from what was sent. Nothing was charged. Please press again."
-REVERSED: Final = "This was paid, but the bank has taken the payment back since."
+CHECKING: Final = _l("We are checking with the bank. Nothing is charged twice.")
+USED: Final = _l("This button was used already, and nothing was charged this time. Look at the amount and press again.")
+INCOMPLETE: Final = _l("Something was missing from what was sent. Nothing was charged. Please press again.")
+REVERSED: Final = _l("This was paid, but the bank has taken the payment back since.")
 
 
 def note_of(payment: Payment, installment_id: int) -> Note:
@@ -21,16 +24,16 @@ def note_of(payment: Payment, installment_id: int) -> Note:
     amount = money.show(payment.amount, payment.currency)
     match payment.state:
         case "succeeded":
-            return Note(installment_id, "success", f"{amount} paid", payment.id)
+            return Note(installment_id, "success", _("%(amount)s paid", amount=amount), payment.id)
         case "declined":
             return Note(installment_id, "error", why_declined(payment, mine=True))
         case "reversed":
-            return Note(installment_id, "warn", REVERSED, payment.id)
-    return Note(installment_id, "info", CHECKING)
+            return Note(installment_id, "warn", str(REVERSED), payment.id)
+    return Note(installment_id, "info", str(CHECKING))
 
 
-def note_about(user: User, installment: Installment) -> Note | None:
-    """The outcome of the installment's newest payment, if this user made it."""
+def note_about(actor: Actor, installment: Installment) -> Note | None:
+    """The outcome of the installment's newest payment, if the actor made it."""
     payment = db.session.scalar(
         select(Payment)
         .join(Allocation)
@@ -38,6 +41,6 @@ def note_about(user: User, installment: Installment) -> Note | None:
         .order_by(Payment.id.desc())
         .limit(1)
     )
-    if payment is None or user.id != payment.customer_id:
+    if payment is None or not actor.owes(payment.customer_id):
         return None
     return note_of(payment, installment.id)

@@ -10,26 +10,28 @@ from wtforms.validators import Regexp
 
 from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Row
-from portal.domain.wording import INTERVALS
 from portal.errors import Fault
 from portal.models import Merchant
 from portal.services.plans.plans import NewPlan, plan_faults
-from portal.web.forms import Form
+from portal.web.forms import Form, choices
 from portal.web.labels import KEY, one_use_key
+from portal.wording.labels import INTERVAL_CHOICES
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import fault_sentence
 
-NO_TOTAL = "Enter a total to see the schedule."
+NO_TOTAL = _l("Enter a total to see the schedule.")
 
 
 class PlanForm(Form):
     """Fields hold the typed text. `read` turns it into values in the merchant's currency and calendar."""
 
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
-    customer_email = StringField("Customer’s email")
-    total_amount = StringField("Total")
-    num_installments = StringField("Number of installments", default="4")
-    interval = SelectField("How often", choices=[(value, text.capitalize()) for value, text in INTERVALS.items()])
-    start_date = StringField("First payment is due on")
-    description = StringField("What was bought")
+    customer_email = StringField(_l("Customer’s email"))
+    total_amount = StringField(_l("Total"))
+    num_installments = StringField(_l("Number of installments"), default="4")
+    interval = SelectField(_l("How often"), choices=choices(INTERVAL_CHOICES.items()))
+    start_date = StringField(_l("First payment is due on"))
+    description = StringField(_l("What was bought"))
 
     def __init__(self, **values: Any) -> None:
         values.setdefault("interval", "monthly")
@@ -39,7 +41,7 @@ class PlanForm(Form):
     def renew_key(self, message: str) -> None:
         """Replace a used or malformed one-use key and say so: the next submit creates another plan."""
         self.key.data, self.key.errors = one_use_key(), ()
-        self.form_errors.append(message)
+        self.form_errors.append(str(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +67,16 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     try:
         total = money.parse(form.total_amount.data or "", merchant.home_currency)
     except money.BadAmount as error:
-        faults.append(Fault("total_amount", "bad_total", str(error)))
+        faults.append(Fault("total_amount", "bad_total", about=error.about, **error.facts))
     typed = (form.num_installments.data or "").strip()
     if re.fullmatch(r"[0-9]{1,9}", typed):
         count = int(typed)
     else:
-        message = f"Choose 1 to {schedule.MAX_INSTALLMENTS} installments."
-        faults.append(Fault("num_installments", "bad_count", message))
+        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
     try:
         first = schedule.read_date((form.start_date.data or "").strip())
     except ValueError:
-        faults.append(Fault("start_date", "bad_date", "Choose a date."))
+        faults.append(Fault("start_date", "bad_date"))
     plan = NewPlan(
         customer_email=(form.customer_email.data or "").strip(),
         total=total,
@@ -99,8 +100,8 @@ def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
         missing = not (form.total_amount.data or "").strip()
-        hints = [NO_TOTAL] if missing else []
-        hints += [fault.message for fault in faults if not (missing and fault.field == "total_amount")]
+        hints = [str(NO_TOTAL)] if missing else []
+        hints += [fault_sentence(fault) for fault in faults if not (missing and fault.field == "total_amount")]
         return Preview(merchant.home_currency, hints=tuple(dict.fromkeys(hints)), business_name=merchant.business_name)
     rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
     return Preview(merchant.home_currency, plan.total, tuple(rows), (), described, merchant.business_name)

@@ -7,8 +7,9 @@ from flask import Response, session
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Installment, Invitation, Mute, Plan, User
+from portal.models import Installment, Invitation, Mute, Plan
 from portal.reports.payments import receipts
 from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import plan_figures
@@ -60,7 +61,7 @@ def headline_note(note: Note | None, first: Installment | None) -> Note | None:
     return note if note.place or (first is not None and first.id == note.installment_id) else None
 
 
-def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any]:
+def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, Any]:
     """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
     installments = list(
         db.session.scalars(
@@ -74,7 +75,7 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     note = note if note and any(row.id == note.installment_id for row in installments) else None
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
-    payer = viewer.id == plan.customer_id
+    payer = viewer.owes(plan.customer_id)
     upcoming = next((row for row in installments if row.is_open), None)
     figures = plan_figures(plan.id)
     paid_by = {
@@ -86,9 +87,9 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     return {
         "plan": plan,
         "payer": payer,
-        "methods": methods_of(viewer.id) if payer else [],
+        "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
-        "standing": figures,
+        "figures": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
         "states": states,
@@ -103,9 +104,9 @@ def context(plan: Plan, viewer: User, note: Note | None = None) -> dict[str, Any
     }
 
 
-def link_of(plan: Plan, viewer: User) -> Invitation | None:
-    """The invitation that the plan's merchant may revoke, while the customer has no account."""
-    if viewer.id != plan.merchant_id or plan.customer.is_claimed:
+def link_of(plan: Plan, viewer: Actor) -> Invitation | None:
+    """The invitation that the viewer may revoke, while the customer has no account."""
+    if not viewer.may("invite") or viewer.owes(plan.customer_id) or plan.customer.is_claimed:
         return None
     return db.session.scalar(
         select(Invitation)

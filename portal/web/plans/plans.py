@@ -2,6 +2,7 @@
 
 from flask import Blueprint, current_app, flash, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
@@ -15,36 +16,37 @@ from portal.services import idempotency
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.web import rate_limits
+from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.forms import apply_faults
-from portal.web.guards import login_needed, me, my_merchant, role_needed
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
-SORTS = {"": "Newest first", "oldest": "Oldest first", "due": "Next due first"}
+SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
 LINK_KEY = "claim_link"
 """The session cookie's key of a new claim link."""
-BROKEN = "Please send the form again."
-ALREADY_MADE = "A plan was already made from this page. Look at your plans first; press again to make another one."
+BROKEN = _l("Please send the form again.")
+ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
 
 @bp.get("/plans")
 @login_needed
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
-    user, query = me(), ListQuery()
-    filters = filters_of(query, merchant=user.role == "merchant")
+    actor, query = my_actor(), ListQuery()
+    filters = filters_of(query, merchant=actor.merchant_id is not None)
     sort = query.choice("sort", SORTS)
     return list_page(
         query,
         lambda: reports.list_plans(
-            user,
+            actor,
             filters,
             newest_first=sort != "oldest",
             next_due_first=sort == "due",
@@ -56,19 +58,19 @@ def index() -> ResponseReturnValue:
         fragment="plans/_list.html",
         statuses=PLAN_STATUSES,
         sorts=SORTS,
-        merchant=user.role == "merchant",
+        merchant=actor.merchant_id is not None,
     )
 
 
 @bp.get("/plans.csv")
-@role_needed("merchant")
+@needs("export")
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query, merchant=True)
     query.choice("sort", SORTS)
     query.require_valid()
-    return csv_file("plans", export_plans(me(), filters), my_merchant())
+    return csv_file("plans", export_plans(my_actor(), filters), my_merchant())
 
 
 def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
@@ -81,7 +83,7 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
 
 
 @bp.get("/plans/new")
-@role_needed("merchant")
+@needs("create_plans")
 def new() -> ResponseReturnValue:
     """The form for a new plan."""
     merchant = my_merchant()
@@ -90,7 +92,7 @@ def new() -> ResponseReturnValue:
 
 
 @bp.post("/plans/preview")
-@role_needed("merchant")
+@needs("create_plans")
 def preview() -> ResponseReturnValue:
     """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
     merchant = my_merchant()
@@ -103,7 +105,7 @@ def preview() -> ResponseReturnValue:
 
 
 @bp.get("/plans/preview")
-@role_needed("merchant")
+@needs("create_plans")
 def preview_again() -> ResponseReturnValue:
     """A reload of the preview's address leads back to the form."""
     return go(url_for("plans.new"))
@@ -111,12 +113,12 @@ def preview_again() -> ResponseReturnValue:
 
 @bp.post("/plans")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("create_plans")
 def create() -> ResponseReturnValue:
     """Create the plan, once for each form."""
     merchant = my_merchant()
     form = PlanForm()
-    merchant_id = merchant.user_id
+    actor = my_actor()
     new_plan, faults = read(form, merchant)
     if not form.validate():
         if form.key.errors:
@@ -124,13 +126,13 @@ def create() -> ResponseReturnValue:
         return _form_page(form, merchant, preview_of(form, merchant), 422)
     try:
         request_key = RequestKey(
-            merchant_id,
-            "POST /plans",
+            actor.user_id,
+            f"POST /plans as {actor.merchant_id}",
             form.key.data or "",
             idempotency.fingerprint(new_plan),
             render=lambda opened: (303, str(opened.plan_id).encode()),
         )
-        opened = plans.open_plan(merchant_id, new_plan, request_key=request_key)
+        opened = plans.open_plan(actor, new_plan, request_key=request_key)
     except Invalid as invalid:
         apply_faults(form, Invalid(*without_repeats([*faults, *invalid.faults])))
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
@@ -141,7 +143,7 @@ def create() -> ResponseReturnValue:
         return go(url_for("plans.show", plan_id=int(opened.replay.body or b"0")))
     if opened.invitation_token is not None:
         keep_link(opened.plan_id, opened.invitation_token)
-    flash("Plan created.", "success")
+    flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
 
 
@@ -149,11 +151,11 @@ def create() -> ResponseReturnValue:
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
     """One plan, for its merchant and its customer."""
-    user = me()
-    plan = access.my_plan(user, plan_id)
-    shown = plan_page.context(plan, user, plan_page.take_note())
+    actor = my_actor()
+    plan = access.my_plan(actor, plan_id)
+    shown = plan_page.context(plan, actor, plan_page.take_note())
     return page(
-        "plans/show.html", **shown, invitation=plan_page.link_of(plan, user), link=_take_link(plan_id), now=clock.now()
+        "plans/show.html", **shown, invitation=plan_page.link_of(plan, actor), link=_take_link(plan_id), now=clock.now()
     )
 
 

@@ -1,25 +1,27 @@
 """The customer's choice about early reminders, in the account's settings and by a mail's link."""
 
 from flask import Response, flash, url_for
+from flask_babel import gettext as _
 from wtforms import BooleanField
 
 from portal.extensions import csrf
 from portal.services.reminders.settings import choose_early
 from portal.services.reminders.unsubscribe import customer_of
 from portal.web import rate_limits
+from portal.web.authorization import me, needs
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form
-from portal.web.guards import me, role_needed
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import confidential, go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 
 class EarlyForm(Form):
-    early = BooleanField("Remind me before a payment is due")
+    early = BooleanField(_l("Remind me before a payment is due"))
 
 
 @bp.get("/account/reminders")
-@role_needed("customer")
+@needs("customer")
 def settings() -> Response:
     """The form, with the customer's current choice."""
     return page("reminders/settings.html", form=EarlyForm(early=me().early_reminders))
@@ -27,14 +29,14 @@ def settings() -> Response:
 
 @bp.post("/account/reminders")
 @rate_limits.writing
-@role_needed("customer")
+@needs("customer")
 def choose() -> Response:
     """Save the choice."""
     form = EarlyForm()
     if not form.validate():
         return page("reminders/settings.html", 422, form=form)
     choose_early(me().id, enabled=bool(form.early.data))
-    flash("Your choice is saved.", "success")
+    flash(_("Your choice is saved."), "success")
     return go(url_for("reminders.settings"))
 
 
@@ -67,9 +69,9 @@ def _closed() -> Response:
     return confidential(
         show_failure(
             404,
-            "This link can't be used",
-            "It may have been cut off when it was copied. Sign in to choose what you are reminded of.",
+            _("This link can't be used"),
+            _("It may have been cut off when it was copied. Sign in to choose what you are reminded of."),
             action_href=url_for("reminders.settings"),
-            action_text="Sign in",
+            action_text=_("Sign in"),
         )
     )

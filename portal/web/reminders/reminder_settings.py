@@ -4,32 +4,34 @@ import re
 from typing import Any, Final
 
 from flask import Response, flash, url_for
+from flask_babel import gettext as _
 from wtforms import BooleanField, Field, SelectField, StringField
 
 from portal.errors import Invalid
 from portal.models import Merchant
 from portal.services.reminders import settings
 from portal.web import rate_limits
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, apply_faults, choices
-from portal.web.guards import me, my_merchant, role_needed
 from portal.web.reminders.blueprint import bp as bp
 from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 HOURS: Final = [(str(hour), f"{hour:02}:00") for hour in range(24)]
-NOT_DAYS: Final = "Enter whole days with commas between, such as 1, 7, 14."
+NOT_DAYS: Final = _l("Enter whole days with commas between, such as 1, 7, 14.")
 
 
 class SettingsForm(Form):
     """Days before the due date, the due day itself, days after it, and the hour in the merchant's time zone."""
 
-    days_before = StringField("Days before the due date")
-    due_day = BooleanField("On the due day")
-    days_after = StringField("Days after the due date")
-    sending_hour = SelectField("Send from", choices=choices(HOURS), validate_choice=False)
+    days_before = StringField(_l("Days before the due date"))
+    due_day = BooleanField(_l("On the due day"))
+    days_after = StringField(_l("Days after the due date"))
+    sending_hour = SelectField(_l("Send from"), choices=choices(HOURS), validate_choice=False)
 
 
 @bp.get("/settings/reminders")
-@role_needed("merchant")
+@needs("settings")
 def edit() -> Response:
     """The form, with the merchant's current settings."""
     merchant = my_merchant()
@@ -45,7 +47,7 @@ def edit() -> Response:
 
 @bp.post("/settings/reminders")
 @rate_limits.writing
-@role_needed("merchant")
+@needs("settings")
 def update() -> Response:
     """Save the settings. They apply from today on."""
     form = SettingsForm()
@@ -56,11 +58,11 @@ def update() -> Response:
     days = [-day for day in before] + [0] * bool(form.due_day.data) + after
     hour = form.sending_hour.data or ""
     try:
-        settings.update(me().id, days=days, sending_hour=int(hour) if hour in dict(HOURS) else -1)
+        settings.update(my_actor(), days=days, sending_hour=int(hour) if hour in dict(HOURS) else -1)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, my_merchant(), invalid.status)
-    flash("Your reminders are saved. They count from today on.", "success")
+    flash(_("Your reminders are saved. They count from today on."), "success")
     return go(url_for("reminders.edit"))
 
 
@@ -74,5 +76,5 @@ def _days(field: Field) -> list[int] | None:
     parts = [part for part in re.split(r"[,\s]+", typed) if part]
     if len(typed) <= 200 and all(re.fullmatch(r"[0-9]{1,3}", part) and int(part) > 0 for part in parts):
         return [int(part) for part in parts]
-    field.errors = [*field.errors, NOT_DAYS]
+    field.errors = [*field.errors, str(NOT_DAYS)]
     return None

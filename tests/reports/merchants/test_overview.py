@@ -50,7 +50,7 @@ def test_three_months_of_business():
         third = people.a_plan(amal, total=12_00, count=2, first=date(2026, 5, 20))
         pay(third, 1)
         pay(second, 2)
-        refunds.refund(first, merchant_id=amal, amount=40_00, reason="Scratched", payment_id=late)
+        refunds.refund(first, actor=people.owner(amal), amount=40_00, reason="Scratched", payment_id=late)
 
         page = look(amal)
         home = page.home
@@ -71,7 +71,7 @@ def test_three_months_of_business():
         assert (home.on_time, home.past, home.on_time_rate) == (2, 6, Decimal("33.33"))
         assert home.ages.outstanding == home.outstanding
 
-        reversals.reverse(early, merchant_id=amal, reason="Bounced")
+        reversals.reverse(early, actor=people.owner(amal), reason="Bounced")
         home = look(amal).home
         assert (home.months[-2].collected, home.outstanding, home.outstanding_before) == (60_00, 226_00, 230_00)
         assert (home.collected_before, home.on_time, home.overdue_installments) == (0, 1, 3)

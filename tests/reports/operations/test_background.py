@@ -32,7 +32,7 @@ def test_an_idle_queue_with_a_worker_and_a_scheduler(valkey):
     later = clock.now() + timedelta(seconds=3 * queue.TICK_SECONDS + 1)
     with time_machine.travel(later):
         assert not background.background().ticking
-        assert health.check().degraded == {"scheduler": "has not ticked for three intervals"}
+        assert health.check().degraded == {"scheduler": "not_ticking"}
     with time_machine.travel(clock.now() + timedelta(minutes=2)):
         assert background.background().workers[0].silent
 
@@ -63,7 +63,7 @@ def test_queued_running_and_failed_jobs(valkey):
 def test_a_failed_job_that_cannot_be_read_is_listed(valkey):
     job = a_failed_job(valkey, "settle_payment", 4)
     valkey.hset(job.key, "data", b"\x80 no job of ours")
-    assert [row.name for row in background.background().failed] == ["a job that can’t be read"]
+    assert [row.name for row in background.background().failed] == [""]
 
 
 def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_path):
@@ -73,7 +73,7 @@ def test_with_valkey_frozen_or_gone_it_says_so_at_once(app, monkeypatch, tmp_pat
         with doorbell.frozen():
             with valkey_waits() as waits:
                 assert background.background() is None
-                assert health.check().degraded == {"valkey": "does not answer"}
+                assert health.check().degraded == {"valkey": "unreachable"}
             assert 0 < sum(waits) < 4 * connections.TIMEOUT
         assert background.background() is not None
         doorbell.kill()

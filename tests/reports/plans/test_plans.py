@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 def user(user_id):
     db.session.rollback()
-    return db.session.get_one(User, user_id)
+    return people.actor_of(user_id)
 
 
 def ids(page):

@@ -11,6 +11,7 @@ from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, sessions
 from portal.services.accounts.sessions import BadCredentials
+from portal.wording.refusals import sentence
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -51,7 +52,7 @@ def test_every_wrong_login_gets_the_same_refusal(subtests):
             with pytest.raises(BadCredentials) as refused:
                 sessions.authenticate(login, password)
             assert refused.value.code == "bad_credentials"
-            assert refused.value.message == "The name or the password is not right."
+            assert sentence(refused.value) == "The name or the password is not right."
 
 
 def test_a_deactivated_user_cannot_sign_in_and_their_sessions_end():

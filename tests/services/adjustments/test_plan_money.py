@@ -123,38 +123,39 @@ class TestOmarPays:
 
 class TestCredit:
     def test_from_the_last_backwards_waives_an_installment_at_zero(self, plan_id, amal):
-        credits.credit(plan_id, merchant_id=amal, amount=30_00, how="last", reason="Scratched", shown=100_00)
+        credits.credit(plan_id, actor=people.owner(amal), amount=30_00, how="last", reason="Scratched", shown=100_00)
         assert remains(plan_id) == [25_00, 25_00, 20_00, 0]
         assert statuses(plan_id)[3] == "waived"
 
     def test_spread_over_the_unpaid_installments(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        credits.credit(plan_id, merchant_id=amal, amount=10_01, how="spread", reason="Scratched")
+        credits.credit(plan_id, actor=people.owner(amal), amount=10_01, how="spread", reason="Scratched")
         assert remains(plan_id) == [0, 0, 19_99, 20_00]
 
     def test_a_credit_of_the_whole_rest_completes_a_paid_plan_and_cancels_an_unpaid_one(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        credits.credit(plan_id, merchant_id=amal, amount=50_00, how="last", reason="A gift")
+        credits.credit(plan_id, actor=people.owner(amal), amount=50_00, how="last", reason="A gift")
         assert people.plan_of(plan_id).state == "completed"
         other = people.a_plan(amal)
-        credits.credit(other, merchant_id=amal, amount=100_00, how="spread", reason="A gift")
+        credits.credit(other, actor=people.owner(amal), amount=100_00, how="spread", reason="A gift")
         assert people.plan_of(other).state == "cancelled"
         assert set(statuses(other)) == {"waived"}
 
     def test_refusals(self, plan_id, amal):
-        options = {"merchant_id": amal, "how": "last", "reason": "Scratched"}
+        options = {"actor": people.owner(amal), "how": "last", "reason": "Scratched"}
         assert code_of(credits.credit, plan_id, amount=100_01, **options) == "too_much"
         assert code_of(credits.credit, plan_id, amount=1, shown=1, **options) == "amount_changed"
         assert code_of(credits.credit, plan_id, amount=0, **options) == "bad_amount"
         assert code_of(credits.credit, plan_id, amount=1, **options | {"how": "never"}) == "bad_choice"
-        assert code_of(credits.credit, plan_id, amount=1, **options | {"merchant_id": people.badr()}) == "not_found"
+        stranger = {"actor": people.owner(people.badr())}
+        assert code_of(credits.credit, plan_id, amount=1, **options | stranger) == "not_found"
         assert remains(plan_id) == [25_00] * 4
 
     def test_repeated_requests_with_the_same_key_are_one_credit(self, plan_id, amal):
         request_key = RequestKey(amal, "POST /credits", "k", "f")
         for _ in range(3):
             credits.credit(
-                plan_id, merchant_id=amal, amount=1_00, how="last", reason="Scratched", request_key=request_key
+                plan_id, actor=people.owner(amal), amount=1_00, how="last", reason="Scratched", request_key=request_key
             )
         assert plan_figures(plan_id).credited == 1_00
 
@@ -162,7 +163,7 @@ class TestCredit:
 class TestWriteOff:
     def test_the_rest_is_written_off_and_a_later_payment_is_a_recovery(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away", shown=50_00)
+        write_offs.write_off(plan_id, actor=people.owner(amal), reason="Moved away", shown=50_00)
         assert statuses(plan_id) == ["paid", "paid", "written_off", "written_off"]
         assert people.plan_of(plan_id).state == "completed"
         now = plan_figures(plan_id)
@@ -174,41 +175,41 @@ class TestWriteOff:
         assert [entry.get("recovered") for entry in data] == [None, 50_00]
 
     def test_an_unpaid_plan_is_cancelled_until_a_payment_completes_it(self, plan_id, amal):
-        write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
+        write_offs.write_off(plan_id, actor=people.owner(amal), reason="Moved away")
         assert people.plan_of(plan_id).state == "cancelled"
         today = people.today_of(amal)
-        manual_payments.record(plan_id, merchant_id=amal, amount=10_00, method="transfer", received_on=today)
+        manual_payments.record(plan_id, actor=people.owner(amal), amount=10_00, method="transfer", received_on=today)
         assert people.plan_of(plan_id).state == "completed"
         assert statuses(plan_id)[0] == "written_off"
-        assert code_of(write_offs.write_off, plan_id, merchant_id=amal, reason="Again") == "nothing_owed"
+        assert code_of(write_offs.write_off, plan_id, actor=people.owner(amal), reason="Again") == "nothing_owed"
 
 
 class TestCancel:
     def test_the_unpaid_rest_is_void_and_payments_are_kept(self, plan_id, amal, omar):
         pay(plan_id, omar, "amount", amount=30_00)
-        cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", shown=70_00, shown_refundable=30_00)
+        cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out", shown=70_00, shown_refundable=30_00)
         assert people.plan_of(plan_id).status == "cancelled"
         assert statuses(plan_id) == ["paid", "cancelled", "cancelled", "cancelled"]
         assert plan_figures(plan_id).kept == 30_00
-        again = code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Again")
+        again = code_of(cancellations.cancel, plan_id, actor=people.owner(amal), reason="Again")
         assert again == "plan_cancelled"
         assert code_of(pay, plan_id, omar, "all") == "plan_cancelled"
 
     def test_a_cancellation_may_refund_the_payments(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        done = cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out", refund=50_00)
         assert db.session.get_one(Refund, done.refund_ids[0]).state == "succeeded"
         assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (0, "cancelled")
 
     def test_a_declined_refund_leaves_the_plan_cancelled(self, plan_id, amal, omar):
         pay(plan_id, omar, "due", method="card_refund_declined")
-        done = cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out", refund=50_00)
+        done = cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out", refund=50_00)
         assert db.session.get_one(Refund, done.refund_ids[0]).state == "declined"
         assert (plan_figures(plan_id).kept, people.plan_of(plan_id).state) == (50_00, "cancelled")
 
     def test_changed_amounts_and_too_large_refunds_change_nothing(self, plan_id, amal, omar):
         pay(plan_id, omar, "due")
-        options = {"merchant_id": amal, "reason": "Sold out"}
+        options = {"actor": people.owner(amal), "reason": "Sold out"}
         assert code_of(cancellations.cancel, plan_id, shown=100_00, **options) == "amount_changed"
         assert code_of(cancellations.cancel, plan_id, shown_refundable=0, **options) == "amount_changed"
         assert code_of(cancellations.cancel, plan_id, refund=50_01, **options) == "too_much"
@@ -217,7 +218,7 @@ class TestCancel:
 
     def test_a_paid_plan_is_refused(self, plan_id, amal, omar):
         pay(plan_id, omar, "all")
-        assert code_of(cancellations.cancel, plan_id, merchant_id=amal, reason="Sold out") == "nothing_owed"
+        assert code_of(cancellations.cancel, plan_id, actor=people.owner(amal), reason="Sold out") == "nothing_owed"
 
 
 class TestRecord:
@@ -225,7 +226,7 @@ class TestRecord:
         today = people.today_of(amal)
         attempt = manual_payments.record(
             plan_id,
-            merchant_id=amal,
+            actor=people.owner(amal),
             amount=30_00,
             method="cash",
             received_on=today,
@@ -239,7 +240,7 @@ class TestRecord:
     def test_a_payment_received_on_the_due_date_is_on_time_when_recorded_later(self, amal, omar):
         plan_id = people.a_plan(amal, total=100_00, count=4, first=-5)
         due = people.installments_of(plan_id)[0].due_date
-        manual_payments.record(plan_id, merchant_id=amal, amount=25_00, method="transfer", received_on=due)
+        manual_payments.record(plan_id, actor=people.owner(amal), amount=25_00, method="transfer", received_on=due)
         first = people.installments_of(plan_id)[0]
         assert clock.local_date(first.paid_at, "Asia/Riyadh") == due
         home = overview.overview(db.session.get_one(Merchant, amal)).home
@@ -260,7 +261,7 @@ class TestRecord:
         day = people.today_of(amal) + timedelta(days=change.get("received_on", 0))
         options = {"amount": 1_00, "method": "cash"} | change | {"received_on": day}
         with pytest.raises(Invalid) as invalid:
-            manual_payments.record(plan_id, merchant_id=amal, **options)
+            manual_payments.record(plan_id, actor=people.owner(amal), **options)
         assert invalid.value.faults[0].field == field
         assert remains(plan_id) == [25_00] * 4
 
@@ -268,13 +269,18 @@ class TestRecord:
         with time_machine.travel("2027-03-01T22:30:00Z", tick=False):
             today = people.today_of(amal)
             assert today.day == 2
-            manual_payments.record(plan_id, merchant_id=amal, amount=1, method="cash", received_on=today)
+            manual_payments.record(plan_id, actor=people.owner(amal), amount=1, method="cash", received_on=today)
 
     def test_repeated_requests_with_the_same_key_are_one_payment(self, plan_id, amal):
         request_key, today = RequestKey(amal, "POST /payments", "k", "f"), people.today_of(amal)
         ids = {
             manual_payments.record(
-                plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, request_key=request_key
+                plan_id,
+                actor=people.owner(amal),
+                amount=1_00,
+                method="cash",
+                received_on=today,
+                request_key=request_key,
             ).payment_id
             for _ in range(3)
         }
@@ -284,31 +290,34 @@ class TestRecord:
 class TestReverse:
     def test_a_reversed_payment_is_owed_again_and_reopens_the_plan(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "all")
-        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=100_00)
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced", shown=100_00)
         assert remains(plan_id) == [25_00] * 4
         assert people.plan_of(plan_id).status == "overdue"
         payment = people.payment_of(payment.id)
         assert (payment.state, payment.reversed, payment.kept) == ("reversed", 100_00, 0)
-        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Again") == "not_reversible"
+        assert code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="Again") == "not_reversible"
         assert pay(plan_id, omar, "all", shown=100_00).state == "succeeded"
 
     def test_a_refunded_part_is_not_reversed(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due")
-        refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
-        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="B", shown=50_00) == "amount_changed"
-        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced", shown=30_00)
+        refunds.refund(plan_id, actor=people.owner(amal), amount=20_00, reason="Broken")
+        assert (
+            code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="B", shown=50_00)
+            == "amount_changed"
+        )
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced", shown=30_00)
         assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
         assert plan_figures(plan_id).kept == 0
 
     def test_a_reversal_is_refused_while_a_refund_is_in_flight(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due", method="card_refund_lost_done")
-        refunds.refund(plan_id, merchant_id=amal, amount=20_00, reason="Broken")
-        assert code_of(reversals.reverse, payment.id, merchant_id=amal, reason="Bounced") == "refund_in_flight"
+        refunds.refund(plan_id, actor=people.owner(amal), amount=20_00, reason="Broken")
+        assert code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="Bounced") == "refund_in_flight"
 
     def test_a_reversal_on_a_cancelled_plan_owes_nothing_again(self, plan_id, amal, omar):
         payment = pay(plan_id, omar, "due")
-        cancellations.cancel(plan_id, merchant_id=amal, reason="Sold out")
-        reversals.reverse(payment.id, merchant_id=amal, reason="Bounced")
+        cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out")
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced")
         assert people.plan_of(plan_id).state == "cancelled"
         assert statuses(plan_id) == ["paid", "paid", "cancelled", "cancelled"]
         assert plan_figures(plan_id).kept == 0
@@ -325,20 +334,20 @@ class TestReverse:
     def test_another_merchants_payment_is_not_found(self, plan_id, omar):
         payment = pay(plan_id, omar, "due")
         with pytest.raises(NotFound):
-            reversals.reverse(payment.id, merchant_id=people.badr(), reason="Bounced")
+            reversals.reverse(payment.id, actor=people.owner(people.badr()), reason="Bounced")
 
 
 def test_a_payment_in_flight_refuses_every_other_change_to_the_plan(plan_id, amal, omar):
     settled = pay(plan_id, omar, "amount", amount=5_00)
     pay(plan_id, omar, "amount", amount=5_00, method="card_lost_charged")
-    today, options = people.today_of(amal), {"merchant_id": amal, "reason": "Now"}
+    today, options = people.today_of(amal), {"actor": people.owner(amal), "reason": "Now"}
     assert {
         code_of(refunds.refund, plan_id, amount=1, **options),
         code_of(credits.credit, plan_id, amount=1, how="last", **options),
         code_of(write_offs.write_off, plan_id, **options),
         code_of(cancellations.cancel, plan_id, **options),
         code_of(reversals.reverse, settled.id, **options),
-        code_of(manual_payments.record, plan_id, merchant_id=amal, amount=1, method="cash", received_on=today),
+        code_of(manual_payments.record, plan_id, actor=people.owner(amal), amount=1, method="cash", received_on=today),
         code_of(pay, plan_id, omar, "all"),
     } == {"payment_in_flight"}
 
@@ -347,8 +356,10 @@ def test_the_reason_of_a_manual_payment_is_in_its_event_and_in_the_ledger(plan_i
     today, why = people.today_of(amal), "Paid at the counter"
     record = manual_payments.record
     record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason=f" {why} ")
-    assert db.session.scalars(select(Event.data).where(Event.kind == "payment.recorded")).one()["reason"] == why
-    assert why in db.session.scalars(select(LedgerEntry.reason)).all()
+    event = db.session.scalars(select(Event).where(Event.kind == "payment.recorded")).one()
+    entry = db.session.scalars(select(LedgerEntry).where(LedgerEntry.kind == "payment")).one()
+    assert (event.reason, entry.reason) == (why, why)
+    assert event.reason_id == entry.reason_id and "reason" not in event.data
     with pytest.raises(Invalid) as invalid:
-        record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason="x" * 201)
+        record(plan_id, actor=people.owner(amal), amount=1_00, method="cash", received_on=today, reason="x" * 201)
     assert invalid.value.faults[0].field == "reason"

@@ -41,11 +41,13 @@ def kinds():
 
 
 def write_off(plan_id, amal):
-    write_offs.write_off(plan_id, merchant_id=amal, reason="Moved away")
+    write_offs.write_off(plan_id, actor=people.owner(amal), reason="Moved away")
 
 
 def record(plan_id, amal, amount):
-    manual_payments.record(plan_id, merchant_id=amal, amount=amount, method="cash", received_on=people.today_of(amal))
+    manual_payments.record(
+        plan_id, actor=people.owner(amal), amount=amount, method="cash", received_on=people.today_of(amal)
+    )
 
 
 def recover(plan_id, omar, method="card_ok"):
@@ -112,7 +114,7 @@ class TestAfterAWriteOff:
         assert kinds() == ["receipt"]
         recover(plan_id, omar)
         assert kinds() == ["receipt", "receipt", "plan_completed"]
-        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Sorry")
+        refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="Sorry")
         assert kinds().count("plan_completed") == 1
         delivery.drain()
         done = catcher.mails[2]
@@ -130,7 +132,7 @@ class TestAfterAWriteOff:
         """The last payment is reversed and written off before the mail is written."""
         paid = payments.pay_plan(plan_id, customer_id=omar, choice="amount", shown=None, method="card_ok", amount=40_00)
         recover(plan_id, omar)
-        reversals.reverse(paid.payment_id, merchant_id=amal, reason="It bounced")
+        reversals.reverse(paid.payment_id, actor=people.owner(amal), reason="It bounced")
         write_off(plan_id, amal)
         delivery.drain()
         (done,) = [mail for mail in mails.outbox() if mail.kind == "plan_completed"]
@@ -154,7 +156,7 @@ class TestLinksOfSeveralPlans:
         return people.plan_of(plan_ids[0]).customer_id
 
     def remind(self, plan_ids, amal):
-        manual_reminders.send_now(plan_ids[0], merchant_id=amal)
+        manual_reminders.send_now(plan_ids[0], actor=people.owner(amal))
         return mails.outbox()[-1]
 
     def lapse(self, *plan_ids):
@@ -193,7 +195,7 @@ class TestLinksOfSeveralPlans:
         assert list(invitations.reissue_all(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
 
     def test_a_revoked_link_leaves_the_other_links(self, catcher, plan_ids, amal, nadia):
-        invitations.revoke(plan_ids[1], merchant_id=amal)
+        invitations.revoke(plan_ids[1], actor=people.owner(amal))
         live_plan_ids = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
         facts = content.facts_of(self.remind(plan_ids, amal))
         assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == live_plan_ids

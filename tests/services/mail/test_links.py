@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 def test_a_link_is_in_the_sent_mail_only(catcher):
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     token = opened.invitation_token
     delivery.drain()
     assert f"http://localhost/invitations/{token}" in text_of(catcher.mails[0])
@@ -33,8 +33,8 @@ def test_a_link_is_in_the_sent_mail_only(catcher):
 
 def test_a_link_that_was_replaced_is_not_mailed(catcher):
     amal = people.amal()
-    plan_id = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
-    token = invitations.renew(plan_id, merchant_id=amal)
+    plan_id = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
+    token = invitations.renew(plan_id, actor=people.owner(amal))
     delivery.drain()
     assert states() == ["dropped", "sent"]
     assert token in text_of(catcher.mails[0])
@@ -43,8 +43,8 @@ def test_a_link_that_was_replaced_is_not_mailed(catcher):
 def test_a_reminder_without_an_account_carries_the_existing_link(catcher):
     """The customer's open page keeps working."""
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    manual_reminders.send_now(opened.plan_id, merchant_id=amal)
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    manual_reminders.send_now(opened.plan_id, actor=people.owner(amal))
     delivery.drain()
     assert [mail.kind for mail in mails.outbox()] == ["invitation", "reminder"]
     for mail in catcher.mails:
@@ -56,8 +56,8 @@ def several_plans_of_nadia(amal):
     """Three plans with a due amount, and a reminder. Returns the tokens by plan id, the earliest due date first."""
     today = people.today_of(amal)
     new_plans = [NewPlan("nadia@example.com", 60_00, 2, today - timedelta(days=days)) for days in (0, 1, 2)]
-    opened = [plans.open_plan(amal, new, past_dates=True) for new in new_plans]
-    manual_reminders.send_now(opened[0].plan_id, merchant_id=amal)
+    opened = [plans.open_plan(people.owner(amal), new, past_dates=True) for new in new_plans]
+    manual_reminders.send_now(opened[0].plan_id, actor=people.owner(amal))
     return {plan.plan_id: plan.invitation_token for plan in reversed(opened)}
 
 
@@ -85,13 +85,13 @@ def test_all_links_are_removed_from_a_sent_mails_row(catcher):
 
 def test_mails_to_a_customer_without_an_account_carry_the_invitation_link(app, catcher):
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     first, second = people.installments_of(opened.plan_id)
     nadia = first.customer_id
     people.pay(first.id, nadia, "card_declined")
     delivery.drain()
     paid = people.pay(first.id, nadia)
-    refunds.refund(opened.plan_id, merchant_id=amal, amount=1_00, reason="Too dear")
+    refunds.refund(opened.plan_id, actor=people.owner(amal), amount=1_00, reason="Too dear")
     people.pay(second.id, nadia)
     delivery.drain()
     kinds = [mail.kind for mail in mails.outbox()]
@@ -117,7 +117,7 @@ def test_a_password_link_is_created_when_its_mail_is_written(catcher):
 def test_kept_links_are_removed_after_a_day_and_mails_deleted_after_ninety(app):
     amal, omar = people.amal(), people.omar()
     people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     with sending(app, None):
         delivery.drain()
     assert opened.invitation_token in mails.outbox()[1].body
@@ -133,7 +133,7 @@ def test_kept_links_are_removed_after_a_day_and_mails_deleted_after_ninety(app):
 def test_links_are_removed_in_chunks_until_none_is_left(app, monkeypatch):
     amal = people.amal()
     for number in range(5):
-        plans.open_plan(amal, NewPlan(f"nadia{number}@example.com", 60_00, 2, people.today_of(amal)))
+        plans.open_plan(people.owner(amal), NewPlan(f"nadia{number}@example.com", 60_00, 2, people.today_of(amal)))
     with sending(app, None):
         delivery.drain()
     with later(days=2):
@@ -147,10 +147,10 @@ def test_links_are_removed_in_chunks_until_none_is_left(app, monkeypatch):
 @pytest.mark.parametrize("end", ["none", "revoked", "lapsed"])
 def test_an_invitation_from_before_a_key_change_gets_a_new_link(app, monkeypatch, catcher, end):
     amal = people.amal()
-    opened = plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
     if end == "revoked":
-        invitations.revoke(opened.plan_id, merchant_id=amal)
+        invitations.revoke(opened.plan_id, actor=people.owner(amal))
     with later(days=31 if end == "lapsed" else 0):
         delivery.drain()
         if end != "none":

@@ -184,8 +184,8 @@ def test_names_with_line_ends_or_addresses_add_no_header(app, catcher):
 
 def test_addresses_in_other_scripts_are_delivered(app, catcher):
     amal = people.amal()
-    plans.open_plan(amal, NewPlan("nadia@bücher.example", 60_00, 2, people.today_of(amal)))
-    plans.open_plan(amal, NewPlan("نادية@example.com", 60_00, 2, people.today_of(amal)))
+    plans.open_plan(people.owner(amal), NewPlan("nadia@bücher.example", 60_00, 2, people.today_of(amal)))
+    plans.open_plan(people.owner(amal), NewPlan("نادية@example.com", 60_00, 2, people.today_of(amal)))
     delivery.drain()
     assert states() == ["sent", "sent"]
     assert catcher.recipients == ["nadia@xn--bcher-kva.example", "نادية@example.com"]

@@ -48,7 +48,7 @@ def test_payments_and_refunds_without_an_outcome_are_counted(valkey):
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal)
     people.pay(people.installments_of(plan_id)[0].id, omar, "card_refund_lost_done")
-    refunds.refund(plan_id, merchant_id=amal, amount=10_00, reason="Too sweet")
+    refunds.refund(plan_id, actor=people.owner(amal), amount=10_00, reason="Too sweet")
     people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
     with later(minutes=14):
         assert "outcomes" not in watchdog.sweep()

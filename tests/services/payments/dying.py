@@ -20,11 +20,11 @@ from flask import Flask
 from portal.app import create_app
 from portal.config import load
 from portal.gateways import payment as gateway
-from portal.gateways.payment import simulated
+from portal.gateways.payment.simulated import gateway as simulated
 from portal.local.child_server import marks
 from portal.services.idempotency import RequestKey
 from portal.services.payments import payments, refunds
-from tests.fixtures import servers
+from tests.fixtures import people, servers
 
 BEFORE, AFTER, RECORDED = MOMENTS = ("before the gateway is asked", "after its answer", "after it was recorded")
 SCOPE = "POST /dying"
@@ -49,7 +49,11 @@ def carry_out(wish: Wish) -> Any:
             request_key=request_key(wish),
         )
     return refunds.refund(
-        wish["plan"], merchant_id=wish["user"], amount=wish["amount"], reason="A death", request_key=request_key(wish)
+        wish["plan"],
+        actor=people.owner(wish["user"]),
+        amount=wish["amount"],
+        reason="A death",
+        request_key=request_key(wish),
     )
 
 
@@ -111,8 +115,9 @@ def die(app: Flask, moment: str, wishes: list[Wish]) -> None:
     """Run the requests until the kill. Returns only after a failure."""
     all_ready = threading.Barrier(len(wishes), action=lambda: os.kill(os.getpid(), signal.SIGKILL))
     if moment != RECORDED:
-        for name in ("charge", "refund"):
-            setattr(gateway, name, killed_at(all_ready, moment, getattr(gateway, name)))
+        with app.app_context():
+            for name in ("charge", "refund"):
+                setattr(gateway.active(), name, killed_at(all_ready, moment, getattr(gateway.active(), name)))
 
     def run(wish: Wish) -> None:
         with app.app_context():

@@ -10,7 +10,8 @@ from sqlalchemy import func, select, text
 from portal import queue
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.gateways.payment import charges
+from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated.tables import charges
 from portal.jobs import tasks
 from portal.models import AutomaticAttempt, Email, Event, Payment, PaymentMethod
 from portal.services.payments import automatic, outcomes, payment_methods, payments
@@ -142,7 +143,7 @@ class TestCollecting:
         turn_on(cake, omar, "card_declined")
         assert collected("2026-03-10 10:00") == [(50_00, "declined")]
         with on("2026-03-14 10:00"):
-            settings.update(amal, days=[3, 7], sending_hour=9)
+            settings.update(people.owner(amal), days=[3, 7], sending_hour=9)
         assert collected("2026-03-14 10:01") == []
         with on("2026-03-14 10:02"), queries(app) as sent:
             assert tasks.collect_automatic_payments() == 0
@@ -180,7 +181,7 @@ class TestOnce:
             raise KeyboardInterrupt
 
         with on("2026-03-10 10:00") as now, monkeypatch.context() as patched:
-            patched.setattr(payments.gateway, "charge", killed)
+            patched.setattr(gateway.active(), "charge", killed)
             with pytest.raises(KeyboardInterrupt):
                 tasks.collect_automatic_payments()
             patched.undo()

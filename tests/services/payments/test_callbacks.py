@@ -14,6 +14,8 @@ from portal.domain import clock
 from portal.errors import Busy, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import gateway as simulated
+from portal.gateways.payment.simulated import signatures
 from portal.models import Event, IdempotencyKey, LedgerEntry, Payment, Refund
 from portal.reports.operations import checks
 from portal.services.idempotency import RequestKey
@@ -40,10 +42,15 @@ def body(key, kind="charge.succeeded", **more):
     return json.dumps({"type": kind, "key": key, **more}).encode()
 
 
+def signed(sent):
+    """The headers with the gateway's signature of this body."""
+    return gateway.active().signed(sent)
+
+
 def call_back(key, kind="charge.succeeded", **more):
     """Receive a callback with the gateway's signature."""
     sent = body(key, kind, **more)
-    callbacks.receive(sent, callbacks.sign(sent))
+    callbacks.receive(sent, signed(sent))
 
 
 def code_of(call, *args, **kwargs):
@@ -56,7 +63,7 @@ def code_of(call, *args, **kwargs):
 def a_refund(plan_id, amal, omar, card):
     """A refund of 5.00 on a payment with this card."""
     people.pay(people.installments_of(plan_id)[0].id, omar, card)
-    (refund_id,) = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="A dent").refund_ids
+    (refund_id,) = refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="A dent").refund_ids
     return refund_of(refund_id)
 
 
@@ -107,7 +114,7 @@ class TestInTime:
 
     def test_a_callback_reverses_a_payment(self, plan_id, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         call_back(payment.gateway_key, "charge.reversed")
         assert people.payment_of(payment.id).state == "reversed"
         assert people.installments_of(plan_id)[0].status == "pending"
@@ -137,7 +144,7 @@ class TestTwiceOrLate:
     def test_eight_callbacks_at_once_reverse_once(self, app, plan_id, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
         key = payment.gateway_key
-        gateway.bounce(key)
+        gateway.active().bounce(key)
         db.session.rollback()
         assert at_once(app, [lambda: call_back(key, "charge.reversed")] * 8) == [None] * 8
         entries, events, _ = booked()
@@ -154,24 +161,24 @@ class TestTwiceOrLate:
 
     def test_a_reversal_that_the_merchant_recorded_stays_as_it_is(self, plan_id, amal, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        reversals.reverse(payment.id, merchant_id=amal, reason="The bank wrote")
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="The bank wrote")
         before = booked()
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         call_back(payment.gateway_key, "charge.reversed")
         assert booked() == before
 
     def test_a_reversal_after_a_full_refund_changes_nothing(self, plan_id, amal, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        refunds.refund(plan_id, merchant_id=amal, amount=payment.amount, reason="It broke")
+        refunds.refund(plan_id, actor=people.owner(amal), amount=payment.amount, reason="It broke")
         before = booked()
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         call_back(payment.gateway_key, "charge.reversed")
         assert booked() == before
 
 
 class TestOutOfOrder:
     def test_a_reversal_of_a_payment_with_unknown_outcome_is_recorded(self, plan_id, unknown):
-        gateway.bounce(unknown.gateway_key)
+        gateway.active().bounce(unknown.gateway_key)
         call_back(unknown.gateway_key, "charge.reversed")
         assert people.payment_of(unknown.id).state == "reversed"
         before = booked()
@@ -183,7 +190,7 @@ class TestOutOfOrder:
         payment = people.pay(people.installments_of(plan_id)[0].id, omar, "card_lost_not_charged")
         assert code_of(call_back, payment.gateway_key) == "busy"
         assert people.payment_of(payment.id).state == "in_flight"
-        gateway.charge(payment.gateway_key, payment.amount, payment.currency, "card_ok")
+        gateway.active().charge(payment.gateway_key, payment.amount, payment.currency, "card_ok")
         call_back(payment.gateway_key)
         assert people.payment_of(payment.id).state == "succeeded"
         assert checks_hold()
@@ -192,7 +199,7 @@ class TestOutOfOrder:
         first, second, _ = people.installments_of(plan_id)
         payment = people.pay(first.id, omar)
         other = people.pay(second.id, omar, "card_lost_charged")
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         assert code_of(call_back, payment.gateway_key, "charge.reversed") == "payment_in_flight"
         assert people.payment_of(payment.id).state == "succeeded"
         call_back(other.gateway_key)
@@ -203,7 +210,7 @@ class TestOutOfOrder:
     def test_a_reversal_during_a_refund_of_the_payment_is_refused(self, plan_id, amal, omar):
         refund = a_refund(plan_id, amal, omar, "card_refund_lost_done")
         charged = people.payment_of(refund.payment_id)
-        gateway.bounce(charged.gateway_key)
+        gateway.active().bounce(charged.gateway_key)
         assert code_of(call_back, charged.gateway_key, "charge.reversed") == "refund_in_flight"
         call_back(refund.gateway_key, "refund.succeeded")
         call_back(charged.gateway_key, "charge.reversed")
@@ -225,11 +232,10 @@ class TestFalse:
 
     def test_a_forged_signature_is_refused(self, plan_id, unknown):
         sent = body(unknown.gateway_key)
-        good = callbacks.sign(sent)
+        good = signed(sent)[signatures.HEADER]
         at, _, mac = good.partition(",v1=")
         stranger = hmac.new(b"another secret", f"{at[2:]}.".encode() + sent, hashlib.sha256).hexdigest()
         forged = [
-            None,
             "",
             "v1=" + mac,
             f"{at},v1={stranger}",
@@ -240,30 +246,30 @@ class TestFalse:
             f"t={int(at[2:]) + 1},v1={mac}",
             f"t=-1,v1={mac}",
             f"t={'9' * 13},v1={mac}",
-            callbacks.sign(body(unknown.gateway_key, "charge.reversed")),
-            callbacks.sign(sent + b" "),
+            signed(body(unknown.gateway_key, "charge.reversed"))[signatures.HEADER],
+            signed(sent + b" ")[signatures.HEADER],
             good.encode().decode("latin-1") + "é",
         ]
-        for signature in forged:
+        for headers in [{}, *({signatures.HEADER: signature} for signature in forged)]:
             with pytest.raises(callbacks.BadSignature) as refused:
-                callbacks.receive(sent, signature)
-            assert (refused.value.code, refused.value.status) == ("bad_signature", 401), signature
+                callbacks.receive(sent, headers)
+            assert (refused.value.code, refused.value.status) == ("bad_signature", 401), headers
         assert people.payment_of(unknown.id).state == "in_flight"
 
     def test_a_signature_older_than_five_minutes_is_refused(self, plan_id, unknown):
         sent = body(unknown.gateway_key)
-        signature = callbacks.sign(sent)
-        for shift in (callbacks.MAX_AGE + 2, -callbacks.MAX_AGE - 2):
+        headers = signed(sent)
+        for shift in (signatures.MAX_AGE + 2, -signatures.MAX_AGE - 2):
             with time_machine.travel(clock.now() + timedelta(seconds=shift)):
-                assert code_of(callbacks.receive, sent, signature) == "bad_signature"
+                assert code_of(callbacks.receive, sent, headers) == "bad_signature"
         assert people.payment_of(unknown.id).state == "in_flight"
-        with time_machine.travel(clock.now() + timedelta(seconds=callbacks.MAX_AGE - 5)):
-            callbacks.receive(sent, signature)
+        with time_machine.travel(clock.now() + timedelta(seconds=signatures.MAX_AGE - 5)):
+            callbacks.receive(sent, headers)
         assert people.payment_of(unknown.id).state == "succeeded"
 
     def test_a_callback_about_an_unknown_key_changes_nothing(self, plan_id, unknown):
         before = booked()
-        gateway.charge("somebody_elses", 5_00, "SAR", "card_ok")
+        gateway.active().charge("somebody_elses", 5_00, "SAR", "card_ok")
         for key in ("somebody_elses", "qist_0", unknown.gateway_key + "x", unknown.gateway_key[:-1], "%", "'"):
             call_back(key)
         assert booked() == before
@@ -284,7 +290,7 @@ class TestFalse:
         bodies += [b'{"key": "a b"}', b'{"key": "\\u0000"}', b'{"key": "' + b"x" * 65 + b'"}', b"[" * 100_000]
         for sent in bodies:
             with pytest.raises(callbacks.Unreadable) as refused:
-                callbacks.receive(sent, callbacks.sign(sent))
+                callbacks.receive(sent, signed(sent))
             assert refused.value.status == 400, sent[:40]
 
 
@@ -293,7 +299,7 @@ class TestDeliverDue:
         first, second, _ = people.installments_of(plan_id)
         payment = people.pay(first.id, omar, "card_reversed_later")
         other = people.pay(second.id, omar, "card_lost_charged")
-        with time_machine.travel(clock.now() + gateway.BOUNCES_AFTER + timedelta(seconds=1)):
+        with time_machine.travel(clock.now() + simulated.BOUNCES_AFTER + timedelta(seconds=1)):
             assert callbacks.deliver_due() == 0, "refused while another payment is in flight"
             assert people.payment_of(payment.id).state == "succeeded"
             outcomes.settle_payment(other.id)
@@ -309,7 +315,7 @@ class TestDeliverDue:
         bounced = [people.pay(people.installments_of(plan_id)[0].id, omar) for plan_id in plan_ids]
         people.pay(people.installments_of(plan_ids[0])[1].id, omar, "card_lost_charged")
         for payment in bounced:
-            gateway.bounce(payment.gateway_key)
+            gateway.active().bounce(payment.gateway_key)
         reverse, broken = reversals.reverse_by_gateway, bounced[1].id
         monkeypatch.setattr(
             reversals, "reverse_by_gateway", lambda payment_id: 1 / 0 if payment_id == broken else reverse(payment_id)
@@ -323,7 +329,7 @@ class TestDeliverDue:
 
     def test_the_rest_is_left_to_the_next_job_after_the_budget(self, plan_id, omar, monkeypatch):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         with monkeypatch.context() as patched:
             patched.setattr(callbacks, "BUDGET", -1)
             assert callbacks.deliver_due() == 0
@@ -332,7 +338,7 @@ class TestDeliverDue:
     def test_callbacks_that_use_up_the_budget_do_not_starve_newer_ones(self, amal, omar, monkeypatch):
         bounced = [people.pay(people.installments_of(people.a_plan(amal))[0].id, omar) for _ in range(4)]
         for payment in bounced:
-            gateway.bounce(payment.gateway_key)
+            gateway.active().bounce(payment.gateway_key)
         *stuck, other = [payment.id for payment in bounced]
         reverse = reversals.reverse_by_gateway
 
@@ -351,7 +357,7 @@ class TestDeliverDue:
 
     def test_a_callback_is_refused_while_the_gateway_is_away(self, plan_id, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        gateway.bounce(payment.gateway_key)
+        gateway.active().bounce(payment.gateway_key)
         rename("gateway_charges", "away")
         try:
             with pytest.raises(Busy):

@@ -15,7 +15,7 @@ from portal.domain import clock
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.gateways.payment import simulated
+from portal.gateways.payment.simulated import gateway as simulated
 from portal.models import Payment
 from portal.services import idempotency, unit_of_work
 from portal.services.payments import contention, payments
@@ -36,14 +36,14 @@ class TestTwoAtOnce:
     A_MOMENT = 0.5
 
     @pytest.fixture(autouse=True)
-    def slow_gateway(self, monkeypatch):
+    def slow_gateway(self, context, monkeypatch):
         """The gateway sets `is_charging` when it receives the slow card, and answers when `may_answer` is set.
 
         It answers after 2.5 s at the latest, before a request stops waiting. During the charge the payment is in flight
         and committed.
         """
         self.is_charging, self.may_answer = threading.Event(), threading.Event()
-        charge = gateway.charge
+        charge = gateway.active().charge
 
         def charge_slowly(key, amount, currency, token):
             if token == "card_slow":
@@ -52,7 +52,7 @@ class TestTwoAtOnce:
             return charge(key, amount, currency, token)
 
         monkeypatch.setattr(simulated, "SLOW", 0)
-        monkeypatch.setattr(gateway, "charge", charge_slowly)
+        monkeypatch.setattr(gateway.active(), "charge", charge_slowly)
 
     def both(self, app, *calls, back=0):
         """Start the other calls during the first one's charge. The gateway answers when `back` of them have returned.
@@ -164,7 +164,7 @@ class TestTwoAtOnce:
         monkeypatch.setattr(queue, "enqueue", lambda *call: enqueued.append(call))
         first = people.installments_of(people.a_plan(amal))[0].id
         db.session.rollback()
-        charge = gateway.charge
+        charge = gateway.active().charge
         with db.engine.connect() as other:
 
             def charge_then_lock(*args):
@@ -172,7 +172,7 @@ class TestTwoAtOnce:
                 other.execute(text("SELECT FROM payments FOR UPDATE"))
                 return outcome
 
-            monkeypatch.setattr(gateway, "charge", charge_then_lock)
+            monkeypatch.setattr(gateway.active(), "charge", charge_then_lock)
             payment = people.pay(first, omar, "card_lost_charged")
             other.rollback()
         assert (payment.state, payment.unanswered_at) == ("in_flight", None)

@@ -20,6 +20,7 @@ from portal.domain import clock
 from portal.errors import Unsure
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import Allocation, IdempotencyKey, Installment, Payment, Refund
 from portal.reports.operations import checks
 from portal.services.payments import outcomes, refunds
@@ -103,7 +104,7 @@ def test_a_payment_killed_at_any_moment_is_charged_once(
     app: Flask, dying: Nursery, figures: Figures, each: int
 ) -> None:
     cases = killed_payments(dying, each)
-    charges = at_the_gateway(gateway.charges)
+    charges = at_the_gateway(tables.charges)
     for case in cases:
         row = key_row(case)
         payment = people.payment_of(row.payment_id or 0)
@@ -121,7 +122,7 @@ def test_a_payment_killed_at_any_moment_is_charged_once(
         assert payment.state == ("succeeded" if case.known["succeeds"] else "declined"), case
     charged_once_at_most(cases)
 
-    before = Counter(at_the_gateway(gateway.charges).values())["charged"]
+    before = Counter(at_the_gateway(tables.charges).values())["charged"]
     for case in cases:
         again = carry_out(case.wish)
         assert again.replay is not None and again.payment_id == case.known["payment_id"], case
@@ -129,7 +130,7 @@ def test_a_payment_killed_at_any_moment_is_charged_once(
             assert carry_out({**case.wish, "card": "card_ok", "key": f"{case.wish['key']}-anew"}).replay is None
     db.session.rollback()
     charged_once_at_most(cases)
-    charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
+    charged = Counter(at_the_gateway(tables.charges).values())["charged"]
     assert charged == len(cases) == before + sum(not case.known["succeeds"] for case in cases)
     paid = select(func.count(Installment.id)).where(Installment.paid == PART)
     assert db.session.scalar(paid) == len(cases)
@@ -163,8 +164,8 @@ def charged_once_at_most(cases: Sequence[Case]) -> None:
     charged = (
         select(Allocation.installment_id)
         .join(Payment, Payment.id == Allocation.payment_id)
-        .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
-        .where(gateway.charges.c.outcome == "charged")
+        .join(tables.charges, tables.charges.c.key == Payment.gateway_key)
+        .where(tables.charges.c.outcome == "charged")
     )
     times = Counter(db.session.scalars(charged))
     assert max(times.values()) == 1
@@ -175,7 +176,7 @@ def charged_once_at_most(cases: Sequence[Case]) -> None:
 def test_a_refund_killed_at_any_moment_happens_once(app: Flask, dying: Nursery, figures: Figures, each: int) -> None:
     """Some take from two payments and are killed with the first: the sweep sends the second."""
     cases = killed_refunds(dying, each)
-    outcomes_by_key = at_the_gateway(gateway.refunds)
+    outcomes_by_key = at_the_gateway(tables.refunds)
     for case in cases:
         row = key_row(case)
         group = db.session.scalars(select(Refund).where(Refund.group_key == row.refund_group).order_by(Refund.id))
@@ -193,14 +194,14 @@ def test_a_refund_killed_at_any_moment_happens_once(app: Flask, dying: Nursery, 
     swept = sweep_all(app)
     nothing_is_in_flight()
     agrees_with_the_gateway()
-    before = at_the_gateway(gateway.refunds)
+    before = at_the_gateway(tables.refunds)
     for case in cases:
         for refund_id, state in case.known.items():
             assert db.session.get_one(Refund, refund_id, populate_existing=True).state == state, case
         again = carry_out(case.wish)
         assert again.replay is not None and set(again.refund_ids) == set(case.known), case
         db.session.rollback()
-    assert at_the_gateway(gateway.refunds) == before
+    assert at_the_gateway(tables.refunds) == before
     given_back_once(cases)
 
     for case in cases:
@@ -238,10 +239,10 @@ def final_state(case: Case, index: int, outcome: str | None) -> str:
 
 def given_back_once(cases: Sequence[Case]) -> None:
     """The gateway's table has the requested amount of each plan, unless its card declines."""
-    back = gateway.refunds.c
+    back = tables.refunds.c
     query = (
         select(Payment.plan_id, func.sum(back.amount), func.count())
-        .join(gateway.refunds, back.charge_key == Payment.gateway_key)
+        .join(tables.refunds, back.charge_key == Payment.gateway_key)
         .where(back.outcome == "refunded")
         .group_by(Payment.plan_id)
     )
@@ -253,7 +254,7 @@ def given_back_once(cases: Sequence[Case]) -> None:
 def agrees_with_the_gateway() -> None:
     """Each payment's refunded amount equals the gateway's, and is at most the charge."""
     db.session.rollback()
-    back = gateway.refunds.c
+    back = tables.refunds.c
     refunded = (
         select(back.charge_key, func.sum(back.amount).label("amount"))
         .where(back.outcome == "refunded")
@@ -264,10 +265,10 @@ def agrees_with_the_gateway() -> None:
         select(
             Payment.amount,
             Payment.refunded,
-            gateway.charges.c.amount.label("charged"),
+            tables.charges.c.amount.label("charged"),
             refunded.c.amount.label("refunded_there"),
         )
-        .join(gateway.charges, gateway.charges.c.key == Payment.gateway_key)
+        .join(tables.charges, tables.charges.c.key == Payment.gateway_key)
         .outerjoin(refunded, refunded.c.charge_key == Payment.gateway_key)
     ).all()
     assert rows
@@ -288,7 +289,7 @@ def test_an_outcome_that_can_not_be_recorded_is_unsure(app: Flask, verb: str, mo
     if verb == "refund":
         wish = {"verb": "refund", "plan": plan, "amount": 5_00, "user": amal, "key": "key"}
     name = "charge" if verb == "pay" else "refund"
-    call = getattr(gateway, name)
+    call = getattr(gateway.active(), name)
     with db.engine.connect() as other, monkeypatch.context() as held:
 
         def call_then_lock(*args: Any) -> gateway.Outcome:
@@ -296,15 +297,15 @@ def test_an_outcome_that_can_not_be_recorded_is_unsure(app: Flask, verb: str, mo
             other.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
             return outcome
 
-        held.setattr(gateway, name, call_then_lock)
+        held.setattr(gateway.active(), name, call_then_lock)
         with pytest.raises(Unsure):
             carry_out(wish)
         other.rollback()
     sweep_all(app)
     assert carry_out(wish).replay is not None
     nothing_is_in_flight()
-    charged = Counter(at_the_gateway(gateway.charges).values())["charged"]
-    assert (charged, len(at_the_gateway(gateway.refunds))) == ((2, 0) if verb == "pay" else (1, 1))
+    charged = Counter(at_the_gateway(tables.charges).values())["charged"]
+    assert (charged, len(at_the_gateway(tables.refunds))) == ((2, 0) if verb == "pay" else (1, 1))
 
 
 def test_the_second_of_two_refunds_is_sent_when_the_first_can_not_be_recorded(
@@ -317,7 +318,7 @@ def test_the_second_of_two_refunds_is_sent_when_the_first_can_not_be_recorded(
     for row in people.installments_of(plan):
         people.pay(row.id, omar)
     wish: Wish = {"verb": "refund", "plan": plan, "amount": 15_00, "user": amal, "key": "key"}
-    call = gateway.refund
+    call = gateway.active().refund
     with db.engine.connect() as other, monkeypatch.context() as held:
 
         def call_then_lock(*args: Any) -> gateway.Outcome:
@@ -325,11 +326,11 @@ def test_the_second_of_two_refunds_is_sent_when_the_first_can_not_be_recorded(
             other.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan})
             return outcome
 
-        held.setattr(gateway, "refund", call_then_lock)
+        held.setattr(gateway.active(), "refund", call_then_lock)
         with pytest.raises(Unsure):
             carry_out(wish)
         other.rollback()
-    assert list(at_the_gateway(gateway.refunds).values()) == ["refunded"]
+    assert list(at_the_gateway(tables.refunds).values()) == ["refunded"]
     sweep_all(app)
     nothing_is_in_flight()
     given_back_once([Case("card_ok", AFTER, wish, parts=2)])

@@ -6,7 +6,7 @@ from sqlalchemy import func, select, text, update
 from portal.domain import clock
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import Event, Installment, LedgerEntry, Payment, Plan
 from portal.reports.operations import checks
 from tests.fixtures import people
@@ -25,7 +25,7 @@ def charges(outcome="charged"):
     """Number of charges with this outcome in the gateway's own table."""
     db.session.rollback()
     return db.session.scalar(
-        select(func.count()).select_from(gateway.charges).where(gateway.charges.c.outcome == outcome)
+        select(func.count()).select_from(tables.charges).where(tables.charges.c.outcome == outcome)
     )
 
 

@@ -103,7 +103,7 @@ def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, RequestKe
         payment = scene.paid[0] if of_first else None
         return refunds.refund(
             scene.plan,
-            merchant_id=scene.amal,
+            actor=people.owner(scene.amal),
             amount=amount,
             reason="A race",
             payment_id=payment,
@@ -115,29 +115,34 @@ def refund(amount: int, *, of_first: bool = False) -> Callable[[Scene, RequestKe
 
 def cancel(scene: Scene, request_key: RequestKey) -> Any:
     return cancellations.cancel(
-        scene.plan, merchant_id=scene.amal, refund=PART, reason="A race", request_key=request_key
+        scene.plan, actor=people.owner(scene.amal), refund=PART, reason="A race", request_key=request_key
     )
 
 
 def credit(scene: Scene, request_key: RequestKey) -> Any:
     amount = 2 * PART + 1
     return credits.credit(
-        scene.plan, merchant_id=scene.amal, amount=amount, how="last", reason="A race", request_key=request_key
+        scene.plan, actor=people.owner(scene.amal), amount=amount, how="last", reason="A race", request_key=request_key
     )
 
 
 def write_off(scene: Scene, request_key: RequestKey) -> Any:
-    return write_offs.write_off(scene.plan, merchant_id=scene.amal, reason="A race", request_key=request_key)
+    return write_offs.write_off(scene.plan, actor=people.owner(scene.amal), reason="A race", request_key=request_key)
 
 
 def reverse(scene: Scene, request_key: RequestKey) -> Any:
-    return reversals.reverse(scene.paid[0], merchant_id=scene.amal, reason="A race", request_key=request_key)
+    return reversals.reverse(scene.paid[0], actor=people.owner(scene.amal), reason="A race", request_key=request_key)
 
 
 def cash(scene: Scene, request_key: RequestKey) -> Any:
     today = people.today_of(scene.amal)
     return manual_payments.record(
-        scene.plan, merchant_id=scene.amal, amount=3 * PART, method="cash", received_on=today, request_key=request_key
+        scene.plan,
+        actor=people.owner(scene.amal),
+        amount=3 * PART,
+        method="cash",
+        received_on=today,
+        request_key=request_key,
     )
 
 

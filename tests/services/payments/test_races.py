@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from portal.errors import Refused
 from portal.extensions import db
-from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import Installment, Payment
 from portal.reports.operations import checks
 from portal.services.idempotency import RequestKey
@@ -105,7 +105,7 @@ def test_eight_payments_at_once_are_one_charge(app, count, keys):
             assert set(codes) <= {"already_paid", "payment_in_flight"} and codes.total() == CROWD - 1
     assert charged() == dict.fromkeys(installment_ids, 1)
     assert db.session.scalar(select(db.func.count(Payment.id))) == count
-    assert db.session.scalar(select(db.func.sum(gateway.charges.c.amount))) == count * 10_00
+    assert db.session.scalar(select(db.func.sum(tables.charges.c.amount))) == count * 10_00
     assert [check for check in checks.run() if check[1]] == []
 
 

@@ -10,6 +10,7 @@ from portal.domain import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
+from portal.gateways.payment.simulated import tables
 from portal.models import Event, Payment, Refund
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
@@ -34,7 +35,7 @@ def paid(plan_id, omar, *cards):
 
 
 def refund(plan_id, amal, amount, **more):
-    group = refunds.refund(plan_id, merchant_id=amal, amount=amount, reason="Broken", **more)
+    group = refunds.refund(plan_id, actor=people.owner(amal), amount=amount, reason="Broken", **more)
     db.session.rollback()
     return [db.session.get_one(Refund, refund_id, populate_existing=True) for refund_id in group.refund_ids]
 
@@ -49,8 +50,8 @@ def code_of(call, *args, **kwargs):
 def given_back():
     """Sum of the refunds in the gateway's own table."""
     db.session.rollback()
-    query = select(func.coalesce(func.sum(gateway.refunds.c.amount), 0))
-    return db.session.scalar(query.where(gateway.refunds.c.outcome == "refunded"))
+    query = select(func.coalesce(func.sum(tables.refunds.c.amount), 0))
+    return db.session.scalar(query.where(tables.refunds.c.outcome == "refunded"))
 
 
 def balance_of(account):
@@ -102,7 +103,7 @@ def test_another_amount_than_the_form_showed_is_refused(plan_id, amal, omar):
 def test_a_reason_is_required(plan_id, amal, omar, reason):
     paid(plan_id, omar, "card_ok")
     with pytest.raises(Invalid) as invalid:
-        refunds.refund(plan_id, merchant_id=amal, amount=1, reason=reason)
+        refunds.refund(plan_id, actor=people.owner(amal), amount=1, reason=reason)
     assert invalid.value.faults[0].field == "reason"
     assert given_back() == 0
 
@@ -151,8 +152,8 @@ def test_a_second_request_with_the_same_key_is_replayed(plan_id, amal, omar):
     request_key = RequestKey(
         amal, "POST /refunds", "k1", "f", render=lambda group: (201, str(group.refund_ids).encode())
     )
-    first = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
-    again = refunds.refund(plan_id, merchant_id=amal, amount=30_00, reason="Broken", request_key=request_key)
+    first = refunds.refund(plan_id, actor=people.owner(amal), amount=30_00, reason="Broken", request_key=request_key)
+    again = refunds.refund(plan_id, actor=people.owner(amal), amount=30_00, reason="Broken", request_key=request_key)
     assert sorted(again.refund_ids) == sorted(first.refund_ids)
     assert again.replay.body == str(tuple(sorted(first.refund_ids))).encode()
     assert given_back() == 30_00
@@ -162,18 +163,18 @@ def test_a_key_of_a_refund_in_flight_is_done_after_the_sweep(plan_id, amal, omar
     paid(plan_id, omar, "card_refund_lost_done")
     request_key = RequestKey(amal, "POST /refunds", "k1", "f")
     (refund_id,) = refunds.refund(
-        plan_id, merchant_id=amal, amount=5_00, reason="Broken", request_key=request_key
+        plan_id, actor=people.owner(amal), amount=5_00, reason="Broken", request_key=request_key
     ).refund_ids
     with time_machine.travel(clock.now() + timedelta(seconds=16)):
         refunds.settle_unknown_refunds()
-    again = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="Broken", request_key=request_key)
+    again = refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="Broken", request_key=request_key)
     assert (again.refund_ids, again.replay.status) == ((refund_id,), None)
     assert given_back() == 5_00
 
 
 def test_a_refund_of_cash_is_booked_at_once(plan_id, amal):
     today = people.today_of(amal)
-    manual_payments.record(plan_id, merchant_id=amal, amount=30_00, method="cash", received_on=today)
+    manual_payments.record(plan_id, actor=people.owner(amal), amount=30_00, method="cash", received_on=today)
     (row,) = refund(plan_id, amal, 30_00)
     assert (row.state, row.gateway_key) == ("succeeded", None)
     assert plan_figures(plan_id).kept == 0
@@ -240,7 +241,7 @@ def killed(monkeypatch):
 
     def run_killed(call, *args, **kwargs):
         with monkeypatch.context() as patched:
-            patched.setattr(gateway, "refund", kill)
+            patched.setattr(gateway.active(), "refund", kill)
             with pytest.raises(Killed):
                 call(*args, **kwargs)
         db.session.rollback()
@@ -264,7 +265,7 @@ def test_a_refund_killed_before_its_request_is_sent_once_by_the_sweep(plan_id, a
 
 def test_the_refund_of_a_killed_cancellation_is_sent_by_the_sweep(plan_id, amal, omar, killed):
     paid(plan_id, omar, "card_ok", "card_ok")
-    killed(cancellations.cancel, plan_id, merchant_id=amal, refund=50_00, reason="Sold out")
+    killed(cancellations.cancel, plan_id, actor=people.owner(amal), refund=50_00, reason="Sold out")
     assert people.plan_of(plan_id).cancelled_at is not None
     sweep_later()
     assert (given_back(), plan_figures(plan_id).refunded) == (50_00, 50_00)
@@ -301,7 +302,7 @@ def test_a_refund_sent_by_the_sweep_ends_with_the_gateways_answer(plan_id, amal,
 def test_a_refund_of_a_reversed_charge_is_declined(plan_id, amal, omar, killed):
     (payment_id,) = paid(plan_id, omar, "card_ok")
     killed(refund, plan_id, amal, 10_00)
-    gateway.bounce(people.payment_of(payment_id).gateway_key)
+    gateway.active().bounce(people.payment_of(payment_id).gateway_key)
     sweep_later()
     assert db.session.scalars(select(Refund.decline_code)).all() == ["charge_reversed"]
     assert given_back() == 0

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 def invite(merchant_id, email="nadia@example.com"):
     """The id of a new plan for this email, and the token of its link."""
-    opened = plans.open_plan(merchant_id, NewPlan(email, 60_00, 3, people.today_of(merchant_id)))
+    opened = plans.open_plan(people.owner(merchant_id), NewPlan(email, 60_00, 3, people.today_of(merchant_id)))
     return opened.plan_id, opened.invitation_token
 
 
@@ -79,7 +79,7 @@ def test_a_plan_after_the_claim_has_no_link():
 def test_renewing_creates_a_fresh_link_and_ends_the_old_one():
     amal = people.amal()
     plan_id, old = invite(amal)
-    new = invitations.renew(plan_id, merchant_id=amal)
+    new = invitations.renew(plan_id, actor=people.owner(amal))
     assert invitations.find(old) is None
     assert invitations.find(new).plan_id == plan_id
     assert claim(new)
@@ -91,7 +91,7 @@ def test_only_the_plans_merchant_renews_or_revokes():
     for change in (invitations.renew, invitations.revoke):
         for plan, merchant in ((plan_id, badr), (10**6, amal)):
             with pytest.raises(NotFound):
-                change(plan, merchant_id=merchant)
+                change(plan, actor=people.owner(merchant))
     assert invitations.find(token)
 
 
@@ -99,13 +99,13 @@ def test_a_revoked_link_is_invalid_and_may_be_renewed():
     amal = people.amal()
     plan_id, token = invite(amal)
     for _ in range(2):
-        invitations.revoke(plan_id, merchant_id=amal)
+        invitations.revoke(plan_id, actor=people.owner(amal))
     assert invitations.find(token) is None
     with pytest.raises(NotFound):
         claim(token)
     kinds = db.session.scalars(select(Event.kind).order_by(Event.id)).all()
     assert kinds == ["plan.opened", "invitation.created", "invitation.revoked"]
-    assert invitations.find(invitations.renew(plan_id, merchant_id=amal))
+    assert invitations.find(invitations.renew(plan_id, actor=people.owner(amal)))
 
 
 def test_a_claimed_customer_is_not_invited_again():
@@ -113,7 +113,7 @@ def test_a_claimed_customer_is_not_invited_again():
     plan_id, token = invite(amal)
     claim(token)
     with pytest.raises(Refused) as refused:
-        invitations.renew(plan_id, merchant_id=amal)
+        invitations.renew(plan_id, actor=people.owner(amal))
     assert refused.value.code == "already_claimed"
 
 
@@ -129,7 +129,7 @@ def test_a_link_lapses_after_thirty_days():
         assert invitations.find(token) is None
         with pytest.raises(NotFound):
             claim(token)
-        fresh = invitations.renew(plan_id, merchant_id=amal)
+        fresh = invitations.renew(plan_id, actor=people.owner(amal))
         clock.move_to(now + timedelta(days=59))
         assert claim(fresh)
 
@@ -188,7 +188,7 @@ def test_a_claim_beside_a_new_link_leaves_no_live_link_of_a_claimed_record(app, 
     plan_id, token = invite(amal)
     changes = {
         "a new plan": lambda: invite(amal),
-        "a renewed link": lambda: invitations.renew(plan_id, merchant_id=amal),
+        "a renewed link": lambda: invitations.renew(plan_id, actor=people.owner(amal)),
     }
     with db.engine.connect() as holder:
         holder.execute(text("LOCK TABLE invitations IN EXCLUSIVE MODE"))

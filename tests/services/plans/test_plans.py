@@ -14,6 +14,7 @@ from portal.models import Event, Installment, Invitation, LedgerEntry, Plan, Use
 from portal.services.idempotency import KeyReused, RequestKey
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from portal.wording.refusals import fault_sentence
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
 
@@ -29,7 +30,7 @@ def today():
 def faults_of(merchant_id, new, **kwargs):
     """The field and code of each fault, after a check that no plan was written."""
     with pytest.raises(Invalid) as refused:
-        plans.open_plan(merchant_id, new, **kwargs)
+        plans.open_plan(people.owner(merchant_id), new, **kwargs)
     db.session.rollback()
     assert db.session.scalar(select(func.count(Plan.id))) == 0
     return {(fault.field, fault.code) for fault in refused.value.faults}
@@ -37,7 +38,7 @@ def faults_of(merchant_id, new, **kwargs):
 
 def test_amal_opens_a_plan_for_omar():
     amal, omar = people.amal(), people.omar()
-    opened = plans.open_plan(amal, CAKE, past_dates=True)
+    opened = plans.open_plan(people.owner(amal), CAKE, past_dates=True)
     assert opened.invitation_token is None
     plan = people.plan_of(opened.plan_id)
     assert (plan.merchant_id, plan.customer_id, plan.total, plan.currency) == (amal, omar, 100_00, "SAR")
@@ -63,7 +64,8 @@ def test_amal_opens_a_plan_for_omar():
 
 def test_amounts_are_in_the_merchants_own_currency():
     people.omar()
-    plan = people.plan_of(plans.open_plan(people.badr(), replace(CAKE, total=10_001), past_dates=True).plan_id)
+    opened = plans.open_plan(people.owner(people.badr()), replace(CAKE, total=10_001), past_dates=True)
+    plan = people.plan_of(opened.plan_id)
     assert plan.currency == "KWD"
     assert [row.amount for row in plan.installments] == [3334, 3334, 3333]
 
@@ -71,14 +73,20 @@ def test_amounts_are_in_the_merchants_own_currency():
 @pytest.mark.parametrize("email", ["OMAR@example.com", "  omar@EXAMPLE.com "])
 def test_a_known_email_is_found_in_every_case(email):
     omar = people.omar()
-    opened = plans.open_plan(people.amal(), replace(CAKE, customer_email=email), past_dates=True)
+    opened = plans.open_plan(people.owner(people.amal()), replace(CAKE, customer_email=email), past_dates=True)
     assert people.plan_of(opened.plan_id).customer_id == omar
 
 
 def test_an_unknown_email_becomes_a_record_with_an_invitation():
-    opened = plans.open_plan(people.amal(), replace(CAKE, customer_email="nadia@example.com"), past_dates=True)
+    new = replace(CAKE, customer_email="nadia@example.com")
+    opened = plans.open_plan(people.owner(people.amal()), new, past_dates=True)
     nadia = people.plan_of(opened.plan_id).customer
-    assert (nadia.role, nadia.email, nadia.username, nadia.is_active) == ("customer", "nadia@example.com", None, False)
+    assert (nadia.registered_as, nadia.email, nadia.username, nadia.is_active) == (
+        "customer",
+        "nadia@example.com",
+        None,
+        False,
+    )
     assert opened.invitation_token
     assert db.session.scalars(select(Invitation)).one().plan_id == opened.plan_id
 
@@ -86,23 +94,32 @@ def test_an_unknown_email_becomes_a_record_with_an_invitation():
 def test_each_plan_of_an_unclaimed_customer_has_its_own_link():
     amal = people.amal()
     new = replace(CAKE, customer_email="nadia@example.com")
-    tokens = {plans.open_plan(amal, new, past_dates=True).invitation_token for _ in range(2)}
+    tokens = {plans.open_plan(people.owner(amal), new, past_dates=True).invitation_token for _ in range(2)}
     assert len(tokens) == 2 and None not in tokens
-    assert db.session.scalar(select(func.count(User.id)).where(User.role == "customer")) == 1
+    assert db.session.scalar(select(func.count(User.id)).where(User.registered_as == "customer")) == 1
 
 
-def test_emails_of_merchants_operators_and_oneself_have_the_same_fault():
+def test_emails_of_owners_and_operators_have_the_same_fault():
     amal = people.amal()
-    people.badr()
+    people.a_member("nour", amal, "owner")
     people.an_operator()
     faults = set()
-    for email in ("badr@example.com", "OLGA@example.com", "amal@example.com"):
+    for email in ("nour@example.com", "OLGA@example.com", "amal@example.com"):
         with pytest.raises(Invalid) as refused:
-            plans.open_plan(amal, replace(CAKE, customer_email=email), past_dates=True)
+            plans.open_plan(people.owner(amal), replace(CAKE, customer_email=email), past_dates=True)
         (fault,) = refused.value.faults
-        faults.add((fault.field, fault.code, fault.message))
+        faults.add((fault.field, fault.code, fault_sentence(fault)))
     assert len(faults) == 1
     assert {(field, code) for field, code, _ in faults} == {("customer_email", "not_a_customer")}
+
+
+def test_another_merchant_and_a_member_of_the_team_may_be_customers():
+    amal, badr = people.amal(), people.badr()
+    people.a_member("nour", amal, "manager")
+    for email in ("badr@example.com", "nour@example.com"):
+        plan_id = plans.open_plan(people.owner(amal), replace(CAKE, customer_email=email), past_dates=True).plan_id
+        assert people.plan_of(plan_id).customer.email == email
+    assert people.plan_of(plan_id).merchant.id == amal != badr
 
 
 def test_a_deactivated_customer_gets_no_plans():
@@ -178,9 +195,9 @@ def test_past_due_dates_need_past_dates():
     people.omar()
     yesterday = replace(CAKE, start_date=today() - timedelta(days=1))
     assert faults_of(amal, yesterday) == {("start_date", "date_in_past")}
-    assert plans.open_plan(amal, replace(CAKE, start_date=today())).plan_id
-    assert plans.open_plan(amal, yesterday, past_dates=True).plan_id
-    assert plans.open_plan(amal, replace(CAKE, start_date=date(2000, 1, 1)), past_dates=True).plan_id
+    assert plans.open_plan(people.owner(amal), replace(CAKE, start_date=today())).plan_id
+    assert plans.open_plan(people.owner(amal), yesterday, past_dates=True).plan_id
+    assert plans.open_plan(people.owner(amal), replace(CAKE, start_date=date(2000, 1, 1)), past_dates=True).plan_id
 
 
 @pytest.mark.parametrize(
@@ -195,7 +212,9 @@ def test_past_due_dates_need_past_dates():
 def test_the_extreme_values_are_accepted(total, count, first):
     people.omar()
     opened = plans.open_plan(
-        people.amal(), replace(CAKE, total=total, num_installments=count, start_date=first), past_dates=True
+        people.owner(people.amal()),
+        replace(CAKE, total=total, num_installments=count, start_date=first),
+        past_dates=True,
     )
     rows = people.installments_of(opened.plan_id)
     assert sum(row.amount for row in rows) == total
@@ -216,9 +235,9 @@ def test_a_plan_is_overdue_after_a_due_date_and_not_on_it():
 
 def test_only_merchants_open_plans():
     people.omar()
-    for user_id in (people.sara(), people.an_operator(), 10**6):
+    for user_id in (people.sara(), people.an_operator()):
         with pytest.raises(Forbidden):
-            plans.open_plan(user_id, CAKE, past_dates=True)
+            plans.open_plan(people.actor_of(user_id), CAKE, past_dates=True)
 
 
 class TestSentAgain:
@@ -231,8 +250,8 @@ class TestSentAgain:
         amal = people.amal()
         people.omar()
         request_key = self.request_key(amal, render=lambda opened: (201, b"the plan"))
-        first = plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)
-        again = plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)
+        first = plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=request_key)
+        again = plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=request_key)
         assert first.replay is None
         assert (again.replay.status, again.replay.body) == (201, b"the plan")
         assert db.session.scalar(select(func.count(Plan.id))) == 1
@@ -240,22 +259,26 @@ class TestSentAgain:
     def test_another_body_under_the_same_key_is_refused(self):
         amal = people.amal()
         people.omar()
-        plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal))
+        plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=self.request_key(amal))
         with pytest.raises(KeyReused):
-            plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal, "another"))
+            plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=self.request_key(amal, "another"))
 
     def test_a_refused_request_does_not_use_up_its_key(self):
         amal = people.amal()
         people.omar()
         with pytest.raises(Invalid):
-            plans.open_plan(amal, replace(CAKE, total=0), past_dates=True, request_key=self.request_key(amal, "bad"))
-        assert plans.open_plan(amal, CAKE, past_dates=True, request_key=self.request_key(amal)).plan_id
+            plans.open_plan(
+                people.owner(amal), replace(CAKE, total=0), past_dates=True, request_key=self.request_key(amal, "bad")
+            )
+        assert plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=self.request_key(amal)).plan_id
 
     def test_eight_at_once_under_one_key_make_one_plan(self, app):
         amal = people.amal()
         people.omar()
         request_key = self.request_key(amal, render=lambda opened: (201, b"%d" % opened.plan_id))
-        results = at_once(app, [lambda: plans.open_plan(amal, CAKE, past_dates=True, request_key=request_key)] * 8)
+        results = at_once(
+            app, [lambda: plans.open_plan(people.owner(amal), CAKE, past_dates=True, request_key=request_key)] * 8
+        )
         (first,) = [result for result in results if not result.replay]
         assert {result.replay.body for result in results if result.replay} == {b"%d" % first.plan_id}
         db.session.rollback()
@@ -265,20 +288,20 @@ class TestSentAgain:
         amal = people.amal()
         people.omar()
         new = replace(CAKE, external_id="order 1")
-        results = at_once(app, [lambda: plans.open_plan(amal, new, past_dates=True)] * 8)
+        results = at_once(app, [lambda: plans.open_plan(people.owner(amal), new, past_dates=True)] * 8)
         assert len({result.plan_id for result in results}) == 1
         assert sorted(result.existed for result in results) == [False] + [True] * 7
         with pytest.raises(Refused) as refused:
-            plans.open_plan(amal, replace(new, total=5_00), past_dates=True)
+            plans.open_plan(people.owner(amal), replace(new, total=5_00), past_dates=True)
         assert refused.value.code == "external_id_used"
-        assert plans.open_plan(people.badr(), replace(new, total=5_00), past_dates=True).plan_id
+        assert plans.open_plan(people.owner(people.badr()), replace(new, total=5_00), past_dates=True).plan_id
         db.session.rollback()
         assert db.session.scalar(select(func.count(Plan.id))) == 2
 
 
 def test_the_saved_schedule_equals_the_preview():
     people.omar()
-    plan_id = plans.open_plan(people.amal(), CAKE, past_dates=True).plan_id
+    plan_id = plans.open_plan(people.owner(people.amal()), CAKE, past_dates=True).plan_id
     preview = plans.schedule.build(CAKE.total, CAKE.num_installments, CAKE.interval, CAKE.start_date)
     saved = db.session.scalars(select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number))
     assert [(row.number, row.due_date, row.amount) for row in saved] == [
@@ -287,7 +310,7 @@ def test_the_saved_schedule_equals_the_preview():
 
 
 def test_a_plan_and_its_rows_are_one_commit():
-    plans.open_plan(people.amal(), replace(CAKE, customer_email="new@example.com"), past_dates=True)
+    plans.open_plan(people.owner(people.amal()), replace(CAKE, customer_email="new@example.com"), past_dates=True)
     tables = ("plans", "installments", "ledger_entries", "ledger_lines", "events", "invitations")
     commits = " UNION ".join(f"SELECT DISTINCT xmin::text FROM {table}" for table in tables)  # noqa: S608
     assert len(db.session.scalars(text(commits)).all()) == 1

@@ -34,10 +34,10 @@ class TestSuppressed:
         db.session.commit()
 
     def mute_plan(self, amal, omar, cake):
-        mutes.mute_plan(cake, merchant_id=amal)
+        mutes.mute_plan(cake, actor=people.owner(amal))
 
     def mute_customer(self, amal, omar, cake):
-        mutes.mute_customer(omar, merchant_id=amal)
+        mutes.mute_customer(omar, actor=people.owner(amal))
 
     def close_account(self, amal, omar, cake):
         db.session.execute(update(User).where(User.id == omar).values(deactivated_at=clock.now()))
@@ -83,11 +83,11 @@ class TestSuppressed:
 
     def test_muted_reminders_are_not_caught_up(self, amal, omar, cake):
         with on("2026-03-10 09:00") as now:
-            mutes.mute_plan(cake, merchant_id=amal)
-            mutes.mute_customer(omar, merchant_id=amal)
+            mutes.mute_plan(cake, actor=people.owner(amal))
+            mutes.mute_customer(omar, actor=people.owner(amal))
             assert look_and_send() == []
-            mutes.unmute_plan(cake, merchant_id=amal)
-            mutes.unmute_customer(omar, merchant_id=amal)
+            mutes.unmute_plan(cake, actor=people.owner(amal))
+            mutes.unmute_customer(omar, actor=people.owner(amal))
             assert look_and_send() == []
             now.shift(86400)
             assert len(look_and_send()) == 1
@@ -122,4 +122,4 @@ class TestSuppressed:
             (mutes.unmute_customer, omar),
         ):
             with pytest.raises(NotFound):
-                mute(target_id, merchant_id=badr)
+                mute(target_id, actor=people.owner(badr))

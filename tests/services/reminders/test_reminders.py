@@ -129,7 +129,7 @@ class TestWhen:
     def test_changed_days_count_from_today_on(self, amal, cake):
         with on("2026-03-15 10:00") as now:
             assert len(look_and_send()) == 1
-            settings.update(amal, days=[2, 4, 8], sending_hour=9)
+            settings.update(people.owner(amal), days=[2, 4, 8], sending_hour=9)
             assert look_and_send() == []
             now.shift(3 * 86400)
             assert len(look_and_send()) == 1
@@ -143,7 +143,11 @@ class TestWhen:
     def test_a_plan_keeps_its_time_zone_when_its_merchant_moves(self, amal, cake):
         with on("2026-03-08 12:00"):
             accounts.update_merchant(
-                amal, business_name="Amal", time_zone="America/New_York", grace_days=0, home_currency="SAR"
+                people.owner(amal),
+                business_name="Amal",
+                time_zone="America/New_York",
+                grace_days=0,
+                home_currency="SAR",
             )
         with on("2026-03-10 08:59"):
             look()

@@ -113,7 +113,7 @@ def test_changing_the_password_invalidates_the_link(app, client, omar, quick):
 def test_an_invited_customer_is_mailed_the_invitation_again(app, client, quick):
     with app.app_context():
         amal = people.amal()
-        plans.open_plan(amal, NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
+        plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
         delivery.drain()
     assert request_link(client, "nadia@example.com").status_code == 303
     link = mailed_link(app)

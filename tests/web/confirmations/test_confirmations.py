@@ -82,10 +82,10 @@ def test_changed_amounts_are_shown_again_and_nothing_is_done(app: Flask, case: t
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
         if "reverse" in act.address:
-            refunds.refund(plan, merchant_id=merchant, amount=100, reason="A stain", payment_id=payment)
+            refunds.refund(plan, actor=people.owner(merchant), amount=100, reason="A stain", payment_id=payment)
         else:
             day = people.plan_of(plan).today
-            manual_payments.record(plan, merchant_id=merchant, amount=100, method="cash", received_on=day)
+            manual_payments.record(plan, actor=people.owner(merchant), amount=100, method="cash", received_on=day)
     before = money_of(app, plan)
     stale = confirm(amal, shown)
     assert stale.status_code == 409
@@ -175,10 +175,10 @@ def test_an_impossible_action_shows_the_reason_instead_of_the_form(app: Flask, d
     plan, payment = a_world(app)
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
-        refunds.refund(plan, merchant_id=merchant, amount=33_34, reason="Stale cake")
+        refunds.refund(plan, actor=people.owner(merchant), amount=33_34, reason="Stale cake")
         done = people.a_plan(merchant, total=10_00, count=1, first=-3)
         day = clock.today("Asia/Riyadh")
-        manual_payments.record(done, merchant_id=merchant, amount=10_00, method="transfer", received_on=day)
+        manual_payments.record(done, actor=people.owner(merchant), amount=10_00, method="transfer", received_on=day)
     amal = browser_of(app, "amal")
     for address, why in (
         (f"/plans/{plan}/refund", "Nothing that was paid on this plan can be given back."),

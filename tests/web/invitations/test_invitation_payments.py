@@ -26,7 +26,7 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
         amal = people.amal()
         people.omar()
         new = NewPlan("layla@example.com", 100_00, 3, people.today_of(amal), "monthly", "Wedding cake")
-        opened = plans.open_plan(amal, new)
+        opened = plans.open_plan(people.owner(amal), new)
     return opened.plan_id, f"/invitations/{opened.invitation_token}"
 
 
@@ -74,7 +74,7 @@ def test_a_written_off_plan_can_still_be_paid_by_the_link(app: Flask, invited: t
     layla = app.test_client()
     pay(layla, plan, address=f"{link}/pay", choice="next")
     with app.app_context():
-        write_offs.write_off(plan, merchant_id=people.plan_of(plan).merchant_id, reason="No answer for a year")
+        write_offs.write_off(plan, actor=people.owner(people.plan_of(plan).merchant_id), reason="No answer for a year")
     page = layla.get(link)
     assert "wrote off SAR 66.66 . You can still pay it." in words(page) and f'href="{link}/pay"' in page.text
     assert "Nothing is left to pay" not in page.text
@@ -96,7 +96,7 @@ def test_the_link_gives_access_to_its_own_plan_only(app: Flask, invited: tuple[i
         assert anonymous.get(path).status_code == 404
     pay(anonymous, plan, address=f"{link}/pay", choice="next")
     with app.app_context():
-        fresh = invitations.renew(plan, merchant_id=merchant)
+        fresh = invitations.renew(plan, actor=people.owner(merchant))
         mine = db.session.scalars(db.select(Payment.id).where(Payment.plan_id == plan)).one()
     for path in (f"{link}/pay", f"{link}/payments/{mine}", "/invitations/x/pay", "/invitations/%00/pay"):
         assert anonymous.get(path).status_code == 404, "an older link"

@@ -27,7 +27,7 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
     with app.app_context():
         amal = people.amal()
         new = NewPlan("layla@example.com", 1_200_00, 4, people.today_of(amal), "monthly", "Wedding cake for 80")
-        opened = plans.open_plan(amal, new)
+        opened = plans.open_plan(people.owner(amal), new)
     return opened.plan_id, f"/invitations/{opened.invitation_token}"
 
 
@@ -53,7 +53,7 @@ def test_the_own_email_in_capitals_is_a_valid_username_in_every_script(
 ) -> None:
     with app.app_context():
         amal = people.amal()
-        opened = plans.open_plan(amal, NewPlan("ας@example.com", 100_00, 1, people.today_of(amal)))
+        opened = plans.open_plan(people.owner(amal), NewPlan("ας@example.com", 100_00, 1, people.today_of(amal)))
     where = f"/invitations/{opened.invitation_token}"
     assert client.post(where, data=CREDENTIALS | {"username": "ΑΠ@example.com"}).status_code == 422
     assert client.post(where, data=CREDENTIALS | {"username": "ΑΣ@example.com"}).status_code == 303
@@ -66,7 +66,7 @@ def test_a_used_unknown_or_replaced_link_gets_a_404_page(
     app: Flask, client: FlaskClient, invited: tuple[int, str], method: str
 ) -> None:
     with app.app_context():
-        fresh = invitations.renew(invited[0], merchant_id=db.session.scalars(db.select(User.id)).first() or 0)
+        fresh = invitations.renew(invited[0], actor=people.owner(db.session.scalars(db.select(User.id)).first() or 0))
     assert client.post(f"/invitations/{fresh}", data=CREDENTIALS).status_code == 303
     other = app.test_client()
     for path in (invited[1], f"/invitations/{fresh}", "/invitations/x", "/invitations/%00", "/invitations/%ff"):

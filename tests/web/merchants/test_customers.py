@@ -128,7 +128,7 @@ def test_more_rows_cost_no_more_queries(app: Flask, ids: dict[str, int]) -> None
             plan_id = people.a_plan(ids["amal"], total=900, count=3)
             people.pay(people.installments_of(plan_id)[0].id, ids["omar"])
             new = NewPlan(f"more{number}@example.com", 1000, 1, people.today_of(ids["amal"]))
-            plans.open_plan(ids["amal"], new)
+            plans.open_plan(people.owner(ids["amal"]), new)
     for address in addresses:
         with queries(app) as sent:
             assert amal.get(address).status_code == 200

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from portal.extensions import db
-from portal.gateways.payment import CARDS
+from portal.gateways.payment.simulated.cards import CARDS
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.web import browser_of

@@ -40,7 +40,7 @@ def test_all_settings_can_be_changed_before_the_first_plan(app: Flask, amal: Fla
 
 def test_the_currency_is_fixed_by_the_first_plan(app: Flask, amal: FlaskClient) -> None:
     with app.app_context():
-        people.a_plan(db.session.scalars(db.select(Merchant.user_id)).one())
+        people.a_plan(db.session.scalars(db.select(Merchant.id)).one())
     page = amal.get("/settings").text
     assert "Fixed since your first plan was made." in page
     assert 'disabled id="home_currency"' in page or "disabled" in page.split('id="home_currency-field"')[1][:400]

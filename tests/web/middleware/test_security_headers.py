@@ -192,7 +192,7 @@ def test_in_production_cookies_are_host_only_and_strict_transport_is_set(
     with app.app_context():
         people.amal()
         plan = people.a_plan(people.badr(), "layla@example.com")
-        token = invitations.renew(plan, merchant_id=people.plan_of(plan).merchant_id)
+        token = invitations.renew(plan, actor=people.owner(people.plan_of(plan).merchant_id))
     client = production.test_client()
     outside = "https://pay.shop.test"
     page = client.get("/login", base_url=outside)

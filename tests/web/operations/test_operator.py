@@ -122,6 +122,16 @@ def test_without_valkey_the_page_says_so_and_shows_the_rest(
     assert "Valkey does not answer. Nothing was changed." in response.text
 
 
+def test_an_unreadable_job_has_a_name_and_a_message(app: Flask, olga: None, valkey: redis.Redis) -> None:
+    look(valkey, ())
+    job = a_failed_job(valkey, "settle_payment", 4)
+    valkey.delete(f"rq:results:{job.id}")
+    valkey.hset(job.key, "data", b"\x80 no job of ours")
+    page = browser_of(app, "olga").get("/operator").text
+    assert "a job that can’t be read Failed just now It left no message." in said(page)
+    assert 'aria-label="What a job that can’t be read said">It left no message.</pre>' in page
+
+
 def test_the_number_of_queries_does_not_depend_on_the_number_of_emails(
     app: Flask, olga: None, valkey: redis.Redis
 ) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from portal.extensions import db
-from portal.gateways.payment import charges
+from portal.gateways.payment.simulated.tables import charges
 from portal.models import Payment
 from portal.services.payments import outcomes
 from tests.fixtures import people

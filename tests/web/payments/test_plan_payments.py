@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from portal.extensions import db
-from portal.gateways.payment import charges
+from portal.gateways.payment.simulated.tables import charges
 from portal.models import Payment
 from portal.services.adjustments import credits
 from portal.services.payments import outcomes
@@ -144,7 +144,7 @@ def test_a_changed_amount_is_refused_and_the_current_amount_is_shown(app: Flask,
     form = fields(omar.get(f"/plans/{plan}/pay"))
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
-        credits.credit(plan, merchant_id=merchant, amount=70_00, how="last", reason="Scratched")
+        credits.credit(plan, actor=people.owner(merchant), amount=70_00, how="last", reason="Scratched")
     for choice in ("next", "due", "all", "amount"):
         typed = {"choice": choice, "amount": "5" if choice == "amount" else ""}
         stale = omar.post(f"/plans/{plan}/pay", data={**form, **typed, "key": f"a-fresh-key-of-{choice}"})

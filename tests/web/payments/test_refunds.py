@@ -28,7 +28,7 @@ def test_the_newest_payment_or_the_chosen_payment_is_refunded(app: Flask, databa
     plan, card = a_world(app)
     with app.app_context():
         today, merchant = people.plan_of(plan).today, people.plan_of(plan).merchant_id
-        manual_payments.record(plan, merchant_id=merchant, amount=20_00, method="cash", received_on=today)
+        manual_payments.record(plan, actor=people.owner(merchant), amount=20_00, method="cash", received_on=today)
     amal = browser_of(app, "amal")
     both = words(check(amal, f"/plans/{plan}/refund", amount="30", payment="newest", **WHY))
     assert "Cash SAR 20.00 SAR 0.00" in both and "Visa ending in 4242 SAR 33.34 SAR 23.34" in both

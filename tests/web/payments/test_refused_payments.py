@@ -171,7 +171,7 @@ def test_a_plan_that_is_cancelled(
     plan = plans[1 if (origin, place) == ("home", "row") else 0]
     first = ids(app, plan)[0]
     with app.app_context():
-        cancellations.cancel(plan, merchant_id=people.plan_of(plan).merchant_id, reason="Sold out")
+        cancellations.cancel(plan, actor=people.owner(people.plan_of(plan).merchant_id), reason="Sold out")
     answer = press(first, origin, place, htmx=htmx)
     part = check_refusal(answer.text, origin, place, first, "This plan was cancelled. Nothing was charged.")
     assert "primary" not in [kind for kind, _ in buttons(part)]

@@ -24,6 +24,9 @@ CREATE TRIGGER ledger_lines_never_emptied BEFORE TRUNCATE ON ledger_lines
 CREATE TRIGGER events_never_emptied BEFORE TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
 
+CREATE TRIGGER texts_never_emptied BEFORE TRUNCATE ON texts
+    FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
+
 CREATE TRIGGER payments_never_emptied BEFORE TRUNCATE ON payments
     FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
 

@@ -2,7 +2,7 @@
 -- Refuses with home_currency_fixed.
 CREATE FUNCTION qist_home_currency_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NEW.home_currency <> OLD.home_currency AND EXISTS (SELECT FROM plans WHERE merchant_id = OLD.user_id) THEN
+    IF NEW.home_currency <> OLD.home_currency AND EXISTS (SELECT FROM plans WHERE merchant_id = OLD.id) THEN
         PERFORM qist_refuse('home_currency_fixed', 'the home currency is fixed once a plan exists');
     END IF;
     RETURN NEW;

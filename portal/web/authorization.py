@@ -1,4 +1,7 @@
-"""The signed-in user, and decorators that restrict views to accounts and roles."""
+"""The signed-in person, their hat, and decorators that restrict views to accounts and permissions.
+
+`needs` is the place where pages check a permission by name; portal/domain/permissions.py says which role has it.
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,8 +11,9 @@ from flask import Response, g, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from portal import access
+from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden
+from portal.extensions import db
 from portal.models import Merchant, User, UserSession
 from portal.web.respond import current_page, go, is_htmx, local_path, redirect_whole_page
 
@@ -20,21 +24,27 @@ START_ENDPOINTS = {"merchant": "dashboard.show", "customer": "home.show", "opera
 
 
 def me() -> User:
-    """The signed-in user. Call it only in views with `login_needed` or `role_needed`."""
+    """The signed-in person. Call it only in views with `login_needed` or `needs`."""
     return cast(User, current_user._get_current_object())
 
 
 def signed_in_user() -> User | None:
-    """The signed-in user, or None."""
+    """The signed-in person, or None."""
     return me() if current_user.is_authenticated else None
 
 
+def my_actor() -> Actor:
+    """The signed-in person under the hat of this browser. Call it only where `me` may be called."""
+    me()
+    return cast(Actor, g.actor)
+
+
 def my_merchant() -> Merchant:
-    """The signed-in merchant. Raises Forbidden for other roles."""
-    merchant = me().merchant
-    if merchant is None:
+    """The business of the hat. Raises Forbidden under another hat."""
+    merchant_id = my_actor().merchant_id
+    if merchant_id is None:
         raise Forbidden()
-    return merchant
+    return db.session.get_one(Merchant, merchant_id)
 
 
 def my_session() -> UserSession:
@@ -44,8 +54,8 @@ def my_session() -> UserSession:
 
 
 def start_page(user: User | None) -> str:
-    """The address of the role's start page, or of the public one."""
-    return url_for(START_ENDPOINTS[user.role] if user is not None else "public.home")
+    """The address of the hat's start page, or of the public one."""
+    return url_for(START_ENDPOINTS[my_actor().hat] if user is not None else "public.home")
 
 
 def login_needed(view: View[P]) -> View[P]:
@@ -60,15 +70,15 @@ def login_needed(view: View[P]) -> View[P]:
     return guarded
 
 
-def role_needed(*roles: str) -> Callable[[View[P]], View[P]]:
-    """Like `login_needed`; a user of another role gets the 403 page."""
+def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
+    """Like `login_needed`; an actor without the permission gets the 403 page."""
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if signed_in_user() is None:
                 return sign_in_first()
-            access.require(me(), *roles)
+            my_actor().require(permission)
             return view(*args, **kwargs)
 
         return guarded

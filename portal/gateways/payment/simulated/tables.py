@@ -1,4 +1,4 @@
-"""Tables of the simulated gateway. Services do not read them."""
+"""Tables of the simulated gateway. No module outside its folder reads them."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Index, String, Table, text
 
@@ -32,7 +32,7 @@ charges = Table(
         postgresql_where=text("reversed_at IS NOT NULL AND told_at IS NULL"),
     ),
 )
-"""Charges by key. Only the gateway, tests and checks read this table."""
+"""Charges by key. `told_at` is the instant at which Qist acknowledged the reversal."""
 
 refunds = Table(
     "gateway_refunds",

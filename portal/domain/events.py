@@ -1,0 +1,289 @@
+"""The registry of events: every kind with its typed payload.
+
+A payload holds ids, codes and figures only: amounts are minor units of the plan's currency. A text that a person typed
+stays in the table `texts`, and the payload has its id (`reason_id`). A subclass of `Payload` with a `kind` registers
+itself in KINDS. A field with a default that is added later reads rows written before.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Literal
+
+import msgspec
+
+from portal.domain.allocation import How
+
+Cause = Literal["overcharged", "taken_back"]
+"""Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
+
+
+class UnknownKind(LookupError):
+    """No payload is registered for this kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The facts of one event. The plan, the actor and the instant are columns of its row."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if cls.kind in KINDS:
+            raise TypeError(f"two payloads of kind {cls.kind}")
+        KINDS[cls.kind] = cls
+
+
+KINDS: Final[dict[str, type[Payload]]] = {}
+"""The payload class of each kind."""
+
+
+def facts(payload: Payload) -> dict[str, Any]:
+    """The fields of a payload that differ from their defaults, as JSON values."""
+    values = ((field, getattr(payload, field.name)) for field in fields(payload))
+    return {field.name: msgspec.to_builtins(value) for field, value in values if value != field.default}
+
+
+def read(kind: str, stored: dict[str, Any]) -> Payload:
+    """The payload that `facts` made these values of. Raises UnknownKind, and ValueError for values of other types."""
+    if kind not in KINDS:
+        raise UnknownKind(kind)
+    return msgspec.convert(stored, type=KINDS[kind])
+
+
+# Plans
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOpened(Payload):
+    """A plan of `amount` in a number of installments."""
+
+    kind = "plan.opened"
+    amount: int
+    installments: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCompleted(Payload):
+    """Nothing remains, and the plan kept money."""
+
+    kind = "plan.completed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanClosed(Payload):
+    """Nothing remains, and the plan kept no money."""
+
+    kind = "plan.closed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanReopened(Payload):
+    """An amount remains again."""
+
+    kind = "plan.reopened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCancelled(Payload):
+    """`amount` is the remaining amount that became void."""
+
+    kind = "plan.cancelled"
+    amount: int
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanWrittenOff(Payload):
+    """`amount` is the remaining amount that was written off."""
+
+    kind = "plan.written_off"
+    amount: int
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditGiven(Payload):
+    """A credit of `amount`, spread or from the last installment backwards."""
+
+    kind = "credit.given"
+    amount: int
+    how: How
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstallmentLate(Payload):
+    """An installment became late with `amount` remaining."""
+
+    kind = "installment.late"
+    installment_id: int
+    amount: int
+
+
+# Payments and refunds
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentSucceeded(Payload):
+    """`recovered` is the part that had been written off. `installment_id` is set for a payment of a single one."""
+
+    kind = "payment.succeeded"
+    payment_id: int
+    installment_id: int | None = None
+    amount: int
+    recovered: int = 0
+    automatic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentRecorded(Payload):
+    """A payment without the gateway, recorded by the merchant."""
+
+    kind = "payment.recorded"
+    payment_id: int
+    installment_id: int | None = None
+    amount: int
+    recovered: int = 0
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentDeclined(Payload):
+    """`code` is the gateway's decline code."""
+
+    kind = "payment.declined"
+    payment_id: int
+    installment_id: int | None = None
+    amount: int
+    code: str
+    automatic: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentReversed(Payload):
+    """`amount` of a payment was taken back. It has a reason of the merchant, or a cause."""
+
+    kind = "payment.reversed"
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundStarted(Payload):
+    """A refund was requested from the gateway. It has a reason of the merchant, or a cause."""
+
+    kind = "refund.started"
+    payment_id: int
+    refund_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundSucceeded(Payload):
+    """The money of a refund went back."""
+
+    kind = "refund.succeeded"
+    payment_id: int
+    refund_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundDeclined(Payload):
+    """The gateway declined a refund with `code`."""
+
+    kind = "refund.declined"
+    payment_id: int
+    refund_id: int
+    amount: int
+    code: str
+    reason_id: int | None = None
+    cause: Cause | None = None
+
+
+# Customers, links and reminders
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationCreated(Payload):
+    """A claim link of the plan was created."""
+
+    kind = "invitation.created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationRevoked(Payload):
+    """The merchant revoked the claim link of the plan."""
+
+    kind = "invitation.revoked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerClaimed(Payload):
+    """The invited customer set a username and a password."""
+
+    kind = "customer.claimed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderSent(Payload):
+    """A reminder of the installments with these numbers was sent."""
+
+    kind = "reminder.sent"
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemindersMuted(Payload):
+    """The merchant muted the reminders of the plan."""
+
+    kind = "reminders.muted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemindersUnmuted(Payload):
+    """The merchant turned the reminders of the plan on again."""
+
+    kind = "reminders.unmuted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerMuted(Payload):
+    """The merchant muted the reminders to the customer."""
+
+    kind = "customer.muted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerUnmuted(Payload):
+    """The merchant turned the reminders to the customer on again."""
+
+    kind = "customer.unmuted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutomaticPaymentOn(Payload):
+    """The customer turned automatic payment on, with the card ending in `last4`."""
+
+    kind = "automatic_payment.on"
+    last4: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutomaticPaymentOff(Payload):
+    """The customer turned automatic payment off."""
+
+    kind = "automatic_payment.off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutomaticPaymentStopped(Payload):
+    """Automatic payment ended, because the card ending in `last4` was removed."""
+
+    kind = "automatic_payment.stopped"
+    last4: str

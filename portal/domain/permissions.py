@@ -1,0 +1,143 @@
+"""Who acts, and what they may do: the actor of a request, and the permissions of each role in a business.
+
+Accounts are people. A business (the API says merchant) has members, each with one role. An entry point makes the
+`Actor`; services ask it for a permission by name.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from portal.errors import Forbidden, NotFound
+
+Role = Literal["owner", "manager", "collector", "viewer"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+Hat = Literal["merchant", "customer", "operator"]
+"""The kind of a hat; the API says role. An operator wears no other."""
+HATS: Final[tuple[Hat, ...]] = get_args(Hat)
+
+Permission = Literal[
+    "view",
+    "export",
+    "record_payment",
+    "remind",
+    "note",
+    "create_plans",
+    "invite",
+    "credit",
+    "write_off",
+    "cancel",
+    "void",
+    "refund",
+    "settings",
+    "team",
+    "keys",
+    "pay",
+    "customer",
+    "operate",
+]
+PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
+
+READ: Final[frozenset[Permission]] = frozenset({"view", "export"})
+COLLECT: Final[frozenset[Permission]] = READ | {"record_payment", "remind", "note"}
+SELL: Final[frozenset[Permission]] = COLLECT | {
+    "create_plans",
+    "invite",
+    "credit",
+    "write_off",
+    "cancel",
+    "void",
+    "refund",
+}
+
+OF_ROLE: Final[dict[Role, frozenset[Permission]]] = {
+    "viewer": READ,
+    "collector": COLLECT,
+    "manager": SELL | {"settings"},
+    "owner": SELL | {"settings", "team", "keys"},
+}
+"""The permissions of each role in its business."""
+
+PERSON: Final[frozenset[Permission]] = frozenset({"pay"})
+"""Every person under every hat: read and pay what the person owes."""
+CUSTOMER: Final[frozenset[Permission]] = PERSON | {"customer"}
+"""The customer's hat: also the customer's own pages (home, saved cards, automatic payment, early reminders)."""
+OPERATOR: Final[frozenset[Permission]] = frozenset({"operate"})
+READING_KEY: Final[frozenset[Permission]] = READ
+WRITING_KEY: Final[frozenset[Permission]] = SELL
+"""The permissions of an API key, at most. Its maker's role lowers them further (`of_key`)."""
+
+
+class OwnPlan(Forbidden):
+    """The member owes this plan, so they can't act on it for the business."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "own_plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The acting person (for an API key: its maker), the business of their hat or None, and their permissions."""
+
+    user_id: int
+    merchant_id: int | None
+    permissions: frozenset[Permission]
+
+    @property
+    def hat(self) -> Hat:
+        if self.may("operate"):
+            return "operator"
+        return "customer" if self.merchant_id is None else "merchant"
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Refuses: forbidden, without this permission."""
+        if not self.may(permission):
+            raise Forbidden()
+
+    def owes(self, customer_id: int) -> bool:
+        """The actor is this customer in person. An API key owes nothing: it acts for the business alone."""
+        return self.may("pay") and self.user_id == customer_id
+
+    def act_on(self, merchant_id: int, customer_id: int) -> None:
+        """Check that the actor may act for this business on a plan of this customer.
+
+        Refuses: not_found (another business's plan); own_plan (the actor owes it).
+        """
+        if self.merchant_id is None or self.merchant_id != merchant_id:
+            raise NotFound()
+        if self.owes(customer_id):
+            raise OwnPlan()
+
+    def business(self, permission: Permission) -> int:
+        """The id of the business for which the actor has this permission. Refuses: forbidden."""
+        self.require(permission)
+        if self.merchant_id is None:
+            raise Forbidden()
+        return self.merchant_id
+
+
+def customer(user_id: int) -> Actor:
+    """A person under the customer's hat."""
+    return Actor(user_id, None, CUSTOMER)
+
+
+def member(user_id: int, merchant_id: int, role: Role) -> Actor:
+    """A person under the hat of a business that they belong to."""
+    return Actor(user_id, merchant_id, PERSON | OF_ROLE[role])
+
+
+def operator(user_id: int) -> Actor:
+    """An operator of the installation, who acts for no business and owes nothing."""
+    return Actor(user_id, None, OPERATOR)
+
+
+def key(maker_id: int, merchant_id: int, *, can_write: bool, roles: list[Role]) -> Actor:
+    """An API key of a business. `roles`: its maker's roles, when the key was made and now; each of them limits it."""
+    permissions = WRITING_KEY if can_write else READING_KEY
+    for role in roles:
+        permissions &= OF_ROLE[role]
+    return Actor(maker_id, merchant_id, permissions)

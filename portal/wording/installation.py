@@ -1,0 +1,41 @@
+"""Texts about the installation: problems of health and jobs that failed, by code."""
+
+from typing import Final
+
+from portal.wording.lazy import lazy_gettext as _l
+
+PROBLEMS: Final = {
+    "behind": "not up to date: run qist db upgrade",
+    "newer": "those of a newer version",
+    "unreleased": "the database was made by an unreleased version and can't be upgraded: "
+    "set it aside with qist dev --set-aside, or give DATABASE_URL= an empty database",
+    "unreachable": "does not answer",
+    "not_configured": "not configured",
+    "not_ticking": "has not ticked for three intervals",
+}
+"""For /readyz and the command line, which are English: by the code in portal/reports/operations/health.py."""
+SENTENCES: Final = {
+    ("database", "unreachable"): _l("Database does not answer"),
+    ("migrations", "behind"): _l("Migrations not up to date: run qist db upgrade"),
+    ("migrations", "newer"): _l("Migrations those of a newer version"),
+    ("migrations", "unreleased"): _l(
+        "Migrations the database was made by an unreleased version and can't be upgraded: "
+        "set it aside with qist dev --set-aside, or give DATABASE_URL= an empty database"
+    ),
+    ("valkey", "unreachable"): _l("Valkey does not answer"),
+    ("valkey", "not_configured"): _l("Valkey not configured"),
+    ("scheduler", "not_ticking"): _l("Scheduler has not ticked for three intervals"),
+}
+"""For the operator's page, by part and code."""
+
+
+def problem(part: str, code: str) -> str:
+    """A problem of a part of the installation, for the operator's page."""
+    return str(SENTENCES[part, code])
+
+
+def refusal(state: str) -> str:
+    """The English message with which `qist db upgrade` and `qist dev` refuse a database."""
+    if state == "newer":
+        return "The database was made by a newer version of Qist, so this one can't upgrade it."
+    return f"{PROBLEMS[state][0].upper()}{PROBLEMS[state][1:]}."

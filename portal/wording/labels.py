@@ -1,0 +1,105 @@
+"""Labels by code: states, figures, intervals, payment methods, decline reasons.
+
+Pages, the JSON API and mails share them. Services and rows hold codes only.
+"""
+
+from datetime import date
+from typing import Final
+
+from flask_babel import gettext as _
+
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
+
+STATES: Final = {
+    "active": lazy_pgettext("state of a plan", "Active"),
+    "overdue": lazy_pgettext("state of a plan", "Overdue"),
+    "completed": lazy_pgettext("state of a plan", "Completed"),
+    "pending": lazy_pgettext("state of an installment", "Open"),
+    "open": lazy_pgettext("state of an installment", "Open"),
+    "late": lazy_pgettext("state of an installment", "Late"),
+    "paid": lazy_pgettext("state of an installment", "Paid"),
+    "waived": lazy_pgettext("state of an installment", "Waived"),
+    "cancelled": lazy_pgettext("state of a plan or an installment", "Cancelled"),
+    "written_off": lazy_pgettext("state of an installment", "Written off"),
+    "checking": lazy_pgettext("state of a payment", "Checking"),
+    "succeeded": lazy_pgettext("state of a payment", "Succeeded"),
+    "declined": lazy_pgettext("state of a payment", "Declined"),
+    "in_flight": lazy_pgettext("state of a payment", "Checking"),
+    "unknown": lazy_pgettext("state of a payment", "Checking"),
+    "received": lazy_pgettext("state of a payment", "Received"),
+    "refunded": lazy_pgettext("state of a payment", "Refunded"),
+    "reversed": lazy_pgettext("state of a payment", "Reversed"),
+    "invited": lazy_pgettext("state of an account", "Invited"),
+}
+"""By the state of a plan, an installment, a payment or an account, as badges and filters show it."""
+FIGURES: Final = {
+    "total": _l("Total"),
+    "credited": _l("Credited"),
+    "paid": lazy_pgettext("amount", "Paid"),
+    "refunded": lazy_pgettext("amount", "Refunded"),
+    "refunding": _l("On its way back"),
+    "written_off": lazy_pgettext("amount", "Written off"),
+    "remaining": _l("Remaining"),
+}
+"""By the name in PlanFigures, in the order of the plan's page."""
+INTERVALS: Final = {"weekly": _l("every week"), "biweekly": _l("every two weeks"), "monthly": _l("every month")}
+"""By `portal.domain.schedule.Interval`, as part of a sentence."""
+INTERVAL_CHOICES: Final = {"weekly": _l("Every week"), "biweekly": _l("Every two weeks"), "monthly": _l("Every month")}
+"""The same, as the choices of a form."""
+MANUAL_METHODS: Final = {"cash": _l("Cash"), "transfer": _l("Bank transfer")}
+"""The methods of a manual payment."""
+DECLINE_REASONS: Final = {
+    "insufficient_funds": _l("There is not enough money on this card."),
+    "not_charged": _l("The bank did not get this payment."),
+}
+"""By the gateway's decline code. Every other code means that the card was declined."""
+CARD_DECLINED: Final = _l("The card was declined.")
+OWN_CARD_DECLINED: Final = _l("Your card was declined.")
+"""The same for the card's owner."""
+REFUND_DECLINE_REASONS: Final = {
+    "not_refunded": _l("The bank did not get it."),
+    "charge_reversed": _l("The bank had taken this payment back already."),
+    "over_refunded": _l("More can't go back than was paid."),
+}
+"""By the gateway's code. Every other code means that the card itself refused."""
+
+
+def state(code: str) -> str:
+    """The label of a badge: "Active", "Late", "Checking". Raises KeyError for an unknown state."""
+    return str(STATES[code])
+
+
+def figure(name: str, void: bool = False) -> str:
+    """The label of a plan's amount. `void`: the plan is cancelled, and "credited" includes the void amount."""
+    return str(_("Credited or void") if void and name == "credited" else FIGURES[name])
+
+
+def interval(code: str) -> str:
+    """ "every two weeks", as part of a sentence."""
+    return str(INTERVALS[code])
+
+
+def manual_method(code: str) -> str:
+    """ "Cash" or "Bank transfer"."""
+    return str(MANUAL_METHODS[code])
+
+
+def decline_reason(code: str | None, *, mine: bool = False) -> str:
+    """Why a card was declined, in a sentence. `mine`: for the card's owner."""
+    return str(DECLINE_REASONS.get(code or "", OWN_CARD_DECLINED if mine else CARD_DECLINED))
+
+
+def refund_decline_reason(code: str | None) -> str:
+    """Why a refund was declined, in a sentence."""
+    return str(REFUND_DECLINE_REASONS.get(code or "") or _("The card takes no refunds."))
+
+
+def card_ending(brand: str, last4: str) -> str:
+    """ "Visa ending in 4242" """
+    return str(_("%(brand)s ending in %(last4)s", brand=brand, last4=last4))
+
+
+def long_day(value: date) -> str:
+    """ "1 December 2026": a local date with the month's full name, as mails write it."""
+    return f"{value.day} {value:%B %Y}"

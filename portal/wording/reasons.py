@@ -1,0 +1,34 @@
+"""The words of a reason: the text that a person typed, or the cause of an act of the system."""
+
+from typing import Protocol
+
+from flask_babel import gettext as _
+
+from portal.domain.events import Cause
+
+
+class Reasoned(Protocol):
+    """A row with a reason: "" without one, None for an erased text."""
+
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def cause(self) -> Cause | None: ...
+
+
+def causes() -> dict[Cause, str]:
+    """The words of each cause."""
+    return {
+        "overcharged": str(_("More was charged than was still owed")),
+        "taken_back": str(_("The bank took the payment back")),
+    }
+
+
+def reason_words(row: Reasoned) -> str:
+    """The words of the cause, or the typed text. An erased text is "(erased)". "" without a reason."""
+    return causes()[row.cause] if row.cause is not None else typed_words(row.reason)
+
+
+def typed_words(text: str | None) -> str:
+    """A typed text. An erased one (None) is "(erased)"."""
+    return str(_("(erased)")) if text is None else text

@@ -1,0 +1,23 @@
+"""The sentences of refusals and faults, by code and situation, in the reader's language."""
+
+from portal.errors import Fault, Invalid, Refused
+from portal.wording.refusals.faults import FAULTS
+from portal.wording.refusals.refused import REFUSALS
+from portal.wording.refusals.sentences import Table, Values, in_words
+
+
+def sentence(refused: Refused) -> str:
+    """The refusal in a sentence for the person who sent the request. For Invalid, its first fault's."""
+    if isinstance(refused, Invalid):
+        return fault_sentence(refused.faults[0])
+    return _worded(REFUSALS, refused.code, refused.about, {**refused.facts, "limit": refused.limit})
+
+
+def fault_sentence(fault: Fault) -> str:
+    """The fault in a sentence for the person who filled in the field."""
+    return _worded(FAULTS, fault.code, fault.about, fault.facts)
+
+
+def _worded(table: Table, code: str, about: str, values: Values) -> str:
+    """The sentence of this situation, or else of the code. Raises KeyError when there is neither."""
+    return in_words(table[code, about] if (code, about) in table else table[code, ""], values)

@@ -1,0 +1,171 @@
+"""The sentences of faults: mistakes in a form's fields, or in the fields and parameters of an API request."""
+
+from typing import Final
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals.sentences import Sentence, Table, Values
+
+
+def _one_line(values: Values) -> str:
+    return str(
+        ngettext(
+            "Use at most %(num)s letter, on one line.", "Use at most %(num)s letters, on one line.", values["limit"]
+        )
+    )
+
+
+def _too_precise(values: Values) -> str:
+    return str(
+        ngettext(
+            "%(currency)s has at most %(num)s digit after the point.",
+            "%(currency)s has at most %(num)s digits after the point.",
+            values["digits"],
+            currency=values["currency"],
+        )
+    )
+
+
+def _unknown_parameter(values: Values) -> str:
+    if not values["names"]:
+        return str(_("This parameter is not known. No parameter is known here."))
+    return str(_("This parameter is not known. Known here: %(names)s.", names=", ".join(values["names"])))
+
+
+AMOUNTS: Final[dict[str, Sentence]] = {
+    "missing": _l("Enter an amount."),
+    "not_digits": _l("Enter an amount in digits, like %(example)s."),
+    "too_precise": _too_precise,
+    "whole_only": _l("%(currency)s has no digits after the point."),
+    "too_large": _l("The largest amount is %(limit)s."),
+}
+"""By `BadAmount.about`."""
+
+FAULTS: Final[Table] = {
+    **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
+    # Accounts and settings
+    ("bad_email", ""): _l("Enter an email address like name@example.com."),
+    ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
+    ("bad_text", "typed_text"): _l(
+        "Write it on one line, without control characters and marks that turn the direction of other text."
+    ),
+    ("invisible_text", ""): _l("Write it in letters that can be seen."),
+    ("bad_hour", ""): _l("Choose an hour of the day."),
+    ("bad_username", ""): lambda values: ngettext(
+        "Use up to %(num)s letter, digit and . + - _ and nothing else.",
+        "Use up to %(num)s letters, digits and . + - _ and nothing else.",
+        values["limit"],
+    ),
+    ("currency_fixed", ""): _l("The home currency can't change once you have a plan."),
+    ("date_in_past", "expires_on"): _l("Choose today or a later day."),
+    ("email_invited", ""): _l(
+        "A merchant has invited this email. A fresh link is on its way to it by mail: open that one."
+    ),
+    ("email_taken", ""): _l("There is an account with this email already. Sign in instead."),
+    ("email_taken", "race"): _l("There is an account with this email already."),
+    ("grace_days", ""): lambda values: ngettext(
+        "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
+    ),
+    ("password_common", ""): _l("This password is among the most common ones. Choose another."),
+    ("password_is_name", ""): _l("Choose a password that is not your own name or email."),
+    ("password_too_long", ""): lambda values: ngettext(
+        "Use at most %(num)s character.", "Use at most %(num)s characters.", values["limit"]
+    ),
+    ("password_too_short", ""): lambda values: ngettext(
+        "Use at least %(num)s character.", "Use at least %(num)s characters.", values["limit"]
+    ),
+    ("password_unchanged", ""): _l("Choose a password that differs from the current one."),
+    ("password_unusable", ""): _l("Use letters, digits, signs and spaces."),
+    ("passwords_differ", ""): _l("The two passwords are not the same."),
+    ("required", "business_name"): _l("Enter the name that customers know you by."),
+    ("required", "email"): _l("Enter an email address."),
+    ("required", "name"): _l("Enter a name that tells you where the key is used."),
+    ("required", "username"): _l("Choose a username."),
+    ("too_early", ""): lambda values: ngettext(
+        "Remind at most %(num)s day before.", "Remind at most %(num)s days before.", values["limit"]
+    ),
+    ("too_late", ""): lambda values: ngettext(
+        "Remind at most %(num)s day after.", "Remind at most %(num)s days after.", values["limit"]
+    ),
+    ("too_long", "business_name"): _one_line,
+    ("too_long", "name"): _one_line,
+    ("too_many", "days_after"): lambda values: ngettext(
+        "Choose at most %(num)s reminder in all.", "Choose at most %(num)s reminders in all.", values["limit"]
+    ),
+    ("unknown_currency", ""): _l("Choose a currency from the list."),
+    ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
+    ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
+    ("unknown_role", ""): _l("Choose merchant or customer."),
+    ("unknown_zone", ""): _l("Choose a time zone from the list."),
+    ("username_is_email", ""): _l("A username with an @ has to be your own email."),
+    ("username_taken", ""): _l("This username is taken. Choose another."),
+    ("wrong_password", ""): _l("This is not your current password."),
+    # New plans
+    ("bad_count", ""): lambda values: ngettext(
+        "Choose 1 to %(num)s installment.", "Choose 1 to %(num)s installments.", values["limit"]
+    ),
+    ("bad_date", "start_date"): _l("Choose a date."),
+    ("bad_dates", ""): _l("Due dates lie between %(first)s and %(last)s."),
+    ("bad_external_id", ""): lambda values: ngettext(
+        "Use 1 to %(num)s letter, on one line.", "Use 1 to %(num)s letters, on one line.", values["limit"]
+    ),
+    ("bad_interval", ""): _l("Choose weekly, every two weeks, or monthly."),
+    ("bad_total", ""): _l("Enter an amount above zero."),
+    ("date_in_past", "start_date"): _l("The first due date is today or later."),
+    ("not_a_customer", ""): _l("A plan can't be made for this email."),
+    ("too_long", "description"): _one_line,
+    ("too_long", "metadata"): lambda values: ngettext(
+        "Names have 1 to %(names)s letters, texts at most %(num)s.",
+        "Names have 1 to %(names)s letters, texts at most %(num)s.",
+        values["limit"],
+        names=values["name_limit"],
+    ),
+    ("too_many", "metadata"): lambda values: ngettext(
+        "Use at most %(num)s entry.", "Use at most %(num)s entries.", values["limit"]
+    ),
+    ("total_too_small", ""): _l("This total is too small to be split into that many installments."),
+    ("unusable", ""): _l("Use letters, digits and signs; NUL is none of them."),
+    # Payments, refunds, and changes of a plan's money
+    ("bad_amount", "refund"): _l("Enter an amount, or nothing."),
+    ("bad_amount", "zero"): _l("Enter an amount above zero."),
+    ("bad_amount", "zero_in_form"): _l("Enter more than zero."),
+    ("bad_choice", "choice"): _l("Choose what is due, all of it, or an amount."),
+    ("bad_choice", "how"): _l("Choose from the last installment backwards, or spread."),
+    ("bad_choice", "method"): _l("Choose cash or bank transfer."),
+    ("bad_date", "received_on"): _l("Choose a day after %(limit)s."),
+    ("bad_date", "unreadable"): _l("Choose the day on which it came."),
+    ("date_in_future", ""): _l("Choose today or an earlier day."),
+    ("gateway_away", ""): _l("The card could not be saved. Please try again in a moment."),
+    ("not_chosen", "refund"): _l("You typed an amount. Choose “Give back a part” to refund it, or clear it."),
+    ("required", "amount"): _l("Enter an amount."),
+    ("required", "reason"): _l("Say why, in a few words."),
+    ("too_long", "reason"): _one_line,
+    ("too_long", "reference"): _one_line,
+    ("too_much", "credit"): _l("That is more than what is left to pay, which is %(limit)s."),
+    ("too_much", "manual_payment"): _l("That is more than is owed, which is %(limit)s."),
+    ("too_much", "refund"): _l("At most %(limit)s can be given back."),
+    ("unknown_method", "card"): _l("Choose one of the cards."),
+    ("unknown_method", "payment_method"): _l("This payment method is not known. Nothing was charged."),
+    # Requests of programs
+    ("bad_amount", "api"): _l("Send an amount in digits, like 1200.00 or 1200."),
+    ("bad_cursor", ""): _l("This cursor is not one that a page gave."),
+    ("bad_date", "api"): _l("Send a date like 2026-08-31."),
+    ("bad_idempotency_key", ""): _l("Use 1 to 255 visible ASCII characters, no blanks."),
+    ("bad_number", ""): _l("Send a whole number from %(least)s to %(most)s."),
+    ("bad_text", ""): _l("Send text without NUL characters."),
+    ("conflicting_parameters", ""): _l("This is the same filter as %(other)s: send one of the two."),
+    ("not_an_object", ""): _l("Send one JSON object: {...}."),
+    ("not_wanted", ""): _l("Leave it out, or choose amount."),
+    ("repeated", ""): _l("Send this parameter once."),
+    ("required", "api"): _l("This field is required."),
+    ("required", "pay_plan"): _l("Say how much to pay."),
+    ("unknown_field", ""): _l("This field is not known here."),
+    ("unknown_parameter", ""): _unknown_parameter,
+    ("wrong_type", ""): _l("This value has another type than the field."),
+    ("wrong_type", "choice"): _l("Invalid enum value %(value)s."),
+    ("wrong_type", "length"): _l("Expected %(expected)s of length <= %(limit)s."),
+    ("wrong_type", "type"): _l("Expected %(expected)s, got %(got)s."),
+}
+"""By `Fault.code` and `Fault.about`, which is the field unless the fault says otherwise."""

@@ -1,0 +1,147 @@
+"""Every act of a business refuses an actor without its permission, even if the entry point did not check it."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from portal.domain import permissions
+from portal.domain.permissions import OF_ROLE, ROLES, Actor, OwnPlan, Permission, Role
+from portal.errors import Forbidden, NotFound
+from portal.extensions import db
+from portal.services.accounts import accounts, api_keys
+from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.payments import manual_payments, refunds, reversals
+from portal.services.plans import invitations, plans
+from portal.services.plans.plans import NewPlan
+from portal.services.reminders import manual_reminders, mutes, settings
+from tests.fixtures import people
+
+pytestmark = pytest.mark.usefixtures("context")
+
+Ids = dict[str, Any]
+Act = Callable[[Actor, Ids], object]
+NEW_PLAN = NewPlan("new@example.com", 100, 1, date(2020, 1, 1))
+SETTINGS = {"business_name": "X", "time_zone": "UTC", "grace_days": 1, "home_currency": "SAR"}
+
+ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
+    "credit": (
+        "credit",
+        lambda actor, ids: credits.credit(ids["plan"], actor=actor, amount=1, how="last", reason="Sorry"),
+    ),
+    "write off": ("write_off", lambda actor, ids: write_offs.write_off(ids["plan"], actor=actor, reason="Gone")),
+    "cancel": ("cancel", lambda actor, ids: cancellations.cancel(ids["plan"], actor=actor, reason="Sold out")),
+    "cancel and refund": (
+        "refund",
+        lambda actor, ids: cancellations.cancel(ids["plan"], actor=actor, reason="Sold out", refund=1),
+    ),
+    "refund": ("refund", lambda actor, ids: refunds.refund(ids["plan"], actor=actor, amount=1, reason="Scratched")),
+    "reverse": ("void", lambda actor, ids: reversals.reverse(ids["payment"], actor=actor, reason="Bounced")),
+    "record a payment": (
+        "record_payment",
+        lambda actor, ids: manual_payments.record(
+            ids["plan"], actor=actor, amount=1, method="cash", received_on=date(2020, 1, 1)
+        ),
+    ),
+    "renew the link": ("invite", lambda actor, ids: invitations.renew(ids["invited"], actor=actor)),
+    "revoke the link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], actor=actor)),
+    "remind": ("remind", lambda actor, ids: manual_reminders.send_now(ids["plan"], actor=actor)),
+    "mute a plan": ("remind", lambda actor, ids: mutes.mute_plan(ids["plan"], actor=actor)),
+    "unmute a plan": ("remind", lambda actor, ids: mutes.unmute_plan(ids["plan"], actor=actor)),
+    "mute a customer": ("remind", lambda actor, ids: mutes.mute_customer(ids["omar"], actor=actor)),
+    "unmute a customer": ("remind", lambda actor, ids: mutes.unmute_customer(ids["omar"], actor=actor)),
+}
+OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
+    "open a plan": (
+        "create_plans",
+        lambda actor, ids: plans.open_plan(actor, NEW_PLAN, past_dates=True),
+    ),
+    "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till", can_write=False)),
+    "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
+    "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
+    "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
+}
+ACTS = ON_A_PLAN | OF_A_BUSINESS
+TABLES = ("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys")
+
+
+@pytest.fixture
+def ids(context: object) -> Ids:
+    amal, omar, sara = people.amal(), people.omar(), people.sara()
+    people.a_member("nour", amal, "owner")
+    plan_id = people.a_plan(amal, first=-3)
+    payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
+    api_keys.create(people.owner(amal), name="Shop", can_write=False)
+    return {
+        "amal": amal,
+        "omar": omar,
+        "sara": sara,
+        "plan": plan_id,
+        "payment": payment_id,
+        "invited": people.a_plan(amal, "invited@example.com"),
+        "key": db.session.scalar(text("SELECT max(id) FROM api_keys")),
+    }
+
+
+def state() -> list[Any]:
+    """The rows that acts write."""
+    db.session.rollback()
+    rows = [db.session.execute(text(f"SELECT t::text FROM {table} AS t ORDER BY 1")).all() for table in TABLES]  # noqa: S608
+    return [*rows, db.session.execute(text("SELECT m::text FROM merchants AS m ORDER BY 1")).all()]
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_an_act_refuses_every_role_without_its_permission_and_changes_nothing(ids: Ids, name: str) -> None:
+    permission, act = ACTS[name]
+    without: list[Role] = [role for role in ROLES if permission not in OF_ROLE[role]]
+    assert "viewer" in without
+    before = state()
+    for role in without:
+        with pytest.raises(Forbidden) as refused:
+            act(permissions.member(ids["sara"], ids["amal"], role), ids)
+        assert refused.value.code == "forbidden"
+    for actor in (permissions.customer(ids["omar"]), permissions.operator(ids["sara"])):
+        with pytest.raises(Forbidden):
+            act(actor, ids)
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_the_permission_alone_is_enough(ids: Ids, name: str) -> None:
+    """The act needs no other permission, except that a cancellation with a refund needs both."""
+    permission, act = ACTS[name]
+    needed = {permission, *(["cancel"] if name == "cancel and refund" else [])}
+    nour = db.session.scalar(text("SELECT id FROM users WHERE username = 'nour'"))
+    act(Actor(nour, ids["amal"], frozenset(needed)), ids)
+
+
+@pytest.mark.parametrize("name", ON_A_PLAN)
+def test_a_member_who_owes_the_plan_can_not_act_on_it(ids: Ids, name: str) -> None:
+    if "link" in name:
+        ids = ids | {"invited": ids["plan"]}
+    before = state()
+    with pytest.raises(OwnPlan):
+        ON_A_PLAN[name][1](permissions.member(ids["omar"], ids["amal"], "manager"), ids)
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", ON_A_PLAN)
+def test_another_business_can_not_act_on_the_plan(ids: Ids, name: str) -> None:
+    badr = people.badr()
+    before = state()
+    with pytest.raises(NotFound):
+        ON_A_PLAN[name][1](people.owner(badr), ids)
+    assert state() == before
+
+
+def test_what_a_member_did_names_the_person_and_not_the_business(ids: Ids) -> None:
+    sara = people.a_member("sara", ids["amal"], "manager")
+    credits.credit(
+        ids["plan"], actor=permissions.member(sara, ids["amal"], "manager"), amount=1, how="last", reason="Sorry"
+    )
+    db.session.rollback()
+    last = "SELECT {} FROM {} WHERE {} = (SELECT max({}) FROM {})"
+    assert db.session.scalar(text(last.format("actor_id", "events", "id", "id", "events"))) == sara
+    assert db.session.scalar(text(last.format("created_by", "ledger_entries", "id", "id", "ledger_entries"))) == sara

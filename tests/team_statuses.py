@@ -1,0 +1,115 @@
+"""The permissions of every route, for the members of a business: TEAM has the status for each of TEAM_CALLERS."""
+
+from typing import Final
+
+TEAM_CALLERS: Final = ("manager", "collector", "viewer", "both hats", "own plan")
+"""Members of Amal's team, who ask for the plan of Amal and Omar. "both hats": a manager of Badr's, under that hat, who
+owes a plan to Amal and asks for it. "own plan": a manager of Amal's who owes a plan to Amal and asks for it."""
+
+Statuses = tuple[int, int, int, int, int]
+
+
+def rows(statuses: Statuses, method: str, *addresses: str) -> dict[str, Statuses]:
+    """The same statuses for several addresses."""
+    return {f"{method} {address}": statuses for address in addresses}
+
+
+ALL: Final = (200, 200, 200, 200, 200)
+REDIRECTS: Final = (303, 303, 303, 303, 303)
+INVALID: Final = (422, 422, 422, 422, 422)
+FORBIDDEN: Final = (403, 403, 403, 403, 403)
+OWING: Final = (403, 403, 403, 200, 200)
+OWING_FORM: Final = (403, 403, 403, 422, 422)
+MANAGERS: Final = (200, 403, 403, 200, 200)
+MANAGERS_FORM: Final = (422, 403, 403, 422, 422)
+ACT: Final = (200, 403, 403, 404, 403)
+ACT_FORM: Final = (422, 403, 403, 404, 403)
+REMIND: Final = (303, 303, 403, 404, 403)
+INVITE: Final = (303, 403, 403, 404, 403)
+ACTS: Final = (
+    "/plans/<int:plan_id>/credit",
+    "/plans/<int:plan_id>/refund",
+    "/plans/<int:plan_id>/write-off",
+    "/plans/<int:plan_id>/cancel",
+    "/payments/<int:payment_id>/reverse",
+)
+
+API: Final = {
+    **rows(
+        INVALID, "POST", "/auth/register/", "/api/auth/register/", "/token/", "/api/token/", "/token/refresh/",
+        "/api/token/refresh/", "/api/plans/preview/",
+    ),
+    **rows(
+        ALL, "GET", "/auth/me/", "/api/auth/me/", "/api/plans/", "/api/plans/<row:plan_id>/",
+        "/api/plans/<row:plan_id>/installments/", "/api/plans/<row:plan_id>/payments/",
+        "/api/plans/<row:plan_id>/refunds/", "/api/plans/installments/",
+        "/api/plans/installments/<row:installment_id>/", "/api/payments/", "/api/payments/<row:payment_id>/",
+        "/api/refunds/", "/api/refunds/<row:refund_id>/", "/api/analytics/dashboard/",
+        "/api/plans/analytics/dashboard/", "/api/analytics/merchant/", "/api/analytics/ageing/", "/api/docs/",
+        "/swagger/", "/api/openapi.json",
+    ),
+    **rows(MANAGERS_FORM, "POST", "/api/plans/"),
+    **rows(OWING, "POST", "/api/plans/installments/<row:installment_id>/pay/", "/api/plans/<row:plan_id>/pay/"),
+    **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
+    **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
+    **rows(
+        ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/cancel/",
+        "/api/plans/<row:plan_id>/write-off/", "/api/payments/<row:payment_id>/reverse/",
+    ),
+    **rows(FORBIDDEN, "GET", "/api/payment-methods/"),
+    **rows(FORBIDDEN, "POST", "/api/payment-methods/"),
+    **rows(FORBIDDEN, "DELETE", "/api/payment-methods/<row:method_id>/"),
+}  # fmt: skip
+
+PAGES: Final = {
+    **rows(
+        ALL, "GET", "/", "/example", "/healthz", "/readyz", "/outbox", "/outbox/<int:outbox_id>",
+        "/outbox/<int:outbox_id>/html", "/password-resets/new", "/password-resets/sent",
+        "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
+        "/reminders/off/<off_token>", "/account/password", "/dashboard", "/plans", "/plans.csv",
+        "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
+        "/installments", "/installments.csv", "/journal", "/journal.csv", "/plans/<int:plan_id>",
+        "/payments/<int:payment_id>",
+    ),
+    **rows(ALL, "POST", "/reminders/off/<off_token>"),
+    **rows(
+        INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
+        "/invitations/<token>", "/invitations/<token>/pay", "/account/password",
+    ),
+    **rows(
+        REDIRECTS, "GET", "/register", "/login", "/installments/<int:installment_id>",
+        "/installments/<int:installment_id>/payments",
+    ),
+    **rows(REDIRECTS, "POST", "/theme"),
+    **rows((404, 404, 404, 404, 404), "GET", "/invitations/<token>/payments/<int:payment_id>"),
+    **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
+    **rows(
+        FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
+        "/settings/api-keys",
+    ),
+    **rows(
+        FORBIDDEN, "POST", "/operator/jobs/<job_id>/retry", "/operator/jobs/<job_id>/clear", "/operator/jobs/clear",
+        "/outbox/<int:outbox_id>/resend", "/payment-methods", "/payment-methods/<int:method_id>/remove",
+        "/account/reminders", "/plans/<int:plan_id>/automatic-payment", "/plans/<int:plan_id>/automatic-payment/off",
+        "/settings/api-keys", "/settings/api-keys/<int:key_id>/revoke",
+    ),
+    **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
+    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
+    **rows(MANAGERS, "POST", "/plans/preview"),
+    **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
+    **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>"),
+    **rows(INVITE, "POST", "/plans/<int:plan_id>/invitation", "/plans/<int:plan_id>/invitation/revoke"),
+    **rows(
+        REMIND, "POST", "/plans/<int:plan_id>/reminders", "/plans/<int:plan_id>/mute",
+        "/plans/<int:plan_id>/unmute", "/customers/<int:customer_id>/mute", "/customers/<int:customer_id>/unmute",
+    ),
+    **rows(OWING, "GET", "/plans/<int:plan_id>/pay"),
+    **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
+    **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),
+    **rows((422, 422, 403, 404, 403), "POST", "/plans/<int:plan_id>/record-payment"),
+    **rows(ACT, "GET", *ACTS),
+    **rows(ACT_FORM, "POST", *ACTS),
+    **rows(REDIRECTS, "POST", "/account/hat", "/account/sessions/end", "/logout"),  # last: they end hats and sessions
+}  # fmt: skip
+
+TEAM: Final = API | PAGES
