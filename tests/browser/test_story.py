@@ -79,6 +79,34 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
 
 
 @BOTH
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, scripts: bool, width: int) -> None:
+    amal, badr = visit(scripts=scripts), visit(scripts=scripts)
+    name = badr.create_account("merchant", "badr")
+    amal.create_account("merchant", "amal")
+    page = badr.open("/dashboard")
+    page.set_viewport_size({"width": width, "height": 800})
+    expect(page.get_by_role("button", name="Switch to what you pay")).to_have_count(0)
+    amal.create_plan(f"{name}@example.com")
+
+    def press(text: str, menu: str) -> None:
+        button = page.get_by_role("button", name=text).and_(page.locator(":visible"))
+        if not button.count():
+            page.locator("summary:visible").filter(has_text=menu).first.click()
+        button.click()
+
+    badr.open("/dashboard")
+    press("Switch to what you pay", "Menu")
+    expect(page).to_have_url(re.compile("/home$"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("SAR\u00a0300.00 due today")
+    page.locator("#pay-next").click()
+    expect(page.locator("main")).to_contain_text("SAR\u00a0300.00 paid")
+    press("Switch to Amal's Bakery", "Menu" if width < 760 else "Switch")
+    expect(page).to_have_url(re.compile("/dashboard$"))
+    expect(page.get_by_text("Make your first plan")).to_be_visible()
+
+
+@BOTH
 @pytest.mark.parametrize("button", ["at the top", "in the row", "at home"])
 def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, button: str) -> None:
     omar, amal = visit(scripts=scripts), visit()

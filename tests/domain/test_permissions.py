@@ -43,7 +43,7 @@ def test_a_member_may_also_pay_what_they_owe_but_has_no_customers_pages(role: Ro
 
 
 @pytest.mark.parametrize("actor", [permissions.customer(7), permissions.operator(7)])
-@pytest.mark.parametrize("permission", OF_ROLE["owner"])
+@pytest.mark.parametrize("permission", sorted(OF_ROLE["owner"]))
 def test_customers_and_operators_act_for_no_business(actor: Actor, permission: Permission) -> None:
     with pytest.raises(Forbidden):
         actor.require(permission)

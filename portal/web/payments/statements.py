@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
+from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
 from portal.web.authorization import login_needed, my_actor
@@ -19,7 +20,7 @@ from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 
-WORDS: Final = {
+WORDS: Final[dict[EntryKind, str]] = {
     "plan_opened": _l("Plan made"),
     "payment": _l("Payment"),
     "refund": lazy_pgettext("line of a statement", "Refund"),

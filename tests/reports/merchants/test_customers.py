@@ -87,7 +87,7 @@ def test_more_customers_cost_no_more_queries(app, amal, crowd):
         counts = []
         for limit in (1, 6):
             db.session.expire_all()
-            assert shop.user_id
+            assert shop.id
             with queries(app) as sent:
                 customers.list_customers(shop, filters, limit=limit)
             counts.append(len(sent))

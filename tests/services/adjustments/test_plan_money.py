@@ -355,7 +355,7 @@ def test_a_payment_in_flight_refuses_every_other_change_to_the_plan(plan_id, ama
 def test_the_reason_of_a_manual_payment_is_in_its_event_and_in_the_ledger(plan_id, amal):
     today, why = people.today_of(amal), "Paid at the counter"
     record = manual_payments.record
-    record(plan_id, merchant_id=amal, amount=1_00, method="cash", received_on=today, reason=f" {why} ")
+    record(plan_id, actor=people.owner(amal), amount=1_00, method="cash", received_on=today, reason=f" {why} ")
     event = db.session.scalars(select(Event).where(Event.kind == "payment.recorded")).one()
     entry = db.session.scalars(select(LedgerEntry).where(LedgerEntry.kind == "payment")).one()
     assert (event.reason, entry.reason) == (why, why)

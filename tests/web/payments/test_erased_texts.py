@@ -28,10 +28,16 @@ def plan(app: Flask, database: str) -> int:
         amal, _ = people.amal(), people.omar()
         plan_id, today = people.a_plan(amal, total=100_00, count=3), people.today_of(amal)
         manual_payments.record(
-            plan_id, merchant_id=amal, amount=50_00, method="cash", received_on=today, reference=REFERENCE, reason=WHY
+            plan_id,
+            actor=people.owner(amal),
+            amount=50_00,
+            method="cash",
+            received_on=today,
+            reference=REFERENCE,
+            reason=WHY,
         )
-        refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason=WHY)
-        credits.credit(plan_id, merchant_id=amal, amount=5_00, how="last", reason=WHY)
+        refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason=WHY)
+        credits.credit(plan_id, actor=people.owner(amal), amount=5_00, how="last", reason=WHY)
         return plan_id
 
 
@@ -119,8 +125,8 @@ def test_texts_cost_no_query_of_their_own(app: Flask, plan: int) -> None:
         amal = people.plan_of(plan).merchant_id
         less = people.a_plan(amal, total=100_00, count=3)
         today = people.today_of(amal)
-        paid = manual_payments.record(less, merchant_id=amal, amount=50_00, method="cash", received_on=today)
-        refunds.refund(less, merchant_id=amal, amount=5_00, reason=WHY)
+        paid = manual_payments.record(less, actor=people.owner(amal), amount=50_00, method="cash", received_on=today)
+        refunds.refund(less, actor=people.owner(amal), amount=5_00, reason=WHY)
         assert db.session.get_one(Payment, paid.payment_id).reference == ""
     client = browser_of(app, "amal")
     for page in ("/plans/{}", "/plans/{}/statement"):
