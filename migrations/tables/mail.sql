@@ -14,6 +14,7 @@ CREATE TABLE emails (
     created_at timestamptz NOT NULL,
     ended_at timestamptz,
     last_error varchar(300),
+    error_detail varchar(300),
     message_id varchar(300),
     subject varchar(300),
     body text,

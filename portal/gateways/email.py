@@ -1,8 +1,4 @@
-"""Mail: `compose` renders a mail from plain facts, `message` builds the MIME message, and `Server` sends it by SMTP.
-
-The text comes from templates/mail/<kind>.txt, whose first line is the subject, and the HTML from <kind>.html. The
-styles are inlined, because mail programs drop style sheets.
-"""
+"""Mail: `message` builds the MIME message of a rendered mail, and `Server` sends it by SMTP."""
 
 import io
 import ipaddress
@@ -11,7 +7,6 @@ import smtplib
 import socket
 import ssl
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,14 +14,11 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import idna
-from css_inline import CSSInliner
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.config import Settings
 from portal.domain.typed_text import REFUSED
@@ -38,21 +30,10 @@ MAX_SECONDS: Final = 25.0
 
 Name resolution counts as well, but can't be interrupted: the system's resolver limits it, usually to two attempts of
 5 seconds for each name server."""
-TEMPLATES: Final = Path(__file__).resolve().parents[2] / "templates"
 
 NAME_MAX: Final = 80
-SUBJECT_MAX: Final = 200
-_SUBJECT = "Subject: "
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _NO_MAILBOX: Final = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
-_inliner = CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
-_templates = Environment(
-    loader=FileSystemLoader([TEMPLATES, TEMPLATES / "mail", TEMPLATES / "mail" / "payments"]),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +58,29 @@ class Envelope:
 
 
 class NotSent(Exception):
-    """The server refused this mail. `for_good`: the mailbox does not exist, so a retry is useless."""
+    """The server refused this mail. `for_good`: the mailbox does not exist, so a retry is useless.
 
-    def __init__(self, reason: str, *, for_good: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    `code`: not_utf8 (the server can't send to such addresses), connection_broke or server_said; `detail`: the server's
+    reply or the system's error.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, for_good: bool = False) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.detail = detail
         self.for_good = for_good
 
 
 class ServerUnavailable(Exception):
-    """The server can't be reached, or refuses the login. No single mail is the cause."""
+    """The server can't be reached, or refuses the login. No single mail is the cause.
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    `code`: login_refused or unreachable; `detail`: the server's code or the system's error.
+    """
 
-
-def compose(kind: str, facts: Mapping[str, Any]) -> Content:
-    """Render a mail of this kind. Raises jinja2.UndefinedError if a fact is missing."""
-    rendered = _templates.get_template(f"{kind}.txt").render(facts).replace("\u00a0", " ").strip()
-    first, _, rest = rendered.partition("\n")
-    subject = one_line(first.removeprefix(_SUBJECT))[:SUBJECT_MAX]
-    text = re.sub(r"\n{3,}", "\n\n", rest.strip()) + "\n"
-    html = _templates.get_template(f"{kind}.html").render(facts, subject=subject)
-    return Content(subject, text, _inliner.inline(html))
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code} {detail}")
+        self.code = code
+        self.detail = detail
 
 
 def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:
@@ -236,7 +216,7 @@ class Server:
         to = _ascii_domain(to)
         utf8 = not to.isascii()
         if utf8 and not smtp.has_extn("smtputf8"):
-            raise NotSent("The mail server can't send to addresses with such letters.", for_good=True)
+            raise NotSent("not_utf8", for_good=True)
         sender = _ascii_domain(parseaddr(self.settings.mail_from)[1])
         try:
             data = mail.as_bytes(policy=SMTP.clone(utf8=utf8))
@@ -245,14 +225,14 @@ class Server:
             code, reply = next(iter(error.recipients.values()))
             if code == 421:
                 self._disconnect()
-            raise NotSent(_refusal(code, reply), for_good=_no_such_mailbox(code, reply)) from None
+            raise NotSent("server_said", _reply(code, reply), for_good=_no_such_mailbox(code, reply)) from None
         except smtplib.SMTPResponseException as error:
             if error.smtp_code == 421:
                 self._disconnect()
-            raise NotSent(_refusal(error.smtp_code, error.smtp_error)) from None
+            raise NotSent("server_said", _reply(error.smtp_code, error.smtp_error)) from None
         except (smtplib.SMTPException, OSError) as error:
             self._disconnect()
-            raise NotSent(f"The connection broke: {_reason(error)}") from None
+            raise NotSent("connection_broke", _reason(error)) from None
         except BaseException:
             smtp.close()
             self.smtp = None
@@ -276,10 +256,10 @@ class Server:
                 smtp.ehlo_or_helo_if_needed()
         except smtplib.SMTPAuthenticationError as error:
             self._close(smtp)
-            raise ServerUnavailable(f"The mail server refuses the login ({error.smtp_code}).") from None
+            raise ServerUnavailable("login_refused", str(error.smtp_code)) from None
         except (smtplib.SMTPException, OSError) as error:
             self._close(smtp)
-            raise ServerUnavailable(f"The mail server can't be reached: {_reason(error)}") from None
+            raise ServerUnavailable("unreachable", _reason(error)) from None
         self.smtp = smtp
         return smtp
 
@@ -340,8 +320,8 @@ def _no_such_mailbox(code: int, reply: bytes | str) -> bool:
     return status[0] in _NO_MAILBOX if status is not None else code in (550, 551, 553)
 
 
-def _refusal(code: int, reply: bytes | str) -> str:
-    return f"The mail server said: {code} {_text(reply)}"[:300].rstrip()
+def _reply(code: int, reply: bytes | str) -> str:
+    return f"{code} {_text(reply)}"[:300].rstrip()
 
 
 def _text(reply: bytes | str) -> str:

@@ -80,15 +80,16 @@ def marked(name: str, value: str) -> list[psutil.Process]:
 
 
 def end(find: Callable[[], list[psutil.Process]], timeout: float) -> int:
-    """End processes until `find` returns none. Returns how many there were.
+    """End processes until `find` returns none and all that it returned have ended. Returns how many there were.
 
-    SIGTERM goes to each process whose parent is not among them. After `timeout` seconds SIGKILL goes to all.
+    SIGTERM goes to each process whose parent is not among them. After `timeout` seconds SIGKILL goes to all. `find` may
+    lose a process: one without a mark is a descendant only as long as its parent runs.
     """
     seen: set[psutil.Process] = set()
     terminated: set[psutil.Process] = set()
     deadline = time.monotonic() + timeout
-    while processes := find():
-        seen |= set(processes)
+    while processes := {*find(), *(process for process in seen if not has_ended(process))}:
+        seen |= processes
         killing = time.monotonic() >= deadline
         if time.monotonic() >= deadline + KILL_SECONDS:
             break
@@ -100,7 +101,7 @@ def end(find: Callable[[], list[psutil.Process]], timeout: float) -> int:
                 elif process not in terminated and process.ppid() not in pids:
                     terminated.add(process)
                     process.send_signal(signal.SIGTERM)
-        still_running(processes, POLL_SECONDS)
+        still_running([*processes], POLL_SECONDS)
     return len(seen)
 
 

@@ -44,6 +44,9 @@ class Email(Model):
     - dropped: the mail had become pointless when it was due. `last_error` is the reason.
     - dead: delivery was abandoned. `last_error` is the reason.
 
+    `last_error` is a code, which portal/wording/mail_problems.py words. `error_detail` is the mail server's reply or
+    the system's error.
+
     `attempts` counts claims, so id and attempts together identify a claim.
 
     The row has no address: the mail goes to the recipient's address at the moment of sending. `data` holds plain facts
@@ -69,6 +72,7 @@ class Email(Model):
     created_at: Mapped[Instant]
     ended_at: Mapped[Instant | None]
     last_error: Mapped[str | None] = mapped_column(String(300))
+    error_detail: Mapped[str | None] = mapped_column(String(300))
     message_id: Mapped[str | None] = mapped_column(String(300))
     subject: Mapped[str | None] = mapped_column(String(300))
     body: Mapped[str | None] = mapped_column(Text, deferred=True)

@@ -5,23 +5,25 @@ from portal.domain.typed_text import BadText
 from portal.errors import Fault, Invalid
 
 
-def text_faults(field: str, typed: str, *, is_required: bool = False) -> list[Fault]:
-    """The faults of a typed text: bad_text, invisible_text, too_long, and required for an empty text if it is."""
+def text_faults(field: str, typed: str, *, if_empty: Fault | None = None) -> list[Fault]:
+    """The faults of a typed text: bad_text, invisible_text, too_long. An empty text has the fault `if_empty`."""
     try:
         text = typed_text.read(typed)
     except BadText as bad:
         return [_fault(field, bad)]
-    return [Fault(field, "required")] if is_required and not text else []
+    return [if_empty] if if_empty is not None and not text else []
 
 
-def read_text(field: str, typed: str, *, is_required: bool = False) -> str:
+def read_text(field: str, typed: str, *, if_empty: Fault | None = None) -> str:
     """The text as it is stored. Refuses: Invalid on `field`, as `text_faults`."""
-    if faults := text_faults(field, typed, is_required=is_required):
+    if faults := text_faults(field, typed, if_empty=if_empty):
         raise Invalid(*faults)
     return typed_text.read(typed)
 
 
 def _fault(field: str, bad: BadText) -> Fault:
     if bad.reason == "too_long":
-        return Fault(field, bad.reason, limit=typed_text.MAX_LENGTH)
-    return Fault(field, bad.reason, about="typed_text")
+        return Fault(field, "too_long", limit=typed_text.MAX_LENGTH)
+    if bad.reason == "invisible_text":
+        return Fault(field, "invisible_text")
+    return Fault(field, "bad_text", about="typed_text")

@@ -16,6 +16,7 @@ from portal.web import filters
 from portal.wording import labels, simulated_cards
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
+from portal.wording.mail_problems import mail_problem
 from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = _l("Nothing was charged.")
@@ -55,6 +56,7 @@ def init_app(app: Flask) -> None:
         reminder_words,
         reason_words,
         typed_words,
+        mail_problem,
     ):
         app.add_template_global(function)
     app.jinja_env.globals.update(state_label=labels.state, figure_label=labels.figure, interval_words=labels.interval)

@@ -49,6 +49,11 @@ INTERVAL_CHOICES: Final = {"weekly": _l("Every week"), "biweekly": _l("Every two
 """The same, as the choices of a form."""
 MANUAL_METHODS: Final = {"cash": _l("Cash"), "transfer": _l("Bank transfer")}
 """The methods of a manual payment."""
+MANUAL_METHODS_INLINE: Final = {
+    "cash": lazy_pgettext("in a sentence", "cash"),
+    "transfer": lazy_pgettext("in a sentence", "bank transfer"),
+}
+"""The same, as part of a sentence."""
 DECLINE_REASONS: Final = {
     "insufficient_funds": _l("There is not enough money on this card."),
     "not_charged": _l("The bank did not get this payment."),
@@ -83,6 +88,11 @@ def interval(code: str) -> str:
 def manual_method(code: str) -> str:
     """ "Cash" or "Bank transfer"."""
     return str(MANUAL_METHODS[code])
+
+
+def manual_method_inline(code: str) -> str:
+    """ "cash" or "bank transfer", as part of a sentence."""
+    return str(MANUAL_METHODS_INLINE[code])
 
 
 def decline_reason(code: str | None, *, mine: bool = False) -> str:

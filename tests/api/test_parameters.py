@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.api.endpoints import declared
 from portal.api.openapi import examples
+from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
 from tests.api import Api, Person, create_plan, customer, merchant, problem
 
@@ -79,8 +80,8 @@ def test_every_endpoint_refuses_an_unknown_parameter_and_names_the_known_ones(
         if not rule.endpoint.startswith("api_") or rule.endpoint.startswith(("api_docs", "api_keys")):
             continue
         name = rule.endpoint.removeprefix("api_").replace(".", "_")
-        operation, roles = documented[name], declared[name].roles
-        caller = omar if "customer" in roles else amal
+        operation, needs = documented[name], declared[name].needs
+        caller = omar if needs in permissions.CUSTOMER else amal
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             path = re.sub(r"<row:\w+>", "1", rule.rule)
             response = caller.api.call(method, f"{path}?external_id=zzz", body(operation))

@@ -180,7 +180,7 @@ def an_operator(live: Live) -> None:
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(
             "INSERT INTO emails (dedupe_key, kind, to_user_id, state, attempts, last_error, next_try_at, created_at,"
-            " ended_at) SELECT 'x:1', 'receipt', id, 'dead', 8, 'No such mailbox', now(), now(), now()"
+            " ended_at) SELECT 'x:1', 'receipt', id, 'dead', 8, 'killed', now(), now(), now()"
             " FROM users WHERE username = 'omar'"
         )
     with redis.Redis.from_url(Valkey.running(live.data_dir) or "") as valkey:

@@ -1,5 +1,7 @@
 """Migrations match the models, run in both directions, and refuse databases of other versions."""
 
+from typing import Any
+
 import flask_migrate
 import flask_migrate.cli
 import pytest
@@ -7,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
+from sqlalchemy import text
 
 from portal import cli
 from portal.extensions import db
@@ -20,7 +23,15 @@ def scripts(app: Flask) -> ScriptDirectory:
 def test_models_and_migrations_agree(app: Flask, database: str) -> None:
     with app.app_context(), db.engine.connect() as connection:
         compared = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(compared, db.metadata) == []
+        differences = compare_metadata(compared, db.metadata)
+        assert [each for each in differences if not is_default_of_merchants_id(each)] == []
+        defaults = "SELECT column_default FROM information_schema.columns WHERE column_name = 'id' AND table_name = "
+        assert connection.scalar(text(defaults + "'merchants'")) == "nextval('users_id_seq'::regclass)"
+
+
+def is_default_of_merchants_id(difference: Any) -> bool:
+    """Alembic takes a default from another table's sequence for a SERIAL column, and reads no default."""
+    return isinstance(difference, list) and difference[0][:4] == ("modify_default", None, "merchants", "id")
 
 
 def test_there_is_one_head(app: Flask) -> None:

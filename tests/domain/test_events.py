@@ -6,7 +6,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portal.domain import events
@@ -33,6 +33,7 @@ def hints(payload: type[Payload]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=lambda payload: payload.kind)
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_payload_is_the_same_after_json(payload: type[Payload], data: st.DataObject) -> None:
     made = data.draw(st.builds(payload, **{name: st.from_type(hint) for name, hint in hints(payload).items()}))

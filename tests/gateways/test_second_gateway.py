@@ -15,7 +15,7 @@ from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.gateways.payment.simulated.cards import CARDS as TEST_CARDS
 from portal.local import demo_data
-from portal.models import Email, PaymentMethod
+from portal.models import Email, PaymentMethod, Refund
 from portal.reports.operations import checks
 from portal.services.mail import content
 from portal.services.payments import automatic, callbacks, outcomes, payment_methods, refunds
@@ -121,11 +121,11 @@ class TestMoney:
         self, second: SecondGateway, plan_id: int, amal: int, omar: int, card: str, before: str, after: str
     ) -> None:
         payment = people.pay(first(plan_id), omar, card)
-        (refund_id,) = refunds.refund(plan_id, merchant_id=amal, amount=5_00, reason="A dent").refund_ids
-        refund = db.session.get_one(refunds.Refund, refund_id, populate_existing=True)
+        (refund_id,) = refunds.refund(plan_id, actor=people.owner(amal), amount=5_00, reason="A dent").refund_ids
+        refund = db.session.get_one(Refund, refund_id, populate_existing=True)
         assert refund.state == before
         refunds.settle_refund(refund_id)
-        refund = db.session.get_one(refunds.Refund, refund_id, populate_existing=True)
+        refund = db.session.get_one(Refund, refund_id, populate_existing=True)
         assert refund.state == after
         assert people.payment_of(payment.id).refunded == (5_00 if after == "succeeded" else 0)
         assert broken() == {}

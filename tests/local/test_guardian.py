@@ -188,8 +188,10 @@ def test_a_descendant_of_a_marked_process_is_found_without_the_mark(mark: tuple[
     parent = subprocess.Popen([*PYTHON, child, IGNORES_SIGTERM], env=dict([mark]), stdout=subprocess.PIPE)
     assert parent.stdout
     parent.stdout.readline()
-    assert len(marked(*mark)) == 2
+    family = marked(*mark)
+    assert len(family) == 2
     assert marked(mark[0], "2") == []
     assert end(lambda: marked(*mark), 0.2) == 2
+    assert still_running(family, 0) == []
     assert marked(*mark) == []
     parent.wait()

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, inspect, text
 
 from portal.extensions import db
 
-BASELINE_COMMENT: Final = "Qist, baseline 1"
-"""The comment that the first migration of the baseline sets on the table alembic_version."""
+BASELINE_COMMENT: Final = "Qist, baseline 2"
+"""The comment that the first migration of the baseline sets on the table alembic_version. Its number grows with each
+edit of the baseline, which keeps its revision ids."""
 
 State = Literal["current", "behind", "newer", "unreleased"]
 
@@ -31,9 +32,11 @@ def state(connection: Connection, directory: str) -> State:
     if not current:
         tables = set(inspect(connection).get_table_names())
         return "unreleased" if tables & set(db.metadata.tables) else "behind"
+    if _comment(connection) != BASELINE_COMMENT:
+        return "unreleased"
     if current <= revisions:
         return "current" if current == heads else "behind"
-    return "newer" if _comment(connection) == BASELINE_COMMENT else "unreleased"
+    return "newer"
 
 
 def of_this_database() -> State:

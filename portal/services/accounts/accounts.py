@@ -189,7 +189,7 @@ def claim_faults(username: str, password: str, email: str) -> list[Fault]:
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
     """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
-    faults = text_faults("business_name", business_name, is_required=True)
+    faults = text_faults("business_name", business_name, if_empty=Fault("business_name", "required"))
     if home_currency not in money.CURRENCIES:
         faults.append(Fault("home_currency", "unknown_currency"))
     if time_zone not in clock.zones():

@@ -57,7 +57,7 @@ def _create(actor: Actor, name: str, can_write: bool, expires_on: date | None, r
     maker = db.session.get(Membership, (actor.user_id, merchant_id))
     if maker is None:
         raise Forbidden()
-    faults = text_faults("name", name, is_required=True)
+    faults = text_faults("name", name, if_empty=Fault("name", "required"))
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
         faults.append(Fault("expires_on", "date_in_past"))
     if faults:

@@ -6,12 +6,12 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Invitation
 from portal.services.accounts import password_resets
-from portal.services.mail.facts import Facts, NoLongerTrue, day, link, plan_of, progress, purchase, sender
+from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
+from portal.wording import labels
 
 SCHEDULE_ROWS: Final = 6
 """Installments that an invitation lists."""
-INTERVALS: Final = {"weekly": "every week", "biweekly": "every two weeks", "monthly": "every month"}
 
 
 def invitation(row: Email) -> Facts:
@@ -22,7 +22,7 @@ def invitation(row: Email) -> Facts:
         reissued = invitations.reissue(row.to_user_id, plan_id=target.plan_id)
         token = reissued[1] if reissued is not None else None
     if token is None:
-        raise NoLongerTrue("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("link_ended")
     return _invited(row, target.plan_id, token, again=False)
 
 
@@ -30,17 +30,17 @@ def invitation_again(row: Email) -> Facts:
     """The same invitation, requested by the customer again."""
     reissued = invitations.reissue(row.to_user_id)
     if reissued is None:
-        raise NoLongerTrue("There is no plan that waits for this email.")
+        raise NoLongerTrue("no_plan")
     return _invited(row, *reissued, again=True)
 
 
 def password_reset(row: Email) -> Facts:
     """The link that sets a new password."""
     if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:
-        raise NoLongerTrue("It was asked for too long ago.")
+        raise NoLongerTrue("too_old")
     token = password_resets.make(row.to_user_id)
     if token is None:
-        raise NoLongerTrue("This account has no password to reset.")
+        raise NoLongerTrue("no_password")
     return {"url": link(f"/password-resets/{token}"), "secret": (token,)}
 
 
@@ -48,21 +48,21 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     plan, rows = plan_of(plan_id)
     live = invitations.find(token)
     if live is None:
-        raise NoLongerTrue("Its link was used, revoked or replaced.")
+        raise NoLongerTrue("link_ended")
     count = plan.num_installments
     return progress(rows) | {
         "merchant": plan.merchant.business_name,
         "reply_to": sender(plan.merchant_id)[1],
         "purchase": purchase(plan),
         "total": money.show(plan.total, plan.currency),
-        "installments": f"{count} payments" if count > 1 else "one payment",
-        "interval": INTERVALS[plan.interval] if count > 1 else None,
+        "installments": count,
+        "interval": labels.interval(plan.interval),
         "schedule": [
-            (day(installment.due_date), money.show(installment.amount, plan.currency))
+            (labels.long_day(installment.due_date), money.show(installment.amount, plan.currency))
             for installment in rows[:SCHEDULE_ROWS]
         ],
         "more": max(0, count - SCHEDULE_ROWS),
-        "expires": day(clock.local_date(live.expires_at, plan.time_zone)),
+        "expires": labels.long_day(clock.local_date(live.expires_at, plan.time_zone)),
         "url": link(f"/invitations/{token}"),
         "again": again,
         "secret": (token,),

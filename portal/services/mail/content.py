@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from flask import current_app
+from flask_babel import gettext as _
 
 from portal.extensions import db
 from portal.models import Email, User
@@ -42,13 +43,13 @@ def facts_of(row: Email) -> Facts:
     """
     builder = BUILDERS.get(row.kind)
     if builder is None:
-        raise NoLongerTrue(f"Nobody knows what a mail of kind {row.kind} says.")
+        raise NoLongerTrue("unknown_kind")
     recipient = db.session.get_one(User, row.to_user_id)
     facts = builder(row)
     if facts is None:
-        raise NoLongerTrue("It was not wanted any more when its time came.")
+        raise NoLongerTrue("not_wanted")
     if recipient.deactivated_at is not None:
-        raise NoLongerTrue("The account is closed.")
+        raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts
 
 
@@ -67,7 +68,7 @@ def _common(row: Email, recipient: User) -> Facts:
         "to": recipient.email,
         "is_demo": recipient.is_demo,
         "customer_name": name,
-        "hello": f"Hello {name}," if name else "Hello,",
+        "hello": _("Hello %(name)s,", name=name) if name else _("Hello,"),
         "merchant": merchant.business_name if merchant is not None else None,
         "reply_to": reply_to,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",

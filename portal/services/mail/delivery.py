@@ -21,9 +21,10 @@ from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
 from portal.services import emails
-from portal.services.mail import content
+from portal.services.mail import content, rendering
 from portal.services.mail.facts import NoLongerTrue
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, unit_of_work
+from portal.wording.language import in_language
 
 log = structlog.get_logger(__name__)
 
@@ -81,13 +82,13 @@ def drain(limit: int = 500) -> int:
                 try:
                     _deliver(claim, server)
                 except email.ServerUnavailable as away:
-                    log.warning("mail.server_away", reason=away.reason)
-                    _fail(claim, away.reason)
+                    log.warning("mail.server_away", reason=str(away))
+                    _fail(claim, away.code, away.detail)
                     _release(claims[index + 1 :], FIRST_PAUSE)
                     return looked + index + 1
                 except Exception as error:
                     log.exception("mail.not_sent", outbox_id=claim.id)
-                    _fail(claim, f"It could not be written or sent: {type(error).__name__}")
+                    _fail(claim, "not_composed", type(error).__name__)
             looked += len(claims)
     return looked
 
@@ -131,7 +132,7 @@ def _claim(limit: int) -> list[_Claim]:
     claims = []
     for row in db.session.scalars(Email.due(now).limit(limit).with_for_update(skip_locked=True)):
         if row.attempts >= MAX_ATTEMPTS:  # the drain of the last attempt was killed
-            _mark_dead(row, row.last_error or "Whoever sent it was killed, each time.", now)
+            _mark_dead(row, row.last_error or "killed", row.error_detail, now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, until
         claims.append(_Claim(row.id, row.attempts, until))
@@ -148,12 +149,13 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     if clock.now() > claim.until - MARGIN:
         _release([claim])
         return
-    try:
-        facts = content.facts_of(row)
-    except NoLongerTrue as reason:
-        _drop(claim, str(reason))
-        return
-    composed = email.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
+    with in_language(None):
+        try:
+            facts = content.facts_of(row)
+        except NoLongerTrue as reason:
+            _drop(claim, reason.code)
+            return
+        composed = rendering.compose(content.TEMPLATES.get(row.kind, row.kind), facts)
     envelope = email.Envelope(
         to=facts["to"],
         message_id=email.message_id(settings, row.dedupe_key),
@@ -171,8 +173,8 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     try:
         server.send(email.message(settings, composed, envelope), envelope.to)
     except email.NotSent as error:
-        log.warning("mail.refused", kind=kind, outbox_id=claim.id, reason=error.reason)
-        _fail(claim, error.reason, for_good=error.for_good)
+        log.warning("mail.refused", kind=kind, outbox_id=claim.id, reason=str(error))
+        _fail(claim, error.code, error.detail, for_good=error.for_good)
         return
     _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
@@ -186,7 +188,7 @@ def _finish(
     row = _lock(claim)
     if row is None:
         return
-    _end(row, state, None, clock.now())
+    _end(row, state, None, None, clock.now())
     row.message_id, row.subject, row.body, row.html = message_id, composed.subject, composed.text, composed.html
     if secret is not None and current_app.config["QIST"].smtp_host is None:
         row.data = {**row.data, _HOLDS_LINK: True}
@@ -197,23 +199,23 @@ def _finish(
 
 
 @unit_of_work
-def _drop(claim: _Claim, reason: str) -> None:
+def _drop(claim: _Claim, code: str) -> None:
     row = _lock(claim)
     if row is not None:
-        _end(row, "dropped", reason, clock.now())
+        _end(row, "dropped", code, None, clock.now())
 
 
 @unit_of_work
-def _fail(claim: _Claim, reason: str, *, for_good: bool = False) -> None:
+def _fail(claim: _Claim, code: str, detail: str = "", *, for_good: bool = False) -> None:
     row = _lock(claim)
     if row is None:
         return
     now = clock.now()
     if for_good or row.attempts >= MAX_ATTEMPTS:
-        _mark_dead(row, reason, now)
+        _mark_dead(row, code, detail, now)
         return
     pause = min(FIRST_PAUSE * 4 ** (row.attempts - 1), MAX_PAUSE)
-    row.state, row.last_error = "waiting", reason[:300]
+    row.state, row.last_error, row.error_detail = "waiting", code, detail[:300]
     row.next_try_at = now + pause * random.uniform(1, 1.2)  # noqa: S311 spreads the retries
 
 
@@ -226,13 +228,14 @@ def _release(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
             row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + pause
 
 
-def _mark_dead(row: Email, reason: str, now: datetime) -> None:
-    _end(row, "dead", reason, now)
-    log.error("mail.dead", kind=row.kind, outbox_id=row.id, reason=reason)
+def _mark_dead(row: Email, code: str, detail: str | None, now: datetime) -> None:
+    _end(row, "dead", code, detail, now)
+    log.error("mail.dead", kind=row.kind, outbox_id=row.id, reason=code, detail=detail)
 
 
-def _end(row: Email, state: Any, reason: str | None, now: datetime) -> None:
-    row.state, row.ended_at, row.last_error = state, now, reason[:300] if reason is not None else None
+def _end(row: Email, state: Any, code: str | None, detail: str | None, now: datetime) -> None:
+    row.state, row.ended_at = state, now
+    row.last_error, row.error_detail = code, detail[:300] if detail is not None else None
 
 
 def _lock(claim: _Claim) -> Email | None:

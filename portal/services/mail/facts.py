@@ -1,10 +1,11 @@
 """Facts that the mails of several kinds share: progress, purchase, links, dates."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 from flask import current_app
+from flask_babel import gettext as _
+from flask_babel import pgettext
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -17,7 +18,11 @@ Facts = dict[str, Any]
 
 
 class NoLongerTrue(Exception):
-    """This mail must not be sent any more. The message is the reason that the operator sees."""
+    """This mail must not be sent any more. `code` is the reason; portal/wording/mail_problems.py words it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 def sender(merchant_id: int) -> tuple[Merchant, str]:
@@ -46,15 +51,18 @@ def plan_of(plan_id: int | None) -> tuple[Plan, list[Installment]]:
 
 def purchase(plan: Plan) -> str:
     """The plan's description, or words in its place."""
-    return plan.description or "your purchase"
+    return plan.description or str(pgettext("in place of a description", "your purchase"))
 
 
 def progress(rows: Sequence[Installment]) -> Facts:
     """The progress bar: each installment's status, and the words below the bar."""
     states = [installment.status for installment in rows]
-    late = states.count("late")
-    words = f"{states.count('paid')} of {len(states)} paid"
-    return {"states": states, "words": f"{words}, {late} late" if late else words}
+    paid, late, total = states.count("paid"), states.count("late"), len(states)
+    if late:
+        words = _("%(paid)s of %(total)s paid, %(late)s late", paid=paid, total=total, late=late)
+    else:
+        words = _("%(paid)s of %(total)s paid", paid=paid, total=total)
+    return {"states": states, "words": words}
 
 
 def link(path: str) -> str:
@@ -72,8 +80,3 @@ def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
         if invitation is not None:
             return {name: link(f"/invitations/{invitation[1]}{below}"), "secret": (invitation[1],)}
     return {name: link(path)}
-
-
-def day(value: date) -> str:
-    """ "1 December 2026": mails write the month's name out."""
-    return f"{value.day} {value:%B %Y}"

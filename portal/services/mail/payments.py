@@ -1,7 +1,6 @@
 """Mails about payments: receipt, declined payment, end of automatic payment, completed plan, refund."""
 
-from typing import Final
-
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -9,20 +8,15 @@ from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import Email, Payment, PaymentMethod, Refund
 from portal.reports.payments import offered_methods
-from portal.services.mail.facts import Facts, NoLongerTrue, day, link, link_for, plan_of, progress, purchase
-
-RECORDED: Final = {"cash": "Cash", "transfer": "Bank transfer"}
-DECLINED: Final = {
-    "insufficient_funds": "There is not enough money on this card.",
-    "not_charged": "The bank did not get this payment.",
-}
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
+from portal.wording import labels
 
 
 def receipt(row: Email) -> Facts:
     """A successful payment, and what is still to pay."""
     payment = _payment_of(row)
     if payment.state != "succeeded":
-        raise NoLongerTrue("The payment was taken back since.")
+        raise NoLongerTrue("payment_reversed")
     plan, rows = plan_of(payment.plan_id)
     numbers = {installment.id: installment.number for installment in rows}
     remaining = sum(installment.remaining for installment in rows)
@@ -33,12 +27,16 @@ def receipt(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+            "paid_on": labels.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
             "how": _method_words(payment),
             "reference": payment.reference or None,
             "parts": [
                 (
-                    f"Payment {numbers[part.installment_id]} of {plan.num_installments}",
+                    _(
+                        "Payment %(number)s of %(total)s",
+                        number=numbers[part.installment_id],
+                        total=plan.num_installments,
+                    ),
                     money.show(part.amount - part.returned, plan.currency),
                 )
                 for part in sorted(payment.allocations, key=lambda part: numbers[part.installment_id])
@@ -47,7 +45,7 @@ def receipt(row: Email) -> Facts:
             "written_off": money.show(lost, plan.currency) if lost else None,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
-                "date": day(coming.due_date),
+                "date": labels.long_day(coming.due_date),
                 "past": coming.due_date < plan.today,
             }
             if coming is not None
@@ -64,14 +62,14 @@ def payment_declined(row: Email) -> Facts:
     installment_ids = {part.installment_id for part in payment.allocations}
     parts = [installment for installment in rows if installment.id in installment_ids]
     if plan.cancelled_at is not None or not any(part.payable for part in parts):
-        raise NoLongerTrue("What it was to pay is not open any more.")
+        raise NoLongerTrue("not_open")
     return (
         progress(rows)
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "tried_on": day(clock.local_date(payment.created_at, plan.time_zone)),
-            "reason": DECLINED.get(payment.decline_code or "", "Your card was declined."),
+            "tried_on": labels.long_day(clock.local_date(payment.created_at, plan.time_zone)),
+            "reason": labels.decline_reason(payment.decline_code, mine=True),
             "automatic": payment.automatic and any(part.is_open for part in parts),
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")
@@ -83,12 +81,12 @@ def automatic_stopped(row: Email) -> Facts:
     plan, rows = plan_of(row.plan_id)
     coming = next((installment for installment in rows if installment.is_open), None)
     if coming is None or plan.automatic_method_id is not None:
-        raise NoLongerTrue("Nothing is owed any more, or it was turned on again.")
+        raise NoLongerTrue("nothing_owed")
     return progress(rows) | {
         "last4": row.data.get("last4"),
         "purchase": purchase(plan),
         "amount": money.show(coming.remaining, plan.currency),
-        "due": day(coming.due_date),
+        "due": labels.long_day(coming.due_date),
         "past": coming.due_date < plan.today,
         "plan_url": link(f"/plans/{plan.id}"),
     }
@@ -98,9 +96,9 @@ def plan_completed(row: Email) -> Facts:
     """A plan that is paid in full."""
     plan, rows = plan_of(row.plan_id)
     if plan.state != "completed":
-        raise NoLongerTrue("Something is owed again.")
+        raise NoLongerTrue("owed_again")
     if any(installment.written_off for installment in rows):
-        raise NoLongerTrue("Some of it was written off, so not all of it is paid.")
+        raise NoLongerTrue("written_off")
     return (
         progress(rows)
         | {
@@ -116,17 +114,17 @@ def refund(row: Email) -> Facts:
     refund = db.session.get_one(Refund, row.data["refund_id"])
     payment = db.session.get_one(Payment, refund.payment_id)
     if refund.state != "succeeded":
-        raise NoLongerTrue("The refund did not happen.")
-    plan, _ = plan_of(refund.plan_id)
+        raise NoLongerTrue("not_refunded")
+    plan, _rows = plan_of(refund.plan_id)
     settled = refund.settled_at or refund.created_at
     return {
         "amount": money.show(refund.amount, plan.currency),
         "purchase": purchase(plan),
-        "how": _method_words(payment),
+        "how": labels.manual_method_inline(payment.method) if payment.is_recorded else _method_words(payment),
         "by_hand": payment.is_recorded,
-        "refunded_on": day(clock.local_date(settled, plan.time_zone)),
+        "refunded_on": labels.long_day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
-        "paid_on": day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+        "paid_on": labels.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
     } | link_for(row, "plan_url", f"/plans/{plan.id}")
 
 
@@ -137,8 +135,8 @@ def _payment_of(row: Email) -> Payment:
 
 def _method_words(payment: Payment) -> str:
     """ "Visa ending in 4242", "Cash" """
-    if payment.method in RECORDED:
-        return RECORDED[payment.method]
+    if payment.is_recorded:
+        return labels.manual_method(payment.method)
     option = offered_methods.find(payment.method)
     card = option or db.session.scalar(select(PaymentMethod).where(PaymentMethod.token == payment.method))
-    return f"{card.brand} ending in {card.last4}" if card is not None else "Card"
+    return labels.card_ending(card.brand, card.last4) if card is not None else str(_("Card"))

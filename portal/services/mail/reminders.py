@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final
 
+from flask_babel import gettext as _
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -12,10 +13,12 @@ from portal.domain.events import ReminderSent
 from portal.extensions import db
 from portal.models import Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
-from portal.services.mail.facts import Facts, day, link, plan_of, progress
+from portal.services.mail.facts import Facts, link, plan_of, progress
 from portal.services.plans import invitations
 from portal.services.reminders import remindable, unsubscribe
 from portal.services.unit_of_work import unit_of_work
+from portal.wording import labels
+from portal.wording.lists import listed
 
 SHOWN: Final = 30
 """Installments that one mail lists. The sum counts all of them."""
@@ -162,11 +165,11 @@ def _drop_others(mail: Email, installment_ids: set[int]) -> None:
 def _item(row: Installment) -> dict[str, Any]:
     return {
         "plan_id": row.plan_id,
-        "plan": f"Plan {row.plan_id}",
+        "plan": _("Plan %(number)s", number=row.plan_id),
         "description": row.plan.description,
         "number": row.number,
         "of": row.plan.num_installments,
-        "due": day(row.due_date),
+        "due": labels.long_day(row.due_date),
         "days": (row.plan.today - row.due_date).days,
         "amount": money.show(row.remaining, row.currency),
         "late": row.status == "late",
@@ -180,4 +183,4 @@ def _total(rows: Iterable[Installment]) -> str:
     sums: dict[str, int] = defaultdict(int)
     for row in rows:
         sums[row.currency] += row.remaining
-    return " and ".join(money.show(amount, currency) for currency, amount in sums.items())
+    return listed(money.show(amount, currency) for currency, amount in sums.items())

@@ -56,7 +56,7 @@ def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> Non
 
 def reason_of(text: str, *, needed: bool = True) -> str:
     """The reason as it is stored. Refuses: Invalid on reason (missing, or as text_faults)."""
-    return read_text("reason", text, is_required=needed)
+    return read_text("reason", text, if_empty=Fault("reason", "required") if needed else None)
 
 
 def within(amount: int, limit: int, currency: str, *, field: str = "amount", about: str, fact: str) -> None:

@@ -50,7 +50,8 @@ def _revive(key: str, data: dict[str, Any]) -> bool:
     mail = db.session.scalar(select(Email).where(Email.dedupe_key == key, Email.state == "dropped").with_for_update())
     if mail is None:
         return False
-    mail.state, mail.attempts, mail.next_try_at, mail.ended_at, mail.last_error = "waiting", 0, clock.now(), None, None
+    mail.state, mail.attempts, mail.next_try_at = "waiting", 0, clock.now()
+    mail.ended_at, mail.last_error, mail.error_detail = None, None, None
     mail.data = data
     after_commit(emails.enqueue_drain)
     return True

@@ -87,7 +87,7 @@ def test_pending_late_and_dead_mails():
     db.session.rollback()
     waits = {"state": "waiting", "next_try_at": now, "created_at": now - timedelta(minutes=1)}
     late = {"state": "claimed", "next_try_at": now - timedelta(minutes=5), "created_at": now - timedelta(hours=1)}
-    dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "No such mailbox"}
+    dead = {"state": "dead", "next_try_at": now, "created_at": now, "ended_at": now, "last_error": "killed"}
     for number, columns in enumerate((waits, late, *[dead] * (background.MAX_LISTED + 1))):
         db.session.add(Email(dedupe_key=f"receipt:{number}", kind="receipt", to_user_id=omar, **columns))
     db.session.flush()

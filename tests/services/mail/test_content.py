@@ -12,7 +12,6 @@ from portal.extensions import db
 from portal.models import Invitation
 from portal.services.adjustments import write_offs
 from portal.services.mail import content, delivery
-from portal.services.mail.facts import day
 from portal.services.payments import (
     automatic,
     manual_payments,
@@ -23,6 +22,7 @@ from portal.services.payments import (
 )
 from portal.services.plans import invitations
 from portal.services.reminders import manual_reminders
+from portal.wording.labels import long_day as day
 from tests.fixtures import mails, people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of
@@ -138,7 +138,7 @@ class TestAfterAWriteOff:
         (done,) = [mail for mail in mails.outbox() if mail.kind == "plan_completed"]
         assert (done.state, done.last_error) == (
             "dropped",
-            "Some of it was written off, so not all of it is paid.",
+            "written_off",
         )
 
 

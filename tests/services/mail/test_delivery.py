@@ -87,7 +87,11 @@ def test_a_refused_mail_is_retried_with_growing_pauses_and_dead_after_eight(catc
             now = mail.next_try_at
     minutes = zip(pauses, (1, 4, 16, 64, 256, 360, 360), strict=False)
     assert all(least <= pause <= least * 1.2 for pause, least in minutes)
-    assert (mail.state, mail.last_error) == ("dead", "The mail server said: 451 4.7.1 greylisted, come back")
+    assert (mail.state, mail.last_error, mail.error_detail) == (
+        "dead",
+        "server_said",
+        "451 4.7.1 greylisted, come back",
+    )
     with later(days=30):
         assert delivery.drain() == 0
 
@@ -133,8 +137,8 @@ def test_a_mail_that_can_not_be_sent_or_composed_does_not_block_the_others(catch
     catcher.at_data = lambda mail: "554 5.6.0 odd content" if mail["Message-ID"] == refused_id else None
     assert delivery.drain() == 4
     assert states() == ["waiting", "waiting", "sent", "sent"]
-    assert "ZeroDivisionError" in mails.outbox()[0].last_error
-    assert "odd content" in mails.outbox()[1].last_error
+    assert "ZeroDivisionError" in mails.outbox()[0].error_detail
+    assert "odd content" in mails.outbox()[1].error_detail
 
 
 def test_a_server_that_is_away_costs_one_mail_of_the_batch_an_attempt(app):
@@ -160,7 +164,7 @@ def test_a_mail_that_is_no_longer_true_is_dropped_with_a_reason(catcher):
         ("payment_declined", "dropped"),
         ("receipt", "sent"),
     ]
-    assert mails.outbox()[0].last_error == "What it was to pay is not open any more."
+    assert mails.outbox()[0].last_error == "not_open"
     assert len(catcher.mails) == 1
 
 
@@ -244,7 +248,7 @@ def test_a_mail_whose_drains_are_always_killed_is_dead():
     with later(hours=delivery.MAX_ATTEMPTS):
         assert delivery._claim(20) == []
     assert states() == ["dead"]
-    assert "killed" in mails.outbox()[0].last_error
+    assert mails.outbox()[0].last_error == "killed"
 
 
 def test_a_worker_killed_while_it_sends_loses_no_mail(app, catcher):

@@ -256,7 +256,7 @@ class TestOneMailADay:
                 assert (len(facts["items"]), facts["more"]) == (min(count, 2), max(0, count - 2))
                 assert facts["total"].replace("\u00a0", " ") == f"SAR {100 * count}.00"
                 now.shift(86400)
-                db.session.execute(update(Email).values(state="dropped", ended_at=clock.now(), last_error="x"))
+                db.session.execute(update(Email).values(state="dropped", ended_at=clock.now(), last_error="not_wanted"))
                 db.session.commit()
                 for _ in range(2):
                     people.a_plan(amal, count=1, first=DUE)
@@ -300,7 +300,7 @@ class TestOneMailADay:
             look()
             mail = db.session.scalars(select(Email).where(Email.kind == "reminder")).one()
             assert reminder_mails.facts(mail.id) is not None
-            mail.state, mail.ended_at, mail.last_error = "dead", clock.now(), "no such mailbox"
+            mail.state, mail.ended_at, mail.last_error = "dead", clock.now(), "killed"
             db.session.commit()
             now.shift(91 * 86400)
             assert delivery.purge() == 1

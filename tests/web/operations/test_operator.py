@@ -34,7 +34,7 @@ def a_dead_mail(app: Flask, number: int = 0) -> int:
         omar, now = db.session.scalars(select(User.id).where(User.username == "omar")).one(), clock.now()
         row = Email(dedupe_key=f"x:{number}", kind="receipt", to_user_id=omar, state="dead", ended_at=now)
         row.next_try_at = row.created_at = now
-        row.last_error, row.attempts = "No such mailbox", 8
+        row.last_error, row.error_detail, row.attempts = "server_said", "550 No such mailbox", 8
         db.session.add(row)
         db.session.commit()
         return row.id
@@ -62,7 +62,7 @@ def test_the_operator_sees_workers_queue_failed_jobs_and_dead_emails(
     assert "Jobs in the queue 1 " in words and "Scheduler ticked just now As it should" in words
     assert "shop-1 Waits for work Nothing just now" in words
     assert "settle_payment 4 Failed just now ValueError: &lt;b&gt;no such plan&lt;/b&gt;" in words
-    assert "Receipt to" in words and "No such mailbox" in words
+    assert "Receipt to" in words and "The mail server said: 550 No such mailbox" in words
     assert "Sign out" in words
     part = browser.get("/operator", headers=HTMX)
     assert part.text.lstrip().startswith('<div class="stack-lg" id="operator-figures"') and "shop-1" not in part.text
@@ -116,7 +116,10 @@ def test_without_valkey_the_page_says_so_and_shows_the_rest(
     response = browser.get("/operator")
     words = said(response.text)
     assert response.status_code == 200
-    assert "Valkey does not answer Requests go on without it" in words and "No such mailbox" in words
+    assert (
+        "Valkey does not answer Requests go on without it" in words
+        and "The mail server said: 550 No such mailbox" in words
+    )
     assert "Nobody works" not in words and "No job has failed" not in words
     response = browser.post("/operator/jobs/clear", follow_redirects=True)
     assert "Valkey does not answer. Nothing was changed." in response.text

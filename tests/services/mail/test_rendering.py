@@ -1,0 +1,236 @@
+"""Every mail: text and HTML have the same facts, and the HTML neither loads nor runs anything."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from portal.services.mail import content
+from portal.services.mail.rendering import compose
+from portal.wording import language
+from portal.wording.language import in_language
+from tests.pages import pseudo_language as pseudo
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def app_context(app: Flask) -> Iterator[None]:
+    with app.app_context():
+        yield
+
+
+COMMON = {
+    "customer_name": "omar", "hello": "Hello omar,", "merchant": "Amal's Bakery", "sender": "Qist",
+    "home_url": "https://pay.example.org", "host": "pay.example.org", "settings_url": None,
+}  # fmt: skip
+PROGRESS = {"states": ["paid", "late", "pending", "pending"], "words": "1 of 4 paid, 1 late"}
+PURCHASE = {"purchase": "Linen sofa <three seats>"}
+AMOUNT = {"amount": "SAR\u00a0300.00"}
+NEXT = {"amount": "SAR\u00a0250.00", "date": "1 January 2027", "past": False}
+
+
+def item(**more):
+    return {
+        "plan": "Plan 7", "description": "Linen sofa <three seats>", "number": 2, "of": 4, "due": "1 December 2026",
+        "days": -3, "amount": "SAR\u00a0300.00", "late": False, "automatic": False, "pay_url": None,
+    } | more  # fmt: skip
+
+
+REMINDER = {"more": 0, "total": "SAR\u00a0300.00", "pay_url": "https://pay.example.org/plans/7",
+            "settings_url": "https://pay.example.org/reminders/off/x"}  # fmt: skip
+LINK = {
+    "receipt": "https://pay.example.org/payments/5", "payment_declined": "https://pay.example.org/plans/7",
+    "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
+    "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
+    "password_reset": "https://pay.example.org/password-resets/abc", "reminder": "https://pay.example.org/plans/7",
+}  # fmt: skip
+RECEIPT = {
+    **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
+    "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
+    "next": NEXT, "receipt_url": LINK["receipt"],
+}  # fmt: skip
+INVITATION = {
+    **PURCHASE, **PROGRESS, "total": "SAR\u00a0300.00", "installments": 4, "interval": "every month",
+    "schedule": [("1 December 2026", "SAR\u00a075.00")], "more": 3, "expires": "23 December 2026", "again": False,
+    "url": LINK["invitation"],
+}  # fmt: skip
+
+SAMPLES = {
+    "receipt": ("receipt", RECEIPT),
+    "receipt of all": ("receipt", RECEIPT | {
+        "remaining": None, "next": None, "how": "cash", "reference": "No. 12",
+        "parts": [("Payment 3 of 4", "SAR\u00a0100.00"), ("Payment 4 of 4", "SAR\u00a0200.00")],
+    }),
+    "receipt after a write-off": ("receipt", RECEIPT | {
+        "remaining": None, "written_off": "SAR\u00a0250.00", "next": None,
+    }),
+    "payment_declined": ("payment_declined", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": False,
+        "reason": "There is not enough money on this card.", "pay_url": LINK["payment_declined"],
+    }),
+    "payment_declined by itself": ("payment_declined", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": True,
+        "reason": "Your card was declined.", "pay_url": LINK["payment_declined"],
+    }),
+    "plan_completed": ("plan_completed", {
+        **PURCHASE, "states": ["paid"] * 4, "words": "4 of 4 paid", "paid": "SAR\u00a0300.00",
+        "plan_url": LINK["plan_completed"],
+    }),
+    "refund": ("refund", {
+        **AMOUNT, **PURCHASE, "how": "Visa ending in 4242", "by_hand": False, "refunded_on": "23 November 2026",
+        "payment_amount": "SAR\u00a0600.00", "paid_on": "1 November 2026", "plan_url": LINK["refund"],
+    }),
+    "refund by hand": ("refund", {
+        **AMOUNT, **PURCHASE, "how": "cash", "by_hand": True, "refunded_on": "23 November 2026",
+        "payment_amount": "SAR\u00a0600.00", "paid_on": "1 November 2026", "plan_url": LINK["refund"],
+    }),
+    "automatic_stopped": ("automatic_stopped", {
+        **AMOUNT, **PURCHASE, **PROGRESS, "last4": "4242", "due": "1 December 2026", "past": False,
+        "plan_url": LINK["automatic_stopped"],
+    }),
+    "invitation": ("invitation", INVITATION),
+    "invitation again": ("invitation", INVITATION | {"again": True}),
+    "password_reset": ("password_reset", {"merchant": None, "url": LINK["password_reset"]}),
+    "reminder before": ("reminder", REMINDER | PROGRESS | {"items": [item()]}),
+    "reminder on the day": ("reminder", REMINDER | {"items": [item(days=0, automatic=True)]}),
+    "reminder after": ("reminder", REMINDER | {"items": [item(days=7, late=True)]}),
+    "reminder of several": ("reminder", REMINDER | {
+        "items": [item(days=1, late=True), item(days=0), item(number=3, description="")], "more": 2,
+    }),
+    "reminder of several by their own links": ("reminder", REMINDER | {
+        "items": [item(days=1, pay_url=LINK["reminder"]), item(pay_url="https://pay.example.org/plans/8")],
+        "pay_url": None,
+    }),
+}  # fmt: skip
+
+
+def composed(name):
+    kind, facts = SAMPLES[name]
+    return kind, compose(kind, COMMON | facts)
+
+
+class Reader(HTMLParser):
+    """Collects the open elements, the links, the tags and the text of a mail's HTML."""
+
+    EMPTY = ("meta", "br", "base", "img", "link", "hr")
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.links, self.tags, self.text = [], [], [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        self.links += [value for name, value in attributes if name in ("href", "src", "background", "action")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_text_and_html_have_the_amount_the_link_and_the_merchant(name):
+    kind, content = composed(name)
+    reader = Reader(content.html)
+    words = " ".join(reader.text).replace("\u00a0", " ")
+    assert reader.open == []
+    assert LINK[kind] in content.text
+    assert LINK[kind] in reader.links
+    if kind != "password_reset":
+        for fact in ("SAR 300.00", "Amal's Bakery"):
+            assert fact in content.text
+            assert fact in words
+        assert "Linen sofa <three seats>" in content.text
+        assert "Linen sofa <three seats>" in words
+        assert "Your answer goes to Amal's Bakery." in content.text
+    assert content.text.startswith("Hello")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_html_loads_and_runs_nothing(name):
+    _, content = composed(name)
+    reader = Reader(content.html)
+    assert not {tag for tag, _ in reader.tags} & {"img", "link", "script", "iframe", "form", "video", "object", "base"}
+    assert not re.search(r"url\(|@import|@font-face|javascript:|cid:", content.html)
+    assert {link.split("/")[2] for link in reader.links} == {"pay.example.org"}
+    assert all("style" in attributes for tag, attributes in reader.tags if tag in ("h1", "p", "a") and attributes)
+    assert "prefers-color-scheme: dark" in content.html
+    assert len(content.html) < 40_000  # some mail programs truncate at 102 kB
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_text_has_no_placeholder_and_no_exclamation_mark(name):
+    _, content = composed(name)
+    assert 10 < len(content.subject) < 90
+    assert "\n" not in content.subject
+    for text in (content.subject, content.text, " ".join(Reader(content.html).text)):
+        assert not re.search(r"!|None|Undefined|\{\{|&lt;|\bundefined\b|click here", text)
+    assert "\n\n\n" not in content.text
+    assert "\u00a0" not in content.text
+
+
+def test_the_colours_are_those_of_the_pages():
+    """Mail programs support no CSS variables, so mail.css repeats the values of tokens.css."""
+    colours = re.compile(r"#[0-9a-f]{6}\b")
+    tokens = (ROOT / "static/css/tokens.css").read_text()
+    assert set(colours.findall((ROOT / "templates/mail/mail.css").read_text())) <= set(colours.findall(tokens))
+
+
+def test_every_kind_has_a_sample():
+    kinds = {content.TEMPLATES.get(kind, kind) for kind in content.BUILDERS}
+    assert {kind for kind, _ in SAMPLES.values()} == kinds
+
+
+def test_a_missing_fact_is_an_error():
+    with pytest.raises(Exception, match="amount"):
+        compose("receipt", COMMON | {name: fact for name, fact in RECEIPT.items() if name != "amount"})
+
+
+def test_sixty_installments_are_drawn_in_rows():
+    _, content = "receipt", compose("receipt", COMMON | RECEIPT | {"states": ["paid"] * 3 + ["pending"] * 57})
+    assert content.html.count('class="segments') == 4
+    assert content.html.count("segment-paid") == 3 + 1  # and once in the style sheet
+
+
+NAMES = re.compile(r"\b(?:Amal's Bakery|omar|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
+"""Names in the samples, which no message holds."""
+WORDED = ("hello", "how", "interval", "reason", "words")
+"""Facts that the builders word."""
+
+
+@pytest.fixture
+def pseudo_language(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pseudo.write_catalogues(tmp_path, pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT)
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+
+
+@pytest.mark.parametrize("tag", [pseudo.LANGUAGE, pseudo.RIGHT_TO_LEFT])
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.usefixtures("pseudo_language")
+def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
+    kind, facts = SAMPLES[name]
+    facts = {key: pseudo.pseudo(fact) if key in WORDED else fact for key, fact in {**COMMON, **facts}.items()}
+    if "parts" in facts:
+        facts["parts"] = [(pseudo.pseudo(part), amount) for part, amount in facts["parts"]]
+    if "items" in facts:
+        facts["items"] = [item | {"plan": pseudo.pseudo(item["plan"])} for item in facts["items"]]
+    with in_language(tag):
+        mail = compose(kind, facts)
+    assert pseudo.outside_text(mail.subject, NAMES) == ""
+    assert pseudo.outside_text(mail.text, NAMES) == ""
+    assert pseudo.outside(mail.html, NAMES) == []
+    direction = "rtl" if tag == pseudo.RIGHT_TO_LEFT else "ltr"
+    assert f'<html lang="{tag}" dir="{direction}">' in mail.html
+    start = "right" if direction == "rtl" else "left"
+    assert f'class="main" align="{start}"' in re.sub(r' style="[^"]*"', "", mail.html)
+    assert pseudo.english(mail.text) == composed(name)[1].text
