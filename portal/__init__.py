@@ -26,7 +26,7 @@ queue.py            enqueues jobs by name
 wording/            words for people: codes and facts become sentences, by gettext
     refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
-domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events
+domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events, texts
 config.py           settings
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions

@@ -13,7 +13,7 @@ CREATE TABLE users (
     created_at timestamptz NOT NULL,
     deactivated_at timestamptz,
     CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
-    CONSTRAINT ck_users_email_key CHECK (email ~ '[^ -~]' OR email_key = lower(email COLLATE "C")),
+    CONSTRAINT ck_users_email_key CHECK (email_key = lower(email COLLATE "C")),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
     CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR registered_as = 'customer'),
     CONSTRAINT ck_users_registered_as CHECK (registered_as IN ('merchant', 'customer', 'operator')),
@@ -31,7 +31,7 @@ CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
 
 CREATE TABLE merchants (
     id bigint DEFAULT nextval('users_id_seq') CONSTRAINT pk_merchants PRIMARY KEY,
-    business_name varchar(120) NOT NULL,
+    business_name varchar(200) NOT NULL,
     home_currency varchar(3) NOT NULL,
     time_zone varchar(64) NOT NULL,
     grace_days smallint NOT NULL,
@@ -41,7 +41,9 @@ CREATE TABLE merchants (
     updated_at timestamptz NOT NULL,
     CONSTRAINT ck_merchants_currency CHECK (home_currency ~ '^[A-Z]{3}$'),
     CONSTRAINT ck_merchants_grace_days CHECK (grace_days BETWEEN 0 AND 30),
-    CONSTRAINT ck_merchants_named CHECK (business_name <> ''),
+    CONSTRAINT ck_merchants_named CHECK (
+        business_name <> '' AND business_name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
     CONSTRAINT ck_merchants_reminder_days CHECK (
         cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days)
         AND array_position(reminder_days, NULL) IS NULL
@@ -121,7 +123,7 @@ CREATE TABLE api_keys (
     merchant_id bigint NOT NULL CONSTRAINT fk_api_keys_merchant_id REFERENCES merchants (id),
     created_by bigint NOT NULL CONSTRAINT fk_api_keys_created_by REFERENCES users (id),
     maker_role varchar(9) NOT NULL,
-    name varchar(80) NOT NULL,
+    name varchar(200) NOT NULL,
     prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     secret_hash bytea NOT NULL,
     can_write boolean NOT NULL,
@@ -131,7 +133,9 @@ CREATE TABLE api_keys (
     revoked_at timestamptz,
     CONSTRAINT ck_api_keys_expires CHECK (expires_at > created_at),
     CONSTRAINT ck_api_keys_maker_role CHECK (maker_role IN ('owner', 'manager', 'collector', 'viewer')),
-    CONSTRAINT ck_api_keys_named CHECK (name <> ''),
+    CONSTRAINT ck_api_keys_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
     CONSTRAINT ck_api_keys_secret_hash CHECK (octet_length(secret_hash) = 32)
 );
 

@@ -1,27 +1,49 @@
 """Identifiers of rows and accounts: ids, and emails and usernames with the keys that compare them.
 
+Two emails are one account when their domains have the same IDNA 2008 form (RFC 5891, mapped by UTS 46) and their local
+parts differ in the case of ASCII letters only. A mail server may tell apart any other two local parts (RFC 5321,
+section 2.4), so a caseless comparison beyond ASCII would give one mailbox's account to another mailbox.
+
 Python makes the keys, not the database: its lower() knows the letters of one locale, or none.
 """
 
+import string
 import unicodedata
 from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
+
+from portal.domain.typed_text import BLANKS
 
 MAX_ID: Final = 2**63 - 1
 """The largest id that a BIGINT column holds."""
 MAX_LENGTH: Final = 1000
 """Characters of a typed email or username that are looked at; longer text is no identifier."""
 
+_ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
 
 def email(typed: str) -> str | None:
-    """An email address as it is stored; None when `typed` is no address."""
-    if len(typed) > MAX_LENGTH:
+    """An email address as it is stored, with its domain in Unicode; None when `typed` is no address.
+
+    A local part has at most 64 octets, an address 254. An address with a character that NFKC changes is none: "ſam"
+    and "ﬁnn" would look like other addresses, or become them in a program that maps such letters (Unicode Technical
+    Standard 39, section 3.3).
+    """
+    text = _typed_email(typed)
+    if text is None or _has_lookalikes(text):
         return None
     try:
-        return validate_email(typed.strip(), check_deliverability=False).normalized
+        address = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
         return None
+    return address.normalized if len(address.local_part.encode()) <= 64 else None
+
+
+def has_lookalikes(typed: str) -> bool:
+    """Whether `typed` holds a letter that stands for another, such as a ligature or a full-width letter."""
+    text = _typed_email(typed)
+    return text is not None and _has_lookalikes(text)
 
 
 def username(typed: str) -> str:
@@ -31,19 +53,36 @@ def username(typed: str) -> str:
 
 def is_storable(typed: str) -> bool:
     """False for text that no stored identifier equals: unprintable (NUL, a lone surrogate), or over MAX_LENGTH."""
-    return len(typed) <= MAX_LENGTH and typed.strip().isprintable()
+    return len(typed) <= MAX_LENGTH and typed.strip(BLANKS).isprintable()
 
 
 def key(stored: str) -> str:
-    """The same for two identifiers that differ in case only (caseless matching, the Unicode Standard, section 3.13)."""
+    """The same for two usernames that differ in case only (caseless matching, the Unicode Standard, section 3.13)."""
     return unicodedata.normalize("NFC", stored.casefold())
 
 
 def email_key(typed: str) -> str:
     """The key of an email as it was typed. Text that is no address has a key, too, which no account has."""
-    return key(email(typed) or unicodedata.normalize("NFC", typed.strip()))
+    return (email(typed) or unicodedata.normalize("NFC", typed.strip(BLANKS))).translate(_ASCII_LOWER)
+
+
+def email_key_prefix(typed: str) -> str:
+    """The beginning of the keys of the emails that begin with `typed`."""
+    text = unicodedata.normalize("NFC", typed.strip(BLANKS))
+    local, at, domain = text.partition("@")
+    domain = "".join(map(str.lower, domain)).replace("\u3002", ".")  # letter by letter: lower() of a word has a final ς
+    return local.translate(_ASCII_LOWER) + at + domain
 
 
 def username_key(typed: str) -> str:
-    """The key of a username as it was typed."""
-    return key(username(typed))
+    """The key of a username as it was typed. A username with an "@" is its account's email and has the email's key."""
+    stored = username(typed)
+    return email_key(stored) if "@" in stored else key(stored)
+
+
+def _typed_email(typed: str) -> str | None:
+    return unicodedata.normalize("NFC", typed.strip(BLANKS)) if len(typed) <= MAX_LENGTH else None
+
+
+def _has_lookalikes(text: str) -> bool:
+    return unicodedata.normalize("NFKC", text) != text

@@ -18,7 +18,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+import idna
+
 from portal.config import Settings
+from portal.domain.typed_text import REFUSED
 
 TIMEOUT: Final = 10.0
 """Time limit in seconds of each connection attempt, of the TLS handshake and of each reply of the server."""
@@ -85,7 +88,7 @@ class ServerUnavailable(Exception):
 
 
 def message(settings: Settings, content: Content, envelope: Envelope) -> EmailMessage:
-    """The MIME message. Unprintable characters are removed from names, so that no name can add a header."""
+    """The MIME message. Control characters are removed from names, so that no name can add a header."""
     name, address = parseaddr(settings.mail_from)
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _address(_sender(name, envelope), address)
@@ -111,8 +114,8 @@ def message_id(settings: Settings, dedupe_key: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, control characters and bidirectional marks."""
-    return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
+    """The text with a blank for every character that no typed text may hold, and no blanks in a row."""
+    return " ".join(re.sub(f"[{REFUSED}]", " ", text).split())
 
 
 def display_name(name: str) -> str:
@@ -303,9 +306,12 @@ def _ehlo_name(settings: Settings) -> str:
 
 
 def _ascii_domain(address: str) -> str:
+    """The address with its domain in IDNA 2008's ASCII form. Python's codec "idna" maps ß to ss, another domain."""
     name, _, domain = address.rpartition("@")
-    with suppress(UnicodeError):
-        return f"{name}@{domain.encode('idna').decode()}"
+    if domain.isascii():
+        return address
+    with suppress(idna.IDNAError):
+        return f"{name}@{idna.encode(domain, uts46=True).decode()}"
     return address
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
-from portal.models.columns import Id, Instant
+from portal.models.columns import Id, Instant, is_one_line
 
 TextKind = Literal["reason", "reference"]
 TEXT_KINDS: tuple[TextKind, ...] = get_args(TextKind)
@@ -35,7 +35,7 @@ class TypedText(Model):
 
     __table_args__ = (
         UniqueConstraint("plan_id", "id"),
-        CheckConstraint("text <> ''", name="text"),
+        CheckConstraint(f"text <> '' AND {is_one_line('text')}", name="text"),
     )
 
 

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from flask import request
-from flask_babel import get_domain, ngettext
+from flask_babel import get_domain
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from wtforms import Field, IntegerField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import StopValidation
 
-from portal.domain import money
+from portal.domain import money, typed_text
 from portal.errors import Fault, Invalid
+from portal.services.text_faults import text_faults
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import fault_sentence
 
@@ -72,25 +73,12 @@ class Needed:
 
 
 class OneLine:
-    """Text without line breaks and control characters, of at most `max_length` characters."""
-
-    def __init__(self, max_length: int) -> None:
-        self.max_length = max_length
-        self.field_flags = {"maxlength": max_length}
+    """A typed text (domain/typed_text.py). The field's data becomes the text as it is stored."""
 
     def __call__(self, form: Any, field: Field) -> None:
-        text = (field.data or "").strip()
-        if len(text) > self.max_length:
-            raise StopValidation(
-                ngettext(
-                    "Use at most %(num)s character; these are %(count)s.",
-                    "Use at most %(num)s characters; these are %(count)s.",
-                    self.max_length,
-                    count=len(text),
-                )
-            )
-        if not text.isprintable():
-            raise StopValidation(_("Write it on one line, in letters that can be seen."))
+        if faults := text_faults(field.name, field.data or ""):
+            raise StopValidation(fault_sentence(faults[0]))
+        field.data = typed_text.read(field.data or "")
 
 
 def read_amount(field: Field, currency: str) -> int:

@@ -59,3 +59,25 @@ def test_the_sender_is_named_in_the_words_of_the_envelope():
     )
     mail = email.message(SETTINGS, Content("S", "text", "<p>html</p>"), envelope)
     assert [address.display_name for address in mail["From"].addresses] == ["100 % b par Qist"]
+
+
+@pytest.mark.parametrize(
+    ("to", "sent_to"),
+    [
+        ("info@faß.example.com", "info@xn--fa-hia.example.com"),
+        ("info@σας.example", "info@xn--mxa8ab.example"),
+        ("amal@bücher.example", "amal@xn--bcher-kva.example"),
+        ("amal@example.com", "amal@example.com"),
+    ],
+)
+def test_mail_goes_to_the_domain_that_the_account_has(to, sent_to):
+    """IDNA 2003 turned ß into ss and ς into σ: a reset link would reach the owner of another domain."""
+    mail = email.message(SETTINGS, Content("x", "y", "z"), Envelope(to, "<a@b>", clock.now()))
+    assert [address.addr_spec for address in mail["To"].addresses] == [sent_to]
+
+
+def test_a_name_keeps_the_joiners_of_its_script():
+    names = "کتاب\u200cخانه", "क्\u200dष", "قسط\u200f 1"
+    for name in names:
+        assert email.display_name(name) == email.one_line(name) == name
+    assert email.one_line("a\u2028b\u202ec\u2066d\r\ne\x00\ud800") == "a b c d e"

@@ -151,6 +151,7 @@ GUARDS = [
           a_refresh_token() + ";" + a_refresh_token().partition(";")[2]),
     Guard("an API key under half a hash", "ck_api_keys_secret_hash", an_api_key(secret_hash="'x'")),
     Guard("an API key without a name", "ck_api_keys_named", an_api_key(name="''")),
+    Guard("an API key on two lines", "ck_api_keys_named", an_api_key(name="E'a\\nb'")),
     Guard("an API key that lapsed before it was made", "ck_api_keys_expires", an_api_key(expires_at="now()")),
     Guard("two API keys under one prefix", "uq_api_keys_prefix", an_api_key() + ";" + an_api_key()),
     # Reminders and automatic payment

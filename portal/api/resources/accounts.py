@@ -6,6 +6,7 @@ from spectree.models import Tag
 from portal import rate_limits
 from portal.api import callers, schemas
 from portal.api.endpoints import endpoint
+from portal.domain import typed_text
 from portal.errors import Fault, Invalid
 from portal.extensions import db
 from portal.models import User
@@ -30,15 +31,16 @@ TAG = Tag("Accounts", "Who you are.")
 def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
     """Register an account
 
-    A merchant makes plans, a customer pays them. An email is one account, whatever its case. For an email that a
-    merchant has invited the answer is 422 `email_invited`: only the invitation's link opens that account.
+    A merchant makes plans, a customer pays them. An email is one account, whatever the case of its ASCII letters.
+    For an email that a merchant has invited the answer is 422 `email_invited`: only the invitation's link opens that
+    account.
     """
     new = NewAccount(
         role=json.role,  # type: ignore[arg-type]
         username=json.username,
         email=json.email,
         password=json.password,
-        business_name=json.business_name or json.username[: accounts.BUSINESS_NAME_MAX] or "-",
+        business_name=json.business_name or json.username[: typed_text.MAX_LENGTH] or "-",
         home_currency=json.home_currency,
         time_zone=json.time_zone,
     )

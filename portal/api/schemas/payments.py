@@ -45,7 +45,7 @@ class NewRecordedPayment(In, kw_only=True):
     amount: AmountField
     method: RecordedMethod
     received_on: Annotated[Day, Meta(description="The local date of receipt, never in the future.")]
-    reference: Annotated[Text, Meta(description="Such as the transfer's number, up to 120 letters.")] = ""
+    reference: Annotated[Text, Meta(description="Such as the transfer's number, up to 200 letters.")] = ""
     reason: Annotated[Text, Meta(description="Why it came this way, up to 200 letters. It is on the timeline.")] = ""
     expected: Annotated[
         Amount | None, Meta(description="The remaining amount that you expect. 409 amount_changed if it differs.")

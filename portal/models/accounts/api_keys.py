@@ -23,7 +23,7 @@ from portal.domain.permissions import ROLES, Role
 from portal.extensions import Model
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.users import User
-from portal.models.columns import Id, Instant, UserId
+from portal.models.columns import Id, Instant, UserId, is_one_line
 
 
 class ApiKey(Model):
@@ -41,7 +41,7 @@ class ApiKey(Model):
     maker_role: Mapped[Role] = mapped_column(
         Enum(*ROLES, name="maker_role", native_enum=False, create_constraint=True, length=9)
     )
-    name: Mapped[str] = mapped_column(String(80))
+    name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     can_write: Mapped[bool] = mapped_column(default=False)
@@ -59,7 +59,7 @@ class ApiKey(Model):
 
     __table_args__ = (
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
-        CheckConstraint("name <> ''", name="named"),
+        CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="named"),
         CheckConstraint("expires_at > created_at", name="expires"),
         Index("ix_api_keys_merchant_id_id", "merchant_id", "id"),
     )

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
-from portal.models.columns import Currency, Instant
+from portal.models.columns import Currency, Instant, is_one_line
 
 
 class Merchant(Model):
@@ -26,7 +26,7 @@ class Merchant(Model):
     id: Mapped[int] = mapped_column(
         BigInteger, primary_key=True, autoincrement=False, server_default=text("nextval('users_id_seq')")
     )
-    business_name: Mapped[str] = mapped_column(String(120))
+    business_name: Mapped[str] = mapped_column(String(200))
     home_currency: Mapped[Currency]
     time_zone: Mapped[str] = mapped_column(String(64))
     grace_days: Mapped[int] = mapped_column(SmallInteger, default=0)
@@ -45,7 +45,7 @@ class Merchant(Model):
             name="reminder_days",
         ),
         CheckConstraint("sending_hour BETWEEN 0 AND 23", name="sending_hour"),
-        CheckConstraint("business_name <> ''", name="named"),
+        CheckConstraint(f"business_name <> '' AND {is_one_line('business_name')}", name="named"),
         CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),
     )
 

@@ -29,17 +29,13 @@ if TYPE_CHECKING:
     from portal.models.accounts.memberships import Membership
 
 
-_ASCII = "{0} ~ '[^ -~]' OR {0}_key = lower({0} COLLATE \"C\")"
-"""For plain ASCII the database checks the key as well."""
-
-
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     """A person. An invited customer has an email, and no username or password until the record is claimed.
 
     `registered_as` is the hat that registration chose: where sign-in leads at first. It grants nothing to merchants and
     customers; memberships do. An operator, made on the command line, looks after the installation.
 
-    `email_key` and `username_key` are the case-insensitive forms (identifiers.py). Setting the email or the username
+    `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
     sets its key. `early_reminders` is the customer's choice to get reminders before the due date. An account with
     `is_demo` belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work
     allows it, and no mail is sent to it.
@@ -76,9 +72,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         CheckConstraint("(username IS NULL) = (password_hash IS NULL)", name="claimed_whole"),
         CheckConstraint("username IS NOT NULL OR registered_as = 'customer'", name="only_customers_are_invited"),
         CheckConstraint("position('@' in username) = 0 OR username_key = email_key", name="username_is_no_other_email"),
-        CheckConstraint(_ASCII.format("email"), name="email_key"),
+        CheckConstraint('email_key = lower(email COLLATE "C")', name="email_key"),
         CheckConstraint(
-            f"(username IS NULL) = (username_key IS NULL) AND ({_ASCII.format('username')})", name="username_key"
+            "(username IS NULL) = (username_key IS NULL)"
+            " AND (username ~ '[^ -~]' OR username_key = lower(username COLLATE \"C\"))",
+            name="username_key",
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
     )
@@ -103,12 +101,13 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
 
     @validates("email", "username")
     def _set_key(self, column: str, value: str | None) -> str | None:
-        setattr(self, f"{column}_key", None if value is None else identifiers.key(value))
+        key = identifiers.email_key if column == "email" else identifiers.username_key
+        setattr(self, f"{column}_key", None if value is None else key(value))
         return value
 
     @staticmethod
     def has_email(typed: str) -> ColumnElement[bool]:
-        """Case-insensitive match of an email as it was typed. False for text that no column can store."""
+        """Match of an email as it was typed (identifiers.py). False for text that no column can store."""
         return User.email_key == identifiers.email_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
@@ -127,6 +126,6 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         if not identifiers.is_storable(text):
             return false()
         return or_(
-            User.email_key.startswith(identifiers.key(text), autoescape=True),
-            User.username_key.startswith(identifiers.username_key(text), autoescape=True),
+            User.email_key.startswith(identifiers.email_key_prefix(text), autoescape=True),
+            User.username_key.startswith(identifiers.key(identifiers.username(text)), autoescape=True),
         )

@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, Select, false, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from portal.domain import clock
+from portal.domain import clock, typed_text
 from portal.domain.events import KINDS
 from portal.domain.permissions import Actor
 from portal.extensions import db
@@ -61,9 +61,10 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
 
 
 def _mentions(actor: Actor, text: str) -> ColumnElement[bool]:
-    if not text.isprintable():
+    try:
+        described = Plan.description.icontains(typed_text.read(text), autoescape=True)
+    except typed_text.BadText:
         return false()
-    described = Plan.description.icontains(text, autoescape=True)
     if actor.merchant_id is None:
         return described
     return or_(

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal.domain import clock, identifiers, money
+from portal.domain import clock, identifiers, money, typed_text
 from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
@@ -16,10 +16,10 @@ from portal.extensions import db
 from portal.models import Membership, Merchant, PasswordReset, User, UserSession
 from portal.services import emails
 from portal.services.accounts import passwords, tokens
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
 USERNAME_MAX: Final = 150
-BUSINESS_NAME_MAX: Final = 120
 _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 
@@ -107,7 +107,7 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
     if faults:
         raise Invalid(*faults)
-    merchant.business_name = business_name.strip()
+    merchant.business_name = typed_text.read(business_name)
     merchant.time_zone = time_zone
     merchant.grace_days = grace_days
     merchant.home_currency = home_currency
@@ -133,7 +133,9 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
     if user is None:
         db.session.execute(
             insert(User)
-            .values(registered_as="customer", email=valid, email_key=identifiers.key(valid), created_at=clock.now())
+            .values(
+                registered_as="customer", email=valid, email_key=identifiers.email_key(valid), created_at=clock.now()
+            )
             .on_conflict_do_nothing()
         )
         user = db.session.scalars(select(User).where(User.has_email(valid))).one()
@@ -187,12 +189,7 @@ def claim_faults(username: str, password: str, email: str) -> list[Fault]:
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
     """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
-    faults = []
-    name = business_name.strip()
-    if not name:
-        faults.append(Fault("business_name", "required"))
-    elif len(name) > BUSINESS_NAME_MAX or not name.isprintable():
-        faults.append(Fault("business_name", "too_long", limit=BUSINESS_NAME_MAX))
+    faults = text_faults("business_name", business_name, if_empty=Fault("business_name", "required"))
     if home_currency not in money.CURRENCIES:
         faults.append(Fault("home_currency", "unknown_currency"))
     if time_zone not in clock.zones():
@@ -223,7 +220,8 @@ def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Faul
     if not email:
         return None, [Fault(field, "required", about="email")]
     if (stored := identifiers.email(email)) is None:
-        return None, [Fault(field, "bad_email")]
+        about = "lookalikes" if identifiers.has_lookalikes(email) else ""
+        return None, [Fault(field, "bad_email", about=about)]
     return stored, []
 
 
@@ -232,7 +230,7 @@ def _username_faults(username: str, email: str) -> list[Fault]:
         return [Fault("username", "required")]
     if not _USERNAME.fullmatch(username):
         return [Fault("username", "bad_username", limit=USERNAME_MAX)]
-    if "@" in username and identifiers.key(username) != identifiers.key(email):
+    if "@" in username and identifiers.username_key(username) != identifiers.email_key(email):
         return [Fault("username", "username_is_email")]
     return []
 
@@ -288,7 +286,7 @@ def _insert(new: NewAccount, password_hash: str) -> int:
     if new.role == "merchant":
         business = Merchant(
             id=user.id,
-            business_name=new.business_name.strip(),
+            business_name=typed_text.read(new.business_name),
             home_currency=new.home_currency,
             time_zone=new.time_zone,
             grace_days=0,

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import func, or_, select, update
 
-from portal.domain import clock, permissions
+from portal.domain import clock, permissions, typed_text
 from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
@@ -20,11 +20,11 @@ from portal.models import ApiKey, Membership, Merchant
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
 
 SCHEME: Final = "qist_"
 """The beginning of every API key, which tells it from an access token."""
-NAME_MAX: Final = 80
 LIVE_MAX: Final = 50
 LAST_USED_PRECISION: Final = timedelta(minutes=1)
 """The precision of `last_used_at`, which saves a write for most requests."""
@@ -69,12 +69,7 @@ def _create(
     maker = db.session.get(Membership, (actor.user_id, merchant_id))
     if maker is None:
         raise Forbidden()
-    name = name.strip()
-    faults = []
-    if not name:
-        faults.append(Fault("name", "required"))
-    elif len(name) > NAME_MAX or not name.isprintable():
-        faults.append(Fault("name", "too_long", limit=NAME_MAX))
+    faults = text_faults("name", name, if_empty=Fault("name", "required"))
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
         faults.append(Fault("expires_on", "date_in_past"))
     if faults:
@@ -90,7 +85,7 @@ def _create(
             merchant_id=merchant_id,
             created_by=actor.user_id,
             maker_role=maker.role,
-            name=name,
+            name=typed_text.read(name),
             prefix=prefix,
             secret_hash=digest(secret),
             can_write=can_write,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from portal.domain import allocation, clock, schedule
+from portal.domain import allocation, clock, schedule, typed_text
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
@@ -14,10 +14,8 @@ from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
-
-REFERENCE_MAX = 120
-"""Characters of a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def record(
         amount=amount,
         state="succeeded",
         method=method,
-        reference_id=texts.keep(plan.id, "reference", reference.strip()),
+        reference_id=texts.keep(plan.id, "reference", typed_text.read(reference)),
         received_on=received_on,
         created_by=actor.user_id,
         created_at=now,
@@ -100,6 +98,4 @@ def faults(method: str, received_on: date, reference: str, today: date) -> list[
         field_faults.append(Fault("received_on", "date_in_future"))
     elif received_on < schedule.FIRST_DATE:
         field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
-    if len(reference.strip()) > REFERENCE_MAX or not reference.strip().isprintable():
-        field_faults.append(Fault("reference", "too_long", limit=REFERENCE_MAX))
-    return field_faults
+    return field_faults + text_faults("reference", reference)

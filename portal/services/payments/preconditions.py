@@ -11,9 +11,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, PaymentMethod, Plan
 from portal.services.plans import plan_lock
-
-REASON_MAX = 200
-"""Characters of a reason."""
+from portal.services.text_faults import read_text
 
 
 def lock(plan_id: int, actor: Actor, permission: Permission) -> tuple[Plan, list[Installment]]:
@@ -57,13 +55,8 @@ def unchanged(shown: int | None, fresh: int, currency: str, **facts: int) -> Non
 
 
 def reason_of(text: str, *, needed: bool = True) -> str:
-    """The reason without surrounding blanks. Refuses: Invalid on reason (missing, too long, more than one line)."""
-    text = text.strip()
-    if needed and not text:
-        raise Invalid(Fault("reason", "required"))
-    if len(text) > REASON_MAX or not text.isprintable():
-        raise Invalid(Fault("reason", "too_long", limit=REASON_MAX))
-    return text
+    """The reason as it is stored. Refuses: Invalid on reason (missing, or as text_faults)."""
+    return read_text("reason", text, if_empty=Fault("reason", "required") if needed else None)
 
 
 def within(amount: int, limit: int, currency: str, *, field: str = "amount", about: str, fact: str) -> None:

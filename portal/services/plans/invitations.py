@@ -196,8 +196,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     try:
         db.session.flush()
     except IntegrityError as error:
-        # The second constraint: another account has the key of this email, which differs from its own in case only.
-        if violated(error) in ("uq_users_username_key", "ck_users_username_is_no_other_email"):
+        if violated(error) == "uq_users_username_key":
             raise Invalid(Fault("username", "username_taken")) from error
         raise
     db.session.execute(

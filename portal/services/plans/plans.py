@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from portal.domain import clock, money, schedule
+from portal.domain import clock, money, schedule, typed_text
 from portal.domain.events import PlanOpened
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
@@ -19,9 +19,9 @@ from portal.services.idempotency import RequestKey
 from portal.services.plans import invitations
 from portal.services.results import NOT_STORED, Result
 from portal.services.row_facts import PlanFacts
+from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
 
-DESCRIPTION_MAX: Final = 200
 EXTERNAL_ID_MAX: Final = 100
 NOTES_MAX: Final = 20
 NOTE_NAME_MAX: Final = 40
@@ -100,7 +100,7 @@ def open_plan(
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
-        description=new.description.strip(),
+        description=typed_text.read(new.description),
         external_id=new.external_id,
         notes=new.notes,
         total=new.total,
@@ -142,9 +142,7 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
         except ValueError:
             first, last = schedule.FIRST_DATE.year, schedule.LAST_DATE.year
             faults.append(Fault("start_date", "bad_dates", first=first, last=last))
-    if len(new.description.strip()) > DESCRIPTION_MAX or not new.description.strip().isprintable():
-        faults.append(Fault("description", "too_long", limit=DESCRIPTION_MAX))
-    return faults + _reference_faults(new)
+    return faults + text_faults("description", new.description) + _reference_faults(new)
 
 
 def _reference_faults(new: NewPlan) -> list[Fault]:
@@ -177,7 +175,8 @@ def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
 
 
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
-    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, new.description.strip())
+    description = typed_text.read(new.description)
+    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, description)
     plan_facts = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
     return new_facts == plan_facts and new.notes == plan.notes
 

@@ -7,7 +7,6 @@ from typing import Final
 from markupsafe import Markup
 from wtforms import Field, HiddenField, StringField
 
-from portal.services.payments.preconditions import REASON_MAX
 from portal.web.forms import Form, Needed, OneLine
 from portal.web.labels import KEY
 from portal.wording.lazy import lazy_gettext as _l
@@ -25,7 +24,7 @@ class ActionForm(Form):
 class ReasonForm(ActionForm):
     """With a reason, which the plan's timeline shows."""
 
-    reason = StringField(_l("Reason"), [Needed(_l("Say why. It stands on the plan’s timeline.")), OneLine(REASON_MAX)])
+    reason = StringField(_l("Reason"), [Needed(_l("Say why. It stands on the plan’s timeline.")), OneLine()])
 
     def __iter__(self) -> Iterator[Field]:
         """The reason last, as on the page: the error summary lists fields in the page's order."""

@@ -12,8 +12,6 @@ from portal.domain import allocation, schedule
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
-from portal.services.payments.manual_payments import REFERENCE_MAX
-from portal.services.payments.preconditions import REASON_MAX
 from portal.web import filters, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
@@ -38,8 +36,8 @@ class RecordForm(ActionForm):
     amount = StringField(_l("Amount received"))
     method = RadioField(_l("How it came"), choices=choices(MANUAL_METHODS.items()), default="cash")
     received_on = StringField(_l("Received on"))
-    reference = StringField(_l("Reference"), [OneLine(REFERENCE_MAX)])
-    reason = StringField(_l("Reason"), [OneLine(REASON_MAX)])
+    reference = StringField(_l("Reference"), [OneLine()])
+    reason = StringField(_l("Reason"), [OneLine()])
 
 
 @bp.get("/plans/<int:plan_id>/record-payment")
@@ -92,7 +90,6 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
     open_now = snapshot.open_parts()
     recovery = not open_now
     parts = allocation.oldest_first(open_now or [(row.id, row.payable) for row in snapshot.installments], amount)
-    reference = (form.reference.data or "").strip()
     changes = {"paid": amount, "written_off" if recovery else "remaining": -amount}
     return Confirmation(
         title=_("Record %(amount)s as received?", amount=snapshot.amount(amount)),
@@ -103,8 +100,8 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         facts=[
             (_("How it came"), manual_method(form.method.data)),
             (_("Received on"), filters.day(day)),
-            *([(_("Reference"), reference)] if reference else []),
-            *([(_("Reason"), reason)] if (reason := (form.reason.data or "").strip()) else []),
+            *([(_("Reference"), form.reference.data)] if form.reference.data else []),
+            *([(_("Reason"), form.reason.data)] if form.reason.data else []),
         ],
         notes=[RECOVERY if recovery else OLDEST],
         danger=False,

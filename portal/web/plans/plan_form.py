@@ -8,11 +8,11 @@ from typing import Any
 from wtforms import HiddenField, SelectField, StringField
 from wtforms.validators import Regexp
 
-from portal.domain import clock, money, schedule
+from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Row
 from portal.errors import Fault
 from portal.models import Merchant
-from portal.services.plans.plans import DESCRIPTION_MAX, NewPlan, plan_faults
+from portal.services.plans.plans import NewPlan, plan_faults
 from portal.web.forms import Form, choices
 from portal.web.labels import KEY, one_use_key
 from portal.wording.labels import INTERVAL_CHOICES
@@ -96,7 +96,7 @@ def without_repeats(faults: list[Fault]) -> list[Fault]:
 def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
     """The schedule that saving would create now."""
     plan, faults = read(form, merchant)
-    described = plan.description.strip() if len(plan.description) <= DESCRIPTION_MAX else ""
+    described = "" if any(fault.field == "description" for fault in faults) else typed_text.read(plan.description)
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
         missing = not (form.total_amount.data or "").strip()

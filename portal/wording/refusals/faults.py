@@ -47,6 +47,12 @@ FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
     # Accounts and settings
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
+    ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
+    ("bad_text", "typed_text"): _l(
+        "Write it on one line, without control characters and marks that turn the direction of other text."
+    ),
+    ("too_long", ""): _one_line,
+    ("invisible_text", ""): _l("Write it in letters that can be seen."),
     ("bad_hour", ""): _l("Choose an hour of the day."),
     ("bad_username", ""): lambda values: ngettext(
         "Use up to %(num)s letter, digit and . + - _ and nothing else.",
@@ -84,8 +90,6 @@ FAULTS: Final[Table] = {
     ("too_late", ""): lambda values: ngettext(
         "Remind at most %(num)s day after.", "Remind at most %(num)s days after.", values["limit"]
     ),
-    ("too_long", "business_name"): _one_line,
-    ("too_long", "name"): _one_line,
     ("too_many", "days_after"): lambda values: ngettext(
         "Choose at most %(num)s reminder in all.", "Choose at most %(num)s reminders in all.", values["limit"]
     ),
@@ -110,7 +114,6 @@ FAULTS: Final[Table] = {
     ("bad_total", ""): _l("Enter an amount above zero."),
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
     ("not_a_customer", ""): _l("A plan can't be made for this email."),
-    ("too_long", "description"): _one_line,
     ("too_long", "metadata"): lambda values: ngettext(
         "Names have 1 to %(names)s letters, texts at most %(num)s.",
         "Names have 1 to %(names)s letters, texts at most %(num)s.",
@@ -136,8 +139,6 @@ FAULTS: Final[Table] = {
     ("not_chosen", "refund"): _l("You typed an amount. Choose “Give back a part” to refund it, or clear it."),
     ("required", "amount"): _l("Enter an amount."),
     ("required", "reason"): _l("Say why, in a few words."),
-    ("too_long", "reason"): _one_line,
-    ("too_long", "reference"): _one_line,
     ("too_much", "credit"): _l("That is more than what is left to pay, which is %(limit)s."),
     ("too_much", "manual_payment"): _l("That is more than is owed, which is %(limit)s."),
     ("too_much", "refund"): _l("At most %(limit)s can be given back."),
