@@ -155,8 +155,10 @@ def _plan_steps(plan: _DemoPlan, index: int, now: datetime, zone: str) -> Iterat
         days.append(min(days[-1], today) + timedelta(days=1))
         actions.append(partial(_run_action, plan))
     hour = time(9 + index % 9, index * 7 % 60)
+    at = now - HISTORY
     for day, action in zip(days, actions, strict=True):
-        yield _Step(min(now, datetime.combine(day, hour, ZoneInfo(zone))), action)
+        at = max(at, min(now, datetime.combine(day, hour, ZoneInfo(zone))))
+        yield _Step(at, action)
 
 
 def _register(new: NewAccount) -> bool:

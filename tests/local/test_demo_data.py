@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import MetaData, func, select
 
+from portal.domain import clock
 from portal.extensions import db
 from portal.local import demo_data
 from portal.models import Email, Event, Invitation, Merchant, Payment, Plan, User
@@ -51,6 +52,16 @@ def test_two_merchants_four_customers_and_twenty_plans_in_every_state(context):
     assert {invitation.plan.customer.is_claimed for invitation in db.session.scalars(select(Invitation))} == {False}
     assert all(plan.description for plan in plans)
     assert {plan.merchant_id for plan in plans if plan.status == "overdue"} == {plan.merchant_id for plan in plans}
+    assert [(rule, count) for rule, count in checks.run() if count] == []
+
+
+@pytest.mark.parametrize("hour", [1, 8, 13, 20])
+def test_the_demo_data_can_be_made_at_any_hour(context, hour):
+    """The hours of its steps are in the future in the morning, and in the past in the evening."""
+    day = clock.now().replace(hour=hour, minute=30)
+    with time_machine.travel(day, tick=True):
+        assert demo_data.seed() is True
+        assert demo_data.seed() is False
     assert [(rule, count) for rule, count in checks.run() if count] == []
 
 
