@@ -1,4 +1,4 @@
-"""Who acts, and what they may do: the actor of a request, and the permissions of each role in a business.
+"""The actor of a request, and the permissions of each role in a business.
 
 Accounts are people. A business (the API says merchant) has members, each with one role. An entry point makes the
 `Actor`; services ask it for a permission by name.

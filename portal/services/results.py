@@ -20,7 +20,7 @@ _classes: Final[dict[str, type["Result"]]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a unit of work did. The name of a subclass says what happened.
+    """The outcome of a unit of work. The name of a subclass says what happened.
 
     `replayed` is set when the request ran before. `version` grows when a field of the class, or of a class inside it,
     changes. Fields are plain values and dataclasses of such; they hold no secret and no link.

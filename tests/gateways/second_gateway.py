@@ -33,7 +33,7 @@ BOUNCES_AFTER = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Card:
-    """What a card does with a charge and with a refund: ok, silent (done, no response), lost (not done), or a code."""
+    """The effect of a card on a charge and on a refund: ok, silent (done, no response), lost (not done), or a code."""
 
     last4: str
     charge: str = "ok"

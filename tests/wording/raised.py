@@ -121,7 +121,7 @@ def _calls() -> list[tuple[Path, ast.Call, Scope]]:
 
 @cache
 def _arguments() -> dict[tuple[str, str], list[tuple[ast.expr, Scope]]]:
-    """What calls pass by keyword, by the function's name and the keyword."""
+    """The arguments that calls pass by keyword, by the function's name and the keyword."""
     arguments: dict[tuple[str, str], list[tuple[ast.expr, Scope]]] = defaultdict(list)
     for _, call, scope in _calls():
         for keyword in call.keywords:
