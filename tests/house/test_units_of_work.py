@@ -53,7 +53,7 @@ class Calls:
         return (found & set(self.functions)) - {name}
 
     def nested(self, unit: Name) -> list[Name]:
-        """What a unit of work reaches that must not run inside one."""
+        """The calls that a unit of work reaches and that must not run inside one."""
         seen, waiting = {unit}, [unit]
         reached = []
         while waiting:

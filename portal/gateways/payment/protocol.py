@@ -26,7 +26,7 @@ class UnreadableCallback(Exception):
 
 
 class PaymentGateway(Protocol):
-    """The operations that Qist needs of a payment gateway. tests/gateways/test_payment_gateways.py is its contract as tests."""
+    """The operations that Qist needs of a gateway. tests/gateways/test_payment_gateways.py is the contract as tests."""
 
     @property
     def is_simulated(self) -> bool:
