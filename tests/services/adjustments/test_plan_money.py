@@ -252,7 +252,7 @@ class TestRecord:
             ("received_on", {"received_on": 1}),
             ("received_on", {"received_on": -10_000}),
             ("method", {"method": "card_ok"}),
-            ("reference", {"reference": "x" * 121}),
+            ("reference", {"reference": "x" * 201}),
             ("reference", {"reference": "a\x00b"}),
             ("amount", {"amount": 0}),
         ],

@@ -165,9 +165,11 @@ def test_all_addresses_of_a_server_share_the_time_limit_of_one_mail(app, monkeyp
 
 
 def test_names_with_line_ends_or_addresses_add_no_header(app, catcher):
+    """The database refuses such names, so its constraint is dropped: mails are safe without it."""
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal)
     bad = 'Shop\r\nBcc: victim@example.com\r\n\r\n<b>"PayPal" <pay@pal.example>\x00'.replace("\x00", "")
+    db.session.execute(db.text("ALTER TABLE merchants DROP CONSTRAINT ck_merchants_named"))
     db.session.execute(db.text("UPDATE merchants SET business_name = :bad"), {"bad": bad})
     db.session.execute(db.text("UPDATE plans SET description = :odd"), {"odd": "Cake\u202e\r\nBcc: x@example.com"})
     db.session.commit()
