@@ -38,8 +38,8 @@ def send_every_kind(amal, omar):
     today = people.today_of(amal)
     transfer = manual_payments.record(plan_id, actor=owner, amount=25_00, method="transfer", received_on=today)
     refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
-    card = payment_methods.save(omar, "card_ok")
-    automatic.turn_on(plan_id, customer_id=omar, method_id=card.method_id)
+    card = payment_methods.save(omar, "card_ok").method_id
+    automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     payment_methods.remove(omar, card)
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
