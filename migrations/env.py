@@ -1,6 +1,7 @@
 """Run the migrations on the application's engine, one process at a time, with a short lock timeout."""
 
 import time
+from pathlib import Path
 
 import click
 from alembic import context
@@ -50,7 +51,7 @@ def run_migrations() -> None:
 
 
 def _refuse_unknown_revisions(connection: Connection) -> None:
-    state = revisions.state(connection, context.script.dir)
+    state = revisions.state(connection, Path(context.script.dir))
     connection.rollback()
     if state in ("unreleased", "newer"):
         raise click.ClickException(installation.refusal(state))

@@ -11,13 +11,14 @@ from portal import config, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
+from portal.reports.operations import revisions
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
 from portal.wording import language
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["create_app", "models", "queue", "rate_limit_storage"]
+__all__ = ["bind_migrations", "create_app", "models", "queue", "rate_limit_storage"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -38,7 +39,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     extensions.db.init_app(app)
-    extensions.migrate.init_app(app, extensions.db, directory=str(ROOT / "migrations"), compare_type=True)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
@@ -48,6 +48,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     web.init_app(app)
     api.init_app(app)
     return app
+
+
+def bind_migrations(app: Flask) -> None:
+    """Bind flask-migrate to the application, for a process that migrates. The others start without Alembic."""
+    from flask_migrate import Migrate
+
+    Migrate(app, extensions.db, directory=str(revisions.DIRECTORY), compare_type=True)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

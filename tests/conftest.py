@@ -18,7 +18,7 @@ from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
-from portal.app import create_app
+from portal.app import bind_migrations, create_app
 from portal.extensions import db, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
@@ -106,6 +106,7 @@ def app() -> Flask:
     application = create_app(servers.settings_for(servers.database_name()))
     application.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
     limiter.enabled = False
+    bind_migrations(application)
     servers.make_template(application)
     return application
 
@@ -114,12 +115,10 @@ def app() -> Flask:
 def database(app: Flask) -> Iterator[str]:
     """The URL of an empty, migrated database for this test."""
     with app.app_context():
-        db.engine.dispose()
-    servers.fresh_database(servers.database_name())
+        servers.fresh_database(servers.database_name(), db.engine)
     yield app.config["SQLALCHEMY_DATABASE_URI"]
     with app.app_context():
         db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ import shutil
 import signal
 from pathlib import Path
 
-import psycopg
-
 from portal.local import data_dir
 from portal.local.child_server import Server, ServerError, package_folder
 
@@ -83,6 +81,8 @@ class Postgres(Server):
         return [str(self.binary), "-D", self.working_dir_name(), *options]
 
     def is_ready(self) -> bool:
+        import psycopg  # here, because the guardian, which starts no server, is to start fast
+
         try:
             with psycopg.connect(
                 host=str(self.socket_dir), user="qist", dbname="postgres", connect_timeout=3, autocommit=True

@@ -5,8 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from portal.local.child_server import Server, ServerError, package_folder
 
 
@@ -49,6 +47,8 @@ class Valkey(Server):
         return [str(self.binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
     def is_ready(self) -> bool:
+        import redis  # here, because the guardian, which starts no server, is to start fast
+
         try:
             with redis.Redis(unix_socket_path=f"{self.socket_dir}/{self.socket}", socket_timeout=2) as client:
                 directory: Any = client.config_get("dir")

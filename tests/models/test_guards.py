@@ -61,13 +61,11 @@ def guarded(app: Flask) -> Iterator[GuardedDatabase]:
     name = servers.database_name()
     copy = f"{name}_guards"
     with app.app_context():
-        db.engine.dispose()
-        servers.fresh_database(name)
+        servers.fresh_database(name, db.engine)
         ids = sample_plans()
         db.session.remove()
         db.engine.dispose()
-    with servers.administrator() as connection:
-        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
+    servers.copy_database(name, copy)
     engine = create_engine(servers.settings_for(copy).database_url or "")
     yield GuardedDatabase(engine, ids)
     engine.dispose()

@@ -79,8 +79,7 @@ INSERT INTO events (plan_id, actor_id, kind, data, created_at)
 def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
     """An app on a database with `request.param` plans of four installments each."""
     with app.app_context():
-        db.engine.dispose()
-        servers.fresh_database(servers.database_name())
+        servers.fresh_database(servers.database_name(), db.engine)
         with db.engine.begin() as connection:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             size = {"plans": request.param, "people": request.param // 2 + MERCHANTS, "merchants": MERCHANTS}

@@ -7,7 +7,6 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from flask import current_app
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from portal.errors import Busy, Fault
 
@@ -18,7 +17,6 @@ MAX_CONCURRENT: Final = 4
 SLOT_SECONDS: Final = 5
 """Seconds that a hash waits for its turn before Busy."""
 
-_COMMON: Final = frozenset(FREQUENCY_LISTS["passwords"])
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
@@ -31,7 +29,7 @@ def faults(password: str, *, username: str = "", email: str = "", field: str = "
     if "\x00" in password:
         return [Fault(field, "password_unusable")]
     lowered = password.lower()
-    if lowered in _COMMON:
+    if lowered in _common():
         return [Fault(field, "password_common")]
     if lowered in {username.lower(), email.lower(), email.lower().partition("@")[0]}:
         return [Fault(field, "password_is_name")]
@@ -74,6 +72,14 @@ class _slot:
 
 def _hasher() -> PasswordHasher:
     return _make(bool(current_app.config.get("ARGON2_CHEAP")))
+
+
+@functools.cache
+def _common() -> frozenset[str]:
+    """The most common passwords, in lower case. Loaded on first use: the lists take some megabytes of each process."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 @functools.cache

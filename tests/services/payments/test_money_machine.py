@@ -50,7 +50,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        servers.fresh_database(servers.database_name())
+        servers.fresh_database(servers.database_name(), db.engine)
         self.clock = time_machine.travel(START, tick=False)
         self.traveller = self.clock.start()
         self.amal, self.omar = people.amal(), people.omar()
@@ -59,7 +59,6 @@ class MoneyMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.clock.stop()
         db.session.remove()
-        db.engine.dispose()
 
     # Steps
 
