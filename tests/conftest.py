@@ -102,11 +102,17 @@ def figures(record_property: Callable[[str, object], None]) -> Figures:
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application on this worker's database. Rate limits are off (`limiter.enabled`), passwords hash quickly."""
+    """The application on this worker's database. Rate limits are off (`limiter.enabled`), passwords hash quickly.
+
+    Requests wait long for the run's Valkey, so that a busy machine is no outage. Tests of outages have a Valkey of
+    their own.
+    """
     application = create_app(servers.settings_for(servers.database_name()))
     application.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
     limiter.enabled = False
     bind_migrations(application)
+    patient = connections.for_requests(application.config["QIST"].redis_url)
+    patient.connection_pool.connection_kwargs.update(socket_timeout=60.0, socket_connect_timeout=60.0)
     servers.make_template(application)
     return application
 

@@ -143,7 +143,7 @@ def test_a_body_that_is_too_large(api: Api, amal: Api) -> None:
 def test_a_body_in_chunks(api: Api) -> None:
     omar = customer(api)
     host = urlsplit(api.url).netloc
-    connection = http.client.HTTPConnection(host, timeout=5)
+    connection = http.client.HTTPConnection(host, timeout=60)
     body = json.dumps({"username": omar.username, "password": PASSWORD}).encode()
     connection.request(
         "POST", "/token/", iter([body[:10], body[10:]]), {"Content-Type": "application/json"}, encode_chunked=True

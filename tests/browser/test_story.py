@@ -159,11 +159,11 @@ def test_an_unknown_outcome_is_polled_until_the_page_shows_the_result(visit: Vis
     for page, area, words in waiting:
         expect(area).to_contain_text(words, timeout=30_000)
         expect(page.locator("main")).not_to_contain_text("hecking with the bank")
-    amal.page.wait_for_timeout(2_500)
+    waiting[0][0].wait_for_timeout(2_500)
     polls: list[str] = []
     for page, _, _ in waiting:
         page.on("request", lambda request: polls.append(request.url))
-    amal.page.wait_for_timeout(2_500)
+    waiting[0][0].wait_for_timeout(2_500)
     assert not polls, "the pages poll no more"
 
 

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections import deque
 from contextlib import suppress
+from functools import cached_property
 from html import unescape
 
 from playwright.sync_api import BrowserContext, Error, Locator, Page, Response, expect
@@ -22,17 +23,25 @@ _numbers = itertools.count(1)
 
 
 class Visitor:
-    """One browser. `errors` are policy violations, console errors and 5xx; `responses` are the latest ones."""
+    """One browser. `errors` are policy violations, console errors and 5xx; `responses` are the latest ones.
+
+    `page` opens at its first use: a visitor who sends plain requests only needs none, and a page takes half a second.
+    """
 
     def __init__(self, context: BrowserContext) -> None:
+        self.context = context
         self.errors: list[str] = []
         self.responses: deque[str] = deque(maxlen=12)
         context.expose_binding("policyViolated", lambda _, violation: self.errors.append(f"policy: {violation}"))
         context.add_init_script(WATCH)
-        self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self._record_message(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
-        self.page.on("response", self._record_response)
+
+    @cached_property
+    def page(self) -> Page:
+        page = self.context.new_page()
+        page.on("console", lambda message: self._record_message(message.type, message.text))
+        page.on("pageerror", lambda error: self.errors.append(f"script: {error}"))
+        page.on("response", self._record_response)
+        return page
 
     def _record_response(self, response: Response) -> None:
         if response.status >= 500:
@@ -86,11 +95,11 @@ class Visitor:
     def _send(self, path: str, fields: dict[str, str], *, to: str = "") -> str:
         """Fill in the form at `path` and send it `to` its address. Returns the path of the redirect."""
         hidden = {}
-        for tag in re.findall(r"<input[^>]*>", self.page.request.get(path).text()):
+        for tag in re.findall(r"<input[^>]*>", self.context.request.get(path).text()):
             attributes = dict(re.findall(r'(\w+)="([^"]*)"', tag))
             if attributes.get("type") in ("hidden", "date"):
                 hidden[attributes["name"]] = unescape(attributes.get("value", ""))
-        response = self.page.request.post(to or path, form={**hidden, **fields}, max_redirects=0)
+        response = self.context.request.post(to or path, form={**hidden, **fields}, max_redirects=0)
         assert response.status == 303, response.text()
         return response.headers["location"]
 

@@ -20,9 +20,11 @@ from tests.fixtures import servers
 
 ROOT = Path(__file__).parent.parent.parent
 PYTHON = (sys.executable, "-c")
+HANG_SECONDS = 60.0
+"""A step of a process that takes longer hangs."""
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0, details: Callable[[], str] = str) -> None:
+def until(condition: Callable[[], object], seconds: float = HANG_SECONDS, details: Callable[[], str] = str) -> None:
     """Wait until the condition is true. After `seconds`, fail with the details."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -25,7 +25,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal.app import create_app
+from portal.app import bind_migrations, create_app
 from portal.extensions import db, limiter
 from portal.gateways.payment.simulated import tables
 from portal.local.postgres import Postgres
@@ -36,7 +36,7 @@ from portal.services.payments import outcomes
 from tests.conftest import Figures
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
-from tests.processes.running import Running, until
+from tests.processes.running import HANG_SECONDS, Running, until
 
 CLIENTS = 8
 PARTS = 10
@@ -55,7 +55,7 @@ class Cluster:
         process = self.server.process
         assert process
         process.send_signal(number)
-        process.wait(30)
+        process.wait(HANG_SECONDS)
         (self.server.files / "postmaster.pid").unlink(missing_ok=True)
         self.server.process = self.server.spawn(self.server.command(), self.server.files)
         until(self.server.is_ready, 60)
@@ -98,7 +98,7 @@ class Web:
         """Kill the arbiter, wait for its workers to end and to release the port, and start a new arbiter."""
         workers = self.workers()
         self.arbiter.kill()
-        self.arbiter.wait(10)
+        self.arbiter.wait(HANG_SECONDS)
         psutil.wait_procs(workers, 15)
         self.start()
 
@@ -191,6 +191,7 @@ def own_app(app: Flask, cluster: Cluster) -> Iterator[Flask]:
     more = {"DATABASE_URL": cluster.url, "ACCESS_TOKEN_MINUTES": "600"}
     application = create_app(servers.settings_for(servers.database_name(), **more))
     application.config.update(ARGON2_CHEAP=True)
+    bind_migrations(application)
     with application.app_context():
         flask_migrate.upgrade()
     yield application
@@ -205,7 +206,7 @@ def own_app(app: Flask, cluster: Cluster) -> Iterator[Flask]:
 def web(own_app: Flask, cluster: Cluster, tmp_path: Path) -> Iterator[Web]:
     with Running(tmp_path, own_app.config["QIST"].redis_url) as running:
         server = Web(running, cluster.url)
-        until(server.is_ready, 60, running.output)
+        until(server.is_ready, details=running.output)
         yield server
 
 
@@ -246,7 +247,7 @@ def test_kills_and_restarts_during_payments_double_lose_and_block_none(
     finally:
         work.total = 0
         stop.set()
-        sweeper.join(30)
+        sweeper.join(HANG_SECONDS)
     assert work.unexpected == [], web.running.output()[-5000:]
     assert len(work.paid) == len(parts), work.codes
     with own_app.app_context():

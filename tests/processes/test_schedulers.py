@@ -16,7 +16,7 @@ from portal.domain import clock
 from portal.jobs.schedule import SCHEDULE, Entry
 from portal.jobs.scheduler import ID_PREFIX, LOCK, look
 from tests.conftest import Figures
-from tests.processes.running import PYTHON, Running, ValkeyServer, until
+from tests.processes.running import HANG_SECONDS, PYTHON, Running, ValkeyServer, until
 
 ENTRIES = 200
 QUEUE = "rq:queue:qist"
@@ -65,7 +65,7 @@ def test_a_scheduler_stopped_during_a_batch_loses_and_doubles_no_entry(
         process = a_scheduler(running, every=3600)
         until(lambda at=at: valkey.llen(QUEUE) >= at)
         process.send_signal(signal_number)
-        code = process.wait(10)
+        code = process.wait(HANG_SECONDS)
         assert code == (-signal.SIGKILL if signal_number == signal.SIGKILL else 0), running.output()
         stopped_in_batch += valkey.llen(QUEUE) < ENTRIES
         valkey.delete(LOCK)  # the lock of a killed scheduler expires
@@ -102,7 +102,7 @@ def test_two_schedulers_run_each_entry_once_even_when_one_freezes_with_the_lock(
         process.send_signal(signal.SIGCONT)
     until(lambda: sum(map(len, seen.values())) >= 3 * ENTRIES)
     stop.set()
-    consumer.join(10)
+    consumer.join(HANG_SECONDS)
     assert all(process.is_running() for process in pair), running.output()
     gaps = [later - earlier for times in seen.values() for earlier, later in pairwise(times)]
     early = sum(gap < 0.9 for gap in gaps)  # rq-scheduler counts in whole seconds
@@ -140,6 +140,6 @@ def test_a_scheduler_survives_a_restart_of_valkey(running: Running, valkey_serve
     time.sleep(1)
     assert process.is_running()
     valkey_server.restart()
-    until(lambda: entries(valkey_server.client) == expected(), 10)
+    until(lambda: entries(valkey_server.client) == expected())
     process.terminate()
-    assert process.wait(5) == 0, running.output()
+    assert process.wait(HANG_SECONDS) == 0, running.output()

@@ -12,7 +12,7 @@ from rq.job import Job
 
 from portal import queue
 from tests.conftest import Figures
-from tests.processes.running import Running, ValkeyServer, family, horses, until
+from tests.processes.running import HANG_SECONDS, Running, ValkeyServer, family, horses, until
 
 WIP, QUEUE, INTERMEDIATE = "rq:wip:qist", "rq:queue:qist", "rq:queue:qist:intermediate"
 
@@ -74,7 +74,7 @@ def test_a_job_runs_again_after_a_killed_work_horse_and_after_a_killed_worker(
     until(lambda: {"ended second", "ended third"} <= set(records(valkey)), details=running.output)
     assert records(valkey).count("started second") == 2
     second_worker.terminate()
-    assert second_worker.wait(10) == 0
+    assert second_worker.wait(HANG_SECONDS) == 0
 
 
 def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: ValkeyServer) -> None:
@@ -83,7 +83,7 @@ def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: V
     enqueue(valkey_server.client, "sleep", "later", 0)
     until(lambda: records(valkey_server.client) == ["started last"])
     worker.terminate()
-    assert worker.wait(10) == 0, running.output()
+    assert worker.wait(HANG_SECONDS) == 0, running.output()
     assert records(valkey_server.client) == ["started last", "ended last"]
 
 
@@ -96,12 +96,12 @@ def test_a_worker_survives_a_kill_of_valkey_during_a_job(running: Running, valke
     time.sleep(1)
     valkey_server.restart()
     enqueue(valkey, "sleep", "after", 0)
-    until(lambda: records(valkey)[-1:] == ["ended after"], 40, running.output)
+    until(lambda: records(valkey)[-1:] == ["ended after"], details=running.output)
     assert worker.is_running()
     valkey.flushall()
-    until(lambda: [live.hostname for live in Worker.all(connection=valkey)] == [socket.gethostname()], 20)
+    until(lambda: [live.hostname for live in Worker.all(connection=valkey)] == [socket.gethostname()])
     worker.terminate()
-    assert worker.wait(10) == 0, running.output()
+    assert worker.wait(HANG_SECONDS) == 0, running.output()
 
 
 @pytest.mark.proof

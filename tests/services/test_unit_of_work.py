@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import select, text
@@ -182,13 +183,19 @@ def test_the_timeouts_end_with_the_transaction(plan_ids):
     assert db.session.scalar(text("SELECT current_setting('lock_timeout')")) == "0"
 
 
-def test_a_retry_succeeds_after_the_lock_is_released(plan_ids, short_lock_timeout):
+def test_a_retry_succeeds_after_the_lock_is_released(plan_ids, short_lock_timeout, monkeypatch):
+    """The lock is released in the pause before the second attempt."""
+    pauses = []
     with db.engine.connect() as holder:
         holder.execute(text("SELECT FROM plans WHERE id = :id FOR UPDATE"), {"id": plan_ids[0]})
-        release = threading.Timer(0.3, holder.rollback)
-        release.start()
+
+        def release(seconds):
+            pauses.append(seconds)
+            holder.rollback()
+
+        monkeypatch.setattr("portal.services.unit_of_work.time", SimpleNamespace(sleep=release))
         describe(plan_ids[0], "after a retry")
-        release.join()
+    assert len(pauses) == 1
     assert description(plan_ids[0]) == "after a retry"
 
 
@@ -215,7 +222,7 @@ def test_two_units_of_work_in_a_deadlock_both_commit(app, plan_ids):
         Plan.lock(first_id).description = words
         db.session.flush()
         if len(attempts) <= 2:
-            first_locks.wait(timeout=10)
+            first_locks.wait(timeout=60)
         Plan.lock(second_id).description = words
 
     results = at_once(

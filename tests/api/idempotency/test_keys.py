@@ -261,7 +261,7 @@ def test_payments_that_are_sent_eight_times_at_once_have_one_effect_each(
     def pay_all(caller: Api) -> list[tuple[int, bytes]]:
         replies = []
         for number, address in enumerate(where):
-            together.wait(30)
+            together.wait(60)
             response = caller.post(address, Idempotency_Key=f"pay-{number}")
             replies.append((response.status_code, response.content))
         return replies
@@ -279,7 +279,7 @@ def concurrently(times: int, act: Any) -> list[Any]:
     together = threading.Barrier(times)
 
     def call(_: int) -> Any:
-        together.wait(10)
+        together.wait(60)
         return act()
 
     with ThreadPoolExecutor(times) as pool:

@@ -122,13 +122,13 @@ def die(app: Flask, moment: str, wishes: list[Wish]) -> None:
     def run(wish: Wish) -> None:
         with app.app_context():
             carry_out(wish)
-        all_ready.wait(20)
+        all_ready.wait(60)
 
     threads = [threading.Thread(target=run, args=(wish,)) for wish in wishes]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
 
 
 def killed_at(all_ready: threading.Barrier, moment: str, call: Any) -> Any:
@@ -137,7 +137,7 @@ def killed_at(all_ready: threading.Barrier, moment: str, call: Any) -> Any:
     def call_and_wait(*args: Any) -> Any:
         if moment == AFTER:
             call(*args)
-        all_ready.wait(20)
+        all_ready.wait(60)
 
     return call_and_wait
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import redis
+import time_machine
 from flask import Flask
 from sqlalchemy import select
 
@@ -51,12 +52,13 @@ def test_the_operator_sees_workers_queue_failed_jobs_and_dead_emails(
     browser = browser_of(app, "olga")
     words = said(browser.get("/operator").text)
     assert "Nobody works" in words and "No job has failed." in words and "No mail was given up." in words
-    a_worker(valkey, "shop-1")
-    look(valkey, ())
-    enqueue(valkey, "drain_outbox")
-    a_failed_job(valkey, "settle_payment", 4, said="ValueError: <b>no such plan</b>")
-    a_dead_mail(app)
-    page = browser.get("/operator")
+    with time_machine.travel(clock.now(), tick=False):
+        a_worker(valkey, "shop-1")
+        look(valkey, ())
+        enqueue(valkey, "drain_outbox")
+        a_failed_job(valkey, "settle_payment", 4, said="ValueError: <b>no such plan</b>")
+        a_dead_mail(app)
+        page = browser.get("/operator")
     words = said(page.text)
     assert "Database, Valkey and scheduler answer." in words
     assert "Jobs in the queue 1 " in words and "Scheduler ticked just now As it should" in words
