@@ -5,6 +5,7 @@ The map of the package, from the top layer to the bottom. A layer imports only l
 cli.py              the command line `qist`
 local/              servers for a laptop: supervisor, PostgreSQL, Valkey, data folder, demo data
 gunicorn_worker.py  the worker class of the web server
+request_reader.py   reads a request as its bytes arrive, without a thread
 app.py              create_app()
 web/                entry point: pages and fragments
     accounts/ adjustments/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/ plans/

@@ -1,22 +1,29 @@
-"""gunicorn's thread worker, with Qist's responses to requests that gunicorn refuses before the application runs.
+"""gunicorn's thread worker: it reads requests without a thread, and responds to unreadable ones in Qist's words.
+
+gunicorn's own worker reads a request in a thread of the pool, so a few clients that send half a request stop the site.
+Here the poller of the main thread reads (portal/request_reader.py), and a thread gets a complete request.
 
 gunicorn's own responses are HTML pages that repeat the request, a malformed Authorization header included. Its log
 repeats the request as well.
 """
 
 import json
+import selectors
 import socket
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 from gunicorn import util
-from gunicorn.http import errors, message, parser
+from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
 from portal.config import JSON_PREFIXES
+from portal.request_reader import IncomingRequest, UnreadableRequest
 
 INTERNAL_ERROR: Final = (
     500,
@@ -30,59 +37,143 @@ RESPONSES: Final[tuple[tuple[Any, tuple[int, str, str]], ...]] = (
     (errors.ExpectationFailed, (417, "unreadable", "This expectation can't be met.")),
     (errors.ParseException, (400, "unreadable", "This is not a request that can be read.")),
 )
+TOO_SLOW: Final = (408, "request_too_slow", "The request did not arrive in time.")
+WRITE_SECONDS: Final = 30.0
+"""Seconds that one part of a response may wait for the client. It occupies one thread of the pool for that time."""
 LINGER_SECONDS: Final = 0.5
-"""How long a closing connection is still read. It occupies one thread of the pool for that time."""
+"""How long a closing connection is still read."""
 LINGER_BYTES: Final = 2**20
 """How many bytes of a closing connection are read at most."""
 PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p>'
 
 
-class UnreadableRequest(Exception):
-    """A request can't be parsed. `path` is its path if the request line was read; the cause is gunicorn's error."""
+@dataclass(slots=True)
+class Ending:
+    """A connection after its last response. `deadline` is monotonic, in seconds."""
 
-    def __init__(self, path: str | None) -> None:
-        super().__init__(path)
-        self.path = path
-
-
-class Request(message.Request):  # type: ignore[misc]
-    """A request that reports its path with a parse error. gunicorn's class drops the half-parsed request."""
-
-    def __init__(self, *args: Any) -> None:
-        try:
-            super().__init__(*args)
-        except errors.ParseException as error:
-            raise UnreadableRequest(self.path) from error
-
-
-class RequestParser(parser.RequestParser):  # type: ignore[misc]
-    """Reads `Request`s from a connection."""
-
-    mesg_class = Request
+    deadline: float
+    remaining_bytes: int
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Responds to an unreadable request with a problem document, or with a small page if its path is that of a page.
+    """Reads requests in the poller, and responds to an unreadable one with a problem document or a small page.
 
-    No application takes part, so these texts are English.
+    No application takes part, so these texts are English. A proxy ends TLS.
     """
 
-    def handle(self, conn: Any) -> Any:
-        """Runs in a thread of the pool. A false result tells gunicorn to close the connection.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.incoming: dict[Any, IncomingRequest] = {}
+        """Connections whose request is not complete, by age."""
+        self.ending: dict[Any, Ending] = {}
+        """Connections after their last response."""
+        self.max_incoming = self.worker_connections * 3 // 4
 
-        gunicorn would wait for the client in its main thread, where one connection that stays open delays all others
-        by 2 seconds. This method waits in the pool instead; gunicorn then closes the connection without a wait.
-        """
-        if conn.parser is None and not self.cfg.is_ssl:  # gunicorn keeps an existing parser; the proxy ends TLS
-            conn.parser = RequestParser(self.cfg, conn.sock, conn.client)
-        result = super().handle(conn)
-        if not result:
+    def enqueue_req(self, conn: Any) -> None:
+        """Read a request of this connection. gunicorn calls this for a new connection and for each later request."""
+        incoming = IncomingRequest(self.cfg, conn.client)
+        rest = conn.parser.unreader.rest() if conn.parser is not None else b""
+        conn.parser, conn.data_ready = incoming.parser, True
+        if rest and incoming.feed(rest):
+            super().enqueue_req(conn)
+            return
+        if len(self.incoming) >= self.max_incoming:
+            self._drop(next(iter(self.incoming)))
+        conn.sock.setblocking(False)
+        self.incoming[conn] = incoming
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
+        self._receive(conn)
+
+    def _receive(self, conn: Any, _: Any = None) -> None:
+        """Read what has arrived. A complete request goes to the thread pool."""
+        incoming = self.incoming[conn]
+        try:
+            data = conn.sock.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data and not incoming.has_begun:
+            self._drop(conn)
+        elif incoming.feed(data):
+            self._forget(conn)
+            super().enqueue_req(conn)
+        elif incoming.expects_continue():
             with suppress(OSError):
-                try:
-                    shut_down(conn.sock)
-                finally:
-                    conn.sock.shutdown(socket.SHUT_RD)
-        return result
+                conn.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _forget(self, conn: Any) -> IncomingRequest:
+        self.poller.unregister(conn.sock)
+        return self.incoming.pop(conn)
+
+    def _drop(self, conn: Any) -> None:
+        """Close a connection whose request has not arrived. The client is told if the request had begun."""
+        incoming = self._forget(conn)
+        if incoming.has_begun:
+            request_id = uuid.uuid4().hex
+            self.log.info("A request did not arrive in time, request %s", request_id)
+            with suppress(OSError):
+                conn.sock.send(response_bytes(*TOO_SLOW, request_id, incoming.path))
+        self._close(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep the connection for the next request, or end it. Runs in the main thread.
+
+        gunicorn would wait here for 2 seconds until the client closes its side. Closing a socket with unread bytes
+        resets the connection (RFC 9112, 9.6), and the client loses the response. So the poller reads on for a moment.
+        """
+        if not fs.cancelled() and fs.exception() is None and fs.result():
+            super().finish_request(conn, fs)
+            return
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+        except OSError:
+            self._close(conn)
+            return
+        self.ending[conn] = Ending(time.monotonic() + LINGER_SECONDS, LINGER_BYTES)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._read_on, conn))
+
+    def _read_on(self, conn: Any, _: Any = None) -> None:
+        """Discard what the client still sends, up to LINGER_BYTES."""
+        ending = self.ending[conn]
+        try:
+            data = conn.sock.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        ending.remaining_bytes -= len(data)
+        if not data or ending.remaining_bytes <= 0:
+            self._end(conn)
+
+    def _end(self, conn: Any) -> None:
+        del self.ending[conn]
+        self.poller.unregister(conn.sock)
+        self._close(conn)
+
+    def _close(self, conn: Any) -> None:
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        """Drop slow connections. gunicorn calls this in each loop. A stopping worker drops unused connections too."""
+        super().murder_pending()
+        now = time.monotonic()
+        for conn, incoming in list(self.incoming.items()):
+            if incoming.deadline <= now or not (self.alive or incoming.has_begun):
+                self._drop(conn)
+        for conn, ending in list(self.ending.items()):
+            if ending.deadline <= now:
+                self._end(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Runs the application. A client that does not read the response for WRITE_SECONDS loses its connection."""
+        conn.sock.settimeout(WRITE_SECONDS)
+        try:
+            return super().handle_request(req, conn)
+        except TimeoutError as error:
+            raise StopIteration("the client does not read the response") from error
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Handles an exception that was raised while a request was read (`req` is None) or processed."""
@@ -102,21 +193,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, response_bytes(status, code, detail, request_id, path))
         except Exception:
             self.log.debug("The client closed the connection before the response.")
-
-
-def shut_down(client: socket.socket) -> None:
-    """End the response, and read the rest of the request for at most LINGER_SECONDS and LINGER_BYTES.
-
-    Closing a socket with unread bytes resets the connection (RFC 9112, 9.6), and the client loses the response.
-    """
-    client.shutdown(socket.SHUT_WR)
-    remaining, end = LINGER_BYTES, time.monotonic() + LINGER_SECONDS
-    while remaining > 0 and (seconds := end - time.monotonic()) > 0:
-        client.settimeout(seconds)
-        part = client.recv(65_536)
-        if not part:
-            return
-        remaining -= len(part)
 
 
 def response_bytes(status: int, code: str, detail: str, request_id: str, path: str | None) -> bytes:

@@ -3,6 +3,8 @@
 The database is the truth. The scheduled jobs find all work there, so enqueueing only makes it start sooner.
 """
 
+import importlib
+from types import FunctionType
 from typing import Any, Final
 
 from flask import current_app
@@ -34,12 +36,38 @@ function only.
 """
 
 
+class UnknownJob(Exception):
+    """A job in Valkey names something that is not a job of Qist."""
+
+
 class JsonJob(Job):
-    """A job that is stored as JSON, never pickled. rq-scheduler takes no serializer, so the class sets it."""
+    """A job that is stored as JSON, never pickled, and that runs a public function of JOBS only.
+
+    rq-scheduler takes no serializer, so the class sets it. RQ itself runs any callable that a job or its callbacks
+    name, and sends its webhooks: whoever can write to Valkey would run code in the worker.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["serializer"] = JSONSerializer
         super().__init__(*args, **kwargs)
+
+    def restore(self, raw_data: Any) -> Any:
+        """Read the job from Valkey, without its callbacks and webhooks."""
+        restored = super().restore(raw_data)
+        self._success_callback_name = self._failure_callback_name = self._stopped_callback_name = None
+        self.webhooks = []
+        return restored
+
+    @property
+    def func(self) -> Any:
+        """The function of the job. Raises UnknownJob."""
+        module, _, name = (self.func_name or "").rpartition(".")
+        if module != JOBS or name.startswith("_") or self.instance is not None:
+            raise UnknownJob(self.func_name)
+        function = getattr(importlib.import_module(JOBS), name, None)
+        if not isinstance(function, FunctionType) or function.__module__ != JOBS:
+            raise UnknownJob(self.func_name)
+        return function
 
 
 class TimeLimitExceeded(BaseException):

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
-from portal import gunicorn_worker
+from portal import gunicorn_worker, request_reader
 from portal.api.setup import BLUEPRINTS
 from portal.config import JSON_PREFIXES
 from tests.fixtures.live import Live
@@ -82,6 +82,78 @@ def test_connections_that_stay_open_delay_no_other_request(live: Live, data: byt
         for connection in connections:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
         assert median_seconds(live) < usual + gunicorn_worker.LINGER_SECONDS / 2
+
+
+HALF_REQUESTS = {
+    "no byte": b"",
+    "half a head": b"GET /login HTTP/1.1\r\nHost: loc",
+    "half a body": b"POST /login HTTP/1.1\r\nContent-Length: 500\r\n" + HOST + b"\r\nlo",
+    "half a chunk": b"POST /login HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\n50\r\nlo",
+}
+
+
+@pytest.mark.parametrize("case", HALF_REQUESTS)
+def test_64_clients_that_send_half_a_request_delay_no_other(live: Live, case: str) -> None:
+    """gunicorn's own worker gave a thread to each of them, and 8 stopped the site for more than 100 s."""
+    usual = median_seconds(live)
+    with ExitStack() as stack:
+        for _ in range(64):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", live.port), timeout=20))
+            connection.sendall(HALF_REQUESTS[case])
+        assert median_seconds(live) < usual + 0.25
+
+
+def test_a_request_that_does_not_arrive_is_ended(live: Live) -> None:
+    """An unused connection is closed without a response; half a head gets 408."""
+    began_at = time.monotonic()
+    with ExitStack() as stack:
+        address = ("127.0.0.1", live.port)
+        unused, begun = (stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(2))
+        begun.sendall(HALF_REQUESTS["half a head"])
+        assert unused.recv(65_536) == b""
+        assert begun.recv(65_536).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert time.monotonic() - began_at > request_reader.HEAD_SECONDS - 1
+
+
+def test_a_request_may_arrive_byte_by_byte(live: Live) -> None:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+        for byte in GOOD:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.001)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_requests_on_one_connection_may_follow_without_a_wait(live: Live, framing: str) -> None:
+    """The bytes behind a body begin the next request."""
+    body = b'{"username": "nobody", "password": "wrong password"}'
+    if framing == "length":
+        first = LOGIN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    else:
+        first = LOGIN + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    status, _, rest = send(live, first + first + GOOD)
+    assert status == 401
+    assert rest.count(b"HTTP/1.1 401 ") == 1 and rest.count(b"HTTP/1.1 200 ") == 1
+
+
+@pytest.mark.parametrize("size", [100_000, 400_000])
+def test_a_large_body_is_read_or_refused(live: Live, size: int) -> None:
+    """Up to the limit a body arrives whole (the name is too long); beyond it the application refuses it unread."""
+    body = b'{"username": "' + b"x" * size + b'", "password": "wrong password"}'
+    status, _, rest = send(live, LOGIN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert status == (413 if size > request_reader.BODY_BYTES else 422)
+    assert b"HTTP/1.1" not in rest  # the rest of the body is not read as a request
+
+
+def test_the_server_asks_for_an_expected_body_once(live: Live) -> None:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+        connection.sendall(LOGIN + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        response = b""
+        while part := connection.recv(65_536):
+            response += part
+    assert response.startswith(b"HTTP/1.1 422 ") and b"100 Continue" not in response
 
 
 def median_seconds(live: Live) -> float:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -86,6 +87,59 @@ def test_a_real_worker_runs_the_job(context, valkey):
     assert result.returncode == 0, result.stderr.decode()
     assert job.get_status(refresh=True) == JobStatus.FINISHED, result.stderr.decode()
     assert people.payment_of(payment.id).state == "succeeded"
+
+
+FORGED = {
+    "a command": ("subprocess.getoutput", None),
+    "a function of the standard library": ("os.system", None),
+    "a service": ("portal.services.mail.delivery.drain", None),
+    "a service by way of the jobs": ("portal.jobs.tasks.delivery.drain", None),
+    "a module of the jobs": ("portal.jobs.tasks.delivery", None),
+    "a special name of the jobs": ("portal.jobs.tasks.__loader__", None),
+    "a method of a value": ("format", "{0}"),
+    "no name": ("", None),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_job_runs_functions_of_the_jobs_only(context, valkey, tmp_path, forged):
+    """Whoever can write to Valkey chooses the function, the callbacks and the webhooks of a job."""
+    name, instance = FORGED[forged]
+    job = queue.queue_on(valkey).enqueue(queue.JOBS + ".drain_outbox", f"touch {tmp_path}/ran")
+    valkey.hset(job.key, "data", zlib.compress(json.dumps([name, instance, [f"touch {tmp_path}/ran"], {}]).encode()))
+    forged_job = queue.JsonJob.fetch(job.id, connection=valkey)
+    with pytest.raises(queue.UnknownJob):
+        forged_job.perform()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_real_worker_refuses_a_forged_job(context, valkey, tmp_path):
+    """Neither the function nor the callbacks run, no webhook is sent, and the worker goes on."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    forged = queue.queue_on(valkey).enqueue("subprocess.getoutput", f"touch {tmp_path}/function")
+    webhooks = json.dumps([{"url": url, "job_status": "failed", "timeout": 1}])
+    valkey.hset(forged.key, mapping={"failure_callback_name": "tests.test_queue.touch", "webhooks": webhooks})
+    honest = queue.queue_on(valkey).enqueue(f"{queue.JOBS}.drain_outbox")
+    result = subprocess.run(
+        [sys.executable, "-c", WORKER, servers.database_name()],
+        cwd=ROOT,
+        env={**os.environ, "TOUCHED": str(tmp_path / "callback")},
+        timeout=90,
+        capture_output=True,
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    assert forged.get_status(refresh=True) == JobStatus.FAILED
+    assert honest.get_status(refresh=True) == JobStatus.FINISHED
+    assert not list(tmp_path.iterdir())
+    with listener, pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def touch(*_: object) -> None:
+    """The callback of the forged job."""
+    Path(os.environ["TOUCHED"]).touch()
 
 
 def enqueue(app) -> tuple[bool, list[float]]:

@@ -12,14 +12,28 @@ from rq.job import Job
 
 from portal import queue
 from tests.conftest import Figures
-from tests.processes.running import HANG_SECONDS, Running, ValkeyServer, family, horses, until
+from tests.processes.running import HANG_SECONDS, PYTHON, Running, ValkeyServer, family, horses, until
 
+SAMPLE_JOBS = "tests.processes.sample_jobs"
+WORKER = f"""
+import sys
+from portal import cli, queue
+
+queue.JOBS = "{SAMPLE_JOBS}"
+sys.argv = ["qist", "worker"]
+cli.main()
+"""
 WIP, QUEUE, INTERMEDIATE = "rq:wip:qist", "rq:queue:qist", "rq:queue:qist:intermediate"
+
+
+def a_worker(running: Running) -> psutil.Popen:
+    """`qist worker`, which may run the sample jobs in place of Qist's own."""
+    return running.start(*PYTHON, WORKER)
 
 
 def enqueue(valkey: redis.Redis, job: str, *args: str | float) -> Job:
     """Enqueue a sample job with the options of portal.queue.enqueue."""
-    return queue.queue_on(valkey).enqueue(f"tests.processes.sample_jobs.{job}", *args, retry=Retry(max=3))
+    return queue.queue_on(valkey).enqueue(f"{SAMPLE_JOBS}.{job}", *args, retry=Retry(max=3))
 
 
 def records(valkey: redis.Redis) -> list[str]:
@@ -36,7 +50,7 @@ def age_heartbeats(valkey: redis.Redis) -> None:
 
 def in_a_job(running: Running, valkey_server: ValkeyServer, name: str) -> psutil.Process:
     """A worker during a long job."""
-    worker = running.start("worker")
+    worker = a_worker(running)
     enqueue(valkey_server.client, "sleep", name, 60)
     until(lambda: records(valkey_server.client) == [f"started {name}"], details=running.output)
     assert len(horses(worker)) == 1
@@ -46,8 +60,8 @@ def in_a_job(running: Running, valkey_server: ValkeyServer, name: str) -> psutil
 def test_a_job_that_catches_every_exception_is_stopped_at_its_timeout(
     running: Running, valkey_server: ValkeyServer
 ) -> None:
-    running.start("worker")
-    job = queue.queue_on(valkey_server.client).enqueue("tests.processes.sample_jobs.ignores_exceptions", job_timeout=1)
+    a_worker(running)
+    job = queue.queue_on(valkey_server.client).enqueue(f"{SAMPLE_JOBS}.ignores_exceptions", job_timeout=1)
     until(lambda: job.get_status(refresh=True) == "failed", details=running.output)
     assert records(valkey_server.client) == ["started"]
     result = job.latest_result()
@@ -70,7 +84,7 @@ def test_a_job_runs_again_after_a_killed_work_horse_and_after_a_killed_worker(
     enqueue(valkey, "sleep", "third", 0)
     assert valkey.lmove(QUEUE, INTERMEDIATE)  # the state after a kill between the pop of a job and its start
     age_heartbeats(valkey)
-    second_worker = running.start("worker")
+    second_worker = a_worker(running)
     until(lambda: {"ended second", "ended third"} <= set(records(valkey)), details=running.output)
     assert records(valkey).count("started second") == 2
     second_worker.terminate()
@@ -78,7 +92,7 @@ def test_a_job_runs_again_after_a_killed_work_horse_and_after_a_killed_worker(
 
 
 def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: ValkeyServer) -> None:
-    worker = running.start("worker")
+    worker = a_worker(running)
     enqueue(valkey_server.client, "sleep", "last", 1)
     enqueue(valkey_server.client, "sleep", "later", 0)
     until(lambda: records(valkey_server.client) == ["started last"])
@@ -89,7 +103,7 @@ def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: V
 
 def test_a_worker_survives_a_kill_of_valkey_during_a_job(running: Running, valkey_server: ValkeyServer) -> None:
     valkey = valkey_server.client
-    worker = running.start("worker")
+    worker = a_worker(running)
     enqueue(valkey, "sleep", "lost", 0.5)
     until(lambda: records(valkey) == ["started lost"])
     valkey_server.kill()
@@ -111,7 +125,7 @@ def test_a_killed_workers_job_runs_again_within_two_minutes(
     """The test waits for the real heartbeats."""
     valkey = valkey_server.client
     worker = in_a_job(running, valkey_server, "first")
-    other = running.start("worker")
+    other = a_worker(running)
     until(lambda: len(valkey.smembers("rq:workers")) == 2)
     for process in family(worker):
         process.send_signal(signal.SIGKILL)
