@@ -18,6 +18,7 @@ ALL: Final = (200, 200, 200, 200, 200)
 REDIRECTS: Final = (303, 303, 303, 303, 303)
 INVALID: Final = (422, 422, 422, 422, 422)
 FORBIDDEN: Final = (403, 403, 403, 403, 403)
+NOT_THERE: Final = (404, 404, 404, 404, 404)
 OWING: Final = (403, 403, 403, 200, 200)
 OWING_FORM: Final = (403, 403, 403, 422, 422)
 MANAGERS: Final = (200, 403, 403, 200, 200)
@@ -81,7 +82,7 @@ PAGES: Final = {
         "/installments/<int:installment_id>/payments",
     ),
     **rows(REDIRECTS, "POST", "/theme"),
-    **rows((404, 404, 404, 404, 404), "GET", "/invitations/<token>/payments/<int:payment_id>"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
@@ -93,6 +94,19 @@ PAGES: Final = {
         "/account/reminders", "/plans/<int:plan_id>/automatic-payment", "/plans/<int:plan_id>/automatic-payment/off",
         "/settings/api-keys", "/settings/api-keys/<int:key_id>/revoke",
     ),
+    **rows(
+        FORBIDDEN, "GET", "/settings/team", "/settings/team/<int:member_id>",
+        "/settings/team/<int:member_id>/hand-over", "/settings/team/<int:member_id>/remove",
+    ),
+    **rows(
+        FORBIDDEN, "POST", "/settings/team/invitations", "/settings/team/invitations/<int:invitation_id>/send-again",
+        "/settings/team/invitations/<int:invitation_id>/revoke", "/settings/team/<int:member_id>",
+        "/settings/team/<int:member_id>/hand-over", "/settings/team/<int:member_id>/remove",
+        "/team-invitations/<team_token>",
+    ),
+    **rows(ALL, "GET", "/account/businesses", "/team-invitations/<team_token>"),
+    **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
+    **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
     **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
     **rows(MANAGERS, "POST", "/plans/preview"),
@@ -109,6 +123,7 @@ PAGES: Final = {
     **rows((422, 422, 403, 404, 403), "POST", "/plans/<int:plan_id>/record-payment"),
     **rows(ACT, "GET", *ACTS),
     **rows(ACT_FORM, "POST", *ACTS),
+    **rows((303, 303, 303, 404, 303), "POST", "/account/businesses/<int:merchant_id>/leave"),
     **rows(REDIRECTS, "POST", "/account/hat", "/account/sessions/end", "/logout"),  # last: they end hats and sessions
 }  # fmt: skip
 

@@ -81,6 +81,6 @@ def test_a_member_who_owes_a_plan_can_not_act_on_it(ids):
 
 
 def test_an_api_key_reads_nothing_that_its_maker_owes(ids):
-    key = permissions.key(ids["omar"], ids["badr"], can_write=True, roles=["owner"])
+    key = permissions.key(1, ids["omar"], ids["badr"], can_write=True, roles=["owner"])
     with pytest.raises(NotFound):
         access.my_plan(key, ids["plan"])

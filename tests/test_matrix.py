@@ -21,9 +21,11 @@ from portal.services.payments import payment_methods, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
+from portal.services.team import invitations
 from tests.fixtures import people
 from tests.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
+from tests.web.team import matrix_rows
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
 
@@ -192,6 +194,7 @@ PAGES = {
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens
     "POST /logout": (303,) * 8,  # last, because it ends the sessions
@@ -218,6 +221,8 @@ def world(app: Flask, database: str) -> World:
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
             bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop", can_write=False)
             objects[merchant] = _objects_of(ids[merchant], ids[customer], customer)
+        for made in objects.values():  # after the last mail, which makes a token, too
+            made["team_token"] = invitations.make_link(made["team_invitation_id"])
     return World({name: browser_of(app, name) for name in ids}, bearers, objects)
 
 
@@ -237,6 +242,8 @@ def team(app: Flask, database: str) -> World:
             owes = caller in ("both hats", "own plan")
             customer_id, name = (user_id, names[caller]) if owes else (omar, "omar")
             objects[caller] = _objects_of(amal, customer_id, name)
+        for made in objects.values():
+            made["team_token"] = invitations.make_link(made["team_invitation_id"])
         reset_token = password_resets.make(omar)
     for caller in ("manager", "collector", "viewer"):
         objects[caller]["reset_token"] = reset_token
@@ -269,6 +276,7 @@ def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, 
         "off_token": unsubscribe.token_of(customer_id),
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
+        **matrix_rows.objects_of(merchant_id),
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -343,7 +351,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         else objects["to_change"]
     )
     address = (
-        rule.replace("<row:", "<int:")
+        matrix_rows.in_address(rule, route, objects)
+        .replace("<row:", "<int:")
         .replace("<int:plan_id>", str(plan))
         .replace("<int:installment_id>", str(installment))
         .replace("<int:payment_id>", str(objects["payment_id"]))

@@ -55,12 +55,39 @@ CREATE TABLE memberships (
     user_id bigint CONSTRAINT fk_memberships_user_id REFERENCES users (id),
     merchant_id bigint CONSTRAINT fk_memberships_merchant_id REFERENCES merchants (id),
     role varchar(9) NOT NULL,
+    refund_limit bigint,
     created_at timestamptz NOT NULL,
     CONSTRAINT pk_memberships PRIMARY KEY (user_id, merchant_id),
+    CONSTRAINT ck_memberships_refund_limit CHECK (refund_limit BETWEEN 0 AND 1000000000000000),
     CONSTRAINT ck_memberships_role CHECK (role IN ('owner', 'manager', 'collector', 'viewer'))
 );
 
 CREATE INDEX ix_memberships_merchant_id_role ON memberships (merchant_id, role);
+
+CREATE TABLE team_invitations (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_team_invitations PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_team_invitations_merchant_id REFERENCES merchants (id),
+    email varchar(254) NOT NULL,
+    email_key text NOT NULL,
+    role varchar(9) NOT NULL,
+    token_hash bytea CONSTRAINT uq_team_invitations_token_hash UNIQUE,
+    invited_by bigint NOT NULL CONSTRAINT fk_team_invitations_invited_by REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    accepted_by bigint CONSTRAINT fk_team_invitations_accepted_by REFERENCES users (id),
+    CONSTRAINT ck_team_invitations_accepted CHECK (accepted_by IS NULL OR ended_at IS NOT NULL),
+    CONSTRAINT ck_team_invitations_email_key CHECK (email_key = lower(email COLLATE "C")),
+    CONSTRAINT ck_team_invitations_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_team_invitations_role CHECK (role IN ('owner', 'manager', 'collector', 'viewer')),
+    CONSTRAINT ck_team_invitations_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_team_invitations_email_key ON team_invitations (email_key);
+CREATE INDEX ix_team_invitations_expires_at ON team_invitations (expires_at);
+CREATE INDEX ix_team_invitations_merchant_id_id ON team_invitations (merchant_id, id);
+CREATE UNIQUE INDEX uq_team_invitations_live_merchant_id_email_key ON team_invitations (merchant_id, email_key)
+    WHERE ended_at IS NULL;
 
 CREATE TABLE user_sessions (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_user_sessions PRIMARY KEY,
@@ -127,6 +154,7 @@ CREATE TABLE api_keys (
     prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     secret_hash bytea NOT NULL,
     can_write boolean NOT NULL,
+    refund_limit bigint DEFAULT 0 NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
     last_used_at timestamptz,
@@ -136,6 +164,7 @@ CREATE TABLE api_keys (
     CONSTRAINT ck_api_keys_named CHECK (
         name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
     ),
+    CONSTRAINT ck_api_keys_refund_limit CHECK (refund_limit BETWEEN 0 AND 1000000000000000),
     CONSTRAINT ck_api_keys_secret_hash CHECK (octet_length(secret_hash) = 32)
 );
 

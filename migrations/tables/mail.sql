@@ -4,7 +4,8 @@ CREATE TABLE emails (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_emails PRIMARY KEY,
     dedupe_key varchar(150) NOT NULL CONSTRAINT uq_emails_dedupe_key UNIQUE,
     kind varchar(40) NOT NULL,
-    to_user_id bigint NOT NULL CONSTRAINT fk_emails_to_user_id REFERENCES users (id),
+    to_user_id bigint CONSTRAINT fk_emails_to_user_id REFERENCES users (id),
+    to_address varchar(254),
     merchant_id bigint CONSTRAINT fk_emails_merchant_id REFERENCES merchants (id),
     plan_id bigint CONSTRAINT fk_emails_plan_id REFERENCES plans (id),
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -22,6 +23,7 @@ CREATE TABLE emails (
     CONSTRAINT ck_emails_data CHECK (attempts >= 0 AND jsonb_typeof(data) = 'object'),
     CONSTRAINT ck_emails_dedupe_key CHECK (dedupe_key ~ '^[A-Za-z0-9_:-]+$'),
     CONSTRAINT ck_emails_ended CHECK ((state IN ('waiting', 'claimed')) = (ended_at IS NULL)),
+    CONSTRAINT ck_emails_one_recipient CHECK ((to_user_id IS NULL) <> (to_address IS NULL)),
     CONSTRAINT ck_emails_reason CHECK (state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL),
     CONSTRAINT ck_emails_state CHECK (state IN ('waiting', 'claimed', 'sent', 'kept', 'dead', 'dropped')),
     CONSTRAINT ck_emails_sent CHECK (

@@ -86,6 +86,7 @@ CREATE TABLE refunds (
     gateway_reference varchar(64),
     decline_code varchar(40),
     created_by bigint CONSTRAINT fk_refunds_created_by REFERENCES users (id),
+    api_key_id bigint CONSTRAINT fk_refunds_api_key_id REFERENCES api_keys (id),
     created_at timestamptz NOT NULL,
     settled_at timestamptz,
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
@@ -100,6 +101,7 @@ CREATE TABLE refunds (
     CONSTRAINT ck_refunds_state CHECK (state IN ('in_flight', 'succeeded', 'declined'))
 );
 
+CREATE INDEX ix_refunds_created_by_created_at ON refunds (created_by, created_at);
 CREATE INDEX ix_refunds_customer_id_id ON refunds (customer_id, id);
 CREATE INDEX ix_refunds_group_key ON refunds (group_key);
 CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';

@@ -78,11 +78,15 @@ class OwnPlan(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The acting person (for an API key: its maker), the business of their hat or None, and their permissions."""
+    """The acting person (for an API key: its maker), the business of their hat or None, and their permissions.
+
+    `key_id` is the API key that acts, or None.
+    """
 
     user_id: int
     merchant_id: int | None
     permissions: frozenset[Permission]
+    key_id: int | None = None
 
     @property
     def hat(self) -> Hat:
@@ -135,9 +139,9 @@ def operator(user_id: int) -> Actor:
     return Actor(user_id, None, OPERATOR)
 
 
-def key(maker_id: int, merchant_id: int, *, can_write: bool, roles: list[Role]) -> Actor:
+def key(key_id: int, maker_id: int, merchant_id: int, *, can_write: bool, roles: list[Role]) -> Actor:
     """An API key of a business. `roles`: its maker's roles, when the key was made and now; each of them limits it."""
     permissions = WRITING_KEY if can_write else READING_KEY
     for role in roles:
         permissions &= OF_ROLE[role]
-    return Actor(maker_id, merchant_id, permissions)
+    return Actor(maker_id, merchant_id, permissions, key_id=key_id)

@@ -8,6 +8,7 @@ from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.password_resets import PasswordReset
 from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
+from portal.models.accounts.team_invitations import TeamInvitation
 from portal.models.accounts.user_sessions import UserSession
 from portal.models.accounts.users import User
 from portal.models.emails import Email
@@ -44,6 +45,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "TeamInvitation",
     "TokenFamily",
     "TypedText",
     "User",

@@ -35,7 +35,8 @@ _HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
 
 
 class Email(Model):
-    """A mail to one user. `dedupe_key` names the fact that the mail reports. It is unique.
+    """A mail to one user, or to an address without an account (`to_address`). `dedupe_key` names the fact that the mail
+    reports. It is unique.
 
     - waiting: to be sent from `next_try_at` on.
     - claimed: a worker holds a lease until `next_try_at`. After that any worker may claim the mail.
@@ -49,9 +50,9 @@ class Email(Model):
 
     `attempts` counts claims, so id and attempts together identify a claim.
 
-    The row has no address: the mail goes to the recipient's address at the moment of sending. `data` holds plain facts
-    and no secret. The token of a link is inserted when the mail is written, and removed from `body` (the text) and
-    `html` as soon as the mail is sent. `holds_link` in `data` marks a kept mail whose token stays readable for a
+    A mail to a user has no address: it goes to the recipient's address at the moment of sending. `data` holds plain
+    facts and no secret. The token of a link is inserted when the mail is written, and removed from `body` (the text)
+    and `html` as soon as the mail is sent. `holds_link` in `data` marks a kept mail whose token stays readable for a
     limited time.
     """
 
@@ -60,7 +61,8 @@ class Email(Model):
     id: Mapped[Id]
     dedupe_key: Mapped[str] = mapped_column(String(150), unique=True)
     kind: Mapped[str] = mapped_column(String(40))
-    to_user_id: Mapped[UserId]
+    to_user_id: Mapped[UserId | None]
+    to_address: Mapped[str | None] = mapped_column(String(254))
     merchant_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("merchants.id"))
     plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
@@ -78,7 +80,7 @@ class Email(Model):
     body: Mapped[str | None] = mapped_column(Text, deferred=True)
     html: Mapped[str | None] = mapped_column(Text, deferred=True)
 
-    recipient: Mapped[User] = relationship()
+    recipient: Mapped[User | None] = relationship()
     plan: Mapped[Plan | None] = relationship()
 
     __table_args__ = (
@@ -88,6 +90,7 @@ class Email(Model):
             "state NOT IN ('sent', 'kept') OR (message_id IS NOT NULL AND subject IS NOT NULL)", name="sent"
         ),
         CheckConstraint("state NOT IN ('dead', 'dropped') OR last_error IS NOT NULL", name="reason"),
+        CheckConstraint("(to_user_id IS NULL) <> (to_address IS NULL)", name="one_recipient"),
         CheckConstraint("attempts >= 0 AND jsonb_typeof(data) = 'object'", name="data"),
         Index("ix_emails_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
         Index("ix_emails_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
@@ -95,6 +98,18 @@ class Email(Model):
         Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
         Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
+
+    @property
+    def user_id(self) -> int:
+        """The recipient's id. Raises LookupError for a mail to an address."""
+        if self.to_user_id is None:
+            raise LookupError(f"mail {self.id} goes to an address")
+        return self.to_user_id
+
+    @property
+    def address(self) -> str:
+        """The address that the mail goes to, as of now."""
+        return self.to_address or (self.recipient.email if self.recipient is not None else "")
 
     @staticmethod
     def holds_link() -> TextClause:

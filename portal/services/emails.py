@@ -25,7 +25,8 @@ too."""
 def post(
     kind: str,
     *,
-    to_user_id: int,
+    to_user_id: int | None = None,
+    to_address: str | None = None,
     dedupe_key: str,
     merchant_id: int | None = None,
     plan_id: int | None = None,
@@ -33,6 +34,8 @@ def post(
     not_before: datetime | None = None,
 ) -> bool:
     """Inside a unit of work: queue an email of this kind to this user, once for each `dedupe_key`.
+
+    `to_address` is the address in place of a user, for a reader who need not have an account.
 
     `dedupe_key` holds ASCII letters, digits and _ : - only, such as "receipt:17"; the Message-ID contains it.
     `merchant_id` is the merchant in whose name the email is written (None: the installation). `data` are plain facts
@@ -46,6 +49,7 @@ def post(
             kind=kind,
             dedupe_key=dedupe_key,
             to_user_id=to_user_id,
+            to_address=to_address,
             merchant_id=merchant_id,
             plan_id=plan_id,
             data=data or {},

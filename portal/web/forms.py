@@ -92,6 +92,14 @@ def read_amount(field: Field, currency: str) -> int:
     return minor
 
 
+def read_limit(field: Field, currency: str) -> int | None:
+    """The field's amount in minor units of `currency`, zero included; None if it is empty. Raises Invalid on it."""
+    try:
+        return money.parse(field.data, currency) if (field.data or "").strip() else None
+    except money.BadAmount as error:
+        raise Invalid(Fault(field.name, "bad_amount", about=error.about, **error.facts)) from error
+
+
 def choices(pairs: Iterable[tuple[str, str]]) -> list[Any]:
     """Choices of a select or radio field, from pairs of value and label."""
     return [SelectChoice(value, label) for value, label in pairs]

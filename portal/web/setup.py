@@ -23,6 +23,7 @@ from portal.web.payments import (
 )
 from portal.web.plans import home, installments, plans
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
+from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
     account.bp,
@@ -61,6 +62,9 @@ BLUEPRINTS = (
     sessions.bp,
     settings.bp,
     statements.bp,
+    team.bp,
+    team_invitations.bp,
+    memberships.bp,
     theme.bp,
     write_offs.bp,
 )

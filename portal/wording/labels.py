@@ -54,6 +54,20 @@ MANUAL_METHODS_INLINE: Final = {
     "transfer": lazy_pgettext("in a sentence", "bank transfer"),
 }
 """The same, as part of a sentence."""
+TEAM_ROLES: Final = {
+    "owner": lazy_pgettext("role in a team", "Owner"),
+    "manager": lazy_pgettext("role in a team", "Manager"),
+    "collector": lazy_pgettext("role in a team", "Collector"),
+    "viewer": lazy_pgettext("role in a team", "Viewer"),
+}
+"""By `portal.domain.permissions.Role`."""
+ROLE_PERMISSIONS: Final = {
+    "owner": _l("May do everything, also manage the team and API keys."),
+    "manager": _l("May make plans, collect, refund and change settings."),
+    "collector": _l("May record payments and remind. Makes no plans and no refunds."),
+    "viewer": _l("May look at everything and download it. Changes nothing."),
+}
+"""The same: what the role permits, in a sentence."""
 DECLINE_REASONS: Final = {
     "insufficient_funds": _l("There is not enough money on this card."),
     "not_charged": _l("The bank did not get this payment."),
@@ -93,6 +107,16 @@ def manual_method(code: str) -> str:
 def manual_method_inline(code: str) -> str:
     """ "cash" or "bank transfer", as part of a sentence."""
     return str(MANUAL_METHODS_INLINE[code])
+
+
+def team_role(code: str) -> str:
+    """ "Manager": the role of a member of a team."""
+    return str(TEAM_ROLES[code])
+
+
+def role_permissions(code: str) -> str:
+    """What a role of a team permits, in a sentence."""
+    return str(ROLE_PERMISSIONS[code])
 
 
 def decline_reason(code: str | None, *, mine: bool = False) -> str:

@@ -70,6 +70,11 @@ PAGES: dict[str, list[str]] = {
         "/settings",
         "/settings/reminders",
         "/settings/api-keys",
+        "/settings/team",
+        "first member of /settings/team",
+        "first member of /settings/team, then /remove",
+        "/account/businesses",
+        "first business of /account/businesses",
         "/account/password",
         "/home",
         *(
@@ -118,7 +123,10 @@ JOURNEY: Final = {
 }
 """Pages that need actions first, which the journey test takes."""
 
-FIRST = re.compile(r"first (plan|payment|customer|mail) of ([^\s,]+)(?:, then (\S+))?")
+STORIES: Final = {"/settings/team/<id>/hand-over", "/team-invitations/<id>"}
+"""Pages that test_team.py checks."""
+
+FIRST = re.compile(r"first (plan|payment|customer|mail|member|business) of ([^\s,]+)(?:, then (\S+))?")
 
 
 def follow(page: Page, path: str) -> str:
@@ -127,7 +135,9 @@ def follow(page: Page, path: str) -> str:
     if not match:
         return path
     page.goto(match[2])
-    folder = "outbox" if match[1] == "mail" else f"{match[1]}s"
+    folder = {"mail": "outbox", "member": "settings/team", "business": "account/businesses"}.get(
+        match[1], f"{match[1]}s"
+    )
     link = page.locator(f'main a[href^="/{folder}/"]:not([href="/plans/new"])').first
     return (link.get_attribute("href") or "") + (match[3] or "")
 
@@ -309,13 +319,17 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
-    folders = {"mail": "/outbox"}
+    folders = {
+        "mail": "/outbox/<id>",
+        "member": "/settings/team/<id>",
+        "business": "/account/businesses/<id>/leave",
+    }
     listed = {
-        FIRST.sub(lambda match: folders.get(match[1], f"/{match[1]}s") + f"/<id>{match[3] or ''}", path)
+        FIRST.sub(lambda match: folders.get(match[1], f"/{match[1]}s/<id>") + (match[3] or ""), path)
         for paths in PAGES.values()
         for path in paths
     }
-    visited = {shape(path) for path in listed} | JOURNEY
+    visited = {shape(path) for path in listed} | JOURNEY | STORIES
     missing = set()
     for rule in app.url_map.iter_rules():
         address = re.sub(r"<[^>]+>", "<id>", rule.rule)

@@ -60,7 +60,7 @@ def test_a_permission_without_a_business_is_refused() -> None:
 @pytest.mark.parametrize("later", [None, *ROLES])
 @pytest.mark.parametrize("can_write", [False, True])
 def test_an_api_key_never_exceeds_its_makers_role_then_and_now(role: Role, later: Role | None, can_write: bool) -> None:
-    key = permissions.key(7, 8, can_write=can_write, roles=[role, *([later] if later else [])])
+    key = permissions.key(5, 7, 8, can_write=can_write, roles=[role, *([later] if later else [])])
     assert key.permissions <= OF_ROLE[role] & OF_ROLE[later or role]
     assert not key.permissions & {"keys", "team", "settings", "pay", "customer", "operate"}
     assert can_write or key.permissions <= {"view", "export"}
@@ -80,6 +80,6 @@ def test_another_business_and_an_own_plan_are_refused() -> None:
 
 
 def test_an_api_key_acts_on_its_makers_plans_because_it_owes_nothing() -> None:
-    key = permissions.key(7, 8, can_write=True, roles=["owner"])
+    key = permissions.key(5, 7, 8, can_write=True, roles=["owner"])
     key.act_on(8, 7)
     assert not key.owes(7)

@@ -163,6 +163,14 @@ def a_membership(**columns: str) -> str:
     return insert("memberships", good | columns)
 
 
+def a_team_invitation(**columns: str) -> str:
+    good = {
+        "merchant_id": ":amal", "email": "'x@example.com'", "email_key": "'x@example.com'", "role": "'viewer'",
+        "token_hash": "sha256('t')", "invited_by": ":amal", "created_at": "now()", "expires_at": "now() + '7 days'",
+    }  # fmt: skip
+    return insert("team_invitations", good | columns)
+
+
 def a_reminder(**columns: str) -> str:
     good = {
         "installment_id": ":late", "rule": "7", "due_date": "'2026-01-01'", "plan_id": ":late_plan",

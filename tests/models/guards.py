@@ -25,12 +25,14 @@ from tests.models.guard_inserts import (
     insert,
 )
 from tests.models.plan_guards import PLAN_GUARDS
+from tests.models.team_guards import TEAM_GUARDS
 
 NEWEST_TEXT = "(SELECT max(id) FROM texts)"
 BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     *PLAN_GUARDS,
+    *TEAM_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),

@@ -17,6 +17,8 @@ from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, mutes, settings
+from portal.services.team import invitations as invitations_to_team
+from portal.services.team import members
 from tests.fixtures import people
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -61,20 +63,45 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till", can_write=False)),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
     "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
+    "invite to the team": (
+        "team",
+        lambda actor, ids: invitations_to_team.invite(actor, email="new@example.com", role="viewer"),
+    ),
+    "send an invitation again": (
+        "team",
+        lambda actor, ids: invitations_to_team.send_again(ids["team_invitation"], actor=actor),
+    ),
+    "revoke an invitation": (
+        "team",
+        lambda actor, ids: invitations_to_team.revoke(ids["team_invitation"], actor=actor),
+    ),
+    "change a role": (
+        "team",
+        lambda actor, ids: members.change(ids["badr"], actor=actor, role="manager", refund_limit=100),
+    ),
+    "remove a member": ("team", lambda actor, ids: members.remove(ids["badr"], actor=actor, revoke_keys=True)),
+    "hand over": ("team", lambda actor, ids: members.hand_over(ids["badr"], actor=actor)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
-TABLES = ("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys")
+TABLES = (
+    *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),
+    *("memberships", "team_invitations"),
+)
 
 
 @pytest.fixture
 def ids(context: object) -> Ids:
     amal, omar, sara = people.amal(), people.omar(), people.sara()
     people.a_member("nour", amal, "owner")
+    badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
     api_keys.create(people.owner(amal), name="Shop", can_write=False)
+    invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     return {
+        "badr": badr,
+        "team_invitation": db.session.scalar(text("SELECT max(id) FROM team_invitations")),
         "amal": amal,
         "omar": omar,
         "sara": sara,

@@ -235,6 +235,7 @@ _REFUSED: Final = {
         Refused("plan_cancelled", about="payment"),
         Refused("refund_declined", refund_ids=[4]),
         Refused("refund_in_flight"),
+        Refused("refund_limit", about="member", limit=_SAR, allowance="33.33"),
         StillRunning(),
         Refused("too_many_methods", limit=10),
         Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),

@@ -85,7 +85,15 @@ def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     writes=True,
     forbidden="change_plan",
     refuses={
-        409: ("amount_changed", "nothing_owed", "payment_in_flight", "plan_cancelled", "still_running", "too_much")
+        409: (
+            "amount_changed",
+            "nothing_owed",
+            "payment_in_flight",
+            "plan_cancelled",
+            "refund_limit",
+            "still_running",
+            "too_much",
+        )
     },
 )
 def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:

@@ -60,6 +60,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
             "nothing_to_refund",
             "payment_in_flight",
             "refund_declined",
+            "refund_limit",
             "still_running",
             "too_much",
         ),
@@ -71,7 +72,9 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     For the plan's merchant: at most the paid amount less refunds, those in flight included, as often as you like. The
     newest payments are refunded first, unless a payment is named, so one request may make several refunds. If the bank
     declines some of them, the answer is 201 with `declined` above zero. If it declines all of them, nothing is
-    refunded: 409 `refund_declined`. A recorded payment is refunded by hand, and its refund is booked at once.
+    refunded: 409 `refund_declined`. A member and an API key may have a limit of refunds a day, and a key refunds
+    nothing unless its form said otherwise: 409 `refund_limit`, with what is left today in `allowance`. A recorded
+    payment is refunded by hand, and its refund is booked at once.
     """
     currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)

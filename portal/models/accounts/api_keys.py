@@ -15,10 +15,11 @@ from sqlalchemy import (
     and_,
     or_,
     select,
+    text,
 )
 from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship
 
-from portal.domain import clock
+from portal.domain import clock, money
 from portal.domain.permissions import ROLES, Role
 from portal.extensions import Model
 from portal.models.accounts.memberships import Membership
@@ -30,7 +31,8 @@ class ApiKey(Model):
     """A named key of one business. The row holds the SHA-256 of the secret, and the `prefix` that lists show.
 
     Every key may read. A key with `can_write` may also change data, as far as `maker_role`, its maker's role when it
-    was made, and their present role allow. The key outlives a maker who leaves the business.
+    was made, and their present role allow. `refund_limit` bounds its refunds on one local day of the business, in minor
+    units of the home currency. The key outlives a maker who leaves the business.
     """
 
     __tablename__ = "api_keys"
@@ -45,6 +47,7 @@ class ApiKey(Model):
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
     can_write: Mapped[bool] = mapped_column(default=False)
+    refund_limit: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant | None]
     last_used_at: Mapped[Instant | None]
@@ -61,6 +64,7 @@ class ApiKey(Model):
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="named"),
         CheckConstraint("expires_at > created_at", name="expires"),
+        CheckConstraint(f"refund_limit BETWEEN 0 AND {money.MAX_MINOR}", name="refund_limit"),
         Index("ix_api_keys_merchant_id_id", "merchant_id", "id"),
     )
 

@@ -2,19 +2,25 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Enum, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from portal.domain import money
 from portal.domain.permissions import ROLES, Role
 from portal.extensions import Model
 from portal.models.columns import Instant
 
 if TYPE_CHECKING:
     from portal.models.accounts.merchants import Merchant
+    from portal.models.accounts.users import User
 
 
 class Membership(Model):
-    """One person's role in one business. A guard keeps at least one owner in each business."""
+    """One person's role in one business. A guard keeps at least one owner in each business.
+
+    `refund_limit` bounds the refunds of this member on one local day of the business, in minor units of the home
+    currency (None: no limit).
+    """
 
     __tablename__ = "memberships"
 
@@ -23,8 +29,13 @@ class Membership(Model):
         BigInteger, ForeignKey("merchants.id"), primary_key=True, autoincrement=False
     )
     role: Mapped[Role] = mapped_column(Enum(*ROLES, name="role", native_enum=False, create_constraint=True, length=9))
+    refund_limit: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Instant]
 
     merchant: Mapped["Merchant"] = relationship()
+    user: Mapped["User"] = relationship(back_populates="memberships")
 
-    __table_args__ = (Index("ix_memberships_merchant_id_role", "merchant_id", "role"),)
+    __table_args__ = (
+        Index("ix_memberships_merchant_id_role", "merchant_id", "role"),
+        CheckConstraint(f"refund_limit BETWEEN 0 AND {money.MAX_MINOR}", name="refund_limit"),
+    )

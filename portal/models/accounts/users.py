@@ -62,7 +62,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     )
     """The person is the customer of a plan, open or closed."""
 
-    memberships: Mapped[list["Membership"]] = relationship(order_by="Membership.merchant_id")
+    memberships: Mapped[list["Membership"]] = relationship(back_populates="user", order_by="Membership.merchant_id")
 
     __table_args__ = (
         Index("uq_users_email_key", "email_key", unique=True),

@@ -33,7 +33,8 @@ class Refund(Model):
 
     The refunds of one request share a `group_key`. An `excess` refund returns the part of a charge that was no longer
     owed: it has a `cause`, and every other refund a `reason` that the merchant typed (None once it is erased). A refund
-    of a recorded payment bypasses the gateway and has no `gateway_key`.
+    of a recorded payment bypasses the gateway and has no `gateway_key`. `api_key_id` is the API key that requested it;
+    `created_by` is the member, or the key's maker.
     """
 
     __tablename__ = "refunds"
@@ -55,6 +56,7 @@ class Refund(Model):
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
     decline_code: Mapped[str | None] = mapped_column(String(40))
     created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    api_key_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("api_keys.id"))
     created_at: Mapped[Instant]
     settled_at: Mapped[Instant | None]
 
@@ -74,6 +76,7 @@ class Refund(Model):
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
         CheckConstraint("gateway_key IS NOT NULL OR state = 'succeeded'", name="by_hand"),
+        Index("ix_refunds_created_by_created_at", "created_by", "created_at"),
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_plan_id_id", "plan_id", "id"),
         Index("ix_refunds_merchant_id_id", "merchant_id", "id"),

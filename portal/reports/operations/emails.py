@@ -30,4 +30,4 @@ def find(email_id: int) -> Email | None:
 
 
 def _with_recipients() -> Select[Email]:
-    return select(Email).join(Email.recipient).options(contains_eager(Email.recipient))
+    return select(Email).outerjoin(Email.recipient).options(contains_eager(Email.recipient))

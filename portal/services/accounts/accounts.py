@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -13,9 +13,9 @@ from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Membership, Merchant, PasswordReset, User, UserSession
+from portal.models import ApiKey, Membership, Merchant, PasswordReset, User, UserSession
 from portal.services import emails
-from portal.services.accounts import passwords, tokens
+from portal.services.accounts import hats, passwords, tokens
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
@@ -102,6 +102,7 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
+    hats.confirm(actor, "settings")
     faults = merchant_faults(business_name, time_zone, home_currency)
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
@@ -110,6 +111,8 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
     merchant.business_name = typed_text.read(business_name)
     merchant.time_zone = time_zone
     merchant.grace_days = grace_days
+    if home_currency != merchant.home_currency:
+        _keep_refund_limits(merchant, home_currency)
     merchant.home_currency = home_currency
     merchant.updated_at = clock.now()
     try:
@@ -118,6 +121,15 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
         if violated(error) == "home_currency_fixed":
             raise Invalid(Fault("home_currency", "currency_fixed")) from error
         raise
+
+
+def _keep_refund_limits(merchant: Merchant, currency: str) -> None:
+    """Keep the figures of refund limits when the home currency changes: SAR 300.00 becomes JPY 300."""
+    digits = money.digits(merchant.home_currency), money.digits(currency)
+    for table in (Membership, ApiKey):
+        limit = func.div(table.refund_limit * 10 ** digits[1], 10 ** digits[0])
+        rows = update(table).where(table.merchant_id == merchant.id, table.refund_limit.is_not(None))
+        db.session.execute(rows.values(refund_limit=func.least(limit, money.MAX_MINOR)))
 
 
 def find_or_invite(email: str, merchant_id: int | None = None) -> User:

@@ -11,12 +11,13 @@ from typing import Final
 
 from sqlalchemy import func, or_, select, update
 
-from portal.domain import clock, permissions, typed_text
+from portal.domain import clock, money, permissions, typed_text
 from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
-from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
+from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant
+from portal.services.accounts import hats
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
@@ -45,16 +46,18 @@ def create(
     *,
     name: str,
     can_write: bool,
+    refund_limit: int = 0,
     expires_on: date | None = None,
     request_key: RequestKey | None = None,
 ) -> str:
     """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
 
-    Refuses: forbidden; Invalid on name and expires_on (before the merchant's today); too_many_keys
-    (LIVE_MAX live keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused;
-    still_running; busy.
+    `refund_limit` bounds its refunds a day, in minor units of the home currency; 0: it refunds nothing.
+    Refuses: forbidden; Invalid on name, refund_limit (also of a key that only reads) and expires_on (before the
+    merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not hold the
+    key); idempotency_key_reused; still_running; busy.
     """
-    created = _create(actor, name, can_write, expires_on, request_key=request_key)
+    created = _create(actor, name, can_write, refund_limit, expires_on, request_key=request_key)
     if created.text is None:
         raise Refused("already_made")
     return created.text
@@ -62,16 +65,25 @@ def create(
 
 @unit_of_work
 def _create(
-    actor: Actor, name: str, can_write: bool, expires_on: date | None, *, request_key: RequestKey | None
+    actor: Actor,
+    name: str,
+    can_write: bool,
+    refund_limit: int,
+    expires_on: date | None,
+    *,
+    request_key: RequestKey | None,
 ) -> ApiKeyCreated:
     merchant_id = actor.business("keys")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
-    maker = db.session.get(Membership, (actor.user_id, merchant_id))
-    if maker is None:
-        raise Forbidden()
+    hats.confirm(actor, "keys")
+    maker = db.session.get_one(Membership, (actor.user_id, merchant_id))
     faults = text_faults("name", name, if_empty=Fault("name", "required"))
     if expires_on is not None and not clock.today(merchant.time_zone) <= expires_on <= date(2199, 12, 31):
         faults.append(Fault("expires_on", "date_in_past"))
+    if not 0 <= refund_limit <= money.MAX_MINOR:
+        faults.append(Fault("refund_limit", "bad_amount", about="zero"))
+    elif refund_limit and not can_write:
+        faults.append(Fault("refund_limit", "reads_only"))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
@@ -89,6 +101,7 @@ def _create(
             prefix=prefix,
             secret_hash=digest(secret),
             can_write=can_write,
+            refund_limit=refund_limit,
             created_at=now,
             expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
         )
@@ -103,6 +116,7 @@ def revoke(key_id: int, *, actor: Actor) -> None:
     Refuses: forbidden; not_found; busy.
     """
     merchant_id = actor.business("keys")
+    hats.confirm(actor, "keys")
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
     )
@@ -132,7 +146,7 @@ def find(token: str) -> ApiKey:
 def actor_of(key: ApiKey) -> Actor:
     """The actor of a key: its business, and what it may do, never more than its maker's role then and now."""
     roles = [key.maker_role, *([key.membership.role] if key.membership is not None else [])]
-    return permissions.key(key.created_by, key.merchant_id, can_write=key.can_write, roles=roles)
+    return permissions.key(key.id, key.created_by, key.merchant_id, can_write=key.can_write, roles=roles)
 
 
 @unit_of_work

@@ -9,11 +9,11 @@ from typing import Final, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from portal.domain import permissions
-from portal.domain.permissions import Actor
-from portal.errors import Fault, Invalid, NotFound
+from portal.domain import clock, permissions
+from portal.domain.permissions import OF_ROLE, Actor, Permission
+from portal.errors import Fault, Forbidden, Invalid, NotFound
 from portal.extensions import db
-from portal.models import Membership, User, UserSession
+from portal.models import ApiKey, Membership, User, UserSession
 from portal.services.unit_of_work import unit_of_work
 
 Choice = int | Literal["default"] | None
@@ -65,6 +65,23 @@ def actor_of(user: User, merchant_id: int | None) -> Actor:
         if row.merchant_id == merchant_id:
             return permissions.member(user.id, row.merchant_id, row.role)
     return permissions.customer(user.id)
+
+
+def confirm(actor: Actor, permission: Permission) -> None:
+    """Inside a unit of work, behind its locks: the actor still has this permission, and keeps it until the commit.
+
+    A request reads its actor before it waits for locks. A removed member, another role and a revoked key count at once.
+    Refuses: forbidden.
+    """
+    if actor.key_id is not None:
+        key = select(ApiKey.id).where(ApiKey.id == actor.key_id, ApiKey.is_live(clock.now()))
+        if db.session.scalar(key.with_for_update(read=True)) is None:
+            raise Forbidden()
+        return
+    mine = Membership.user_id == actor.user_id, Membership.merchant_id == actor.merchant_id
+    role = db.session.scalar(select(Membership.role).where(*mine).with_for_update(read=True))
+    if role is None or permission not in OF_ROLE[role]:
+        raise Forbidden()
 
 
 def memberships_of(user_id: int) -> list[Membership]:

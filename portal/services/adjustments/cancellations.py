@@ -44,8 +44,8 @@ def cancel(
     cancelled. When an outcome can't be recorded, the sweep settles the other refunds.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; plan_cancelled; nothing_owed; amount_changed (facts:
-    remaining, refundable); too_much (facts: refundable); Invalid on refund and reason; idempotency_key_reused;
-    still_running; busy.
+    remaining, refundable); too_much (facts: refundable); refund_limit (facts: allowance); Invalid on refund and reason;
+    idempotency_key_reused; still_running; busy.
     """
     cancelled = _cancel(plan_id, actor, reason, refund, shown, shown_refundable, request_key=request_key)
     if not cancelled.replayed:
@@ -107,5 +107,5 @@ def _cancel(
     plan_status.recompute(plan, rows)
     refund_ids: tuple[int, ...] = ()
     if refund:
-        refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason_id=reason_id, rows=rows)
+        refund_ids = refunds.hold(plan, payments, refund, actor=actor, reason_id=reason_id, rows=rows)
     return PlanCancelled(row_facts.changed_plan(plan.id), refund, row_facts.of_refunds(refund_ids))

@@ -19,7 +19,7 @@ def invitation(row: Email) -> Facts:
     target = db.session.get_one(Invitation, row.data["invitation_id"], populate_existing=True)
     token = invitations.token_of(target)
     if token is None and db.session.scalar(Invitation.live(target.token_hash, clock.now())) is not None:
-        reissued = invitations.reissue(row.to_user_id, plan_id=target.plan_id)
+        reissued = invitations.reissue(row.user_id, plan_id=target.plan_id)
         token = reissued[1] if reissued is not None else None
     if token is None:
         raise NoLongerTrue("link_ended")
@@ -28,7 +28,7 @@ def invitation(row: Email) -> Facts:
 
 def invitation_again(row: Email) -> Facts:
     """The same invitation, requested by the customer again."""
-    reissued = invitations.reissue(row.to_user_id)
+    reissued = invitations.reissue(row.user_id)
     if reissued is None:
         raise NoLongerTrue("no_plan")
     return _invited(row, *reissued, again=True)
@@ -38,7 +38,7 @@ def password_reset(row: Email) -> Facts:
     """The link that sets a new password."""
     if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:
         raise NoLongerTrue("too_old")
-    token = password_resets.make(row.to_user_id)
+    token = password_resets.make(row.user_id)
     if token is None:
         raise NoLongerTrue("no_password")
     return {"url": link(f"/password-resets/{token}"), "secret": (token,)}

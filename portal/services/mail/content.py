@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 
 from portal.extensions import db
 from portal.models import Email, User
-from portal.services.mail import accounts, payments, reminders
+from portal.services.mail import accounts, payments, reminders, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
@@ -27,6 +27,9 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
+    "team_invitation": team.invitation,
+    "team_membership": team.membership,
+    "team_news": team.news,
 }
 """Kind -> builder. None means that the mail has nothing to say."""
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
@@ -44,11 +47,11 @@ def facts_of(row: Email) -> Facts:
     builder = BUILDERS.get(row.kind)
     if builder is None:
         raise NoLongerTrue("unknown_kind")
-    recipient = db.session.get_one(User, row.to_user_id)
+    recipient = db.session.get_one(User, row.to_user_id) if row.to_user_id is not None else None
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
-    if recipient.deactivated_at is not None:
+    if recipient is not None and recipient.deactivated_at is not None:
         raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts
 
@@ -60,13 +63,13 @@ def after_sending(row: Email) -> None:
         call(row.id)
 
 
-def _common(row: Email, recipient: User) -> Facts:
+def _common(row: Email, recipient: User | None) -> Facts:
     settings = current_app.config["QIST"]
     merchant, reply_to = sender(row.merchant_id) if row.merchant_id is not None else (None, None)
-    name = recipient.username or ""
+    name = recipient.username or "" if recipient is not None else ""
     return {
-        "to": recipient.email,
-        "is_demo": recipient.is_demo,
+        "to": row.address,
+        "is_demo": recipient is not None and recipient.is_demo,
         "customer_name": name,
         "hello": _("Hello %(name)s,", name=name) if name else _("Hello,"),
         "merchant": merchant.business_name if merchant is not None else None,

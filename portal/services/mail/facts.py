@@ -75,8 +75,8 @@ def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
 
     Commits when it reissues an invitation.
     """
-    if not db.session.get_one(User, row.to_user_id).is_claimed:
-        invitation = invitations.reissue(row.to_user_id, plan_id=row.plan_id)
+    if not db.session.get_one(User, row.user_id).is_claimed:
+        invitation = invitations.reissue(row.user_id, plan_id=row.plan_id)
         if invitation is not None:
             return {name: link(f"/invitations/{invitation[1]}{below}"), "secret": (invitation[1],)}
     return {name: link(path)}

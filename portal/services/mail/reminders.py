@@ -31,8 +31,8 @@ def reminder(row: Email) -> Facts | None:
         return None
     if len(mail_facts["items"]) == 1:
         mail_facts |= progress(plan_of(mail_facts["items"][0]["plan_id"])[1])
-    if not db.session.get_one(User, row.to_user_id).is_claimed:
-        mail_facts |= _invitation_links(row.to_user_id, mail_facts["items"])
+    if not db.session.get_one(User, row.user_id).is_claimed:
+        mail_facts |= _invitation_links(row.user_id, mail_facts["items"])
     return mail_facts
 
 
@@ -50,7 +50,7 @@ def facts(email_id: int) -> Facts | None:
     """
     mail = db.session.get_one(Email, email_id, with_for_update=True, populate_existing=True)
     merchant = db.session.get_one(Merchant, mail.merchant_id)
-    customer = db.session.get_one(User, mail.to_user_id)
+    customer = db.session.get_one(User, mail.user_id)
     is_first_call = "told" not in mail.data
     manual_plan_id = mail.data.get("plan_id")
     if is_first_call:
@@ -118,7 +118,7 @@ def _take_waiting(mail: Email) -> None:
     db.session.execute(
         update(Reminder)
         .where(
-            Reminder.customer_id == mail.to_user_id,
+            Reminder.customer_id == mail.user_id,
             Reminder.merchant_id == mail.merchant_id,
             Reminder.state == "waiting",
             Reminder.email_id.is_(None),

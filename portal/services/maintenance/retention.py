@@ -10,6 +10,7 @@ import structlog
 from portal.services import idempotency
 from portal.services.accounts import password_resets, tokens
 from portal.services.mail import delivery
+from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "token_families": tokens.purge,
     "mails": delivery.purge,
     "password_resets": password_resets.purge,
+    "team_invitations": invitations.purge,
 }
 
 

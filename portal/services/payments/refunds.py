@@ -23,7 +23,7 @@ from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan, Refund
 from portal.services import emails, events, idempotency, ledger, row_facts, sweeps, texts
 from portal.services.idempotency import RequestKey
-from portal.services.payments import preconditions
+from portal.services.payments import preconditions, refund_limits
 from portal.services.plans import plan_status
 from portal.services.results import Pending, Result
 from portal.services.row_facts import RefundFacts
@@ -95,7 +95,8 @@ def refund(
     recorded, the sweep sends the rest.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts:
-    refundable); Invalid on amount and reason; idempotency_key_reused; still_running; busy.
+    refundable); refund_limit (facts: allowance); Invalid on amount and reason; idempotency_key_reused; still_running;
+    busy.
     """
     started = _start(plan_id, actor, amount, reason, payment_id, shown, request_key=request_key)
     if not isinstance(started, RefundsPending):
@@ -187,17 +188,20 @@ def settle_unknown_refunds(limit: int = 200) -> int:
 
 
 def hold(
-    plan: Plan, payments: list[Payment], amount: int, *, by: int, reason_id: int | None, rows: list[Installment]
+    plan: Plan, payments: list[Payment], amount: int, *, actor: Actor, reason_id: int | None, rows: list[Installment]
 ) -> tuple[int, ...]:
     """Inside a unit of work: create refunds of `amount` minor units, from these payments in their order.
 
     Refunds of manual payments are booked at once. The others are in flight, and the caller calls `send` for each after
-    the commit. The caller has checked the amount. Returns the ids of all.
+    the commit. The caller has checked the amount against the payments. Returns the ids of all.
+
+    Refuses: refund_limit (above what the actor may refund today; facts: allowance).
     """
+    refund_limits.check(actor, amount, plan)
     group = secrets.token_hex(16)
     parts = dict(allocation.oldest_first([(row.id, row.refundable) for row in payments], amount))
     refunds = [
-        _create(plan, payment, parts[payment.id], group=group, by=by, reason_id=reason_id)
+        _create(plan, payment, parts[payment.id], group=group, actor=actor, reason_id=reason_id)
         for payment in payments
         if payment.id in parts
     ]
@@ -208,7 +212,7 @@ def hold(
 
 def hold_excess(plan: Plan, payment: Payment, amount: int) -> int:
     """Inside a unit of work: hold a refund of the part of a charge that was not owed. Returns the refund's id."""
-    return _create(plan, payment, amount, group=secrets.token_hex(16), by=None, reason_id=None, excess=True).id
+    return _create(plan, payment, amount, group=secrets.token_hex(16), actor=None, reason_id=None, excess=True).id
 
 
 def refundable(payments: list[Payment]) -> int:
@@ -256,7 +260,7 @@ def _start(
         raise Refused("nothing_to_refund")
     check_amount(amount, limit, plan.currency)
     reason_id = texts.keep(plan.id, "reason", reason)
-    ids = hold(plan, payments, amount, by=actor.user_id, reason_id=reason_id, rows=rows)
+    ids = hold(plan, payments, amount, actor=actor, reason_id=reason_id, rows=rows)
     if request_key is not None:
         idempotency.attach(request_key, refund_group=db.session.get_one(Refund, ids[0]).group_key)
     return _result(row_facts.of_refunds(ids))
@@ -275,7 +279,7 @@ def _create(
     amount: int,
     *,
     group: str,
-    by: int | None,
+    actor: Actor | None,
     reason_id: int | None,
     excess: bool = False,
 ) -> Refund:
@@ -292,7 +296,8 @@ def _create(
         excess=excess,
         group_key=group,
         gateway_key=None if by_hand else f"qist_{secrets.token_hex(16)}",
-        created_by=by,
+        created_by=actor.user_id if actor is not None else None,
+        api_key_id=actor.key_id if actor is not None else None,
         created_at=clock.now(),
     )
     if by_hand:

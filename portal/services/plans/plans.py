@@ -14,7 +14,7 @@ from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
 from portal.services import events, ledger, row_facts
-from portal.services.accounts import accounts
+from portal.services.accounts import accounts, hats
 from portal.services.idempotency import RequestKey
 from portal.services.plans import invitations
 from portal.services.results import NOT_STORED, Result
@@ -85,6 +85,7 @@ def open_plan(
     """
     merchant_id = actor.business("create_plans")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True})
+    hats.confirm(actor, "create_plans")
     faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
     try:
         customer = accounts.find_or_invite(new.customer_email, merchant_id)

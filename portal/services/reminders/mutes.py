@@ -10,6 +10,7 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import Mute, Plan
 from portal.services import events
+from portal.services.accounts import hats
 from portal.services.plans import plan_lock
 from portal.services.unit_of_work import unit_of_work
 
@@ -72,6 +73,7 @@ def _check_customer(customer_id: int, actor: Actor) -> int:
     if db.session.scalar(query.with_only_columns(Plan.id).limit(1)) is None:
         raise NotFound()
     actor.act_on(merchant_id, customer_id)
+    hats.confirm(actor, "remind")
     return merchant_id
 
 

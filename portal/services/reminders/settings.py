@@ -8,6 +8,7 @@ from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.models.plans.reminders import FIRST_DAY, LAST_DAY, MAX_DAYS
+from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
 
 
@@ -21,6 +22,7 @@ def update(actor: Actor, *, days: Sequence[int], sending_hour: int) -> None:
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
+    hats.confirm(actor, "settings")
     chosen = sorted(set(days))
     faults = []
     if any(day < FIRST_DAY for day in chosen):

@@ -14,7 +14,7 @@ from portal.models import ApiKey
 from portal.services.accounts import api_keys
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
-from portal.web.forms import Form, Needed, apply_faults, choices
+from portal.web.forms import Form, Needed, apply_faults, choices, read_limit
 from portal.web.labels import KEY, one_use_key
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import go, page
@@ -45,6 +45,7 @@ class KeyForm(Form):
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     name = StringField(_l("Name"), [Needed(_l("Enter a name that tells you where the key is used."))])
     scope = SelectField(_l("What it may do"), choices=choices(SCOPES))
+    refund_limit = StringField(_l("Refunds a day"), [Optional()])
     expires_on = LastDayField(_l("Last day"), [Optional()])
 
     def renew_key(self, message: str) -> None:
@@ -71,11 +72,19 @@ def create() -> Response:
             form.renew_key(BROKEN)
         return _page(form, 422)
     name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
+    try:
+        limit = read_limit(form.refund_limit, my_merchant().home_currency) or 0
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return _page(form, invalid.status)
     actor = my_actor()
     scope = f"POST /settings/api-keys as {actor.merchant_id}"
-    key = request_key(actor.user_id, scope, form.key.data, name, can_write, last_day)
+    key = request_key(actor.user_id, scope, form.key.data, name, can_write, limit, last_day)
     new_key = carry_out(
-        lambda: api_keys.create(actor, name=name, can_write=can_write, expires_on=last_day, request_key=key), WORDS
+        lambda: api_keys.create(
+            actor, name=name, can_write=can_write, refund_limit=limit, expires_on=last_day, request_key=key
+        ),
+        WORDS,
     )
     if isinstance(new_key, NotDone):
         if isinstance(new_key.error, Invalid):
@@ -92,12 +101,12 @@ def create() -> Response:
 @rate_limits.writing
 @needs("keys")
 def destroy(key_id: int) -> Response:
-    """Revoke a key. It stops working at once."""
+    """Revoke a key. It stops working at once. `back` says which page it was revoked on."""
     if key_id > MAX_ID:
         raise NotFound()
     api_keys.revoke(key_id, actor=my_actor())
     flash(_("The key is revoked. Whatever used it is refused from now on."), "success")
-    return go(url_for("api_keys.index"))
+    return go(url_for("team.index" if request.form.get("back") == "team" else "api_keys.index"))
 
 
 def _page(form: KeyForm, status: int, *, new_key: str | None = None, revoke_id: int | None = None) -> Response:
@@ -111,4 +120,5 @@ def _page(form: KeyForm, status: int, *, new_key: str | None = None, revoke_id: 
         key_to_revoke=next((key for key in keys if key.id == revoke_id and key.state == "active"), None),
         last_day=lambda key: key.expires_at - timedelta(microseconds=1),
         zone=my_merchant().time_zone,
+        currency=my_merchant().home_currency,
     )

@@ -11,6 +11,7 @@ from portal.domain import allocation
 from portal.errors import Fault, Invalid
 from portal.services.adjustments import cancellations
 from portal.services.idempotency import RequestKey
+from portal.services.payments import refund_limits
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
@@ -84,6 +85,7 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
     remaining = snapshot.figures.remaining
     if refund > refundable:
         raise Invalid(Fault("refund", "too_much", limit=snapshot.amount(refundable)))
+    refund_limits.refuse_above(snapshot.refund_allowance, refund, snapshot.plan.currency)
     rows = {row.id: row for row in snapshot.payments}
     parts = allocation.oldest_first([(row.id, row.refundable) for row in snapshot.payments], refund) if refund else []
     by_hand = [refunds.BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else []

@@ -14,6 +14,7 @@ from portal.domain.allocation import Part
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
 from portal.reports.plans.figures import PlanFigures, plan_figures
+from portal.services.payments import refund_limits
 from portal.web.authorization import my_actor
 from portal.wording import labels
 
@@ -32,16 +33,27 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class PlanSnapshot:
-    """A plan with its installments, its received payments and its figures."""
+    """A plan with its installments, its received payments and its figures.
+
+    `refund_allowance` is what the member may still refund today, in minor units (None: there is no limit).
+    """
 
     plan: Plan
     installments: list[Installment]
     payments: list[Payment]
     figures: PlanFigures
+    refund_allowance: int | None
 
     def amount(self, minor: int) -> str:
         """Minor units in the plan's currency: "SAR 33.34"."""
         return money.show(minor, self.plan.currency)
+
+    @property
+    def may_refund(self) -> str:
+        """What the member may still refund today, in a sentence; "" if there is no limit."""
+        if self.refund_allowance is None:
+            return ""
+        return str(_("You may refund %(amount)s more today.", amount=self.amount(self.refund_allowance)))
 
     def open_parts(self) -> list[Part]:
         """The remaining amount of each open installment, by number."""
@@ -80,4 +92,5 @@ def snapshot_of(plan_id: int) -> PlanSnapshot:
         .where(Payment.state.in_(("succeeded", "reversed")))
         .options(selectinload(Payment.allocations).joinedload(Allocation.installment))
     )
-    return PlanSnapshot(plan, list(installments), list(payments), plan_figures(plan_id))
+    allowance = refund_limits.allowance(my_actor())
+    return PlanSnapshot(plan, list(installments), list(payments), plan_figures(plan_id), allowance)

@@ -12,7 +12,7 @@ from portal.domain import allocation, money
 from portal.errors import Fault, Invalid
 from portal.models import Payment
 from portal.services.idempotency import RequestKey
-from portal.services.payments import refunds
+from portal.services.payments import refund_limits, refunds
 from portal.services.row_facts import RefundFacts
 from portal.web import labels, method_labels, rate_limits
 from portal.web.authorization import my_actor, needs
@@ -99,6 +99,8 @@ def _refundable(form: RefundForm, snapshot: PlanSnapshot) -> list[Payment]:
 def _why_not(snapshot: PlanSnapshot) -> str | None:
     if snapshot.figures.in_flight:
         return str(confirmations.BUSY)
+    if snapshot.refund_allowance == 0:
+        return snapshot.may_refund
     return None if snapshot.figures.refundable else str(_("Nothing that was paid on this plan can be given back."))
 
 
@@ -108,6 +110,7 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
     most = sum(row.refundable for row in payments)
     if amount > most:
         raise Invalid(Fault("amount", "too_much", about="refund", limit=snapshot.amount(most)))
+    refund_limits.refuse_above(snapshot.refund_allowance, amount, snapshot.plan.currency)
     parts = allocation.oldest_first([(row.id, row.refundable) for row in payments], amount)
     rows = {row.id: row for row in payments}
     shown = snapshot.amount(amount)

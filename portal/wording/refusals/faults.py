@@ -46,6 +46,7 @@ AMOUNTS: Final[dict[str, Sentence]] = {
 FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
     # Accounts and settings
+    ("already_member", ""): _l("This person is in the team already."),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
     ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
     ("bad_text", "typed_text"): _l(
@@ -80,6 +81,7 @@ FAULTS: Final[Table] = {
     ("password_unchanged", ""): _l("Choose a password that differs from the current one."),
     ("password_unusable", ""): _l("Use letters, digits, signs and spaces."),
     ("passwords_differ", ""): _l("The two passwords are not the same."),
+    ("reads_only", ""): _l("A key that only reads can’t refund. Leave it empty, or choose read and write."),
     ("required", "business_name"): _l("Enter the name that customers know you by."),
     ("required", "email"): _l("Enter an email address."),
     ("required", "name"): _l("Enter a name that tells you where the key is used."),
@@ -96,6 +98,7 @@ FAULTS: Final[Table] = {
     ("unknown_currency", ""): _l("Choose a currency from the list."),
     ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
     ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
+    ("unknown_team_role", ""): _l("Choose a role from the list."),
     ("unknown_role", ""): _l("Choose merchant or customer."),
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),

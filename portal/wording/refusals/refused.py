@@ -37,6 +37,7 @@ REFUSALS: Final[Table] = {
     ("not_found", "invitation"): _l("This link can't be used any more. Ask the merchant for a new one."),
     ("not_found", "list"): _l("This address does not lead to a list."),
     ("not_found", "password_reset"): _l("This link can't be used any more. Ask for a new one."),
+    ("not_found", "team_invitation"): _l("This invitation can't be used any more. Ask for a new one."),
     ("forbidden", ""): _l("Your account can't do this."),
     ("forbidden", "change_plan"): _l("Only the plan's merchant does this."),
     ("forbidden", "have_payment_methods"): _l("Only customers have payment methods."),
@@ -56,6 +57,25 @@ REFUSALS: Final[Table] = {
     ("too_many_keys", ""): lambda values: ngettext(
         "You have %(num)s key. Revoke one that you don't need any more.",
         "You have %(num)s keys. Revoke one that you don't need any more.",
+        values["limit"],
+    ),
+    # Teams
+    ("already_member", ""): _l("You are in this team already."),
+    ("last_owner", ""): _l("A business needs an owner. Make another member an owner first."),
+    ("mail_limit", "team_invitation"): lambda values: ngettext(
+        "This address had %(num)s invitation from you in the last 24 hours. Try tomorrow.",
+        "This address had %(num)s invitations from you in the last 24 hours. Try tomorrow.",
+        values["limit"],
+    ),
+    ("owes_the_business", ""): _l(
+        "An owner can't be a customer of the same business, and you have an open plan there. Nothing was changed."
+    ),
+    ("owes_the_business", "member"): _l(
+        "An owner can't be a customer of the same business, and this member has an open plan here. Nothing was changed."
+    ),
+    ("too_many_invitations", ""): lambda values: ngettext(
+        "You have %(num)s open invitation. Revoke one that you don't need any more.",
+        "You have %(num)s open invitations. Revoke one that you don't need any more.",
         values["limit"],
     ),
     # Plans and invitations
@@ -92,6 +112,8 @@ REFUSALS: Final[Table] = {
     ("too_much", "credit"): _l("That is more than is owed, which is %(limit)s. Nothing was credited."),
     ("too_much", "manual_payment"): _l("That is more than is owed, which is %(limit)s. Nothing was recorded."),
     ("too_much", "payment"): _l("That is more than is owed, which is %(limit)s. Nothing was charged."),
+    ("refund_limit", "key"): _l("This API key may refund %(limit)s more today. Nothing was refunded."),
+    ("refund_limit", "member"): _l("You may refund %(limit)s more today. Nothing was refunded."),
     ("too_much", "refund"): _l("That is more than may be refunded, which is %(limit)s. Nothing was refunded."),
     ("too_many_methods", ""): lambda values: ngettext(
         "You can keep %(num)s payment method. Remove it first.",

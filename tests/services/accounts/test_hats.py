@@ -163,7 +163,7 @@ class TestKey:
         token = api_keys.create(permissions.member(nour, amal, "owner"), name="Till", can_write=True)
         row = db.session.scalars(select(ApiKey)).one()
         assert (row.merchant_id, row.created_by, row.maker_role) == (amal, nour, "owner")
-        assert self.actor(token) == permissions.key(nour, amal, can_write=True, roles=["owner"])
+        assert self.actor(token) == permissions.key(row.id, nour, amal, can_write=True, roles=["owner"])
 
     def test_a_key_follows_its_makers_role_down_and_outlives_them(self):
         amal = people.amal()

@@ -42,10 +42,15 @@ def item(**more):
 
 REMINDER = {"more": 0, "total": "SAR\u00a0300.00", "pay_url": "https://pay.example.org/plans/7",
             "settings_url": "https://pay.example.org/reminders/off/x"}  # fmt: skip
+TEAM = {
+    "role": "Collector", "may": "May record payments and remind. Makes no plans and no refunds.",
+    "url": "https://pay.example.org/team",
+}  # fmt: skip
 LINK = {
     "receipt": "https://pay.example.org/payments/5", "payment_declined": "https://pay.example.org/plans/7",
     "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
     "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
+    "team_invitation": TEAM["url"], "team_membership": TEAM["url"], "team_news": TEAM["url"],
     "password_reset": "https://pay.example.org/password-resets/abc", "reminder": "https://pay.example.org/plans/7",
 }  # fmt: skip
 RECEIPT = {
@@ -58,6 +63,7 @@ INVITATION = {
     "schedule": [("1 December 2026", "SAR\u00a075.00")], "more": 3, "expires": "23 December 2026", "again": False,
     "url": LINK["invitation"],
 }  # fmt: skip
+NEWS = {"person": "sara", "person_email": "sara@example.com"}
 
 SAMPLES = {
     "receipt": ("receipt", RECEIPT),
@@ -95,6 +101,11 @@ SAMPLES = {
     "invitation": ("invitation", INVITATION),
     "invitation again": ("invitation", INVITATION | {"again": True}),
     "password_reset": ("password_reset", {"merchant": None, "url": LINK["password_reset"]}),
+    "team_invitation": ("team_invitation", TEAM | {"inviter": "amal", "expires": "30 November 2026"}),
+    "team_membership": ("team_membership", TEAM | {"by": "amal"}),
+    "team_membership that ended": ("team_membership", TEAM | {"by": "amal", "role": None, "may": None}),
+    "team_news": ("team_news", TEAM | NEWS),
+    "team_news of a leaver": ("team_news", TEAM | NEWS | {"role": None}),
     "reminder before": ("reminder", REMINDER | PROGRESS | {"items": [item()]}),
     "reminder on the day": ("reminder", REMINDER | {"items": [item(days=0, automatic=True)]}),
     "reminder after": ("reminder", REMINDER | {"items": [item(days=7, late=True)]}),
@@ -146,7 +157,10 @@ def test_text_and_html_have_the_amount_the_link_and_the_merchant(name):
     assert reader.open == []
     assert LINK[kind] in content.text
     assert LINK[kind] in reader.links
-    if kind != "password_reset":
+    if kind.startswith("team_"):
+        assert "Amal's Bakery" in content.text and "Amal's Bakery" in words
+        assert "Your answer goes to Amal's Bakery." in content.text
+    elif kind != "password_reset":
         for fact in ("SAR 300.00", "Amal's Bakery"):
             assert fact in content.text
             assert fact in words
@@ -202,9 +216,9 @@ def test_sixty_installments_are_drawn_in_rows():
     assert content.html.count("segment-paid") == 3 + 1  # and once in the style sheet
 
 
-NAMES = re.compile(r"\b(?:Amal's Bakery|omar|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
+NAMES = re.compile(r"\b(?:Amal's Bakery|omar|amal|sara@example\.com|sara|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
 """Names in the samples, which no message holds."""
-WORDED = ("hello", "how", "interval", "reason", "words")
+WORDED = ("hello", "how", "interval", "may", "reason", "role", "words")
 """Facts that the builders word."""
 
 
@@ -219,7 +233,7 @@ def pseudo_language(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("pseudo_language")
 def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
     kind, facts = SAMPLES[name]
-    facts = {key: pseudo.pseudo(fact) if key in WORDED else fact for key, fact in {**COMMON, **facts}.items()}
+    facts = {key: pseudo.pseudo(fact) if fact and key in WORDED else fact for key, fact in {**COMMON, **facts}.items()}
     if "parts" in facts:
         facts["parts"] = [(pseudo.pseudo(part), amount) for part, amount in facts["parts"]]
     if "items" in facts:

@@ -6,10 +6,10 @@ BEGIN
         PERFORM qist_refuse('refunds_stay', 'a refund stays');
     END IF;
     IF (NEW.id, NEW.payment_id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.amount, NEW.reason_id,
-        NEW.excess, NEW.group_key, NEW.gateway_key, NEW.created_by, NEW.created_at)
+        NEW.excess, NEW.group_key, NEW.gateway_key, NEW.created_by, NEW.api_key_id, NEW.created_at)
        IS DISTINCT FROM
        (OLD.id, OLD.payment_id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.amount, OLD.reason_id,
-        OLD.excess, OLD.group_key, OLD.gateway_key, OLD.created_by, OLD.created_at) THEN
+        OLD.excess, OLD.group_key, OLD.gateway_key, OLD.created_by, OLD.api_key_id, OLD.created_at) THEN
         PERFORM qist_refuse('refunds_fixed', 'a refund''s amount and what it is for never change');
     END IF;
     IF OLD.state <> 'in_flight' AND NEW IS DISTINCT FROM OLD THEN
