@@ -11,6 +11,7 @@ from portal.models.columns import Instant
 
 if TYPE_CHECKING:
     from portal.models.accounts.merchants import Merchant
+    from portal.models.accounts.users import User
 
 
 class Membership(Model):
@@ -26,5 +27,6 @@ class Membership(Model):
     created_at: Mapped[Instant]
 
     merchant: Mapped["Merchant"] = relationship()
+    user: Mapped["User"] = relationship(viewonly=True)
 
     __table_args__ = (Index("ix_memberships_merchant_id_role", "merchant_id", "role"),)
