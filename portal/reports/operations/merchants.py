@@ -29,6 +29,14 @@ class MerchantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The numbers of businesses that wait for approval, and of refunds that await their release."""
+
+    merchants: int
+    refunds: int
+
+
+@dataclass(frozen=True, slots=True)
 class MerchantDetails:
     """A business with its members by role and time, businesses with names alike, the newest acts, and counts.
 
@@ -69,9 +77,11 @@ def list_merchants(
     return Page(rows, page.next_cursor)
 
 
-def waiting_count() -> int:
-    """The number of businesses that wait for approval."""
-    return db.session.scalar(select(func.count()).select_from(Merchant).where(_in_state("waiting"))) or 0
+def waiting() -> Waiting:
+    """What waits for an operator."""
+    merchants = select(func.count()).select_from(Merchant).where(_in_state("waiting")).scalar_subquery()
+    refunds = select(func.count()).select_from(Refund).where(Refund.awaits_release).scalar_subquery()
+    return Waiting(*db.session.execute(select(merchants, refunds)).one())
 
 
 def find(merchant_id: int) -> MerchantDetails | None:
@@ -123,11 +133,6 @@ def waiting_refunds(*, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = N
     ids = {refund.merchant_id for refund in page.items}
     merchants = {row.id: row for row in db.session.scalars(select(Merchant).where(Merchant.id.in_(ids)))}
     return Page([(refund, merchants[refund.merchant_id]) for refund in page.items], page.next_cursor)
-
-
-def waiting_refund_count() -> int:
-    """The number of refunds that await their release."""
-    return _count(select(Refund.id).where(Refund.awaits_release))
 
 
 def _in_state(state: str) -> ColumnElement[bool]:

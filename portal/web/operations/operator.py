@@ -36,8 +36,7 @@ def show() -> Response:
         ago=ago,
         problem=installation.problem,
         version=__version__,
-        waiting_merchants=merchants.waiting_count(),
-        waiting_refunds=merchants.waiting_refund_count(),
+        waiting=merchants.waiting(),
     )
 
 
