@@ -264,7 +264,9 @@ def _act(login: str | None, merchant: int | None, reason: str, on_account: Any, 
 
 
 def _reset_url(token: str) -> str:
-    return f"{settings().public_url}/password-resets/{token}"
+    from flask import current_app
+
+    return f"{current_app.config['QIST'].public_url}/password-resets/{token}"
 
 
 def _call(service: Any, *args: Any, **options: Any) -> Any:
