@@ -69,6 +69,9 @@ PAGES: dict[str, list[str]] = {
         "/settings",
         "/settings/reminders",
         "/settings/api-keys",
+        "/settings/closing",
+        "/settings/objection",
+        "/plans/drafts",
         "/account/password",
         "/home",
         *(
@@ -93,7 +96,20 @@ PAGES: dict[str, list[str]] = {
         "first plan of /plans?status=completed, then /pay",
         "/payment-methods",
     ],
-    "olga": ["/operator", "/operator/checks"],
+    "olga": [
+        "/operator",
+        "/operator/checks",
+        "/operator/merchants",
+        "first merchant of /operator/merchants",
+        "first merchant of /operator/merchants, then /deactivate",
+        "first merchant of /operator/merchants, then /reactivate",
+        "first merchant of /operator/merchants, then /decline",
+        "/operator/accounts",
+        "first account of /operator/accounts",
+        "first account of /operator/accounts, then /deactivate",
+        "first account of /operator/accounts, then /reactivate",
+        "/operator/refunds",
+    ],
 }
 
 
@@ -117,7 +133,9 @@ JOURNEY: Final = {
 }
 """Pages that need actions first, which the journey test takes."""
 
-FIRST = re.compile(r"first (plan|payment|customer|mail) of ([^\s,]+)(?:, then (\S+))?")
+FOLDERS: Final = {"mail": "/outbox", "merchant": "/operator/merchants", "account": "/operator/accounts"}
+"""The addresses of lists that are not called like their rows."""
+FIRST = re.compile(r"first (plan|payment|customer|mail|merchant|account) of ([^\s,]+)(?:, then (\S+))?")
 
 
 def follow(page: Page, path: str) -> str:
@@ -126,8 +144,8 @@ def follow(page: Page, path: str) -> str:
     if not match:
         return path
     page.goto(match[2])
-    folder = "outbox" if match[1] == "mail" else f"{match[1]}s"
-    link = page.locator(f'main a[href^="/{folder}/"]:not([href="/plans/new"])').first
+    folder = FOLDERS.get(match[1], f"/{match[1]}s")
+    link = page.locator(f'main a[href^="{folder}/"]:not([href="/plans/new"])').first
     return (link.get_attribute("href") or "") + (match[3] or "")
 
 
@@ -307,10 +325,10 @@ def test_every_page_is_listed(app: Flask) -> None:
     """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
+    excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
-    folders = {"mail": "/outbox"}
     listed = {
-        FIRST.sub(lambda match: folders.get(match[1], f"/{match[1]}s") + f"/<id>{match[3] or ''}", path)
+        FIRST.sub(lambda match: FOLDERS.get(match[1], f"/{match[1]}s") + f"/<id>{match[3] or ''}", path)
         for paths in PAGES.values()
         for path in paths
     }
