@@ -24,8 +24,8 @@ INSERT INTO users (registered_as, email, email_key, username, username_key, pass
     SELECT CASE WHEN n = 1 THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
            'person' || n || '@example.com', 'person' || n, 'person' || n, 'h', now()
     FROM generate_series(1, 1 + :plans / 4) AS n;
-INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at)
-    VALUES (1, 'Big shop', 'SAR', 'Asia/Riyadh', 0, now());
+INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at, approved_at)
+    VALUES (1, 'Big shop', 'SAR', 'Asia/Riyadh', 0, now(), now());
 INSERT INTO memberships (user_id, merchant_id, role, created_at) VALUES (1, 1, 'owner', now());
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
                    time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)

@@ -17,7 +17,7 @@ from flask.cli import FlaskGroup, routes_command, shell_command
 
 from portal import __version__
 from portal.config import ConfigError, Settings, load
-from portal.errors import QistError
+from portal.errors import Invalid, QistError
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -204,6 +204,60 @@ def create_operator(username: str, email: str, password: str) -> None:
 
 
 @main.command()
+@click.option("--operator", prompt="Operator's username", help="The username of the operator.")
+@click.option("--operator-email", prompt="Operator's email")
+@click.option("--owner", prompt="Owner's username", help="The username of the owner of the first business.")
+@click.option("--owner-email", prompt="Owner's email")
+@click.option("--business", prompt="Business name")
+@click.option("--currency", prompt="Home currency", default="USD", show_default=True, help="ISO 4217, such as SAR.")
+@click.option("--time-zone", prompt="Time zone", default="UTC", show_default=True, help="IANA, such as Asia/Riyadh.")
+def setup(
+    operator: str, operator_email: str, owner: str, owner_email: str, business: str, currency: str, time_zone: str
+) -> None:
+    """Set up a fresh installation: an operator, the first business, and a one-time link for each of the two people."""
+    from portal.services.operations import setup as setups
+
+    new = setups.Installation(operator, operator_email, owner, owner_email, business, currency, time_zone)
+    tokens = _call(setups.set_up, new)
+    click.echo(f"{business} is ready. Each link sets a password once, within a day:")
+    click.echo(f"  operator {operator}: {_reset_url(tokens.operator)}")
+    click.echo(f"  owner {owner}: {_reset_url(tokens.owner)}")
+
+
+@main.command("sign-in-link")
+@click.argument("login")
+def sign_in_link(login: str) -> None:
+    """Print a link that sets a new password for the account LOGIN (a username or an email), once, within an hour."""
+    from portal.services.accounts import password_resets
+
+    click.echo(_reset_url(_call(password_resets.make_for, login)))
+
+
+@main.command()
+@click.argument("login", required=False)
+@click.option("--merchant", type=int, help="The id of a business, in place of an account.")
+@click.option("--reason", prompt=True, help="For the person or the owners, and the other operators.")
+def deactivate(login: str | None, merchant: int | None, reason: str) -> None:
+    """Deactivate the account LOGIN (a username or an email), or the business --merchant ID."""
+    from portal.services.operations import account_deactivations, merchant_deactivations
+
+    _act(login, merchant, reason, account_deactivations.deactivate, merchant_deactivations.deactivate)
+    click.echo("Deactivated.")
+
+
+@main.command()
+@click.argument("login", required=False)
+@click.option("--merchant", type=int, help="The id of a business, in place of an account.")
+@click.option("--reason", prompt=True, help="For the person or the owners, and the other operators.")
+def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
+    """Reactivate the account LOGIN (a username or an email), or the business --merchant ID."""
+    from portal.services.operations import account_deactivations, merchant_deactivations
+
+    _act(login, merchant, reason, account_deactivations.reactivate, merchant_deactivations.reactivate)
+    click.echo("Reactivated.")
+
+
+@main.command()
 def check() -> None:
     """Check every invariant of the data. Exit code 1 when a row breaks one."""
     from portal.reports.operations import checks
@@ -222,11 +276,33 @@ def _logins() -> str:
     return "\n".join(f"  {role:<10} {name:<14} {password}" for role, name, password in demo_data.LOGINS)
 
 
-def _call(service: Any, *args: Any) -> Any:
-    from portal.wording.refusals import sentence
+def _act(login: str | None, merchant: int | None, reason: str, on_account: Any, on_merchant: Any) -> None:
+    """Call the service function of an account or of a business, as the command line."""
+    from portal.services.accounts import accounts
+
+    if (login is None) == (merchant is None):
+        raise click.UsageError("Name an account, or --merchant with the id of a business.")
+    if merchant is not None:
+        _call(on_merchant, merchant, actor=None, reason=reason)
+    else:
+        _call(on_account, _call(accounts.find_login, login), actor=None, reason=reason)
+
+
+def _reset_url(token: str) -> str:
+    from flask import current_app
+
+    return f"{current_app.config['QIST'].public_url}/password-resets/{token}"
+
+
+def _call(service: Any, *args: Any, **options: Any) -> Any:
+    """Call a service function. A refusal ends the command with its sentences."""
+    from portal.wording.refusals import fault_sentence, sentence
 
     try:
-        return service(*args)
+        return service(*args, **options)
+    except Invalid as invalid:
+        lines = [f"{fault.field}: {fault_sentence(fault)}" for fault in invalid.faults]
+        raise click.ClickException("\n".join(lines)) from None
     except QistError as error:
         raise click.ClickException(sentence(error)) from None
 

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
@@ -49,6 +50,7 @@ class Settings:
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     payment_gateway: str
+    merchant_registration: Literal["approval", "open", "closed"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -70,6 +72,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def contact(self) -> str:
+        """The address of the operators, for people who can't go on by themselves: that of MAIL_FROM."""
+        return parseaddr(self.mail_from)[1]
 
     @property
     def demo_logins_work(self) -> bool:
@@ -94,6 +101,12 @@ def load(environ: Mapping[str, str]) -> Settings:
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
         payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", _choice(*PAYMENT_GATEWAYS)),
+        merchant_registration=cast(
+            'Literal["approval", "open", "closed"]',
+            reader.value(
+                "MERCHANT_REGISTRATION", "approval" if production else "open", _choice("approval", "open", "closed")
+            ),
+        ),
         smtp_host=reader.text("SMTP_HOST"),
         smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),
         smtp_user=reader.text("SMTP_USER"),

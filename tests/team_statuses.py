@@ -34,6 +34,14 @@ ACTS: Final = (
     "/plans/<int:plan_id>/cancel",
     "/payments/<int:payment_id>/reverse",
 )
+DECISIONS: Final = (
+    "/operator/merchants/<int:merchant_id>/decline",
+    "/operator/merchants/<int:merchant_id>/deactivate",
+    "/operator/merchants/<int:merchant_id>/reactivate",
+    "/operator/accounts/<int:user_id>/deactivate",
+    "/operator/accounts/<int:user_id>/reactivate",
+    "/operator/refunds/<int:refund_id>/withhold",
+)
 
 API: Final = {
     **rows(
@@ -68,7 +76,7 @@ PAGES: Final = {
         "/outbox/<int:outbox_id>/html", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
         "/reminders/off/<off_token>", "/account/password", "/dashboard", "/plans", "/plans.csv",
-        "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
+        "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/plans/<int:plan_id>",
         "/payments/<int:payment_id>",
     ),
@@ -86,8 +94,14 @@ PAGES: Final = {
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
-        "/settings/api-keys",
+        "/settings/api-keys", "/settings/closing", "/settings/objection", "/operator/merchants", "/operator/accounts",
+        "/operator/refunds", "/operator/merchants/<int:merchant_id>", "/operator/accounts/<int:user_id>", *DECISIONS,
     ),
+    **rows(
+        FORBIDDEN, "POST", "/settings/closing", "/settings/closing/stop", "/settings/objection",
+        "/operator/merchants/<int:merchant_id>/approve", "/operator/refunds/<int:refund_id>/release", *DECISIONS,
+    ),
+    **rows((404, 403, 403, 404, 404), "POST", "/plans/drafts/<int:draft_id>/discard"),
     **rows(
         FORBIDDEN, "POST", "/operator/jobs/<job_id>/retry", "/operator/jobs/<job_id>/clear", "/operator/jobs/clear",
         "/outbox/<int:outbox_id>/resend", "/payment-methods", "/payment-methods/<int:method_id>/remove",

@@ -97,6 +97,7 @@ BODIES: dict[str, dict[str, str]] = {
 PAGE = (303, 200, 200, 200, 200, 200, 303, 303)
 MERCHANTS_PAGE = (303, 403, 403, 200, 200, 403, 303, 303)
 OPERATORS_PAGE = (303, 403, 403, 403, 403, 200, 303, 303)
+OPERATORS_PAGE_GONE = (303, 403, 403, 403, 403, 404, 303, 303)
 MERCHANTS_FORM = (303, 403, 403, 422, 422, 403, 303, 303)
 OWN_MERCHANTS_BUTTON = (303, 403, 403, 303, 404, 403, 303, 303)
 REDIRECT_FOR_PARTIES = (303, 303, 404, 303, 404, 404, 303, 303)
@@ -121,6 +122,26 @@ PAGES = {
     "POST /operator/jobs/<job_id>/retry": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/<job_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "POST /operator/jobs/clear": (303, 403, 403, 403, 403, 303, 303, 303),
+    "GET /operator/merchants": OPERATORS_PAGE,
+    "GET /operator/accounts": OPERATORS_PAGE,
+    "GET /operator/refunds": OPERATORS_PAGE,
+    "GET /operator/merchants/<int:merchant_id>": OPERATORS_PAGE,
+    "GET /operator/accounts/<int:user_id>": OPERATORS_PAGE,
+    "POST /operator/merchants/<int:merchant_id>/approve": (303, 403, 403, 403, 403, 303, 303, 303),
+    **{
+        f"{method} /operator/{decision}": (303, 403, 403, 403, 403, status, 303, 303)
+        for method, status in (("GET", 200), ("POST", 422))
+        for decision in (
+            "merchants/<int:merchant_id>/decline",
+            "merchants/<int:merchant_id>/deactivate",
+            "merchants/<int:merchant_id>/reactivate",
+            "accounts/<int:user_id>/deactivate",
+            "accounts/<int:user_id>/reactivate",
+        )
+    },
+    "POST /operator/refunds/<int:refund_id>/release": OPERATORS_PAGE_GONE,  # of a refund that does not wait
+    "GET /operator/refunds/<int:refund_id>/withhold": OPERATORS_PAGE_GONE,
+    "POST /operator/refunds/<int:refund_id>/withhold": OPERATORS_PAGE_GONE,
     "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/operations/test_emails.py has the other cases
     "GET /outbox/<int:outbox_id>": ANYONE,
     "GET /outbox/<int:outbox_id>/html": ANYONE,
@@ -132,6 +153,13 @@ PAGES = {
     "POST /password-resets/<reset_token>": (422,) * 8,
     "GET /settings": MERCHANTS_PAGE,
     "POST /settings": MERCHANTS_FORM,
+    "GET /settings/closing": MERCHANTS_PAGE,
+    "POST /settings/closing": MERCHANTS_FORM,
+    "POST /settings/closing/stop": (303, 403, 403, 409, 409, 403, 303, 303),
+    "GET /settings/objection": MERCHANTS_PAGE,
+    "POST /settings/objection": MERCHANTS_FORM,
+    "GET /plans/drafts": MERCHANTS_PAGE,
+    "POST /plans/drafts/<int:draft_id>/discard": (303, 403, 403, 404, 404, 403, 303, 303),
     "GET /plans": PAGE,
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
@@ -220,7 +248,7 @@ def world(app: Flask, database: str) -> World:
         objects = {}
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
             bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop", can_write=False)
-            objects[merchant] = _objects_of(ids[merchant], ids[customer], customer)
+            objects[merchant] = objects_of(ids[merchant], ids[customer], customer)
         for made in objects.values():  # after the last mail, which makes a token, too
             made["team_token"] = invitations.make_link(made["team_invitation_id"])
     return World({name: browser_of(app, name) for name in ids}, bearers, objects)
@@ -241,7 +269,7 @@ def team(app: Flask, database: str) -> World:
             bearers[caller] = tokens.start(user_id, merchant_id).access
             owes = caller in ("both hats", "own plan")
             customer_id, name = (user_id, names[caller]) if owes else (omar, "omar")
-            objects[caller] = _objects_of(amal, customer_id, name)
+            objects[caller] = objects_of(amal, customer_id, name)
         for made in objects.values():
             made["team_token"] = invitations.make_link(made["team_invitation_id"])
         reset_token = password_resets.make(omar)
@@ -253,7 +281,7 @@ def team(app: Flask, database: str) -> World:
     return World(browsers, bearers, objects)
 
 
-def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, Any]:
+def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, Any]:
     """The ids of a plan with payments and refunds, and of everything else that an address names."""
     owner, email = people.owner(merchant_id), f"{customer}@example.com"
     plan_id = people.a_plan(merchant_id, email, count=5)
@@ -277,6 +305,7 @@ def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, 
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
         **matrix_rows.objects_of(merchant_id),
+        "merchant_id": merchant_id,
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -343,13 +372,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
     method, rule = route.split(" ")
     api = route in API
     installment = objects["installments"][0 if api else 1]
-    plan = (
-        objects["plan_id"]
-        if route not in BODIES
-        else objects["to_write_off"]
-        if "write-off" in route
-        else objects["to_change"]
-    )
+    plan = objects["plan_id" if route not in BODIES else "to_write_off" if "write-off" in route else "to_change"]
     address = (
         matrix_rows.in_address(rule, route, objects)
         .replace("<row:", "<int:")
@@ -360,6 +383,9 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:method_id>", str(objects["method_id" if api else "saved_id"]))
         .replace("<int:customer_id>", str(objects["customer_id"]))
         .replace("<int:key_id>", str(objects["key_id"]))
+        .replace("<int:merchant_id>", str(objects["merchant_id"]))
+        .replace("<int:user_id>", str(objects["customer_id"]))
+        .replace("<int:draft_id>", "1")
         .replace("<token>", objects["token"])
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])

@@ -39,7 +39,16 @@ CREATE TABLE merchants (
     sending_hour smallint DEFAULT 9 NOT NULL,
     reminding_since timestamptz,
     updated_at timestamptz NOT NULL,
+    name_skeleton text DEFAULT '' NOT NULL,
+    approved_at timestamptz,
+    declined_at timestamptz,
+    deactivated_at timestamptz,
+    closing_at timestamptz,
+    closed_at timestamptz,
+    CONSTRAINT ck_merchants_closed CHECK (closed_at >= closing_at),
+    CONSTRAINT ck_merchants_closed_after_closing CHECK (closed_at IS NULL OR closing_at IS NOT NULL),
     CONSTRAINT ck_merchants_currency CHECK (home_currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_merchants_decided CHECK (approved_at IS NULL OR declined_at IS NULL),
     CONSTRAINT ck_merchants_grace_days CHECK (grace_days BETWEEN 0 AND 30),
     CONSTRAINT ck_merchants_named CHECK (
         business_name <> '' AND business_name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
@@ -50,6 +59,12 @@ CREATE TABLE merchants (
     ),
     CONSTRAINT ck_merchants_sending_hour CHECK (sending_hour BETWEEN 0 AND 23)
 );
+
+CREATE INDEX ix_merchants_closing_id ON merchants (id) WHERE closing_at IS NOT NULL;
+CREATE INDEX ix_merchants_deactivated_id ON merchants (id) WHERE deactivated_at IS NOT NULL;
+CREATE INDEX ix_merchants_name_skeleton ON merchants (name_skeleton text_pattern_ops);
+CREATE INDEX ix_merchants_waiting_id ON merchants (id)
+    WHERE approved_at IS NULL AND declined_at IS NULL AND deactivated_at IS NULL;
 
 CREATE TABLE memberships (
     user_id bigint CONSTRAINT fk_memberships_user_id REFERENCES users (id),
@@ -169,3 +184,22 @@ CREATE TABLE api_keys (
 );
 
 CREATE INDEX ix_api_keys_merchant_id_id ON api_keys (merchant_id, id);
+
+CREATE TABLE operator_acts (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_operator_acts PRIMARY KEY,
+    kind varchar(30) NOT NULL,
+    actor_id bigint CONSTRAINT fk_operator_acts_actor_id REFERENCES users (id),
+    merchant_id bigint CONSTRAINT fk_operator_acts_merchant_id REFERENCES merchants (id),
+    user_id bigint CONSTRAINT fk_operator_acts_user_id REFERENCES users (id),
+    refund_id bigint,
+    reason text,
+    created_at timestamptz NOT NULL,
+    CONSTRAINT ck_operator_acts_kind CHECK (kind IN (
+        'set_up', 'merchant_approved', 'merchant_declined', 'merchant_deactivated', 'merchant_reactivated',
+        'merchant_objected', 'account_deactivated', 'account_reactivated', 'refund_released', 'refund_withheld'
+    )),
+    CONSTRAINT ck_operator_acts_subject CHECK (num_nonnulls(merchant_id, user_id) >= 1)
+);
+
+CREATE INDEX ix_operator_acts_merchant_id_id ON operator_acts (merchant_id, id) WHERE merchant_id IS NOT NULL;
+CREATE INDEX ix_operator_acts_user_id_id ON operator_acts (user_id, id) WHERE user_id IS NOT NULL;

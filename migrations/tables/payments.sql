@@ -81,6 +81,7 @@ CREATE TABLE refunds (
     state varchar(9) NOT NULL,
     reason_id bigint,
     excess boolean DEFAULT false NOT NULL,
+    awaits_release boolean DEFAULT false NOT NULL,
     group_key varchar(32) NOT NULL,
     gateway_key varchar(64) CONSTRAINT uq_refunds_gateway_key UNIQUE,
     gateway_reference varchar(64),
@@ -95,6 +96,7 @@ CREATE TABLE refunds (
         REFERENCES plans (id, merchant_id, customer_id, currency),
     CONSTRAINT fk_refunds_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_refunds_amount CHECK (amount > 0),
+    CONSTRAINT ck_refunds_awaits_release CHECK (NOT awaits_release OR state = 'in_flight'),
     CONSTRAINT ck_refunds_by_hand CHECK (gateway_key IS NOT NULL OR state = 'succeeded'),
     CONSTRAINT ck_refunds_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
     CONSTRAINT ck_refunds_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
@@ -102,6 +104,7 @@ CREATE TABLE refunds (
 );
 
 CREATE INDEX ix_refunds_created_by_created_at ON refunds (created_by, created_at);
+CREATE INDEX ix_refunds_awaiting_release_id ON refunds (id) WHERE awaits_release;
 CREATE INDEX ix_refunds_customer_id_id ON refunds (customer_id, id);
 CREATE INDEX ix_refunds_group_key ON refunds (group_key);
 CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';

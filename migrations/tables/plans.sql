@@ -112,3 +112,23 @@ CREATE TABLE invitations (
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
 CREATE UNIQUE INDEX uq_invitations_live_plan_id ON invitations (plan_id)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
+
+CREATE TABLE plan_drafts (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plan_drafts PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_plan_drafts_merchant_id REFERENCES merchants (id),
+    created_by bigint NOT NULL CONSTRAINT fk_plan_drafts_created_by REFERENCES users (id),
+    customer_email varchar(254) NOT NULL,
+    description varchar(200) NOT NULL,
+    total bigint NOT NULL,
+    currency varchar(3) NOT NULL,
+    num_installments smallint NOT NULL,
+    interval varchar(8) NOT NULL,
+    start_date date NOT NULL,
+    created_at timestamptz NOT NULL,
+    tried_at timestamptz,
+    fault varchar(40),
+    CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plan_drafts_tried CHECK (fault IS NULL OR tried_at IS NOT NULL)
+);
+
+CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);

@@ -66,8 +66,8 @@ def signed_in(
             g.caller = identify()
             if writes and not g.caller.can_write and (needs is None or needs in permissions.WRITING_KEY):
                 raise ReadOnly()
-            if needs is not None and not g.caller.actor.may(needs):
-                raise Forbidden(forbidden)
+            if needs is not None:
+                g.caller.actor.require(needs, about=forbidden)
             return view(*args, **kwargs)
 
         return guarded

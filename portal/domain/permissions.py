@@ -4,7 +4,9 @@ Accounts are people. A business (the API says merchant) has members, each with o
 `Actor`; services ask it for a permission by name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from portal.errors import Forbidden, NotFound
@@ -32,6 +34,7 @@ Permission = Literal[
     "settings",
     "team",
     "keys",
+    "own",
     "pay",
     "customer",
     "operate",
@@ -54,9 +57,24 @@ OF_ROLE: Final[dict[Role, frozenset[Permission]]] = {
     "viewer": READ,
     "collector": COLLECT,
     "manager": SELL | {"settings"},
-    "owner": SELL | {"settings", "team", "keys"},
+    "owner": SELL | {"settings", "team", "keys", "own"},
 }
-"""The permissions of each role in its business."""
+"""The permissions of each role in its business. `own` is about the business itself: closing it, and objecting."""
+
+Standing = Literal["draft", "live", "deactivated", "closing", "closed"]
+"""The stage of a business. draft: it waits for approval, and its plans are drafts. deactivated: stopped by
+an operator. closing: its owner makes no new plans and winds down. closed: the wind-down has ended."""
+
+WHILE: Final[Mapping[Standing, frozenset[Permission]]] = MappingProxyType(
+    {
+        "draft": OF_ROLE["owner"],
+        "live": OF_ROLE["owner"],
+        "deactivated": READ | {"refund", "own"},
+        "closing": OF_ROLE["owner"] - {"create_plans"},
+        "closed": READ,
+    }
+)
+"""The permissions that the standing of a business leaves to its members and keys, at most."""
 
 PERSON: Final[frozenset[Permission]] = frozenset({"pay"})
 """Every person under every hat: read and pay what the person owes."""
@@ -76,16 +94,49 @@ class OwnPlan(Forbidden):
         self.code = "own_plan"
 
 
+class MerchantDeactivated(Forbidden):
+    """An operator deactivated the business, so its members may only read, and ask for refunds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "merchant_deactivated"
+
+
+class MerchantClosing(Forbidden):
+    """The owner is closing the business, so it makes no new plans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "merchant_closing"
+
+
+class MerchantClosed(Forbidden):
+    """The business is closed, so its members may only read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "merchant_closed"
+
+
+STOPS: Final[Mapping[Standing, type[Forbidden]]] = MappingProxyType(
+    {"deactivated": MerchantDeactivated, "closing": MerchantClosing, "closed": MerchantClosed}
+)
+"""The refusal of a permission that the standing of the business takes away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The acting person (for an API key: its maker), the business of their hat or None, and their permissions.
 
     `key_id` is the API key that acts, or None.
+    `standing` is the stage of that business, and `withheld` are the permissions that it takes away.
     """
 
     user_id: int
     merchant_id: int | None
     permissions: frozenset[Permission]
+    standing: Standing = "live"
+    withheld: frozenset[Permission] = frozenset()
     key_id: int | None = None
 
     @property
@@ -97,10 +148,15 @@ class Actor:
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 
-    def require(self, permission: Permission) -> None:
-        """Refuses: forbidden, without this permission."""
-        if not self.may(permission):
-            raise Forbidden()
+    def require(self, permission: Permission, *, about: str = "") -> None:
+        """Refuses: forbidden (about `about`), without this permission; merchant_deactivated, merchant_closing or
+        merchant_closed, if the standing of the business takes it away.
+        """
+        if self.may(permission):
+            return
+        if permission in self.withheld:
+            raise STOPS[self.standing]()
+        raise Forbidden(about)
 
     def owes(self, customer_id: int) -> bool:
         """The actor is this customer in person. An API key owes nothing: it acts for the business alone."""
@@ -129,9 +185,10 @@ def customer(user_id: int) -> Actor:
     return Actor(user_id, None, CUSTOMER)
 
 
-def member(user_id: int, merchant_id: int, role: Role) -> Actor:
+def member(user_id: int, merchant_id: int, role: Role, standing: Standing = "live") -> Actor:
     """A person under the hat of a business that they belong to."""
-    return Actor(user_id, merchant_id, PERSON | OF_ROLE[role])
+    withheld = OF_ROLE[role] - WHILE[standing]
+    return Actor(user_id, merchant_id, PERSON | (OF_ROLE[role] - withheld), standing, withheld)
 
 
 def operator(user_id: int) -> Actor:
@@ -139,9 +196,18 @@ def operator(user_id: int) -> Actor:
     return Actor(user_id, None, OPERATOR)
 
 
-def key(key_id: int, maker_id: int, merchant_id: int, *, can_write: bool, roles: list[Role]) -> Actor:
+def key(
+    key_id: int,
+    maker_id: int,
+    merchant_id: int,
+    *,
+    can_write: bool,
+    roles: list[Role],
+    standing: Standing = "live",
+) -> Actor:
     """An API key of a business. `roles`: its maker's roles, when the key was made and now; each of them limits it."""
     permissions = WRITING_KEY if can_write else READING_KEY
     for role in roles:
         permissions &= OF_ROLE[role]
-    return Actor(maker_id, merchant_id, permissions, key_id=key_id)
+    withheld = permissions - WHILE[standing]
+    return Actor(maker_id, merchant_id, permissions - withheld, standing, withheld, key_id)

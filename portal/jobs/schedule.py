@@ -25,5 +25,7 @@ SCHEDULE: Final = (
     Entry("mark_late_installments", every=60),
     Entry("send_due_soon_reminders", every=60),
     Entry("send_overdue_reminders", every=60),
+    Entry("open_drafts", every=60),
     Entry("purge_expired", every=3600),
+    Entry("end_closed_merchants", every=3600),
 )

@@ -2,8 +2,9 @@
 
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
+from portal.services.operations import closings
 from portal.services.payments import automatic, callbacks, outcomes, refunds
-from portal.services.plans import lateness
+from portal.services.plans import drafts, lateness
 from portal.services.reminders import reminders
 
 
@@ -60,6 +61,16 @@ def mark_late_installments() -> int:
 def send_overdue_reminders() -> int:
     """Post the reminders after the due day."""
     return reminders.send_overdue_reminders()
+
+
+def open_drafts() -> int:
+    """Make plans of the drafts of approved businesses."""
+    return drafts.open_all()
+
+
+def end_closed_merchants() -> int:
+    """End the businesses whose wind-down is over."""
+    return closings.end_closed()
 
 
 def purge_expired() -> int:

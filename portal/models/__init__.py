@@ -6,6 +6,7 @@ Importing this package registers every table in the metadata.
 from portal.models.accounts.api_keys import ApiKey
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
+from portal.models.accounts.operator_acts import OperatorAct
 from portal.models.accounts.password_resets import PasswordReset
 from portal.models.accounts.refresh_tokens import RefreshToken, TokenFamily
 from portal.models.accounts.team_invitations import TeamInvitation
@@ -20,6 +21,7 @@ from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
+from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.texts import TypedText
@@ -38,10 +40,12 @@ __all__ = [
     "Membership",
     "Merchant",
     "Mute",
+    "OperatorAct",
     "PasswordReset",
     "Payment",
     "PaymentMethod",
     "Plan",
+    "PlanDraft",
     "RefreshToken",
     "Refund",
     "Reminder",

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext, pgettext
 
 from portal.domain import clock, money
-from portal.models import Installment, Merchant, Payment, Refund
+from portal.models import Installment, Merchant, OperatorAct, Payment, Refund
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
@@ -58,9 +58,22 @@ def init_app(app: Flask) -> None:
         reason_words,
         typed_words,
         mail_problem,
+        operator_act_words,
     ):
         app.add_template_global(function)
-    app.jinja_env.globals.update(state_label=labels.state, figure_label=labels.figure, interval_words=labels.interval)
+    app.jinja_env.globals.update(
+        standing_label=labels.standing,
+        state_label=labels.state,
+        figure_label=labels.figure,
+        interval_words=labels.interval,
+    )
+
+
+def operator_act_words(act: OperatorAct) -> str:
+    """An act of an operator in a sentence."""
+    by = act.actor.display_name if act.actor is not None else None
+    subject = act.merchant.business_name if act.merchant is not None else act.user.display_name if act.user else ""
+    return labels.operator_act(act.kind, by, subject)
 
 
 def state_of(installment: Installment) -> str:

@@ -6,9 +6,9 @@ from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
 from portal.web.invitations import invitation_payments, invitations, plan_invitations
-from portal.web.merchants import customers, dashboard, journal, settings
+from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
-from portal.web.operations import emails, health, operator
+from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
 from portal.web.payments import (
     automatic,
     callbacks,
@@ -21,19 +21,22 @@ from portal.web.payments import (
     reversals,
     statements,
 )
-from portal.web.plans import home, installments, plans
+from portal.web.plans import drafts, home, installments, plans
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
     account.bp,
+    accounts.bp,
     api_keys.bp,
     automatic.bp,
     callbacks.bp,
     cancellations.bp,
+    closing.bp,
     credits.bp,
     customers.bp,
     dashboard.bp,
+    drafts.bp,
     early_reminders.bp,
     hats.bp,
     health.bp,
@@ -42,7 +45,9 @@ BLUEPRINTS = (
     invitation_payments.bp,
     invitations.bp,
     journal.bp,
+    merchants.bp,
     mutes.bp,
+    objections.bp,
     operator.bp,
     emails.bp,
     password_resets.bp,
@@ -54,6 +59,7 @@ BLUEPRINTS = (
     plans.bp,
     public.bp,
     manual_payments.bp,
+    refund_releases.bp,
     refunds.bp,
     registrations.bp,
     reminder_settings.bp,

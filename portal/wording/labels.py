@@ -47,6 +47,28 @@ INTERVALS: Final = {"weekly": _l("every week"), "biweekly": _l("every two weeks"
 """By `portal.domain.schedule.Interval`, as part of a sentence."""
 INTERVAL_CHOICES: Final = {"weekly": _l("Every week"), "biweekly": _l("Every two weeks"), "monthly": _l("Every month")}
 """The same, as the choices of a form."""
+OPERATOR_ACTS: Final = {
+    "set_up": _l("%(by)s set up the installation with %(subject)s."),
+    "merchant_approved": _l("%(by)s approved %(subject)s."),
+    "merchant_declined": _l("%(by)s declined %(subject)s."),
+    "merchant_deactivated": _l("%(by)s deactivated %(subject)s."),
+    "merchant_reactivated": _l("%(by)s reactivated %(subject)s."),
+    "merchant_objected": _l("%(by)s objected for %(subject)s."),
+    "account_deactivated": _l("%(by)s deactivated the account of %(subject)s."),
+    "account_reactivated": _l("%(by)s reactivated the account of %(subject)s."),
+    "refund_released": _l("%(by)s released a refund of %(subject)s."),
+    "refund_withheld": _l("%(by)s withheld a refund of %(subject)s."),
+}
+"""By the kind of an act of an operator. `by` is the operator, or the owner who objects."""
+STANDINGS: Final = {
+    "draft": lazy_pgettext("state of a business", "Waits for approval"),
+    "declined": lazy_pgettext("state of a business", "Declined"),
+    "live": lazy_pgettext("state of a business", "Active"),
+    "deactivated": lazy_pgettext("state of a business or an account", "Deactivated"),
+    "closing": lazy_pgettext("state of a business", "Closing"),
+    "closed": lazy_pgettext("state of a business", "Closed"),
+}
+"""By the standing of a business (domain/permissions.py); `declined` is a draft that an operator declined."""
 MANUAL_METHODS: Final = {"cash": _l("Cash"), "transfer": _l("Bank transfer")}
 """The methods of a manual payment."""
 MANUAL_METHODS_INLINE: Final = {
@@ -80,6 +102,7 @@ REFUND_DECLINE_REASONS: Final = {
     "not_refunded": _l("The bank did not get it."),
     "charge_reversed": _l("The bank had taken this payment back already."),
     "over_refunded": _l("More can't go back than was paid."),
+    "not_released": _l("The operator of this installation did not release it."),
 }
 """By the gateway's code. Every other code means that the card itself refused."""
 
@@ -92,6 +115,16 @@ def state(code: str) -> str:
 def figure(name: str, void: bool = False) -> str:
     """The label of a plan's amount. `void`: the plan is cancelled, and "credited" includes the void amount."""
     return str(_("Credited or void") if void and name == "credited" else FIGURES[name])
+
+
+def operator_act(kind: str, by: str | None, subject: str) -> str:
+    """An act of an operator in a sentence. `by` is a name; None for the command line."""
+    return str(OPERATOR_ACTS[kind] % {"by": by or _("The command line"), "subject": subject})
+
+
+def standing(code: str) -> str:
+    """The label of a business's standing: "Waits for approval", "Active"."""
+    return str(STANDINGS[code])
 
 
 def interval(code: str) -> str:

@@ -75,6 +75,9 @@ PAGES: dict[str, list[str]] = {
         "first member of /settings/team, then /remove",
         "/account/businesses",
         "first business of /account/businesses",
+        "/settings/closing",
+        "/settings/objection",
+        "/plans/drafts",
         "/account/password",
         "/home",
         *(
@@ -99,7 +102,20 @@ PAGES: dict[str, list[str]] = {
         "first plan of /plans?status=completed, then /pay",
         "/payment-methods",
     ],
-    "olga": ["/operator", "/operator/checks"],
+    "olga": [
+        "/operator",
+        "/operator/checks",
+        "/operator/merchants",
+        "first merchant of /operator/merchants",
+        "first merchant of /operator/merchants, then /deactivate",
+        "first merchant of /operator/merchants, then /reactivate",
+        "first merchant of /operator/merchants, then /decline",
+        "/operator/accounts",
+        "first account of /operator/accounts",
+        "first account of /operator/accounts, then /deactivate",
+        "first account of /operator/accounts, then /reactivate",
+        "/operator/refunds",
+    ],
 }
 
 
@@ -126,7 +142,15 @@ JOURNEY: Final = {
 STORIES: Final = {"/settings/team/<id>/hand-over", "/team-invitations/<id>"}
 """Pages that test_team.py checks."""
 
-FIRST = re.compile(r"first (plan|payment|customer|mail|member|business) of ([^\s,]+)(?:, then (\S+))?")
+FOLDERS: Final = {
+    "mail": "/outbox",
+    "merchant": "/operator/merchants",
+    "account": "/operator/accounts",
+    "member": "/settings/team",
+    "business": "/account/businesses",
+}
+"""The addresses of lists that are not called like their rows."""
+FIRST = re.compile(r"first (plan|payment|customer|mail|merchant|account|member|business) of ([^\s,]+)(?:, then (\S+))?")
 
 
 def follow(page: Page, path: str) -> str:
@@ -135,10 +159,8 @@ def follow(page: Page, path: str) -> str:
     if not match:
         return path
     page.goto(match[2])
-    folder = {"mail": "outbox", "member": "settings/team", "business": "account/businesses"}.get(
-        match[1], f"{match[1]}s"
-    )
-    link = page.locator(f'main a[href^="/{folder}/"]:not([href="/plans/new"])').first
+    folder = FOLDERS.get(match[1], f"/{match[1]}s")
+    link = page.locator(f'main a[href^="{folder}/"]:not([href="/plans/new"])').first
     return (link.get_attribute("href") or "") + (match[3] or "")
 
 
@@ -318,14 +340,14 @@ def test_every_page_is_listed(app: Flask) -> None:
     """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
+    excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
-    folders = {
-        "mail": "/outbox/<id>",
-        "member": "/settings/team/<id>",
-        "business": "/account/businesses/<id>/leave",
-    }
+    behind = {"business": "/leave"}
     listed = {
-        FIRST.sub(lambda match: folders.get(match[1], f"/{match[1]}s/<id>") + (match[3] or ""), path)
+        FIRST.sub(
+            lambda match: FOLDERS.get(match[1], f"/{match[1]}s") + "/<id>" + (match[3] or behind.get(match[1], "")),
+            path,
+        )
         for paths in PAGES.values()
         for path in paths
     }

@@ -3,7 +3,7 @@
 import pytest
 
 from portal.domain import permissions
-from portal.domain.permissions import OF_ROLE, PERMISSIONS, ROLES, Actor, OwnPlan, Permission, Role
+from portal.domain.permissions import OF_ROLE, PERMISSIONS, ROLES, Actor, OwnPlan, Permission, Role, Standing
 from portal.errors import Forbidden, NotFound
 
 TABLE = {
@@ -19,7 +19,7 @@ TABLE = {
         "refund",
         "settings",
     },
-    "owner": {"team", "keys"},
+    "owner": {"team", "keys", "own"},
     "": {"pay", "customer", "operate"},
 }
 """The permissions by the roles that have them."""
@@ -65,6 +65,39 @@ def test_an_api_key_never_exceeds_its_makers_role_then_and_now(role: Role, later
     assert not key.permissions & {"keys", "team", "settings", "pay", "customer", "operate"}
     assert can_write or key.permissions <= {"view", "export"}
     assert key.hat == "merchant"
+
+
+STOPPED = {
+    "draft": None,
+    "live": None,
+    "deactivated": ("create_plans", "merchant_deactivated"),
+    "closing": ("create_plans", "merchant_closing"),
+    "closed": ("refund", "merchant_closed"),
+}
+
+
+@pytest.mark.parametrize("standing", STOPPED)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_standing_takes_permissions_away_and_gives_none(role: Role, standing: Standing) -> None:
+    actor = permissions.member(7, 8, role, standing)
+    assert actor.permissions <= OF_ROLE[role] | {"pay"}
+    assert {"view", "export", "pay"} <= actor.permissions
+    key = permissions.key(5, 7, 8, can_write=True, roles=[role], standing=standing)
+    assert key.permissions <= actor.permissions
+    if (stopped := STOPPED[standing]) is None:
+        assert (actor.permissions, actor.withheld) == (OF_ROLE[role] | {"pay"}, frozenset())
+        return
+    permission, code = stopped
+    for stopped_actor in (actor, key):
+        with pytest.raises(Forbidden) as refused:
+            stopped_actor.business(permission)  # type: ignore[arg-type]
+        expected = code if permission in OF_ROLE[role] else "forbidden"
+        assert (refused.value.code, refused.value.status) == (expected, 403)
+
+
+def test_a_deactivated_business_reads_and_asks_for_refunds_only() -> None:
+    owner = permissions.member(7, 8, "owner", "deactivated")
+    assert owner.permissions == {"view", "export", "refund", "own", "pay"}
 
 
 def test_another_business_and_an_own_plan_are_refused() -> None:

@@ -24,6 +24,7 @@ from tests.models.guard_inserts import (
     an_invitation,
     insert,
 )
+from tests.models.operator_guards import OPERATOR_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
 from tests.models.team_guards import TEAM_GUARDS
 
@@ -33,6 +34,7 @@ BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 GUARDS = [
     *PLAN_GUARDS,
     *TEAM_GUARDS,
+    *OPERATOR_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),

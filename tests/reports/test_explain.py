@@ -40,8 +40,8 @@ INSERT INTO users (registered_as, email, email_key, username, username_key, pass
     SELECT CASE WHEN n <= :merchants THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
            'person' || n || '@example.com', 'person' || n, 'person' || n,
            'h', now() FROM generate_series(1, :people) AS n;
-INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at)
-    SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now() FROM users WHERE registered_as = 'merchant';
+INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at, approved_at)
+    SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now(), now() FROM users WHERE registered_as = 'merchant';
 INSERT INTO memberships (user_id, merchant_id, role, created_at) SELECT id, id, 'owner', now() FROM merchants;
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
                    time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)

@@ -13,6 +13,7 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.services.accounts import accounts, api_keys
 from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.operations import closings
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
@@ -81,6 +82,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     ),
     "remove a member": ("team", lambda actor, ids: members.remove(ids["badr"], actor=actor, revoke_keys=True)),
     "hand over": ("team", lambda actor, ids: members.hand_over(ids["badr"], actor=actor)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=2)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS

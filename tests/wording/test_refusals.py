@@ -42,9 +42,13 @@ VALUES = {
 BY_STATUS = {(code, "") for code in problems.CODES.values()} | {("unreadable", "value"), ("bad_token", "header")}
 """The refusals of api/problems.HttpRefusal, whose code follows from the HTTP status."""
 CODE_BY_CLASS = {
+    ("account_deactivated", ""),
     ("answer_gone", ""),
     ("idempotency_key_reused", ""),
     ("invalid", ""),
+    ("merchant_closed", ""),
+    ("merchant_closing", ""),
+    ("merchant_deactivated", ""),
     ("own_plan", ""),
     ("outcome_unknown", ""),
     ("read_only_key", ""),

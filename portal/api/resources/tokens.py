@@ -24,7 +24,7 @@ TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made
     tag=TAG,
     anyone=True,
     limit=signing_in,
-    refuses={401: ("bad_credentials",), 422: ("choose_merchant", "unknown_merchant")},
+    refuses={401: ("bad_credentials",), 403: ("account_deactivated",), 422: ("choose_merchant", "unknown_merchant")},
 )
 def create(json: schemas.Login) -> schemas.Tokens:
     """Sign in
@@ -32,7 +32,8 @@ def create(json: schemas.Login) -> schemas.Tokens:
     With the username, or the email in its place. The access token lasts 15 minutes unless the installation says
     otherwise. `merchant` chooses the hat: one of your merchants by its id, or null to act as a customer. By default
     it is the hat of your registration, else your only merchant. If you have several, the answer is 422
-    `choose_merchant` with a list of them in `merchants`.
+    `choose_merchant` with a list of them in `merchants`. A deactivated account gets 403 `account_deactivated`, if the
+    password is right.
     """
     g.login = json.username
     hat: hats.Choice = hats.DEFAULT if json.merchant is UNSET else json.merchant

@@ -23,6 +23,7 @@ from portal.domain import clock, money
 from portal.domain.permissions import ROLES, Role
 from portal.extensions import Model
 from portal.models.accounts.memberships import Membership
+from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant, UserId, is_one_line
 
@@ -54,6 +55,7 @@ class ApiKey(Model):
     revoked_at: Mapped[Instant | None]
 
     maker: Mapped[User] = relationship()
+    merchant: Mapped[Merchant] = relationship()
     membership: Mapped[Membership | None] = relationship(
         primaryjoin="and_(foreign(ApiKey.created_by) == Membership.user_id, "
         "foreign(ApiKey.merchant_id) == Membership.merchant_id)",
@@ -89,7 +91,7 @@ class ApiKey(Model):
         return (
             select(ApiKey)
             .join(ApiKey.maker)
-            .options(contains_eager(ApiKey.maker), joinedload(ApiKey.membership))
+            .options(contains_eager(ApiKey.maker), joinedload(ApiKey.merchant), joinedload(ApiKey.membership))
             .where(ApiKey.prefix == prefix, ApiKey.is_live(now), User.deactivated_at.is_(None))
         )
 

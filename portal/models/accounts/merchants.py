@@ -1,9 +1,11 @@
 """Businesses (merchants) and their settings."""
 
-from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
+from portal.domain import lookalikes
+from portal.domain.permissions import Standing
 from portal.domain.schedule import MAX_GRACE_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
@@ -19,6 +21,10 @@ class Merchant(Model):
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
     (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
+
+    `name_skeleton` is equal for names that read alike (domain/lookalikes.py). Setting the name sets it. A business
+    without `approved_at` waits for an operator, or was declined (`declined_at`). `deactivated_at` is an operator's act.
+    `closing_at` is the owner's decision to close the business, and `closed_at` the end of its wind-down.
     """
 
     __tablename__ = "merchants"
@@ -36,6 +42,12 @@ class Merchant(Model):
     sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
     reminding_since: Mapped[Instant | None]
     updated_at: Mapped[Instant]
+    name_skeleton: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
+    approved_at: Mapped[Instant | None]
+    declined_at: Mapped[Instant | None]
+    deactivated_at: Mapped[Instant | None]
+    closing_at: Mapped[Instant | None]
+    closed_at: Mapped[Instant | None]
 
     __table_args__ = (
         CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
@@ -47,7 +59,34 @@ class Merchant(Model):
         CheckConstraint("sending_hour BETWEEN 0 AND 23", name="sending_hour"),
         CheckConstraint(f"business_name <> '' AND {is_one_line('business_name')}", name="named"),
         CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),
+        CheckConstraint("approved_at IS NULL OR declined_at IS NULL", name="decided"),
+        CheckConstraint("closed_at >= closing_at", name="closed"),
+        CheckConstraint("closed_at IS NULL OR closing_at IS NOT NULL", name="closed_after_closing"),
+        Index("ix_merchants_name_skeleton", "name_skeleton", postgresql_ops={"name_skeleton": "text_pattern_ops"}),
+        Index(
+            "ix_merchants_waiting_id",
+            "id",
+            postgresql_where=text("approved_at IS NULL AND declined_at IS NULL AND deactivated_at IS NULL"),
+        ),
+        Index("ix_merchants_deactivated_id", "id", postgresql_where=text("deactivated_at IS NOT NULL")),
+        Index("ix_merchants_closing_id", "id", postgresql_where=text("closing_at IS NOT NULL")),
     )
+
+    @property
+    def standing(self) -> Standing:
+        """The stage of the business, which limits what its members may do (domain/permissions.py)."""
+        if self.deactivated_at is not None:
+            return "deactivated"
+        if self.closed_at is not None:
+            return "closed"
+        if self.closing_at is not None:
+            return "closing"
+        return "live" if self.approved_at is not None else "draft"
+
+    @validates("business_name")
+    def _set_skeleton(self, _column: str, value: str) -> str:
+        self.name_skeleton = lookalikes.skeleton(value)
+        return value
 
 
 Merchant.__table__.add_is_dependent_on(User.__table__)  # type: ignore[attr-defined]  # for its sequence

@@ -58,7 +58,9 @@ class TokenFamily(Model):
         return (
             select(TokenFamily)
             .join(TokenFamily.user)
-            .options(contains_eager(TokenFamily.user), joinedload(TokenFamily.membership))
+            .options(
+                contains_eager(TokenFamily.user), joinedload(TokenFamily.membership).joinedload(Membership.merchant)
+            )
             .where(
                 TokenFamily.id == family_id,
                 TokenFamily.user_id == user_id,

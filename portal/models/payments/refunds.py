@@ -34,7 +34,8 @@ class Refund(Model):
     The refunds of one request share a `group_key`. An `excess` refund returns the part of a charge that was no longer
     owed: it has a `cause`, and every other refund a `reason` that the merchant typed (None once it is erased). A refund
     of a recorded payment bypasses the gateway and has no `gateway_key`. `api_key_id` is the API key that requested it;
-    `created_by` is the member, or the key's maker.
+    `created_by` is the member, or the key's maker. A refund that `awaits_release` was requested while its business was
+    deactivated: it is sent once an operator releases it.
     """
 
     __tablename__ = "refunds"
@@ -51,6 +52,7 @@ class Refund(Model):
     )
     reason_id: Mapped[int | None] = mapped_column(BigInteger)
     excess: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    awaits_release: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     group_key: Mapped[str] = mapped_column(String(32))
     gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
@@ -77,6 +79,8 @@ class Refund(Model):
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
         CheckConstraint("gateway_key IS NOT NULL OR state = 'succeeded'", name="by_hand"),
         Index("ix_refunds_created_by_created_at", "created_by", "created_at"),
+        CheckConstraint("NOT awaits_release OR state = 'in_flight'", name="awaits_release"),
+        Index("ix_refunds_awaiting_release_id", "id", postgresql_where=text("awaits_release")),
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_plan_id_id", "plan_id", "id"),
         Index("ix_refunds_merchant_id_id", "merchant_id", "id"),
@@ -97,9 +101,9 @@ class Refund(Model):
 
     @staticmethod
     def waiting(before: datetime) -> Select["Refund"]:
-        """Refunds in flight that were created at or before this instant, oldest first."""
+        """Refunds at the gateway that were created at or before this instant, oldest first."""
         return (
             select(Refund)
-            .where(Refund.state == "in_flight", Refund.created_at <= before)
+            .where(Refund.state == "in_flight", Refund.created_at <= before, Refund.awaits_release.is_(False))
             .order_by(Refund.created_at, Refund.id)
         )

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +16,7 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant, PasswordReset, User, UserSession
 from portal.services import emails
-from portal.services.accounts import hats, passwords, tokens
+from portal.services.accounts import hats, operators, passwords, tokens
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
@@ -44,7 +45,9 @@ def register(new: NewAccount) -> int:
     """Create an account that can sign in. Returns the user's id.
 
     Refuses: Invalid, with all faults at once, on username (missing, bad characters, taken, another email), email
-    (malformed, taken, `email_invited`) and password, and for a merchant on business_name, home_currency and time_zone.
+    (malformed, taken, `email_invited`) and password, and for a merchant on role (`merchants_closed`), business_name,
+    home_currency and time_zone. A merchant's business waits for an operator's approval unless
+    MERCHANT_REGISTRATION=open.
     An invited email gets a fresh link by email.
     """
     new, faults = _checked(new)
@@ -58,6 +61,18 @@ def register(new: NewAccount) -> int:
 def registration_faults(new: NewAccount) -> list[Fault]:
     """The faults that `register` would raise, for an entry point that adds faults of its own."""
     return _checked(new)[1]
+
+
+def checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
+    """An account of the command line as it is stored, and its faults. The role may be operator, too."""
+    stored, faults = _checked(new)
+    return stored, [fault for fault in faults if fault.code not in ("unknown_role", "merchants_closed")]
+
+
+def is_same_person(one: NewAccount, other: NewAccount) -> bool:
+    """Whether two new accounts have the same username or the same email."""
+    usernames = {identifiers.username_key(new.username) for new in (one, other)}
+    return len(usernames) == 1 or len({identifiers.email_key(new.email) for new in (one, other)}) == 1
 
 
 def create_operator(username: str, email: str, password: str) -> int:
@@ -218,6 +233,8 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     faults += passwords.faults(new.password, username=new.username, email=new.email)
     if new.role not in ("merchant", "customer"):
         faults.append(Fault("role", "unknown_role"))
+    if new.role == "merchant" and not new.is_demo and not takes_merchants():
+        faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
         faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
     return new, faults + _taken(new.username, new.email)
@@ -273,8 +290,32 @@ def _invite_again(email: str) -> None:
         invite_again(user.id)
 
 
+def find_login(login: str) -> int:
+    """The id of the account with this username or email. Refuses: unknown_account."""
+    user: User | None = db.session.scalar(User.by_login(login)) if login.strip() else None
+    if user is None:
+        raise Refused("unknown_account")
+    return user.id
+
+
+def takes_merchants() -> bool:
+    """Whether new businesses may register: MERCHANT_REGISTRATION is not closed."""
+    return bool(current_app.config["QIST"].merchant_registration != "closed")
+
+
 @unit_of_work
 def _insert(new: NewAccount, password_hash: str) -> int:
+    user_id = insert_account(new, password_hash, approved=operators.approves_at_once(is_demo=new.is_demo))
+    if new.role == "merchant" and db.session.get_one(Merchant, user_id).approved_at is None:
+        operators.tell_of_waiting()
+    return user_id
+
+
+def insert_account(new: NewAccount, password_hash: str, *, approved: bool = False) -> int:
+    """Inside a unit of work: the account, and a merchant's business with its membership. Returns the user's id.
+
+    Refuses: Invalid on email and username, if another account took one of them meanwhile.
+    """
     now = clock.now()
     user = User(
         registered_as=new.role,
@@ -303,6 +344,7 @@ def _insert(new: NewAccount, password_hash: str) -> int:
             time_zone=new.time_zone,
             grace_days=0,
             updated_at=now,
+            approved_at=now if approved else None,
         )
         owner = Membership(user_id=user.id, merchant=business, role="owner", created_at=now)
         db.session.add_all([business, owner])

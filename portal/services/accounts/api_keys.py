@@ -146,7 +146,10 @@ def find(token: str) -> ApiKey:
 def actor_of(key: ApiKey) -> Actor:
     """The actor of a key: its business, and what it may do, never more than its maker's role then and now."""
     roles = [key.maker_role, *([key.membership.role] if key.membership is not None else [])]
-    return permissions.key(key.id, key.created_by, key.merchant_id, can_write=key.can_write, roles=roles)
+    standing = key.merchant.standing
+    return permissions.key(
+        key.id, key.created_by, key.merchant_id, can_write=key.can_write, roles=roles, standing=standing
+    )
 
 
 @unit_of_work

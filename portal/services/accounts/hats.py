@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import clock, permissions
-from portal.domain.permissions import OF_ROLE, Actor, Permission
+from portal.domain.permissions import OF_ROLE, Actor, Permission, Standing
 from portal.errors import Fault, Forbidden, Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey, Membership, User, UserSession
@@ -33,11 +33,12 @@ class ChooseMerchant(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Hat:
-    """A hat that a person can put on: a business with its name, or the customer's (None, "")."""
+    """A hat that a person can put on: a business with its name and standing, or the customer's (None, "")."""
 
     merchant_id: int | None
     name: str
     active: bool
+    standing: Standing = "live"
 
 
 def of_session(session: UserSession) -> tuple[Hat, ...]:
@@ -49,7 +50,7 @@ def of_session(session: UserSession) -> tuple[Hat, ...]:
     if user.is_operator:
         return ()
     hats = [
-        Hat(row.merchant_id, row.merchant.business_name, row.merchant_id == session.merchant_id)
+        Hat(row.merchant_id, row.merchant.business_name, row.merchant_id == session.merchant_id, row.merchant.standing)
         for row in user.memberships
     ]
     if session.merchant_id is None or user.owes or user.registered_as == "customer":
@@ -63,7 +64,7 @@ def actor_of(user: User, merchant_id: int | None) -> Actor:
         return permissions.operator(user.id)
     for row in user.memberships:
         if row.merchant_id == merchant_id:
-            return permissions.member(user.id, row.merchant_id, row.role)
+            return permissions.member(user.id, row.merchant_id, row.role, row.merchant.standing)
     return permissions.customer(user.id)
 
 

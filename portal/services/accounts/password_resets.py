@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 
 from portal.domain import clock
 from portal.domain.tokens import digest
-from portal.errors import Invalid, NotFound
+from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PasswordReset, User
 from portal.services import emails
@@ -65,8 +65,19 @@ def use(token: str, *, new: str) -> None:
 def make(user_id: int) -> str | None:
     """Create a link for this account in place of any other. Returns its token; None if the account can't sign in."""
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
-    if user is None or not user.is_active:
-        return None
+    return make_inside(user_id, LIFETIME) if user is not None and user.is_active else None
+
+
+def make_for(login: str) -> str:
+    """`make` for the account with this username or email. Refuses: unknown_account, also if it can't sign in; busy."""
+    token = make(accounts.find_login(login))
+    if token is None:
+        raise Refused("unknown_account")
+    return token
+
+
+def make_inside(user_id: int, lifetime: timedelta) -> str:
+    """Inside a unit of work that made or locked the account: `make`, with this lifetime."""
     now = clock.now()
     db.session.execute(
         update(PasswordReset)
@@ -74,7 +85,7 @@ def make(user_id: int) -> str | None:
         .values(ended_at=now)
     )
     token = secrets.token_urlsafe(32)
-    db.session.add(PasswordReset(user_id=user_id, token_hash=digest(token), created_at=now, expires_at=now + LIFETIME))
+    db.session.add(PasswordReset(user_id=user_id, token_hash=digest(token), created_at=now, expires_at=now + lifetime))
     return token
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from portal.domain import clock
 from portal.domain.tokens import digest
-from portal.errors import QistError
+from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import hats, passwords, tokens
@@ -27,19 +27,31 @@ class BadCredentials(QistError):
         super().__init__("bad_credentials")
 
 
-def authenticate(login: str, password: str) -> int:
-    """The id of the user with this username or email, and this password. Refuses: bad_credentials; busy.
+class AccountDeactivated(Forbidden):
+    """An operator deactivated the account. Only the right password gets this response."""
 
-    The password of a demo account is public, so demo accounts sign in only where no other machine can connect.
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "account_deactivated"
+
+
+def authenticate(login: str, password: str) -> int:
+    """The id of the user with this username or email, and this password.
+
+    Refuses: bad_credentials; account_deactivated (the password is right); busy. The password of a demo account is
+    public, so demo accounts sign in only where no other machine can connect.
     """
     user = db.session.scalar(User.by_login(login)) if login.strip() else None
-    if user is not None and (not user.is_active or _is_blocked(user)):
+    if user is not None and (not user.is_claimed or _is_blocked(user)):
         user = None
+    deactivated = user is not None and user.deactivated_at is not None
     user_id: int | None = user.id if user is not None else None
     hashed = user.password_hash if user is not None else None
     end_reading()
     if not passwords.verify(password, hashed) or user_id is None or hashed is None:
         raise BadCredentials()
+    if deactivated:
+        raise AccountDeactivated()
     if passwords.is_outdated(hashed):
         _rehash(user_id, hashed, passwords.hash_password(password))
     return user_id

@@ -126,7 +126,8 @@ def find(token: str) -> TokenFamily:
 def actor_of(family: TokenFamily) -> Actor:
     """The actor of a family: its user under its hat."""
     if family.membership is not None:
-        return permissions.member(family.user_id, family.membership.merchant_id, family.membership.role)
+        member = family.membership
+        return permissions.member(family.user_id, member.merchant_id, member.role, member.merchant.standing)
     return permissions.operator(family.user_id) if family.user.is_operator else permissions.customer(family.user_id)
 
 

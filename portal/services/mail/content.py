@@ -13,14 +13,23 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from portal.extensions import db
-from portal.models import Email, User
-from portal.services.mail import accounts, payments, reminders, team
+from portal.models import Email, Merchant, User
+from portal.services.mail import accounts, operations, payments, reminders, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
+    "account_deactivated": operations.account_notice,
+    "account_reactivated": operations.account_notice,
     "automatic_stopped": payments.automatic_stopped,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
+    "merchant_approved": operations.merchant_notice,
+    "merchant_closed": operations.merchant_closed,
+    "merchant_deactivated": operations.merchant_notice,
+    "merchant_declined": operations.merchant_notice,
+    "merchant_reactivated": operations.merchant_notice,
+    "merchants_waiting": operations.merchants_waiting,
+    "operator_act": operations.operator_act,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
     "plan_completed": payments.plan_completed,
@@ -34,8 +43,21 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
 """Kind -> builder. None means that the mail has nothing to say."""
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
 """Kind -> function of the mail's id that runs in the commit that marks it sent."""
-TEMPLATES: Final = {"invitation_again": "invitation"}
+TEMPLATES: Final = {
+    "account_deactivated": "notice",
+    "account_reactivated": "notice",
+    "invitation_again": "invitation",
+    "merchant_approved": "notice",
+    "merchant_closed": "notice",
+    "merchant_deactivated": "notice",
+    "merchant_declined": "notice",
+    "merchant_reactivated": "notice",
+}
 """Kind -> template's name, where it differs from the kind."""
+OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
+"""The kinds that are sent in the name of a deactivated business."""
+TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
+"""The kinds that a deactivated account gets: money back, and the security of the account."""
 
 
 def facts_of(row: Email) -> Facts:
@@ -47,12 +69,16 @@ def facts_of(row: Email) -> Facts:
     builder = BUILDERS.get(row.kind)
     if builder is None:
         raise NoLongerTrue("unknown_kind")
+    if row.merchant_id is not None and row.kind not in OF_DEACTIVATED_MERCHANTS:
+        merchant = db.session.get_one(Merchant, row.merchant_id, populate_existing=True)
+        if merchant.deactivated_at is not None:
+            raise NoLongerTrue("merchant_deactivated")
     recipient = db.session.get_one(User, row.to_user_id) if row.to_user_id is not None else None
+    if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
+        raise NoLongerTrue("account_closed")
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
-    if recipient is not None and recipient.deactivated_at is not None:
-        raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts
 
 

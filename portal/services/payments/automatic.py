@@ -39,7 +39,8 @@ _DUE_PLANS = text("""
         FROM jsonb_each_text(CAST(:walls AS jsonb)) AS zone (name, wall)
     )
     SELECT plan.id FROM plans AS plan
-    JOIN merchants AS merchant ON merchant.id = plan.merchant_id
+    JOIN merchants AS merchant ON merchant.id = plan.merchant_id AND merchant.deactivated_at IS NULL
+    JOIN users AS customer ON customer.id = plan.customer_id AND customer.deactivated_at IS NULL
     JOIN zones AS here ON here.name = plan.time_zone
     WHERE plan.automatic_method_id IS NOT NULL AND plan.state = 'active' AND plan.next_due_on <= here.today
       AND here.hour >= merchant.sending_hour AND plan.id > :after
@@ -112,8 +113,8 @@ def collect_automatic_payments() -> int:
     """Collect from every plan with a reached rule: the due day, or an overdue reminder's day; only the newest counts.
 
     Each payment is for everything due on the plan, from the merchant's sending hour on. Two runs at once are safe, and
-    so is a kill at any point. A plan that fails is logged, and the others go on. Returns the number of payments
-    started.
+    so is a kill at any point. A plan of a deactivated business or person is left out. A plan that fails is logged, and
+    the others go on. Returns the number of payments started.
     """
     now, started, after = clock.now(), 0, 0
     stop = time.monotonic() + BUDGET

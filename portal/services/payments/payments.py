@@ -18,7 +18,7 @@ from portal.domain.money import Money
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Allocation, Installment, Payment, Plan
+from portal.models import Allocation, Installment, Merchant, Payment, Plan
 from portal.services import idempotency, row_facts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import contention, outcomes, preconditions
@@ -63,8 +63,9 @@ def pay_installment(
     any). A written-off amount may be paid too, as a recovery. `method` is a token that the gateway knows, such as a
     test card, or a saved method's.
 
-    Refuses: not_found; unknown_method; plan_cancelled; already_paid; amount_changed and too_much (facts: remaining);
-    Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running; busy.
+    Refuses: not_found; merchant_deactivated; unknown_method; plan_cancelled; already_paid; amount_changed and too_much
+    (facts: remaining); Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running;
+    busy.
     """
 
     def choose(plan: Plan, owed: Owed) -> Owed:
@@ -170,6 +171,8 @@ def _start(
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
+    if db.session.get_one(Merchant, plan.merchant_id, populate_existing=True).deactivated_at is not None:
+        raise Refused("merchant_deactivated", about="payment")
     if not preconditions.is_usable(customer_id, method):
         raise Refused("unknown_method", about="payment")
     if plan.state == "cancelled" and not owed:

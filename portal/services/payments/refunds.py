@@ -20,7 +20,7 @@ from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Payment, Plan, Refund
+from portal.models import Installment, Merchant, Payment, Plan, Refund
 from portal.services import emails, events, idempotency, ledger, row_facts, sweeps, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refund_limits
@@ -90,7 +90,8 @@ def refund(
     """Refund `amount` minor units: from one payment, or from the newest payments first.
 
     The limit is the paid amount less the refunds that succeeded or are in flight. The refund of a manual payment is
-    booked at once, because the merchant returns that money by hand. `shown` is the refundable amount that the form
+    booked at once, because the merchant returns that money by hand. Other refunds of a deactivated business wait until
+    an operator releases them. `shown` is the refundable amount that the form
     showed, in minor units. A declined refund changes nothing. If the outcome of one of several refunds can't be
     recorded, the sweep sends the rest.
 
@@ -144,9 +145,27 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
         _apply(plan, payment, refund)
         plan_status.recompute(plan, rows)
     else:
-        refund.state = "declined"
-        refund.decline_code = outcome.decline_code or "declined"
-        _record_event(RefundDeclined, refund, code=refund.decline_code)
+        _decline(refund, outcome.decline_code or "declined")
+    _finish(refund)
+
+
+def decline_unsent(refund: Refund, code: str) -> None:
+    """Inside a unit of work, behind the lock on its plan: decline a refund that the gateway never got."""
+    payment = db.session.get_one(Payment, refund.payment_id, populate_existing=True)
+    refund.settled_at = clock.now()
+    payment.refunding -= refund.amount
+    _decline(refund, code)
+    _finish(refund)
+
+
+def _decline(refund: Refund, code: str) -> None:
+    refund.state = "declined"
+    refund.decline_code = code
+    _record_event(RefundDeclined, refund, code=code)
+
+
+def _finish(refund: Refund) -> None:
+    """Store the result of the refund's request, if this was its last outcome."""
     db.session.flush()
     result = _result(row_facts.of_refunds(_group_ids(refund.group_key)))
     if not isinstance(result, RefundsPending):
@@ -226,11 +245,14 @@ def check_amount(amount: int, limit: int, currency: str) -> None:
 
 
 def _gateway_request(refund_id: int) -> _GatewayRequest | None:
-    """The gateway's arguments; None when this refund is settled, or is of a manual payment. Ends the transaction."""
+    """The gateway's arguments; None when this refund is settled, awaits its release, or is of a manual payment.
+
+    Ends the transaction.
+    """
     row = db.session.execute(
         select(Refund.gateway_key, Payment.gateway_key, Refund.amount)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(Refund.id == refund_id, Refund.state == "in_flight")
+        .where(Refund.id == refund_id, Refund.state == "in_flight", Refund.awaits_release.is_(False))
     ).one_or_none()
     end_reading()
     return None if row is None or row[0] is None else _GatewayRequest(row[0], row[1] or "", row[2])
@@ -294,6 +316,7 @@ def _create(
         state="in_flight",
         reason_id=reason_id,
         excess=excess,
+        awaits_release=not by_hand and not excess and _is_deactivated(plan.merchant_id),
         group_key=group,
         gateway_key=None if by_hand else f"qist_{secrets.token_hex(16)}",
         created_by=actor.user_id if actor is not None else None,
@@ -312,6 +335,12 @@ def _create(
     else:
         _record_event(RefundStarted, refund)
     return refund
+
+
+def _is_deactivated(merchant_id: int) -> bool:
+    """The lock on the business makes a deactivation and a new refund wait for one another."""
+    query = select(Merchant.deactivated_at).where(Merchant.id == merchant_id).with_for_update(read=True, key_share=True)
+    return db.session.scalar(query) is not None
 
 
 def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:

@@ -16,12 +16,13 @@ BATCH: Final = 2_000
 
 _SCAN = text("""
     WITH scanned AS MATERIALIZED (
-        SELECT id, plan_id, due_date, late_at, remaining FROM installments
+        SELECT id, plan_id, merchant_id, due_date, late_at, remaining FROM installments
         WHERE remaining > 0 AND due_date < :before AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), late AS (
         SELECT plan_id, id, remaining FROM scanned
         WHERE late_at <= :now
+          AND NOT EXISTS (SELECT FROM merchants WHERE id = scanned.merchant_id AND deactivated_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM events WHERE installment_id = scanned.id AND kind = 'installment.late')
     )
     SELECT (SELECT coalesce(jsonb_agg(jsonb_build_array(plan_id, id, remaining) ORDER BY id), '[]') FROM late) AS late,
@@ -35,6 +36,8 @@ _SCAN = text("""
 
 def mark_late_installments() -> int:
     """Write the event `installment.late` for each late installment without one. It may run twice at once.
+
+    A deactivated business gets none.
 
     The event's `amount` is the remaining amount at that moment, in minor units. Returns the number of new events.
     """

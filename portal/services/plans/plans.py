@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from portal.domain import clock, money, schedule, typed_text
+from portal.domain import clock, money, permissions, schedule, typed_text
 from portal.domain.events import PlanOpened
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
@@ -79,13 +79,20 @@ def open_plan(
     """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount,
+    Refuses: forbidden; merchant_draft (an operator has not approved the business yet), merchant_deactivated,
+    merchant_closing, merchant_closed; Invalid, with all faults at once, on customer_email, total_amount,
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
+    return open_inside(actor, new, past_dates=past_dates)
+
+
+def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated | PlanFound:
+    """Inside a unit of work: `open_plan`."""
     merchant_id = actor.business("create_plans")
-    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True})
+    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
     hats.confirm(actor, "create_plans")
+    _check_standing(merchant)
     faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
     try:
         customer = accounts.find_or_invite(new.customer_email, merchant_id)
@@ -122,6 +129,14 @@ def open_plan(
     events.record(opened, plan_id=plan.id, by=actor.user_id)
     token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
     return PlanCreated(row_facts.changed_plan(plan.id), token)
+
+
+def _check_standing(merchant: Merchant) -> None:
+    """A request may have begun before the business was deactivated. The lock makes both wait for one another."""
+    if merchant.standing == "draft":
+        raise Refused("merchant_draft")
+    if merchant.standing != "live":
+        raise permissions.STOPS[merchant.standing]()
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:

@@ -60,7 +60,7 @@ _SCAN = text(f"""
                plan.muted_at IS NULL
                AND NOT EXISTS (SELECT FROM mutes WHERE mutes.merchant_id = scanned.merchant_id
                                AND mutes.customer_id = scanned.customer_id)
-               AND customer.deactivated_at IS NULL
+               AND customer.deactivated_at IS NULL AND merchant.deactivated_at IS NULL
                AND CASE WHEN rule < 0 THEN customer.early_reminders ELSE plan.automatic_method_id IS NULL END
                AND scanned.due_date + rule >= CAST(
                    greatest(plan.created_at, merchant.reminding_since) AT TIME ZONE 'UTC' + (here.wall - :utc) AS date)
@@ -102,7 +102,8 @@ _SCAN = text(f"""
 _CARRY = text(f"""
     WITH {_ZONES}, due AS MATERIALIZED (
         SELECT reminder.id, theirs.today,
-               installment.remaining > 0 AND local_day > theirs.today - :carry_over_days AS deliverable
+               installment.remaining > 0 AND local_day > theirs.today - :carry_over_days
+                   AND merchant.deactivated_at IS NULL AS deliverable
         FROM reminders AS reminder
         JOIN installments AS installment ON installment.id = reminder.installment_id
         JOIN plans AS plan ON plan.id = reminder.plan_id

@@ -45,10 +45,13 @@ def _names(locale: str) -> list[tuple[str, str]]:
     return [(code, get_currency_name(code, locale=locale)) for code in money.CURRENCIES]
 
 
+ROLES = {"merchant": _l("A merchant"), "customer": _l("A customer")}
+
+
 class RegistrationForm(Form):
     role = RadioField(
         _l("I am registering as"),
-        choices=choices([("merchant", _l("A merchant")), ("customer", _l("A customer"))]),
+        choices=choices(ROLES.items()),
         default="merchant",
         validate_choice=False,
     )
@@ -58,6 +61,18 @@ class RegistrationForm(Form):
     username = StringField(_l("Username"))
     email = EmailField(_l("Email"))
     password = PasswordField(_l("Password"))
+    roles: list[str]
+    """The roles that the form offers."""
+
+
+def _form() -> RegistrationForm:
+    """The form. Without the merchant's role where the installation takes no new businesses."""
+    form = RegistrationForm()
+    form.roles = [role for role in ROLES if role == "customer" or accounts.takes_merchants()]
+    form.role.choices = choices((role, ROLES[role]) for role in form.roles)
+    if form.roles == ["customer"] and not form.is_submitted():
+        form.role.data = "customer"
+    return form
 
 
 @bp.get("/register")
@@ -65,8 +80,8 @@ def new() -> Response:
     """The form. ?role=customer preselects the customer's role."""
     if (user := signed_in_user()) is not None:
         return go(start_page(user))
-    form = RegistrationForm()
-    if request.args.get("role") in ("merchant", "customer"):
+    form = _form()
+    if request.args.get("role") in form.roles:
         form.role.data = request.args["role"]
     return page("accounts/registrations_new.html", form=form)
 
@@ -75,7 +90,7 @@ def new() -> Response:
 @rate_limits.registering
 def create() -> Response:
     """Create the account and sign in."""
-    form = RegistrationForm()
+    form = _form()
     if not form.validate():
         return page("accounts/registrations_new.html", 422, form=form)
     try:

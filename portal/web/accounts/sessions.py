@@ -84,6 +84,8 @@ def create() -> Response:
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
         return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
+    except sessions.AccountDeactivated as error:
+        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
     return go(next_path or start_page(signed_in_user()))
 

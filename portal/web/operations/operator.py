@@ -10,7 +10,7 @@ from flask_babel import ngettext
 from portal import __version__
 from portal.domain import clock
 from portal.errors import Refused
-from portal.reports.operations import background, checks, health
+from portal.reports.operations import background, checks, health, merchants
 from portal.services.maintenance import failed_jobs
 from portal.web import rate_limits
 from portal.web.authorization import needs
@@ -36,6 +36,7 @@ def show() -> Response:
         ago=ago,
         problem=installation.problem,
         version=__version__,
+        waiting=merchants.waiting(),
     )
 
 

@@ -151,6 +151,8 @@ def _amount(form: PaymentForm, currency: str) -> int | None:
 def _why_not(plan: Plan, now: PlanFigures) -> str | None:
     if plan.cancelled_at is not None:
         return str(_("This plan was cancelled. Nothing more is due."))
+    if plan.merchant.deactivated_at is not None:
+        return str(_("This business can't take payments at present. The plan's page says whom to ask."))
     if now.in_flight:
         return str(_("A payment of this plan is being checked with the bank. You can pay more when that is done."))
     return None if now.owed else str(_("Nothing is left to pay on this plan."))

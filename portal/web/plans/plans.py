@@ -6,14 +6,17 @@ from flask_babel import gettext as _
 
 from portal import access
 from portal.domain import clock
+from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
-from portal.services.plans import plans
-from portal.services.plans.plans import PlanCreated
+from portal.services.idempotency import RequestKey
+from portal.services.plans import drafts, plans
+from portal.services.plans.drafts import PlanDraftSaved
+from portal.services.plans.plans import NewPlan, PlanCreated, PlanFound
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.forms import apply_faults
@@ -125,19 +128,31 @@ def create() -> ResponseReturnValue:
             form.renew_key(BROKEN)
         return _form_page(form, merchant, preview_of(form, merchant), 422)
     key = request_key(actor.user_id, f"POST /plans as {actor.merchant_id}", form.key.data, new_plan)
-    opened = carry_out(lambda: plans.open_plan(actor, new_plan, request_key=key), {})
+    opened = carry_out(lambda: _save(actor, new_plan, key), {})
     if isinstance(opened, NotDone):
         if isinstance(opened.error, Invalid):
             apply_faults(form, Invalid(*without_repeats([*faults, *opened.error.faults])))
         elif isinstance(opened.error, KeyReused):
             form.renew_key(ALREADY_MADE)
+        elif opened.error.code == "too_many_drafts":
+            form.form_errors.append(opened.message)
         else:
             raise opened.error
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
+    if isinstance(opened, PlanDraftSaved):
+        flash(_("Draft saved. It becomes a plan once your business is approved."), "success")
+        return go(url_for("drafts.index"))
     if isinstance(opened, PlanCreated) and opened.invitation_token is not None:
         keep_link(opened.plan_id, opened.invitation_token)
     flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
+
+
+def _save(actor: Actor, new_plan: NewPlan, key: RequestKey) -> PlanCreated | PlanFound | PlanDraftSaved:
+    """Open the plan; for a business that waits for approval, save a draft."""
+    if actor.standing == "draft":
+        return drafts.save(actor, new_plan, request_key=key)
+    return plans.open_plan(actor, new_plan, request_key=key)
 
 
 @bp.get("/plans/<int:plan_id>")

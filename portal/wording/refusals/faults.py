@@ -100,6 +100,8 @@ FAULTS: Final[Table] = {
     ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
     ("unknown_team_role", ""): _l("Choose a role from the list."),
     ("unknown_role", ""): _l("Choose merchant or customer."),
+    ("merchants_closed", ""): _l("This installation takes no new businesses. Register as a customer."),
+    ("same_person", ""): _l("The operator and the owner need different usernames and emails."),
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),
     ("username_taken", ""): _l("This username is taken. Choose another."),

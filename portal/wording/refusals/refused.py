@@ -48,6 +48,9 @@ REFUSALS: Final[Table] = {
     ("forbidden", "see_figures"): _l("Only merchants have these figures."),
     ("own_plan", ""): _l("You owe this plan yourself, so another member of the business has to do this."),
     # Accounts, keys, tokens
+    ("account_deactivated", ""): _l(
+        "This account is deactivated. If you think that this is wrong, write to the operator of this installation."
+    ),
     ("bad_credentials", ""): _l("The name or the password is not right."),
     ("bad_token", ""): _l("This token can't be used: it is not valid, has expired, or was revoked."),
     ("bad_token", "header"): _l("Send a token that is valid: Authorization: Bearer ..."),
@@ -78,7 +81,40 @@ REFUSALS: Final[Table] = {
         "You have %(num)s open invitations. Revoke one that you don't need any more.",
         values["limit"],
     ),
+    # Businesses, and acts of operators
+    ("merchant_draft", ""): _l(
+        "This business waits for an operator's approval. Until then its plans are drafts, which are saved on its pages."
+    ),
+    ("merchant_live", ""): _l("This business is approved, so it makes plans instead of drafts."),
+    ("merchant_deactivated", ""): _l(
+        "This business is deactivated. Its members can read everything, ask for refunds, and object."
+    ),
+    ("merchant_deactivated", "payment"): _l(
+        "This business can't take payments at present. Nothing was charged. The plan's page says whom to ask."
+    ),
+    ("merchant_closing", ""): _l("This business is closing, so it makes no new plans."),
+    ("merchant_closed", ""): _l("This business is closed. Its members can read everything."),
+    ("already_approved", ""): _l("This business is approved already."),
+    ("already_declined", ""): _l("This business was declined already."),
+    ("already_deactivated", ""): _l("This is deactivated already."),
+    ("not_deactivated", ""): _l("This is not deactivated."),
+    ("own_account", ""): _l("You can't deactivate your own account. Another operator has to do it."),
+    ("own_business", ""): _l("You belong to this business, so another operator has to do this."),
+    ("last_operator", ""): _l("This is the last operator. Make another one first."),
+    ("not_waiting", ""): _l("This refund does not wait for a release any more."),
+    ("too_many_objections", ""): _l("You have objected several times today. An operator will answer you."),
+    ("already_closing", ""): _l("This business is closing already."),
+    ("not_closing", ""): _l("This business is not closing."),
+    ("figures_changed", ""): _l("The figures have changed. Look at them again, then decide. Nothing was changed."),
+    ("already_set_up", ""): _l("This installation has an operator already. Nothing was changed."),
+    ("unknown_account", ""): _l("There is no account with this username or email."),
     # Plans and invitations
+    ("too_many_drafts", ""): lambda values: ngettext(
+        "You have %(num)s draft. Delete one that you don't need any more.",
+        "You have %(num)s drafts. Delete one that you don't need any more.",
+        values["limit"],
+    ),
+    ("currency_changed", ""): _l("Your currency has changed since this draft was saved."),
     ("external_id_used", ""): _l("This external_id already names another plan."),
     ("already_claimed", ""): _l("This customer has an account already and can sign in."),
     ("plan_cancelled", "cancellation"): _l("This plan was cancelled before. Nothing was changed."),

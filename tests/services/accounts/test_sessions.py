@@ -10,7 +10,7 @@ from portal.domain.tokens import digest
 from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services.accounts import passwords, sessions
-from portal.services.accounts.sessions import BadCredentials
+from portal.services.accounts.sessions import AccountDeactivated, BadCredentials
 from portal.wording.refusals import sentence
 from tests.fixtures import people
 
@@ -61,8 +61,18 @@ def test_a_deactivated_user_cannot_sign_in_and_their_sessions_end():
     db.session.execute(update(User).where(User.id == omar).values(deactivated_at=datetime.now(UTC)))
     db.session.commit()
     assert sessions.find(token) is None
-    with pytest.raises(BadCredentials):
+    with pytest.raises(AccountDeactivated) as refused:
         sessions.authenticate("omar", people.PASSWORD)
+    assert (refused.value.code, refused.value.status) == ("account_deactivated", 403)
+
+
+@pytest.mark.parametrize("password", ["", "wrong", people.PASSWORD + "x"])
+def test_a_wrong_password_does_not_tell_that_an_account_is_deactivated(password):
+    omar = people.omar()
+    db.session.execute(update(User).where(User.id == omar).values(deactivated_at=datetime.now(UTC)))
+    db.session.commit()
+    with pytest.raises(BadCredentials):
+        sessions.authenticate("omar", password)
 
 
 def test_a_session_is_found_by_its_exact_token_only():

@@ -1,0 +1,37 @@
+"""Names that read alike: "Amal's Bakery", "AMALS BAKERY" and a spelling with Cyrillic letters have one skeleton.
+
+The skeletons only mark a name for an operator's eyes, so they join more names than Unicode Technical Standard 39
+(section 4) does: case, accents, blanks and signs don't count, and neither do 0 and o, or 1, i and l.
+"""
+
+import unicodedata
+from functools import cache
+from typing import Final
+
+_ASCII: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s"})
+_PAIRS: Final = (("rn", "m"), ("vv", "w"))
+"""Two letters that read as one."""
+
+
+def skeleton(name: str) -> str:
+    """The same for two names that read alike. A name without letters and digits is its own skeleton."""
+    letters = "".join(_latin(letter) for letter in unicodedata.normalize("NFKC", name))
+    plain = unicodedata.normalize("NFKD", letters.casefold())
+    text = "".join(letter for letter in plain if letter.isalnum() or letter == "|").translate(_ASCII)
+    for pair, letter in _PAIRS:
+        text = text.replace(pair, letter)
+    return text or unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+@cache
+def _latin(letter: str) -> str:
+    """The Latin letter that this letter of another script looks like, or the letter itself."""
+    if letter.isascii():
+        return letter
+    from confusable_homoglyphs import confusables  # its table has a megabyte: read when a name needs it
+
+    for found in confusables.is_confusable(letter, greedy=True) or ():
+        for homoglyph in found["homoglyphs"]:
+            if homoglyph["c"].isascii() and homoglyph["c"].isalnum():
+                return str(homoglyph["c"])
+    return letter

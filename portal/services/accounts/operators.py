@@ -1,0 +1,30 @@
+"""The operators of an installation, and the mail that tells them of businesses that wait for approval."""
+
+from flask import current_app
+from sqlalchemy import select
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models import User
+from portal.services import emails
+
+
+def operator_ids() -> list[int]:
+    """The ids of the operators who are not deactivated."""
+    query = select(User.id).where(User.registered_as == "operator", User.deactivated_at.is_(None))
+    return list(db.session.scalars(query.order_by(User.id)))
+
+
+def approves_at_once(*, is_demo: bool) -> bool:
+    """Whether a new business needs no operator's approval: MERCHANT_REGISTRATION=open, or demo data."""
+    return is_demo or current_app.config["QIST"].merchant_registration == "open"
+
+
+def tell_of_waiting() -> None:
+    """Inside a unit of work: mail every operator that businesses wait, at most once a day (UTC)."""
+    for operator_id in operator_ids():
+        emails.post(
+            "merchants_waiting",
+            to_user_id=operator_id,
+            dedupe_key=f"merchants_waiting:{clock.now():%Y%m%d}:{operator_id}",
+        )

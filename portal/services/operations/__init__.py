@@ -1,0 +1,1 @@
+"""Acts of operators: approval, deactivation, release of refunds; setup of an installation; the end of a business."""

@@ -1,0 +1,20 @@
+"""Why a draft could not become a plan, by the code that the draft keeps."""
+
+from typing import Final
+
+from portal.wording.lazy import lazy_gettext as _l
+
+DRAFT_FAULTS: Final = {
+    "bad_email": _l("A plan can't be made for this email."),
+    "bad_dates": _l("Its due dates are out of range."),
+    "currency_changed": _l("Your currency has changed since it was saved."),
+    "external_id_used": _l("Another plan has its number."),
+    "not_a_customer": _l("A plan can't be made for this email."),
+}
+"""By `PlanDraft.fault`."""
+OTHER: Final = _l("It could not be made a plan. It is tried again every hour.")
+
+
+def draft_fault(code: str) -> str:
+    """The reason in a sentence."""
+    return str(DRAFT_FAULTS.get(code, OTHER))

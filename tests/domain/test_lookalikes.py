@@ -1,0 +1,34 @@
+"""Names that read alike have one skeleton."""
+
+import pytest
+
+from portal.domain.lookalikes import skeleton
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AMALS BAKERY", "amal's  bakery", "Аmаl’s Bаkеry", "Αmal's Bakery", "Ａｍａｌ＇ｓ Bakery", "Ámál's Bakery",
+        "Ama1's Bakery", "AmaI's Bakery", "Amal’s-Bakery.",
+    ],
+)  # fmt: skip
+def test_names_that_read_alike(name: str) -> None:
+    assert skeleton(name) == skeleton("Amal's Bakery")
+
+
+@pytest.mark.parametrize(("one", "other"), [("Modern", "Modem"), ("Vvest", "West"), ("B00K", "book"), ("قسط", "قِسط")])
+def test_other_pairs_that_read_alike(one: str, other: str) -> None:
+    assert skeleton(one) == skeleton(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Amal", "Omar"), ("قسط", "أقساط"), ("李", "王"), ("Shop 2", "Shop 3"), ("***", "+++")]
+)
+def test_names_that_do_not(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@pytest.mark.parametrize("name", ["***", "!", "🍞", "قسط", "\u0301", "x" * 200])
+def test_every_name_has_a_skeleton(name: str) -> None:
+    assert skeleton(name)
+    assert skeleton(name) == skeleton(name.upper())

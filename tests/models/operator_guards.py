@@ -1,0 +1,46 @@
+"""Guards of businesses, drafts and acts of operators, with raw SQL that they refuse."""
+# ruff: noqa: S608 (SQL from constants)
+
+from typing import Final
+
+from tests.models.guard_inserts import Guard, a_plan, a_refund, insert
+
+
+def an_act(**columns: str) -> str:
+    good = {"kind": "'merchant_approved'", "merchant_id": ":amal", "created_at": "now()"}
+    return insert("operator_acts", good | columns)
+
+
+def a_draft(**columns: str) -> str:
+    good = {
+        "merchant_id": ":amal", "created_by": ":amal", "customer_email": "'x@example.com'", "description": "''",
+        "total": "100", "currency": "'SAR'", "num_installments": "1", "interval": "'weekly'",
+        "start_date": "'2026-01-01'", "created_at": "now()",
+    }  # fmt: skip
+    return insert("plan_drafts", good | columns)
+
+
+SECOND_PLAN: Final = a_plan().partition(";")[0]
+NOT_LIVE: Final = f"UPDATE merchants SET {{}} WHERE id = :amal; {SECOND_PLAN}"
+BESIDE: Final = ("schedule_sum_plan", "plans_state")
+
+OPERATOR_GUARDS: Final = [
+    Guard("a business approved and declined", "ck_merchants_decided",
+          "UPDATE merchants SET declined_at = now() WHERE id = :amal"),
+    Guard("a business closed before it was closing", "ck_merchants_closed",
+          "UPDATE merchants SET closing_at = now(), closed_at = now() - interval '1 day' WHERE id = :amal"),
+    Guard("a business closed at once", "ck_merchants_closed_after_closing",
+          "UPDATE merchants SET closed_at = now() WHERE id = :amal"),
+    Guard("a plan of a business that waits for approval", "plans_business_live",
+          NOT_LIVE.format("approved_at = NULL"), beside=BESIDE),
+    Guard("a plan of a deactivated business", "plans_business_live",
+          NOT_LIVE.format("deactivated_at = now()"), beside=BESIDE),
+    Guard("a plan of a business that closes", "plans_business_live",
+          NOT_LIVE.format("closing_at = now()"), beside=BESIDE),
+    Guard("an act of no kind", "ck_operator_acts_kind", an_act(kind="'hugged'")),
+    Guard("an act on nothing", "ck_operator_acts_subject", an_act(merchant_id="NULL")),
+    Guard("a draft of no interval", "ck_plan_drafts_interval", a_draft(interval="'daily'")),
+    Guard("a draft that failed at no time", "ck_plan_drafts_tried", a_draft(fault="'bad_email'")),
+    Guard("a settled refund that awaits its release", "ck_refunds_awaits_release",
+          a_refund(state="'succeeded'", settled_at="now()", awaits_release="true"), beside=("refunds_sum",)),
+]  # fmt: skip

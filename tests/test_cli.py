@@ -1,0 +1,81 @@
+"""The commands that set up an installation, and deactivate accounts and businesses."""
+
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from portal import cli
+from portal.extensions import db
+from portal.models import Merchant, User
+from portal.services.accounts import password_resets, sessions
+from tests.fixtures import operations, people
+
+SETUP = (
+    "setup", "--operator", "olga", "--operator-email", "olga@example.com", "--owner", "amal", "--owner-email",
+    "amal@example.com", "--business", "Amal's Bakery", "--currency", "SAR", "--time-zone", "Asia/Riyadh",
+)  # fmt: skip
+
+
+@pytest.fixture
+def run(app: Flask, context: object) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+def call(run: FlaskCliRunner, *arguments: str) -> tuple[int, str]:
+    db.session.rollback()
+    result = run.invoke(cli.main, list(arguments))
+    db.session.rollback()
+    return result.exit_code, result.output
+
+
+def test_setup_prints_two_links_that_set_passwords(run: FlaskCliRunner) -> None:
+    code, output = call(run, *SETUP)
+    assert code == 0 and "Amal's Bakery is ready." in output
+    tokens = dict(re.findall(r"(operator|owner) \w+: http://localhost/password-resets/(\S+)", output))
+    assert set(tokens) == {"operator", "owner"}
+    password_resets.use(tokens["owner"], new=people.PASSWORD)
+    assert sessions.authenticate("amal", people.PASSWORD)
+    assert db.session.scalars(db.select(Merchant)).one().standing == "live"
+    code, output = call(run, *SETUP)
+    assert code == 1 and "This installation has an operator already." in output and "password-resets" not in output
+
+
+def test_setup_names_every_fault(run: FlaskCliRunner) -> None:
+    code, output = call(run, *SETUP[:4], "olga", *SETUP[5:])
+    assert code == 1 and output.startswith("Error: operator_email: ")
+    assert db.session.scalars(db.select(User)).all() == []
+
+
+def test_an_account_is_deactivated_and_reactivated_by_username_or_email(run: FlaskCliRunner) -> None:
+    people.omar()
+    assert call(run, "deactivate", "OMAR@example.com", "--reason", "Stolen") == (0, "Deactivated.\n")
+    assert operations.acts() == [("account_deactivated", None, "Stolen")]
+    assert call(run, "deactivate", "omar", "--reason", "x") == (1, "Error: This is deactivated already.\n")
+    assert call(run, "reactivate", "omar", "--reason", "Found") == (0, "Reactivated.\n")
+    code, output = call(run, "deactivate", "nobody", "--reason", "x")
+    assert code == 1 and "There is no account with this username or email." in output
+    assert call(run, "deactivate", "omar", "--reason", " ") == (1, "Error: reason: Say why, in a few words.\n")
+
+
+def test_a_business_is_deactivated_by_its_id(run: FlaskCliRunner) -> None:
+    amal = people.amal()
+    assert call(run, "deactivate", "--merchant", str(amal), "--reason", "Fraud") == (0, "Deactivated.\n")
+    assert operations.merchant_of(amal).standing == "deactivated"
+    assert call(run, "reactivate", "--merchant", str(amal), "--reason", "A mistake") == (0, "Reactivated.\n")
+    assert operations.merchant_of(amal).standing == "live"
+    assert call(run, "deactivate", "--merchant", "999999", "--reason", "x")[0] == 1
+    for arguments in (("--reason", "x"), ("omar", "--merchant", "1", "--reason", "x")):
+        code, output = call(run, "deactivate", *arguments)
+        assert code == 2 and "Name an account, or --merchant" in output
+
+
+def test_a_link_for_one_account(run: FlaskCliRunner) -> None:
+    omar = people.omar()
+    code, output = call(run, "sign-in-link", "omar")
+    token = output.strip().rpartition("/")[2]
+    assert code == 0 and password_resets.find(token) is not None
+    call(run, "deactivate", "omar", "--reason", "Stolen")
+    assert call(run, "sign-in-link", "omar")[0] == 1
+    assert password_resets.find(token) is None and omar

@@ -1,0 +1,124 @@
+"""The permissions of every route for a deactivated account, a deactivated business and a business without approval.
+
+The statuses follow from the tables of test_matrix.py, so a new route needs no row here, unless it acts for a business.
+"""
+
+from typing import Final
+
+import pytest
+from flask import Flask
+
+from portal.services.accounts import api_keys, tokens
+from portal.services.operations import account_deactivations, merchant_deactivations
+from tests.fixtures import operations, people
+from tests.team_statuses import ACTS
+from tests.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
+from tests.web import browser_of
+
+PLAN: Final = "/plans/<int:plan_id>"
+ACTS_OF_A_BUSINESS: Final = {
+    "POST /api/plans/",
+    "POST /api/plans/<row:plan_id>/payments/",
+    "POST /api/plans/<row:plan_id>/credits/",
+    "POST /api/plans/<row:plan_id>/cancel/",
+    "POST /api/plans/<row:plan_id>/write-off/",
+    "POST /api/payments/<row:payment_id>/reverse/",
+    "POST /plans",
+    "GET /plans/new",
+    "GET /plans/preview",
+    "POST /plans/preview",
+    "POST /plans/drafts/<int:draft_id>/discard",
+    *(
+        f"{method} {act}"
+        for method in ("GET", "POST")
+        for act in (*ACTS, f"{PLAN}/record-payment")
+        if "refund" not in act
+    ),
+    *(f"POST {PLAN}/{act}" for act in ("invitation", "invitation/revoke", "reminders", "mute", "unmute")),
+    *(f"POST /customers/<int:customer_id>/{act}" for act in ("mute", "unmute")),
+    *(f"{method} /settings" for method in ("GET", "POST")),
+    *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys")),
+    "POST /settings/api-keys/<int:key_id>/revoke",
+}
+"""Routes that a deactivated business forbids to its owner."""
+OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409}
+"""The other routes whose status differs: nothing was paid on that plan, because cash can't be recorded."""
+PAYING: Final = {
+    "POST /api/plans/installments/<row:installment_id>/pay/": 409,
+    "POST /api/plans/<row:plan_id>/pay/": 409,
+}
+"""The routes whose status differs for the customer of a deactivated business."""
+
+
+def test_a_deactivated_account_is_anonymous_everywhere(app: Flask, database: str) -> None:
+    with app.app_context():
+        amal, omar = people.amal(), people.omar()
+        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        objects = objects_of(amal, omar, "omar")
+        bearers = {"amal": tokens.start(amal).access}
+        bearers["amal's key"] = api_keys.create(people.owner(amal), name="Till", can_write=True)
+    browser = browser_of(app, "amal")
+    with app.app_context():
+        account_deactivations.deactivate(amal, actor=operations.olga(), reason="Stolen")
+    world = World({"amal": browser}, bearers, {})
+    wrong = {}
+    for route, expected in EXPECTED.items():
+        for caller in ("amal", "amal's key"):
+            status = request_status(app, world, route, caller, objects)
+            if status != expected[0]:
+                wrong[f"{route} by {caller}"] = status, expected[0]
+    assert wrong == {}
+
+
+@pytest.fixture
+def stopped(app: Flask, database: str) -> World:
+    """Amal's deactivated business, its customer Omar, and Badr, who reads only his own."""
+    with app.app_context():
+        amal, omar = people.amal(), people.omar()
+        key = api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        objects = objects_of(amal, omar, "omar")
+        bearers = {"amal": tokens.start(amal).access, "omar": tokens.start(omar).access, "amal's key": key}
+    browsers = {name: browser_of(app, name) for name in ("amal", "omar")}
+    with app.app_context():
+        merchant_deactivations.deactivate(amal, actor=operations.olga(), reason="Fraud")
+    return World(browsers, bearers, {"amal": objects})
+
+
+def test_the_owner_of_a_deactivated_business_reads_and_asks_for_refunds(app: Flask, stopped: World) -> None:
+    wrong = {}
+    for route, statuses in EXPECTED.items():
+        expected = 403 if route in ACTS_OF_A_BUSINESS else OTHERWISE.get(route, statuses[CALLERS.index("merchant")])
+        status = request_status(app, stopped, route, "amal", stopped.objects["amal"])
+        if status != expected:
+            wrong[route] = status, expected
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(("caller", "column"), [("omar", "customer"), ("amal's key", "key")])
+def test_customers_and_keys_of_a_deactivated_business_read(
+    app: Flask, stopped: World, caller: str, column: str
+) -> None:
+    wrong = {}
+    for route, statuses in EXPECTED.items():
+        expected = (
+            PAYING.get(route, statuses[CALLERS.index(column)]) if caller == "omar" else statuses[CALLERS.index(column)]
+        )
+        status = request_status(app, stopped, route, caller, stopped.objects["amal"])
+        if status != expected:
+            wrong[route] = status, expected
+    assert wrong == {}
+
+
+def test_a_business_without_approval_has_every_page_of_a_business(app: Flask, database: str) -> None:
+    with app.app_context():
+        dana = operations.a_draft_merchant(app)
+        amal, omar = people.amal(), people.omar()
+        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        world = World({}, {"dana": tokens.start(dana).access}, {"amal": objects_of(amal, omar, "omar")})
+    world.browsers["dana"] = browser_of(app, "dana")
+    wrong = {}
+    for route, statuses in EXPECTED.items():
+        status = request_status(app, world, route, "dana", world.objects["amal"])
+        if status != statuses[CALLERS.index("other merchant")]:
+            wrong[route] = status, statuses[CALLERS.index("other merchant")]
+    assert wrong == {}
