@@ -49,6 +49,7 @@ class Settings:
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     payment_gateway: str
+    plan_acceptance: Literal["required", "off"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -94,6 +95,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
         payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", _choice(*PAYMENT_GATEWAYS)),
+        plan_acceptance=cast(
+            'Literal["required", "off"]',
+            reader.value("PLAN_ACCEPTANCE", "required" if production else "off", _choice("required", "off")),
+        ),
         smtp_host=reader.text("SMTP_HOST"),
         smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),
         smtp_user=reader.text("SMTP_USER"),

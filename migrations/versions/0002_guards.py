@@ -25,6 +25,7 @@ GUARDS = (
     "installments_fixed",
     "plans_fixed",
     "plans_two_parties",
+    "acceptances_fixed",
     "payments_fixed",
     "allocations_fixed",
     "refunds_fixed",

@@ -25,5 +25,6 @@ SCHEDULE: Final = (
     Entry("mark_late_installments", every=60),
     Entry("send_due_soon_reminders", every=60),
     Entry("send_overdue_reminders", every=60),
+    Entry("follow_up_acceptances", every=300),
     Entry("purge_expired", every=3600),
 )

@@ -3,7 +3,7 @@
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
 from portal.services.payments import automatic, callbacks, outcomes, refunds
-from portal.services.plans import lateness
+from portal.services.plans import acceptances, lateness
 from portal.services.reminders import reminders
 
 
@@ -55,6 +55,11 @@ def send_due_soon_reminders() -> int:
 def mark_late_installments() -> int:
     """Record the installments that have become late."""
     return lateness.mark_late_installments()
+
+
+def follow_up_acceptances() -> int:
+    """Ask again about plans that wait for acceptance, and cancel those that lapsed."""
+    return acceptances.follow_up()
 
 
 def send_overdue_reminders() -> int:

@@ -4,6 +4,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 """
 # ruff: noqa: S608 (SQL from constants)
 
+from tests.models.agreement_guards import AGREEMENT_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -31,6 +32,7 @@ BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     *PLAN_GUARDS,
+    *AGREEMENT_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),

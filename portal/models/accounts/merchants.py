@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, CheckConstraint, SmallInteger, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.domain.schedule import MAX_GRACE_DAYS
+from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Instant, is_one_line
@@ -18,7 +18,8 @@ class Merchant(Model):
     exists.
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
-    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
+    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for. Within
+    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered.
     """
 
     __tablename__ = "merchants"
@@ -35,6 +36,7 @@ class Merchant(Model):
     )
     sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
     reminding_since: Mapped[Instant | None]
+    withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     updated_at: Mapped[Instant]
 
     __table_args__ = (
@@ -44,6 +46,7 @@ class Merchant(Model):
             "AND array_position(reminder_days, NULL) IS NULL",
             name="reminder_days",
         ),
+        CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         CheckConstraint("sending_hour BETWEEN 0 AND 23", name="sending_hour"),
         CheckConstraint(f"business_name <> '' AND {is_one_line('business_name')}", name="named"),
         CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),

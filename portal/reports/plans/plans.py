@@ -99,7 +99,7 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
     if filters.status in ("counted", "past"):
-        query = query.where(or_(Installment.remaining > 0, Installment.is_paid()))
+        query = query.where(Installment.counted, or_(Installment.remaining > 0, Installment.is_paid()))
         if filters.status == "past":
             query = query.where(Installment.late_at <= now)
     elif filters.status:

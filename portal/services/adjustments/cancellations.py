@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from portal.domain import clock
-from portal.domain import events as payloads
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, ledger, row_facts, texts
+from portal.services import row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refunds
-from portal.services.plans import plan_status
+from portal.services.plans import notices, voiding
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts, RefundFacts
 from portal.services.unit_of_work import unit_of_work
@@ -96,15 +94,11 @@ def _cancel(
     if refund:
         actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
-    plan.cancelled_at = clock.now()
-    for row in rows:
-        if row.left > 0:
-            row.credited += row.left
-            row.cancelled_at = plan.cancelled_at
+    was_disputed = plan.disputed
     reason_id = texts.keep(plan.id, "reason", reason)
-    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason_id=reason_id)
-    events.record(payloads.PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
-    plan_status.recompute(plan, rows)
+    voiding.void(plan, rows, by=actor.user_id, reason_id=reason_id)
+    if was_disputed:
+        notices.tell_customer("dispute_ended", plan)
     refund_ids: tuple[int, ...] = ()
     if refund:
         refund_ids = refunds.hold(plan, payments, refund, by=actor.user_id, reason_id=reason_id, rows=rows)

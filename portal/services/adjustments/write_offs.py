@@ -8,7 +8,7 @@ from portal.errors import Refused
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import plan_status
+from portal.services.plans import agreement, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -28,11 +28,12 @@ def write_off(
 ) -> PlanWrittenOff:
     """Write off the remaining amount. `shown` is the amount that the form showed (minor units; None: not checked).
 
-    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid
-    on reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; amount_changed
+    (facts: remaining); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "write_off")
+    agreement.refuse_unsettled(plan)
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:

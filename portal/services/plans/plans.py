@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, schedule, typed_text
@@ -16,7 +17,7 @@ from portal.models import Installment, Merchant, Plan
 from portal.services import events, ledger, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
-from portal.services.plans import invitations
+from portal.services.plans import agreement, invitations, notices, pairs
 from portal.services.results import NOT_STORED, Result
 from portal.services.row_facts import PlanFacts
 from portal.services.text_faults import text_faults
@@ -76,10 +77,14 @@ class PlanFound(Result):
 def open_plan(
     actor: Actor, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
 ) -> PlanCreated | PlanFound:
-    """Create a plan with its whole schedule, book it, and invite a customer who has no account.
+    """Create a plan with its whole schedule, and mail its customer: one without an account is invited.
+
+    The plan is booked, unless it waits for its customer's acceptance: with PLAN_ACCEPTANCE=required that is so until
+    the customer has accepted a plan of this business.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount,
+    Refuses: forbidden; Invalid, with all faults at once, on customer_email (also blocked: by the customer, or since a
+    dispute), total_amount,
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
@@ -96,7 +101,10 @@ def open_plan(
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", plan_id=plan.id)
         return PlanFound(row_facts.changed_plan(plan.id))
-    now = clock.now()
+    pair = pairs.lock(merchant_id, customer.id)
+    if pair.is_closed:
+        raise Invalid(Fault("customer_email", "blocked"))
+    now, asks = clock.now(), pair.accepted_at is None and current_app.config["QIST"].plan_acceptance == "required"
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
@@ -110,16 +118,24 @@ def open_plan(
         start_date=new.start_date,
         time_zone=merchant.time_zone,
         grace_days=merchant.grace_days,
+        withdrawal_days=merchant.withdrawal_days,
+        counted=not asks,
+        lapses_at=now + agreement.LAPSES_AFTER if asks else None,
         created_at=now,
         updated_at=now,
     )
     db.session.add(plan)
     db.session.flush()
     db.session.add_all(_installments(plan))
-    ledger.book_plan(plan, by=actor.user_id)
+    if plan.counted:
+        ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
     events.record(opened, plan_id=plan.id, by=actor.user_id)
-    token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
+    token = None
+    if customer.is_claimed:
+        notices.tell_customer("plan_made", plan)
+    else:
+        token = invitations.invite(plan, by=actor.user_id)
     return PlanCreated(row_facts.changed_plan(plan.id), token)
 
 
@@ -194,6 +210,7 @@ def _installments(plan: Plan) -> list[Installment]:
             late_on=schedule.late_on(row.due_date, plan.grace_days),
             late_at=schedule.late_at(row.due_date, plan.grace_days, plan.time_zone),
             amount=row.amount,
+            counted=plan.counted,
         )
         for row in rows
     ]
