@@ -23,7 +23,10 @@ TEXT_KINDS: tuple[TextKind, ...] = get_args(TextKind)
 
 
 class TypedText(Model):
-    """A reason, a reference or the answer to a dispute. Erasing sets `text` to NULL, which is the only change that the guard permits."""
+    """A reason, a reference or the answer to a dispute.
+
+    Erasing sets `text` to NULL, which is the only change that the guard permits.
+    """
 
     __tablename__ = "texts"
 

@@ -2,7 +2,8 @@
 
 Debits are positive and credits negative, in minor units of the plan's currency. The balances of a plan: receivable is
 the remaining amount, credits and write_offs equal those of its installments, cash is the money received and kept. Of a
-plan that is not counted only the money is booked: cash against prepayments. `reason_id` is the id of a typed text (services/texts).
+plan that is not counted only the money is booked: cash against prepayments. `reason_id` is the id of a typed text
+(services/texts).
 """
 
 from typing import Any

@@ -18,7 +18,9 @@ RULES: Final = {
     "ledger_cash": _l("Cash in the ledger is what came in, less what was refunded or reversed"),
     "ledger_refunds": _l("Refunds in the ledger are what was refunded of what had been owed"),
     "ledger_prepayments": _l("Nothing is prepaid of a plan that counts"),
-    "plan_quiet": _l("A plan that waits for acceptance was neither late nor reminded of, and is not paid automatically"),
+    "plan_quiet": _l(
+        "A plan that waits for acceptance was neither late nor reminded of, and is not paid automatically"
+    ),
     "plan_dispute": _l("Every disputed plan has its dispute, with the same beginning and end"),
     "plan_acceptance": _l("Every kept acceptance is that of its plan"),
     "installment_paid": _l(

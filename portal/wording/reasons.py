@@ -21,6 +21,9 @@ def causes() -> dict[Cause, str]:
     return {
         "overcharged": str(_("More was charged than was still owed")),
         "taken_back": str(_("The bank took the payment back")),
+        "lapsed": str(_("It was not accepted in time")),
+        "withdrawn": str(_("The customer withdrew")),
+        "void": str(_("The operator decided that it is not the customer’s")),
     }
 
 

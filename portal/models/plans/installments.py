@@ -118,7 +118,9 @@ class Installment(Model):
             "merchant_id",
             "paid_at",
             postgresql_include=["currency", "late_at", "plan_id"],
-            postgresql_where=text("remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted"),
+            postgresql_where=text(
+                "remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted"
+            ),
         ),
         Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),
         Index("ix_installments_open_due_date_id", "due_date", "id", postgresql_where=_OPEN),

@@ -227,7 +227,7 @@ class Plan(Model):
         if status == "unaccepted":
             return and_(Plan.state == "active", ~Plan.counted)
         if status == "disputed":
-            return Plan.disputed
+            return and_(Plan.state == "active", Plan.disputed)
         return Plan.state == status
 
     @staticmethod

@@ -54,7 +54,7 @@ PLANS: Final = Check(
     LEFT JOIN (
         SELECT plan_id, sum(amount) AS amount, count(*) AS count, sum(remaining) AS remaining,
                sum(credited) AS credited, sum(written_off) AS written_off,
-               min(due_date) FILTER (WHERE remaining > 0) AS due, 
+               min(due_date) FILTER (WHERE remaining > 0) AS due,
                min(late_at) FILTER (WHERE remaining > 0 AND counted AND NOT disputed) AS late
         FROM installments GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id

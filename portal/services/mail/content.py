@@ -14,16 +14,24 @@ from flask_babel import gettext as _
 
 from portal.extensions import db
 from portal.models import Email, User
-from portal.services.mail import accounts, payments, reminders
+from portal.services.mail import accounts, payments, plans, reminders
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "automatic_stopped": payments.automatic_stopped,
+    "dispute_answered": plans.dispute_answered,
+    "dispute_ended": plans.dispute_ended,
+    "dispute_notice": plans.dispute_notice,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
+    "plan_accepted": plans.plan_accepted,
     "plan_completed": payments.plan_completed,
+    "plan_disputed": plans.plan_disputed,
+    "plan_made": plans.plan_made,
+    "plan_news": plans.plan_news,
+    "plan_withdrawn": plans.plan_withdrawn,
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
@@ -31,7 +39,13 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
 """Kind -> builder. None means that the mail has nothing to say."""
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
 """Kind -> function of the mail's id that runs in the commit that marks it sent."""
-TEMPLATES: Final = {"invitation_again": "invitation"}
+TEMPLATES: Final = {
+    "invitation_again": "invitation",
+    **dict.fromkeys(
+        ("dispute_answered", "dispute_ended", "dispute_notice", "plan_disputed", "plan_news", "plan_withdrawn"),
+        plans.NOTICE,
+    ),
+}
 """Kind -> template's name, where it differs from the kind."""
 
 

@@ -50,8 +50,8 @@ def record(
     amount.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
-    amount_changed (facts: remaining); Invalid on amount, method, received_on (never in the future), reference and reason;
-    idempotency_key_reused; still_running; busy.
+    amount_changed (facts: remaining); Invalid on amount, method, received_on (never in the future), reference and
+    reason; idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, actor, "record_payment")

@@ -39,9 +39,7 @@ class Accepted(Result):
 
 
 @unit_of_work
-def accept(
-    plan_id: int, *, customer_id: int, accepting: Accepting, request_key: RequestKey | None = None
-) -> Accepted:
+def accept(plan_id: int, *, customer_id: int, accepting: Accepting, request_key: RequestKey | None = None) -> Accepted:
     """Accept a plan, and end its dispute. The plan counts from now on. Accepting again changes nothing.
 
     Refuses: not_found (no such plan of this customer); nothing_owed (the plan is closed); idempotency_key_reused;

@@ -12,7 +12,9 @@ from portal.extensions import db
 from portal.models import Membership, Plan, User
 from portal.services import emails
 
-CustomerMail = Literal["plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"]
+CustomerMail = Literal[
+    "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
+]
 News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
 """What happened to a plan, for a mail to its business."""
 

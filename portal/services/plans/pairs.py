@@ -19,7 +19,8 @@ def lock(merchant_id: int, user_id: int) -> Customer:
     unchanged = {"created_at": Customer.created_at}
     statement = statement.on_conflict_do_update(index_elements=list(key), set_=unchanged)
     query = select(Customer).from_statement(statement.returning(Customer))
-    return db.session.scalars(query.execution_options(populate_existing=True)).one()
+    pair: Customer = db.session.scalars(query.execution_options(populate_existing=True)).one()
+    return pair
 
 
 def block(merchant_id: int, *, user_id: int) -> None:

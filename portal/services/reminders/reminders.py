@@ -53,7 +53,8 @@ _RULES = text("""
 _SCAN = text(f"""
     WITH {_ZONES}, scanned AS MATERIALIZED (
         SELECT id, plan_id, merchant_id, customer_id, due_date FROM installments
-        WHERE remaining > 0 AND counted AND NOT disputed AND due_date BETWEEN :first AND :last AND (due_date, id) > (:after_date, :after_id)
+        WHERE remaining > 0 AND counted AND NOT disputed AND due_date BETWEEN :first AND :last
+          AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), newest AS (
         SELECT scanned.*, rule, theirs.today AS local_day,
