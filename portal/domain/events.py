@@ -16,6 +16,10 @@ Cause = Literal["overcharged", "taken_back"]
 """Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
 
 
+Link = Literal["pay", "customer"]
+"""A kind of link of a plan."""
+
+
 class UnknownKind(LookupError):
     """No payload is registered for this kind."""
 
@@ -211,16 +215,18 @@ class RefundDeclined(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationCreated(Payload):
-    """A claim link of the plan was created."""
+    """A link of the plan was created. `link` "customer": it is mailed to the customer; "pay": the business sees it."""
 
     kind = "invitation.created"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationRevoked(Payload):
-    """The merchant revoked the claim link of the plan."""
+    """The business revoked a link of the plan."""
 
     kind = "invitation.revoked"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
