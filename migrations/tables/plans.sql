@@ -123,18 +123,21 @@ CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_
 CREATE TABLE invitations (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_invitations PRIMARY KEY,
     plan_id bigint NOT NULL CONSTRAINT fk_invitations_plan_id REFERENCES plans (id),
+    kind varchar(8) NOT NULL,
     token_hash bytea NOT NULL CONSTRAINT uq_invitations_token_hash UNIQUE,
     seed bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     revoked_at timestamptz,
     claimed_at timestamptz,
+    CONSTRAINT ck_invitations_claimed_by_customer CHECK (claimed_at IS NULL OR kind = 'customer'),
     CONSTRAINT ck_invitations_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_invitations_kind CHECK (kind IN ('pay', 'customer')),
     CONSTRAINT ck_invitations_one_end CHECK (revoked_at IS NULL OR claimed_at IS NULL),
     CONSTRAINT ck_invitations_seed CHECK (octet_length(seed) = 32),
     CONSTRAINT ck_invitations_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
-CREATE UNIQUE INDEX uq_invitations_live_plan_id ON invitations (plan_id)
+CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;

@@ -21,6 +21,10 @@ DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 
 
+Link = Literal["pay", "customer"]
+"""A kind of link of a plan."""
+
+
 class UnknownKind(LookupError):
     """No payload is registered for this kind."""
 
@@ -262,16 +266,18 @@ class RefundDeclined(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationCreated(Payload):
-    """A claim link of the plan was created."""
+    """A link of the plan was created. `link` "customer": it is mailed to the customer; "pay": the business sees it."""
 
     kind = "invitation.created"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationRevoked(Payload):
-    """The merchant revoked the claim link of the plan."""
+    """The business revoked a link of the plan."""
 
     kind = "invitation.revoked"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)

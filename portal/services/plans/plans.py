@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import ClassVar, Final
 
 from flask import current_app
 from sqlalchemy import func, select
@@ -18,7 +18,7 @@ from portal.services import events, ledger, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
 from portal.services.plans import agreement, invitations, notices, pairs
-from portal.services.results import NOT_STORED, Result
+from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
@@ -49,13 +49,11 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanCreated(Result):
-    """The new plan, and the token of its invitation when the customer has no account.
+    """The new plan. A customer without an account was invited."""
 
-    The token can't be read again: it is not stored, and a replay has none.
-    """
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
-    invitation_token: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
 
     @property
     def plan_id(self) -> int:
@@ -131,12 +129,11 @@ def open_plan(
         ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
     events.record(opened, plan_id=plan.id, by=actor.user_id)
-    token = None
     if customer.is_claimed:
         notices.tell_customer("plan_made", plan)
     else:
-        token = invitations.invite(plan, by=actor.user_id)
-    return PlanCreated(row_facts.changed_plan(plan.id), token)
+        invitations.invite(plan, by=actor.user_id)
+    return PlanCreated(row_facts.changed_plan(plan.id))
 
 
 def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:

@@ -8,7 +8,7 @@ from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.plans import invitations
 from portal.web import rate_limits
-from portal.web.invitations.invitations import closed, plan_of
+from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm, PaymentOptions
 from portal.web.respond import confidential, fragment_or_page, go, is_htmx, page
@@ -67,6 +67,8 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
             payer=True,
             token=token,
             polls=request.path,
+            kind=invitation.kind,
+            customer_name=reader_email(invitation) if invitation.kind == "pay" else None,
         )
     )
 

@@ -1,4 +1,4 @@
-"""An invited customer's link: it shows the plan and claims the customer's account.
+"""A link of a plan. The pay link shows the plan to pay; the customer's link also claims the customer's account.
 
 The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
@@ -9,6 +9,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
 
 from portal import rate_limits
+from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
@@ -30,7 +31,7 @@ class ClaimForm(Form):
 
 @bp.get("/invitations/<token>")
 def show(token: str) -> Response:
-    """The plan, and the form that claims the account."""
+    """The plan and, by the customer's link, the form that claims the account."""
     invitation = invitations.find(token)
     return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
@@ -43,6 +44,8 @@ def update(token: str) -> Response:
     invitation = invitations.find(token)
     if invitation is None:
         return closed()
+    if invitation.kind == "pay":
+        return only_pays(invitation)
     plan_id = invitation.plan_id
     if not form.validate():
         return _page(invitation, token, form, 422)
@@ -89,6 +92,27 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             written_off=0 if upcoming else sum(row.payable for row in plan.installments),
             token=token,
             invitation=invitation,
+            reader_email=reader_email(invitation),
+        )
+    )
+
+
+def reader_email(invitation: Invitation) -> str:
+    """The plan's email as the link's reader sees it: masked on the pay link, whose reader may be anybody."""
+    email = invitation.plan.customer.email
+    return masked_email(email) if invitation.kind == "pay" else email
+
+
+def only_pays(invitation: Invitation) -> Response:
+    """The 403 page of an act that only the customer's link permits."""
+    return confidential(
+        show_failure(
+            403,
+            _("This link is for paying only"),
+            _(
+                "It shows the plan and takes payments. An account is set up with the link in the mails to %(email)s.",
+                email=reader_email(invitation),
+            ),
         )
     )
 

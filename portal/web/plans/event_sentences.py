@@ -307,12 +307,12 @@ def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
 
 @sentence(events.InvitationCreated, icon="link")
 def _invitation_created(payload: events.InvitationCreated, scene: Scene) -> str:
-    return str(_("Link for the customer made"))
+    return str(_("Pay link made") if payload.link == "pay" else _("Link mailed to the customer"))
 
 
 @sentence(events.InvitationRevoked, icon="link")
 def _invitation_revoked(payload: events.InvitationRevoked, scene: Scene) -> str:
-    return str(_("Link for the customer revoked"))
+    return str(_("Pay link revoked") if payload.link == "pay" else _("Customer’s link revoked"))
 
 
 @sentence(events.CustomerClaimed, icon="user")

@@ -1,6 +1,6 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
-from flask import Blueprint, current_app, flash, session, url_for
+from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -13,7 +13,6 @@ from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
 from portal.services.plans import plans
-from portal.services.plans.plans import PlanCreated
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.forms import apply_faults
@@ -30,8 +29,6 @@ bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
-LINK_KEY = "claim_link"
-"""The session cookie's key of a new claim link."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -134,8 +131,6 @@ def create() -> ResponseReturnValue:
         else:
             raise opened.error
         return _form_page(form, my_merchant(), preview_of(form, my_merchant()), 422)
-    if isinstance(opened, PlanCreated) and opened.invitation_token is not None:
-        keep_link(opened.plan_id, opened.invitation_token)
     flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
 
@@ -147,23 +142,7 @@ def show(plan_id: int) -> ResponseReturnValue:
     actor = my_actor()
     plan = access.my_plan(actor, plan_id)
     shown = plan_page.context(plan, actor, plan_page.take_note())
-    return page(
-        "plans/show.html", **shown, invitation=plan_page.link_of(plan, actor), link=_take_link(plan_id), now=clock.now()
-    )
-
-
-def keep_link(plan_id: int, token: str) -> None:
-    """Store a claim link's token in the signed session cookie until the plan's page shows it once."""
-    session[LINK_KEY] = [plan_id, token]
-
-
-def _take_link(plan_id: int) -> str | None:
-    stored = session.get(LINK_KEY)
-    if not stored or stored[0] != plan_id:
-        return None
-    del session[LINK_KEY]
-    base: str = current_app.config["QIST"].public_url
-    return base + url_for("invitations.show", token=stored[1])
+    return page("plans/show.html", **shown, plan_links=plan_page.links_of(plan, actor))
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
