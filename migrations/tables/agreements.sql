@@ -42,3 +42,5 @@ CREATE TABLE disputes (
     CONSTRAINT ck_disputes_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),
     CONSTRAINT ck_disputes_outcome CHECK (outcome IN ('accepted', 'cancelled', 'paid', 'stands', 'void'))
 );
+
+CREATE INDEX ix_disputes_open_opened_at ON disputes (opened_at, plan_id) WHERE ended_at IS NULL;

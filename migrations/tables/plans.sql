@@ -66,7 +66,6 @@ CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
 CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
-CREATE INDEX ix_plans_disputed_at_id ON plans (disputed_at, id) WHERE disputed;
 CREATE INDEX ix_plans_disputed_merchant_id_id ON plans (merchant_id, id) WHERE disputed;
 CREATE INDEX ix_plans_lapses_at ON plans (lapses_at, id) WHERE state = 'active' AND lapses_at IS NOT NULL;
 CREATE INDEX ix_plans_unaccepted_merchant_id_id ON plans (merchant_id, id) WHERE state = 'active' AND NOT counted;

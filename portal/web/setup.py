@@ -5,9 +5,11 @@ from flask import Flask
 from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
+from portal.web.agreements import acceptances, answers, disputes, links, shops, withdrawals
 from portal.web.invitations import invitation_payments, invitations, plan_invitations
 from portal.web.merchants import customers, dashboard, journal, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
+from portal.web.operations import disputes as operator_disputes
 from portal.web.operations import emails, health, operator
 from portal.web.payments import (
     automatic,
@@ -25,7 +27,9 @@ from portal.web.plans import home, installments, plans
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 
 BLUEPRINTS = (
+    acceptances.bp,
     account.bp,
+    answers.bp,
     api_keys.bp,
     automatic.bp,
     callbacks.bp,
@@ -33,6 +37,7 @@ BLUEPRINTS = (
     credits.bp,
     customers.bp,
     dashboard.bp,
+    disputes.bp,
     early_reminders.bp,
     hats.bp,
     health.bp,
@@ -41,8 +46,10 @@ BLUEPRINTS = (
     invitation_payments.bp,
     invitations.bp,
     journal.bp,
+    links.bp,
     mutes.bp,
     operator.bp,
+    operator_disputes.bp,
     emails.bp,
     password_resets.bp,
     payment_lists.bp,
@@ -60,8 +67,10 @@ BLUEPRINTS = (
     reversals.bp,
     sessions.bp,
     settings.bp,
+    shops.bp,
     statements.bp,
     theme.bp,
+    withdrawals.bp,
     write_offs.bp,
 )
 

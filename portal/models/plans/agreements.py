@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    text,
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
@@ -101,4 +102,5 @@ class Dispute(Model):
             name="answered",
         ),
         CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
+        Index("ix_disputes_open_opened_at", "opened_at", "plan_id", postgresql_where=text("ended_at IS NULL")),
     )

@@ -188,10 +188,10 @@ class Installment(Model):
 
     @staticmethod
     def has_status(status: str, now: datetime) -> ColumnElement[bool]:
-        """The same rules as `status`, in SQL, with "open" for pending or late. `now` is aware."""
+        """The same rules as `status`, in SQL, with "open" for what is owed. `now` is aware."""
         settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
         rules: dict[str, ColumnElement[bool]] = {
-            "open": Installment.remaining > 0,
+            "open": Installment.owed(),
             "pending": and_(Installment.remaining > 0, ~Installment.is_late(now)),
             "late": Installment.is_late(now),
             "paid": Installment.is_paid(),

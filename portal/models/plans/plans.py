@@ -177,7 +177,6 @@ class Plan(Model):
             postgresql_where=text("state = 'active' AND NOT counted"),
         ),
         Index("ix_plans_disputed_merchant_id_id", "merchant_id", "id", postgresql_where=text("disputed")),
-        Index("ix_plans_disputed_at_id", "disputed_at", "id", postgresql_where=text("disputed")),
         Index(
             "uq_plans_merchant_id_external_id",
             "merchant_id",

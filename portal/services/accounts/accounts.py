@@ -100,13 +100,13 @@ def update_merchant(
     time_zone: str,
     grace_days: int,
     home_currency: str,
-    withdrawal_days: int = 0,
+    withdrawal_days: int | None = None,
 ) -> None:
     """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
     Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS),
-    withdrawal_days (0 to MAX_WITHDRAWAL_DAYS) and home_currency (unknown, or `currency_fixed`: changed although a plan
-    exists).
+    withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency (unknown, or `currency_fixed`: changed
+    although a plan exists).
     """
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
@@ -114,6 +114,8 @@ def update_merchant(
     faults = merchant_faults(business_name, time_zone, home_currency)
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
+    if withdrawal_days is None:
+        withdrawal_days = merchant.withdrawal_days
     if not 0 <= withdrawal_days <= MAX_WITHDRAWAL_DAYS:
         faults.append(Fault("withdrawal_days", "withdrawal_days", limit=MAX_WITHDRAWAL_DAYS))
     if faults:

@@ -15,6 +15,7 @@ from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
 from portal.services.plans import invitations
 from portal.web.accounts.sessions import sign_in
+from portal.web.agreements.acceptances import Addresses, agreement_of
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
@@ -93,7 +94,18 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             token=token,
             invitation=invitation,
             reader_email=reader_email(invitation),
+            agreement=agreement_of(
+                plan, plan.installments, _addresses(token) if invitation.kind == "customer" else None
+            ),
         )
+    )
+
+
+def _addresses(token: str) -> Addresses:
+    return Addresses(
+        accept=url_for("link_agreements.accept", token=token),
+        dispute=url_for("link_agreements.new", token=token),
+        uphold=url_for("link_agreements.uphold", token=token),
     )
 
 

@@ -16,6 +16,7 @@ from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import plan_figures
 from portal.services.plans import invitations
 from portal.web import respond
+from portal.web.agreements.acceptances import addresses, agreement_of
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
@@ -88,6 +89,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     return {
         "plan": plan,
         "payer": payer,
+        "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
         "figures": figures,

@@ -29,6 +29,8 @@ bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
+STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
+"""The filters of the list: the statuses, and two more of active plans."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -53,7 +55,7 @@ def index() -> ResponseReturnValue:
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
-        statuses=PLAN_STATUSES,
+        statuses=STATUSES,
         sorts=SORTS,
         merchant=actor.merchant_id is not None,
     )
@@ -73,7 +75,7 @@ def export() -> ResponseReturnValue:
 def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search."""
     return PlanFilters(
-        status=query.choice("status", PLAN_STATUSES),
+        status=query.choice("status", STATUSES),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
     )

@@ -38,6 +38,7 @@ REFUSALS: Final[Table] = {
     ("not_found", "list"): _l("This address does not lead to a list."),
     ("not_found", "password_reset"): _l("This link can't be used any more. Ask for a new one."),
     ("forbidden", ""): _l("Your account can't do this."),
+    ("forbidden", "answer_plan"): _l("Only the plan's customer accepts or disputes it."),
     ("forbidden", "change_plan"): _l("Only the plan's merchant does this."),
     ("forbidden", "have_payment_methods"): _l("Only customers have payment methods."),
     ("forbidden", "make_plans"): _l("Only merchants make plans."),
