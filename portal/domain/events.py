@@ -12,9 +12,12 @@ import msgspec
 
 from portal.domain.allocation import How
 
-Cause = Literal["overcharged", "taken_back", "lapsed", "withdrawn", "void"]
-"""Why something happened where no person typed a reason: a charge exceeded the amount owed; the bank took it back; the
-plan was not accepted in time; the customer withdrew; the operator decided that the plan is not the customer's."""
+Cause = Literal["overcharged", "taken_back"]
+"""Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
+
+CancelCause = Literal["lapsed", "withdrawn", "void"]
+"""Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
+decided that it is not the customer's."""
 
 DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 """How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
@@ -98,7 +101,7 @@ class PlanCancelled(Payload):
     kind = "plan.cancelled"
     amount: int
     reason_id: int | None = None
-    cause: Cause | None = None
+    cause: CancelCause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from portal.domain import clock
-from portal.domain.events import Cause, PlanCancelled
+from portal.domain.events import CancelCause, PlanCancelled
 from portal.models import Installment, Plan
 from portal.services import events, ledger
 from portal.services.plans import plan_status
 
 
 def void(
-    plan: Plan, rows: Sequence[Installment], *, by: int | None, reason_id: int | None = None, cause: Cause | None = None
+    plan: Plan, rows: Sequence[Installment], *, by: int | None, reason_id: int | None = None, cause: CancelCause | None = None
 ) -> int:
     """Cancel the open installments of an active plan, for good. Returns the amount in minor units.
 

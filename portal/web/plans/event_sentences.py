@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext, pgettext
 
 from portal.domain import events, money
-from portal.domain.events import Cause, Payload
+from portal.domain.events import CancelCause, Cause, Payload
 from portal.domain.permissions import Actor
 from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
@@ -122,7 +122,7 @@ def entries(
 
 
 def _note(row: Event, payload: Payload) -> str:
-    cause: Cause | None = getattr(payload, "cause", None)
+    cause: Cause | CancelCause | None = getattr(payload, "cause", None)
     return causes()[cause] if cause is not None else typed_words(row.reason)
 
 
