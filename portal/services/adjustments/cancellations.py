@@ -1,6 +1,7 @@
 """Cancel a plan: void its unpaid rest, and keep or refund its payments. Final."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
@@ -19,6 +20,8 @@ class PlanCancelled(Result):
 
     The refunds are stored as they were held, and `cancel` returns them with their outcomes, which never change.
     """
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     refund: int

@@ -1,6 +1,7 @@
 """Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portal.domain import allocation
 from portal.domain import events as payloads
@@ -20,6 +21,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class CreditGiven(Result):
     """The credited plan, and the amount of the credit in minor units."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     amount: int

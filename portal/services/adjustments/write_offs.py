@@ -1,6 +1,7 @@
 """Write off the remaining amount of a plan. A later payment is a recovery."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portal.domain import events as payloads
 from portal.domain.permissions import Actor
@@ -17,6 +18,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PlanWrittenOff(Result):
     """The plan, and the amount that was written off in minor units."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     amount: int

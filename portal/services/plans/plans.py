@@ -51,7 +51,7 @@ class NewPlan:
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     plan: PlanFacts
 
@@ -63,6 +63,8 @@ class PlanCreated(Result):
 @dataclass(frozen=True, slots=True)
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
 

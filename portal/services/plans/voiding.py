@@ -10,7 +10,12 @@ from portal.services.plans import plan_status
 
 
 def void(
-    plan: Plan, rows: Sequence[Installment], *, by: int | None, reason_id: int | None = None, cause: CancelCause | None = None
+    plan: Plan,
+    rows: Sequence[Installment],
+    *,
+    by: int | None,
+    reason_id: int | None = None,
+    cause: CancelCause | None = None,
 ) -> int:
     """Cancel the open installments of an active plan, for good. Returns the amount in minor units.
 
