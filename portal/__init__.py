@@ -14,7 +14,7 @@ api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ mail/ maintenance/ operations/ payments/ plans/ reminders/ team/
+    accounts/ adjustments/ agreements/ mail/ maintenance/ operations/ payments/ plans/ reminders/ team/
 reports/            reads across tables
     exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the actor or raise NotFound

@@ -51,6 +51,7 @@ class Settings:
     secret_key: str | None = field(repr=False)
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
+    plan_acceptance: Literal["required", "off"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -106,6 +107,10 @@ def load(environ: Mapping[str, str]) -> Settings:
             reader.value(
                 "MERCHANT_REGISTRATION", "approval" if production else "open", _choice("approval", "open", "closed")
             ),
+        ),
+        plan_acceptance=cast(
+            'Literal["required", "off"]',
+            reader.value("PLAN_ACCEPTANCE", "required" if production else "off", _choice("required", "off")),
         ),
         smtp_host=reader.text("SMTP_HOST"),
         smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),

@@ -126,7 +126,10 @@ PAGES: Final = {
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>"),
-    **rows(INVITE, "POST", "/plans/<int:plan_id>/invitation", "/plans/<int:plan_id>/invitation/revoke"),
+    **rows(
+        INVITE, "POST", "/plans/<int:plan_id>/invitation", "/plans/<int:plan_id>/invitation/revoke",
+        "/plans/<int:plan_id>/invitation/mail", "/plans/<int:plan_id>/invitation/mail/revoke",
+    ),
     **rows(
         REMIND, "POST", "/plans/<int:plan_id>/reminders", "/plans/<int:plan_id>/mute",
         "/plans/<int:plan_id>/unmute", "/customers/<int:customer_id>/mute", "/customers/<int:customer_id>/unmute",

@@ -20,7 +20,7 @@ from portal import queue
 from portal.local.valkey import Valkey
 from portal.valkey import connections
 from tests.fixtures import people, servers
-from tests.fixtures.valkey_waits import valkey_waits
+from tests.fixtures.valkey.valkey_waits import valkey_waits
 
 ROOT = Path(__file__).parent.parent
 MAX_WAIT_SECONDS = 3 * connections.TIMEOUT  # one short retry and its connections

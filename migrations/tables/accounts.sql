@@ -38,6 +38,7 @@ CREATE TABLE merchants (
     reminder_days smallint[] DEFAULT '{-3,0,1,7,14}' NOT NULL,
     sending_hour smallint DEFAULT 9 NOT NULL,
     reminding_since timestamptz,
+    withdrawal_days smallint DEFAULT 0 NOT NULL,
     updated_at timestamptz NOT NULL,
     name_skeleton text DEFAULT '' NOT NULL,
     approved_at timestamptz,
@@ -57,7 +58,8 @@ CREATE TABLE merchants (
         cardinality(reminder_days) <= 10 AND -60 <= ALL (reminder_days) AND 90 >= ALL (reminder_days)
         AND array_position(reminder_days, NULL) IS NULL
     ),
-    CONSTRAINT ck_merchants_sending_hour CHECK (sending_hour BETWEEN 0 AND 23)
+    CONSTRAINT ck_merchants_sending_hour CHECK (sending_hour BETWEEN 0 AND 23),
+    CONSTRAINT ck_merchants_withdrawal_days CHECK (withdrawal_days BETWEEN 0 AND 30)
 );
 
 CREATE INDEX ix_merchants_closing_id ON merchants (id) WHERE closing_at IS NOT NULL;

@@ -24,6 +24,25 @@ CREATE TABLE plans (
     muted_at timestamptz,
     automatic_method_id bigint CONSTRAINT fk_plans_automatic_method_id REFERENCES payment_methods (id),
     automatic_since timestamptz,
+    counted boolean DEFAULT true NOT NULL,
+    lapses_at timestamptz,
+    asked_again_at timestamptz,
+    accepted_at timestamptz,
+    disputed boolean DEFAULT false NOT NULL,
+    disputed_at timestamptz,
+    dispute_ended_at timestamptz,
+    withdrawal_days smallint DEFAULT 0 NOT NULL,
+    delivered_at timestamptz,
+    CONSTRAINT uq_plans_repeated_columns UNIQUE (id, merchant_id, customer_id, currency, counted, disputed),
+    CONSTRAINT ck_plans_accepted CHECK (accepted_at IS NULL OR (lapses_at IS NULL AND NOT disputed)),
+    CONSTRAINT ck_plans_counted CHECK (
+        CASE WHEN counted THEN lapses_at IS NULL OR state <> 'active' ELSE lapses_at IS NOT NULL END
+    ),
+    CONSTRAINT ck_plans_disputed CHECK (
+        disputed = (disputed_at IS NOT NULL AND dispute_ended_at IS NULL)
+        AND (dispute_ended_at IS NULL OR disputed_at IS NOT NULL) AND (NOT disputed OR state = 'active')
+    ),
+    CONSTRAINT ck_plans_withdrawal_days CHECK (withdrawal_days BETWEEN 0 AND 30),
     CONSTRAINT uq_plans_id_merchant_id_customer_id_currency UNIQUE (id, merchant_id, customer_id, currency),
     CONSTRAINT ck_plans_automatic CHECK ((automatic_method_id IS NULL) = (automatic_since IS NULL)),
     CONSTRAINT ck_plans_closed CHECK ((state = 'active') = (closed_at IS NULL)),
@@ -47,6 +66,9 @@ CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
 CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
+CREATE INDEX ix_plans_disputed_merchant_id_id ON plans (merchant_id, id) WHERE disputed;
+CREATE INDEX ix_plans_lapses_at ON plans (lapses_at, id) WHERE state = 'active' AND lapses_at IS NOT NULL;
+CREATE INDEX ix_plans_unaccepted_merchant_id_id ON plans (merchant_id, id) WHERE state = 'active' AND NOT counted;
 CREATE UNIQUE INDEX uq_plans_merchant_id_external_id ON plans (merchant_id, external_id)
     WHERE external_id IS NOT NULL;
 
@@ -67,8 +89,10 @@ CREATE TABLE installments (
     remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
     paid_at timestamptz,
     cancelled_at timestamptz,
-    CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+    counted boolean DEFAULT true NOT NULL,
+    disputed boolean DEFAULT false NOT NULL,
+    CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency, counted, disputed)
+        REFERENCES plans (id, merchant_id, customer_id, currency, counted, disputed) ON UPDATE CASCADE,
     CONSTRAINT uq_installments_plan_id_number UNIQUE (plan_id, number),
     CONSTRAINT ck_installments_amount CHECK (amount > 0),
     CONSTRAINT ck_installments_cancelled_owes_nothing CHECK (cancelled_at IS NULL OR remaining = 0),
@@ -83,34 +107,38 @@ CREATE TABLE installments (
 
 CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
 CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
-    INCLUDE (currency, paid, remaining);
+    INCLUDE (currency, paid, remaining, counted);
 CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer_id, due_date, id)
-    WHERE remaining > 0;
-CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id) WHERE remaining > 0;
+    WHERE remaining > 0 AND counted;
+CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id)
+    WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
-    INCLUDE (currency, remaining, late_at, customer_id, plan_id)
-    WHERE remaining > 0;
+    INCLUDE (currency, remaining, late_at, customer_id, plan_id, disputed)
+    WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
     INCLUDE (currency, late_at, plan_id)
-    WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL;
+    WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted;
 
 CREATE TABLE invitations (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_invitations PRIMARY KEY,
     plan_id bigint NOT NULL CONSTRAINT fk_invitations_plan_id REFERENCES plans (id),
+    kind varchar(8) NOT NULL,
     token_hash bytea NOT NULL CONSTRAINT uq_invitations_token_hash UNIQUE,
     seed bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     revoked_at timestamptz,
     claimed_at timestamptz,
+    CONSTRAINT ck_invitations_claimed_by_customer CHECK (claimed_at IS NULL OR kind = 'customer'),
     CONSTRAINT ck_invitations_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_invitations_kind CHECK (kind IN ('pay', 'customer')),
     CONSTRAINT ck_invitations_one_end CHECK (revoked_at IS NULL OR claimed_at IS NULL),
     CONSTRAINT ck_invitations_seed CHECK (octet_length(seed) = 32),
     CONSTRAINT ck_invitations_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
-CREATE UNIQUE INDEX uq_invitations_live_plan_id ON invitations (plan_id)
+CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
 
 CREATE TABLE plan_drafts (

@@ -7,6 +7,6 @@ CREATE TABLE texts (
     text varchar(200),
     created_at timestamptz NOT NULL,
     CONSTRAINT uq_texts_plan_id_id UNIQUE (plan_id, id),
-    CONSTRAINT ck_texts_kind CHECK (kind IN ('reason', 'reference')),
+    CONSTRAINT ck_texts_kind CHECK (kind IN ('reason', 'reference', 'answer')),
     CONSTRAINT ck_texts_text CHECK (text <> '' AND text !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]')
 );

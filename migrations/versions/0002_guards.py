@@ -26,6 +26,7 @@ GUARDS = (
     "plans_fixed",
     "plans_two_parties",
     "plans_business_live",
+    "acceptances_fixed",
     "payments_fixed",
     "allocations_fixed",
     "refunds_fixed",

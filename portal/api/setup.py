@@ -10,6 +10,7 @@ from portal.api.idempotency import HEADER
 from portal.api.openapi import docs
 from portal.api.resources import (
     accounts,
+    agreements,
     analytics,
     installments,
     payment_methods,
@@ -31,6 +32,7 @@ BLUEPRINTS: Final = (
     payment_methods.bp,
     refunds.bp,
     plan_actions.bp,
+    agreements.bp,
     analytics.bp,
     docs.bp,
 )

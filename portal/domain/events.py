@@ -6,7 +6,7 @@ itself in KINDS. A field with a default that is added later reads rows written b
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,18 @@ from portal.domain.allocation import How
 
 Cause = Literal["overcharged", "taken_back"]
 """Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
+
+CancelCause = Literal["lapsed", "withdrawn", "void"]
+"""Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
+decided that it is not the customer's."""
+
+DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
+"""How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
+DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
+
+
+Link = Literal["pay", "customer"]
+"""A kind of link of a plan."""
 
 
 class UnknownKind(LookupError):
@@ -89,6 +101,52 @@ class PlanCancelled(Payload):
     kind = "plan.cancelled"
     amount: int
     reason_id: int | None = None
+    cause: CancelCause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAccepted(Payload):
+    """The customer accepted the plan, by the button or by paying."""
+
+    kind = "plan.accepted"
+    by_paying: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanDisputed(Payload):
+    """The customer says that the plan is not theirs."""
+
+    kind = "plan.disputed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisputeAnswered(Payload):
+    """The merchant answered the dispute."""
+
+    kind = "plan.dispute_answered"
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisputeUpheld(Payload):
+    """The customer disputes the plan still, after the answer."""
+
+    kind = "plan.dispute_upheld"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisputeEnded(Payload):
+    """The dispute ended."""
+
+    kind = "plan.dispute_ended"
+    outcome: DisputeOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanDelivered(Payload):
+    """The merchant marked the purchase as delivered, which ends the right to withdraw."""
+
+    kind = "plan.delivered"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,16 +269,18 @@ class RefundDeclined(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationCreated(Payload):
-    """A claim link of the plan was created."""
+    """A link of the plan was created. `link` "customer": it is mailed to the customer; "pay": the business sees it."""
 
     kind = "invitation.created"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InvitationRevoked(Payload):
-    """The merchant revoked the claim link of the plan."""
+    """The business revoked a link of the plan."""
 
     kind = "invitation.revoked"
+    link: Link = "customer"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,6 +40,12 @@ def email(typed: str) -> str | None:
     return address.normalized if len(address.local_part.encode()) <= 64 else None
 
 
+def masked_email(stored: str) -> str:
+    """The email for a reader who may not be its owner: "s***@example.com"."""
+    local, _at, domain = stored.rpartition("@")
+    return f"{local[:1]}***@{domain}"
+
+
 def has_lookalikes(typed: str) -> bool:
     """Whether `typed` holds a letter that stands for another, such as a ligature or a full-width letter."""
     text = _typed_email(typed)

@@ -14,6 +14,8 @@ INTERVALS: Final[tuple[Interval, ...]] = get_args(Interval)
 MAX_INSTALLMENTS: Final = 60
 MAX_GRACE_DAYS: Final = 30
 """Days after the due date for which a merchant may let an installment be paid before it is late."""
+MAX_WITHDRAWAL_DAYS: Final = 30
+"""Days after the creation of a plan for which a merchant may let its customer withdraw."""
 FIRST_DATE: Final = date(2000, 1, 1)
 LAST_DATE: Final = date(2199, 12, 31)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

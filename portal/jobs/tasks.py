@@ -1,5 +1,6 @@
 """Entry point 3: every job that RQ may run, by name. RQ may run a job twice, even at once, so a job is idempotent."""
 
+from portal.services.agreements import acceptances
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
 from portal.services.operations import closings
@@ -56,6 +57,11 @@ def send_due_soon_reminders() -> int:
 def mark_late_installments() -> int:
     """Record the installments that have become late."""
     return lateness.mark_late_installments()
+
+
+def follow_up_acceptances() -> int:
+    """Ask again about plans that wait for acceptance, and cancel those that lapsed."""
+    return acceptances.follow_up()
 
 
 def send_overdue_reminders() -> int:

@@ -19,6 +19,7 @@ from portal.models.ledger import LedgerEntry, LedgerLine
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
+from portal.models.plans.agreements import Acceptance, Customer, Dispute
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
@@ -27,9 +28,12 @@ from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.texts import TypedText
 
 __all__ = [
+    "Acceptance",
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
+    "Customer",
+    "Dispute",
     "Email",
     "Event",
     "IdempotencyKey",

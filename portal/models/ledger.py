@@ -22,10 +22,14 @@ from portal.models.payments.refunds import Refund
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
-EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"]
+EntryKind = Literal[
+    "plan_opened", "plan_undone", "payment", "refund", "credit", "write_off", "cancellation", "reversal"
+]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
-Account = Literal["receivable", "sales", "cash", "refunds", "credits", "write_offs", "reversals", "overpayments"]
+Account = Literal[
+    "receivable", "sales", "cash", "refunds", "credits", "write_offs", "reversals", "overpayments", "prepayments"
+]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 

@@ -18,12 +18,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.extensions import Model
 from portal.models.columns import Id, Instant, is_one_line
 
-TextKind = Literal["reason", "reference"]
+TextKind = Literal["reason", "reference", "answer"]
 TEXT_KINDS: tuple[TextKind, ...] = get_args(TextKind)
 
 
 class TypedText(Model):
-    """A reason or a reference. Erasing sets `text` to NULL, which is the only change that the guard permits."""
+    """A reason, a reference or the answer to a dispute.
+
+    Erasing sets `text` to NULL, which is the only change that the guard permits.
+    """
 
     __tablename__ = "texts"
 

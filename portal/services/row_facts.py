@@ -92,7 +92,10 @@ class RefundFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlanFacts:
-    """A plan with its installments and the sums of its refunds, with its status at that instant."""
+    """A plan with its installments and the sums of its refunds, with its status at that instant.
+
+    `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
+    """
 
     id: int
     merchant_id: int
@@ -111,6 +114,9 @@ class PlanFacts:
     notes: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    accepted_at: datetime | None
+    lapses_at: datetime | None
+    disputed_at: datetime | None
     installments: tuple[InstallmentFacts, ...]
 
 
@@ -199,6 +205,9 @@ def of_plan(plan: Plan, customer_email: str, installments: Iterable[Installment]
         notes=plan.notes,
         created_at=plan.created_at,
         updated_at=plan.updated_at,
+        accepted_at=plan.accepted_at,
+        lapses_at=plan.lapses_at if plan.is_asked else None,
+        disputed_at=plan.disputed_at if plan.disputed else None,
         installments=tuple(of_installment(row) for row in installments),
     )
 

@@ -5,10 +5,12 @@ from flask import Flask
 from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
+from portal.web.agreements import acceptances, answers, disputes, links, shops, withdrawals
 from portal.web.invitations import invitation_payments, invitations, plan_invitations
 from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
+from portal.web.operations import disputes as operator_disputes
 from portal.web.payments import (
     automatic,
     callbacks,
@@ -26,8 +28,10 @@ from portal.web.reminders import early_reminders, mutes, reminder_settings, remi
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
+    acceptances.bp,
     account.bp,
     accounts.bp,
+    answers.bp,
     api_keys.bp,
     automatic.bp,
     callbacks.bp,
@@ -37,6 +41,7 @@ BLUEPRINTS = (
     customers.bp,
     dashboard.bp,
     drafts.bp,
+    disputes.bp,
     early_reminders.bp,
     hats.bp,
     health.bp,
@@ -46,9 +51,11 @@ BLUEPRINTS = (
     invitations.bp,
     journal.bp,
     merchants.bp,
+    links.bp,
     mutes.bp,
     objections.bp,
     operator.bp,
+    operator_disputes.bp,
     emails.bp,
     password_resets.bp,
     payment_lists.bp,
@@ -67,11 +74,13 @@ BLUEPRINTS = (
     reversals.bp,
     sessions.bp,
     settings.bp,
+    shops.bp,
     statements.bp,
     team.bp,
     team_invitations.bp,
     memberships.bp,
     theme.bp,
+    withdrawals.bp,
     write_offs.bp,
 )
 

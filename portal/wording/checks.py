@@ -11,12 +11,18 @@ RULES: Final = {
         "A closed plan is completed if something of what was paid was kept, and cancelled otherwise or by its merchant"
     ),
     "plan_due": _l("A plan's next due date and the moment it is late are those of its oldest open installment"),
-    "plan_booked": _l("Every plan was booked once, with its total as sales"),
+    "plan_booked": _l("Every plan that counts was booked once, with its total as sales, and no other"),
     "ledger_receivable": _l("What the ledger says is receivable is what remains of the installments"),
     "ledger_credits": _l("Credits in the ledger are what was credited or made void"),
     "ledger_write_offs": _l("Write-offs in the ledger are what is written off"),
     "ledger_cash": _l("Cash in the ledger is what came in, less what was refunded or reversed"),
     "ledger_refunds": _l("Refunds in the ledger are what was refunded of what had been owed"),
+    "ledger_prepayments": _l("Nothing is prepaid of a plan that counts"),
+    "plan_quiet": _l(
+        "A plan that waits for acceptance was neither late nor reminded of, and is not paid automatically"
+    ),
+    "plan_dispute": _l("Every disputed plan has its dispute, with the same beginning and end"),
+    "plan_acceptance": _l("Every kept acceptance is that of its plan"),
     "installment_paid": _l(
         "What is paid of an installment is what payments allocated to it, less what no longer counts"
     ),

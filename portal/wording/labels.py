@@ -31,6 +31,8 @@ STATES: Final = {
     "refunded": lazy_pgettext("state of a payment", "Refunded"),
     "reversed": lazy_pgettext("state of a payment", "Reversed"),
     "invited": lazy_pgettext("state of an account", "Invited"),
+    "unaccepted": lazy_pgettext("state of a plan", "Awaiting acceptance"),
+    "disputed": lazy_pgettext("state of a plan", "Disputed"),
 }
 """By the state of a plan, an installment, a payment or an account, as badges and filters show it."""
 FIGURES: Final = {

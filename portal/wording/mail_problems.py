@@ -8,6 +8,7 @@ MAIL_PROBLEMS: Final = {
     # The mail must not be sent any more
     "account_closed": _l("The account is closed."),
     "merchant_deactivated": _l("The business is deactivated."),
+    "dispute_over": _l("The dispute is over."),
     "link_ended": _l("Its link was used, revoked or replaced."),
     "no_password": _l("This account has no password to reset."),
     "no_plan": _l("There is no plan that waits for this email."),
@@ -18,6 +19,8 @@ MAIL_PROBLEMS: Final = {
     "owed_again": _l("Something is owed again."),
     "payment_reversed": _l("The payment was taken back since."),
     "nothing_waits": _l("No business waits for approval any more."),
+    "plan_answered": _l("The customer accepted the plan, or said that it is not theirs."),
+    "plan_closed": _l("The plan is closed."),
     "too_old": _l("It was asked for too long ago."),
     "unknown_kind": _l("This version knows no mail of this kind."),
     "written_off": _l("Some of it was written off, so not all of it is paid."),

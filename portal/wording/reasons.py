@@ -4,7 +4,7 @@ from typing import Protocol
 
 from flask_babel import gettext as _
 
-from portal.domain.events import Cause
+from portal.domain.events import CancelCause, Cause
 
 
 class Reasoned(Protocol):
@@ -16,11 +16,14 @@ class Reasoned(Protocol):
     def cause(self) -> Cause | None: ...
 
 
-def causes() -> dict[Cause, str]:
+def causes() -> dict[Cause | CancelCause, str]:
     """The words of each cause."""
     return {
         "overcharged": str(_("More was charged than was still owed")),
         "taken_back": str(_("The bank took the payment back")),
+        "lapsed": str(_("It was not accepted in time")),
+        "withdrawn": str(_("The customer withdrew")),
+        "void": str(_("The operator decided that it is not the customer’s")),
     }
 
 

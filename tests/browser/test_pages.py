@@ -18,7 +18,7 @@ from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 from tests.browser.conftest import Visit
 from tests.fixtures.live import Live
-from tests.fixtures.rq_jobs import a_failed_job
+from tests.fixtures.valkey.rq_jobs import a_failed_job
 
 pytestmark = pytest.mark.browser
 
@@ -269,7 +269,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     amal.make_plan(f"new-{name}@example.com")
     page = amal.page
     check(page)
-    link = page.get_by_label("Link for the customer").input_value()
+    link = page.get_by_label("Pay link").input_value()
     check(layla.open(link))
     layla.page.locator("#pay-next").click()
     layla.page.locator("#pay-now").wait_for()

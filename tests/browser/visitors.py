@@ -92,6 +92,17 @@ class Visitor:
         terms = {"customer_email": email, "description": "Oak desk", "total_amount": total, "interval": "monthly"}
         return self._send("/plans/new", {**terms, "num_installments": count}, to="/plans")
 
+    def mailed_link(self, email: str, path: str) -> str:
+        """Wait for the newest mail to this email, as the outbox keeps it, whose link begins with `path`."""
+        for _ in range(100):
+            listing = self.page.request.get("/outbox?state=kept").text()
+            rows = [row for row in listing.split("<tr ") if f"<bdi>{email}</bdi>" in row]
+            for number in (match[1] for row in rows if (match := re.search(r'href="(/outbox/\d+)"', row))):
+                if link := re.search(rf'href="[^"]*?({path}[^"]+)"', self.page.request.get(f"{number}/html").text()):
+                    return unescape(link[1])
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"no mail to {email} with a link to {path}")
+
     def _send(self, path: str, fields: dict[str, str], *, to: str = "") -> str:
         """Fill in the form at `path` and send it `to` its address. Returns the path of the redirect."""
         hidden = {}

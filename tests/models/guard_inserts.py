@@ -124,8 +124,8 @@ def an_event(**columns: str) -> str:
 
 def an_invitation(**columns: str) -> str:
     good = {
-        "plan_id": ":plan", "token_hash": "sha256('x')", "seed": "sha256('y')", "created_at": "now()",
-        "expires_at": "now() + '1 day'",
+        "plan_id": ":plan", "kind": "'customer'", "token_hash": "sha256('x')", "seed": "sha256('y')",
+        "created_at": "now()", "expires_at": "now() + '1 day'",
     }  # fmt: skip
     return insert("invitations", good | columns)
 

@@ -4,6 +4,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 """
 # ruff: noqa: S608 (SQL from constants)
 
+from tests.models.agreement_guards import AGREEMENT_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -35,6 +36,7 @@ GUARDS = [
     *PLAN_GUARDS,
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,
+    *AGREEMENT_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),
@@ -148,7 +150,11 @@ GUARDS = [
     Guard("revoked and claimed", "ck_invitations_one_end", an_invitation(revoked_at="now()", claimed_at="now()")),
     Guard("two links under one token", "uq_invitations_token_hash",
           an_invitation(token_hash="(SELECT token_hash FROM invitations WHERE id = :invitation)")),
-    Guard("two live links to one plan", "uq_invitations_live_plan_id", an_invitation(plan_id=":invited_plan")),
+    Guard("a link of no kind", "ck_invitations_kind", an_invitation(kind="'other'")),
+    Guard("a claim by the pay link", "ck_invitations_claimed_by_customer",
+          an_invitation(kind="'pay'", claimed_at="now()")),
+    Guard("two live links of a kind to one plan", "uq_invitations_live_plan_id_kind",
+          an_invitation(plan_id=":invited_plan")),
     # Tokens and API keys
     Guard("a refresh token under half a hash", "ck_refresh_tokens_token_hash", a_refresh_token(token_hash="'x'")),
     Guard("two refresh tokens of one hash", "uq_refresh_tokens_token_hash",

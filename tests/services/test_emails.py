@@ -107,7 +107,7 @@ def test_a_declined_payment_posts_one_email_and_an_unknown_outcome_none_until_it
 def test_a_plan_for_a_new_email_posts_an_invitation_and_so_does_each_renewal():
     amal = people.amal()
     plan_id = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal))).plan_id
-    invitations.renew(plan_id, actor=people.owner(amal))
+    invitations.mail_again(plan_id, actor=people.owner(amal))
     assert kinds() == ["invitation", "invitation"]
     people.omar()
     people.a_plan(amal, "omar@example.com")
@@ -132,12 +132,14 @@ def test_reissuing_returns_the_same_link_and_extends_it_by_thirty_days():
     amal = people.amal()
     opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
+    token = people.token_of(opened.plan_id)
     with time_machine.travel(clock.now() + timedelta(days=29)):
-        assert invitations.reissue(nadia) == (opened.plan_id, opened.invitation_token)
+        assert invitations.reissue(nadia) == (opened.plan_id, token)
     with time_machine.travel(clock.now() + timedelta(days=58)):
-        assert invitations.find(opened.invitation_token) is not None
-        assert db.session.scalar(db.select(db.func.count(Invitation.id))) == 1
-        invitations.claim(opened.invitation_token, username="nadia", password=people.PASSWORD)
+        assert invitations.find(token) is not None
+        mailed = db.select(db.func.count(Invitation.id)).where(Invitation.kind == "customer")
+        assert db.session.scalar(mailed) == 1
+        invitations.claim(token, username="nadia", password=people.PASSWORD)
         assert invitations.reissue(nadia) is None
 
 
@@ -146,14 +148,15 @@ def test_reissuing_replaces_a_link_that_lapsed_or_has_another_key(app, monkeypat
     amal = people.amal()
     opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
+    before = people.token_of(opened.plan_id)
     if end == "made under another key":
         monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
-        assert invitations.find(opened.invitation_token) is not None
+        assert invitations.find(before) is not None
     with time_machine.travel(clock.now() + timedelta(days=31 if end == "lapsed" else 0)):
         plan_id, token = invitations.reissue(nadia)
         assert plan_id == opened.plan_id
-        assert token != opened.invitation_token
-        assert invitations.find(opened.invitation_token) is None
+        assert token != before
+        assert invitations.find(before) is None
         assert invitations.find(token) is not None
 
 
@@ -164,21 +167,24 @@ def test_reissuing_does_not_restore_a_revoked_link():
         for _ in range(2)
     )
     nadia = people.plan_of(live.plan_id).customer_id
-    invitations.revoke(revoked.plan_id, actor=people.owner(amal))
+    invitations.revoke(revoked.plan_id, "customer", actor=people.owner(amal))
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) is None
-    assert invitations.reissue(nadia) == (live.plan_id, live.invitation_token)
-    renewed = invitations.renew(revoked.plan_id, actor=people.owner(amal))
+    assert invitations.reissue(nadia) == (live.plan_id, people.token_of(live.plan_id))
+    renewed = people.mailed_again(revoked.plan_id)
     assert invitations.reissue(nadia, plan_id=revoked.plan_id) == (revoked.plan_id, renewed)
 
 
 def test_the_database_holds_no_token():
     amal = people.amal()
     opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
-    rows = db.session.execute(db.text("SELECT i::text || o::text FROM invitations i, emails o")).scalar_one()
-    assert opened.invitation_token not in rows
-    invitation = db.session.scalars(db.select(Invitation)).one()
-    assert invitations.token_of(invitation) == opened.invitation_token
-    assert hashlib.sha256(invitation.seed).digest() != invitation.token_hash
+    query = "SELECT string_agg(i::text || o::text || e::text, '') FROM invitations i, emails o, events e"
+    rows = db.session.execute(db.text(query)).scalar_one()
+    links = db.session.scalars(db.select(Invitation)).all()
+    tokens = [invitations.token_of(link) for link in links]
+    assert sorted(link.kind for link in links) == ["customer", "pay"]
+    assert set(tokens) == {people.token_of(opened.plan_id, kind) for kind in ("customer", "pay")}
+    assert not [token for token in tokens if token in rows]
+    assert all(hashlib.sha256(link.seed).digest() != link.token_hash for link in links)
 
 
 def test_the_report_counts_waiting_emails_with_the_oldest_instant_in_three_queries(app):

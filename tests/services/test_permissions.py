@@ -48,8 +48,9 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
             ids["plan"], actor=actor, amount=1, method="cash", received_on=date(2020, 1, 1)
         ),
     ),
-    "renew the link": ("invite", lambda actor, ids: invitations.renew(ids["invited"], actor=actor)),
-    "revoke the link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], actor=actor)),
+    "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
+    "mail the link again": ("invite", lambda actor, ids: invitations.mail_again(ids["invited"], actor=actor)),
+    "revoke a link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], "customer", actor=actor)),
     "remind": ("remind", lambda actor, ids: manual_reminders.send_now(ids["plan"], actor=actor)),
     "mute a plan": ("remind", lambda actor, ids: mutes.mute_plan(ids["plan"], actor=actor)),
     "unmute a plan": ("remind", lambda actor, ids: mutes.unmute_plan(ids["plan"], actor=actor)),

@@ -19,7 +19,7 @@ from portal.local.valkey import Valkey
 from portal.rate_limits import seconds_to_wait
 from portal.valkey import connections
 from tests.fixtures.servers import database_name, settings_for
-from tests.fixtures.valkey_waits import valkey_waits
+from tests.fixtures.valkey.valkey_waits import valkey_waits
 from tests.web import sign_in
 
 

@@ -63,6 +63,9 @@ _PLAN: Final[dict[str, Any]] = {
     "metadata": {"branch": "Olaya"},
     "created_at": "2026-08-23T04:12:34.309931Z",
     "updated_at": "2026-08-23T04:12:34.309931Z",
+    "accepted_at": None,
+    "lapses_at": None,
+    "disputed_at": None,
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
 }
 _REFUND: Final[dict[str, Any]] = {
@@ -196,6 +199,7 @@ _SHAPES: Final[dict[str, Any]] = {
         ],
         "refunds": [{"id": 4, "payment": 9, "amount": "20.00"}],
     },
+    "Nothing": {},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
 }
@@ -220,13 +224,17 @@ _SAR: Final = Money(3333, "SAR")
 _REFUSED: Final = {
     refused.code: refused
     for refused in (
+        Refused("already_accepted", about="dispute"),
+        Refused("already_disputed"),
         Refused("already_paid", about="installment"),
         Refused("amount_changed", about="payment", limit=_SAR, remaining="33.33"),
         Refused("bad_credentials"),
         Refused("bad_token"),
         Refused("declined", payment_id=9),
+        Refused("disputed"),
         Refused("external_id_used", plan_id=1),
         Refused("insufficient_funds", payment_id=9),
+        Refused("not_accepted"),
         Refused("not_reversible"),
         Refused("nothing_due", about="payment"),
         Refused("nothing_owed", about="write_off"),
@@ -239,6 +247,7 @@ _REFUSED: Final = {
         StillRunning(),
         Refused("too_many_methods", limit=10),
         Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
+        Invalid(Fault("customer_email", "blocked")),
         Invalid(Fault("customer_email", "not_a_customer")),
         Invalid(Fault("email", "email_invited")),
         Invalid(Fault("email", "email_taken")),

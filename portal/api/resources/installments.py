@@ -13,6 +13,7 @@ from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import InstallmentFilters
 from portal.services.payments import payments
 from portal.services.payments.outcomes import PaymentDeclined
+from portal.wording.terms import accepting
 
 bp = Blueprint("api_installments", __name__)
 TAG = Tag("Installments", "The parts of a plan with their due dates, and paying them.")
@@ -96,6 +97,7 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
             customer_id=caller().id,
             shown=shown,
             method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
+            accepting=accepting(),
             request_key=key,
         )
     if isinstance(paid, PaymentDeclined):

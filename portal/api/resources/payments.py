@@ -14,6 +14,7 @@ from portal.reports.payments.filters import PaymentFilters
 from portal.services.payments import manual_payments, payments
 from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
 from portal.services.payments.payments import Paid
+from portal.wording.terms import accepting
 
 bp = Blueprint("api_payments", __name__)
 TAG = Tag("Payments", "Attempts to move money, and their outcomes.")
@@ -83,6 +84,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
             amount=minor["amount"],
             shown=minor["expected"],
             method=offered_methods.default_token() if json.payment_method is None else json.payment_method,
+            accepting=accepting(),
             request_key=key,
         )
     if isinstance(paid, PaymentDeclined):
@@ -100,7 +102,15 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     writes=True,
     forbidden="record_payments",
     refuses={
-        409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much"),
+        409: (
+            "amount_changed",
+            "disputed",
+            "not_accepted",
+            "nothing_owed",
+            "payment_in_flight",
+            "still_running",
+            "too_much",
+        ),
         422: ("date_in_future",),
     },
 )

@@ -26,7 +26,17 @@ for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation,
     needs="credit",
     writes=True,
     forbidden="change_plan",
-    refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running", "too_much")},
+    refuses={
+        409: (
+            "amount_changed",
+            "disputed",
+            "not_accepted",
+            "nothing_owed",
+            "payment_in_flight",
+            "still_running",
+            "too_much",
+        )
+    },
 )
 def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     """Credit
@@ -58,7 +68,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     needs="write_off",
     writes=True,
     forbidden="change_plan",
-    refuses={409: ("amount_changed", "nothing_owed", "payment_in_flight", "still_running")},
+    refuses={409: ("amount_changed", "disputed", "not_accepted", "nothing_owed", "payment_in_flight", "still_running")},
 )
 def write_off(plan_id: int, json: schemas.NewWriteOff) -> Response:
     """Write off what remains

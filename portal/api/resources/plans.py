@@ -33,7 +33,7 @@ TAG = Tag("Plans", "A purchase, split into installments.")
     needs="create_plans",
     writes=True,
     forbidden="make_plans",
-    refuses={409: ("external_id_used", "still_running"), 422: ("not_a_customer", "total_too_small")},
+    refuses={409: ("external_id_used", "still_running"), 422: ("blocked", "not_a_customer", "total_too_small")},
 )
 def create(json: schemas.NewPlan) -> Response:
     """Make a plan
@@ -83,6 +83,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
         caller().actor,
         PlanFilters(
             status=query.status,
+            disputed=None if query.disputed is None else query.disputed == "true",
             customer_email=query.customer_email,
             due_before=query.due_before,
             due_after=query.due_after,

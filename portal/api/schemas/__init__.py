@@ -20,7 +20,7 @@ from portal.api.schemas.installments import (
     installment,
     paid_installment,
 )
-from portal.api.schemas.kinds import FaultShape, Problem
+from portal.api.schemas.kinds import FaultShape, Nothing, Problem
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
 from portal.api.schemas.plan_actions import (
@@ -53,6 +53,7 @@ __all__ = [
     "NewRefund",
     "NewReversal",
     "NewWriteOff",
+    "Nothing",
     "PaidInstallment",
     "Pay",
     "PayPlan",

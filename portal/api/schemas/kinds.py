@@ -27,6 +27,10 @@ class In(Struct, forbid_unknown_fields=True, kw_only=True):
     """A request. Unknown fields are refused."""
 
 
+class Nothing(In, kw_only=True):
+    """An empty object: everything is in the address. The body may be left out."""
+
+
 class Out(Struct, kw_only=True):
     """A response. Later versions may add fields, and never remove them."""
 

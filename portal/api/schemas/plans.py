@@ -90,6 +90,11 @@ class Plan(Out, kw_only=True):
     metadata: dict[str, Any]
     created_at: Instant
     updated_at: Instant
+    accepted_at: Annotated[Instant | None, Meta(description="When the customer accepted the plan, or first paid it.")]
+    lapses_at: Annotated[
+        Instant | None, Meta(description="Set while the plan waits for acceptance: it counts nowhere until then.")
+    ]
+    disputed_at: Annotated[Instant | None, Meta(description="Set while the customer says that the plan is not theirs.")]
     installments: list[Installment]
 
 
@@ -97,6 +102,9 @@ class PlanQuery(PageQuery, kw_only=True):
     """Filters of plans. Both dates are exclusive, and about the oldest open installment."""
 
     status: PlanStatus | None = None
+    disputed: Annotated[
+        Literal["true", "false"] | None, Meta(description="Whether the customer says that the plan is not theirs.")
+    ] = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
     due_before: Annotated[Day | None, Meta(description="Never matches a plan without an open installment.")] = None
     due_after: Day | None = None
@@ -134,6 +142,9 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
         "metadata": facts.notes,
         "created_at": facts.created_at,
         "updated_at": facts.updated_at,
+        "accepted_at": facts.accepted_at,
+        "lapses_at": facts.lapses_at,
+        "disputed_at": facts.disputed_at,
         "installments": [installment(part) for part in facts.installments],
         **{name: decimal(amount, facts.currency) for name, amount in amounts.items()},
     }

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from portal.domain import lookalikes
 from portal.domain.permissions import Standing
-from portal.domain.schedule import MAX_GRACE_DAYS
+from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Instant, is_one_line
@@ -20,7 +20,8 @@ class Merchant(Model):
     exists.
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
-    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for.
+    (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for. Within
+    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered.
 
     `name_skeleton` is equal for names that read alike (domain/lookalikes.py). Setting the name sets it. A business
     without `approved_at` waits for an operator, or was declined (`declined_at`). `deactivated_at` is an operator's act.
@@ -41,6 +42,7 @@ class Merchant(Model):
     )
     sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
     reminding_since: Mapped[Instant | None]
+    withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     updated_at: Mapped[Instant]
     name_skeleton: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     approved_at: Mapped[Instant | None]
@@ -56,6 +58,7 @@ class Merchant(Model):
             "AND array_position(reminder_days, NULL) IS NULL",
             name="reminder_days",
         ),
+        CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         CheckConstraint("sending_hour BETWEEN 0 AND 23", name="sending_hour"),
         CheckConstraint(f"business_name <> '' AND {is_one_line('business_name')}", name="named"),
         CheckConstraint("home_currency ~ '^[A-Z]{3}$'", name="currency"),

@@ -30,15 +30,16 @@ if TYPE_CHECKING:
 InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
 INSTALLMENT_STATUSES: tuple[InstallmentStatus, ...] = get_args(InstallmentStatus)
 
-_OPEN = text("remaining > 0")
+_OPEN = text("remaining > 0 AND counted")
 
 
 class Installment(Model):
     """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited` and `written_off` change.
 
     An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
-    the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. Merchant, customer and
-    currency repeat those of the plan (foreign key), so that lists and sums need no join.
+    the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. Merchant, customer, currency,
+    `counted` and `disputed` repeat those of the plan (foreign key with ON UPDATE CASCADE), so that lists and sums need
+    no join. An amount is *owed* while it remains and is counted; it is *chased* while it is owed and not disputed.
     """
 
     __tablename__ = "installments"
@@ -61,8 +62,12 @@ class Installment(Model):
     )
     paid_at: Mapped[Instant | None]
     cancelled_at: Mapped[Instant | None]
+    counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
-    plan: Mapped[Plan] = relationship(back_populates="installments", foreign_keys=[plan_id])
+    plan: Mapped[Plan] = relationship(
+        primaryjoin="Installment.plan_id == Plan.id", back_populates="installments", foreign_keys=[plan_id]
+    )
     held_allocations: Mapped[list["Allocation"]] = relationship(
         primaryjoin="and_(Allocation.installment_id == Installment.id, Allocation.state == 'held')",
         viewonly=True,
@@ -70,9 +75,17 @@ class Installment(Model):
 
     __table_args__ = (
         ForeignKeyConstraint(
-            ["plan_id", "merchant_id", "customer_id", "currency"],
-            ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
+            ["plan_id", "merchant_id", "customer_id", "currency", "counted", "disputed"],
+            [
+                "plans.id",
+                "plans.merchant_id",
+                "plans.customer_id",
+                "plans.currency",
+                "plans.counted",
+                "plans.disputed",
+            ],
             name="fk_installments_plan",
+            onupdate="CASCADE",
         ),
         UniqueConstraint("plan_id", "number"),
         CheckConstraint("number BETWEEN 1 AND 60", name="number"),
@@ -89,7 +102,7 @@ class Installment(Model):
             "merchant_id",
             "due_date",
             "id",
-            postgresql_include=["currency", "paid", "remaining"],
+            postgresql_include=["currency", "paid", "remaining", "counted"],
         ),
         Index("ix_installments_customer_id_due_date_id", "customer_id", "due_date", "id"),
         Index(
@@ -97,7 +110,7 @@ class Installment(Model):
             "merchant_id",
             "due_date",
             "id",
-            postgresql_include=["currency", "remaining", "late_at", "customer_id", "plan_id"],
+            postgresql_include=["currency", "remaining", "late_at", "customer_id", "plan_id", "disputed"],
             postgresql_where=_OPEN,
         ),
         Index(
@@ -105,7 +118,9 @@ class Installment(Model):
             "merchant_id",
             "paid_at",
             postgresql_include=["currency", "late_at", "plan_id"],
-            postgresql_where=text("remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL"),
+            postgresql_where=text(
+                "remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted"
+            ),
         ),
         Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),
         Index("ix_installments_open_due_date_id", "due_date", "id", postgresql_where=_OPEN),
@@ -115,7 +130,7 @@ class Installment(Model):
     def status(self) -> InstallmentStatus:
         """pending, late, paid, waived, cancelled or written_off, at the present instant."""
         if self.remaining > 0:
-            return "late" if self.late_at <= clock.now() else "pending"
+            return "late" if self.is_chased and self.late_at <= clock.now() else "pending"
         if self.cancelled_at is not None:
             return "cancelled"
         if self.written_off > 0:
@@ -126,6 +141,11 @@ class Installment(Model):
     def is_open(self) -> bool:
         """A part of the amount is still owed."""
         return self.remaining > 0
+
+    @property
+    def is_chased(self) -> bool:
+        """A part of the amount is owed and may be late, reminded of and collected automatically."""
+        return self.remaining > 0 and self.counted and not self.disputed
 
     @property
     def payable(self) -> int:
@@ -144,7 +164,17 @@ class Installment(Model):
     @staticmethod
     def is_late(now: datetime) -> ColumnElement[bool]:
         """The same rule as `status == "late"`, in SQL. `now` is aware."""
-        return and_(Installment.remaining > 0, Installment.late_at <= now)
+        return and_(Installment.chased(), Installment.late_at <= now)
+
+    @staticmethod
+    def owed() -> ColumnElement[bool]:
+        """An amount remains, and the plan counts: what sums of outstanding amounts add up."""
+        return and_(Installment.remaining > 0, Installment.counted)
+
+    @staticmethod
+    def chased() -> ColumnElement[bool]:
+        """The same rule as `is_chased`, in SQL."""
+        return and_(Installment.owed(), ~Installment.disputed)
 
     @staticmethod
     def is_paid() -> ColumnElement[bool]:
@@ -158,11 +188,11 @@ class Installment(Model):
 
     @staticmethod
     def has_status(status: str, now: datetime) -> ColumnElement[bool]:
-        """The same rules as `status`, in SQL, with "open" for pending or late. `now` is aware."""
+        """The same rules as `status`, in SQL, with "open" for what is owed. `now` is aware."""
         settled = and_(Installment.remaining == 0, Installment.cancelled_at.is_(None))
         rules: dict[str, ColumnElement[bool]] = {
-            "open": Installment.remaining > 0,
-            "pending": and_(Installment.remaining > 0, Installment.late_at > now),
+            "open": Installment.owed(),
+            "pending": and_(Installment.remaining > 0, ~Installment.is_late(now)),
             "late": Installment.is_late(now),
             "paid": Installment.is_paid(),
             "waived": and_(settled, Installment.paid == 0, Installment.written_off == 0),

@@ -1,17 +1,24 @@
-"""Invitation links, with which a customer sees a plan and claims the account."""
+"""Links of a plan: the pay link, which the business sees, and the customer's link, which only their mails carry."""
 
 from datetime import datetime
+from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, Select, and_, select, text
+from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, Select, and_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
 from portal.models.columns import Id, Instant
 from portal.models.plans.plans import Plan
 
+LinkKind = Literal["pay", "customer"]
+LINK_KINDS: tuple[LinkKind, ...] = get_args(LinkKind)
+
 
 class Invitation(Model):
-    """A link to one plan. Renewing the link revokes the previous one.
+    """A link to one plan. Renewing the link revokes the previous one of its kind.
+
+    `kind` "pay": the business sees the link, so it shows the plan and takes payments, no more. "customer": only mails
+    to the plan's customer carry the link, so it also claims the record.
 
     The row holds the SHA-256 of the token and a random seed: token = f(SECRET_KEY, seed), see services/plans.
     """
@@ -20,6 +27,7 @@ class Invitation(Model):
 
     id: Mapped[Id]
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
+    kind: Mapped[LinkKind] = mapped_column(Enum(*LINK_KINDS, name="kind", native_enum=False, create_constraint=True))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     seed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Instant]
@@ -34,14 +42,24 @@ class Invitation(Model):
         CheckConstraint("octet_length(seed) = 32", name="seed"),
         CheckConstraint("expires_at > created_at", name="expires"),
         CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
+        CheckConstraint("claimed_at IS NULL OR kind = 'customer'", name="claimed_by_customer"),
         Index("ix_invitations_plan_id_id", "plan_id", "id"),
         Index(
-            "uq_invitations_live_plan_id",
+            "uq_invitations_live_plan_id_kind",
             "plan_id",
+            "kind",
             unique=True,
             postgresql_where=text("revoked_at IS NULL AND claimed_at IS NULL"),
         ),
     )
+
+    @staticmethod
+    def live_of(plan_id: int, now: datetime) -> Select["Invitation"]:
+        """The links of this plan that work at `now` (aware): at most one of each kind."""
+        return select(Invitation).where(
+            Invitation.plan_id == plan_id,
+            and_(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None), Invitation.expires_at > now),
+        )
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["Invitation"]:

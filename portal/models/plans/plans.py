@@ -1,7 +1,7 @@
 """Plans: purchases in installments."""
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import (
@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
     and_,
+    or_,
     select,
     text,
 )
@@ -24,7 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
-from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, Interval
+from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS, Interval
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
@@ -51,6 +52,12 @@ class Plan(Model):
     that its merchant cancelled, which is final. `external_id` is the merchant's id for the plan, unique for each
     merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders.
     `automatic_method_id` is the saved method from which installments are collected on their due dates.
+
+    A plan that is not `counted` waits for its customer's acceptance until `lapses_at`: it is booked nowhere, is never
+    late, and causes no reminder and no automatic payment. `lapses_at` is NULL once no acceptance is needed. While the
+    customer disputes a plan it is `disputed`, from `disputed_at` to `dispute_ended_at`. Installments repeat `counted`
+    and `disputed` (foreign key). The customer may withdraw within `withdrawal_days` of the creation, until
+    `delivered_at`.
     """
 
     __tablename__ = "plans"
@@ -82,15 +89,30 @@ class Plan(Model):
     muted_at: Mapped[Instant | None]
     automatic_method_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payment_methods.id"))
     automatic_since: Mapped[Instant | None]
+    counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    lapses_at: Mapped[Instant | None]
+    asked_again_at: Mapped[Instant | None]
+    accepted_at: Mapped[Instant | None]
+    disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    disputed_at: Mapped[Instant | None]
+    dispute_ended_at: Mapped[Instant | None]
+    withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
+    delivered_at: Mapped[Instant | None]
 
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
     installments: Mapped[list["Installment"]] = relationship(
-        order_by="Installment.number", back_populates="plan", foreign_keys="Installment.plan_id"
+        primaryjoin="Installment.plan_id == Plan.id",
+        order_by="Installment.number",
+        back_populates="plan",
+        foreign_keys="Installment.plan_id",
     )
 
     __table_args__ = (
         UniqueConstraint("id", "merchant_id", "customer_id", "currency"),
+        UniqueConstraint(
+            "id", "merchant_id", "customer_id", "currency", "counted", "disputed", name="uq_plans_repeated_columns"
+        ),
         CheckConstraint(f"total > 0 AND total <= {MAX_MINOR} AND total >= num_installments", name="total"),
         CheckConstraint("num_installments BETWEEN 1 AND 60", name="num_installments"),
         CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),
@@ -99,6 +121,17 @@ class Plan(Model):
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
+        CheckConstraint(
+            "CASE WHEN counted THEN lapses_at IS NULL OR state <> 'active' ELSE lapses_at IS NOT NULL END",
+            name="counted",
+        ),
+        CheckConstraint("accepted_at IS NULL OR (lapses_at IS NULL AND NOT disputed)", name="accepted"),
+        CheckConstraint(
+            "disputed = (disputed_at IS NOT NULL AND dispute_ended_at IS NULL)"
+            " AND (dispute_ended_at IS NULL OR disputed_at IS NOT NULL) AND (NOT disputed OR state = 'active')",
+            name="disputed",
+        ),
+        CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
         Index(
             "ix_plans_automatic_next_due_on",
@@ -132,6 +165,19 @@ class Plan(Model):
             "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
         ),
         Index(
+            "ix_plans_lapses_at",
+            "lapses_at",
+            "id",
+            postgresql_where=text("state = 'active' AND lapses_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_plans_unaccepted_merchant_id_id",
+            "merchant_id",
+            "id",
+            postgresql_where=text("state = 'active' AND NOT counted"),
+        ),
+        Index("ix_plans_disputed_merchant_id_id", "merchant_id", "id", postgresql_where=text("disputed")),
+        Index(
             "uq_plans_merchant_id_external_id",
             "merchant_id",
             "external_id",
@@ -148,17 +194,39 @@ class Plan(Model):
         return self.state
 
     @property
+    def is_asked(self) -> bool:
+        """The plan waits for its customer's acceptance."""
+        return self.state == "active" and not self.counted
+
+    @property
+    def may_dispute(self) -> bool:
+        """The customer may say that the plan is not theirs: once, before they accept it."""
+        return self.state == "active" and self.accepted_at is None and self.disputed_at is None
+
+    @property
+    def withdrawal_ends_at(self) -> datetime | None:
+        """The instant until which the customer may withdraw; None without that right."""
+        if not self.withdrawal_days or self.delivered_at is not None or self.state != "active":
+            return None
+        day = clock.local_date(self.created_at, self.time_zone) + timedelta(days=self.withdrawal_days + 1)
+        return clock.midnight(day, self.time_zone)
+
+    @property
     def today(self) -> date:
         """The local date in the plan's time zone, the calendar of its due dates."""
         return clock.today(self.time_zone)
 
     @staticmethod
     def has_status(status: str, now: datetime) -> ColumnElement[bool]:
-        """The same rule as `status`, in SQL. `now` is aware."""
+        """The same rule as `status`, in SQL, with "unaccepted" and "disputed" for active plans. `now` is aware."""
         if status == "overdue":
             return and_(Plan.state == "active", Plan.next_late_at <= now)
         if status == "active":
-            return and_(Plan.state == "active", Plan.next_late_at > now)
+            return and_(Plan.state == "active", or_(Plan.next_late_at.is_(None), Plan.next_late_at > now))
+        if status == "unaccepted":
+            return and_(Plan.state == "active", ~Plan.counted)
+        if status == "disputed":
+            return and_(Plan.state == "active", Plan.disputed)
         return Plan.state == status
 
     @staticmethod

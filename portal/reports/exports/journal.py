@@ -8,7 +8,7 @@ from sqlalchemy import Row, and_, func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock, money
-from portal.domain.events import Cause
+from portal.domain.events import CancelCause, Cause
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Merchant, Plan, User
@@ -20,7 +20,7 @@ def export_journal(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-    causes: Mapping[Cause, str] | None = None,
+    causes: Mapping[Cause | CancelCause, str] | None = None,
 ) -> Export:
     """The ledger lines of this merchant's plans, oldest first. They sum to zero in each currency.
 

@@ -89,12 +89,12 @@ def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: i
         Installment.currency,
         Installment.due_date,
         literal(zones[0]) if one_zone else Plan.time_zone,
-        Installment.late_at <= now,
-        Installment.late_at <= (since or now),
+        Installment.is_late(now),
+        Installment.is_late(since or now),
         Installment.plan_id > last_plan,
     )
     query = select(*parts, func.count(), func.sum(Installment.remaining)).where(
-        Installment.merchant_id == merchant.id, Installment.remaining > 0
+        Installment.merchant_id == merchant.id, Installment.owed()
     )
     if not one_zone:
         query = query.join(Plan, Plan.id == Installment.plan_id)

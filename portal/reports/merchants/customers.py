@@ -68,13 +68,13 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     for customer_id, plans, open_plans in db.session.execute(counts):
         customers[customer_id].plans, customers[customer_id].open_plans = plans, open_plans
     owed = func.sum(Installment.remaining)
-    late = func.coalesce(owed.filter(Installment.late_at <= clock.now()), 0)
+    late = func.coalesce(owed.filter(Installment.is_late(clock.now())), 0)
     sums = (
         select(Installment.customer_id, Installment.currency, owed, late)
         .where(
             Installment.merchant_id == merchant_id,
             Installment.customer_id.in_(customer_ids),
-            Installment.remaining > 0,
+            Installment.owed(),
         )
         .group_by(Installment.customer_id, Installment.currency)
         .order_by(Installment.currency)
@@ -105,11 +105,11 @@ def _by_amount(merchant: Merchant, show: Show, search: str | None, limit: int, c
     home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
     query = (
         select(Installment.customer_id, home)
-        .where(Installment.merchant_id == merchant.id, Installment.remaining > 0)
+        .where(Installment.merchant_id == merchant.id, Installment.owed())
         .group_by(Installment.customer_id)
     )
     if show == "overdue":
-        query = query.where(Installment.late_at <= clock.now())
+        query = query.where(Installment.is_late(clock.now()))
     if search and search.strip():
         query = query.where(Installment.customer_id.in_(select(User.id).where(User.starts_with(search.strip()))))
     if cursor is not None:

@@ -65,8 +65,10 @@ def figures(merchant: Merchant) -> Dashboard:
             func.coalesce(func.sum(Installment.remaining).filter(late), 0).label("overdue"),
             func.count().filter(late).label("overdue_installments"),
             func.count().label("open_installments"),
-        ).where(mine, Installment.remaining > 0),
-        select(Installment.currency, func.count().label("paid_installments")).where(mine, Installment.is_paid()),
+        ).where(mine, Installment.owed()),
+        select(Installment.currency, func.count().label("paid_installments")).where(
+            mine, Installment.is_paid(), Installment.counted
+        ),
         select(Plan.currency, func.count().label("overdue_plans")).where(
             Plan.merchant_id == merchant.id, Plan.has_status("overdue", now)
         ),

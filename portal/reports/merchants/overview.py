@@ -160,7 +160,7 @@ def _add_open(totals: Totals, day: ageing.OpenDay) -> None:
 
 def _add_paid(of: TotalsOf, merchant: Merchant, since: datetime, last_plan: int) -> None:
     """Add all paid installments. Subtract those paid in this month from the figures of its beginning."""
-    mine = Installment.is_paid() & (Installment.merchant_id == merchant.id)
+    mine = Installment.is_paid() & Installment.counted & (Installment.merchant_id == merchant.id)
     past = Installment.late_at <= clock.now()
     everything = select(
         Installment.currency,
@@ -229,6 +229,7 @@ def _add_expected(of: TotalsOf, merchant: Merchant, firsts: list[date]) -> None:
         select(Installment.currency, bucket_number, func.sum(Installment.paid + Installment.remaining))
         .where(
             Installment.merchant_id == merchant.id,
+            Installment.counted,
             Installment.due_date >= firsts[0],
             Installment.due_date < month_after(firsts[-1]),
         )

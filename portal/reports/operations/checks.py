@@ -33,6 +33,7 @@ PLANS: Final = Check(
         "ledger_write_offs",
         "ledger_cash",
         "ledger_refunds",
+        "ledger_prepayments",
     ),
     """
     SELECT count(*) FILTER (WHERE (parts.amount, parts.count) IS DISTINCT FROM (plans.total, plans.num_installments)),
@@ -40,17 +41,21 @@ PLANS: Final = Check(
            count(*) FILTER (WHERE plans.state <> 'active' AND (plans.state = 'completed')
                                   <> (plans.cancelled_at IS NULL AND coalesce(money.kept, 0) > 0)),
            count(*) FILTER (WHERE (plans.next_due_on, plans.next_late_at) IS DISTINCT FROM (parts.due, parts.late)),
-           count(*) FILTER (WHERE (books.opened, books.sales) IS DISTINCT FROM (1, -plans.total)),
-           count(*) FILTER (WHERE books.receivable IS DISTINCT FROM parts.remaining),
-           count(*) FILTER (WHERE books.credits IS DISTINCT FROM parts.credited),
-           count(*) FILTER (WHERE books.write_offs IS DISTINCT FROM parts.written_off),
+           count(*) FILTER (WHERE (coalesce(books.opened, 0), coalesce(books.sales, 0))
+                                  <> (plans.counted::int, -plans.total * plans.counted::int)),
+           count(*) FILTER (WHERE coalesce(books.receivable, 0)
+                                  IS DISTINCT FROM parts.remaining * plans.counted::int),
+           count(*) FILTER (WHERE coalesce(books.credits, 0) IS DISTINCT FROM parts.credited * plans.counted::int),
+           count(*) FILTER (WHERE coalesce(books.write_offs, 0) IS DISTINCT FROM parts.written_off),
            count(*) FILTER (WHERE coalesce(books.cash, 0) <> coalesce(money.kept, 0)),
-           count(*) FILTER (WHERE coalesce(books.refunds, 0) <> coalesce(back.amount, 0))
+           count(*) FILTER (WHERE coalesce(books.refunds, 0) <> coalesce(back.amount, 0) * plans.counted::int),
+           count(*) FILTER (WHERE plans.counted AND coalesce(books.prepayments, 0) <> 0)
     FROM plans
     LEFT JOIN (
         SELECT plan_id, sum(amount) AS amount, count(*) AS count, sum(remaining) AS remaining,
                sum(credited) AS credited, sum(written_off) AS written_off,
-               min(due_date) FILTER (WHERE remaining > 0) AS due, min(late_at) FILTER (WHERE remaining > 0) AS late
+               min(due_date) FILTER (WHERE remaining > 0) AS due,
+               min(late_at) FILTER (WHERE remaining > 0 AND counted AND NOT disputed) AS late
         FROM installments GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id
     LEFT JOIN (
@@ -61,13 +66,15 @@ PLANS: Final = Check(
         SELECT plan_id, sum(amount) AS amount FROM refunds WHERE state = 'succeeded' AND NOT excess GROUP BY plan_id
     ) AS back ON back.plan_id = plans.id
     LEFT JOIN (
-        SELECT plan_id, count(*) FILTER (WHERE kind = 'plan_opened' AND account = 'sales') AS opened,
+        SELECT plan_id, count(*) FILTER (WHERE kind = 'plan_opened' AND account = 'sales')
+                        - count(*) FILTER (WHERE kind = 'plan_undone' AND account = 'sales') AS opened,
                sum(amount) FILTER (WHERE account = 'sales') AS sales,
                coalesce(sum(amount) FILTER (WHERE account = 'receivable'), 0) AS receivable,
                coalesce(sum(amount) FILTER (WHERE account = 'credits'), 0) AS credits,
                coalesce(sum(amount) FILTER (WHERE account = 'write_offs'), 0) AS write_offs,
                sum(amount) FILTER (WHERE account = 'cash') AS cash,
-               sum(amount) FILTER (WHERE account = 'refunds') AS refunds
+               sum(amount) FILTER (WHERE account = 'refunds') AS refunds,
+               sum(amount) FILTER (WHERE account = 'prepayments') AS prepayments
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id GROUP BY plan_id
     ) AS books ON books.plan_id = plans.id
     """,
@@ -171,7 +178,24 @@ LEDGER: Final = Check(
     """,
 )
 
-CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER)
+AGREEMENTS: Final = Check(
+    ("plan_quiet", "plan_dispute", "plan_acceptance"),
+    """
+    SELECT (SELECT count(*) FROM plans WHERE NOT counted AND (
+               EXISTS (SELECT FROM events WHERE plan_id = plans.id AND kind IN ('installment.late', 'reminder.sent')
+                       AND created_at > plans.lapses_at - interval '30 days')
+               OR automatic_method_id IS NOT NULL)),
+           (SELECT count(*) FROM plans FULL JOIN disputes ON disputes.plan_id = plans.id
+            WHERE (disputes.plan_id IS NOT NULL OR plans.disputed_at IS NOT NULL)
+              AND (plans.disputed_at, plans.dispute_ended_at)
+                  IS DISTINCT FROM (disputes.opened_at, disputes.ended_at)),
+           (SELECT count(*) FROM acceptances LEFT JOIN plans ON plans.id = acceptances.plan_id
+            WHERE (acceptances.accepted_at, acceptances.user_id)
+                  IS DISTINCT FROM (plans.accepted_at, plans.customer_id))
+    """,
+)
+
+CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, AGREEMENTS)
 
 
 SESSION_SETTINGS = text(

@@ -33,7 +33,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The lines, oldest first. The last `balance` equals the sum of the installments' remaining amounts."""
+    """The lines, oldest first. The last `balance` equals the sum of the installments' remaining amounts.
+
+    A plan that does not count has no balance to pay: what was paid of it is below zero.
+    """
 
     lines: list[Line]
     total: int
@@ -46,8 +49,8 @@ class Statement:
 def statement(plan: Plan) -> Statement:
     """The plan's statement, from its ledger alone. Minor units of the plan's currency."""
 
-    def of(account: Account) -> ColumnElement[int]:
-        return func.coalesce(func.sum(LedgerLine.amount).filter(LedgerLine.account == account), 0)
+    def of(*accounts: Account) -> ColumnElement[int]:
+        return func.coalesce(func.sum(LedgerLine.amount).filter(LedgerLine.account.in_(accounts)), 0)
 
     entries = db.session.execute(
         select(
@@ -56,7 +59,7 @@ def statement(plan: Plan) -> Statement:
             LedgerEntry.reason.label("reason"),
             LedgerEntry.cause.label("cause"),
             LedgerEntry.payment_id,
-            of("receivable"),
+            of("receivable", "prepayments"),
             of("cash"),
             of("credits"),
             of("write_offs"),

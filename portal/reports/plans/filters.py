@@ -9,13 +9,15 @@ from typing import Final
 class PlanFilters:
     """A field that is None or empty does not narrow the list.
 
-    `status` is one of PLAN_STATUSES. `customer_email`
-    is a whole address. `search` is the beginning of the customer's email or username or of the merchant's own number
-    for the plan, or any part of the description. `due_before` and `due_after` are local dates, both exclusive, and
-    apply to the oldest open installment: a plan with nothing left to pay passes neither.
+    `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
+    dispute, or the others. `customer_email` is a whole address. `search` is the beginning of the customer's email or
+    username or of the merchant's own number for the plan, or any part of the description. `due_before` and `due_after`
+    are local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
+    neither.
     """
 
     status: str | None = None
+    disputed: bool | None = None
     customer_email: str | None = None
     customer_id: int | None = None
     search: str | None = None

@@ -43,6 +43,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     query = select(Plan).where(of_actor(actor, Plan))
     if filters.status:
         query = query.where(Plan.has_status(filters.status, clock.now()))
+    if filters.disputed is not None:
+        query = query.where(Plan.disputed.is_(filters.disputed))
     if filters.customer_email:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
@@ -99,7 +101,7 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
     if filters.status in ("counted", "past"):
-        query = query.where(or_(Installment.remaining > 0, Installment.is_paid()))
+        query = query.where(Installment.counted, or_(Installment.remaining > 0, Installment.is_paid()))
         if filters.status == "past":
             query = query.where(Installment.late_at <= now)
     elif filters.status:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from portal.domain import clock, identifiers, money, typed_text
 from portal.domain.permissions import Actor, Hat
-from portal.domain.schedule import MAX_GRACE_DAYS
+from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant, PasswordReset, User, UserSession
@@ -108,11 +108,20 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
 
 
 @unit_of_work
-def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_days: int, home_currency: str) -> None:
-    """Change a merchant's settings. Zone (IANA) and grace days count for plans made afterwards.
+def update_merchant(
+    actor: Actor,
+    *,
+    business_name: str,
+    time_zone: str,
+    grace_days: int,
+    home_currency: str,
+    withdrawal_days: int | None = None,
+) -> None:
+    """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
-    Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS) and
-    home_currency (unknown, or `currency_fixed`: changed although a plan exists).
+    Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS),
+    withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency (unknown, or `currency_fixed`: changed
+    although a plan exists).
     """
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
@@ -121,6 +130,10 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
     faults = merchant_faults(business_name, time_zone, home_currency)
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
+    if withdrawal_days is None:
+        withdrawal_days = merchant.withdrawal_days
+    if not 0 <= withdrawal_days <= MAX_WITHDRAWAL_DAYS:
+        faults.append(Fault("withdrawal_days", "withdrawal_days", limit=MAX_WITHDRAWAL_DAYS))
     if faults:
         raise Invalid(*faults)
     merchant.business_name = typed_text.read(business_name)
@@ -128,6 +141,7 @@ def update_merchant(actor: Actor, *, business_name: str, time_zone: str, grace_d
     merchant.grace_days = grace_days
     if home_currency != merchant.home_currency:
         _keep_refund_limits(merchant, home_currency)
+    merchant.withdrawal_days = withdrawal_days
     merchant.home_currency = home_currency
     merchant.updated_at = clock.now()
     try:

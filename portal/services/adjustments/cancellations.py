@@ -1,15 +1,15 @@
 """Cancel a plan: void its unpaid rest, and keep or refund its payments. Final."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from portal.domain import clock
-from portal.domain import events as payloads
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
-from portal.services import events, ledger, row_facts, texts
+from portal.services import row_facts, texts
+from portal.services.agreements import voiding
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refunds
-from portal.services.plans import plan_status
+from portal.services.plans import notices
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts, RefundFacts
 from portal.services.unit_of_work import unit_of_work
@@ -21,6 +21,8 @@ class PlanCancelled(Result):
 
     The refunds are stored as they were held, and `cancel` returns them with their outcomes, which never change.
     """
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     refund: int
@@ -96,15 +98,11 @@ def _cancel(
     if refund:
         actor.require("refund")
         refunds.check_amount(refund, limit, plan.currency)
-    plan.cancelled_at = clock.now()
-    for row in rows:
-        if row.left > 0:
-            row.credited += row.left
-            row.cancelled_at = plan.cancelled_at
+    was_disputed = plan.disputed
     reason_id = texts.keep(plan.id, "reason", reason)
-    ledger.book_cancellation(plan, remaining, by=actor.user_id, reason_id=reason_id)
-    events.record(payloads.PlanCancelled(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
-    plan_status.recompute(plan, rows)
+    voiding.void(plan, rows, by=actor.user_id, reason_id=reason_id)
+    if was_disputed:
+        notices.tell_customer("dispute_ended", plan)
     refund_ids: tuple[int, ...] = ()
     if refund:
         refund_ids = refunds.hold(plan, payments, refund, actor=actor, reason_id=reason_id, rows=rows)

@@ -1,6 +1,7 @@
 """Credit a plan: lower its remaining amount."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portal.domain import allocation
 from portal.domain import events as payloads
@@ -11,7 +12,7 @@ from portal.models import Installment
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import plan_status
+from portal.services.plans import agreement, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -20,6 +21,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class CreditGiven(Result):
     """The credited plan, and the amount of the credit in minor units."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     amount: int
@@ -41,13 +44,14 @@ def credit(
     An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
     minor units (None: not checked).
 
-    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
-    remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
+    amount_changed (facts: remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
     """
     if how not in HOW:
         raise Invalid(Fault("how", "bad_choice"))
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "credit")
+    agreement.refuse_unsettled(plan)
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:

@@ -1,6 +1,7 @@
 """Write off the remaining amount of a plan. A later payment is a recovery."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from portal.domain import events as payloads
 from portal.domain.permissions import Actor
@@ -8,7 +9,7 @@ from portal.errors import Refused
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import plan_status
+from portal.services.plans import agreement, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -17,6 +18,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PlanWrittenOff(Result):
     """The plan, and the amount that was written off in minor units."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     amount: int
@@ -28,11 +31,12 @@ def write_off(
 ) -> PlanWrittenOff:
     """Write off the remaining amount. `shown` is the amount that the form showed (minor units; None: not checked).
 
-    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; amount_changed (facts: remaining); Invalid
-    on reason; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; amount_changed
+    (facts: remaining); Invalid on reason; idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "write_off")
+    agreement.refuse_unsettled(plan)
     remaining = sum(row.left for row in rows)
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:

@@ -14,13 +14,16 @@ from flask_babel import gettext as _
 
 from portal.extensions import db
 from portal.models import Email, Merchant, User
-from portal.services.mail import accounts, operations, payments, reminders, team
+from portal.services.mail import accounts, operations, payments, plans, reminders, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "account_deactivated": operations.account_notice,
     "account_reactivated": operations.account_notice,
     "automatic_stopped": payments.automatic_stopped,
+    "dispute_answered": plans.dispute_answered,
+    "dispute_ended": plans.dispute_ended,
+    "dispute_notice": plans.dispute_notice,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
     "merchant_approved": operations.merchant_notice,
@@ -32,7 +35,12 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "operator_act": operations.operator_act,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
+    "plan_accepted": plans.plan_accepted,
     "plan_completed": payments.plan_completed,
+    "plan_disputed": plans.plan_disputed,
+    "plan_made": plans.plan_made,
+    "plan_news": plans.plan_news,
+    "plan_withdrawn": plans.plan_withdrawn,
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
@@ -52,6 +60,10 @@ TEMPLATES: Final = {
     "merchant_deactivated": "notice",
     "merchant_declined": "notice",
     "merchant_reactivated": "notice",
+    **dict.fromkeys(
+        ("dispute_answered", "dispute_ended", "dispute_notice", "plan_disputed", "plan_news", "plan_withdrawn"),
+        plans.NOTICE,
+    ),
 }
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})

@@ -138,7 +138,7 @@ def _deliverable(mail: Email, customer: User) -> list[Reminder]:
     )
     reminders = []
     for reminder, row in db.session.execute(query).all():
-        if not row.is_open or row.plan.muted_at is not None or (reminder.rule < 0 and not customer.early_reminders):
+        if not row.is_chased or row.plan.muted_at is not None or (reminder.rule < 0 and not customer.early_reminders):
             continue
         if row.held_allocations:
             reminder.email_id = None

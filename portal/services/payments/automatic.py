@@ -23,6 +23,7 @@ from portal.models import AutomaticAttempt, Installment, Merchant, PaymentMethod
 from portal.services import emails, events
 from portal.services.payments import outcomes, payments
 from portal.services.payments.payments import Owed
+from portal.services.plans import agreement
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ _DUE_PLANS = text("""
     JOIN merchants AS merchant ON merchant.id = plan.merchant_id AND merchant.deactivated_at IS NULL
     JOIN users AS customer ON customer.id = plan.customer_id AND customer.deactivated_at IS NULL
     JOIN zones AS here ON here.name = plan.time_zone
-    WHERE plan.automatic_method_id IS NOT NULL AND plan.state = 'active' AND plan.next_due_on <= here.today
+    WHERE plan.automatic_method_id IS NOT NULL AND plan.state = 'active' AND plan.counted AND NOT plan.disputed
+      AND plan.next_due_on <= here.today
       AND here.hour >= merchant.sending_hour AND plan.id > :after
       AND EXISTS (
         SELECT FROM installments AS installment
@@ -63,11 +65,12 @@ def turn_on(plan_id: int, *, customer_id: int, method_id: int) -> None:
     """Collect this plan from a saved method from today on, or change the method.
 
     Rules of earlier days are not caught up. Refuses: not_found (no such plan of this customer); unknown_method (not
-    saved by this customer, or removed); nothing_due (nothing is owed any more).
+    saved by this customer, or removed); nothing_due (nothing is owed any more); not_accepted; disputed.
     """
     plan = _lock_plan(plan_id, customer_id)
     if plan.state != "active":
         raise Refused("nothing_due", about="automatic_payment")
+    agreement.refuse_unsettled(plan)
     query = PaymentMethod.of_customer(customer_id).where(PaymentMethod.id == method_id)
     method = db.session.scalar(query.with_for_update(read=True))
     if method is None:
@@ -164,7 +167,7 @@ def _collect(plan_id: int) -> bool:
 
 def _due(plan: Plan, owed: Owed, method_id: int) -> Owed:
     """After the plan is locked: everything due, if a reached rule of it was not tried. Refuses: nothing_due."""
-    if plan.automatic_method_id == method_id:
+    if plan.automatic_method_id == method_id and plan.counted and not plan.disputed:
         reached = _reached_rules(plan, [row for row, _ in owed])
         new_ids = _record_attempts([(row.id, rule) for row, rule, _ in reached])
         if any(counts and row.id in new_ids for row, _, counts in reached):

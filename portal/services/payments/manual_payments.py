@@ -12,6 +12,7 @@ from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
 from portal.services import row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
+from portal.services.plans import agreement
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.text_faults import text_faults
@@ -48,12 +49,13 @@ def record(
     amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
     amount.
 
-    Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_owed; too_much and amount_changed (facts:
-    remaining); Invalid on amount, method, received_on (never in the future), reference and reason;
-    idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
+    amount_changed (facts: remaining); Invalid on amount, method, received_on (never in the future), reference and
+    reason; idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, actor, "record_payment")
+    agreement.refuse_unsettled(plan)
     if field_faults := faults(method, received_on, reference, plan.today):
         raise Invalid(*field_faults)
     open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]

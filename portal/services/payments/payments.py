@@ -15,11 +15,13 @@ from sqlalchemy import select
 from portal import queue
 from portal.domain import allocation, clock
 from portal.domain.money import Money
+from portal.domain.terms import Accepting
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Merchant, Payment, Plan
 from portal.services import idempotency, row_facts
+from portal.services.agreements import acceptances
 from portal.services.idempotency import RequestKey
 from portal.services.payments import contention, outcomes, preconditions
 from portal.services.payments.outcomes import PaymentDeclined, PaymentMade, PaymentPending
@@ -55,13 +57,15 @@ def pay_installment(
     shown: int | None,
     method: str,
     amount: int | None = None,
+    accepting: Accepting | None = None,
     request_key: RequestKey | None = None,
 ) -> Paid:
     """Pay the remaining amount of one installment, or `amount` of it, before or after its due date.
 
     Amounts are minor units of the plan's currency. `shown` is the remaining amount that the form showed (None: accept
     any). A written-off amount may be paid too, as a recovery. `method` is a token that the gateway knows, such as a
-    test card, or a saved method's.
+    test card, or a saved method's. With `accepting` the customer accepts the plan in the same commit, before the
+    payment; a payment by the pay link has none.
 
     Refuses: not_found; merchant_deactivated; unknown_method; plan_cancelled; already_paid; amount_changed and too_much
     (facts: remaining); Invalid on amount; payment_in_flight (facts: payment_id); idempotency_key_reused; still_running;
@@ -77,7 +81,7 @@ def pay_installment(
 
     conditions = Installment.id == installment_id, Installment.customer_id == customer_id
     query = select(Installment.plan_id).where(*conditions)
-    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key)
+    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting)
 
 
 def pay_plan(
@@ -88,6 +92,7 @@ def pay_plan(
     shown: int | None,
     method: str,
     amount: int | None = None,
+    accepting: Accepting | None = None,
     request_key: RequestKey | None = None,
 ) -> Paid:
     """Pay everything due by the plan's local date, all that remains, or an amount, the oldest installment first.
@@ -112,7 +117,7 @@ def pay_plan(
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
     query = select(Plan.id).where(Plan.id == plan_id, Plan.customer_id == customer_id)
-    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key)
+    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting)
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
@@ -131,10 +136,11 @@ def _pay(
     method: str,
     request_key: RequestKey | None,
     *,
+    accepting: Accepting | None = None,
     automatic: bool = False,
 ) -> Paid:
     def start() -> _Held | PaymentMade | PaymentDeclined:
-        return _start(find_plan_id, choose, customer_id, method, automatic, request_key=request_key)
+        return _start(find_plan_id, choose, customer_id, method, accepting, automatic, request_key=request_key)
 
     started = start() if automatic else contention.waiting(start)
     if not isinstance(started, _Held):
@@ -155,6 +161,7 @@ def _start(
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
+    accepting: Accepting | None,
     automatic: bool,
     *,
     request_key: RequestKey | None,
@@ -164,10 +171,14 @@ def _start(
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
         raise NotFound()
-    owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
+    rows = Installment.lock_of_plan(plan.id)
+    owed = [(row, row.payable) for row in rows if row.payable > 0]
     owed = [(row, size) for row, size in owed if row.left > 0] or owed
     _check_payable(plan, owed, customer_id, method)
-    return _hold(plan, choose(plan, owed), method, customer_id, request_key, automatic)
+    chosen = choose(plan, owed)
+    if accepting is not None:
+        acceptances.accept_locked(plan, rows, accepting, way="payment")
+    return _hold(plan, chosen, method, customer_id, request_key, automatic)
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:

@@ -1,8 +1,11 @@
-"""Invitations: the link with which a customer without an account sees their plan and claims their record.
+"""Links of a plan whose customer has no account: the pay link and the customer's link.
 
-A plan has one link at a time, and every email about the plan carries it: a new link would end the page that is open in
-a browser. So the token must be computable again without being stored. It is an HMAC of a random seed in the row, under
-SECRET_KEY; the database alone gives no link.
+The business sees the pay link and passes it on, so it shows the plan and takes payments, no more. Only mails to the
+plan's customer carry the customer's link, so whoever holds it reads that mailbox: it also claims the record.
+
+A plan has one link of each kind at a time, and every email about the plan carries the same one: a new link would end
+the page that is open in a browser. So the token must be computable again without being stored. It is an HMAC of a
+random seed in the row, under SECRET_KEY and the kind; the database alone gives no link.
 """
 
 import base64
@@ -23,6 +26,7 @@ from portal.domain.tokens import digest
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
+from portal.models.plans.invitations import LinkKind
 from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
 from portal.services.plans import plan_lock
@@ -31,9 +35,15 @@ from portal.services.unit_of_work import unit_of_work, violated
 LIFETIME: Final = timedelta(days=30)
 
 
-def invite(plan: Plan, *, by: int) -> str:
-    """Inside a unit of work: create a link for this plan in place of any other, and email it. Returns the token."""
-    invitation, token = _make(plan, by=by)
+def invite(plan: Plan, *, by: int) -> None:
+    """Inside a unit of work: create both links of a new plan, and email the customer's."""
+    _make(plan, "pay")
+    _mail(plan, by=by)
+
+
+def _mail(plan: Plan, *, by: int) -> None:
+    invitation, _ = _make(plan, "customer")
+    events.record(InvitationCreated(link="customer"), plan_id=plan.id, by=by)
     emails.post(
         "invitation",
         to_user_id=plan.customer_id,
@@ -42,20 +52,19 @@ def invite(plan: Plan, *, by: int) -> str:
         dedupe_key=f"invitation:{plan.id}:{invitation.id}",
         data={"invitation_id": invitation.id},
     )
-    return token
 
 
 @unit_of_work
 def reissue(customer_id: int, *, plan_id: int | None = None) -> tuple[int, str] | None:
-    """The link of an invited customer to this plan or their newest, extended to LIFETIME from now.
+    """The customer's link to this plan or their newest, extended to LIFETIME from now, for a mail to them.
 
     A link that lapsed, or was created under another SECRET_KEY, is replaced. A link that the merchant revoked stays
-    revoked; only `renew` replaces it. Returns the plan's id and the token; None when the customer has claimed their
-    record or has no such plan. Refuses: busy.
+    revoked; only `mail_again` replaces it. Returns the plan's id and the token; None when the customer has claimed
+    their record or has no such plan. Refuses: busy.
     """
     revoked = (
         select(Invitation.revoked_at)
-        .where(Invitation.plan_id == Plan.id)
+        .where(Invitation.plan_id == Plan.id, Invitation.kind == "customer")
         .order_by(Invitation.id.desc())
         .limit(1)
         .scalar_subquery()
@@ -82,7 +91,11 @@ def _reissue(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
     customer = db.session.get_one(User, customer_id, with_for_update={"read": True}, populate_existing=True)
     if customer.is_claimed or customer.deactivated_at is not None:
         return {}
-    last = select(func.max(Invitation.id)).where(Invitation.plan_id.in_(plan_ids)).group_by(Invitation.plan_id)
+    last = (
+        select(func.max(Invitation.id))
+        .where(Invitation.plan_id.in_(plan_ids), Invitation.kind == "customer")
+        .group_by(Invitation.plan_id)
+    )
     query = (
         select(Invitation).where(Invitation.id.in_(last)).with_for_update().execution_options(populate_existing=True)
     )
@@ -95,7 +108,8 @@ def _reissue(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
         live = invitation is not None and invitation.claimed_at is None and invitation.expires_at > now
         token = token_of(invitation) if invitation is not None and live else None
         if invitation is None or token is None:
-            token = _make(plan, by=None)[1]
+            token = _make(plan, "customer")[1]
+            events.record(InvitationCreated(link="customer"), plan_id=plan.id, by=None)
         else:
             invitation.expires_at = now + LIFETIME
         tokens[plan.id] = token
@@ -104,69 +118,83 @@ def _reissue(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
 
 def token_of(invitation: Invitation) -> str | None:
     """The token of this link; None when it was created under another SECRET_KEY (such a link stays valid)."""
-    token = _token(invitation.seed)
+    token = _token(invitation.kind, invitation.seed)
     return token if digest(token) == invitation.token_hash else None
 
 
-def _make(plan: Plan, *, by: int | None) -> tuple[Invitation, str]:
+def _make(plan: Plan, kind: LinkKind) -> tuple[Invitation, str]:
     now, seed = clock.now(), secrets.token_bytes(32)
-    for before in db.session.scalars(_open(plan)):
+    for before in db.session.scalars(_open(plan.id, kind).with_for_update()):
         before.revoked_at = now
     db.session.flush()
-    token = _token(seed)
+    token = _token(kind, seed)
     invitation = Invitation(
-        plan_id=plan.id, token_hash=digest(token), seed=seed, created_at=now, expires_at=now + LIFETIME
+        plan_id=plan.id, kind=kind, token_hash=digest(token), seed=seed, created_at=now, expires_at=now + LIFETIME
     )
     db.session.add(invitation)
     db.session.flush()
-    events.record(InvitationCreated(), plan_id=plan.id, by=by)
     return invitation, token
 
 
-def _open(plan: Plan) -> Select[Invitation]:
-    """The invitation of a plan, at most one, that is neither revoked nor claimed; it may have lapsed."""
-    return (
-        select(Invitation)
-        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
+def _open(plan_id: int, kind: LinkKind) -> Select[Invitation]:
+    """The plan's link of this kind, at most one, that is neither revoked nor claimed; it may have lapsed."""
+    open_one = Invitation.revoked_at.is_(None) & Invitation.claimed_at.is_(None)
+    query = select(Invitation).where(Invitation.plan_id == plan_id, Invitation.kind == kind, open_one)
+    return query.execution_options(populate_existing=True)
 
 
 @unit_of_work
-def renew(plan_id: int, *, actor: Actor) -> str:
-    """Replace the link of a plan whose customer has not claimed their record.
+def renew_pay_link(plan_id: int, *, actor: Actor) -> None:
+    """Replace the pay link of a plan whose customer has not claimed their record.
 
-    Returns the token; it can't be read again. Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    Refuses: forbidden; own_plan; not_found; already_claimed; busy.
     """
+    plan = _lock(plan_id, actor)
+    _make(plan, "pay")
+    events.record(InvitationCreated(link="pay"), plan_id=plan.id, by=actor.user_id)
+
+
+@unit_of_work
+def mail_again(plan_id: int, *, actor: Actor) -> None:
+    """Replace the customer's link of a plan whose customer has not claimed their record, and email the new one.
+
+    Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    """
+    _mail(_lock(plan_id, actor), by=actor.user_id)
+
+
+@unit_of_work
+def revoke(plan_id: int, kind: LinkKind, *, actor: Actor) -> None:
+    """Revoke the plan's link of this kind. Refuses: forbidden; own_plan; not_found; busy."""
+    plan = plan_lock.lock(plan_id, actor, "invite")
+    for invitation in db.session.scalars(_open(plan.id, kind).with_for_update()):
+        invitation.revoked_at = clock.now()
+        events.record(InvitationRevoked(link=kind), plan_id=plan.id, by=actor.user_id)
+
+
+def _lock(plan_id: int, actor: Actor) -> Plan:
+    """Lock the plan, and then its customer, so that no link outlives a claim."""
     plan = plan_lock.lock(plan_id, actor, "invite")
     if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
         raise Refused("already_claimed")
-    return invite(plan, by=actor.user_id)
-
-
-@unit_of_work
-def revoke(plan_id: int, *, actor: Actor) -> None:
-    """Revoke the link of this plan. Refuses: forbidden; own_plan; not_found; busy."""
-    plan = plan_lock.lock(plan_id, actor, "invite")
-    for invitation in db.session.scalars(_open(plan)):
-        invitation.revoked_at = clock.now()
-        events.record(InvitationRevoked(), plan_id=plan.id, by=actor.user_id)
+    return plan
 
 
 def find(token: str) -> Invitation | None:
-    """The invitation of this token; None when the link is unknown, claimed, revoked or lapsed."""
+    """The link of this token, of either kind; None when it is unknown, claimed, revoked or lapsed."""
     return db.session.scalar(Invitation.live(digest(token), clock.now()))
 
 
 def claim(token: str, *, username: str, password: str) -> int:
     """Set a username and a password on the invited record, and end all its links. Returns the customer's id.
 
-    Refuses: not_found (the link is unknown, claimed, revoked or lapsed); Invalid on username and password; busy.
+    Only the customer's link claims: the business sees the pay link.
+    Refuses: not_found (a pay link, or the link is unknown, claimed, revoked or lapsed); Invalid on username and
+    password; busy.
     """
     username = identifiers.username(username)
     invitation = find(token)
-    if invitation is None:
+    if invitation is None or invitation.kind != "customer":
         raise NotFound("invitation")
     faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
     if faults:
@@ -177,7 +205,7 @@ def claim(token: str, *, username: str, password: str) -> int:
 @unit_of_work
 def _claim(token: str, username: str, password_hash: str) -> int:
     """Locks the customer's row first, as the functions that create a link do, so no link outlives the claim."""
-    query = Invitation.live(digest(token), clock.now())
+    query = Invitation.live(digest(token), clock.now()).where(Invitation.kind == "customer")
     invitation = db.session.scalar(query)
     if invitation is None:
         raise NotFound("invitation")
@@ -208,7 +236,7 @@ def _claim(token: str, username: str, password_hash: str) -> int:
     return customer.id
 
 
-def _token(seed: bytes) -> str:
+def _token(kind: LinkKind, seed: bytes) -> str:
     secret: str = current_app.config["SECRET_KEY"]
-    key = hmac.digest(secret.encode(), b"invitations", "sha256")
+    key = hmac.digest(secret.encode(), f"invitations.{kind}".encode(), "sha256")
     return base64.urlsafe_b64encode(hmac.digest(key, seed, "sha256")).rstrip(b"=").decode()

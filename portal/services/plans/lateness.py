@@ -17,7 +17,8 @@ BATCH: Final = 2_000
 _SCAN = text("""
     WITH scanned AS MATERIALIZED (
         SELECT id, plan_id, merchant_id, due_date, late_at, remaining FROM installments
-        WHERE remaining > 0 AND due_date < :before AND (due_date, id) > (:after_date, :after_id)
+        WHERE remaining > 0 AND counted AND NOT disputed AND due_date < :before
+          AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), late AS (
         SELECT plan_id, id, remaining FROM scanned

@@ -10,6 +10,7 @@ from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.models.plans.plans import PlanState
 from portal.services import emails, events
+from portal.services.plans import agreement
 
 
 def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
@@ -18,11 +19,15 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
     The state is active while an amount remains; else completed when the plan kept money; else cancelled. A plan that
     its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed to its customer once;
     `recovered` is the amount in minor units that this change took back from the write-off.
+
+    A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
+    plan that closes ends its dispute.
     """
     plan.updated_at = clock.now()
     if any(row.left > 0 for row in installments):
         if plan.state != "active":
             plan.state, plan.closed_at = "active", None
+            agreement.wait_again(plan, installments)
             events.record(PlanReopened(), plan_id=plan.id, by=None)
         return
     state: PlanState = "completed" if plan.cancelled_at is None and _kept(plan.id) > 0 else "cancelled"
@@ -30,6 +35,10 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
     if changed:
         plan.state = state
         plan.closed_at = plan.closed_at or plan.updated_at
+        if plan.disputed:
+            agreement.end_dispute(plan, "paid" if plan.cancelled_at is None else "cancelled", by=None)
+        if state == "completed" and not plan.counted:
+            agreement.count(plan, installments, by=None)
         if plan.cancelled_at is None:
             events.record(PlanCompleted() if state == "completed" else PlanClosed(), plan_id=plan.id, by=None)
     if state == "completed" and (changed or recovered) and not any(row.written_off for row in installments):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import ClassVar, Final
 
+from flask import current_app
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, permissions, schedule, typed_text
@@ -16,8 +17,8 @@ from portal.models import Installment, Merchant, Plan
 from portal.services import events, ledger, row_facts
 from portal.services.accounts import accounts, hats
 from portal.services.idempotency import RequestKey
-from portal.services.plans import invitations
-from portal.services.results import NOT_STORED, Result
+from portal.services.plans import agreement, invitations, notices, pairs
+from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
@@ -48,13 +49,11 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanCreated(Result):
-    """The new plan, and the token of its invitation when the customer has no account.
+    """The new plan. A customer without an account was invited."""
 
-    The token can't be read again: it is not stored, and a replay has none.
-    """
+    version: ClassVar[int] = 3
 
     plan: PlanFacts
-    invitation_token: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
 
     @property
     def plan_id(self) -> int:
@@ -64,6 +63,8 @@ class PlanCreated(Result):
 @dataclass(frozen=True, slots=True)
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
+
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
 
@@ -76,11 +77,15 @@ class PlanFound(Result):
 def open_plan(
     actor: Actor, new: NewPlan, *, past_dates: bool = False, request_key: RequestKey | None = None
 ) -> PlanCreated | PlanFound:
-    """Create a plan with its whole schedule, book it, and invite a customer who has no account.
+    """Create a plan with its whole schedule, and mail its customer: one without an account is invited.
+
+    The plan is booked, unless it waits for its customer's acceptance: with PLAN_ACCEPTANCE=required that is so until
+    the customer has accepted a plan of this business.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
     Refuses: forbidden; merchant_draft (an operator has not approved the business yet), merchant_deactivated,
-    merchant_closing, merchant_closed; Invalid, with all faults at once, on customer_email, total_amount,
+    merchant_closing, merchant_closed; Invalid, with all faults at once, on customer_email (also blocked: by the
+    customer, or since a dispute), total_amount,
     num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
     plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
@@ -104,7 +109,10 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", plan_id=plan.id)
         return PlanFound(row_facts.changed_plan(plan.id))
-    now = clock.now()
+    pair = pairs.lock(merchant_id, customer.id)
+    if pair.is_closed:
+        raise Invalid(Fault("customer_email", "blocked"))
+    now, asks = clock.now(), pair.accepted_at is None and current_app.config["QIST"].plan_acceptance == "required"
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
@@ -118,17 +126,24 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         start_date=new.start_date,
         time_zone=merchant.time_zone,
         grace_days=merchant.grace_days,
+        withdrawal_days=merchant.withdrawal_days,
+        counted=not asks,
+        lapses_at=now + agreement.LAPSES_AFTER if asks else None,
         created_at=now,
         updated_at=now,
     )
     db.session.add(plan)
     db.session.flush()
     db.session.add_all(_installments(plan))
-    ledger.book_plan(plan, by=actor.user_id)
+    if plan.counted:
+        ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
     events.record(opened, plan_id=plan.id, by=actor.user_id)
-    token = None if customer.is_claimed else invitations.invite(plan, by=actor.user_id)
-    return PlanCreated(row_facts.changed_plan(plan.id), token)
+    if customer.is_claimed:
+        notices.tell_customer("plan_made", plan)
+    else:
+        invitations.invite(plan, by=actor.user_id)
+    return PlanCreated(row_facts.changed_plan(plan.id))
 
 
 def _check_standing(merchant: Merchant) -> None:
@@ -210,6 +225,7 @@ def _installments(plan: Plan) -> list[Installment]:
             late_on=schedule.late_on(row.due_date, plan.grace_days),
             late_at=schedule.late_at(row.due_date, plan.grace_days, plan.time_zone),
             amount=row.amount,
+            counted=plan.counted,
         )
         for row in rows
     ]

@@ -10,7 +10,7 @@ from portal.errors import Refused
 from portal.extensions import db
 from portal.models import Email, Merchant, Mute
 from portal.services import emails
-from portal.services.plans import plan_lock
+from portal.services.plans import agreement, plan_lock
 from portal.services.reminders import remindable
 from portal.services.reminders.reminders import KIND
 from portal.services.unit_of_work import after_commit, unit_of_work
@@ -22,13 +22,14 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
 
     The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
     manual or scheduled.
-    Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); muted; payment_in_flight;
-    already_sent_today.
+    Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); not_accepted; disputed; muted;
+    payment_in_flight; already_sent_today.
     """
     plan = plan_lock.lock(plan_id, actor, "remind")
     merchant_id = plan.merchant_id
     if plan.state != "active":
         raise Refused("nothing_due", about="reminder")
+    agreement.refuse_unsettled(plan)
     if plan.muted_at is not None or db.session.get(Mute, (merchant_id, plan.customer_id)) is not None:
         raise Refused("muted")
     rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]

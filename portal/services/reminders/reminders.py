@@ -53,7 +53,8 @@ _RULES = text("""
 _SCAN = text(f"""
     WITH {_ZONES}, scanned AS MATERIALIZED (
         SELECT id, plan_id, merchant_id, customer_id, due_date FROM installments
-        WHERE remaining > 0 AND due_date BETWEEN :first AND :last AND (due_date, id) > (:after_date, :after_id)
+        WHERE remaining > 0 AND counted AND NOT disputed AND due_date BETWEEN :first AND :last
+          AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), newest AS (
         SELECT scanned.*, rule, theirs.today AS local_day,
@@ -102,8 +103,8 @@ _SCAN = text(f"""
 _CARRY = text(f"""
     WITH {_ZONES}, due AS MATERIALIZED (
         SELECT reminder.id, theirs.today,
-               installment.remaining > 0 AND local_day > theirs.today - :carry_over_days
-                   AND merchant.deactivated_at IS NULL AS deliverable
+               installment.remaining > 0 AND installment.counted AND NOT installment.disputed
+               AND local_day > theirs.today - :carry_over_days AND merchant.deactivated_at IS NULL AS deliverable
         FROM reminders AS reminder
         JOIN installments AS installment ON installment.id = reminder.installment_id
         JOIN plans AS plan ON plan.id = reminder.plan_id

@@ -8,10 +8,11 @@ from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.plans import invitations
 from portal.web import rate_limits
-from portal.web.invitations.invitations import closed, plan_of
+from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm, PaymentOptions
 from portal.web.respond import confidential, fragment_or_page, go, is_htmx, page
+from portal.wording.terms import accepting
 
 bp = Blueprint("invitation_payments", __name__)
 
@@ -35,7 +36,9 @@ def create(token: str) -> ResponseReturnValue:
     if invitation is None:
         return closed()
     form, plan_id = PaymentForm(), invitation.plan_id
-    submission = payment_form.submit(form, plan_of(invitation), f"POST /invitations/pay/{plan_id}")
+    may_accept = accepting() if invitation.kind == "customer" else None
+    scope = f"POST /invitations/pay/{plan_id}"
+    submission = payment_form.submit(form, plan_of(invitation), scope, accepting=may_accept)
     if submission.payment_id is not None:
         return confidential(go(url_for("invitation_payments.show", token=token, payment_id=submission.payment_id)))
     invitation = invitations.find(token)
@@ -67,6 +70,8 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
             payer=True,
             token=token,
             polls=request.path,
+            kind=invitation.kind,
+            customer_name=reader_email(invitation) if invitation.kind == "pay" else None,
         )
     )
 

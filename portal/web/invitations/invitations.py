@@ -1,4 +1,4 @@
-"""An invited customer's link: it shows the plan and claims the customer's account.
+"""A link of a plan. The pay link shows the plan to pay; the customer's link also claims the customer's account.
 
 The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
@@ -9,11 +9,13 @@ from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
 
 from portal import rate_limits
+from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
 from portal.services.plans import invitations
 from portal.web.accounts.sessions import sign_in
+from portal.web.agreements.acceptances import Addresses, agreement_of
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
@@ -30,7 +32,7 @@ class ClaimForm(Form):
 
 @bp.get("/invitations/<token>")
 def show(token: str) -> Response:
-    """The plan, and the form that claims the account."""
+    """The plan and, by the customer's link, the form that claims the account."""
     invitation = invitations.find(token)
     return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
@@ -43,6 +45,8 @@ def update(token: str) -> Response:
     invitation = invitations.find(token)
     if invitation is None:
         return closed()
+    if invitation.kind == "pay":
+        return only_pays(invitation)
     plan_id = invitation.plan_id
     if not form.validate():
         return _page(invitation, token, form, 422)
@@ -89,6 +93,38 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             written_off=0 if upcoming else sum(row.payable for row in plan.installments),
             token=token,
             invitation=invitation,
+            reader_email=reader_email(invitation),
+            agreement=agreement_of(
+                plan, plan.installments, _addresses(token) if invitation.kind == "customer" else None
+            ),
+        )
+    )
+
+
+def _addresses(token: str) -> Addresses:
+    return Addresses(
+        accept=url_for("link_agreements.accept", token=token),
+        dispute=url_for("link_agreements.new", token=token),
+        uphold=url_for("link_agreements.uphold", token=token),
+    )
+
+
+def reader_email(invitation: Invitation) -> str:
+    """The plan's email as the link's reader sees it: masked on the pay link, whose reader may be anybody."""
+    email = invitation.plan.customer.email
+    return masked_email(email) if invitation.kind == "pay" else email
+
+
+def only_pays(invitation: Invitation) -> Response:
+    """The 403 page of an act that only the customer's link permits."""
+    return confidential(
+        show_failure(
+            403,
+            _("This link is for paying only"),
+            _(
+                "It shows the plan and takes payments. An account is set up with the link in the mails to %(email)s.",
+                email=reader_email(invitation),
+            ),
         )
     )
 

@@ -22,6 +22,7 @@ class SettingsForm(Form):
     home_currency = SelectField(_l("Home currency"), choices=currencies, validate_choice=False)
     time_zone = SelectField(_l("Time zone"), validate_choice=False)
     grace_days = WholeField(_l("Grace days"), [Needed(_l("Enter 0 to %(most)s days.", most=MAX_GRACE_DAYS))])
+    withdrawal_days = WholeField(_l("Days to withdraw"))
 
 
 @bp.get("/settings")
@@ -43,6 +44,7 @@ def update() -> Response:
             business_name=form.business_name.data or "",
             time_zone=form.time_zone.data or "",
             grace_days=form.grace_days.data if form.grace_days.data is not None else -1,
+            withdrawal_days=_withdrawal_days(form),
             home_currency=form.home_currency.data or my_merchant().home_currency,
         )
     except Invalid as invalid:
@@ -50,6 +52,12 @@ def update() -> Response:
         return _page(form, invalid.status)
     flash(_("Your settings are saved."), "success")
     return go(url_for("settings.show"))
+
+
+def _withdrawal_days(form: SettingsForm) -> int | None:
+    """The days that were sent. A form without the field keeps the merchant's; an empty field is not valid."""
+    field = form.withdrawal_days
+    return (field.data if field.data is not None else -1) if field.raw_data else None
 
 
 def _page(form: SettingsForm, status: int) -> Response:

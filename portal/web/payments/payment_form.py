@@ -14,6 +14,7 @@ from sqlalchemy import select
 from wtforms import HiddenField, RadioField, StringField
 
 from portal.domain import money
+from portal.domain.terms import Accepting
 from portal.errors import Invalid, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Plan
@@ -102,8 +103,8 @@ def _amounts(form: PaymentForm) -> tuple[str, str, str]:
     return form.shown.data or "", form.shown_next.data or "", form.shown_due.data or ""
 
 
-def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
-    """Pay the choice, once for each form. Errors stand at their fields."""
+def submit(form: PaymentForm, plan: Plan, scope: str, *, accepting: Accepting | None) -> Submission:
+    """Pay the choice, once for each form. Errors stand at their fields. `accepting`: None for the pay link."""
     plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
     if not form.validate() or not _is_whole(form):
         return Submission(status=422, notice=INCOMPLETE)
@@ -127,6 +128,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
             amount=amount,
             shown=shown,
             method=method,
+            accepting=accepting,
             request_key=key,
         ),
         WORDS,

@@ -15,6 +15,7 @@ from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import pay_button
 from portal.web.plans.payment_notes import CHECKING, USED, outcome_of
 from portal.web.respond import fragment_or_page, go, is_htmx, vary_on_htmx
+from portal.wording.terms import accepting
 
 bp = Blueprint("payments", __name__)
 
@@ -43,7 +44,12 @@ def create(installment_id: int) -> ResponseReturnValue:
         key = request_key(actor.user_id, scope, press.key, shown, method)
         paid = carry_out(
             lambda: payments.pay_installment(
-                installment_id, customer_id=key.user_id, shown=shown, method=method, request_key=key
+                installment_id,
+                customer_id=key.user_id,
+                shown=shown,
+                method=method,
+                accepting=accepting(),
+                request_key=key,
             ),
             WORDS,
         )

@@ -9,6 +9,7 @@ from portal.web.authorization import login_needed, my_actor
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm
 from portal.web.respond import go, page
+from portal.wording.terms import accepting
 
 bp = Blueprint("plan_payments", __name__)
 
@@ -32,7 +33,7 @@ def create(plan_id: int) -> ResponseReturnValue:
     """Pay once for each form, and go to the receipt."""
     plan = access.owed_plan(my_actor(), plan_id)
     form = PaymentForm()
-    submission = payment_form.submit(form, plan, f"POST /plans/{plan_id}/pay")
+    submission = payment_form.submit(form, plan, f"POST /plans/{plan_id}/pay", accepting=accepting())
     if submission.payment_id is not None:
         return go(url_for("payments.show", payment_id=submission.payment_id))
     plan = access.my_plan(my_actor(), plan_id)

@@ -22,6 +22,7 @@ bp = Blueprint("statements", __name__)
 
 WORDS: Final[dict[EntryKind, str]] = {
     "plan_opened": _l("Plan made"),
+    "plan_undone": _l("Plan waits for acceptance again"),
     "payment": _l("Payment"),
     "refund": lazy_pgettext("line of a statement", "Refund"),
     "credit": lazy_pgettext("line of a statement", "Credit"),

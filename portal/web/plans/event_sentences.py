@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext, pgettext
 
 from portal.domain import events, money
-from portal.domain.events import Cause, Payload
+from portal.domain.events import CancelCause, Cause, Payload
 from portal.domain.permissions import Actor
 from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
@@ -122,7 +122,7 @@ def entries(
 
 
 def _note(row: Event, payload: Payload) -> str:
-    cause: Cause | None = getattr(payload, "cause", None)
+    cause: Cause | CancelCause | None = getattr(payload, "cause", None)
     return causes()[cause] if cause is not None else typed_words(row.reason)
 
 
@@ -131,6 +131,8 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return "Qist"
     if event.actor_id == viewer.user_id:
         return str(pgettext("actor", "You"))
+    if event.actor is not None and event.actor.is_operator:
+        return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
     return event.actor.display_name if event.actor is not None else "Qist"
@@ -169,6 +171,45 @@ def _plan_reopened(payload: events.PlanReopened, scene: Scene) -> str:
 @sentence(events.PlanCancelled, icon="ban")
 def _plan_cancelled(payload: events.PlanCancelled, scene: Scene) -> str:
     return str(_("Plan cancelled, %(amount)s void", amount=scene.amount(payload.amount)))
+
+
+@sentence(events.PlanAccepted, icon="circle-check")
+def _plan_accepted(payload: events.PlanAccepted, scene: Scene) -> str:
+    return str(_("Plan accepted by paying")) if payload.by_paying else str(_("Plan accepted"))
+
+
+@sentence(events.PlanDisputed, icon="circle-x")
+def _plan_disputed(payload: events.PlanDisputed, scene: Scene) -> str:
+    return str(_("Disputed: “This is not mine”"))
+
+
+@sentence(events.DisputeAnswered, icon="circle-check")
+def _dispute_answered(payload: events.DisputeAnswered, scene: Scene) -> str:
+    return str(_("Dispute answered"))
+
+
+@sentence(events.DisputeUpheld, icon="circle-x")
+def _dispute_upheld(payload: events.DisputeUpheld, scene: Scene) -> str:
+    return str(_("Disputed still, after the answer"))
+
+
+DISPUTE_ENDS: Final[dict[events.DisputeOutcome, str]] = {
+    "accepted": _l("Dispute over: the plan was accepted"),
+    "cancelled": _l("Dispute over: the plan was cancelled"),
+    "paid": _l("Dispute over: nothing remains"),
+    "stands": _l("Dispute decided: the plan stands"),
+    "void": _l("Dispute decided: the plan is void"),
+}
+
+
+@sentence(events.DisputeEnded, icon="circle-check")
+def _dispute_ended(payload: events.DisputeEnded, scene: Scene) -> str:
+    return str(DISPUTE_ENDS[payload.outcome])
+
+
+@sentence(events.PlanDelivered, icon="circle-check")
+def _plan_delivered(payload: events.PlanDelivered, scene: Scene) -> str:
+    return str(_("Purchase delivered"))
 
 
 @sentence(events.PlanWrittenOff, icon="circle-slash")
@@ -266,12 +307,12 @@ def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
 
 @sentence(events.InvitationCreated, icon="link")
 def _invitation_created(payload: events.InvitationCreated, scene: Scene) -> str:
-    return str(_("Link for the customer made"))
+    return str(_("Pay link made") if payload.link == "pay" else _("Link mailed to the customer"))
 
 
 @sentence(events.InvitationRevoked, icon="link")
 def _invitation_revoked(payload: events.InvitationRevoked, scene: Scene) -> str:
-    return str(_("Link for the customer revoked"))
+    return str(_("Pay link revoked") if payload.link == "pay" else _("Customer’s link revoked"))
 
 
 @sentence(events.CustomerClaimed, icon="user")

@@ -3,17 +3,20 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from flask import Response, session
+from flask import Response, current_app, session, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
+from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Installment, Invitation, Mute, Plan
 from portal.reports.payments import receipts
 from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import plan_figures
+from portal.services.plans import invitations
 from portal.web import respond
+from portal.web.agreements.acceptances import addresses, agreement_of
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
@@ -86,6 +89,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     return {
         "plan": plan,
         "payer": payer,
+        "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
         "figures": figures,
@@ -103,14 +107,26 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     }
 
 
-def link_of(plan: Plan, viewer: Actor) -> Invitation | None:
-    """The invitation that the viewer may revoke, while the customer has no account."""
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The links of a plan that work now. `pay_url` is the pay link's address; no page shows the customer's link."""
+
+    pay: Invitation | None
+    pay_url: str | None
+    customer: Invitation | None
+
+
+def links_of(plan: Plan, viewer: Actor) -> Links | None:
+    """The links that the viewer may renew and revoke, while the customer has no account."""
     if not viewer.may("invite") or viewer.owes(plan.customer_id) or plan.customer.is_claimed:
         return None
-    return db.session.scalar(
-        select(Invitation)
-        .where(Invitation.plan_id == plan.id, Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
-        .limit(1)
+    live = {link.kind: link for link in db.session.scalars(Invitation.live_of(plan.id, clock.now()))}
+    token = invitations.token_of(live["pay"]) if "pay" in live else None
+    base: str = current_app.config["QIST"].public_url
+    return Links(
+        pay=live.get("pay"),
+        pay_url=base + url_for("invitations.show", token=token) if token is not None else None,
+        customer=live.get("customer"),
     )
 
 

@@ -1,6 +1,6 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
-from flask import Blueprint, current_app, flash, session, url_for
+from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -33,8 +33,8 @@ bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
-LINK_KEY = "claim_link"
-"""The session cookie's key of a new claim link."""
+STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
+"""The filters of the list: the statuses, and two more of active plans."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -59,7 +59,7 @@ def index() -> ResponseReturnValue:
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
-        statuses=PLAN_STATUSES,
+        statuses=STATUSES,
         sorts=SORTS,
         merchant=actor.merchant_id is not None,
     )
@@ -79,7 +79,7 @@ def export() -> ResponseReturnValue:
 def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search."""
     return PlanFilters(
-        status=query.choice("status", PLAN_STATUSES),
+        status=query.choice("status", STATUSES),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
     )
@@ -142,8 +142,6 @@ def create() -> ResponseReturnValue:
     if isinstance(opened, PlanDraftSaved):
         flash(_("Draft saved. It becomes a plan once your business is approved."), "success")
         return go(url_for("drafts.index"))
-    if isinstance(opened, PlanCreated) and opened.invitation_token is not None:
-        keep_link(opened.plan_id, opened.invitation_token)
     flash(_("Plan created."), "success")
     return go(url_for("plans.show", plan_id=opened.plan_id))
 
@@ -162,23 +160,7 @@ def show(plan_id: int) -> ResponseReturnValue:
     actor = my_actor()
     plan = access.my_plan(actor, plan_id)
     shown = plan_page.context(plan, actor, plan_page.take_note())
-    return page(
-        "plans/show.html", **shown, invitation=plan_page.link_of(plan, actor), link=_take_link(plan_id), now=clock.now()
-    )
-
-
-def keep_link(plan_id: int, token: str) -> None:
-    """Store a claim link's token in the signed session cookie until the plan's page shows it once."""
-    session[LINK_KEY] = [plan_id, token]
-
-
-def _take_link(plan_id: int) -> str | None:
-    stored = session.get(LINK_KEY)
-    if not stored or stored[0] != plan_id:
-        return None
-    del session[LINK_KEY]
-    base: str = current_app.config["QIST"].public_url
-    return base + url_for("invitations.show", token=stored[1])
+    return page("plans/show.html", **shown, plan_links=plan_page.links_of(plan, actor))
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:

@@ -70,6 +70,9 @@ FAULTS: Final[Table] = {
     ("grace_days", ""): lambda values: ngettext(
         "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
     ),
+    ("withdrawal_days", ""): lambda values: ngettext(
+        "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
+    ),
     ("password_common", ""): _l("This password is among the most common ones. Choose another."),
     ("password_is_name", ""): _l("Choose a password that is not your own name or email."),
     ("password_too_long", ""): lambda values: ngettext(
@@ -118,6 +121,10 @@ FAULTS: Final[Table] = {
     ("bad_interval", ""): _l("Choose weekly, every two weeks, or monthly."),
     ("bad_total", ""): _l("Enter an amount above zero."),
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
+    ("blocked", "customer_email"): _l(
+        "This person takes no new plans from your business at present. They can allow it on their account’s page."
+    ),
+    ("required", "answer"): _l("Write an answer, in a few words."),
     ("not_a_customer", ""): _l("A plan can't be made for this email."),
     ("too_long", "metadata"): lambda values: ngettext(
         "Names have 1 to %(names)s letters, texts at most %(num)s.",

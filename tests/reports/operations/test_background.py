@@ -14,8 +14,8 @@ from portal.models import Email
 from portal.reports.operations import background, health
 from portal.valkey import connections
 from tests.fixtures import people
-from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
-from tests.fixtures.valkey_waits import valkey_waits
+from tests.fixtures.valkey.rq_jobs import a_failed_job, a_worker, enqueue
+from tests.fixtures.valkey.valkey_waits import valkey_waits
 from tests.processes.running import ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("context")

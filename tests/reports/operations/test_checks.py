@@ -18,8 +18,10 @@ pytestmark = pytest.mark.usefixtures("context")
 
 RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.RULES)
 (
-    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PAID, VOID, ALLOCATED, GIVEN,
-    BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
+    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAID,
+    VOID, ALLOCATED, GIVEN,
+    BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED,
+    QUIET, DISPUTE, ACCEPTANCE, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
 ) = RULES  # fmt: skip
 KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
 BACK = "(SELECT gateway_key FROM refunds WHERE id = :given)"
@@ -67,6 +69,21 @@ BREAKS = {
         CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
         REFUNDED, OVERPAID, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
+    "something prepaid of a plan that counts": (
+        RECEIVABLE, PREPAID, lines("credit", ":credit_plan", "'receivable'", "account = 'prepayments'")),
+    "booked, though it waits for acceptance": (
+        OPENED, RECEIVABLE, "UPDATE plans SET counted = false, lapses_at = now() WHERE id = :late_plan"),
+    "reminded of, though it waits for acceptance": (
+        QUIET, OPENED, RECEIVABLE, "WITH event AS (INSERT INTO events (plan_id, kind, created_at) "
+        "VALUES (:late_plan, 'reminder.sent', now())) "
+        "UPDATE plans SET counted = false, lapses_at = now() WHERE id = :late_plan"),
+    "disputed without a dispute": (
+        DISPUTE, "UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :late_plan"),
+    "a dispute of a plan that is not disputed": (
+        DISPUTE, "INSERT INTO disputes (plan_id, opened_at) VALUES (:late_plan, now())"),
+    "an acceptance of a plan that is not accepted": (
+        ACCEPTANCE, "INSERT INTO acceptances (plan_id, user_id, way, accepted_at, version, language, terms) "
+        "VALUES (:plan, :omar, 'button', now(), '1', 'en', 'x')"),
     "an installment that says more is paid": (
         PAID, RECEIVABLE, NEXT, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
     "what the bank took back counts as paid": (

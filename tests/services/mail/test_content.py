@@ -195,7 +195,7 @@ class TestLinksOfSeveralPlans:
         assert list(invitations.reissue_all(nadia, [others, plan_ids[1]])) == [plan_ids[1]]
 
     def test_a_revoked_link_leaves_the_other_links(self, catcher, plan_ids, amal, nadia):
-        invitations.revoke(plan_ids[1], actor=people.owner(amal))
+        invitations.revoke(plan_ids[1], "customer", actor=people.owner(amal))
         live_plan_ids = [plan_id for plan_id in plan_ids if plan_id != plan_ids[1]]
         facts = content.facts_of(self.remind(plan_ids, amal))
         assert [item["plan_id"] for item in facts["items"] if item["pay_url"]] == live_plan_ids

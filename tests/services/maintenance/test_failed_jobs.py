@@ -7,7 +7,7 @@ import pytest
 from portal import queue
 from portal.errors import Refused
 from portal.services.maintenance import failed_jobs, queue_housekeeping
-from tests.fixtures.rq_jobs import a_failed_job, enqueue
+from tests.fixtures.valkey.rq_jobs import a_failed_job, enqueue
 
 pytestmark = pytest.mark.usefixtures("context")
 

@@ -15,7 +15,7 @@ from portal.services import emails
 from portal.services.maintenance import watchdog
 from portal.services.payments import refunds
 from tests.fixtures import people
-from tests.fixtures.rq_jobs import a_failed_job
+from tests.fixtures.valkey.rq_jobs import a_failed_job
 
 pytestmark = pytest.mark.usefixtures("context")
 

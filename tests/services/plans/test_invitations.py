@@ -1,4 +1,4 @@
-"""The link with which Nadia, a customer without an account, sees Amal's plan and claims her record."""
+"""The links with which Nadia, a customer without an account, sees Amal's plan, and with which she claims her record."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from portal.services.accounts import accounts, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import mails, people
 from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -23,7 +23,13 @@ pytestmark = pytest.mark.usefixtures("context")
 def invite(merchant_id, email="nadia@example.com"):
     """The id of a new plan for this email, and the token of its link."""
     opened = plans.open_plan(people.owner(merchant_id), NewPlan(email, 60_00, 3, people.today_of(merchant_id)))
-    return opened.plan_id, opened.invitation_token
+    return opened.plan_id, people.token_of(opened.plan_id)
+
+
+def kinds_of(plan_id):
+    """The kinds of the plan's live links."""
+    db.session.rollback()
+    return sorted(link.kind for link in db.session.scalars(Invitation.live_of(plan_id, datetime.now(UTC))))
 
 
 def claim(token, username="nadia", password=people.PASSWORD):
@@ -42,7 +48,7 @@ def test_the_link_opens_its_plan_and_no_other():
 
 def test_the_row_holds_a_digest_of_the_token():
     _, token = invite(people.amal())
-    row = db.session.scalars(select(Invitation)).one()
+    row = db.session.scalars(select(Invitation).where(Invitation.kind == "customer")).one()
     assert len(row.token_hash) == 32
     assert token.encode() not in row.token_hash
     assert len(token) >= 43
@@ -79,33 +85,79 @@ def test_a_plan_after_the_claim_has_no_link():
 def test_renewing_creates_a_fresh_link_and_ends_the_old_one():
     amal = people.amal()
     plan_id, old = invite(amal)
-    new = invitations.renew(plan_id, actor=people.owner(amal))
+    new = people.mailed_again(plan_id)
     assert invitations.find(old) is None
     assert invitations.find(new).plan_id == plan_id
     assert claim(new)
 
 
+def test_the_pay_link_claims_nothing():
+    """The business sees it on the plan's page. Neither a renewal nor a payment changes what it permits."""
+    amal = people.amal()
+    plan_id, mailed = invite(amal)
+    pay_link = people.token_of(plan_id, "pay")
+    assert pay_link != mailed
+    with pytest.raises(NotFound):
+        claim(pay_link)
+    people.pay(people.installments_of(plan_id)[0].id, people.plan_of(plan_id).customer_id)
+    invitations.renew_pay_link(plan_id, actor=people.owner(amal))
+    renewed = people.token_of(plan_id, "pay")
+    assert renewed != pay_link and invitations.find(pay_link) is None
+    with pytest.raises(NotFound):
+        claim(renewed)
+    assert not people.plan_of(plan_id).customer.is_claimed
+    assert claim(mailed)
+
+
+def test_renewing_or_revoking_a_link_leaves_the_other_kind():
+    amal = people.amal()
+    plan_id, mailed = invite(amal)
+    invitations.renew_pay_link(plan_id, actor=people.owner(amal))
+    assert people.token_of(plan_id) == mailed and kinds_of(plan_id) == ["customer", "pay"]
+    pay_link = people.token_of(plan_id, "pay")
+    people.mailed_again(plan_id)
+    assert people.token_of(plan_id, "pay") == pay_link and kinds_of(plan_id) == ["customer", "pay"]
+    invitations.revoke(plan_id, "customer", actor=people.owner(amal))
+    assert kinds_of(plan_id) == ["pay"]
+    invitations.revoke(plan_id, "pay", actor=people.owner(amal))
+    assert kinds_of(plan_id) == []
+
+
+def test_renewing_the_pay_link_mails_nothing():
+    amal = people.amal()
+    plan_id, _ = invite(amal)
+    invitations.renew_pay_link(plan_id, actor=people.owner(amal))
+    assert [mail.kind for mail in mails.outbox()] == ["invitation"]
+
+
 def test_only_the_plans_merchant_renews_or_revokes():
     amal, badr = people.amal(), people.badr()
     plan_id, token = invite(amal)
-    for change in (invitations.renew, invitations.revoke):
-        for plan, merchant in ((plan_id, badr), (10**6, amal)):
+    for plan, merchant in ((plan_id, badr), (10**6, amal)):
+        actor = people.owner(merchant)
+        for change in (
+            lambda plan=plan, actor=actor: invitations.renew_pay_link(plan, actor=actor),
+            lambda plan=plan, actor=actor: invitations.mail_again(plan, actor=actor),
+            lambda plan=plan, actor=actor: invitations.revoke(plan, "pay", actor=actor),
+            lambda plan=plan, actor=actor: invitations.revoke(plan, "customer", actor=actor),
+        ):
             with pytest.raises(NotFound):
-                change(plan, actor=people.owner(merchant))
+                change()
     assert invitations.find(token)
+    assert invitations.find(people.token_of(plan_id, "pay"))
 
 
 def test_a_revoked_link_is_invalid_and_may_be_renewed():
     amal = people.amal()
     plan_id, token = invite(amal)
     for _ in range(2):
-        invitations.revoke(plan_id, actor=people.owner(amal))
+        invitations.revoke(plan_id, "customer", actor=people.owner(amal))
     assert invitations.find(token) is None
     with pytest.raises(NotFound):
         claim(token)
     kinds = db.session.scalars(select(Event.kind).order_by(Event.id)).all()
     assert kinds == ["plan.opened", "invitation.created", "invitation.revoked"]
-    assert invitations.find(invitations.renew(plan_id, actor=people.owner(amal)))
+    assert invitations.find(people.mailed_again(plan_id))
 
 
 def test_a_claimed_customer_is_not_invited_again():
@@ -113,7 +165,7 @@ def test_a_claimed_customer_is_not_invited_again():
     plan_id, token = invite(amal)
     claim(token)
     with pytest.raises(Refused) as refused:
-        invitations.renew(plan_id, actor=people.owner(amal))
+        invitations.mail_again(plan_id, actor=people.owner(amal))
     assert refused.value.code == "already_claimed"
 
 
@@ -129,7 +181,7 @@ def test_a_link_lapses_after_thirty_days():
         assert invitations.find(token) is None
         with pytest.raises(NotFound):
             claim(token)
-        fresh = invitations.renew(plan_id, actor=people.owner(amal))
+        fresh = people.mailed_again(plan_id)
         clock.move_to(now + timedelta(days=59))
         assert claim(fresh)
 
@@ -188,7 +240,7 @@ def test_a_claim_beside_a_new_link_leaves_no_live_link_of_a_claimed_record(app, 
     plan_id, token = invite(amal)
     changes = {
         "a new plan": lambda: invite(amal),
-        "a renewed link": lambda: invitations.renew(plan_id, actor=people.owner(amal)),
+        "a renewed link": lambda: invitations.mail_again(plan_id, actor=people.owner(amal)),
     }
     with db.engine.connect() as holder:
         holder.execute(text("LOCK TABLE invitations IN EXCLUSIVE MODE"))

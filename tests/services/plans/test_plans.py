@@ -39,7 +39,7 @@ def faults_of(merchant_id, new, **kwargs):
 def test_amal_opens_a_plan_for_omar():
     amal, omar = people.amal(), people.omar()
     opened = plans.open_plan(people.owner(amal), CAKE, past_dates=True)
-    assert opened.invitation_token is None
+    assert people.token_of(opened.plan_id) is None
     plan = people.plan_of(opened.plan_id)
     assert (plan.merchant_id, plan.customer_id, plan.total, plan.currency) == (amal, omar, 100_00, "SAR")
     assert (plan.description, plan.interval, plan.time_zone, plan.grace_days) == ("A cake", "monthly", "Asia/Riyadh", 0)
@@ -87,7 +87,7 @@ def test_an_unknown_email_becomes_a_record_with_an_invitation():
         None,
         False,
     )
-    assert opened.invitation_token
+    assert people.token_of(opened.plan_id)
     assert db.session.scalars(select(Invitation)).one().plan_id == opened.plan_id
 
 

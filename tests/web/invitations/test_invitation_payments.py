@@ -9,7 +9,7 @@ from portal.extensions import db
 from portal.models import Payment
 from portal.services.adjustments import write_offs
 from portal.services.payments import outcomes
-from portal.services.plans import invitations, plans
+from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people
 from tests.fixtures.people import PASSWORD
@@ -27,7 +27,7 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
         people.omar()
         new = NewPlan("layla@example.com", 100_00, 3, people.today_of(amal), "monthly", "Wedding cake")
         opened = plans.open_plan(people.owner(amal), new)
-    return opened.plan_id, f"/invitations/{opened.invitation_token}"
+        return opened.plan_id, f"/invitations/{people.token_of(opened.plan_id)}"
 
 
 def test_an_invited_customer_pays_and_then_claims_the_account(
@@ -96,7 +96,7 @@ def test_the_link_gives_access_to_its_own_plan_only(app: Flask, invited: tuple[i
         assert anonymous.get(path).status_code == 404
     pay(anonymous, plan, address=f"{link}/pay", choice="next")
     with app.app_context():
-        fresh = invitations.renew(plan, actor=people.owner(merchant))
+        fresh = people.mailed_again(plan)
         mine = db.session.scalars(db.select(Payment.id).where(Payment.plan_id == plan)).one()
     for path in (f"{link}/pay", f"{link}/payments/{mine}", "/invitations/x/pay", "/invitations/%00/pay"):
         assert anonymous.get(path).status_code == 404, "an older link"

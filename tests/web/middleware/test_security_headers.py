@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 
 from portal.app import create_app
 from portal.extensions import limiter
-from portal.services.plans import invitations
 from portal.web.middleware import static_files
 from tests.fixtures import people, servers
 from tests.web import HTMX, browser_of
@@ -192,7 +191,7 @@ def test_in_production_cookies_are_host_only_and_strict_transport_is_set(
     with app.app_context():
         people.amal()
         plan = people.a_plan(people.badr(), "layla@example.com")
-        token = invitations.renew(plan, actor=people.owner(people.plan_of(plan).merchant_id))
+        token = people.mailed_again(plan)
     client = production.test_client()
     outside = "https://pay.shop.test"
     page = client.get("/login", base_url=outside)

@@ -16,7 +16,7 @@ from portal.jobs.scheduler import look
 from portal.models import Email, User
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
-from tests.fixtures.rq_jobs import a_failed_job, a_worker, enqueue
+from tests.fixtures.valkey.rq_jobs import a_failed_job, a_worker, enqueue
 from tests.web import HTMX, browser_of
 
 

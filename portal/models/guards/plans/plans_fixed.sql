@@ -1,16 +1,25 @@
--- A plan's parties, currency and schedule never change, and a cancelled plan stays cancelled.
--- Refuses with plans_fixed or plans_cancelled_stay.
+-- A plan's parties, currency, schedule and withdrawal days never change, a cancelled plan stays cancelled, an acceptance
+-- stays, and a plan is disputed once.
+-- Refuses with plans_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
 CREATE FUNCTION qist_plans_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF (NEW.id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.interval, NEW.start_date, NEW.time_zone,
-        NEW.grace_days, NEW.created_at)
+        NEW.grace_days, NEW.withdrawal_days, NEW.created_at)
        IS DISTINCT FROM
        (OLD.id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.interval, OLD.start_date, OLD.time_zone,
-        OLD.grace_days, OLD.created_at) THEN
+        OLD.grace_days, OLD.withdrawal_days, OLD.created_at) THEN
         PERFORM qist_refuse('plans_fixed', 'a plan''s parties, currency and schedule never change');
     END IF;
     IF OLD.cancelled_at IS NOT NULL AND NEW.cancelled_at IS DISTINCT FROM OLD.cancelled_at THEN
         PERFORM qist_refuse('plans_cancelled_stay', 'a cancelled plan stays cancelled');
+    END IF;
+    IF OLD.accepted_at IS NOT NULL AND NEW.accepted_at IS DISTINCT FROM OLD.accepted_at THEN
+        PERFORM qist_refuse('plans_accepted_stay', 'an accepted plan stays accepted');
+    END IF;
+    IF (OLD.disputed_at IS NOT NULL AND NEW.disputed_at IS DISTINCT FROM OLD.disputed_at)
+       OR (OLD.dispute_ended_at IS NOT NULL AND NEW.dispute_ended_at IS DISTINCT FROM OLD.dispute_ended_at)
+       OR (OLD.accepted_at IS NOT NULL AND OLD.disputed_at IS NULL AND NEW.disputed_at IS NOT NULL) THEN
+        PERFORM qist_refuse('plans_disputed_once', 'a plan is disputed once, before it is accepted');
     END IF;
     RETURN NEW;
 END $$;

@@ -1,0 +1,46 @@
+-- What stands between a business and a person: acceptance, disputes, blocks. And the acceptances of plans.
+
+CREATE TABLE customers (
+    merchant_id bigint CONSTRAINT fk_customers_merchant_id REFERENCES merchants (id),
+    user_id bigint CONSTRAINT fk_customers_user_id REFERENCES users (id),
+    created_at timestamptz NOT NULL,
+    accepted_at timestamptz,
+    blocked_at timestamptz,
+    barred_at timestamptz,
+    CONSTRAINT pk_customers PRIMARY KEY (merchant_id, user_id)
+);
+
+CREATE INDEX ix_customers_user_id ON customers (user_id, merchant_id);
+
+CREATE TABLE acceptances (
+    plan_id bigint CONSTRAINT pk_acceptances PRIMARY KEY CONSTRAINT fk_acceptances_plan_id REFERENCES plans (id),
+    user_id bigint NOT NULL CONSTRAINT fk_acceptances_user_id REFERENCES users (id),
+    way varchar(7) NOT NULL,
+    accepted_at timestamptz NOT NULL,
+    address varchar(45),
+    version varchar(20) NOT NULL,
+    language varchar(20) NOT NULL,
+    terms text NOT NULL,
+    CONSTRAINT ck_acceptances_way CHECK (way IN ('button', 'payment')),
+    CONSTRAINT ck_acceptances_whole CHECK (terms <> '' AND version <> '' AND language <> '')
+);
+
+CREATE TABLE disputes (
+    plan_id bigint CONSTRAINT pk_disputes PRIMARY KEY CONSTRAINT fk_disputes_plan_id REFERENCES plans (id),
+    opened_at timestamptz NOT NULL,
+    answered_at timestamptz,
+    answered_by bigint CONSTRAINT fk_disputes_answered_by REFERENCES users (id),
+    answer_id bigint,
+    insisted_at timestamptz,
+    ended_at timestamptz,
+    outcome varchar(9),
+    ended_by bigint CONSTRAINT fk_disputes_ended_by REFERENCES users (id),
+    CONSTRAINT fk_disputes_answer FOREIGN KEY (plan_id, answer_id) REFERENCES texts (plan_id, id),
+    CONSTRAINT ck_disputes_answered CHECK (
+        (answered_at IS NULL) = (answer_id IS NULL) AND (insisted_at IS NULL OR answered_at IS NOT NULL)
+    ),
+    CONSTRAINT ck_disputes_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),
+    CONSTRAINT ck_disputes_outcome CHECK (outcome IN ('accepted', 'cancelled', 'paid', 'stands', 'void'))
+);
+
+CREATE INDEX ix_disputes_open_opened_at ON disputes (opened_at, plan_id) WHERE ended_at IS NULL;

@@ -1,0 +1,18 @@
+-- An acceptance never changes and is never deleted. Its only change is that the address becomes NULL.
+-- Refuses with acceptances_fixed or acceptances_stay.
+CREATE FUNCTION qist_acceptances_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM qist_refuse('acceptances_stay', 'an acceptance stays');
+    END IF;
+    IF NEW.address IS NOT NULL OR
+       (NEW.plan_id, NEW.user_id, NEW.way, NEW.accepted_at, NEW.version, NEW.language, NEW.terms)
+       IS DISTINCT FROM
+       (OLD.plan_id, OLD.user_id, OLD.way, OLD.accepted_at, OLD.version, OLD.language, OLD.terms) THEN
+        PERFORM qist_refuse('acceptances_fixed', 'an acceptance never changes; its address may be erased');
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER acceptances_fixed BEFORE UPDATE OR DELETE ON acceptances
+    FOR EACH ROW EXECUTE FUNCTION qist_acceptances_fixed();

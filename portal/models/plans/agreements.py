@@ -1,0 +1,106 @@
+"""What stands between a business and a person: acceptance, disputes, blocks. And the acceptances of plans."""
+
+from typing import Literal, get_args
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    Text,
+    text,
+)
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+
+from portal.domain.events import DISPUTE_OUTCOMES, DisputeOutcome
+from portal.extensions import Model
+from portal.models.accounts.merchants import Merchant
+from portal.models.columns import Instant, UserId
+from portal.models.plans.plans import Plan
+from portal.models.texts import typed_text
+
+Way = Literal["button", "payment"]
+"""How a plan was accepted: by the button, or by paying while signed in or through the customer's own link."""
+WAYS: tuple[Way, ...] = get_args(Way)
+
+
+class Customer(Model):
+    """The pair of a business and a person. The first plan between them writes it.
+
+    `accepted_at` is the first acceptance of a plan. While `blocked_at` (by the person) or `barred_at` (after a dispute)
+    is set, the business makes no plan for the person. The person alone clears either.
+    """
+
+    __tablename__ = "customers"
+
+    merchant_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("merchants.id"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"), primary_key=True, autoincrement=False)
+    created_at: Mapped[Instant]
+    accepted_at: Mapped[Instant | None]
+    blocked_at: Mapped[Instant | None]
+    barred_at: Mapped[Instant | None]
+
+    merchant: Mapped[Merchant] = relationship()
+
+    __table_args__ = (Index("ix_customers_user_id", "user_id", "merchant_id"),)
+
+    @property
+    def is_closed(self) -> bool:
+        """The business makes no plan for the person."""
+        return self.blocked_at is not None or self.barred_at is not None
+
+
+class Acceptance(Model):
+    """The acceptance of a plan that needed one, with the text of its terms. Only `address` may be erased (guard)."""
+
+    __tablename__ = "acceptances"
+
+    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False)
+    user_id: Mapped[UserId]
+    way: Mapped[Way] = mapped_column(Enum(*WAYS, name="way", native_enum=False, create_constraint=True))
+    accepted_at: Mapped[Instant]
+    address: Mapped[str | None] = mapped_column(String(45))
+    version: Mapped[str] = mapped_column(String(20))
+    language: Mapped[str] = mapped_column(String(20))
+    terms: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (CheckConstraint("terms <> '' AND version <> '' AND language <> ''", name="whole"),)
+
+
+class Dispute(Model):
+    """The customer's statement that a plan is not theirs, the business's answer, and how it ended.
+
+    `insisted_at`: the customer upheld the dispute after the answer. `answer` is None once it is erased.
+    """
+
+    __tablename__ = "disputes"
+
+    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False)
+    opened_at: Mapped[Instant]
+    answered_at: Mapped[Instant | None]
+    answered_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+    answer_id: Mapped[int | None] = mapped_column(BigInteger)
+    insisted_at: Mapped[Instant | None]
+    ended_at: Mapped[Instant | None]
+    outcome: Mapped[DisputeOutcome | None] = mapped_column(
+        Enum(*DISPUTE_OUTCOMES, name="outcome", native_enum=False, create_constraint=True)
+    )
+    ended_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
+
+    answer: Mapped[str | None] = column_property(typed_text(answer_id))
+    plan: Mapped[Plan] = relationship()
+
+    __table_args__ = (
+        ForeignKeyConstraint(["plan_id", "answer_id"], ["texts.plan_id", "texts.id"], name="fk_disputes_answer"),
+        CheckConstraint(
+            "(answered_at IS NULL) = (answer_id IS NULL) AND (insisted_at IS NULL OR answered_at IS NOT NULL)",
+            name="answered",
+        ),
+        CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended"),
+        Index("ix_disputes_open_opened_at", "opened_at", "plan_id", postgresql_where=text("ended_at IS NULL")),
+    )

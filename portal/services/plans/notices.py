@@ -1,0 +1,55 @@
+"""Mails about the agreement on a plan. Called inside a unit of work; never commits. services/mail/plans.py words them.
+
+Those to the business go to its owners, those to the operator to all operators.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import select
+
+from portal.extensions import db
+from portal.models import Membership, Plan, User
+from portal.services import emails
+
+CustomerMail = Literal[
+    "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
+]
+News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
+"""What happened to a plan, for a mail to its business."""
+
+
+def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data: Any) -> None:
+    """Mail the customer of the plan, once for each kind. `again`: the same mail a second time."""
+    emails.post(
+        kind,
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"{kind}:{plan.id}" + (":again" if again else ""),
+        data=data,
+    )
+
+
+def tell_business(news: News, plan: Plan) -> None:
+    """Mail the owners of the plan's business, once for each piece of news."""
+    owners = select(User.id).join(Membership, Membership.user_id == User.id)
+    query = owners.where(Membership.merchant_id == plan.merchant_id, Membership.role == "owner")
+    _post("plan_news", db.session.scalars(query.where(User.deactivated_at.is_(None))).all(), news, plan)
+
+
+def tell_operators(news: News, plan: Plan) -> None:
+    """Mail all operators about a dispute."""
+    query = select(User.id).where(User.registered_as == "operator", User.deactivated_at.is_(None))
+    _post("dispute_notice", db.session.scalars(query).all(), news, plan)
+
+
+def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan) -> None:
+    for user_id in user_ids:
+        emails.post(
+            kind,
+            to_user_id=user_id,
+            plan_id=plan.id,
+            dedupe_key=f"{kind}:{plan.id}:{news}:{user_id}",
+            data={"news": news},
+        )

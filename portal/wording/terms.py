@@ -1,0 +1,60 @@
+"""The terms of a plan in words, and the acceptance of a request."""
+
+from flask import request
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from portal.domain import money
+from portal.domain.terms import Accepting, TermsFacts
+from portal.wording import labels
+from portal.wording.language import language
+
+ADDRESS_MAX = 45
+
+
+def terms(facts: TermsFacts) -> str:
+    """The terms in the reader's language, as lines. The acceptance keeps this text."""
+    return "\n".join(terms_lines(facts))
+
+
+def terms_lines(facts: TermsFacts) -> list[str]:
+    """The sentences and the schedule of the terms."""
+    business = facts.business
+    who = {"number": facts.plan_id, "business": business, "email": facts.customer_email}
+    total = money.show(facts.total.minor, facts.total.currency)
+    lines = [str(_("Plan %(number)s between %(business)s and %(email)s.", **who))]
+    if facts.description:
+        lines.append(str(_("The purchase: %(purchase)s.", purchase=facts.description)))
+    lines.append(str(_("You pay %(business)s %(total)s in all:", business=business, total=total)))
+    lines += [
+        str(_("%(amount)s on %(day)s", amount=money.show(part.minor, part.currency), day=labels.long_day(due)))
+        for due, part in facts.schedule
+    ]
+    lines.append(
+        str(
+            ngettext(
+                "A payment is late when it is not made on the day after it was due.",
+                "A payment is late from %(num)s days after it was due.",
+                facts.grace_days + 1,
+            )
+        )
+    )
+    if facts.withdrawal_days:
+        lines.append(
+            str(
+                ngettext(
+                    "You may withdraw for %(num)s day after the plan was made, while nothing is delivered.",
+                    "You may withdraw for %(num)s days after the plan was made, while nothing is delivered.",
+                    facts.withdrawal_days,
+                )
+            )
+        )
+    else:
+        lines.append(str(_("%(business)s gives no days to withdraw beyond those of the law.", business=business)))
+    lines.append(str(_("By accepting you say that this purchase is yours, and that you pay these amounts.")))
+    return lines
+
+
+def accepting() -> Accepting:
+    """The acceptance that this request makes, if the customer accepts a plan by it."""
+    return Accepting(address=(request.remote_addr or "")[:ADDRESS_MAX], language=language(), word=terms)

@@ -1,0 +1,73 @@
+"""The guards of acceptance, disputes and pairs of business and person, with raw SQL that each refuses."""
+# ruff: noqa: S608 (SQL from constants)
+
+from tests.models.guard_inserts import Guard, a_plan, insert
+
+OUTSIDE = "'2026-01-01'"
+
+
+def a_pair(**columns: str) -> str:
+    return insert("customers", {"merchant_id": ":badr", "user_id": ":omar", "created_at": "now()"} | columns)
+
+
+def an_acceptance(**columns: str) -> str:
+    good = {
+        "plan_id": ":plan", "user_id": ":omar", "way": "'button'", "accepted_at": "now()", "address": "'192.0.2.1'",
+        "version": "'1'", "language": "'en'", "terms": "'You pay.'",
+    }  # fmt: skip
+    return insert("acceptances", good | columns)
+
+
+def a_dispute(**columns: str) -> str:
+    return insert("disputes", {"plan_id": ":plan", "opened_at": "now()"} | columns)
+
+
+AGREEMENT_GUARDS = [
+    Guard("31 days to withdraw from a business", "ck_merchants_withdrawal_days",
+          "UPDATE merchants SET withdrawal_days = 31 WHERE id = :amal"),
+    Guard("31 days to withdraw", "ck_plans_withdrawal_days", a_plan(withdrawal_days="31")),
+    Guard("a plan that changes its withdrawal days", "plans_fixed",
+          "UPDATE plans SET withdrawal_days = 3 WHERE id = :plan"),
+    Guard("not counted, and never lapses", "ck_plans_counted",
+          "UPDATE plans SET counted = false WHERE id = :late_plan"),
+    Guard("counted, and lapses", "ck_plans_counted", "UPDATE plans SET lapses_at = now() WHERE id = :late_plan"),
+    Guard("accepted, and lapses", "ck_plans_accepted",
+          "UPDATE plans SET counted = false, lapses_at = now(), accepted_at = now() WHERE id = :late_plan"),
+    Guard("disputed since no time", "ck_plans_disputed", "UPDATE plans SET disputed = true WHERE id = :late_plan"),
+    Guard("a dispute that ended before it began", "ck_plans_disputed",
+          "UPDATE plans SET dispute_ended_at = now() WHERE id = :late_plan"),
+    Guard("closed and disputed", "ck_plans_disputed",
+          "UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :done_plan"),
+    Guard("an acceptance taken back", "plans_accepted_stay",
+          "UPDATE plans SET accepted_at = now() WHERE id = :plan;UPDATE plans SET accepted_at = NULL WHERE id = :plan",
+          by="plans_fixed"),
+    Guard("disputed after the acceptance", "plans_disputed_once",
+          "UPDATE plans SET accepted_at = now() WHERE id = :plan;"
+          "UPDATE plans SET disputed_at = now(), dispute_ended_at = now() WHERE id = :plan", by="plans_fixed"),
+    Guard("disputed twice", "plans_disputed_once",
+          "UPDATE plans SET disputed = true, disputed_at = now() WHERE id = :plan;"
+          f"UPDATE plans SET disputed_at = {OUTSIDE} WHERE id = :plan", by="plans_fixed"),
+    Guard("an installment that counts otherwise than its plan", "fk_installments_plan",
+          "UPDATE installments SET counted = false WHERE id = :open"),
+    Guard("an installment disputed without its plan", "fk_installments_plan",
+          "UPDATE installments SET disputed = true WHERE id = :open"),
+    Guard("a pair of nobody", "fk_customers_user_id", a_pair(user_id="0")),
+    Guard("a pair of no business", "fk_customers_merchant_id", a_pair(merchant_id="0")),
+    Guard("two pairs of the same", "pk_customers", a_pair(merchant_id=":amal")),
+    Guard("accepted in no way", "ck_acceptances_way", an_acceptance(way="'wink'")),
+    Guard("accepted without terms", "ck_acceptances_whole", an_acceptance(terms="''")),
+    Guard("accepted twice", "pk_acceptances", an_acceptance() + ";" + an_acceptance()),
+    Guard("two disputes of one plan", "pk_disputes", a_dispute() + ";" + a_dispute()),
+    Guard("other terms afterwards", "acceptances_fixed",
+          an_acceptance() + ";UPDATE acceptances SET terms = 'More', address = NULL"),
+    Guard("another address", "acceptances_fixed", an_acceptance() + ";UPDATE acceptances SET address = '192.0.2.2'"),
+    Guard("an acceptance deleted", "acceptances_stay", an_acceptance() + ";DELETE FROM acceptances",
+          by="acceptances_fixed"),
+    Guard("answered without an answer", "ck_disputes_answered", a_dispute(answered_at="now()")),
+    Guard("upheld before the answer", "ck_disputes_answered", a_dispute(insisted_at="now()")),
+    Guard("ended without an outcome", "ck_disputes_ended", a_dispute(ended_at="now()")),
+    Guard("ended in an unknown way", "ck_disputes_outcome", a_dispute(ended_at="now()", outcome="'lost'")),
+    Guard("the answer of another plan", "fk_disputes_answer",
+          "INSERT INTO texts (plan_id, kind, text, created_at) VALUES (:late_plan, 'answer', 'No', now());"
+          + a_dispute(answered_at="now()", answer_id="(SELECT max(id) FROM texts)")),
+]  # fmt: skip
