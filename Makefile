@@ -23,7 +23,7 @@ run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qis
 	@QIST_PARENT_PID=$$PPID exec $(BIN)/python -m portal.cli dev
 
 test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/domain/test_money.py -n 0")
-	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest $(ARGS)
+	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV_READY)  ## ruff, mypy and import-linter
 	$(BIN)/ruff check .
@@ -48,7 +48,7 @@ bench: $(DEV_READY)  ## The benchmarks of bench/
 	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m bench $(ARGS)
 
 proof: $(DEV_READY)  ## The long tests: crashes, races, contracts
-	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m proof $(ARGS)
+	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m proof $(ARGS)
 
 lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --extra build -o requirements.lock

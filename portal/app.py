@@ -11,7 +11,7 @@ from portal import config, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
-from portal.reports.operations import revisions
+from portal.reports.operations import migration_files
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
 from portal.wording import language
@@ -54,7 +54,7 @@ def bind_migrations(app: Flask) -> None:
     """Bind flask-migrate to the application, for a process that migrates. The others start without Alembic."""
     from flask_migrate import Migrate
 
-    Migrate(app, extensions.db, directory=str(revisions.DIRECTORY), compare_type=True)
+    Migrate(app, extensions.db, directory=str(migration_files.DIRECTORY), compare_type=True)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

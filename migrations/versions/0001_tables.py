@@ -9,7 +9,7 @@ from pathlib import Path
 from alembic import op
 
 from migrations import steps
-from portal.reports.operations import revisions
+from portal.reports.operations.migration_files import BASELINE_COMMENT
 
 revision = "baseline_tables"
 down_revision = None
@@ -35,7 +35,7 @@ FILES = (
 def upgrade() -> None:
     for name in FILES:
         steps.run((FOLDER / f"{name}.sql").read_text())
-    op.execute(f"COMMENT ON TABLE alembic_version IS '{revisions.BASELINE_COMMENT}'")
+    op.execute(f"COMMENT ON TABLE alembic_version IS '{BASELINE_COMMENT}'")
 
 
 def downgrade() -> None:

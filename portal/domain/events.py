@@ -39,6 +39,9 @@ class Payload:
     kind: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
+        """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
+        if "kind" not in vars(cls):
+            return
         if cls.kind in KINDS:
             raise TypeError(f"two payloads of kind {cls.kind}")
         KINDS[cls.kind] = cls
@@ -181,87 +184,85 @@ class InstallmentLate(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentSucceeded(Payload):
-    """`recovered` is the part that had been written off. `installment_id` is set for a payment of a single one."""
+class OfPayment(Payload):
+    """A payment of `amount`. `installment_id` is set for a payment of a single one."""
 
-    kind = "payment.succeeded"
     payment_id: int
     installment_id: int | None = None
     amount: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentSucceeded(OfPayment):
+    """`recovered` is the part that had been written off."""
+
+    kind = "payment.succeeded"
     recovered: int = 0
     automatic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentRecorded(Payload):
+class PaymentRecorded(OfPayment):
     """A payment without the gateway, recorded by the merchant."""
 
     kind = "payment.recorded"
-    payment_id: int
-    installment_id: int | None = None
-    amount: int
     recovered: int = 0
     reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentDeclined(Payload):
+class PaymentDeclined(OfPayment):
     """`code` is the gateway's decline code."""
 
     kind = "payment.declined"
-    payment_id: int
-    installment_id: int | None = None
-    amount: int
     code: str
     automatic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentReversed(Payload):
-    """`amount` of a payment was taken back. It has a reason of the merchant, or a cause."""
+class TakenBack(Payload):
+    """`amount` of a payment goes back, or went back. It has a reason of the merchant, or a cause."""
+
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentReversed(TakenBack):
+    """`amount` of a payment was taken back."""
 
     kind = "payment.reversed"
-    payment_id: int
-    amount: int
-    reason_id: int | None = None
-    cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundStarted(Payload):
-    """A refund was requested from the gateway. It has a reason of the merchant, or a cause."""
+class OfRefund(TakenBack):
+    """A refund of `amount`."""
+
+    refund_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundStarted(OfRefund):
+    """A refund was requested from the gateway."""
 
     kind = "refund.started"
-    payment_id: int
-    refund_id: int
-    amount: int
-    reason_id: int | None = None
-    cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundSucceeded(Payload):
+class RefundSucceeded(OfRefund):
     """The money of a refund went back."""
 
     kind = "refund.succeeded"
-    payment_id: int
-    refund_id: int
-    amount: int
-    reason_id: int | None = None
-    cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundDeclined(Payload):
+class RefundDeclined(OfRefund):
     """The gateway declined a refund with `code`."""
 
     kind = "refund.declined"
-    payment_id: int
-    refund_id: int
-    amount: int
     code: str
-    reason_id: int | None = None
-    cause: Cause | None = None
 
 
 # Customers, links and reminders

@@ -28,6 +28,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
 
+import psycopg
+
 from portal.config import Settings
 from portal.domain import clock
 from portal.local import data_dir
@@ -35,6 +37,7 @@ from portal.local.child_server import MARK, Server, signal_on_parent_exit
 from portal.local.guardian import Guardian, end, marked
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
+from portal.reports.operations import migration_files
 
 CHILDREN = ("web", "worker", "scheduler")
 TERMINATE_SECONDS = 4.0  # for the children; with the servers' time limits less than the 10 seconds of a Ctrl-C
@@ -201,6 +204,8 @@ class Supervisor:
 
     def prepare(self) -> None:
         """Run `qist prepare`: the migrations, and the demo data if the database is embedded."""
+        if not self.settings.database_url and is_prepared(self.settings.home, self.environ["DATABASE_URL"]):
+            return
         self.output.say("bringing the database up to date")
         demo = [] if self.settings.database_url else ["--demo"]
         child = self.child("prepare", *demo)
@@ -282,6 +287,23 @@ class Output:
             prefix = f"\033[{next(self.colours)}m{prefix}\033[0m"
         for line in stream:
             self.write(f"{prefix} {line.decode(errors='replace').rstrip()}")
+
+
+def is_prepared(folder: Path, database_url: str) -> bool:
+    """Whether `qist prepare` has nothing to do: the database is at the newest revision and has the demo data.
+
+    A query is faster than that process, which would load the whole application.
+    """
+    if not (folder / "demo-logins").exists():
+        return False
+    query = "SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version"
+    try:
+        with psycopg.connect(database_url.replace("+psycopg", "")) as connection:
+            rows = connection.execute(query).fetchall()
+    except psycopg.Error:
+        return False
+    _, newest = migration_files.revisions()
+    return rows == [(revision, migration_files.BASELINE_COMMENT) for revision in newest]
 
 
 def check_port(host: str, port: int) -> None:

@@ -1,5 +1,9 @@
 """Migrations match the models, run in both directions, and refuse databases of other versions."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -13,7 +17,9 @@ from sqlalchemy import text
 
 from portal import cli
 from portal.extensions import db
-from portal.reports.operations import revisions
+from portal.reports.operations import migration_files, revisions
+
+ROOT = Path(__file__).parents[2]
 
 
 def scripts(app: Flask) -> ScriptDirectory:
@@ -36,6 +42,39 @@ def is_default_of_merchants_id(difference: Any) -> bool:
 
 def test_there_is_one_head(app: Flask) -> None:
     assert len(scripts(app).get_heads()) == 1
+
+
+def test_the_revisions_read_from_the_files_are_those_of_alembic(app: Flask) -> None:
+    known, newest = migration_files.revisions()
+    assert known == {script.revision for script in scripts(app).walk_revisions()}
+    assert newest == set(scripts(app).get_heads())
+
+
+def test_a_merge_of_two_branches_follows_both(tmp_path: Path) -> None:
+    branches = {"base": "None", "left": "'base'", "right": "'base'", "merge": "('left', 'right')"}
+    (tmp_path / "versions").mkdir()
+    for name, before in branches.items():
+        (tmp_path / "versions" / f"{name}.py").write_text(f"revision = {name!r}\ndown_revision = {before}\n")
+    assert migration_files.revisions(tmp_path) == (set(branches), {"merge"})
+
+
+NOT_NEEDED = ("alembic", "flask_migrate", "zxcvbn")
+
+
+@pytest.mark.parametrize("module", ["wsgi", "portal.cli", "portal.local.guardian"])
+def test_a_process_that_serves_loads_no_package_that_it_does_not_need(app: Flask, module: str) -> None:
+    settings = app.config["QIST"]
+    environ = {"SECRET_KEY": settings.secret_key, "DATABASE_URL": settings.database_url, "FLASK_SKIP_DOTENV": "1"}
+    code = f"import sys, {module}; print(*(name for name in {NOT_NEEDED} if name in sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environ},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.split() == []
 
 
 def test_every_migration_can_be_undone_and_done_again(app: Flask, database: str) -> None:

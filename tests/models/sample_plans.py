@@ -9,9 +9,10 @@ from portal.services.adjustments import cancellations
 from portal.services.payments import refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import people, servers
 
 
+@servers.made_once
 def sample_plans() -> dict[str, Any]:
     """Create five plans of one merchant and more, and return their ids by name.
 

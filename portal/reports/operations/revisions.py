@@ -1,12 +1,7 @@
-"""The revision of the database compared with the migrations of this version.
+"""The revision of the database compared with the migrations of this version."""
 
-The web process reads both without Alembic, which would cost it a tenth of a second and several megabytes.
-"""
-
-import ast
-import functools
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Literal
 
 from sqlalchemy import Connection, inspect, text
 
@@ -34,7 +29,7 @@ def state(connection: Connection, directory: Path = DIRECTORY) -> State:
         return "unreleased" if tables & set(db.metadata.tables) else "behind"
     if _comment(connection) != BASELINE_COMMENT:
         return "unreleased"
-    known, newest = of_migrations(directory)
+    known, newest = revisions(directory)
     if current <= known:
         return "current" if current == newest else "behind"
     return "newer"
@@ -55,23 +50,3 @@ def _of_database(connection: Connection) -> set[str]:
 def _comment(connection: Connection) -> str | None:
     comment: str | None = connection.scalar(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')"))
     return comment
-
-
-@functools.cache
-def of_migrations(directory: Path = DIRECTORY) -> tuple[set[str], set[str]]:
-    """All revisions of the migrations in `directory`, and the newest of them."""
-    known: set[str] = set()
-    followed: set[str] = set()
-    for path in (directory / "versions").glob("*.py"):
-        values = _assignments(path)
-        known.add(values["revision"])
-        before = values["down_revision"]
-        followed |= {before} if isinstance(before, str) else set(before or ())
-    return known, known - followed
-
-
-def _assignments(path: Path) -> dict[str, Any]:
-    """The values of `revision` and `down_revision` in a migration."""
-    assignments = (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign))
-    named = {ast.unparse(node.targets[0]): node.value for node in assignments}
-    return {name: ast.literal_eval(named[name]) for name in ("revision", "down_revision")}
