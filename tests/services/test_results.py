@@ -25,6 +25,7 @@ SHAPES = {
     "PaymentReversed": (1, "72755ef76977"),
     "PlanCancelled": (1, "34c30e077331"),
     "PlanCreated": (1, "6145e01383dc"),
+    "PlanDraftSaved": (1, "3346486af868"),
     "PlanFound": (1, "a6aee3617d89"),
     "PlanWrittenOff": (1, "e4bd1ba381ca"),
     "RefundsDeclined": (1, "6977dd057520"),
