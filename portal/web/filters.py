@@ -72,7 +72,7 @@ def may(permission: Permission) -> bool:
 def shell_variables() -> dict[str, Any]:
     """Variables of the page layouts: the signed-in person with their hats, and the theme.
 
-    `may("refund")` says whether the person has a permission, for buttons. `standing` is that of the hat's business.
+    `may("refund")` says whether the person has a permission, for buttons. `stage` is that of the hat's business.
     """
     if not has_request_context():
         return {}
@@ -83,7 +83,7 @@ def shell_variables() -> dict[str, Any]:
         "theme": theme.current_theme(),
         "shell": LAYOUTS.get(kind, "layout/public.html"),
         "business_name": next((hat.name for hat in hats if hat.active), ""),
-        "standing": next((hat.standing for hat in hats if hat.active), ""),
+        "stage": next((hat.stage for hat in hats if hat.active), ""),
         "person_name": user.display_name if user is not None else "",
         "start_href": start_page(user),
         "hats": hats if len(hats) > 1 else (),

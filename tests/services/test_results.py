@@ -27,6 +27,7 @@ SHAPES = {
     "PaymentReversed": (1, "72755ef76977"),
     "PlanCancelled": (2, "12ab1519c869"),
     "PlanCreated": (3, "691b5fd01c89"),
+    "PlanDraftSaved": (1, "3346486af868"),
     "PlanFound": (2, "691b5fd01c89"),
     "PlanWrittenOff": (2, "3c846be5178e"),
     "RefundsDeclined": (1, "6977dd057520"),

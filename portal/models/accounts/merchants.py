@@ -1,5 +1,7 @@
 """Businesses (merchants) and their settings."""
 
+from typing import Literal
+
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -85,6 +87,11 @@ class Merchant(Model):
         if self.closing_at is not None:
             return "closing"
         return "live" if self.approved_at is not None else "draft"
+
+    @property
+    def stage(self) -> Standing | Literal["declined"]:
+        """The standing for people: a draft that an operator declined is "declined"."""
+        return "declined" if self.standing == "draft" and self.declined_at is not None else self.standing
 
     @validates("business_name")
     def _set_skeleton(self, _column: str, value: str) -> str:

@@ -124,10 +124,13 @@ def mail() -> Mail:
 
 
 def in_flight() -> InFlight:
-    """The payments and refunds whose outcome is not known yet."""
+    """The payments and refunds whose outcome is not known yet, without refunds that await their release."""
     (payments, oldest_payment), (refunds, oldest_refund) = (
-        db.session.execute(select(func.count(), func.min(table.created_at)).where(table.state == "in_flight")).one()
-        for table in (Payment, Refund)
+        db.session.execute(select(func.count(), func.min(table.created_at)).where(*at_gateway)).one()
+        for table, at_gateway in (
+            (Payment, (Payment.state == "in_flight",)),
+            (Refund, (Refund.state == "in_flight", Refund.awaits_release.is_(False))),
+        )
     )
     return InFlight(payments, refunds, min((at for at in (oldest_payment, oldest_refund) if at), default=None))
 

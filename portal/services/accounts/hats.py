@@ -33,12 +33,12 @@ class ChooseMerchant(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Hat:
-    """A hat that a person can put on: a business with its name and standing, or the customer's (None, "")."""
+    """A hat that a person can put on: a business with its name and Merchant.stage, or the customer's (None, "")."""
 
     merchant_id: int | None
     name: str
     active: bool
-    standing: Standing = "live"
+    stage: str = "live"
 
 
 def of_session(session: UserSession) -> tuple[Hat, ...]:
@@ -50,7 +50,7 @@ def of_session(session: UserSession) -> tuple[Hat, ...]:
     if user.is_operator:
         return ()
     hats = [
-        Hat(row.merchant_id, row.merchant.business_name, row.merchant_id == session.merchant_id, row.merchant.standing)
+        Hat(row.merchant_id, row.merchant.business_name, row.merchant_id == session.merchant_id, row.merchant.stage)
         for row in user.memberships
     ]
     if session.merchant_id is None or user.owes or user.registered_as == "customer":

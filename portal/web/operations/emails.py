@@ -1,8 +1,8 @@
 """The outbox: the state of each email and, without a mail server, its content.
 
-The list is for operators. Content is readable only where emails are not sent: in an installation without SMTP, or in
-development. In development without SMTP, listening on this machine only, requests from this machine need no account:
-the links in emails have to be followed there.
+The list is for operators. Subjects and content are readable in development only: they hold texts of plans and links
+that open accounts. In development without SMTP, listening on this machine only, requests from this machine need no
+account: the links in emails have to be followed there.
 """
 
 import ipaddress
@@ -97,9 +97,8 @@ def resend(outbox_id: int) -> ResponseReturnValue:
 
 
 def can_read() -> bool:
-    """Whether content is readable: no mail server is configured, or this is not a production installation."""
-    settings = current_app.config["QIST"]
-    return settings.smtp_host is None or not settings.production
+    """Whether subjects and content are readable: this is not a production installation."""
+    return not current_app.config["QIST"].production
 
 
 def is_open_here() -> bool:

@@ -157,6 +157,8 @@ def outcome(rows: Sequence[RefundFacts], done: str) -> Feedback:
             amount = money.show(refunded, rows[0].currency)
             sentences.insert(0, _("%(amount)s refunded. The rest was declined.", amount=amount))
         return Feedback(" ".join(sentences), "error")
+    if any(row.state == "in_flight" for row in rows) and my_actor().standing == "deactivated":
+        return Feedback(_("The refund is asked for. It goes back once an operator releases it."), "info")
     if any(row.state == "in_flight" for row in rows):
         return Feedback(_("The refund is being checked with the bank. The plan shows the outcome."), "info")
     return Feedback(done)

@@ -151,6 +151,7 @@ def test_a_refund_waits_until_an_operator_releases_it() -> None:
     refunds.send(refund_id)
     assert refund_of(refund_id).state == "in_flight"
     assert people.payment_of(refund_of(refund_id).payment_id).refunding == 5_00
+    assert background.in_flight().refunds == 0
     refund_releases.release(refund_id, actor=operations.olga())
     refunds.settle_refund(refund_id)
     assert refund_of(refund_id).state == "succeeded"

@@ -152,3 +152,23 @@ def test_a_closed_business_can_be_read(app: Flask, database: str) -> None:
     assert "Your business is closed." in browser.get("/plans").text
     refused = browser.get("/settings")
     assert refused.status_code == 403 and "This business is closed." in refused.text
+
+
+def test_a_refund_of_a_deactivated_business_says_that_it_waits(app: Flask, stopped: dict[str, int]) -> None:
+    with app.app_context():
+        merchant_deactivations.reactivate(stopped["amal"], actor=None, reason="To pay")
+        people.pay(stopped["first"], stopped["omar"])
+        merchant_deactivations.deactivate(stopped["amal"], actor=None, reason="Fraud")
+    browser, address = browser_of(app, "amal"), f"/plans/{stopped['plan']}/refund"
+    form = {"amount": "5", "reason": "Broken", "payment": "newest"}
+    page = browser.post(address, data=form | {"step": "check"}).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    answer = browser.post(address, data=form | hidden | {"step": "confirm"}, follow_redirects=True)
+    assert "It goes back once an operator releases it." in answer.text
+    token = (
+        app.test_client().post("/token/", json={"username": "amal", "password": people.PASSWORD}).get_json()["access"]
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+    body = {"amount": "5", "reason": "Broken"}
+    api = app.test_client().post(f"/api/plans/{stopped['plan']}/refunds/", json=body, headers=headers)
+    assert (api.status_code, api.get_json()["refunding"]) == (202, "5.00")

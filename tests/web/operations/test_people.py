@@ -60,6 +60,7 @@ def test_a_business_is_declined_with_a_reason(app: Flask, ids: dict[str, int]) -
     answer = browser.post(address, data={"reason": "Not a real shop"}, follow_redirects=True)
     assert "The business is declined." in answer.text and "Not a real shop" in answer.text
     assert "Amaĺs Bakery" in browser.get("/operator/merchants?state=declined").text
+    assert "An operator declined your business." in said(browser_of(app, "dana").get("/plans/drafts").text)
 
 
 def test_a_business_is_deactivated_and_reactivated(app: Flask, ids: dict[str, int]) -> None:
@@ -147,6 +148,8 @@ def test_a_refund_is_released_or_withheld_without_its_texts(app: Flask, ids: dic
         merchant_deactivations.deactivate(ids["amal"], actor=None, reason="Fraud")
         for amount in (5_00, 7_00):
             refunds.refund(plan_id, actor=operations.owner(ids["amal"]), amount=amount, reason="A secret reason")
+    shown = browser_of(app, "amal").get(f"/plans/{plan_id}").text
+    assert "waits for an operator’s release" in shown
     browser = browser_of(app, "olga")
     assert "2 refunds wait for a release" in said(browser.get("/operator").text)
     page = browser.get("/operator/refunds").text
