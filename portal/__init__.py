@@ -7,8 +7,8 @@ local/              servers for a laptop: supervisor, PostgreSQL, Valkey, data f
 gunicorn_worker.py  the worker class of the web server
 app.py              create_app()
 web/                entry point: pages and fragments
-    accounts/ adjustments/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/ plans/
-    reminders/
+    accounts/ adjustments/ agreements/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/
+    plans/ reminders/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check

@@ -5,8 +5,8 @@ from flask import Flask
 from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
-from portal.web.agreements import acceptances, answers, disputes, links, shops, withdrawals
-from portal.web.invitations import invitation_payments, invitations, plan_invitations
+from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.invitations import invitation_payments, invitations, link_agreements, plan_invitations
 from portal.web.merchants import customers, dashboard, journal, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import disputes as operator_disputes
@@ -46,7 +46,7 @@ BLUEPRINTS = (
     invitation_payments.bp,
     invitations.bp,
     journal.bp,
-    links.bp,
+    link_agreements.bp,
     mutes.bp,
     operator.bp,
     operator_disputes.bp,
