@@ -8,8 +8,8 @@ gunicorn_worker.py  the worker class of the web server
 request_reader.py   reads a request as its bytes arrive, without a thread
 app.py              create_app()
 web/                entry point: pages and fragments
-    accounts/ adjustments/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/ plans/
-    reminders/ team/
+    accounts/ adjustments/ agreements/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/
+    plans/ reminders/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check

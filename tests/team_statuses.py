@@ -20,6 +20,7 @@ INVALID: Final = (422, 422, 422, 422, 422)
 FORBIDDEN: Final = (403, 403, 403, 403, 403)
 NOT_THERE: Final = (404, 404, 404, 404, 404)
 OWING: Final = (403, 403, 403, 200, 200)
+OWING_BUTTON: Final = (403, 403, 403, 303, 303)
 OWING_FORM: Final = (403, 403, 403, 422, 422)
 MANAGERS: Final = (200, 403, 403, 200, 200)
 MANAGERS_FORM: Final = (422, 403, 403, 422, 422)
@@ -58,7 +59,8 @@ API: Final = {
         "/swagger/", "/api/openapi.json",
     ),
     **rows(MANAGERS_FORM, "POST", "/api/plans/"),
-    **rows(OWING, "POST", "/api/plans/installments/<row:installment_id>/pay/", "/api/plans/<row:plan_id>/pay/"),
+    **rows(OWING, "POST", "/api/plans/installments/<row:installment_id>/pay/", "/api/plans/<row:plan_id>/pay/",
+         "/api/plans/<row:plan_id>/accept/", "/api/plans/<row:plan_id>/dispute/"),
     **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
@@ -96,6 +98,7 @@ PAGES: Final = {
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
         "/settings/api-keys", "/settings/closing", "/settings/objection", "/operator/merchants", "/operator/accounts",
         "/operator/refunds", "/operator/merchants/<int:merchant_id>", "/operator/accounts/<int:user_id>", *DECISIONS,
+        "/account/shops", "/operator/disputes",
     ),
     **rows(
         FORBIDDEN, "POST", "/settings/closing", "/settings/closing/stop", "/settings/objection",
@@ -106,7 +109,8 @@ PAGES: Final = {
         FORBIDDEN, "POST", "/operator/jobs/<job_id>/retry", "/operator/jobs/<job_id>/clear", "/operator/jobs/clear",
         "/outbox/<int:outbox_id>/resend", "/payment-methods", "/payment-methods/<int:method_id>/remove",
         "/account/reminders", "/plans/<int:plan_id>/automatic-payment", "/plans/<int:plan_id>/automatic-payment/off",
-        "/settings/api-keys", "/settings/api-keys/<int:key_id>/revoke",
+        "/settings/api-keys", "/settings/api-keys/<int:key_id>/revoke", "/account/shops/<int:merchant_id>/block",
+        "/account/shops/<int:merchant_id>/allow", "/operator/disputes/<int:plan_id>",
     ),
     **rows(
         FORBIDDEN, "GET", "/settings/team", "/settings/team/<int:member_id>",
@@ -135,6 +139,21 @@ PAGES: Final = {
         "/plans/<int:plan_id>/unmute", "/customers/<int:customer_id>/mute", "/customers/<int:customer_id>/unmute",
     ),
     **rows(OWING, "GET", "/plans/<int:plan_id>/pay"),
+    **rows(ALL, "GET", "/invitations/<token>/dispute"),
+    **rows(
+        REDIRECTS, "POST", "/invitations/<token>/acceptance", "/invitations/<token>/dispute",
+        "/invitations/<token>/dispute/uphold",
+    ),
+    **rows(OWING_BUTTON, "GET", "/plans/<int:plan_id>/withdrawal"),
+    **rows(OWING_BUTTON, "POST", "/plans/<int:plan_id>/acceptance"),
+    **rows(OWING_BUTTON, "GET", "/plans/<int:plan_id>/dispute"),
+    **rows(
+        OWING_BUTTON, "POST", "/plans/<int:plan_id>/dispute", "/plans/<int:plan_id>/dispute/uphold",
+        "/plans/<int:plan_id>/withdrawal",
+    ),
+    **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
+    **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
+    **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),
     **rows((422, 422, 403, 404, 403), "POST", "/plans/<int:plan_id>/record-payment"),

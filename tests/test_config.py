@@ -68,6 +68,7 @@ def test_addresses_of_valkey(url: str) -> None:
         ("PUBLIC_URL", "shop.example.org"),
         ("PUBLIC_URL", "https://shop.example.org/pay"),
         ("PUBLIC_URL", "https://[half"),
+        ("PLAN_ACCEPTANCE", "on"),
         ("PAYMENT_GATEWAY", "stripe"),
         ("SMTP_PORT", "-1"),
         ("SMTP_SECURITY", "ssl"),

@@ -56,6 +56,8 @@ API = {
     "GET /api/plans/installments/": SIGNED_IN,
     "GET /api/plans/installments/<row:installment_id>/": PARTIES,
     "POST /api/plans/installments/<row:installment_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
+    "POST /api/plans/<row:plan_id>/accept/": (401, 200, 404, 403, 404, 404, 403, 403),
+    "POST /api/plans/<row:plan_id>/dispute/": (401, 200, 404, 403, 404, 404, 403, 403),
     "GET /api/payments/": SIGNED_IN,
     "GET /api/payments/<row:payment_id>/": PARTIES,
     "POST /api/plans/<row:plan_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
@@ -84,6 +86,7 @@ API = {
 REASON = {"reason": "Returned"}
 BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
+    "POST /api/plans/<row:plan_id>/dispute/": {},
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": "2020-01-01"},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
@@ -101,6 +104,7 @@ OPERATORS_PAGE_GONE = (303, 403, 403, 403, 403, 404, 303, 303)
 MERCHANTS_FORM = (303, 403, 403, 422, 422, 403, 303, 303)
 OWN_MERCHANTS_BUTTON = (303, 403, 403, 303, 404, 403, 303, 303)
 REDIRECT_FOR_PARTIES = (303, 303, 404, 303, 404, 404, 303, 303)
+OWED_BUTTON = (303, 303, 404, 403, 404, 404, 303, 303)
 SIGNED_OUT = (200, 303, 303, 303, 303, 303, 200, 200)
 
 PAGES = {
@@ -187,6 +191,24 @@ PAGES = {
     "GET /installments/<int:installment_id>/payments": REDIRECT_FOR_PARTIES,
     "POST /installments/<int:installment_id>/payments": (303, 422, 404, 403, 404, 404, 303, 303),
     "GET /payments/<int:payment_id>": (303, 200, 404, 200, 404, 404, 303, 303),
+    "POST /plans/<int:plan_id>/acceptance": OWED_BUTTON,
+    "GET /plans/<int:plan_id>/dispute": OWED_BUTTON,  # accepted by now, so back to the plan
+    "POST /plans/<int:plan_id>/dispute": OWED_BUTTON,
+    "POST /plans/<int:plan_id>/dispute/uphold": OWED_BUTTON,
+    "GET /plans/<int:plan_id>/withdrawal": OWED_BUTTON,
+    "POST /plans/<int:plan_id>/withdrawal": OWED_BUTTON,
+    "GET /plans/<int:plan_id>/dispute/answer": OWN_MERCHANTS_BUTTON,
+    "POST /plans/<int:plan_id>/dispute/answer": (303, 403, 403, 422, 404, 403, 303, 303),
+    "POST /plans/<int:plan_id>/delivery": OWN_MERCHANTS_BUTTON,
+    "GET /account/shops": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/shops/<int:merchant_id>/block": (303, 303, 404, 403, 403, 403, 303, 303),
+    "POST /account/shops/<int:merchant_id>/allow": (303, 303, 404, 403, 403, 403, 303, 303),
+    "GET /operator/disputes": OPERATORS_PAGE,
+    "POST /operator/disputes/<int:plan_id>": (303, 403, 403, 403, 403, 404, 303, 303),  # without a decision
+    "GET /invitations/<token>/dispute": ANYONE,
+    "POST /invitations/<token>/acceptance": (303,) * 8,
+    "POST /invitations/<token>/dispute": (303,) * 8,
+    "POST /invitations/<token>/dispute/uphold": (303,) * 8,
     "GET /plans/<int:plan_id>/pay": (303, 200, 404, 403, 404, 404, 303, 303),
     "POST /plans/<int:plan_id>/pay": (303, 422, 404, 403, 404, 404, 303, 303),
     **{
@@ -291,11 +313,13 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
     new = NewPlan(f"new-{plan_id}@example.com", 1000, 1, people.today_of(merchant_id))
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
-    to_change, to_write_off = (people.a_plan(merchant_id, email) for _ in range(2))
+    to_change, to_write_off, to_dispute = (people.a_plan(merchant_id, email) for _ in range(3))
     return {
         "plan_id": plan_id,
         "to_change": to_change,
         "to_write_off": to_write_off,
+        "to_dispute": to_dispute,
+        "merchant_id": merchant_id,
         "installments": installments,
         "payment_id": payment_id,
         "refund_id": refund_id,
@@ -374,7 +398,9 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
     method, rule = route.split(" ")
     api = route in API
     installment = objects["installments"][0 if api else 1]
-    plan = objects["plan_id" if route not in BODIES else "to_write_off" if "write-off" in route else "to_change"]
+    to_change = {"dispute": "to_dispute", "write-off": "to_write_off"}
+    changed = next((name for word, name in to_change.items() if word in route), "to_change")
+    plan = objects[changed if route in BODIES else "plan_id"]
     address = (
         matrix_rows.in_address(rule, route, objects)
         .replace("<row:", "<int:")
@@ -383,6 +409,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:payment_id>", str(objects["payment_id"]))
         .replace("<int:refund_id>", str(objects["refund_id"]))
         .replace("<int:method_id>", str(objects["method_id" if api else "saved_id"]))
+        .replace("<int:merchant_id>", str(objects["merchant_id"]))
         .replace("<int:customer_id>", str(objects["customer_id"]))
         .replace("<int:key_id>", str(objects["key_id"]))
         .replace("<int:merchant_id>", str(objects["merchant_id"]))

@@ -5,8 +5,8 @@ from flask import Flask
 from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
-from portal.web.agreements import acceptances, answers, disputes, links, shops, withdrawals
-from portal.web.invitations import invitation_payments, invitations, plan_invitations
+from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.invitations import invitation_payments, invitations, link_agreements, plan_invitations
 from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
@@ -51,7 +51,7 @@ BLUEPRINTS = (
     invitations.bp,
     journal.bp,
     merchants.bp,
-    links.bp,
+    link_agreements.bp,
     mutes.bp,
     objections.bp,
     operator.bp,

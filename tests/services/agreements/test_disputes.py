@@ -264,8 +264,6 @@ class TestTheOperator:
         assert refusal(lambda: disputes.decide(plan_id, actor=olga, decision="void")) == "not_disputed"
         with pytest.raises(NotFound):
             disputes.decide(10**9, actor=olga, decision="void")
-        with pytest.raises(Invalid):
-            disputes.decide(plan_id, actor=olga, decision="maybe")
 
 
 def test_without_an_answer_a_plan_that_waits_for_acceptance_lapses(app):

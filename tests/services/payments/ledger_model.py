@@ -62,16 +62,62 @@ class Money:
 
 @dataclass
 class PlanModel:
-    """A plan. `books` are the balances of its ledger accounts."""
+    """A plan. `books` are the balances of its ledger accounts.
+
+    `waits`: the plan needs acceptance, so it is not `counted` until it is accepted or paid in full.
+    """
 
     id: int
     parts: list[Part]
     cancelled: bool = False
     payments: list[Money] = field(default_factory=list)
     books: dict[str, int] = field(default_factory=dict)
+    waits: bool = False
+    counted: bool = True
+    accepted: bool = False
+    disputed: bool = False
+    was_disputed: bool = False
 
     def __post_init__(self) -> None:
-        self.book(receivable=self.total, sales=-self.total)
+        self.counted = not self.waits
+        if self.counted:
+            self.open_books(1)
+
+    def open_books(self, sign: int) -> None:
+        """Book the plan, with what is paid and refunded by now; or the opposite."""
+        paid, back = sum(part.paid for part in self.parts), sum(money.refunded for money in self.payments)
+        self.counted = sign > 0
+        lines = {"receivable": self.total - paid, "prepayments": paid - back, "refunds": back, "sales": -self.total}
+        self.book(**{account: sign * amount for account, amount in lines.items()})
+
+    def unsettled(self) -> str:
+        """The code with which acts of the business are refused."""
+        if self.state == "active" and not self.counted:
+            return "not_accepted"
+        return "disputed" if self.is_disputed else ""
+
+    @property
+    def is_disputed(self) -> bool:
+        self.disputed = self.disputed and self.state == "active"
+        return self.disputed
+
+    def ask_dispute(self) -> str:
+        if self.accepted:
+            return "already_accepted"
+        if self.was_disputed:
+            return "already_disputed"
+        return "" if self.state == "active" else "nothing_owed"
+
+    def accept(self) -> None:
+        if self.accepted or self.state != "active":
+            return
+        if not self.counted:
+            self.open_books(1)
+        self.accepted, self.waits, self.disputed = True, False, False
+
+    @property
+    def receivable(self) -> str:
+        return "receivable" if self.counted else "prepayments"
 
     @property
     def total(self) -> int:
@@ -141,7 +187,9 @@ class PlanModel:
             part.written_off -= again
             part.paid += share
             recovered += again
-        self.book(cash=money.amount, receivable=recovered - money.amount, write_offs=-recovered)
+        self.book(**{"cash": money.amount, self.receivable: recovered - money.amount, "write_offs": -recovered})
+        if not self.counted and self.state == "completed":
+            self.open_books(1)
 
     def settle(self) -> None:
         """Settle everything that is in flight, as the gateway's final answer does."""
@@ -174,7 +222,7 @@ class PlanModel:
 
     def _give_back(self, money: Money, amount: int) -> None:
         money.refunded += amount
-        self.book(refunds=amount, cash=-amount)
+        self.book(**{"refunds" if self.counted else "prepayments": amount, "cash": -amount})
 
     def credit(self, amount: int, how: str) -> None:
         self.book(credits=amount, receivable=-amount)
@@ -199,7 +247,8 @@ class PlanModel:
             part.written_off += part.left
 
     def cancel(self, refund: int) -> None:
-        self.book(credits=self.remaining, receivable=-self.remaining)
+        if self.counted:
+            self.book(credits=self.remaining, receivable=-self.remaining)
         self.cancelled = True
         for part in self.parts:
             if part.left:
@@ -212,13 +261,15 @@ class PlanModel:
         back = money.amount - money.refunded
         money.state, money.reversed = "reversed", back
         if self.cancelled:
-            self.book(cash=-back, reversals=back)
+            self.book(**{"cash": -back, "reversals" if self.counted else "prepayments": back})
             return
-        self.book(cash=-back, receivable=back)
+        self.book(**{"cash": -back, self.receivable: back})
         for place in sorted(money.applied):
             share = min(back, money.applied[place])
             self.parts[place].paid -= share
             back -= share
+        if self.waits and self.counted and self.remaining:
+            self.open_books(-1)
 
     def due(self, today: date) -> dict[int, int]:
         return {place: part.left for place, part in enumerate(self.parts) if part.left and part.due <= today}

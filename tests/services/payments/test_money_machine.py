@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 import time_machine
+from flask import current_app
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -24,9 +25,9 @@ from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
-from portal.services.plans import plans
+from portal.services.plans import acceptances, disputes, pairs, plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people, servers
+from tests.fixtures import agreements, people, servers
 from tests.services.payments.ledger_model import CHARGES, Money, Part, PlanModel, weeks
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -63,19 +64,23 @@ class MoneyMachine(RuleBasedStateMachine):
     # Steps
 
     @precondition(lambda self: len(self.plans) < 2)
-    @rule(total=st.integers(4, 9_999), count=st.integers(1, 4), first=st.integers(-40, 10))
-    def open_plan(self, total: int, count: int, first: int) -> None:
+    @rule(total=st.integers(4, 9_999), count=st.integers(1, 4), first=st.integers(-40, 10), asks=st.booleans())
+    def open_plan(self, total: int, count: int, first: int, asks: bool) -> None:
         start = self.today() + timedelta(days=first)
         new = NewPlan("omar@example.com", total, count, start, "weekly", "A cake")
-        plan_id = plans.open_plan(people.owner(self.amal), new, past_dates=True).plan_id
+        if self.plans:
+            pairs.allow(self.amal, user_id=self.omar)
+        with agreements.acceptance(current_app, "required" if asks else "off"):
+            plan_id = plans.open_plan(people.owner(self.amal), new, past_dates=True).plan_id
+        waits = asks and not any(plan.accepted for plan in self.plans)
         base, odd = divmod(total, count)
         amounts = [base + (place < odd) for place in range(count)]
         parts = [Part(amount, due) for amount, due in zip(amounts, weeks(start, count), strict=True)]
-        self.plans.append(PlanModel(plan_id, parts))
+        self.plans.append(PlanModel(plan_id, parts, waits=waits))
 
     @precondition(lambda self: self.plans)
-    @rule(which=places, place=places, card=cards, part=st.none() | permille)
-    def pay_installment(self, which: int, place: int, card: str, part: int | None) -> None:
+    @rule(which=places, place=places, card=cards, part=st.none() | permille, accepts=st.booleans())
+    def pay_installment(self, which: int, place: int, card: str, part: int | None, accepts: bool) -> None:
         plan = self.pick(which)
         place %= len(plan.parts)
         row = people.installments_of(plan.id)[place]
@@ -84,21 +89,41 @@ class MoneyMachine(RuleBasedStateMachine):
         amount = None if part is None or not chosen else share(chosen[place], part)
         code = plan.ask_pay(chosen, amount)
         code = "already_paid" if code == "nothing chosen" else code
-        result = self.ask(code, payments.pay_installment, row.id, amount=amount, **self.payer(card, chosen))
+        result = self.ask(code, payments.pay_installment, row.id, amount=amount, **self.payer(card, chosen, accepts))
         if result:
+            if accepts:
+                plan.accept()
             plan.pay(result.payment_id, card, chosen, amount)
 
     @precondition(lambda self: self.plans)
-    @rule(which=places, choice=st.sampled_from(payments.CHOICES), card=cards, part=permille)
-    def pay_plan(self, which: int, choice: str, card: str, part: int) -> None:
+    @rule(which=places, choice=st.sampled_from(payments.CHOICES), card=cards, part=permille, accepts=st.booleans())
+    def pay_plan(self, which: int, choice: str, card: str, part: int, accepts: bool) -> None:
         plan = self.pick(which)
         chosen = plan.due(self.today()) if choice == "due" else plan.owed()
         amount = share(sum(chosen.values()), part) if choice == "amount" and chosen else None
         code = plan.ask_pay(chosen, amount)
         code = "nothing_due" if code == "nothing chosen" else code
-        result = self.ask(code, payments.pay_plan, plan.id, choice=choice, amount=amount, **self.payer(card, chosen))
+        payer = self.payer(card, chosen, accepts)
+        result = self.ask(code, payments.pay_plan, plan.id, choice=choice, amount=amount, **payer)
         if result:
+            if accepts:
+                plan.accept()
             plan.pay(result.payment_id, card, chosen, amount)
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places)
+    def accept(self, which: int) -> None:
+        plan = self.pick(which)
+        code = "" if plan.accepted or plan.state == "active" else "nothing_owed"
+        if self.ask(code, acceptances.accept, plan.id, customer_id=self.omar, accepting=agreements.ACCEPTING):
+            plan.accept()
+
+    @precondition(lambda self: self.plans)
+    @rule(which=places)
+    def dispute(self, which: int) -> None:
+        plan = self.pick(which)
+        if self.ask(plan.ask_dispute(), disputes.dispute, plan.id, customer_id=self.omar):
+            plan.disputed = plan.was_disputed = True
 
     @precondition(lambda self: self.plans)
     @rule(which=places, method=st.sampled_from(["cash", "transfer"]), part=permille)
@@ -106,7 +131,7 @@ class MoneyMachine(RuleBasedStateMachine):
         plan = self.pick(which)
         owed = sum(plan.owed().values())
         amount = share(owed, part)
-        code = self.busy(plan) or self.over(owed, amount, "nothing_owed")
+        code = self.busy(plan) or plan.unsettled() or self.over(owed, amount, "nothing_owed")
         result = self.ask(
             code,
             manual_payments.record,
@@ -142,7 +167,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def credit(self, which: int, how: str, part: int) -> None:
         plan = self.pick(which)
         amount = share(plan.remaining, part)
-        code = self.busy(plan) or self.over(plan.remaining, amount, "nothing_owed")
+        code = self.busy(plan) or plan.unsettled() or self.over(plan.remaining, amount, "nothing_owed")
         shown = plan.remaining
         result = self.ask(code, credits.credit, plan.id, amount=amount, how=how, shown=shown, **self.seller("Late"))
         if result:
@@ -152,7 +177,7 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(which=places)
     def write_off(self, which: int) -> None:
         plan = self.pick(which)
-        code = self.busy(plan) or ("" if plan.remaining else "nothing_owed")
+        code = self.busy(plan) or plan.unsettled() or ("" if plan.remaining else "nothing_owed")
         if self.ask(code, write_offs.write_off, plan.id, shown=plan.remaining, **self.seller("Moved away")):
             plan.write_off()
 
@@ -208,7 +233,9 @@ class MoneyMachine(RuleBasedStateMachine):
         db.session.rollback()
         db.session.expire_all()
         for plan in self.plans:
-            assert db.session.get_one(Plan, plan.id).state == plan.state
+            row = db.session.get_one(Plan, plan.id)
+            assert (row.state, row.counted, row.disputed) == (plan.state, plan.counted, plan.is_disputed)
+            assert (row.accepted_at is not None) == plan.accepted
             rows = db.session.scalars(
                 select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.number)
             )
@@ -237,7 +264,7 @@ class MoneyMachine(RuleBasedStateMachine):
         merchant = db.session.get_one(Merchant, self.amal)
         figures = dashboard.figures(merchant).home
         old = ageing.ageing(merchant).home
-        remaining = sum(plan.remaining for plan in self.plans)
+        remaining = sum(plan.remaining for plan in self.plans if plan.counted)
         assert figures.collected == sum(plan.kept for plan in self.plans)
         assert figures.outstanding == old.outstanding == remaining
         assert old.not_due + old.days_1_30 + old.days_31_60 + old.days_61_90 + old.days_over_90 == remaining
@@ -251,9 +278,10 @@ class MoneyMachine(RuleBasedStateMachine):
     def today(self):
         return people.today_of(self.amal)
 
-    def payer(self, card: str, chosen: dict[int, int]) -> dict[str, Any]:
-        method = self.tokens.get(card, card)
-        return {"customer_id": self.omar, "method": method, "shown": sum(chosen.values()) if chosen else None}
+    def payer(self, card: str, chosen: dict[int, int], accepts: bool) -> dict[str, Any]:
+        method, accepting = self.tokens.get(card, card), agreements.ACCEPTING if accepts else None
+        shown = sum(chosen.values()) if chosen else None
+        return {"customer_id": self.omar, "method": method, "shown": shown, "accepting": accepting}
 
     def seller(self, reason: str) -> dict[str, Any]:
         return {"actor": people.owner(self.amal), "reason": reason}
