@@ -8,12 +8,12 @@ gunicorn_worker.py  the worker class of the web server
 app.py              create_app()
 web/                entry point: pages and fragments
     accounts/ adjustments/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/ plans/
-    reminders/ team/
+    privacy/ reminders/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ mail/ maintenance/ payments/ plans/ reminders/ team/
+    accounts/ adjustments/ mail/ maintenance/ payments/ plans/ privacy/ reminders/ team/
 reports/            reads across tables
     exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the actor or raise NotFound

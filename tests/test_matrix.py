@@ -194,6 +194,10 @@ PAGES = {
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    "GET /account/data": PAGE,
+    "GET /account/data/file": PAGE,
+    "GET /account/erasure": PAGE,
+    "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens

@@ -4,6 +4,7 @@ Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.erasures import Erasure
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.password_resets import PasswordReset
@@ -29,6 +30,7 @@ __all__ = [
     "ApiKey",
     "AutomaticAttempt",
     "Email",
+    "Erasure",
     "Event",
     "IdempotencyKey",
     "Installment",

@@ -75,6 +75,8 @@ PAGES: dict[str, list[str]] = {
         "/account/businesses",
         "first business of /account/businesses",
         "/account/password",
+        "/account/data",
+        "/account/erasure",
         "/home",
         *(
             f"first plan of /plans?status=overdue, then {act}"
@@ -316,6 +318,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
 def test_every_page_is_listed(app: Flask) -> None:
     """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
+    excluded |= {"/account/data/file"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
     folders = {

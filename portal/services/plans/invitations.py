@@ -137,11 +137,14 @@ def _open(plan: Plan) -> Select[Invitation]:
 def renew(plan_id: int, *, actor: Actor) -> str:
     """Replace the link of a plan whose customer has not claimed their record.
 
-    Returns the token; it can't be read again. Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    Returns the token; it can't be read again. Refuses: forbidden; own_plan; not_found; already_claimed; erased; busy.
     """
     plan = plan_lock.lock(plan_id, actor, "invite")
-    if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
+    customer = db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True)
+    if customer.is_claimed:
         raise Refused("already_claimed")
+    if customer.erased_at is not None:
+        raise Refused("erased")
     return invite(plan, by=actor.user_id)
 
 

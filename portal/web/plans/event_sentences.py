@@ -133,7 +133,7 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return str(pgettext("actor", "You"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
-    return event.actor.display_name if event.actor is not None else "Qist"
+    return filters.name_of(event.actor) if event.actor is not None else "Qist"
 
 
 # Plans

@@ -105,7 +105,8 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
 
 def link_of(plan: Plan, viewer: Actor) -> Invitation | None:
     """The invitation that the viewer may revoke, while the customer has no account."""
-    if not viewer.may("invite") or viewer.owes(plan.customer_id) or plan.customer.is_claimed:
+    settled = plan.customer.is_claimed or plan.customer.erased_at is not None
+    if settled or not viewer.may("invite") or viewer.owes(plan.customer_id):
         return None
     return db.session.scalar(
         select(Invitation)

@@ -7,6 +7,7 @@ from flask_babel import ngettext
 
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lists import listed
 from portal.wording.refusals.sentences import Table
 
 REFUSALS: Final[Table] = {
@@ -78,8 +79,23 @@ REFUSALS: Final[Table] = {
         "You have %(num)s open invitations. Revoke one that you don't need any more.",
         values["limit"],
     ),
+    # Leaving
+    ("erasure_deferred", "in_flight"): _l("A payment or a refund is being checked with the bank."),
+    ("erasure_deferred", "last_owner"): lambda values: str(
+        _(
+            "You are the only owner of %(merchants)s. Make another member an owner first.",
+            merchants=listed(values["merchants"]),
+        )
+    ),
+    ("erasure_deferred", "open_plans"): lambda values: ngettext(
+        "You have %(num)s open plan. It has to be paid or cancelled first.",
+        "You have %(num)s open plans. They have to be paid or cancelled first.",
+        values["limit"],
+    ),
+    ("erasure_deferred", "operator"): _l("This account looks after the installation. Another operator deactivates it."),
     # Plans and invitations
     ("external_id_used", ""): _l("This external_id already names another plan."),
+    ("erased", ""): _l("This customer’s data was erased, so nothing can be sent to them."),
     ("already_claimed", ""): _l("This customer has an account already and can sign in."),
     ("plan_cancelled", "cancellation"): _l("This plan was cancelled before. Nothing was changed."),
     ("plan_cancelled", "payment"): _l("This plan was cancelled. Nothing was charged."),
