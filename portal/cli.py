@@ -5,10 +5,12 @@ and production has no packages of portal/local.
 """
 
 import atexit
+import json
 import os
 import signal
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -268,6 +270,33 @@ def check() -> None:
         click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
         broken += bool(count)
     sys.exit(1 if broken else 0)
+
+
+@main.command("erasures")
+@click.option("--export", "file", type=click.File("w", encoding="utf-8"), default="-", help="The file; default stdout.")
+def list_erasures(file: Any) -> None:
+    """List the erased accounts, one JSON object a line, for `qist erase-again`. Keep the file beside your backups."""
+    from portal.services.privacy import erasures
+
+    for row in erasures.listed():
+        names = {"user_id": row.user_id, "created_at": row.created_at, "erased_at": row.erased_at}
+        file.write(json.dumps(names, default=str) + "\n")
+
+
+@main.command("erase-again")
+@click.argument("file", type=click.File(encoding="utf-8"))
+def erase_again(file: Any) -> None:
+    """After a restore: erase the accounts that `qist erasures` listed after the backup was made."""
+    from portal.services.privacy import erasures
+
+    for line in filter(str.strip, file):
+        try:
+            row = json.loads(line)
+            user_id = int(row["user_id"])
+            instants = [datetime.fromisoformat(row[name]) for name in ("created_at", "erased_at")]
+        except (ValueError, TypeError, KeyError):
+            raise click.ClickException(f"not a line of qist erasures: {line.strip()}") from None
+        click.echo(f"{user_id}: {_call(erasures.erase_again, user_id, *instants)}")
 
 
 def _logins() -> str:

@@ -65,6 +65,7 @@ class Settings:
     access_token_minutes: int
     refresh_grace: int  # seconds
     refresh_rotation: bool
+    retention_years: int
     trusted_proxies: int
     web_threads: int
     web_workers: int
@@ -128,6 +129,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         access_token_minutes=reader.value("ACCESS_TOKEN_MINUTES", "15", _integer(1, 1440)),
         refresh_grace=reader.value("REFRESH_GRACE", "60", _integer(0, 600)),
         refresh_rotation=reader.value("REFRESH_ROTATION", "on", _boolean),
+        retention_years=reader.value("RETENTION_YEARS", "10", _integer(1, 100)),
         trusted_proxies=reader.value("TRUSTED_PROXIES", "0", _integer(0, 5)),
         web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),

@@ -122,7 +122,11 @@ PAGES: Final = {
         "/settings/team/<int:member_id>/hand-over", "/settings/team/<int:member_id>/remove",
         "/team-invitations/<team_token>",
     ),
-    **rows(ALL, "GET", "/account/businesses", "/team-invitations/<team_token>"),
+    **rows(
+        ALL, "GET", "/account/businesses", "/team-invitations/<team_token>", "/account/data", "/account/data/file",
+        "/account/erasure",
+    ),
+    **rows((422, 422, 422, 409, 409), "POST", "/account/erasure"),
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),

@@ -80,6 +80,7 @@ def test_addresses_of_valkey(url: str) -> None:
         ("ACCESS_TOKEN_MINUTES", "0"),
         ("REFRESH_GRACE", "601"),
         ("REFRESH_ROTATION", "sometimes"),
+        ("RETENTION_YEARS", "0"),
         ("TRUSTED_PROXIES", "6"),
         ("WEB_THREADS", "0"),
         ("WEB_WORKERS", "65"),

@@ -246,6 +246,10 @@ PAGES = {
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
+    "GET /account/data": PAGE,
+    "GET /account/data/file": PAGE,
+    "GET /account/erasure": PAGE,
+    "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens
@@ -331,7 +335,6 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
         **matrix_rows.objects_of(merchant_id),
-        "merchant_id": merchant_id,
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -412,7 +415,6 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:merchant_id>", str(objects["merchant_id"]))
         .replace("<int:customer_id>", str(objects["customer_id"]))
         .replace("<int:key_id>", str(objects["key_id"]))
-        .replace("<int:merchant_id>", str(objects["merchant_id"]))
         .replace("<int:user_id>", str(objects["customer_id"]))
         .replace("<int:draft_id>", "1")
         .replace("<token>", objects["token"])

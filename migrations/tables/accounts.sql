@@ -12,8 +12,13 @@ CREATE TABLE users (
     is_demo boolean DEFAULT false NOT NULL,
     created_at timestamptz NOT NULL,
     deactivated_at timestamptz,
+    erased_at timestamptz,
     CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
     CONSTRAINT ck_users_email_key CHECK (email_key = lower(email COLLATE "C")),
+    CONSTRAINT ck_users_erased CHECK (
+        erased_at IS NULL
+        OR (email LIKE 'erased-%@erased.invalid' AND username IS NULL AND deactivated_at IS NOT NULL)
+    ),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
     CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR registered_as = 'customer'),
     CONSTRAINT ck_users_registered_as CHECK (registered_as IN ('merchant', 'customer', 'operator')),
@@ -28,6 +33,12 @@ CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
 CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
 CREATE UNIQUE INDEX uq_users_email_key ON users (email_key);
 CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
+
+CREATE TABLE erasures (
+    user_id bigint CONSTRAINT pk_erasures PRIMARY KEY,
+    created_at timestamptz NOT NULL,
+    erased_at timestamptz NOT NULL
+);
 
 CREATE TABLE merchants (
     id bigint DEFAULT nextval('users_id_seq') CONSTRAINT pk_merchants PRIMARY KEY,

@@ -45,5 +45,5 @@ def downgrade() -> None:
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, invitations, "
         "installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, operator_acts, "
         "plan_drafts, api_keys, refresh_tokens, token_families, password_resets, user_sessions, team_invitations, "
-        "memberships, merchants, users"
+        "memberships, merchants, erasures, users"
     )

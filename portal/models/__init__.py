@@ -4,6 +4,7 @@ Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.erasures import Erasure
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.operator_acts import OperatorAct
@@ -35,6 +36,7 @@ __all__ = [
     "Customer",
     "Dispute",
     "Email",
+    "Erasure",
     "Event",
     "IdempotencyKey",
     "Installment",

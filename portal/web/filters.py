@@ -5,10 +5,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask, g, has_request_context
+from flask_babel import gettext as _
 
 from portal.domain import money
 from portal.domain.permissions import Permission
-from portal.models import Installment, Merchant, Plan
+from portal.models import Installment, Merchant, Plan, User
 from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import theme
@@ -19,7 +20,7 @@ START_LABELS = {"merchant": _l("Dashboard"), "customer": _l("My plans"), "operat
 
 
 def init_app(app: Flask) -> None:
-    for function in (amount, day, short_day, moment, iso, days_late, business):
+    for function in (amount, day, short_day, moment, iso, days_late, business, name_of):
         app.add_template_filter(function)
         app.add_template_global(function)
     app.context_processor(shell_variables)
@@ -62,6 +63,11 @@ def business(party: Plan | Merchant) -> str:
     """The business name of a merchant, or of the merchant of a plan."""
     merchant = party.merchant if isinstance(party, Plan) else party
     return merchant.business_name
+
+
+def name_of(user: User) -> str:
+    """The name that others see: the username, the email of an unclaimed record, or words for an erased person."""
+    return str(_("Erased customer")) if user.erased_at is not None else user.display_name
 
 
 def may(permission: Permission) -> bool:

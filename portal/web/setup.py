@@ -24,6 +24,7 @@ from portal.web.payments import (
     statements,
 )
 from portal.web.plans import drafts, home, installments, plans
+from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 from portal.web.team import memberships, team, team_invitations
 
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     drafts.bp,
     disputes.bp,
     early_reminders.bp,
+    erasures.bp,
     hats.bp,
     health.bp,
     home.bp,
@@ -61,6 +63,7 @@ BLUEPRINTS = (
     payment_lists.bp,
     payment_methods.bp,
     payments.bp,
+    personal_data.bp,
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,

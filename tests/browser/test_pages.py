@@ -79,6 +79,8 @@ PAGES: dict[str, list[str]] = {
         "/settings/objection",
         "/plans/drafts",
         "/account/password",
+        "/account/data",
+        "/account/erasure",
         "/home",
         *(
             f"first plan of /plans?status=overdue, then {act}"
@@ -339,6 +341,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
 def test_every_page_is_listed(app: Flask) -> None:
     """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
+    excluded |= {"/account/data/file"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}

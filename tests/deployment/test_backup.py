@@ -13,11 +13,15 @@ import pytest
 from flask import Flask
 from psycopg import sql
 
+from portal import cli
 from portal.app import create_app
+from portal.domain import clock
 from portal.extensions import db
 from portal.local.postgres import Postgres
+from portal.models import User
 from portal.reports.operations import checks
-from tests.fixtures import servers
+from portal.services.privacy import erasures
+from tests.fixtures import people, servers
 from tests.models import sample_plans
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +119,39 @@ def test_a_restored_backup_is_the_same_database(app: Flask, restored: str) -> No
     assert [name for name in differ if differ[name] != before.rows[name]] == ["users"]
 
 
+def test_the_list_of_erasures_erases_again_what_an_older_backup_brings_back(
+    app: Flask, restored: str, tmp_path: Path
+) -> None:
+    """The backup is from before the erasure, the list from after it."""
+    listed = tmp_path / "erasures.jsonl"
+    with app.app_context():
+        sara = people.sara()  # registered after the backup
+        nadia = db.session.scalars(db.select(User.id).where(User.has_email("nadia@example.com"))).one()
+        for user_id in (sara, nadia):
+            user = db.session.get_one(User, user_id)
+            created_at = user.created_at
+            assert erasures.erase_again(user_id, created_at, clock.now()) == "erased"
+        db.session.remove()
+    assert app.test_cli_runner().invoke(cli.list_erasures, ["--export", str(listed)]).exit_code == 0
+
+    restored_app = create_app(servers.settings_for(restored))
+    with restored_app.app_context():
+        stranger = people.a_customer("stranger")  # gets the id that Sara had
+        assert stranger == sara
+        db.session.remove()
+    result = restored_app.test_cli_runner().invoke(cli.erase_again, [str(listed)])
+    assert (result.exit_code, sorted(result.output.split("\n"))) == (0, ["", f"{nadia}: erased", f"{sara}: unknown"])
+    with restored_app.app_context():
+        assert db.session.get_one(User, nadia).erased_at is not None
+        assert db.session.get_one(User, stranger).username == "stranger"
+        assert db.session.scalar(db.select(User.id).where(User.has_email("nadia@example.com"))) is None
+        assert [(rule, count) for rule, count in checks.run() if count] == []
+        db.session.remove()
+        db.engine.dispose()
+
+
 def test_the_guide_has_the_commands_of_this_test() -> None:
     guide = (ROOT / "docs" / "deployment.md").read_text()
     assert "pg_dump --username=qist " + " ".join(DUMP) in guide
+    assert "qist erasures --export" in guide and "qist erase-again" in guide
     assert "pg_restore --username=qist " + " ".join(RESTORE) in guide

@@ -1,9 +1,14 @@
-"""Guards of teams: memberships, invitations and refund limits, with raw SQL that each refuses."""
+"""Guards of teams and of erasures, with raw SQL that each refuses."""
 # ruff: noqa: S608 (SQL from constants)
 
-from tests.models.guard_inserts import Guard, a_mail, a_membership, a_team_invitation, an_api_key
+from tests.models.guard_inserts import Guard, a_mail, a_membership, a_team_invitation, an_api_key, insert
 
 OWNER_IS_CUSTOMER = "plans_two_parties"
+
+
+def an_erasure() -> str:
+    return insert("erasures", {"user_id": ":omar", "created_at": "now()", "erased_at": "now()"})
+
 
 TEAM_GUARDS = [
     Guard("a customer with an open plan joins as an owner", OWNER_IS_CUSTOMER, a_membership(role="'owner'"),
@@ -26,6 +31,9 @@ TEAM_GUARDS = [
           a_team_invitation() + ";" + a_team_invitation(email="'y@example.com'", email_key="'y@example.com'")),
     Guard("two open invitations of one email", "uq_team_invitations_live_merchant_id_email_key",
           a_team_invitation() + ";" + a_team_invitation(token_hash="sha256('u')")),
+    Guard("an erased account with its email", "ck_users_erased",
+          "UPDATE users SET erased_at = now(), deactivated_at = now() WHERE id = :invited"),
+    Guard("two erasures of one account", "pk_erasures", an_erasure() + ";" + an_erasure()),
     Guard("a mail to nobody", "ck_emails_one_recipient", a_mail(to_user_id="NULL")),
     Guard("a mail to a user and elsewhere", "ck_emails_one_recipient", a_mail(to_address="'x@example.com'")),
     Guard("a refund by another key", "refunds_fixed",

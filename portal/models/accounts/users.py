@@ -38,7 +38,8 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
     sets its key. `early_reminders` is the customer's choice to get reminders before the due date. An account with
     `is_demo` belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work
-    allows it, and no mail is sent to it.
+    allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a tombstone: deactivated,
+    without a username, and with a random placeholder as its email.
     """
 
     __tablename__ = "users"
@@ -56,6 +57,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
+    erased_at: Mapped[Instant | None]
 
     owes: Mapped[bool] = column_property(
         literal_column("EXISTS (SELECT FROM plans WHERE plans.customer_id = users.id)", Boolean), deferred=True
@@ -77,6 +79,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
             "(username IS NULL) = (username_key IS NULL)"
             " AND (username ~ '[^ -~]' OR username_key = lower(username COLLATE \"C\"))",
             name="username_key",
+        ),
+        CheckConstraint(
+            "erased_at IS NULL OR (email LIKE 'erased-%@erased.invalid' AND username IS NULL"
+            " AND deactivated_at IS NOT NULL)",
+            name="erased",
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
     )

@@ -6,11 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection, inspect, text
 
 from portal.extensions import db
-
-DIRECTORY: Final = Path(__file__).parents[3] / "migrations"
-BASELINE_COMMENT: Final = "Qist, baseline 3"
-"""The comment that the first migration of the baseline sets on the table alembic_version. Its number grows with each
-edit of the baseline, which keeps its revision ids."""
+from portal.reports.operations.migration_files import BASELINE_COMMENT, DIRECTORY, revisions
 
 State = Literal["current", "behind", "newer", "unreleased"]
 

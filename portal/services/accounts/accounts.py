@@ -170,7 +170,8 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
         raise Invalid(*faults)
-    user = db.session.scalar(select(User).where(User.has_email(valid)))
+    holder = select(User).where(User.has_email(valid)).with_for_update(read=True, key_share=True)  # against an erasure
+    user = db.session.scalar(holder.execution_options(populate_existing=True))
     if user is None:
         db.session.execute(
             insert(User)
@@ -179,7 +180,7 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
             )
             .on_conflict_do_nothing()
         )
-        user = db.session.scalars(select(User).where(User.has_email(valid))).one()
+        user = db.session.scalars(holder).one()
     if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
     if user.is_operator or user.deactivated_at is not None or _owns(user.id, merchant_id):

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import clock, permissions
-from portal.domain.permissions import OF_ROLE, Actor, Permission, Standing
+from portal.domain.permissions import OF_ROLE, Actor, Permission
 from portal.errors import Fault, Forbidden, Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey, Membership, User, UserSession

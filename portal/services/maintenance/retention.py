@@ -10,6 +10,7 @@ import structlog
 from portal.services import idempotency
 from portal.services.accounts import password_resets, tokens
 from portal.services.mail import delivery
+from portal.services.privacy import erasures
 from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
@@ -26,6 +27,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "mails": delivery.purge,
     "password_resets": password_resets.purge,
     "team_invitations": invitations.purge,
+    "retained": erasures.purge_retained,
 }
 
 

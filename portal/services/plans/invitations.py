@@ -147,7 +147,7 @@ def _open(plan_id: int, kind: LinkKind) -> Select[Invitation]:
 def renew_pay_link(plan_id: int, *, actor: Actor) -> None:
     """Replace the pay link of a plan whose customer has not claimed their record.
 
-    Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    Refuses: forbidden; own_plan; not_found; already_claimed; erased; busy.
     """
     plan = _lock(plan_id, actor)
     _make(plan, "pay")
@@ -175,8 +175,11 @@ def revoke(plan_id: int, kind: LinkKind, *, actor: Actor) -> None:
 def _lock(plan_id: int, actor: Actor) -> Plan:
     """Lock the plan, and then its customer, so that no link outlives a claim."""
     plan = plan_lock.lock(plan_id, actor, "invite")
-    if db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True).is_claimed:
+    customer = db.session.get_one(User, plan.customer_id, with_for_update={"read": True}, populate_existing=True)
+    if customer.is_claimed:
         raise Refused("already_claimed")
+    if customer.erased_at is not None:
+        raise Refused("erased")
     return plan
 
 

@@ -135,7 +135,7 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
-    return event.actor.display_name if event.actor is not None else "Qist"
+    return filters.name_of(event.actor) if event.actor is not None else "Qist"
 
 
 # Plans

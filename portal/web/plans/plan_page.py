@@ -118,7 +118,8 @@ class Links:
 
 def links_of(plan: Plan, viewer: Actor) -> Links | None:
     """The links that the viewer may renew and revoke, while the customer has no account."""
-    if not viewer.may("invite") or viewer.owes(plan.customer_id) or plan.customer.is_claimed:
+    settled = plan.customer.is_claimed or plan.customer.erased_at is not None
+    if settled or not viewer.may("invite") or viewer.owes(plan.customer_id):
         return None
     live = {link.kind: link for link in db.session.scalars(Invitation.live_of(plan.id, clock.now()))}
     token = invitations.token_of(live["pay"]) if "pay" in live else None

@@ -7,6 +7,7 @@ from flask_babel import ngettext
 
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lists import listed
 from portal.wording.refusals.sentences import Table
 
 REFUSALS: Final[Table] = {
@@ -109,6 +110,20 @@ REFUSALS: Final[Table] = {
     ("figures_changed", ""): _l("The figures have changed. Look at them again, then decide. Nothing was changed."),
     ("already_set_up", ""): _l("This installation has an operator already. Nothing was changed."),
     ("unknown_account", ""): _l("There is no account with this username or email."),
+    # Leaving
+    ("erasure_deferred", "in_flight"): _l("A payment or a refund is being checked with the bank."),
+    ("erasure_deferred", "last_owner"): lambda values: str(
+        _(
+            "You are the only owner of %(merchants)s. Make another member an owner first.",
+            merchants=listed(values["merchants"]),
+        )
+    ),
+    ("erasure_deferred", "open_plans"): lambda values: ngettext(
+        "You have %(num)s open plan. It has to be paid or cancelled first.",
+        "You have %(num)s open plans. They have to be paid or cancelled first.",
+        values["limit"],
+    ),
+    ("erasure_deferred", "operator"): _l("This account looks after the installation. Another operator deactivates it."),
     # Plans and invitations
     ("too_many_drafts", ""): lambda values: ngettext(
         "You have %(num)s draft. Delete one that you don't need any more.",
@@ -128,6 +143,7 @@ REFUSALS: Final[Table] = {
     ("no_withdrawal", ""): _l("The time to withdraw from this plan is over. Nothing was changed."),
     ("nothing_owed", "acceptance"): _l("This plan is closed, so there is nothing to accept."),
     ("nothing_owed", "dispute"): _l("This plan is closed, and nothing of it is owed."),
+    ("erased", ""): _l("This customer’s data was erased, so nothing can be sent to them."),
     ("already_claimed", ""): _l("This customer has an account already and can sign in."),
     ("plan_cancelled", "cancellation"): _l("This plan was cancelled before. Nothing was changed."),
     ("plan_cancelled", "payment"): _l("This plan was cancelled. Nothing was charged."),

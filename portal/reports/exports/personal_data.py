@@ -1,0 +1,153 @@
+"""All data of a person as one JSON document, streamed: memory use does not grow with it.
+
+All rows are from one snapshot of the database. Amounts are decimal text in their currency's own digits, instants and
+dates are ISO 8601. The document holds no private note of a business, no secret and nothing of other people.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import Select, case, select
+from sqlalchemy.orm import aliased
+
+from portal.domain import clock, money
+from portal.extensions import db
+from portal.models import (
+    ApiKey,
+    Email,
+    Event,
+    Installment,
+    Membership,
+    Merchant,
+    Payment,
+    PaymentMethod,
+    Plan,
+    Refund,
+    Reminder,
+    TeamInvitation,
+    TokenFamily,
+    User,
+    UserSession,
+)
+from portal.models.payments.payments import RECORDED_METHODS
+from portal.reports.exports.columns import BATCH_ROWS
+
+AMOUNTS: Final = frozenset({"total", "amount", "paid", "credited", "written_off", "refunded", "reversed"})
+"""The columns that are minor units of the row's `currency`."""
+
+
+def stream(user_id: int) -> Iterator[str]:
+    """The parts of the document, as they are read."""
+    with db.engine.connect() as connection:
+        connection = connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True, stream_results=True, yield_per=BATCH_ROWS
+        )
+        yield f'{{"made_at": {json.dumps(clock.now().isoformat())}'
+        for name, query in _sections(user_id).items():
+            yield f",\n{json.dumps(name)}: ["
+            separator = "\n"
+            for row in connection.execute(query).mappings():
+                yield separator + json.dumps(_plain(row), ensure_ascii=False)
+                separator = ",\n"
+            yield "]"
+        yield "}\n"
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in AMOUNTS and value is not None:
+            value = money.plain(int(value), row["currency"])
+        elif isinstance(value, date):
+            value = value.isoformat()
+        values[str(name)] = value
+    return values
+
+
+def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
+    """The query of each list of the document, by its name."""
+    plan, business = aliased(Plan), Merchant.business_name.label("business")
+    mine = select(Plan.id).where(Plan.customer_id == user_id)
+    holds_link = Email.data.has_key("holds_link")
+    email_key = select(User.email_key).where(User.id == user_id).scalar_subquery()
+    return {
+        "account": select(
+            User.id, User.username, User.email, User.registered_as, User.created_at, User.early_reminders
+        ).where(User.id == user_id),
+        "businesses": select(Merchant.id, business, Membership.role, Membership.created_at)
+        .join(Merchant, Merchant.id == Membership.merchant_id)
+        .where(Membership.user_id == user_id)
+        .order_by(Merchant.id),
+        "invitations_to_businesses": select(
+            business, TeamInvitation.role, TeamInvitation.created_at, TeamInvitation.expires_at, TeamInvitation.ended_at
+        )
+        .join(Merchant, Merchant.id == TeamInvitation.merchant_id)
+        .where(TeamInvitation.email_key == email_key)
+        .order_by(TeamInvitation.id),
+        "sessions": select(
+            UserSession.user_agent, UserSession.created_at, UserSession.expires_at, UserSession.ended_at
+        )
+        .where(UserSession.user_id == user_id)
+        .order_by(UserSession.id),
+        "sign_ins_of_programs": select(TokenFamily.created_at, TokenFamily.expires_at, TokenFamily.ended_at)
+        .where(TokenFamily.user_id == user_id)
+        .order_by(TokenFamily.id),
+        "api_keys": select(
+            business, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.last_used_at, ApiKey.revoked_at
+        )
+        .join(Merchant, Merchant.id == ApiKey.merchant_id)
+        .where(ApiKey.created_by == user_id)
+        .order_by(ApiKey.id),
+        "saved_cards": select(
+            PaymentMethod.brand, PaymentMethod.last4, PaymentMethod.created_at, PaymentMethod.removed_at
+        )
+        .where(PaymentMethod.customer_id == user_id)
+        .order_by(PaymentMethod.id),
+        "plans": select(
+            plan.id, business, plan.description, plan.total, plan.currency, plan.num_installments, plan.interval,
+            plan.start_date, plan.state, plan.created_at, plan.closed_at, plan.cancelled_at, plan.automatic_since,
+        )
+        .join(Merchant, Merchant.id == plan.merchant_id)
+        .where(plan.customer_id == user_id)
+        .order_by(plan.id),
+        "installments": select(
+            Installment.plan_id, Installment.number, Installment.due_date, Installment.amount, Installment.currency,
+            Installment.paid, Installment.credited, Installment.written_off, Installment.paid_at,
+            Installment.cancelled_at,
+        )
+        .where(Installment.customer_id == user_id)
+        .order_by(Installment.plan_id, Installment.number),
+        "payments": select(
+            Payment.id, Payment.plan_id, Payment.amount, Payment.currency, Payment.state,
+            case((Payment.method.in_(RECORDED_METHODS), Payment.method), else_="card").label("method"),
+            Payment.automatic, Payment.received_on, Payment.reference, Payment.refunded, Payment.reversed,
+            Payment.decline_code, Payment.created_at, Payment.settled_at,
+        )
+        .where(Payment.customer_id == user_id)
+        .order_by(Payment.id),
+        "refunds": select(
+            Refund.id, Refund.payment_id, Refund.plan_id, Refund.amount, Refund.currency, Refund.state, Refund.reason,
+            Refund.created_at, Refund.settled_at,
+        )
+        .where(Refund.customer_id == user_id)
+        .order_by(Refund.id),
+        "reminders": select(Reminder.plan_id, Reminder.due_date, Reminder.rule, Reminder.state, Reminder.sent_at)
+        .where(Reminder.customer_id == user_id)
+        .order_by(Reminder.id),
+        "events": select(
+            Event.plan_id, Event.kind, Event.created_at, Event.data, (Event.actor_id == user_id).label("by_you")
+        )
+        .where(Event.plan_id.in_(mine))
+        .order_by(Event.id),
+        "acts_for_businesses": select(Event.plan_id, Event.kind, Event.created_at)
+        .where(Event.actor_id == user_id, Event.plan_id.not_in(mine))
+        .order_by(Event.id),
+        "mails": select(
+            Email.kind, Email.state, Email.created_at, Email.ended_at, Email.subject,
+            case((holds_link, None), else_=Email.body).label("text"),
+        )
+        .where(Email.to_user_id == user_id)
+        .order_by(Email.id),
+    }  # fmt: skip

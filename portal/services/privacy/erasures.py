@@ -1,0 +1,215 @@
+"""Erasure of a person: what is deleted, what stays as the duty of a business, and what defers it.
+
+The row of the account stays as a tombstone, because plans, payments and events point to it. Its email is a random
+placeholder, and it has no username and no password.
+"""
+
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from flask import current_app
+from sqlalchemy import ARRAY, Select, Text, and_, delete, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy.orm import aliased
+
+from portal.domain import clock
+from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import (
+    ApiKey,
+    Email,
+    Erasure,
+    IdempotencyKey,
+    Invitation,
+    Membership,
+    Merchant,
+    Mute,
+    PasswordReset,
+    Payment,
+    PaymentMethod,
+    Plan,
+    Refund,
+    TeamInvitation,
+    TokenFamily,
+    TypedText,
+    User,
+    UserSession,
+)
+from portal.services.accounts import passwords
+from portal.services.unit_of_work import end_reading, unit_of_work
+
+DOMAIN: Final = "erased.invalid"
+"""The domain of placeholders. `.invalid` never exists (RFC 2606)."""
+DAYS_OF_A_YEAR: Final = 366
+
+_EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
+
+Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
+
+
+def deferrals(user_id: int) -> list[Refused]:
+    """The reasons why this person can't be erased now; an empty list if there is none.
+
+    All have the code erasure_deferred, about: operator; open_plans (limit: how many); in_flight (a payment or refund
+    has no outcome yet); last_owner (facts: merchants).
+    """
+    user = db.session.get_one(User, user_id)
+    reasons = [Refused("erasure_deferred", about="operator")] if user.is_operator else []
+    open_plans = select(func.count()).where(Plan.customer_id == user_id, Plan.state == "active")
+    if count := db.session.scalar(open_plans) or 0:
+        reasons.append(Refused("erasure_deferred", about="open_plans", limit=count))
+    in_flight = or_(
+        exists().where(Payment.customer_id == user_id, Payment.state == "in_flight"),
+        exists().where(Refund.customer_id == user_id, Refund.state == "in_flight"),
+    )
+    if db.session.scalar(select(in_flight)):
+        reasons.append(Refused("erasure_deferred", about="in_flight"))
+    names = db.session.scalars(
+        select(Merchant.business_name).where(Merchant.id.in_(_owned_alone(user_id))).order_by(Merchant.id)
+    ).all()
+    if names:
+        reasons.append(Refused("erasure_deferred", about="last_owner", merchants=list(names)))
+    return reasons
+
+
+def erase(user_id: int, *, password: str) -> None:
+    """Erase a person for good. Every sign-in of theirs ends.
+
+    Refuses: not_found; Invalid on password (wrong); erasure_deferred (the first of `deferrals`); busy.
+    """
+    user = db.session.get(User, user_id)
+    if user is None or user.erased_at is not None:
+        raise NotFound()
+    hashed = user.password_hash
+    end_reading()
+    if not passwords.verify(password, hashed):
+        raise Invalid(Fault("password", "wrong_password"))
+    _erase(user_id)
+
+
+@unit_of_work
+def _erase(user_id: int) -> None:
+    user = _lock(user_id)
+    if user is None or user.erased_at is not None:
+        raise NotFound()
+    if reasons := deferrals(user_id):
+        raise reasons[0]
+    _make_tombstone(user, clock.now())
+
+
+@unit_of_work
+def erase_again(user_id: int, created_at: datetime, erased_at: datetime) -> Outcome:
+    """After the restore of an older backup: erase an account that was erased after the backup was made.
+
+    `created_at` and `erased_at` are aware; an account with this id that was created at another instant is another
+    person's ("unknown"). Nothing defers it. The only owner of a business stays its owner, without a name
+    ("still_owner"). Refuses: busy.
+    """
+    user = _lock(user_id)
+    if user is None or user.created_at != created_at:
+        return "unknown"
+    if user.erased_at is not None:
+        return "erased_before"
+    owned = db.session.scalar(_owned_alone(user_id).limit(1)) is not None
+    _make_tombstone(user, erased_at)
+    return "still_owner" if owned else "erased"
+
+
+def listed() -> Iterator[Erasure]:
+    """Every erasure, oldest first."""
+    yield from db.session.scalars(select(Erasure).order_by(Erasure.erased_at, Erasure.user_id))
+
+
+@unit_of_work
+def purge_retained(limit: int = 10_000) -> int:
+    """Delete what stayed of erased people, RETENTION_YEARS after their plan was closed, of at most `limit` plans.
+
+    Amounts and dates stay: they are the ledger of the business. Returns the number of plans.
+    """
+    years: int = current_app.config["QIST"].retention_years
+    before = clock.now() - timedelta(days=DAYS_OF_A_YEAR * years)
+    old = (
+        select(Plan.id)
+        .join(User, User.id == Plan.customer_id)
+        .where(User.erased_at.is_not(None), Plan.closed_at < before, or_(Plan.description != "", Plan.notes != {}))
+        .limit(limit)
+    )
+    emptied = update(Plan).where(Plan.id.in_(old)).values(description="", notes={}).returning(Plan.id)
+    return len(db.session.execute(emptied.execution_options(synchronize_session=False)).all())
+
+
+def _lock(user_id: int) -> User | None:
+    """The account, locked against a new plan for it."""
+    return db.session.get(User, user_id, with_for_update=True, populate_existing=True)
+
+
+def _owned_alone(user_id: int) -> Select[int]:
+    """The ids of the businesses whose only owner this person is."""
+    other = aliased(Membership)
+    others = exists().where(
+        other.merchant_id == Membership.merchant_id, other.role == "owner", other.user_id != user_id
+    )
+    return select(Membership.merchant_id).where(Membership.user_id == user_id, Membership.role == "owner", ~others)
+
+
+def _make_tombstone(user: User, erased_at: datetime) -> None:
+    email_key, now = user.email_key, clock.now()
+    placeholder = f"erased-{secrets.token_hex(16)}@{DOMAIN}"
+    plans = select(Plan.id).where(Plan.customer_id == user.id)
+    db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
+    _change_stored_answers(user.id, placeholder)
+    _delete_mails(user.id, email_key)
+    for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
+        db.session.execute(delete(table).where(table.user_id == user.id))
+    db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
+    keys = update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None))
+    db.session.execute(keys.values(revoked_at=now))
+    mine = delete(Membership).where(Membership.user_id == user.id)
+    db.session.execute(
+        mine.where(Membership.merchant_id.not_in(_owned_alone(user.id))).execution_options(synchronize_session=False)
+    )
+    db.session.execute(
+        update(Plan).where(Plan.customer_id == user.id).values(automatic_method_id=None, automatic_since=None)
+    )
+    for method in db.session.scalars(select(PaymentMethod).where(PaymentMethod.customer_id == user.id)):
+        method.removed_at = method.removed_at or now
+        method.token, method.brand, method.last4 = f"erased_{secrets.token_hex(16)}", "", "0000"
+    db.session.execute(update(TypedText).where(TypedText.plan_id.in_(plans)).values(text=None))
+    links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
+    db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now))
+    user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"
+    user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
+
+
+def _delete_mails(user_id: int, email_key: str) -> None:
+    """Delete the mails to the person, the invitations of their email, and the mails to owners that name them."""
+    invitations = select(TeamInvitation.id).where(TeamInvitation.email_key == email_key)
+    ids = [str(invitation_id) for invitation_id in db.session.scalars(invitations)]
+    db.session.execute(
+        delete(Email).where(
+            or_(
+                Email.to_user_id == user_id,
+                and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
+                and_(Email.kind == "team_news", Email.data["user_id"].astext == str(user_id)),
+            )
+        )
+    )
+    db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
+
+
+def _change_stored_answers(user_id: int, placeholder: str) -> None:
+    """Replace the person's email in the stored answers of businesses that made a plan for them in the last 24 hours."""
+    businesses = select(Plan.merchant_id).where(Plan.customer_id == user_id)
+    callers = select(Membership.user_id).where(Membership.merchant_id.in_(businesses))
+    makers = select(ApiKey.created_by).where(ApiKey.merchant_id.in_(businesses))
+    path = IdempotencyKey.result["fields"]["plan"]["customer_id"]
+    db.session.execute(
+        update(IdempotencyKey)
+        .where(
+            or_(IdempotencyKey.user_id.in_(callers), IdempotencyKey.user_id.in_(makers)),
+            path.astext == str(user_id),
+        )
+        .values(result=func.jsonb_set(IdempotencyKey.result, _EMAIL_IN_ANSWER, func.to_jsonb(literal(placeholder))))
+        .execution_options(synchronize_session=False)
+    )

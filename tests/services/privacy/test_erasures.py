@@ -1,0 +1,251 @@
+"""Erasure of a person: what goes, what stays, what defers it, again after a restore, and the end of retention."""
+
+import dataclasses
+import json
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import func, select, text
+
+from portal.domain import clock, permissions
+from portal.errors import Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.models import ApiKey, Email, Erasure, Invitation, Membership, Plan, User
+from portal.reports.operations import checks
+from portal.services.accounts import accounts, api_keys, password_resets, sessions, tokens
+from portal.services.accounts.accounts import NewAccount
+from portal.services.accounts.sessions import BadCredentials
+from portal.services.accounts.tokens import BadToken
+from portal.services.adjustments import credits
+from portal.services.idempotency import RequestKey
+from portal.services.mail import delivery
+from portal.services.maintenance import retention
+from portal.services.payments import manual_payments, payment_methods, reversals
+from portal.services.plans import invitations, plans
+from portal.services.plans.plans import NewPlan
+from portal.services.privacy import erasures
+from portal.services.reminders import mutes
+from portal.services.team import members
+from tests.fixtures import people
+from tests.fixtures.concurrency import at_once
+
+pytestmark = pytest.mark.usefixtures("context")
+
+NAMES = re.compile(r"omar|Omar", re.I)
+
+
+def erase(user_id):
+    erasures.erase(user_id, password=people.PASSWORD)
+    db.session.rollback()
+
+
+def user_of(user_id):
+    db.session.rollback()
+    return db.session.get_one(User, user_id, populate_existing=True)
+
+
+def a_life(amal, omar):
+    """A closed plan of Omar's with everything around it. Returns its id."""
+    request_key = RequestKey(amal, "POST /api/plans", "k1", "f")
+    new = NewPlan("omar@example.com", 100_00, 2, people.today_of(amal), description="A cake for omar")
+    plan_id = plans.open_plan(people.owner(amal), new, request_key=request_key).plan_id
+    people.pay(people.installments_of(plan_id)[0].id, omar)
+    credits.credit(plan_id, actor=people.owner(amal), amount=1_00, how="last", reason="Omar was unhappy")
+    today = people.today_of(amal)
+    manual_payments.record(
+        plan_id, actor=people.owner(amal), amount=49_00, method="cash", received_on=today, reference="Omar's note"
+    )
+    payment_methods.save(omar, "card_ok")
+    mutes.mute_customer(omar, actor=people.owner(amal))
+    sessions.start(omar, "Omar's browser")
+    tokens.start(omar)
+    password_resets.make(omar)
+    people.a_member("omar", amal, "manager")
+    members.tell_owners(amal, omar, "joined")
+    delivery.drain()
+    return plan_id
+
+
+def everything():
+    """All rows of the database as text, with the names of their tables."""
+    db.session.rollback()
+    tables = db.session.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+    for table in tables:
+        for row in db.session.scalars(text(f"SELECT t::text FROM {table} AS t")):  # noqa: S608
+            yield table, row
+
+
+def test_no_table_names_the_person_afterwards_but_what_the_business_keeps(amal, omar):
+    plan_id = a_life(amal, omar)
+    assert {table for table, row in everything() if NAMES.search(row)} >= {
+        "users", "plans", "texts", "emails", "user_sessions", "idempotency_keys",
+    }  # fmt: skip
+    erase(omar)
+    left = [(table, row.replace("A cake for omar", "")) for table, row in everything()]
+    assert [(table, row) for table, row in left if NAMES.search(row)] == []
+    assert people.plan_of(plan_id).description == "A cake for omar"
+    assert [check for check in checks.run() if check[1]] == []
+
+
+def test_the_account_becomes_a_tombstone_that_nobody_signs_in_to(amal, omar):
+    plan_id = a_life(amal, omar)
+    session, pair, reset = sessions.start(omar), tokens.start(omar), password_resets.make(omar)
+    erase(omar)
+    user = user_of(omar)
+    assert re.fullmatch(r"erased-[0-9a-f]{32}@erased\.invalid", user.email)
+    assert (user.username, user.password_hash, user.is_active) == (None, None, False)
+    assert sessions.find(session) is None and password_resets.find(reset) is None
+    for act, token in ((tokens.find, pair.access), (tokens.refresh, pair.refresh)):
+        with pytest.raises(BadToken):
+            act(token)
+    for login in ("omar", "omar@example.com", user.email):
+        with pytest.raises(BadCredentials):
+            sessions.authenticate(login, people.PASSWORD)
+        password_resets.ask(login)
+    with pytest.raises(Refused) as refused:
+        invitations.renew(plan_id, actor=people.owner(amal))
+    assert refused.value.code == "erased"
+    assert db.session.scalar(select(func.count(Email.id)).where(Email.to_user_id == omar)) == 0
+    with pytest.raises(NotFound):
+        erasures.erase(omar, password=people.PASSWORD)
+
+
+def test_username_and_email_are_free_again_for_another_person(amal, omar):
+    a_life(amal, omar)
+    erase(omar)
+    again = accounts.register(NewAccount("customer", "omar", "omar@example.com", people.PASSWORD))
+    assert again != omar
+    db.session.rollback()
+    assert db.session.scalar(select(func.count(Plan.id)).where(Plan.customer_id == again)) == 0
+    people.a_plan(amal)
+    db.session.rollback()
+    assert db.session.scalar(select(func.count(Plan.id)).where(Plan.customer_id == again)) == 1
+
+
+def test_keys_and_memberships_of_the_person_end(amal, omar):
+    people.a_member("omar", amal, "owner")
+    token = api_keys.create(permissions.member(omar, amal, "owner"), name="Till", can_write=True)
+    erase(omar)
+    with pytest.raises(BadToken):
+        api_keys.find(token)
+    assert db.session.scalars(select(ApiKey.revoked_at)).one() is not None
+    assert db.session.get(Membership, (omar, amal)) is None
+
+
+def test_links_of_plans_end(amal):
+    opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 1, people.today_of(amal)))
+    nadia = invitations.claim(opened.invitation_token, username="nadia", password=people.PASSWORD)
+    people.pay(people.installments_of(opened.plan_id)[0].id, nadia)
+    erase(nadia)
+    assert invitations.find(opened.invitation_token) is None
+    open_links = Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None)
+    assert db.session.scalar(select(func.count(Invitation.id)).where(*open_links)) == 0
+
+
+class TestDeferred:
+    def abouts(self, user_id):
+        db.session.rollback()
+        reasons = erasures.deferrals(user_id)
+        if reasons:
+            with pytest.raises(Refused) as refused:
+                erase(user_id)
+            assert (refused.value.code, refused.value.about) == ("erasure_deferred", reasons[0].about)
+            assert user_of(user_id).erased_at is None
+        return [reason.about for reason in reasons]
+
+    def test_while_a_plan_is_open(self, amal, omar):
+        plan_id = people.a_plan(amal, total=10_00, count=1)
+        assert self.abouts(omar) == ["open_plans"]
+        people.pay(people.installments_of(plan_id)[0].id, omar)
+        assert self.abouts(omar) == []
+
+    def test_while_a_payment_has_no_outcome(self, amal, omar):
+        plan_id = people.a_plan(amal, total=10_00, count=1)
+        people.pay(people.installments_of(plan_id)[0].id, omar, "card_lost_charged")
+        assert self.abouts(omar) == ["open_plans", "in_flight"]
+
+    def test_while_they_are_a_last_owner(self, amal):
+        assert self.abouts(amal) == ["last_owner"]
+        people.a_member("sara", amal, "owner")
+        assert self.abouts(amal) == []
+
+    def test_for_an_operator(self, context):
+        assert self.abouts(people.an_operator()) == ["operator"]
+
+    def test_again_when_the_bank_takes_a_payment_back(self, amal, omar):
+        plan_id = people.a_plan(amal, total=10_00, count=1)
+        payment = people.pay(people.installments_of(plan_id)[0].id, omar)
+        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced")
+        assert self.abouts(omar) == ["open_plans"]
+
+    def test_a_wrong_password_erases_nothing(self, omar):
+        with pytest.raises(Invalid) as refused:
+            erasures.erase(omar, password="seven green boots")
+        assert refused.value.code == "wrong_password"
+        assert user_of(omar).erased_at is None
+
+    def test_a_new_plan_at_the_same_moment_never_belongs_to_an_erased_person(self, app, amal, omar):
+        new = NewPlan("omar@example.com", 10_00, 1, people.today_of(amal))
+        at_once(app, [lambda: erase(omar), lambda: plans.open_plan(people.owner(amal), new)])
+        db.session.rollback()
+        owed = select(func.count(Plan.id)).where(Plan.customer_id == omar)
+        assert user_of(omar).erased_at is None or db.session.scalar(owed) == 0
+
+
+class TestAgain:
+    """The list of erasures, run on a database from before them."""
+
+    def listed(self):
+        return [(row.user_id, row.created_at, row.erased_at) for row in erasures.listed()]
+
+    def test_an_account_of_an_older_backup_is_erased_whatever_is_open(self, amal, omar):
+        people.a_plan(amal)
+        created_at, erased_at = user_of(omar).created_at, clock.now() + timedelta(hours=1)
+        assert erasures.erase_again(omar, created_at, erased_at) == "erased"
+        assert user_of(omar).erased_at == erased_at
+        assert self.listed() == [(omar, created_at, erased_at)]
+        assert erasures.erase_again(omar, created_at, erased_at) == "erased_before"
+
+    def test_another_person_with_the_same_id_stays(self, omar):
+        before = user_of(omar).created_at - timedelta(seconds=1)
+        assert erasures.erase_again(omar, before, clock.now()) == "unknown"
+        assert erasures.erase_again(10**9, before, clock.now()) == "unknown"
+        assert user_of(omar).username == "omar"
+
+    def test_the_only_owner_stays_the_owner_without_a_name(self, amal):
+        assert erasures.erase_again(amal, user_of(amal).created_at, clock.now()) == "still_owner"
+        assert db.session.get_one(Membership, (amal, amal)).role == "owner"
+        assert user_of(amal).username is None
+
+    def test_the_command_line_lists_and_erases_again(self, app, amal, omar, tmp_path):
+        erase(omar)
+        file = tmp_path / "erasures.jsonl"
+        runner = app.test_cli_runner()
+        from portal.cli import erase_again, list_erasures
+
+        assert runner.invoke(list_erasures, ["--export", str(file)]).exit_code == 0
+        (line,) = file.read_text().splitlines()
+        assert set(json.loads(line)) == {"user_id", "created_at", "erased_at"}
+        assert runner.invoke(list_erasures).output.strip() == line
+        result = runner.invoke(erase_again, [str(file)])
+        assert (result.exit_code, result.output.strip()) == (0, f"{omar}: erased_before")
+        file.write_text("{}\n")
+        assert runner.invoke(erase_again, [str(file)]).exit_code == 1
+
+
+def test_what_stayed_goes_when_the_years_of_retention_have_passed(app, amal, omar, monkeypatch):
+    monkeypatch.setitem(app.config, "QIST", dataclasses.replace(app.config["QIST"], retention_years=2))
+    plan_id = a_life(amal, omar)
+    erase(omar)
+    sara = people.sara()
+    kept = people.a_plan(amal, "sara@example.com", total=10_00, count=1)
+    people.pay(people.installments_of(kept)[0].id, sara)
+    for days, description in ((2 * 366 - 1, "A cake for omar"), (2 * 366 + 1, "")):
+        with time_machine.travel(clock.now() + timedelta(days=days)):
+            retention.purge_expired()
+            assert people.plan_of(plan_id).description == description
+    assert people.plan_of(kept).description == "A cake"
+    assert [check for check in checks.run() if check[1]] == []
+    assert db.session.scalar(select(func.count(Erasure.user_id))) == 1
