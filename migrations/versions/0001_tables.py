@@ -43,5 +43,5 @@ def downgrade() -> None:
         "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, texts, invitations, installments, plans, payment_methods, "
         "gateway_refunds, gateway_charges, gateway_cards, api_keys, refresh_tokens, token_families, password_resets, "
-        "user_sessions, memberships, merchants, users"
+        "email_changes, email_proofs, user_sessions, memberships, merchants, users"
     )

@@ -76,13 +76,25 @@ class OwnPlan(Forbidden):
         self.code = "own_plan"
 
 
+class EmailUnproven(Forbidden):
+    """The person has not proven the email of their account, so they can't act yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "email_unproven"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The acting person (for an API key: its maker), the business of their hat or None, and their permissions."""
+    """The acting person (for an API key: its maker), the business of their hat or None, and their permissions.
+
+    A person whose email is not proven has no business, no permission and `is_proven` false.
+    """
 
     user_id: int
     merchant_id: int | None
     permissions: frozenset[Permission]
+    is_proven: bool = True
 
     @property
     def hat(self) -> Hat:
@@ -94,9 +106,15 @@ class Actor:
         return permission in self.permissions
 
     def require(self, permission: Permission) -> None:
-        """Refuses: forbidden, without this permission."""
+        """Refuses: forbidden, without this permission; email_unproven."""
+        self.require_proof()
         if not self.may(permission):
             raise Forbidden()
+
+    def require_proof(self) -> None:
+        """Refuses: email_unproven."""
+        if not self.is_proven:
+            raise EmailUnproven()
 
     def owes(self, customer_id: int) -> bool:
         """The actor is this customer in person. An API key owes nothing: it acts for the business alone."""
@@ -105,8 +123,9 @@ class Actor:
     def act_on(self, merchant_id: int, customer_id: int) -> None:
         """Check that the actor may act for this business on a plan of this customer.
 
-        Refuses: not_found (another business's plan); own_plan (the actor owes it).
+        Refuses: email_unproven; not_found (another business's plan); own_plan (the actor owes it).
         """
+        self.require_proof()
         if self.merchant_id is None or self.merchant_id != merchant_id:
             raise NotFound()
         if self.owes(customer_id):
@@ -128,6 +147,11 @@ def customer(user_id: int) -> Actor:
 def member(user_id: int, merchant_id: int, role: Role) -> Actor:
     """A person under the hat of a business that they belong to."""
     return Actor(user_id, merchant_id, PERSON | OF_ROLE[role])
+
+
+def unproven(user_id: int) -> Actor:
+    """A person who has registered, and not proven their email yet."""
+    return Actor(user_id, None, frozenset(), is_proven=False)
 
 
 def operator(user_id: int) -> Actor:

@@ -3,7 +3,16 @@
 from flask import Flask
 
 from portal.web import error_pages, filters, labels, method_labels, public
-from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
+from portal.web.accounts import (
+    account,
+    api_keys,
+    email_changes,
+    email_proofs,
+    hats,
+    password_resets,
+    registrations,
+    sessions,
+)
 from portal.web.adjustments import cancellations, credits, write_offs
 from portal.web.invitations import invitation_payments, invitations, plan_invitations
 from portal.web.merchants import customers, dashboard, journal, settings
@@ -34,6 +43,8 @@ BLUEPRINTS = (
     customers.bp,
     dashboard.bp,
     early_reminders.bp,
+    email_changes.bp,
+    email_proofs.bp,
     hats.bp,
     health.bp,
     home.bp,

@@ -17,6 +17,7 @@ from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant
+from portal.services.accounts import email_changes
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
@@ -50,7 +51,7 @@ def create(
 ) -> str:
     """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
 
-    Refuses: forbidden; Invalid on name and expires_on (before the merchant's today); too_many_keys
+    Refuses: forbidden; email_changed; Invalid on name and expires_on (before the merchant's today); too_many_keys
     (LIVE_MAX live keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused;
     still_running; busy.
     """
@@ -65,6 +66,7 @@ def _create(
     actor: Actor, name: str, can_write: bool, expires_on: date | None, *, request_key: RequestKey | None
 ) -> ApiKeyCreated:
     merchant_id = actor.business("keys")
+    email_changes.require_settled(actor.user_id)
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
     maker = db.session.get(Membership, (actor.user_id, merchant_id))
     if maker is None:
@@ -100,9 +102,10 @@ def _create(
 def revoke(key_id: int, *, actor: Actor) -> None:
     """Revoke a key, at once and for good. A revoked key keeps its first instant.
 
-    Refuses: forbidden; not_found; busy.
+    Refuses: forbidden; email_changed; not_found; busy.
     """
     merchant_id = actor.business("keys")
+    email_changes.require_settled(actor.user_id)
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
     )

@@ -19,6 +19,11 @@ from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "automatic_stopped": payments.automatic_stopped,
+    "email_change_undone": accounts.email_change_undone,
+    "email_changed_new": accounts.email_changed_new,
+    "email_changed_old": accounts.email_changed_old,
+    "email_known": accounts.email_known,
+    "email_proof": accounts.email_proof,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
     "password_reset": accounts.password_reset,
@@ -38,8 +43,9 @@ TEMPLATES: Final = {"invitation_again": "invitation"}
 def facts_of(row: Email) -> Facts:
     """All variables of the mail's templates, as of now. Raises NoLongerTrue.
 
-    Also `to`, `is_demo` (such a recipient has no mailbox), `reply_to` (the merchant's address; None without one), and
-    `secret`, the tokens that must not be kept. Commits when it creates a link, so the caller has no open transaction.
+    Also `to` (the recipient's email, unless the kind has another), `is_demo` (such a recipient has no mailbox),
+    `reply_to` (the merchant's address; None without one), and `secret`, the tokens that must not be kept. Commits when
+    it creates a link, so the caller has no open transaction.
     """
     builder = BUILDERS.get(row.kind)
     if builder is None:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from portal.services import idempotency
-from portal.services.accounts import password_resets, tokens
+from portal.services.accounts import password_resets, proofs, registrations, tokens
 from portal.services.mail import delivery
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
@@ -24,6 +24,8 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "token_families": tokens.purge,
     "mails": delivery.purge,
     "password_resets": password_resets.purge,
+    "email_proofs": proofs.purge,
+    "registrations": registrations.purge,
 }
 
 

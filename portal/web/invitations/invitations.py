@@ -1,9 +1,9 @@
-"""An invited customer's link: it shows the plan and claims the customer's account.
+"""An invited customer's link: it shows the plan and begins to claim the customer's account.
 
 The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
 
-from flask import Blueprint, Response, flash, url_for
+from flask import Blueprint, Response, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
@@ -13,11 +13,12 @@ from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
 from portal.services.plans import invitations
+from portal.web.accounts.email_proofs import ask_for_proof
 from portal.web.accounts.sessions import sign_in
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
-from portal.web.respond import confidential, go, page
+from portal.web.respond import confidential, page
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("invitations", __name__)
@@ -30,7 +31,7 @@ class ClaimForm(Form):
 
 @bp.get("/invitations/<token>")
 def show(token: str) -> Response:
-    """The plan, and the form that claims the account."""
+    """The plan, and the form that begins to claim the account."""
     invitation = invitations.find(token)
     return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
@@ -38,7 +39,7 @@ def show(token: str) -> Response:
 @bp.post("/invitations/<token>")
 @rate_limits.registering
 def update(token: str) -> Response:
-    """Claim the account, sign in, and go to the plan."""
+    """Register for the email of the plan, sign in, and ask for its proof, which alone claims the plan's account."""
     form = ClaimForm()
     invitation = invitations.find(token)
     if invitation is None:
@@ -47,7 +48,7 @@ def update(token: str) -> Response:
     if not form.validate():
         return _page(invitation, token, form, 422)
     try:
-        user_id = invitations.claim(token, username=form.username.data or "", password=form.password.data or "")
+        user_id = invitations.begin_claim(token, username=form.username.data or "", password=form.password.data or "")
     except NotFound:
         return closed()
     except Invalid as invalid:
@@ -55,8 +56,7 @@ def update(token: str) -> Response:
         invitation = invitations.find(token)
         return closed() if invitation is None else _page(invitation, token, form, invalid.status)
     sign_in(user_id)
-    flash(_("Your account is ready. This is your plan."), "success")
-    return go(url_for("plans.show", plan_id=plan_id))
+    return ask_for_proof(then=url_for("plans.show", plan_id=plan_id))
 
 
 def plan_of(invitation: Invitation) -> Plan:

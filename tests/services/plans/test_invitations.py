@@ -14,7 +14,7 @@ from portal.services.accounts import accounts, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -26,8 +26,7 @@ def invite(merchant_id, email="nadia@example.com"):
     return opened.plan_id, opened.invitation_token
 
 
-def claim(token, username="nadia", password=people.PASSWORD):
-    return invitations.claim(token, username=username, password=password)
+claim = proofs.claim
 
 
 def test_the_link_opens_its_plan_and_no_other():
