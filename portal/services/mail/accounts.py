@@ -71,9 +71,8 @@ def email_known(row: Email) -> Facts:
     return {
         **_asked(row),
         "has_account": holder.is_claimed,
-        "url": link("/login"),
+        "url": link("/login" if holder.is_claimed else "/register?role=customer"),
         "reset_url": link("/password-resets/new"),
-        "register_url": link("/register?role=customer"),
     }
 
 
