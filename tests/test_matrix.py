@@ -21,7 +21,7 @@ from portal.services.payments import payment_methods, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
 
@@ -34,6 +34,9 @@ PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
 MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
 CUSTOMERS = (401, 200, 200, 403, 403, 403, 403, 403)
 PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
+PROVEN = (401, 409, 409, 409, 409, 409, 403, 403)
+PROOFS = (401, 422, 422, 422, 422, 422, 422, 422)
+NO_REGISTRATION = (401, 404, 404, 404, 404, 404, 403, 403)
 PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
 API = {
@@ -45,6 +48,14 @@ API = {
     "POST /api/token/refresh/": (422,) * 8,
     "GET /auth/me/": SIGNED_IN,
     "GET /api/auth/me/": SIGNED_IN,
+    "POST /auth/email/proofs/": PROVEN,
+    "POST /api/auth/email/proofs/": PROVEN,
+    "POST /auth/email/prove/": PROOFS,
+    "POST /api/auth/email/prove/": PROOFS,
+    "POST /auth/email/correct/": PROOFS,
+    "POST /api/auth/email/correct/": PROOFS,
+    "DELETE /auth/registration/": NO_REGISTRATION,
+    "DELETE /api/auth/registration/": NO_REGISTRATION,
     "POST /api/plans/": (401, 403, 403, 422, 422, 403, 403, 403),
     "POST /api/plans/preview/": (401, 403, 403, 422, 422, 403, 422, 422),
     "GET /api/plans/": SIGNED_IN,
@@ -112,6 +123,17 @@ PAGES = {
     "POST /theme": (303,) * 8,
     "GET /account/password": PAGE,
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
+    "GET /account/email": PAGE,
+    "POST /account/email": (303, 422, 422, 422, 422, 422, 303, 303),
+    "GET /account/email/proof": (303,) * 8,  # nothing is to be proven
+    "POST /account/email/proof": (303, 422, 422, 422, 422, 422, 303, 303),
+    "POST /account/email/proofs": (303, 409, 409, 409, 409, 409, 303, 303),
+    "POST /account/registration": (303, 422, 422, 422, 422, 422, 303, 303),
+    "POST /account/registration/leave": (303, 404, 404, 404, 404, 404, 303, 303),
+    "GET /email-proofs/<proof_token>": ANYONE,
+    "POST /email-proofs/<proof_token>": (422,) * 8,
+    "GET /email-undos/<undo_token>": ANYONE,
+    "POST /email-undos/<undo_token>": (422,) * 8,
     "GET /dashboard": MERCHANTS_PAGE,
     "GET /home": (303, 200, 200, 403, 403, 403, 303, 303),
     "GET /operator": OPERATORS_PAGE,
@@ -267,6 +289,7 @@ def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, 
         "token": plans.open_plan(owner, new).invitation_token,
         "reset_token": password_resets.make(customer_id),
         "off_token": unsubscribe.token_of(customer_id),
+        **proofs.links(customer),
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
@@ -354,6 +377,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<token>", objects["token"])
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
+        .replace("<proof_token>", objects["proof_token"])
+        .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
     )

@@ -43,6 +43,7 @@ BY_STATUS = {(code, "") for code in problems.CODES.values()} | {("unreadable", "
 """The refusals of api/problems.HttpRefusal, whose code follows from the HTTP status."""
 CODE_BY_CLASS = {
     ("answer_gone", ""),
+    ("email_unproven", ""),
     ("idempotency_key_reused", ""),
     ("invalid", ""),
     ("own_plan", ""),

@@ -23,7 +23,9 @@ from tests.pages import pseudo_language as pseudo
 
 pytestmark = pytest.mark.usefixtures("context")
 
-NAMES = re.compile(r"\b(?:Amal's Bakery|omar|nadia|A cake|Visa|127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}", re.IGNORECASE)
+NAMES = re.compile(
+    r"\b(?:Amal's Bakery|omar|nadia|A cake|Visa|127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}", re.IGNORECASE
+)
 """Names and links, which no message holds."""
 
 
