@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from portal.domain import clock, money
 from portal.extensions import db
@@ -115,11 +116,15 @@ def _proof_of(row: Email) -> EmailProof:
 
 
 def _asked(row: Email) -> Facts:
-    """The address and the origin of a request. It names no name: a stranger may have chosen it."""
+    """The address and the origin of a request. It names no name: a stranger may have chosen it.
+
+    An email that has a holder is written as the holder's: a mail server may tell apart letters that Qist does not.
+    """
     proof = db.session.get_one(EmailProof, row.data["proof_id"], populate_existing=True)
+    holder = db.session.scalar(select(User).where(User.holds_email(proof.email)))
     day, time = labels.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
     return {
-        "to": proof.email,
+        "to": proof.email if holder is None else holder.email,
         "hello": _("Hello,"),
         "asked_at": _("%(day)s, %(time)s UTC", day=day, time=time),
         "asked_from": proof.asked_from or _("an unknown address"),

@@ -285,6 +285,19 @@ class TestBounds:
         assert db.session.scalar(select(func.count(EmailProof.id))) == 0
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_mail_about_a_known_email_goes_to_its_own_spelling(app, confirmed, known):
+    if known:
+        mailed_proofs.prove(register("victim", VICTIM))
+    else:
+        people.a_plan(mailed_proofs.prove(people.amal()), VICTIM)
+    proofs.ask(register("attacker", "VICTIM@example.com"), Asker())
+    with Catcher() as catcher, sending(app, catcher):
+        delivery.drain()
+    assert VICTIM in {mail["To"] for mail in catcher.mails}
+    assert "VICTIM@example.com" not in {mail["To"] for mail in catcher.mails}
+
+
 def test_a_mail_that_waited_for_a_day_is_not_sent(confirmed):
     proofs.ask(register(), Asker())
     with time_machine.travel(clock.now() + timedelta(days=1, seconds=1)):

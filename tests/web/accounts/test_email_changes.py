@@ -53,7 +53,7 @@ def test_an_email_is_changed_by_code_and_undone_by_link(app: Flask, client: Flas
     assert client.post(path, data={"new_password": "nine purple kites"}).status_code == 404
 
 
-def test_faults_stand_beside_their_fields(app: Flask) -> None:
+def test_faults_stand_beside_their_fields(app: Flask, database: str) -> None:
     browser = omar(app)
     for change, words in (
         ({"email": "no email"}, "Enter an email address like name@example.com."),
@@ -77,7 +77,7 @@ def test_the_link_in_another_browser_takes_the_accounts_password_only(app: Flask
     assert "<bdi>new@example.com</bdi>" in client.get("/account/email").text
 
 
-def test_wrong_passwords_are_limited(app: Flask, limits: None) -> None:
+def test_wrong_passwords_are_limited(app: Flask, database: str, limits: None) -> None:
     browser = omar(app)
     wrong = NEW | {"current_password": "not it"}
     statuses = [browser.post("/account/email", data=wrong).status_code for _ in range(11)]
