@@ -57,7 +57,7 @@ lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer v
 	rm -rf $(UV)
 
 build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' portal/__init__.py)
-build: .secrets  ## Build the container image
+build: .secrets .mail  ## Build the container image
 	docker compose build
 
 # The migration runs on its own first, because Compose would stop the old containers before it. The old version serves
@@ -86,6 +86,16 @@ logs:  ## Follow the containers' output
 			echo "wrote a random $$name into .env"; \
 		fi; \
 	done
+
+# Production confirms emails, for which it needs a mail server. An .env without one gets the other mode, in writing.
+.PHONY: .mail
+.mail: .secrets
+	@for name in SMTP_HOST EMAIL_CONFIRMATION; do \
+		if grep -qsE "^[[:space:]]*(export[[:space:]]+)?$$name=[\"']?[^\"'[:space:]#]" .env; then exit 0; fi; \
+	done; \
+	echo "EMAIL_CONFIRMATION=off" >> .env && \
+	echo "wrote EMAIL_CONFIRMATION=off into .env, which has no SMTP_HOST: anybody may register with any email." && \
+	echo "Before strangers reach Qist: set SMTP_HOST and remove that line."
 
 clean:  ## Remove caches and the virtual environment (not the data in .qist)
 	rm -rf .venv $(UV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -15,6 +16,8 @@ from portal.reports.operations import migration_files
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
 from portal.wording import language
+
+log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +47,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.htmx.init_app(app)
     extensions.limiter.init_app(app)
     payment.init_app(app, settings)
+    if settings.production and settings.email_confirmation == "off":
+        log.warning("emails.unconfirmed", meaning="anybody may register with any email")
     language.init_app(app, ROOT / "translations")
     web.init_app(app)
     api.init_app(app)

@@ -49,6 +49,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    email_confirmation: Literal["required", "off"]
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
     plan_acceptance: Literal["required", "off"]
@@ -102,6 +103,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
+        email_confirmation=cast(
+            'Literal["required", "off"]',
+            reader.value("EMAIL_CONFIRMATION", "required" if production else "off", _choice("required", "off")),
+        ),
         payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", _choice(*PAYMENT_GATEWAYS)),
         merchant_registration=cast(
             'Literal["approval", "open", "closed"]',
@@ -139,6 +144,11 @@ def load(environ: Mapping[str, str]) -> Settings:
         for name in REQUIRED_IN_PRODUCTION:
             if not reader.text(name):
                 reader.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
+        if settings.email_confirmation == "required" and settings.smtp_host is None:
+            reader.faults.append(
+                "SMTP_HOST: not set; EMAIL_CONFIRMATION=required, the default of production, needs a mail server "
+                "(EMAIL_CONFIRMATION=off lets anybody register with an email that is not theirs)"
+            )
         if (reader.text("FLASK_DEBUG") or "0").lower() not in OFF:
             reader.faults.append(
                 f"FLASK_DEBUG: {reader.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"

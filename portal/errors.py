@@ -2,6 +2,7 @@
 
     QistError
         Refused         the business says no: 409, or the status of a subclass
+            TooMany     as many as a period allows
         NotFound, Forbidden, Invalid
         Busy            nothing was written
             Unsure      the outcome is unknown
@@ -41,6 +42,13 @@ class QistError(Exception):
 
 class Refused(QistError):
     """The business says no: the state of the plan, the payment or the account does not permit it."""
+
+
+class TooMany(Refused):
+    """As many of these as a period allows. More may be asked for after `retry_after` seconds."""
+
+    status = 429
+    retry_after = 3600
 
 
 class NotFound(QistError):

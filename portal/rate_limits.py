@@ -31,6 +31,11 @@ def registering(view: Callable[P, R]) -> Callable[P, R]:
     return counted(setting("ratelimit_register"), "register", client_address)(view)
 
 
+def proving(view: Callable[P, R]) -> Callable[P, R]:
+    """Limit by RATELIMIT_REGISTER for each client address. Services count mails and codes by the email, too."""
+    return counted(setting("ratelimit_register"), "proofs", client_address)(view)
+
+
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     """Limit by RATELIMIT_LOGIN for each client address."""
     return counted(setting("ratelimit_login"), "login", client_address)(view)

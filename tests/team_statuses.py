@@ -47,7 +47,8 @@ DECISIONS: Final = (
 API: Final = {
     **rows(
         INVALID, "POST", "/auth/register/", "/api/auth/register/", "/token/", "/api/token/", "/token/refresh/",
-        "/api/token/refresh/", "/api/plans/preview/",
+        "/api/token/refresh/", "/api/plans/preview/", "/auth/email/prove/", "/api/auth/email/prove/",
+        "/auth/email/correct/", "/api/auth/email/correct/",
     ),
     **rows(
         ALL, "GET", "/auth/me/", "/api/auth/me/", "/api/plans/", "/api/plans/<row:plan_id>/",
@@ -58,6 +59,8 @@ API: Final = {
         "/api/plans/analytics/dashboard/", "/api/analytics/merchant/", "/api/analytics/ageing/", "/api/docs/",
         "/swagger/", "/api/openapi.json",
     ),
+    **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
+    **rows((404, 404, 404, 404, 404), "DELETE", "/auth/registration/", "/api/auth/registration/"),
     **rows(MANAGERS_FORM, "POST", "/api/plans/"),
     **rows(OWING, "POST", "/api/plans/installments/<row:installment_id>/pay/", "/api/plans/<row:plan_id>/pay/",
          "/api/plans/<row:plan_id>/accept/", "/api/plans/<row:plan_id>/dispute/"),
@@ -77,7 +80,8 @@ PAGES: Final = {
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/outbox", "/outbox/<int:outbox_id>",
         "/outbox/<int:outbox_id>/html", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/reminders/off/<off_token>", "/account/password", "/dashboard", "/plans", "/plans.csv",
+        "/reminders/off/<off_token>", "/account/password", "/account/email", "/email-proofs/<proof_token>",
+        "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/plans/<int:plan_id>",
         "/payments/<int:payment_id>",
@@ -85,11 +89,14 @@ PAGES: Final = {
     **rows(ALL, "POST", "/reminders/off/<off_token>"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
-        "/invitations/<token>", "/invitations/<token>/pay", "/account/password",
+        "/invitations/<token>", "/invitations/<token>/pay", "/account/password", "/account/email",
+        "/account/email/proof", "/account/registration", "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
     ),
+    **rows((409, 409, 409, 409, 409), "POST", "/account/email/proofs"),
+    **rows((404, 404, 404, 404, 404), "POST", "/account/registration/leave"),
     **rows(
         REDIRECTS, "GET", "/register", "/login", "/installments/<int:installment_id>",
-        "/installments/<int:installment_id>/payments",
+        "/installments/<int:installment_id>/payments", "/account/email/proof",
     ),
     **rows(REDIRECTS, "POST", "/theme"),
     **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),

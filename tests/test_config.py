@@ -14,6 +14,7 @@ PRODUCTION = {
     "SECRET_KEY": STRONG,
     "DATABASE_URL": "postgres://u:hidden-word@db/shop",
     "REDIS_URL": "redis://valkey:6379/0",
+    "SMTP_HOST": "mail.example.org",
 }
 
 
@@ -73,6 +74,7 @@ def test_addresses_of_valkey(url: str) -> None:
         ("SMTP_PORT", "-1"),
         ("SMTP_SECURITY", "ssl"),
         ("MAIL_FROM", "nobody"),
+        ("EMAIL_CONFIRMATION", "sometimes"),
         ("RATELIMIT_LOGIN", "many"),
         ("RATELIMIT_REGISTER", "3 per fortnight"),
         ("RATELIMIT_WRITES", "lots"),
@@ -153,3 +155,16 @@ def test_production_refuses_plain_http_on_any_other_address(url: str) -> None:
 def test_secrets_are_not_in_the_representation() -> None:
     text = repr(load({**PRODUCTION, "SMTP_USER": "u", "SMTP_PASSWORD": "hidden-word"}))
     assert STRONG not in text and "hidden-word" not in text
+
+
+def test_emails_are_confirmed_in_production_and_not_on_a_laptop() -> None:
+    assert load({}).email_confirmation == "off"
+    assert load({"EMAIL_CONFIRMATION": "required"}).email_confirmation == "required"
+    assert load(PRODUCTION).email_confirmation == "required"
+    assert load(PRODUCTION | {"EMAIL_CONFIRMATION": "off", "SMTP_HOST": ""}).email_confirmation == "off"
+
+
+@pytest.mark.parametrize("mode", ["", "required"])
+def test_production_can_not_confirm_emails_without_a_mail_server(mode: str) -> None:
+    text = refusal(PRODUCTION | {"SMTP_HOST": "", "EMAIL_CONFIRMATION": mode})
+    assert "SMTP_HOST: not set; EMAIL_CONFIRMATION=required" in text

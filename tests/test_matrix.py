@@ -22,7 +22,7 @@ from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from portal.services.team import invitations
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
 from tests.web.team import matrix_rows
@@ -36,6 +36,9 @@ PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
 MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
 CUSTOMERS = (401, 200, 200, 403, 403, 403, 403, 403)
 PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
+PROVEN = (401, 409, 409, 409, 409, 409, 403, 403)
+PROOFS = (401, 422, 422, 422, 422, 422, 422, 422)
+NO_REGISTRATION = (401, 404, 404, 404, 404, 404, 403, 403)
 PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
 API = {
@@ -47,6 +50,14 @@ API = {
     "POST /api/token/refresh/": (422,) * 8,
     "GET /auth/me/": SIGNED_IN,
     "GET /api/auth/me/": SIGNED_IN,
+    "POST /auth/email/proofs/": PROVEN,
+    "POST /api/auth/email/proofs/": PROVEN,
+    "POST /auth/email/prove/": PROOFS,
+    "POST /api/auth/email/prove/": PROOFS,
+    "POST /auth/email/correct/": PROOFS,
+    "POST /api/auth/email/correct/": PROOFS,
+    "DELETE /auth/registration/": NO_REGISTRATION,
+    "DELETE /api/auth/registration/": NO_REGISTRATION,
     "POST /api/plans/": (401, 403, 403, 422, 422, 403, 403, 403),
     "POST /api/plans/preview/": (401, 403, 403, 422, 422, 403, 422, 422),
     "GET /api/plans/": SIGNED_IN,
@@ -119,6 +130,17 @@ PAGES = {
     "POST /theme": (303,) * 8,
     "GET /account/password": PAGE,
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
+    "GET /account/email": PAGE,
+    "POST /account/email": (303, 422, 422, 422, 422, 422, 303, 303),
+    "GET /account/email/proof": (303,) * 8,  # nothing is to be proven
+    "POST /account/email/proof": (303, 422, 422, 422, 422, 422, 303, 303),
+    "POST /account/email/proofs": (303, 409, 409, 409, 409, 409, 303, 303),
+    "POST /account/registration": (303, 422, 422, 422, 422, 422, 303, 303),
+    "POST /account/registration/leave": (303, 404, 404, 404, 404, 404, 303, 303),
+    "GET /email-proofs/<proof_token>": ANYONE,
+    "POST /email-proofs/<proof_token>": (422,) * 8,
+    "GET /email-undos/<undo_token>": ANYONE,
+    "POST /email-undos/<undo_token>": (422,) * 8,
     "GET /dashboard": MERCHANTS_PAGE,
     "GET /home": (303, 200, 200, 403, 403, 403, 303, 303),
     "GET /operator": OPERATORS_PAGE,
@@ -332,6 +354,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "token": people.token_of(plans.open_plan(owner, new).plan_id),
         "reset_token": password_resets.make(customer_id),
         "off_token": unsubscribe.token_of(customer_id),
+        **proofs.links(customer),
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
         **matrix_rows.objects_of(merchant_id),
@@ -420,6 +443,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<token>", objects["token"])
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
+        .replace("<proof_token>", objects["proof_token"])
+        .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
     )

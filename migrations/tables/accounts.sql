@@ -5,6 +5,7 @@ CREATE TABLE users (
     registered_as varchar(8) NOT NULL,
     email varchar(254) NOT NULL,
     email_key text NOT NULL,
+    email_proven_at timestamptz,
     username varchar(150),
     username_key text,
     password_hash varchar(255),
@@ -21,6 +22,7 @@ CREATE TABLE users (
     ),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
     CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR registered_as = 'customer'),
+    CONSTRAINT ck_users_proven CHECK (email_proven_at IS NULL OR password_hash IS NOT NULL),
     CONSTRAINT ck_users_registered_as CHECK (registered_as IN ('merchant', 'customer', 'operator')),
     CONSTRAINT ck_users_username_is_no_other_email CHECK (position('@' in username) = 0 OR username_key = email_key),
     CONSTRAINT ck_users_username_key CHECK (
@@ -31,8 +33,11 @@ CREATE TABLE users (
 
 CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
 CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
-CREATE UNIQUE INDEX uq_users_email_key ON users (email_key);
-CREATE UNIQUE INDEX uq_users_username_key ON users (username_key);
+CREATE INDEX ix_users_unproven_created_at ON users (created_at)
+    WHERE email_proven_at IS NULL AND password_hash IS NOT NULL;
+CREATE UNIQUE INDEX uq_users_email_key ON users (email_key)
+    WHERE email_proven_at IS NOT NULL OR password_hash IS NULL;
+CREATE UNIQUE INDEX uq_users_username_key ON users (username_key) WHERE strpos(username_key, '@') = 0;
 
 CREATE TABLE erasures (
     user_id bigint CONSTRAINT pk_erasures PRIMARY KEY,
@@ -146,6 +151,46 @@ CREATE TABLE password_resets (
 
 CREATE INDEX ix_password_resets_expires_at ON password_resets (expires_at);
 CREATE UNIQUE INDEX uq_password_resets_live_user_id ON password_resets (user_id) WHERE ended_at IS NULL;
+
+CREATE TABLE email_proofs (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_email_proofs PRIMARY KEY,
+    user_id bigint CONSTRAINT fk_email_proofs_user_id REFERENCES users (id) ON DELETE SET NULL,
+    session_id bigint CONSTRAINT fk_email_proofs_session_id REFERENCES user_sessions (id) ON DELETE SET NULL,
+    email varchar(254) NOT NULL,
+    email_key text NOT NULL,
+    has_code boolean NOT NULL,
+    asked_from varchar(45) NOT NULL,
+    token_hash bytea CONSTRAINT uq_email_proofs_token_hash UNIQUE,
+    code_hash bytea,
+    wrong_codes smallint DEFAULT 0 NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_email_proofs_digests CHECK (octet_length(token_hash) = 32 AND octet_length(code_hash) = 32),
+    CONSTRAINT ck_email_proofs_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_email_proofs_wrong_codes CHECK (wrong_codes BETWEEN 0 AND 5)
+);
+
+CREATE INDEX ix_email_proofs_email_key_created_at ON email_proofs (email_key, created_at);
+CREATE INDEX ix_email_proofs_user_id_created_at ON email_proofs (user_id, created_at);
+CREATE UNIQUE INDEX uq_email_proofs_live_user_id ON email_proofs (user_id) WHERE ended_at IS NULL;
+
+CREATE TABLE email_changes (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_email_changes PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_email_changes_user_id REFERENCES users (id),
+    old_email varchar(254) NOT NULL,
+    old_email_key text NOT NULL,
+    new_email varchar(254) NOT NULL,
+    token_hash bytea CONSTRAINT uq_email_changes_token_hash UNIQUE,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_email_changes_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_email_changes_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE UNIQUE INDEX uq_email_changes_open_old_email_key ON email_changes (old_email_key) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX uq_email_changes_open_user_id ON email_changes (user_id) WHERE ended_at IS NULL;
 
 CREATE TABLE token_families (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_token_families PRIMARY KEY,

@@ -44,6 +44,6 @@ def downgrade() -> None:
         "DROP TABLE ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, invitations, "
         "installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, operator_acts, "
-        "plan_drafts, api_keys, refresh_tokens, token_families, password_resets, user_sessions, team_invitations, "
-        "memberships, merchants, erasures, users"
+        "plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, email_proofs, user_sessions, "
+        "team_invitations, memberships, merchants, erasures, users"
     )

@@ -29,6 +29,8 @@ class Caller:
     actor: Actor
     name: str
     can_write: bool
+    family_id: int | None = None
+    """The sign-in of an access token."""
 
     @property
     def id(self) -> int:
@@ -53,10 +55,11 @@ class ReadOnly(Forbidden):
 
 
 def signed_in(
-    needs: Permission | None = None, *, writes: bool = False, forbidden: str = ""
+    needs: Permission | None = None, *, writes: bool = False, unproven: bool = False, forbidden: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Restrict a view to callers with the permission `needs`. If it `writes`, the token needs write access.
 
+    With `unproven` the view is also open to accounts whose email is not proven.
     `forbidden` is what the refusal of other callers is about.
     """
 
@@ -64,6 +67,8 @@ def signed_in(
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             g.caller = identify()
+            if not unproven:
+                g.caller.actor.require_proof()
             if writes and not g.caller.can_write and (needs is None or needs in permissions.WRITING_KEY):
                 raise ReadOnly()
             if needs is not None:
@@ -101,4 +106,5 @@ def identify() -> Caller:
         key = api_keys.find(token)
         return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", key.can_write)
     family = tokens.find(token)
-    return Caller(family.user, tokens.actor_of(family), f"user:{family.user_id}", can_write=True)
+    name = f"user:{family.user_id}"
+    return Caller(family.user, tokens.actor_of(family), name, can_write=True, family_id=family.id)

@@ -59,6 +59,7 @@ class Declared:
     """The facts about an endpoint that the document needs besides its schemas."""
 
     signed_in: bool
+    unproven: bool
     needs: Permission | None
     writes: bool
     repeatable: bool
@@ -105,6 +106,7 @@ def endpoint(
     ok: dict[int, Any],
     tag: Tag,
     anyone: bool = False,
+    unproven: bool = False,
     needs: Permission | None = None,
     writes: bool = False,
     forbidden: str = "",
@@ -117,13 +119,15 @@ def endpoint(
     endpoints of the kind. `needs` is the permission of the caller (domain/permissions.py). The fields of the view's
     `query` are the accepted query parameters. Any other parameter is 422 `unknown_parameter`, and a view without
     `query` accepts none. A view that `writes` requires a token with write access and counts towards the write limit. If
-    its method is POST, it accepts an Idempotency-Key. `forbidden` is what the refusal of other callers is about.
+    its method is POST, it accepts an Idempotency-Key. Accounts whose email is not proven get 403 `email_unproven`,
+    unless the endpoint is open to them (`unproven`). `forbidden` is what the refusal of other callers is about.
     """
 
     def decorate(view: View) -> View:
         name = f"{bp.name.removeprefix('api_')}_{view.__name__}"
         declared[name] = Declared(
             signed_in=not anyone,
+            unproven=unproven,
             needs=needs,
             writes=writes,
             repeatable=writes and method == "POST",
@@ -141,7 +145,7 @@ def endpoint(
         if writes:
             wrapped = rate_limits.writing(wrapped)
         if not anyone:
-            wrapped = callers.signed_in(needs, writes=writes, forbidden=forbidden)(wrapped)
+            wrapped = callers.signed_in(needs, writes=writes, unproven=unproven, forbidden=forbidden)(wrapped)
         for rule in (address, *aliases):
             bp.add_url_rule(rule, view.__name__, wrapped, methods=[method], strict_slashes=False, merge_slashes=False)
         return wrapped

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal import rate_limits
-from portal.errors import Busy, Fault, Invalid, QistError, StillRunning
+from portal.errors import Busy, Fault, Invalid, QistError, StillRunning, TooMany
 from portal.extensions import db
 from portal.wording.http_statuses import http_status
 from portal.wording.refusals import fault_sentence, sentence
@@ -88,7 +88,7 @@ def problem(error: Exception) -> Response:
 def refused(error: QistError) -> Response:
     """The response to an error of a service, a look-up or the parsing of the request."""
     headers = {}
-    if isinstance(error, Busy | StillRunning):
+    if isinstance(error, Busy | StillRunning | TooMany):
         headers["Retry-After"] = str(error.retry_after)
     if error.status == HTTPStatus.UNAUTHORIZED:
         has_token = error.code == "bad_token" and "Authorization" in request.headers

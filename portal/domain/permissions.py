@@ -124,12 +124,21 @@ STOPS: Final[Mapping[Standing, type[Forbidden]]] = MappingProxyType(
 """The refusal of a permission that the standing of the business takes away."""
 
 
+class EmailUnproven(Forbidden):
+    """The person has not proven the email of their account, so they can't act yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "email_unproven"
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """The acting person (for an API key: its maker), the business of their hat or None, and their permissions.
 
     `key_id` is the API key that acts, or None.
     `standing` is the stage of that business, and `withheld` are the permissions that it takes away.
+    A person whose email is not proven has no business, no permission and `is_proven` false.
     """
 
     user_id: int
@@ -138,6 +147,7 @@ class Actor:
     standing: Standing = "live"
     withheld: frozenset[Permission] = frozenset()
     key_id: int | None = None
+    is_proven: bool = True
 
     @property
     def hat(self) -> Hat:
@@ -149,14 +159,20 @@ class Actor:
         return permission in self.permissions
 
     def require(self, permission: Permission, *, about: str = "") -> None:
-        """Refuses: forbidden (about `about`), without this permission; merchant_deactivated, merchant_closing or
-        merchant_closed, if the standing of the business takes it away.
+        """Refuses: email_unproven; forbidden (about `about`), without this permission; merchant_deactivated,
+        merchant_closing or merchant_closed, if the standing of the business takes it away.
         """
+        self.require_proof()
         if self.may(permission):
             return
         if permission in self.withheld:
             raise STOPS[self.standing]()
         raise Forbidden(about)
+
+    def require_proof(self) -> None:
+        """Refuses: email_unproven."""
+        if not self.is_proven:
+            raise EmailUnproven()
 
     def owes(self, customer_id: int) -> bool:
         """The actor is this customer in person. An API key owes nothing: it acts for the business alone."""
@@ -165,8 +181,9 @@ class Actor:
     def act_on(self, merchant_id: int, customer_id: int) -> None:
         """Check that the actor may act for this business on a plan of this customer.
 
-        Refuses: not_found (another business's plan); own_plan (the actor owes it).
+        Refuses: email_unproven; not_found (another business's plan); own_plan (the actor owes it).
         """
+        self.require_proof()
         if self.merchant_id is None or self.merchant_id != merchant_id:
             raise NotFound()
         if self.owes(customer_id):
@@ -189,6 +206,11 @@ def member(user_id: int, merchant_id: int, role: Role, standing: Standing = "liv
     """A person under the hat of a business that they belong to."""
     withheld = OF_ROLE[role] - WHILE[standing]
     return Actor(user_id, merchant_id, PERSON | (OF_ROLE[role] - withheld), standing, withheld)
+
+
+def unproven(user_id: int) -> Actor:
+    """A person who has registered, and not proven their email yet."""
+    return Actor(user_id, None, frozenset(), is_proven=False)
 
 
 def operator(user_id: int) -> Actor:

@@ -4,6 +4,8 @@ Importing this package registers every table in the metadata.
 """
 
 from portal.models.accounts.api_keys import ApiKey
+from portal.models.accounts.email_changes import EmailChange
+from portal.models.accounts.email_proofs import EmailProof
 from portal.models.accounts.erasures import Erasure
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
@@ -36,6 +38,8 @@ __all__ = [
     "Customer",
     "Dispute",
     "Email",
+    "EmailChange",
+    "EmailProof",
     "Erasure",
     "Event",
     "IdempotencyKey",

@@ -54,12 +54,30 @@ def my_session() -> UserSession:
 
 
 def start_page(user: User | None) -> str:
-    """The address of the hat's start page, or of the public one."""
+    """The address of the hat's start page, of the page that proves an email, or of the public one."""
+    if user is not None and not my_actor().is_proven:
+        return url_for("email_proofs.show")
     return url_for(START_ENDPOINTS[my_actor().hat] if user is not None else "public.home")
 
 
 def login_needed(view: View[P]) -> View[P]:
-    """Redirect an anonymous visitor to the sign-in page, which leads back to the view."""
+    """Redirect an anonymous visitor to the sign-in page, which leads back to the view.
+
+    An account whose email is not proven gets the 403 page that leads to the proof.
+    """
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if signed_in_user() is None:
+            return sign_in_first()
+        my_actor().require_proof()
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def login_or_registration_needed(view: View[P]) -> View[P]:
+    """Like `login_needed`, and open to accounts whose email is not proven: the pages that prove it."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:

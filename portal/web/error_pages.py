@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from portal import rate_limits
 from portal.config import JSON_PREFIXES
-from portal.errors import Busy, QistError, StillRunning
+from portal.errors import Busy, QistError, StillRunning, TooMany
 from portal.extensions import db
 from portal.models import User
 from portal.web.authorization import me, sign_in_first, signed_in_user, start_page
@@ -77,10 +77,18 @@ def refused(error: QistError) -> Response:
     if error.status >= 500:
         _forget_user()
     title, _message = WORDS.get(error.status, WORDS[409])
+    if error.code == "email_unproven":
+        return _unproven(error)
     response = show(error.status, title, sentence(error))
-    if isinstance(error, Busy | StillRunning):
+    if isinstance(error, Busy | StillRunning | TooMany):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _unproven(error: QistError) -> Response:
+    """The page leads to the proof, because nothing else is open to this account."""
+    words = _("Prove your email first"), sentence(error), _nothing_changed()
+    return show(error.status, *words, url_for("email_proofs.show"), _("Prove your email"))
 
 
 def csrf_failed(error: CSRFError) -> Response:

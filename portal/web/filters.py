@@ -16,7 +16,12 @@ from portal.web.middleware import theme
 from portal.wording.lazy import lazy_gettext as _l
 
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
-START_LABELS = {"merchant": _l("Dashboard"), "customer": _l("My plans"), "operator": _l("Operator")}
+START_LABELS = {
+    "merchant": _l("Dashboard"),
+    "customer": _l("My plans"),
+    "operator": _l("Operator"),
+    "unproven": _l("Prove your email"),
+}
 
 
 def init_app(app: Flask) -> None:
@@ -83,7 +88,7 @@ def shell_variables() -> dict[str, Any]:
     if not has_request_context():
         return {}
     user = signed_in_user()
-    kind = my_actor().hat if user is not None else ""
+    kind = "" if user is None else my_actor().hat if my_actor().is_proven else "unproven"
     hats: tuple[Hat, ...] = g.hats if user is not None else ()
     return {
         "theme": theme.current_theme(),

@@ -54,6 +54,11 @@ def resetting(view: Callable[P, R]) -> Callable[P, R]:
     return rate_limits.counted(rate_limits.setting("ratelimit_register"), "reset-used", client_address)(view)
 
 
+def proving(view: Callable[P, R]) -> Callable[P, R]:
+    """RATELIMIT_REGISTER by address, for proofs of emails."""
+    return rate_limits.proving(view)
+
+
 def checking_password(view: Callable[P, R]) -> Callable[P, R]:
     """FAILURES by the signed-in account, so that an open session does not allow guessing of its password."""
     return rate_limits.counted(rate_limits.FAILURES, "password-failures", _user_or_address, _password_was_wrong)(view)

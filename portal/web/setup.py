@@ -3,7 +3,16 @@
 from flask import Flask
 
 from portal.web import error_pages, filters, labels, method_labels, public
-from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
+from portal.web.accounts import (
+    account,
+    api_keys,
+    email_changes,
+    email_proofs,
+    hats,
+    password_resets,
+    registrations,
+    sessions,
+)
 from portal.web.adjustments import cancellations, credits, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.invitations import invitation_payments, invitations, link_agreements, plan_invitations
@@ -44,6 +53,8 @@ BLUEPRINTS = (
     drafts.bp,
     disputes.bp,
     early_reminders.bp,
+    email_changes.bp,
+    email_proofs.bp,
     erasures.bp,
     hats.bp,
     health.bp,

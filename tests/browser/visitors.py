@@ -133,6 +133,20 @@ class Visitor:
         expect(page).to_have_url(re.compile(r"/plans/\d+$"))
         return page.url.removeprefix(re.match(r"https?://[^/]+", page.url)[0])  # type: ignore[index]
 
+    def prove(self, email: str) -> None:
+        """Type the code of the mail to this email, which the outbox keeps, into the page that asks for it."""
+        expect(self.page).to_have_url(re.compile("/account/email/proof$"))
+        rows = re.compile(rf'href="(/outbox/\d+)"><bdi>Is this your email\?</bdi></a></td>[^/]*<bdi>{email}</bdi>')
+        for _ in range(100):
+            if (row := rows.search(self.page.request.get("/outbox").text())) is not None:
+                break
+            self.page.wait_for_timeout(100)
+        assert row is not None, "no mail came"
+        code = re.search(r"\n(\d{6})\n", self.page.request.get(row[1]).text())
+        assert code is not None
+        self.page.get_by_label("Code").fill(code[1])
+        self.press("Prove email")
+
     def press(self, name: str) -> None:
         self.page.locator("main").get_by_role("button", name=name, exact=True).click()
 

@@ -124,7 +124,7 @@ def test_there_is_no_default_password() -> None:
 def test_the_containers_start_in_production_with_the_secrets_of_make_up(name: str, tmp_path: Path) -> None:
     service = SERVICES[name]
     assert service["env_file"] == ".env"
-    secrets = make_up_in(tmp_path)
+    secrets = make_up_in(tmp_path, ".mail")
     environment = {key: interpolate(value, secrets) for key, value in service["environment"].items()}
     settings = load({**secrets, **environment})
     assert settings.production
@@ -187,10 +187,10 @@ def test_an_update_migrates_before_it_replaces_containers() -> None:
     assert steps == ["build", "run --rm migrate", "up --detach --wait"]
 
 
-def make_up_in(folder: Path) -> dict[str, str]:
-    """The variables of .env after the first step of `make up` in this folder."""
+def make_up_in(folder: Path, step: str = ".secrets") -> dict[str, str]:
+    """The variables of .env after the first step of `make up` in this folder, or after another."""
     result = subprocess.run(
-        ["make", "--silent", "-f", str(ROOT / "Makefile"), ".secrets"], cwd=folder, capture_output=True, text=True
+        ["make", "--silent", "-f", str(ROOT / "Makefile"), step], cwd=folder, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr
     text = (folder / ".env").read_text()
@@ -207,6 +207,26 @@ def test_make_up_writes_random_secrets_with_mode_600(tmp_path: Path) -> None:
     assert len({*first.values(), *second.values()}) == 4
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in first.values())
     assert stat.S_IMODE((tmp_path / "first" / ".env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("own", "added"),
+    [
+        ("", "EMAIL_CONFIRMATION=off\n"),
+        ("SMTP_HOST=\n", "EMAIL_CONFIRMATION=off\n"),
+        ("SMTP_HOST=smtp.example.org\n", ""),
+        ("EMAIL_CONFIRMATION=required\n", ""),
+    ],
+)
+def test_make_up_turns_confirmation_off_in_writing_without_a_mail_server(own: str, added: str, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(own + "SECRET_KEY=mine\nDATABASE_PASSWORD=mine-too\n")
+    command = ["make", "--silent", "-f", str(ROOT / "Makefile"), ".mail"]
+    for _ in range(2):
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert ("SMTP_HOST" in result.stdout) is bool(added)
+        added, own = "", own + added
+    assert (tmp_path / ".env").read_text().count("EMAIL_CONFIRMATION") == own.count("EMAIL_CONFIRMATION")
 
 
 def test_make_up_does_not_replace_existing_secrets(tmp_path: Path) -> None:

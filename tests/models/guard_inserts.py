@@ -31,7 +31,7 @@ def a_user(**columns: str) -> str:
         "users",
         {"registered_as": "'customer'", "email": "'x@example.com'", "username": "'x'", "password_hash": "'h'"}
         | {"email_key": "'x@example.com'", "username_key": "'x'"}
-        | {"created_at": "now()"}
+        | {"created_at": "now()", "email_proven_at": "NULL" if columns.get("password_hash") == "NULL" else "now()"}
         | {f"{name}_key": f"lower({columns[name]})" for name in ("email", "username") if name in columns}
         | columns,
     )
@@ -136,6 +136,24 @@ def a_mail(**columns: str) -> str:
         "next_try_at": "now()", "created_at": "now()",
     }  # fmt: skip
     return insert("emails", good | columns)
+
+
+def a_proof(**columns: str) -> str:
+    good = {
+        "user_id": ":omar", "email": "'x@example.com'", "email_key": "'x@example.com'", "has_code": "true",
+        "asked_from": "''", "token_hash": "sha256('t')", "code_hash": "sha256('c')", "created_at": "now()",
+        "expires_at": "now() + interval '1 h'",
+    }  # fmt: skip
+    return insert("email_proofs", good | columns)
+
+
+def an_email_change(**columns: str) -> str:
+    good = {
+        "user_id": ":omar", "old_email": "'x@example.com'", "old_email_key": "'x@example.com'",
+        "new_email": "'omar@example.com'", "token_hash": "sha256('t')", "created_at": "now()",
+        "expires_at": "now() + interval '1 h'",
+    }  # fmt: skip
+    return insert("email_changes", good | columns)
 
 
 def a_reset(**columns: str) -> str:

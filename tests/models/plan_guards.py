@@ -21,6 +21,8 @@ PLAN_GUARDS = [
     Guard("a key without a name", "ck_users_username_key",
           a_user(username="NULL", username_key="'x'", password_hash="NULL")),
     Guard("a name without a password", "ck_users_claimed_whole", a_user(password_hash="NULL")),
+    Guard("a proof of a record", "ck_users_proven", "UPDATE users SET email_proven_at = now() WHERE id = :invited"),
+    Guard("an email that a record has", "uq_users_email_key", a_user(email="'nadia@example.com'")),
     Guard("a merchant who can't sign in", "ck_users_only_customers_are_invited",
           a_user(registered_as="'merchant'", username="NULL", password_hash="NULL")),
     Guard("an empty name", "ck_users_named", a_user(username="''")),

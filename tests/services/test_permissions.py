@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from portal.domain import permissions
-from portal.domain.permissions import OF_ROLE, ROLES, Actor, OwnPlan, Permission, Role
+from portal.domain.permissions import OF_ROLE, ROLES, Actor, EmailUnproven, OwnPlan, Permission, Role
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.services.accounts import accounts, api_keys
@@ -135,6 +135,21 @@ def test_an_act_refuses_every_role_without_its_permission_and_changes_nothing(id
     for actor in (permissions.customer(ids["omar"]), permissions.operator(ids["sara"])):
         with pytest.raises(Forbidden):
             act(actor, ids)
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_an_act_refuses_a_person_whose_email_is_not_proven(ids: Ids, name: str) -> None:
+    """Also with a hat and its permissions, which no entry point gives such a person."""
+    before = state()
+    nour = db.session.scalar(text("SELECT id FROM users WHERE username = 'nour'"))
+    for actor in (
+        permissions.unproven(nour),
+        Actor(nour, ids["amal"], frozenset(permissions.PERMISSIONS), is_proven=False),
+    ):
+        with pytest.raises(EmailUnproven) as refused:
+            ACTS[name][1](actor, ids)
+        assert (refused.value.code, refused.value.status) == ("email_unproven", 403)
     assert state() == before
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 PORTAL: Final = Path(__file__).parents[2] / "portal"
-ROOTS: Final = {"QistError", "Refused"}
+ROOTS: Final = {"QistError", "Refused", "TooMany"}
 """The classes whose first argument is the code."""
 CODED: Final = {"NotFound": "not_found", "Forbidden": "forbidden", "Busy": "busy"}
 """The refusals whose only argument is `about`, with their codes."""

@@ -44,6 +44,7 @@ BY_STATUS = {(code, "") for code in problems.CODES.values()} | {("unreadable", "
 CODE_BY_CLASS = {
     ("account_deactivated", ""),
     ("answer_gone", ""),
+    ("email_unproven", ""),
     ("idempotency_key_reused", ""),
     ("invalid", ""),
     ("merchant_closed", ""),

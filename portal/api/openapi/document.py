@@ -145,7 +145,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
     statuses = set(declaration.codes) | {422, 500, 503}
     if declaration.signed_in:
         statuses |= {401}
-    if declaration.needs or declaration.writes:
+    if declaration.needs or declaration.writes or _wants_proof(declaration):
         statuses |= {403}
     if any(parameter["in"] == "path" for parameter in operation["parameters"]):
         statuses |= {404}
@@ -161,6 +161,8 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
 def _error(status: int, declaration: Declared) -> Json:
     default = problems.CODES.get(status, "invalid")
     codes = list(declaration.codes.get(status, ()))
+    if status == 403 and _wants_proof(declaration):
+        codes += [*(["forbidden"] if declaration.needs or declaration.writes else []), "email_unproven"]
     if status == 422:
         codes = [*(codes or ["invalid"]), "unknown_parameter"]
     text = WORDS[status]
@@ -179,6 +181,11 @@ def _error(status: int, declaration: Declared) -> Json:
             }
         },
     }
+
+
+def _wants_proof(declaration: Declared) -> bool:
+    """The endpoint refuses accounts whose email is not proven."""
+    return declaration.signed_in and not declaration.unproven
 
 
 def _idempotency_key() -> Json:

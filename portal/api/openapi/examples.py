@@ -6,6 +6,7 @@ from typing import Any, Final
 from portal.api import parsing, problems
 from portal.api.problems import HttpRefusal
 from portal.domain.money import Money
+from portal.domain.permissions import EmailUnproven
 from portal.errors import Fault, Invalid, Refused, StillRunning
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.wording.http_statuses import http_status
@@ -130,11 +131,21 @@ _SHAPES: Final[dict[str, Any]] = {
     "Login": {"username": "amal", "password": "seven green boats", "merchant": 7},
     "Refresh": {"refresh": "eyJhbGciOiJIUzI1NiIs..."},
     "Tokens": {"access": "eyJhbGciOiJIUzI1NiIs...", "refresh": "eyJhbGciOiJIUzI1NiIs..."},
-    "Account": {"id": 7, "username": "amal", "email": "amal@example.com", "role": "merchant"},
+    "Account": {
+        "id": 7,
+        "username": "amal",
+        "email": "amal@example.com",
+        "role": "merchant",
+        "email_proven": True,
+    },
+    "Code": {"code": "123456"},
+    "NewEmail": {"email": "amal@example.com"},
+    "Proof": {"email": "amal@example.com", "expires_at": "2026-08-31T12:15:00Z"},
     "Me": {
         "id": 7,
         "username": "amal",
         "email": "amal@example.com",
+        "email_proven": True,
         "role": "merchant",
         "merchant": 7,
         "memberships": [{"merchant": 7, "name": "Amal's Bakery", "role": "owner"}],
@@ -228,19 +239,25 @@ _REFUSED: Final = {
         Refused("already_disputed"),
         Refused("already_paid", about="installment"),
         Refused("amount_changed", about="payment", limit=_SAR, remaining="33.33"),
+        EmailUnproven(),
+        Refused("already_proven"),
         Refused("bad_credentials"),
         Refused("bad_token"),
+        Refused("code_limit"),
         Refused("declined", payment_id=9),
         Refused("disputed"),
         Refused("external_id_used", plan_id=1),
         Refused("insufficient_funds", payment_id=9),
         Refused("not_accepted"),
+        Refused("mail_limit", about="proofs", limit=5),
         Refused("not_reversible"),
         Refused("nothing_due", about="payment"),
         Refused("nothing_owed", about="write_off"),
         Refused("nothing_to_refund"),
+        Refused("own_plan_of_business"),
         Refused("payment_in_flight", payment_id=9),
         Refused("plan_cancelled", about="payment"),
+        Refused("proof_ended"),
         Refused("refund_declined", refund_ids=[4]),
         Refused("refund_in_flight"),
         Refused("refund_limit", about="member", limit=_SAR, allowance="33.33"),
@@ -249,7 +266,7 @@ _REFUSED: Final = {
         Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
         Invalid(Fault("customer_email", "blocked")),
         Invalid(Fault("customer_email", "not_a_customer")),
-        Invalid(Fault("email", "email_invited")),
+        Invalid(Fault("code", "wrong_code", limit=4)),
         Invalid(Fault("email", "email_taken")),
         Invalid(Fault("password", "password_common")),
         Invalid(Fault("password2", "passwords_differ")),

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from portal import models
-from portal.api.schemas.kinds import Id, In, Out, Text
+from portal.api.schemas.kinds import Id, In, Instant, Out, Text
 from portal.domain.permissions import Actor, Hat, Role
 
 
@@ -47,6 +47,25 @@ class Tokens(Out, kw_only=True):
     refresh: str
 
 
+class Code(In, kw_only=True):
+    """The six digits of the newest mail."""
+
+    code: Text
+
+
+class NewEmail(In, kw_only=True):
+    """The email to register with in place of the one that is not proven."""
+
+    email: Text
+
+
+class Proof(Out, kw_only=True):
+    """A mail with a code and a link is on its way to `email`. The code works until `expires_at`, at least."""
+
+    email: str
+    expires_at: Instant
+
+
 class MerchantMembership(Out, kw_only=True):
     """Your role in a merchant's team."""
 
@@ -62,6 +81,7 @@ class Account(Out, kw_only=True):
     username: str
     email: str
     role: Hat
+    email_proven: Annotated[bool, Meta(description="False until the account has proven its email.")]
 
 
 class Me(Out, kw_only=True):
@@ -70,13 +90,20 @@ class Me(Out, kw_only=True):
     id: Id
     username: str
     email: str
+    email_proven: bool
     role: Hat
     merchant: Id | None
     memberships: list[MerchantMembership]
 
 
 def account(row: models.User) -> Account:
-    return Account(id=row.id, username=row.username or "", email=row.email, role=row.registered_as)
+    return Account(
+        id=row.id,
+        username=row.username or "",
+        email=row.email,
+        role=row.registered_as,
+        email_proven=row.is_proven,
+    )
 
 
 def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> Me:
@@ -84,7 +111,8 @@ def me(row: models.User, actor: Actor, memberships: list[models.Membership]) -> 
         id=row.id,
         username=row.username or "",
         email=row.email,
-        role=actor.hat,
+        email_proven=row.is_proven,
+        role=actor.hat if actor.is_proven else row.registered_as,
         merchant=actor.merchant_id,
         memberships=[
             MerchantMembership(merchant=member.merchant_id, name=member.merchant.business_name, role=member.role)

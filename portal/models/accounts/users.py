@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    and_,
     false,
     literal_column,
     or_,
@@ -28,9 +29,17 @@ from portal.models.columns import Id, Instant
 if TYPE_CHECKING:
     from portal.models.accounts.memberships import Membership
 
+_HOLDS_EMAIL = "email_proven_at IS NOT NULL OR password_hash IS NULL"
+_UNPROVEN = "email_proven_at IS NULL AND password_hash IS NOT NULL"
+_NO_EMAIL_AS_NAME = "strpos(username_key, '@') = 0"
+
 
 class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
-    """A person. An invited customer has an email, and no username or password until the record is claimed.
+    """A person. A record of an invited customer has an email, and no username or password until it is claimed.
+
+    An account is proven once its owner has shown that they read the mail of its email (`email_proven_at`). Proven
+    accounts and records hold their email: it is unique among them. A registration that is not proven holds only its
+    username.
 
     `registered_as` is the hat that registration chose: where sign-in leads at first. It grants nothing to merchants and
     customers; memberships do. An operator, made on the command line, looks after the installation.
@@ -50,6 +59,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     )
     email: Mapped[str] = mapped_column(String(254))
     email_key: Mapped[str] = mapped_column(Text)
+    email_proven_at: Mapped[Instant | None]
     username: Mapped[str | None] = mapped_column(String(150))
     username_key: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(String(255))
@@ -67,8 +77,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     memberships: Mapped[list["Membership"]] = relationship(back_populates="user", order_by="Membership.merchant_id")
 
     __table_args__ = (
-        Index("uq_users_email_key", "email_key", unique=True),
-        Index("uq_users_username_key", "username_key", unique=True),
+        Index("uq_users_email_key", "email_key", unique=True, postgresql_where=text(_HOLDS_EMAIL)),
+        Index("uq_users_username_key", "username_key", unique=True, postgresql_where=text(_NO_EMAIL_AS_NAME)),
+        Index("ix_users_unproven_created_at", "created_at", postgresql_where=text(_UNPROVEN)),
         Index("ix_users_email_key_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
         Index("ix_users_username_key_prefix", "username_key", postgresql_ops={"username_key": "text_pattern_ops"}),
         CheckConstraint("(username IS NULL) = (password_hash IS NULL)", name="claimed_whole"),
@@ -86,6 +97,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
             name="erased",
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
+        CheckConstraint("email_proven_at IS NULL OR password_hash IS NOT NULL", name="proven"),
     )
 
     @property
@@ -100,6 +112,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     def is_claimed(self) -> bool:
         """The account has a password. False for an invited customer who has not claimed the record."""
         return self.password_hash is not None
+
+    @property
+    def is_proven(self) -> bool:
+        """The account's owner has proven its email. False for records, too."""
+        return self.email_proven_at is not None
 
     @property
     def display_name(self) -> str:
@@ -118,14 +135,35 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         return User.email_key == identifiers.email_key(typed) if identifiers.is_storable(typed) else false()
 
     @staticmethod
+    def holds_email(typed: str) -> ColumnElement[bool]:
+        """The proven account or the record with this email, at most one. A registration holds no email."""
+        return and_(User.has_email(typed), or_(User.email_proven_at.is_not(None), User.password_hash.is_(None)))
+
+    @staticmethod
+    def is_registration() -> ColumnElement[bool]:
+        """A registration whose email is not proven yet."""
+        return and_(User.email_proven_at.is_(None), User.password_hash.is_not(None))
+
+    @staticmethod
     def has_username(typed: str) -> ColumnElement[bool]:
-        """Case-insensitive match of a username as it was typed. False for text that no column can store."""
-        return User.username_key == identifiers.username_key(typed) if identifiers.is_storable(typed) else false()
+        """Case-insensitive match of a username as it was typed. False for text that no column can store.
+
+        False for a username with an "@", which is the account's email: several registrations may have it.
+        """
+        if not identifiers.is_storable(typed) or "@" in identifiers.username(typed):
+            return false()
+        return and_(User.username_key == identifiers.username_key(typed), literal_column(_NO_EMAIL_AS_NAME, Boolean))
 
     @staticmethod
     def by_login(login: str) -> Select["User"]:
-        """The user with this login: an email if it holds an "@", else a username."""
-        return select(User).where(User.has_email(login) if "@" in login else User.has_username(login))
+        """The user with this login: an email if it holds an "@", else a username.
+
+        Of several with an email: the proven account, else the newest registration, else the record.
+        """
+        if "@" not in login:
+            return select(User).where(User.has_username(login))
+        order = (User.email_proven_at.is_not(None).desc(), User.password_hash.is_not(None).desc(), User.id.desc())
+        return select(User).where(User.has_email(login)).order_by(*order).limit(1)
 
     @staticmethod
     def starts_with(text: str) -> ColumnElement[bool]:

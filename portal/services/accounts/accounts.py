@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -14,9 +14,9 @@ from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Membership, Merchant, PasswordReset, User, UserSession
+from portal.models import ApiKey, EmailChange, Membership, Merchant, User
 from portal.services import emails
-from portal.services.accounts import hats, operators, passwords, tokens
+from portal.services.accounts import hats, operators, passwords, registrations, sessions
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
@@ -28,7 +28,7 @@ _USERNAME = re.compile(r"[\w.@+-]{1,150}")
 class NewAccount:
     """The input of a registration. Business name, currency (ISO 4217) and zone (IANA) count for merchants only.
 
-    `is_demo` marks an account of the demo data. No page and no API endpoint sets it.
+    `is_demo` marks an account of the demo data, whose email counts as proven. No page and no API endpoint sets it.
     """
 
     role: Hat
@@ -44,16 +44,20 @@ class NewAccount:
 def register(new: NewAccount) -> int:
     """Create an account that can sign in. Returns the user's id.
 
+    With EMAIL_CONFIRMATION=off a new email counts as proven. In every other case the account is a registration, which
+    can do no more than prove its email (proofs.py): an email that has plans already is claimed by its mailbox alone,
+    and with EMAIL_CONFIRMATION=required a known email and an unknown one have the same result. The same registration
+    again, with the same password, returns the registration that exists.
+
     Refuses: Invalid, with all faults at once, on username (missing, bad characters, taken, another email), email
-    (malformed, taken, `email_invited`) and password, and for a merchant on role (`merchants_closed`), business_name,
-    home_currency and time_zone. A merchant's business waits for an operator's approval unless
-    MERCHANT_REGISTRATION=open.
-    An invited email gets a fresh link by email.
+    (malformed; with EMAIL_CONFIRMATION=off also `email_taken`) and password, and for a merchant on role
+    (`merchants_closed`), business_name, home_currency and time_zone. A merchant's business waits for an operator's
+    approval unless MERCHANT_REGISTRATION=open.
     """
     new, faults = _checked(new)
+    if {fault.code for fault in faults} == {"username_taken"} and (mine := _same_registration(new)) is not None:
+        return mine
     if faults:
-        if any(fault.code == "email_invited" for fault in faults):
-            _invite_again(new.email)
         raise Invalid(*faults)
     return _insert(new, passwords.hash_password(new.password))
 
@@ -80,7 +84,10 @@ def create_operator(username: str, email: str, password: str) -> int:
     username, (stored, faults) = identifiers.username(username), _read_email(email.strip())
     email = stored or email.strip()
     faults = faults + _username_faults(username, email) + passwords.faults(password, username=username)
-    faults += _taken(username, email)
+    faults += _taken(username)
+    if _holder_of(email) is not None:
+        faults.append(Fault("email", "email_taken"))
+    end_reading()
     if faults:
         raise Invalid(*faults)
     new = NewAccount("operator", username, email, password)
@@ -162,17 +169,18 @@ def _keep_refund_limits(merchant: Merchant, currency: str) -> None:
 
 
 def find_or_invite(email: str, merchant_id: int | None = None) -> User:
-    """Inside a unit of work: the customer with this email, or a new unclaimed record.
+    """Inside a unit of work: the customer who holds this email, or a new unclaimed record.
 
-    Refuses: Invalid on customer_email: malformed, or `not_a_customer`, with the same message for the email of an owner
-    of the business `merchant_id`, of an operator and of a deactivated account.
+    A registration that has not proven the email does not hold it. Refuses: Invalid on customer_email: malformed, or
+    `not_a_customer`, with the same message for the email of an owner of the business `merchant_id`, of an operator and
+    of a deactivated account.
     """
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
         raise Invalid(*faults)
-    holder = select(User).where(User.has_email(valid)).with_for_update(read=True, key_share=True)  # against an erasure
-    user = db.session.scalar(holder.execution_options(populate_existing=True))
+    user = _locked_holder_of(valid)
     if user is None:
+        registrations.lock_email(valid)
         db.session.execute(
             insert(User)
             .values(
@@ -180,7 +188,8 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
             )
             .on_conflict_do_nothing()
         )
-        user = db.session.scalars(holder).one()
+        user = _locked_holder_of(valid)
+        assert user is not None  # noqa: S101 it was inserted, or was there
     if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
     if user.is_operator or user.deactivated_at is not None or _owns(user.id, merchant_id):
@@ -202,31 +211,12 @@ def replace_password(user_id: int, password_hash: str, *, keep_session_id: int |
     if user is None:
         raise Refused("not_found", about="account")
     user.password_hash = password_hash
-    now = clock.now()
-    sessions = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
-    if keep_session_id is not None:
-        sessions = sessions.where(UserSession.id != keep_session_id)
-    db.session.execute(sessions.values(ended_at=now))
-    db.session.execute(
-        update(PasswordReset)
-        .where(PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
-        .values(ended_at=now)
-    )
-    tokens.end_all(user_id)
+    sessions.end_access(user_id, keep_session_id=keep_session_id)
 
 
 def invite_again(user_id: int) -> None:
     """Inside a unit of work: email this invited customer a fresh link, at most once an hour."""
     emails.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
-
-
-def claim_faults(username: str, password: str, email: str) -> list[Fault]:
-    """The faults of the username and password with which an invited customer claims their record."""
-    return (
-        _username_faults(username, email)
-        + passwords.faults(password, username=username, email=email)
-        + _taken(username, None)
-    )
 
 
 def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
@@ -252,7 +242,19 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
         faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
         faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
-    return new, faults + _taken(new.username, new.email)
+    faults += _taken(new.username)
+    if email is not None and _is_proven_at_once(new) and (holder := _holder_of(email)) is not None:
+        faults += [Fault("email", "email_taken")] if holder.is_claimed else []
+    end_reading()
+    return new, faults
+
+
+def read_email(email: str, field: str = "email") -> str:
+    """An email as it is stored. Refuses: Invalid on `field`."""
+    stored, faults = _read_email(email.strip(), field)
+    if stored is None:
+        raise Invalid(*faults)
+    return stored
 
 
 def email_faults(email: str, field: str) -> list[Fault]:
@@ -279,30 +281,34 @@ def _username_faults(username: str, email: str) -> list[Fault]:
     return []
 
 
-def _taken(username: str, email: str | None) -> list[Fault]:
-    """The faults of a username and an email (None: not checked) that another account has."""
-    conditions = [User.has_username(username)]
-    if email is not None:
-        conditions.append(User.has_email(email))
-    faults = []
-    for user in db.session.scalars(select(User).where(or_(*conditions))).all():
-        if user.username_key == identifiers.username_key(username):
-            faults.append(Fault("username", "username_taken"))
-        if email is not None and user.email_key == identifiers.email_key(email):
-            faults.append(_email_fault(user.is_claimed))
+def _taken(username: str) -> list[Fault]:
+    """The fault of a username that another account has, proven or not."""
+    other = db.session.scalar(select(User.id).where(User.has_username(username)))
+    return [Fault("username", "username_taken")] if other is not None else []
+
+
+def _holder_of(email: str) -> User | None:
+    return db.session.scalar(EmailChange.holder_of(email, clock.now()))
+
+
+def _locked_holder_of(email: str) -> User | None:
+    """The holder, locked against an erasure."""
+    holder = EmailChange.holder_of(email, clock.now()).with_for_update(read=True, key_share=True)
+    return db.session.scalar(holder.execution_options(populate_existing=True))
+
+
+def _is_proven_at_once(new: NewAccount) -> bool:
+    """The email of this account counts as proven if nobody holds it."""
+    settings = current_app.config["QIST"]
+    return new.is_demo or new.role == "operator" or settings.email_confirmation == "off"
+
+
+def _same_registration(new: NewAccount) -> int | None:
+    """The registration of this username, with the same email and password, whose email is not proven yet."""
+    mine = User.has_username(new.username), User.has_email(new.email), User.is_registration()
+    row = db.session.execute(select(User.id, User.password_hash).where(*mine, User.deactivated_at.is_(None))).first()
     end_reading()
-    return faults
-
-
-def _email_fault(claimed: bool) -> Fault:
-    return Fault("email", "email_taken") if claimed else Fault("email", "email_invited")
-
-
-@unit_of_work
-def _invite_again(email: str) -> None:
-    user = db.session.scalar(select(User).where(User.has_email(email)))
-    if user is not None and not user.is_claimed and user.deactivated_at is None:
-        invite_again(user.id)
+    return row.id if row is not None and passwords.verify(new.password, row.password_hash) else None
 
 
 def find_login(login: str) -> int:
@@ -326,16 +332,24 @@ def _insert(new: NewAccount, password_hash: str) -> int:
     return user_id
 
 
-def insert_account(new: NewAccount, password_hash: str, *, approved: bool = False) -> int:
+def insert_account(new: NewAccount, password_hash: str, *, approved: bool = False, vouched_for: bool = False) -> int:
     """Inside a unit of work: the account, and a merchant's business with its membership. Returns the user's id.
 
-    Refuses: Invalid on email and username, if another account took one of them meanwhile.
+    An email that the command line vouches for counts as proven. Refuses: Invalid on email and username, if another
+    account took one of them meanwhile.
     """
     now = clock.now()
+    registrations.lock_email(new.email)
+    holder = _holder_of(new.email)
+    at_once = vouched_for or _is_proven_at_once(new)
+    if holder is not None and holder.is_claimed and at_once:
+        raise Invalid(Fault("email", "email_taken", about="race"))
+    is_proven = holder is None and at_once
     user = User(
         registered_as=new.role,
         username=new.username,
         email=new.email,
+        email_proven_at=now if is_proven else None,
         password_hash=password_hash,
         is_demo=new.is_demo,
         created_at=now,
@@ -364,6 +378,8 @@ def insert_account(new: NewAccount, password_hash: str, *, approved: bool = Fals
         owner = Membership(user_id=user.id, merchant=business, role="owner", created_at=now)
         db.session.add_all([business, owner])
         db.session.flush()
+    if is_proven:
+        registrations.remove_others(user.email_key, keep=user.id)
     return user.id
 
 

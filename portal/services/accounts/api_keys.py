@@ -17,7 +17,7 @@ from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant
-from portal.services.accounts import hats
+from portal.services.accounts import email_changes, hats
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
@@ -53,8 +53,8 @@ def create(
     """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
 
     `refund_limit` bounds its refunds a day, in minor units of the home currency; 0: it refunds nothing.
-    Refuses: forbidden; Invalid on name, refund_limit (also of a key that only reads) and expires_on (before the
-    merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not hold the
+    Refuses: forbidden; email_changed; Invalid on name, refund_limit (also of a key that only reads) and expires_on
+    (before the merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not hold the
     key); idempotency_key_reused; still_running; busy.
     """
     created = _create(actor, name, can_write, refund_limit, expires_on, request_key=request_key)
@@ -74,6 +74,7 @@ def _create(
     request_key: RequestKey | None,
 ) -> ApiKeyCreated:
     merchant_id = actor.business("keys")
+    email_changes.require_settled(actor.user_id)
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
     hats.confirm(actor, "keys")
     maker = db.session.get_one(Membership, (actor.user_id, merchant_id))
@@ -113,10 +114,11 @@ def _create(
 def revoke(key_id: int, *, actor: Actor) -> None:
     """Revoke a key, at once and for good. A revoked key keeps its first instant.
 
-    Refuses: forbidden; not_found; busy.
+    Refuses: forbidden; email_changed; not_found; busy.
     """
     merchant_id = actor.business("keys")
     hats.confirm(actor, "keys")
+    email_changes.require_settled(actor.user_id)
     key = db.session.scalar(
         select(ApiKey).where(ApiKey.id == key_id, ApiKey.merchant_id == merchant_id).with_for_update(key_share=True)
     )

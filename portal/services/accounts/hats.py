@@ -44,10 +44,11 @@ class Hat:
 def of_session(session: UserSession) -> tuple[Hat, ...]:
     """The hats of this browser's person: their businesses, and the customer's if they owe or registered as a customer.
 
-    An operator has none. The session's user, memberships and businesses are loaded.
+    An operator has none, nor has an account whose email is not proven. The session's user, memberships and businesses
+    are loaded.
     """
     user = session.user
-    if user.is_operator:
+    if user.is_operator or not user.is_proven:
         return ()
     hats = [
         Hat(row.merchant_id, row.merchant.business_name, row.merchant_id == session.merchant_id, row.merchant.stage)
@@ -60,6 +61,8 @@ def of_session(session: UserSession) -> tuple[Hat, ...]:
 
 def actor_of(user: User, merchant_id: int | None) -> Actor:
     """The actor of a person under a hat. A hat whose membership ended counts as the customer's."""
+    if not user.is_proven:
+        return permissions.unproven(user.id)
     if user.is_operator:
         return permissions.operator(user.id)
     for row in user.memberships:

@@ -3,6 +3,7 @@
 The link is created when its email is written, so no table holds a token in plain text.
 """
 
+import contextlib
 import secrets
 import time
 from datetime import timedelta
@@ -17,7 +18,8 @@ from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PasswordReset, User
 from portal.services import emails
-from portal.services.accounts import accounts, passwords
+from portal.services.accounts import accounts, passwords, proofs
+from portal.services.accounts.proofs import Asker
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 LIFETIME: Final = timedelta(hours=1)
@@ -28,15 +30,18 @@ REQUEST_SECONDS: Final = 0.25
 RETENTION: Final = timedelta(days=7)
 
 
-def ask(login: str) -> None:
-    """Request a reset link for the account with this username or email; an invited customer gets a fresh invitation.
+def ask(login: str, *, address: str = "") -> None:
+    """Request a reset link for the account with this username or email, from this address.
 
-    An unknown name has the same visible result and takes the same time. Refuses: busy.
+    An invited customer gets a fresh invitation, and a registration whose email is not proven a proof of it, whose link
+    sets a new password, too. An unknown name has the same visible result and takes the same time. Refuses: busy.
     """
     began = time.monotonic()
     login = login.strip()
-    if login:
-        _ask(login)
+    unproven_id = _ask(login) if login else None
+    if unproven_id is not None:
+        with contextlib.suppress(Refused, NotFound):
+            proofs.ask(unproven_id, Asker(address, has_code=False))
     emails.enqueue_drain()
     time.sleep(max(0.0, REQUEST_SECONDS - (time.monotonic() - began)))
 
@@ -63,9 +68,12 @@ def use(token: str, *, new: str) -> None:
 
 @unit_of_work
 def make(user_id: int) -> str | None:
-    """Create a link for this account in place of any other. Returns its token; None if the account can't sign in."""
+    """Create a link for this account in place of any other. Returns its token.
+
+    None if the account can't sign in, or has not proven its email.
+    """
     user = db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
-    return make_inside(user_id, LIFETIME) if user is not None and user.is_active else None
+    return make_inside(user_id, LIFETIME) if user is not None and user.is_active and user.is_proven else None
 
 
 def make_for(login: str) -> str:
@@ -98,16 +106,21 @@ def purge(limit: int = 10_000) -> int:
 
 
 @unit_of_work
-def _ask(login: str) -> None:
-    user = db.session.scalar(User.by_login(login))
+def _ask(login: str) -> int | None:
+    """The id of the registration that needs a proof in place of a link, if it is one."""
+    user = db.session.scalar(select(User).where(User.holds_email(login))) if "@" in login else None
+    user = user or db.session.scalar(User.by_login(login))
     if user is None or user.deactivated_at is not None:
-        return
+        return None
     if user.is_demo and not current_app.config["QIST"].demo_logins_work:
-        return
+        return None
     if not user.is_claimed:
         accounts.invite_again(user.id)
-        return
+        return None
+    if not user.is_proven:
+        return int(user.id)
     emails.post("password_reset", to_user_id=user.id, dedupe_key=f"password_reset:{user.id}:{secrets.token_hex(8)}")
+    return None
 
 
 @unit_of_work

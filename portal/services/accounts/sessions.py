@@ -11,7 +11,7 @@ from portal.domain import clock
 from portal.domain.tokens import digest
 from portal.errors import Forbidden, QistError
 from portal.extensions import db
-from portal.models import User, UserSession
+from portal.models import PasswordReset, User, UserSession
 from portal.services.accounts import hats, passwords, tokens
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -98,6 +98,18 @@ def end_others(user_id: int, keep_session_id: int) -> None:
     others = (UserSession.user_id == user_id, UserSession.id != keep_session_id, UserSession.ended_at.is_(None))
     db.session.execute(update(UserSession).where(*others).values(ended_at=clock.now()))
     tokens.end_all(user_id)
+
+
+def end_access(user_id: int, *, keep_session_id: int | None = None, keep_family_id: int | None = None) -> None:
+    """Inside a unit of work: end the user's sessions, API tokens and reset links, apart from the caller's own."""
+    now = clock.now()
+    live = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
+    if keep_session_id is not None:
+        live = live.where(UserSession.id != keep_session_id)
+    db.session.execute(live.values(ended_at=now))
+    resets = (PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
+    db.session.execute(update(PasswordReset).where(*resets).values(ended_at=now))
+    tokens.end_all(user_id, keep_family_id=keep_family_id)
 
 
 def find(token: str) -> UserSession | None:

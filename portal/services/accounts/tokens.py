@@ -125,16 +125,20 @@ def find(token: str) -> TokenFamily:
 
 def actor_of(family: TokenFamily) -> Actor:
     """The actor of a family: its user under its hat."""
+    if not family.user.is_proven:
+        return permissions.unproven(family.user_id)
     if family.membership is not None:
         member = family.membership
         return permissions.member(family.user_id, member.merchant_id, member.role, member.merchant.standing)
     return permissions.operator(family.user_id) if family.user.is_operator else permissions.customer(family.user_id)
 
 
-def end_all(user_id: int) -> None:
-    """Inside a unit of work: end every token of this user."""
-    live = (TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None))
-    db.session.execute(update(TokenFamily).where(*live).values(ended_at=clock.now()))
+def end_all(user_id: int, *, keep_family_id: int | None = None) -> None:
+    """Inside a unit of work: end every token of this user, apart from those of the family `keep_family_id`."""
+    live = update(TokenFamily).where(TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None))
+    if keep_family_id is not None:
+        live = live.where(TokenFamily.id != keep_family_id)
+    db.session.execute(live.values(ended_at=clock.now()))
 
 
 @unit_of_work

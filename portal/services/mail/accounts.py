@@ -1,11 +1,15 @@
-"""Mails about accounts: invitations and password resets."""
+"""Mails about accounts: invitations, proofs and changes of an email, and password resets."""
 
+from datetime import timedelta
 from typing import Final
+
+from flask_babel import gettext as _
+from sqlalchemy import select
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, Invitation
-from portal.services.accounts import password_resets
+from portal.models import Email, EmailChange, EmailProof, Invitation, User
+from portal.services.accounts import email_changes, password_resets, proofs
 from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
 from portal.wording import labels
@@ -42,6 +46,89 @@ def password_reset(row: Email) -> Facts:
     if token is None:
         raise NoLongerTrue("no_password")
     return {"url": link(f"/password-resets/{token}"), "secret": (token,)}
+
+
+def email_proof(row: Email) -> Facts:
+    """The link and the code that prove the email of a registration, or the new email of an account."""
+    proof = _proof_of(row)
+    issued = proofs.issue(proof.id)
+    if issued is None:
+        raise NoLongerTrue("proof_ended")
+    user = db.session.get_one(User, row.to_user_id, populate_existing=True)
+    return {
+        **_asked(row),
+        "is_change": user.is_proven,
+        "code": issued.code,
+        "minutes": proofs.LIFETIME // timedelta(minutes=1),
+        "url": link(f"/email-proofs/{issued.token}"),
+        "secret": (issued.token, *([issued.code] if issued.code is not None else [])),
+    }
+
+
+def email_known(row: Email) -> Facts:
+    """Words for the owner of an email with which somebody registered, or to which somebody wants to change."""
+    _proof_of(row)
+    holder = db.session.get_one(User, row.to_user_id, populate_existing=True)
+    return {
+        **_asked(row),
+        "has_account": holder.is_claimed,
+        "url": link("/login" if holder.is_claimed else "/register?role=customer"),
+        "reset_url": link("/password-resets/new"),
+    }
+
+
+def email_changed_old(row: Email) -> Facts:
+    """The change of an email, for the old address, with the link that undoes it."""
+    token = email_changes.issue(row.data["change_id"])
+    if token is None:
+        raise NoLongerTrue("change_ended")
+    change = db.session.get_one(EmailChange, row.data["change_id"], populate_existing=True)
+    return {
+        **_changed(change),
+        "to": change.old_email,
+        "url": link(f"/email-undos/{token}"),
+        "hours": email_changes.UNDO // timedelta(hours=1),
+        "secret": (token,),
+    }
+
+
+def email_changed_new(row: Email) -> Facts:
+    """The change of an email, for the new address."""
+    change = db.session.get_one(EmailChange, row.data["change_id"], populate_existing=True)
+    return {**_changed(change), "to": change.new_email}
+
+
+def email_change_undone(row: Email) -> Facts:
+    """Words for the new address of a change that the old address has undone."""
+    change = db.session.get_one(EmailChange, row.data["change_id"], populate_existing=True)
+    return {**_changed(change), "to": change.new_email}
+
+
+def _changed(change: EmailChange) -> Facts:
+    return {"old_email": change.old_email, "new_email": change.new_email}
+
+
+def _proof_of(row: Email) -> EmailProof:
+    proof = db.session.get(EmailProof, row.data["proof_id"], populate_existing=True)
+    if proof is None or row.created_at < clock.now() - proofs.MAX_REQUEST_AGE:
+        raise NoLongerTrue("too_old")
+    return proof
+
+
+def _asked(row: Email) -> Facts:
+    """The address and the origin of a request. It names no name: a stranger may have chosen it.
+
+    An email that has a holder is written as the holder's: a mail server may tell apart letters that Qist does not.
+    """
+    proof = db.session.get_one(EmailProof, row.data["proof_id"], populate_existing=True)
+    holder = db.session.scalar(select(User).where(User.holds_email(proof.email)))
+    day, time = labels.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
+    return {
+        "to": proof.email if holder is None else holder.email,
+        "hello": _("Hello,"),
+        "asked_at": _("%(day)s, %(time)s UTC", day=day, time=time),
+        "asked_from": proof.asked_from or _("an unknown address"),
+    }
 
 
 def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:

@@ -24,6 +24,11 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "dispute_answered": plans.dispute_answered,
     "dispute_ended": plans.dispute_ended,
     "dispute_notice": plans.dispute_notice,
+    "email_change_undone": accounts.email_change_undone,
+    "email_changed_new": accounts.email_changed_new,
+    "email_changed_old": accounts.email_changed_old,
+    "email_known": accounts.email_known,
+    "email_proof": accounts.email_proof,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
     "merchant_approved": operations.merchant_notice,
@@ -75,8 +80,9 @@ TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
 def facts_of(row: Email) -> Facts:
     """All variables of the mail's templates, as of now. Raises NoLongerTrue.
 
-    Also `to`, `is_demo` (such a recipient has no mailbox), `reply_to` (the merchant's address; None without one), and
-    `secret`, the tokens that must not be kept. Commits when it creates a link, so the caller has no open transaction.
+    Also `to` (the recipient's email, unless the kind has another), `is_demo` (such a recipient has no mailbox),
+    `reply_to` (the merchant's address; None without one), and `secret`, the tokens that must not be kept. Commits when
+    it creates a link, so the caller has no open transaction.
     """
     builder = BUILDERS.get(row.kind)
     if builder is None:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from portal.services import idempotency
-from portal.services.accounts import password_resets, tokens
+from portal.services.accounts import password_resets, proofs, registrations, tokens
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
 from portal.services.team import invitations
@@ -28,6 +28,8 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "password_resets": password_resets.purge,
     "team_invitations": invitations.purge,
     "retained": erasures.purge_retained,
+    "email_proofs": proofs.purge,
+    "registrations": registrations.purge,
 }
 
 

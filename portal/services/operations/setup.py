@@ -72,7 +72,7 @@ def _set_up(operator: NewAccount, owner: NewAccount, password_hash: str) -> Toke
     if _has_operator():
         raise Refused("already_set_up")
     operator_id = accounts.insert_account(operator, password_hash)
-    owner_id = accounts.insert_account(owner, password_hash, approved=True)
+    owner_id = accounts.insert_account(owner, password_hash, approved=True, vouched_for=True)
     acts.record("set_up", by=None, merchant=db.session.get_one(Merchant, owner_id))
     return Tokens(
         password_resets.make_inside(operator_id, LINK_LIFETIME), password_resets.make_inside(owner_id, LINK_LIFETIME)

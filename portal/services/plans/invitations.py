@@ -16,21 +16,21 @@ from datetime import timedelta
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import Select, func, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, func, select
 
-from portal.domain import clock, identifiers
-from portal.domain.events import CustomerClaimed, InvitationCreated, InvitationRevoked
+from portal.domain import clock
+from portal.domain.events import InvitationCreated, InvitationRevoked
 from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
-from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
 from portal.models.plans.invitations import LinkKind
 from portal.services import emails, events
-from portal.services.accounts import accounts, passwords
+from portal.services.accounts import accounts
+from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import plan_lock
-from portal.services.unit_of_work import unit_of_work, violated
+from portal.services.unit_of_work import unit_of_work
 
 LIFETIME: Final = timedelta(days=30)
 
@@ -188,55 +188,21 @@ def find(token: str) -> Invitation | None:
     return db.session.scalar(Invitation.live(digest(token), clock.now()))
 
 
-def claim(token: str, *, username: str, password: str) -> int:
-    """Set a username and a password on the invited record, and end all its links. Returns the customer's id.
+def begin_claim(token: str, *, username: str, password: str) -> int:
+    """Register for the email of the link's plan. Returns the registration's id.
 
-    Only the customer's link claims: the business sees the pay link.
-    Refuses: not_found (a pay link, or the link is unknown, claimed, revoked or lapsed); Invalid on username and
-    password; busy.
+    Only the customer's link begins a claim: the business sees the pay link. The link claims nothing: the record becomes
+    the account of this registration once the registration has proven the email (services/accounts/proofs.py), whose
+    mail the caller asks for. Refuses: not_found (a pay link, or the link is unknown, claimed, revoked or lapsed);
+    Invalid on username and password; busy.
     """
-    username = identifiers.username(username)
     invitation = find(token)
     if invitation is None or invitation.kind != "customer":
         raise NotFound("invitation")
-    faults = accounts.claim_faults(username, password, invitation.plan.customer.email)
-    if faults:
-        raise Invalid(*faults)
-    return _claim(token, username, passwords.hash_password(password))
-
-
-@unit_of_work
-def _claim(token: str, username: str, password_hash: str) -> int:
-    """Locks the customer's row first, as the functions that create a link do, so no link outlives the claim."""
-    query = Invitation.live(digest(token), clock.now()).where(Invitation.kind == "customer")
-    invitation = db.session.scalar(query)
-    if invitation is None:
-        raise NotFound("invitation")
-    customer_id = invitation.plan.customer_id
-    customer = db.session.get_one(User, customer_id, with_for_update={"key_share": True}, populate_existing=True)
-    invitation = db.session.scalar(query.with_for_update().execution_options(populate_existing=True))
-    if invitation is None:
-        raise NotFound("invitation")
-    plan_ids = select(Plan.id).where(Plan.customer_id == customer_id)
+    customer = invitation.plan.customer
     if customer.is_claimed:
         raise NotFound("claimed_account")
-    customer.username = username
-    customer.password_hash = password_hash
-    now = clock.now()
-    invitation.claimed_at = now
-    try:
-        db.session.flush()
-    except IntegrityError as error:
-        if violated(error) == "uq_users_username_key":
-            raise Invalid(Fault("username", "username_taken")) from error
-        raise
-    db.session.execute(
-        update(Invitation)
-        .where(Invitation.plan_id.in_(plan_ids), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None))
-        .values(revoked_at=now)
-    )
-    events.record(CustomerClaimed(), plan_id=invitation.plan_id, by=customer.id)
-    return customer.id
+    return accounts.register(NewAccount("customer", username, customer.email, password))
 
 
 def _token(kind: LinkKind, seed: bytes) -> str:

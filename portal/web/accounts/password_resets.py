@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from wtforms import PasswordField, StringField
 from wtforms.validators import Length
 
+from portal.access import client_address
 from portal.errors import Invalid, NotFound
 from portal.models import PasswordReset
 from portal.services.accounts import password_resets
@@ -45,7 +46,7 @@ def create() -> Response:
     form = RequestForm()
     if not form.validate():
         return page("accounts/password_resets_new.html", 422, form=form)
-    password_resets.ask(form.login.data or "")
+    password_resets.ask(form.login.data or "", address=client_address())
     return go(url_for("password_resets.sent"))
 
 

@@ -1,23 +1,25 @@
-"""Registration of merchants and customers, on one page."""
+"""Registration of merchants and customers, on one page, and what a registration may change before its proof."""
 
 import functools
 from typing import Any
 
 from babel.numbers import get_currency_name
-from flask import Blueprint, Response, flash, request
+from flask import Blueprint, Response, flash, g, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from wtforms import EmailField, PasswordField, RadioField, SelectField, StringField
 
 from portal import rate_limits
 from portal.domain import clock, money
-from portal.errors import Invalid
-from portal.services.accounts import accounts
+from portal.errors import Invalid, Refused
+from portal.services.accounts import accounts, proofs, registrations
+from portal.web.accounts.email_proofs import EmailForm, ask_for_proof, asker, proof_page
 from portal.web.accounts.sessions import sign_in
-from portal.web.authorization import me, signed_in_user, start_page
+from portal.web.authorization import login_or_registration_needed, me, signed_in_user, start_page
 from portal.web.forms import Form, apply_faults, choices
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("registrations", __name__)
 
@@ -89,7 +91,7 @@ def new() -> Response:
 @bp.post("/register")
 @rate_limits.registering
 def create() -> Response:
-    """Create the account and sign in."""
+    """Create the account and sign in. An account whose email is not proven gets the mail that proves it."""
     form = _form()
     if not form.validate():
         return page("accounts/registrations_new.html", 422, form=form)
@@ -109,5 +111,38 @@ def create() -> Response:
         apply_faults(form, invalid)
         return page("accounts/registrations_new.html", invalid.status, form=form)
     sign_in(user_id)
+    if not me().is_proven:
+        return ask_for_proof()
     flash(_("Your account is ready."), "success")
     return go(start_page(me()))
+
+
+@bp.post("/account/registration")
+@rate_limits.registering
+@login_or_registration_needed
+def update() -> Response:
+    """Correct the email of a registration, and mail a proof of the new one."""
+    form = EmailForm()
+    if not form.validate():
+        return proof_page(422, email_form=form)
+    try:
+        proofs.correct(me().id, form.email.data or "", asker())
+    except Invalid as invalid:
+        apply_faults(form, invalid)
+        return proof_page(invalid.status, email_form=form)
+    except Refused as refused:
+        return proof_page(refused.status, email_form=form, problem=sentence(refused))
+    g.pop("_login_user", None)
+    return go(start_page(me()))
+
+
+@bp.post("/account/registration/leave")
+@rate_limits.registering
+@login_or_registration_needed
+def destroy() -> Response:
+    """Remove a registration that has not proven its email."""
+    registrations.leave(me().id)
+    session.clear()
+    g.pop("_login_user", None)
+    flash(_("Your registration is removed. Nothing of it is kept."), "success")
+    return go(url_for("registrations.new"))

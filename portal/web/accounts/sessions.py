@@ -87,7 +87,8 @@ def create() -> Response:
     except sessions.AccountDeactivated as error:
         return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
-    return go(next_path or start_page(signed_in_user()))
+    user = signed_in_user()
+    return go((next_path if user is not None and user.is_proven else None) or start_page(user))
 
 
 @bp.post("/logout")

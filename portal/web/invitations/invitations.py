@@ -1,9 +1,9 @@
-"""A link of a plan. The pay link shows the plan to pay; the customer's link also claims the customer's account.
+"""A link of a plan. The pay link shows the plan to pay; the customer's link also begins to claim the account.
 
 The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
 
-from flask import Blueprint, Response, flash, url_for
+from flask import Blueprint, Response, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
@@ -14,12 +14,13 @@ from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
 from portal.services.plans import invitations
+from portal.web.accounts.email_proofs import ask_for_proof
 from portal.web.accounts.sessions import sign_in
 from portal.web.agreements.acceptances import Addresses, agreement_of
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
-from portal.web.respond import confidential, go, page
+from portal.web.respond import confidential, page
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("invitations", __name__)
@@ -32,7 +33,7 @@ class ClaimForm(Form):
 
 @bp.get("/invitations/<token>")
 def show(token: str) -> Response:
-    """The plan and, by the customer's link, the form that claims the account."""
+    """The plan and, by the customer's link, the form that begins to claim the account."""
     invitation = invitations.find(token)
     return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
 
@@ -40,7 +41,7 @@ def show(token: str) -> Response:
 @bp.post("/invitations/<token>")
 @rate_limits.registering
 def update(token: str) -> Response:
-    """Claim the account, sign in, and go to the plan."""
+    """Register for the email of the plan, sign in, and ask for its proof, which alone claims the plan's account."""
     form = ClaimForm()
     invitation = invitations.find(token)
     if invitation is None:
@@ -51,7 +52,7 @@ def update(token: str) -> Response:
     if not form.validate():
         return _page(invitation, token, form, 422)
     try:
-        user_id = invitations.claim(token, username=form.username.data or "", password=form.password.data or "")
+        user_id = invitations.begin_claim(token, username=form.username.data or "", password=form.password.data or "")
     except NotFound:
         return closed()
     except Invalid as invalid:
@@ -59,8 +60,7 @@ def update(token: str) -> Response:
         invitation = invitations.find(token)
         return closed() if invitation is None else _page(invitation, token, form, invalid.status)
     sign_in(user_id)
-    flash(_("Your account is ready. This is your plan."), "success")
-    return go(url_for("plans.show", plan_id=plan_id))
+    return ask_for_proof(then=url_for("plans.show", plan_id=plan_id))
 
 
 def plan_of(invitation: Invitation) -> Plan:

@@ -62,11 +62,9 @@ FAULTS: Final[Table] = {
     ),
     ("currency_fixed", ""): _l("The home currency can't change once you have a plan."),
     ("date_in_past", "expires_on"): _l("Choose today or a later day."),
-    ("email_invited", ""): _l(
-        "A merchant has invited this email. A fresh link is on its way to it by mail: open that one."
-    ),
     ("email_taken", ""): _l("There is an account with this email already. Sign in instead."),
     ("email_taken", "race"): _l("There is an account with this email already."),
+    ("email_unchanged", ""): _l("This is your email already."),
     ("grace_days", ""): lambda values: ngettext(
         "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
     ),
@@ -108,7 +106,13 @@ FAULTS: Final[Table] = {
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),
     ("username_taken", ""): _l("This username is taken. Choose another."),
+    ("wrong_code", ""): lambda values: ngettext(
+        "This is not the code of the newest mail. You have %(num)s try left.",
+        "This is not the code of the newest mail. You have %(num)s tries left.",
+        values["limit"],
+    ),
     ("wrong_password", ""): _l("This is not your current password."),
+    ("wrong_password", "registration"): _l("This is not the password that was chosen."),
     # New plans
     ("bad_count", ""): lambda values: ngettext(
         "Choose 1 to %(num)s installment.", "Choose 1 to %(num)s installments.", values["limit"]

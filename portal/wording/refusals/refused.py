@@ -35,6 +35,8 @@ REFUSALS: Final[Table] = {
     ("not_found", ""): _l("There is nothing here that you can see."),
     ("not_found", "account"): _l("This account is not there any more."),
     ("not_found", "claimed_account"): _l("This account was claimed already. Sign in instead."),
+    ("not_found", "email_change"): _l("This link can't be used any more. The email stays as it is."),
+    ("not_found", "email_proof"): _l("This link can't be used any more. Ask for a new mail."),
     ("not_found", "invitation"): _l("This link can't be used any more. Ask the merchant for a new one."),
     ("not_found", "list"): _l("This address does not lead to a list."),
     ("not_found", "password_reset"): _l("This link can't be used any more. Ask for a new one."),
@@ -58,6 +60,30 @@ REFUSALS: Final[Table] = {
     ("bad_token", "header"): _l("Send a token that is valid: Authorization: Bearer ..."),
     ("no_token", ""): _l("Sign in first: send an access token or an API key as Authorization: Bearer ..."),
     ("read_only_key", ""): _l("This API key can only read."),
+    ("email_unproven", ""): _l(
+        "Prove your email first: type the code that was mailed to you, or open the link beside it."
+    ),
+    ("already_proven", ""): _l("Your email is proven already."),
+    ("proof_ended", ""): _l("This code can't be used any more. Ask for a new mail."),
+    ("proof_ended", "browser"): _l("This code was asked for in another browser or program. Ask for a new mail here."),
+    ("proof_ended", "taken"): _l(
+        "This email has an account meanwhile. Sign in to that one, or register with another email."
+    ),
+    ("proof_ended", "tries"): _l("This was not the code, five times. Ask for a new mail."),
+    ("mail_limit", "proofs"): lambda values: ngettext(
+        "%(num)s mail went to this address, and that is enough for now. Use the newest, or try again later.",
+        "%(num)s mails went to this address, and that is enough for now. Use the newest, or try again later.",
+        values["limit"],
+    ),
+    ("code_limit", ""): _l(
+        "Too many wrong codes were typed for this email today. Open the link in the newest mail, or try again tomorrow."
+    ),
+    ("own_plan_of_business", ""): _l(
+        "Your business made a plan for this email, and an owner can't be the customer of their own business."
+    ),
+    ("email_changed", ""): _l(
+        "Your email was changed less than 72 hours ago, and the old address can still undo that. Try again after that."
+    ),
     ("already_made", ""): _l("This key was made already, and can't be shown again."),
     ("too_many_keys", ""): lambda values: ngettext(
         "You have %(num)s key. Revoke one that you don't need any more.",

@@ -28,7 +28,7 @@ def test_the_default_is_the_hat_of_registration(app: Flask, api: Api) -> None:
     with app.app_context():
         people.a_member(omar.username, amal.id, "collector")
     mine = [{"merchant": amal.id, "name": amal.username, "role": "owner"}]
-    account = {"id": amal.id, "username": amal.username, "email": amal.email}
+    account = {"id": amal.id, "username": amal.username, "email": amal.email, "email_proven": True}
     assert account_of(api, sign_in(api, amal)) == {
         **account,
         "role": "merchant",

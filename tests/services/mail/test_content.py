@@ -23,7 +23,7 @@ from portal.services.payments import (
 from portal.services.plans import invitations
 from portal.services.reminders import manual_reminders
 from portal.wording.labels import long_day as day
-from tests.fixtures import mails, people
+from tests.fixtures import mails, people, proofs
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of
 
@@ -187,7 +187,7 @@ class TestLinksOfSeveralPlans:
         again = invitations.reissue_all(nadia, plan_ids)
         assert [first[plan_id] == again[plan_id] for plan_id in plan_ids] == [False, False, True, True, True, True]
         assert invitations.reissue(nadia, plan_id=plan_ids[0]) == (plan_ids[0], again[plan_ids[0]])
-        invitations.claim(again[plan_ids[3]], username="nadia", password=people.PASSWORD)
+        proofs.claim(again[plan_ids[3]])
         assert invitations.reissue_all(nadia, plan_ids) == {}
 
     def test_another_customers_plan_gets_no_link(self, plan_ids, nadia, amal):

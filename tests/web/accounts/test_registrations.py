@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from portal.extensions import db
 from portal.models import Merchant, User
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.fixtures.people import PASSWORD
 from tests.web import browser_of
 
@@ -141,13 +141,18 @@ def test_an_email_of_lookalike_letters_is_explained_beside_its_field(app: Flask,
     assert accounts(app) == 0
 
 
-def test_an_invited_email_registers_only_by_its_link(app: Flask, client: FlaskClient) -> None:
+def test_an_invited_email_registers_and_waits_for_its_proof(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
-        people.a_plan(people.amal(), "layla@example.com")
+        plan_id = people.a_plan(people.amal(), "layla@example.com")
     response = client.post("/register", data=OMAR | {"username": "layla", "email": "layla@example.com"})
-    assert response.status_code == 422
-    assert "A fresh link is on its way" in error_beside(response, "email")
-    assert client.get("/home").status_code == 303
+    assert (response.status_code, response.location) == (303, "/account/email/proof")
+    for path in ("/home", f"/plans/{plan_id}", "/plans", "/account/password"):
+        page = client.get(path)
+        assert page.status_code == 403 and "Prove your email first" in page.text
+    with app.app_context():
+        code = proofs.mailed("layla@example.com").code
+    assert client.post("/account/email/proof", data={"code": code}).location == "/home"
+    assert client.get(f"/plans/{plan_id}").status_code == 200
 
 
 def test_a_body_of_another_type_is_read_as_an_empty_form(app: Flask, client: FlaskClient) -> None:

@@ -11,7 +11,7 @@ from portal.services.adjustments import write_offs
 from portal.services.payments import outcomes
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.query_log import queries
 from tests.web import HTMX, browser_of
@@ -47,7 +47,10 @@ def test_an_invited_customer_pays_and_then_claims_the_account(
     assert "SAR 6.66 of 33.33 paid, SAR 26.67 left" in words(page) and "1 of 3 paid" in words(page)
     for response in (form, done, receipt, page):
         assert response.headers["Referrer-Policy"] == "no-referrer" and response.headers["Cache-Control"] == "no-store"
-    assert layla.post(link, data={"username": "layla", "password": PASSWORD}).location == f"/plans/{plan}"
+    assert layla.post(link, data={"username": "layla", "password": PASSWORD}).location == "/account/email/proof"
+    with app.app_context():
+        code = proofs.mailed("layla@example.com").code
+    assert layla.post("/account/email/proof", data={"code": code}).location == f"/plans/{plan}"
     assert "SAR 40.00" in words(layla.get(f"/plans/{plan}"))
     assert link.rsplit("/", 1)[1] not in logged.getvalue()
 

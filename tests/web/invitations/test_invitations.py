@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from portal.domain import clock
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.query_log import queries
 from tests.web import browser_of, sign_in
@@ -29,6 +29,13 @@ def invited(app: Flask, database: str) -> tuple[int, str]:
         return opened.plan_id, f"/invitations/{people.token_of(opened.plan_id)}"
 
 
+def prove(client: FlaskClient, email: str) -> str | None:
+    """Type the code of the newest mail. Returns the path that follows."""
+    with client.application.app_context():
+        code = proofs.mailed(email).code
+    return client.post("/account/email/proof", data={"code": code}).location
+
+
 def test_the_link_shows_the_plan(client: FlaskClient, invited: tuple[int, str]) -> None:
     page = client.get(invited[1])
     assert page.status_code == 200
@@ -40,7 +47,9 @@ def test_the_link_shows_the_plan(client: FlaskClient, invited: tuple[int, str]) 
 
 def test_claiming_the_account_leads_to_the_plan(client: FlaskClient, invited: tuple[int, str]) -> None:
     response = client.post(invited[1], data=CREDENTIALS)
-    assert (response.status_code, response.location) == (303, f"/plans/{invited[0]}")
+    assert (response.status_code, response.location) == (303, "/account/email/proof")
+    assert client.get(f"/plans/{invited[0]}").status_code == 403
+    assert prove(client, "layla@example.com") == f"/plans/{invited[0]}"
     assert client.get(f"/plans/{invited[0]}").status_code == 200
     client.post("/logout")
     assert sign_in(client, "layla@example.com").location == "/home"
@@ -53,6 +62,7 @@ def test_the_own_email_in_capitals_is_a_valid_username(app: Flask, client: Flask
         where = f"/invitations/{people.token_of(opened.plan_id)}"
     assert client.post(where, data=CREDENTIALS | {"username": "αςA@example.com"}).status_code == 422
     assert client.post(where, data=CREDENTIALS | {"username": "ΑΣA@example.com"}).status_code == 303
+    assert prove(client, "ΑΣa@example.com")
     client.post("/logout")
     assert sign_in(client, "ΑΣA@Example.com").location == "/home"
 
@@ -64,6 +74,7 @@ def test_a_used_unknown_or_replaced_link_gets_a_404_page(
     with app.app_context():
         fresh = people.mailed_again(invited[0])
     assert client.post(f"/invitations/{fresh}", data=CREDENTIALS).status_code == 303
+    assert prove(client, "layla@example.com")
     other = app.test_client()
     for path in (invited[1], f"/invitations/{fresh}", "/invitations/x", "/invitations/%00", "/invitations/%ff"):
         response = other.open(path, method=method, data=CREDENTIALS if method == "POST" else None)
@@ -108,6 +119,7 @@ def test_claiming_replaces_the_session_of_a_signed_in_account(app: Flask, invite
     client = browser_of(app, "omar")
     assert "You are signed in as omar." in client.get(invited[1]).text
     client.post(invited[1], data=CREDENTIALS)
+    assert prove(client, "layla@example.com")
     assert "Signed in as <bdi>layla</bdi>" in client.get("/account/password").text
 
 

@@ -1,0 +1,58 @@
+"""The permissions of every route for an account whose email is not proven: it proves, corrects, signs out and leaves.
+
+Every route that is not listed here answers 403 `email_unproven`, so a new route needs a row only if it is open.
+"""
+
+from typing import Final
+
+OPEN: Final[dict[str, int]] = {
+    # As for visitors without an account
+    **dict.fromkeys(
+        (
+            "GET /", "GET /example", "GET /healthz", "GET /readyz", "GET /outbox", "GET /outbox/<int:outbox_id>",
+            "GET /outbox/<int:outbox_id>/html", "GET /password-resets/new", "GET /password-resets/sent",
+            "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
+            "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
+            "GET /api/openapi.json", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",
+        ),
+        200,
+    ),
+    **dict.fromkeys(
+        (
+            "POST /auth/register/", "POST /api/auth/register/", "POST /token/", "POST /api/token/",
+            "POST /token/refresh/", "POST /api/token/refresh/", "POST /register", "POST /login",
+            "POST /password-resets", "POST /password-resets/<reset_token>", "POST /invitations/<token>",
+            "POST /invitations/<token>/pay", "POST /email-proofs/<proof_token>", "POST /email-undos/<undo_token>",
+        ),
+        422,
+    ),
+    "GET /register": 303,
+    "GET /login": 303,
+    "POST /theme": 303,
+    "GET /invitations/<token>/payments/<int:payment_id>": 404,
+    "POST /gateway/callbacks": 401,
+    # Its own
+    "GET /auth/me/": 200,
+    "GET /api/auth/me/": 200,
+    "POST /auth/email/proofs/": 200,
+    "POST /api/auth/email/proofs/": 200,
+    "POST /auth/email/prove/": 422,
+    "POST /api/auth/email/prove/": 422,
+    "POST /auth/email/correct/": 422,
+    "POST /api/auth/email/correct/": 422,
+    "GET /account/email/proof": 200,
+    "POST /account/email/proof": 422,
+    "POST /account/email/proofs": 303,
+    "POST /account/registration": 422,
+    "DELETE /auth/registration/": 204,
+    "DELETE /api/auth/registration/": 401,  # the registration is gone by then
+    "POST /account/registration/leave": 303,
+    "POST /logout": 303,
+}  # fmt: skip
+LAST: Final = (
+    "DELETE /auth/registration/",
+    "DELETE /api/auth/registration/",
+    "POST /account/registration/leave",
+    "POST /logout",
+)
+"""The routes that end the account or its session, in the order in which they are requested after all others."""
