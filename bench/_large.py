@@ -12,9 +12,8 @@ from typing import Final
 from flask import Flask
 from sqlalchemy import Connection, text
 
-from portal.app import create_app
+from bench._app import application
 from portal.extensions import db
-from tests.fixtures import servers
 
 PLANS: Final = 250_000
 EACH: Final = 4
@@ -86,20 +85,10 @@ INSERT INTO gateway_refunds (key, charge_key, amount, outcome, reference, create
 @contextmanager
 def installation(plans: int = PLANS) -> Iterator[Flask]:
     """The application with `plans` plans, on servers of its own."""
-    own_servers = servers.Servers()
-    own_servers.start()
-    try:
-        app = create_app(servers.settings_for(servers.database_name()))
-        app.config["ARGON2_CHEAP"] = True
-        servers.make_template(app)
-        servers.fresh_database(servers.database_name())
-        with app.app_context():
-            with db.engine.connect() as connection:
-                fill(connection, plans)
-            yield app
-            db.engine.dispose()
-    finally:
-        own_servers.stop()
+    with application() as app, app.app_context():
+        with db.engine.connect() as connection:
+            fill(connection, plans)
+        yield app
 
 
 def fill(connection: Connection, plans: int = PLANS) -> None:

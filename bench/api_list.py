@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from flask import Flask, Response
 
+from bench._app import application
 from portal.api import callers
-from portal.app import create_app
-from portal.extensions import db
 from portal.services.accounts import tokens
-from tests.fixtures import people, servers
+from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
 PLANS = 50
@@ -33,21 +32,11 @@ def measure(call: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    own_servers = servers.Servers()
-    own_servers.start()
-    try:
-        app = create_app(servers.settings_for(servers.database_name(), RATELIMIT_WRITES="1000000 per minute"))
-        app.config["ARGON2_CHEAP"] = True
+    with application(RATELIMIT_WRITES="1000000 per minute") as app:
         run(app)
-        with app.app_context():
-            db.engine.dispose()
-    finally:
-        own_servers.stop()
 
 
 def run(app: Flask) -> None:
-    servers.make_template(app)
-    servers.fresh_database(servers.database_name())
     body = b"[]"
 
     def constant() -> Response:

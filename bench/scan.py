@@ -12,11 +12,10 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from bench import _large
-from portal.app import create_app
+from bench._app import application
 from portal.extensions import db
 from portal.services.plans import lateness
 from portal.services.reminders import reminders
-from tests.fixtures import servers
 
 DUE = 50_000
 
@@ -77,20 +76,11 @@ def run_all(statements: str, **parameters: Any) -> float:
 
 
 def main() -> None:
-    own_servers = servers.Servers()
-    own_servers.start()
-    try:
-        app = create_app(servers.settings_for(servers.database_name()))
+    with application() as app:
         run(app)
-        with app.app_context():
-            db.engine.dispose()
-    finally:
-        own_servers.stop()
 
 
 def run(app: Flask) -> None:
-    servers.make_template(app)
-    servers.fresh_database(servers.database_name())
     with app.app_context():
         with db.engine.connect() as connection:
             _large.fill(connection)

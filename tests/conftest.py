@@ -18,7 +18,7 @@ from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
-from portal.app import bind_migrations, create_app
+from portal.app import create_app
 from portal.extensions import db, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
@@ -110,7 +110,6 @@ def app() -> Flask:
     application = create_app(servers.settings_for(servers.database_name()))
     application.config.update(TESTING=True, ARGON2_CHEAP=True, WTF_CSRF_ENABLED=False)
     limiter.enabled = False
-    bind_migrations(application)
     patient = connections.for_requests(application.config["QIST"].redis_url)
     patient.connection_pool.connection_kwargs.update(socket_timeout=60.0, socket_connect_timeout=60.0)
     servers.make_template(application)
@@ -159,6 +158,17 @@ def valkey(app: Flask) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(app.config["QIST"].redis_url, socket_timeout=5) as connection:
         connection.flushdb()
         yield connection
+
+
+@pytest.fixture
+def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
+    """Rate limits are enabled, with empty counters."""
+    limiter._storage_dead = False
+    limiter.enabled = True
+    yield
+    limiter.enabled = False
+    limiter._storage_dead = False
+    limiter._fallback_storage.reset()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from tests.api import Api
+from tests.api import Api, Person, customer, merchant
 
 
 @pytest.fixture
@@ -23,3 +23,13 @@ def api(app: Flask, database: str) -> Iterator[Api]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def amal(api: Api) -> Person:
+    return merchant(api)
+
+
+@pytest.fixture
+def omar(api: Api) -> Person:
+    return customer(api)

@@ -11,7 +11,7 @@ from portal.api.endpoints import declared
 from portal.api.openapi import examples
 from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
-from tests.api import Api, Person, create_plan, customer, merchant, problem
+from tests.api import Api, Person, create_plan, problem
 
 DATES = ("2020-01-01", "2199-12-31")
 
@@ -20,16 +20,6 @@ DATES = ("2020-01-01", "2199-12-31")
 def document(app: Flask) -> dict[str, Any]:
     document: dict[str, Any] = app.test_client().get("/api/openapi.json").get_json()
     return document
-
-
-@pytest.fixture
-def amal(api: Api) -> Person:
-    return merchant(api)
-
-
-@pytest.fixture
-def omar(api: Api) -> Person:
-    return customer(api)
 
 
 def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Sign-in over the API: refused tokens, the end of tokens, read-only keys, and rate limits."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,17 +18,6 @@ from tests.fixtures import people
 from tests.fixtures.live import Live
 from tests.fixtures.people import PASSWORD
 from tests.services.accounts.test_tokens import forged
-
-
-@pytest.fixture
-def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    """Enables the default rate limits."""
-    limiter.enabled = True
-    limiter._storage_dead = False
-    yield
-    limiter.enabled = False
-    limiter._storage_dead = False
-    limiter._fallback_storage.reset()
 
 
 def set_settings(app: Flask, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:

@@ -5,11 +5,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import redis
 import structlog
 from flask import Flask
-
-from portal.extensions import limiter
 
 
 @pytest.fixture
@@ -29,12 +26,3 @@ def logged(app: Flask) -> Iterator[io.StringIO]:
     structlog.configure(**before)
     root.removeHandler(handler)
     root.setLevel(level)
-
-
-@pytest.fixture
-def limits(app: Flask, valkey: redis.Redis) -> Iterator[None]:
-    """Rate limits are enabled, with empty counters."""
-    limiter._storage_dead = False
-    limiter.enabled = True
-    yield
-    limiter.enabled = False

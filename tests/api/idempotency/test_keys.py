@@ -12,20 +12,10 @@ from portal.extensions import db
 from portal.gateways.payment.simulated.tables import charges
 from portal.models import IdempotencyKey, Payment, PaymentMethod, Plan, Refund
 from portal.services.payments import outcomes, refunds
-from tests.api import Api, Person, a_name, create_plan, customer, merchant, problem
+from tests.api import Api, Person, a_name, create_plan, merchant, problem
 
 TERMS = {"total_amount": "100.00", "num_installments": 3, "start_date": "2026-08-31"}
 REPLAYED = "Idempotent-Replayed"
-
-
-@pytest.fixture
-def amal(api: Api) -> Person:
-    return merchant(api)
-
-
-@pytest.fixture
-def omar(api: Api) -> Person:
-    return customer(api)
 
 
 def count(app: Flask, table: Any) -> int:

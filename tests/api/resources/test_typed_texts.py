@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from portal.domain import typed_text
-from tests.api import Api, Person, a_name, create_plan, customer, merchant, problem
+from tests.api import Api, Person, a_name, create_plan, customer, problem
 from tests.fixtures.people import PASSWORD
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -27,11 +27,6 @@ FIELDS = (
     ("reason", "/api/plans/{plan}/write-off/", {}),
     ("reason", "/api/plans/{plan}/cancel/", {}),
 )
-
-
-@pytest.fixture
-def amal(api: Api) -> Person:
-    return merchant(api)
 
 
 def register(api: Api, **more: str) -> Any:

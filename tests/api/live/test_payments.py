@@ -3,28 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from portal.domain import clock
 from tests.api import Api, Person, both, create_plan, customer, merchant, problem
-from tests.fixtures.live import Live
 
 TODAY = clock.today("Asia/Riyadh")
-
-
-@pytest.fixture(scope="module")
-def nobody(live: Live) -> Api:
-    return Api(live.url)
-
-
-@pytest.fixture(scope="module")
-def amal(nobody: Api) -> Person:
-    return merchant(nobody)
-
-
-@pytest.fixture(scope="module")
-def omar(nobody: Api) -> Person:
-    return customer(nobody)
 
 
 def half_due(amal: Person, omar: Person, **more: Any) -> dict[str, Any]:

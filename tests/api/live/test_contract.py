@@ -6,24 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.api import Api, Person, a_name, both, create_plan, customer, merchant, problem
-from tests.fixtures.live import Live
 from tests.fixtures.people import PASSWORD
-
-
-@pytest.fixture(scope="module")
-def nobody(live: Live) -> Api:
-    return Api(live.url)
-
-
-@pytest.fixture(scope="module")
-def amal(nobody: Api) -> Person:
-    return merchant(nobody)
-
-
-@pytest.fixture(scope="module")
-def omar(nobody: Api) -> Person:
-    return customer(nobody)
-
 
 PLAN = {
     "id",

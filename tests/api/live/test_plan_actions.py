@@ -2,27 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from tests.api import Api, Person, both, create_plan, customer, merchant, problem
-from tests.fixtures.live import Live
 
 WHY = {"reason": "A layer was missing"}
-
-
-@pytest.fixture(scope="module")
-def nobody(live: Live) -> Api:
-    return Api(live.url)
-
-
-@pytest.fixture(scope="module")
-def amal(nobody: Api) -> Person:
-    return merchant(nobody)
-
-
-@pytest.fixture(scope="module")
-def omar(nobody: Api) -> Person:
-    return customer(nobody)
 
 
 def paid_plan(amal: Person, omar: Person, *cards: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Tests of endpoints on the running system."""
