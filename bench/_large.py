@@ -19,9 +19,9 @@ PLANS: Final = 250_000
 EACH: Final = 4
 
 FILL: Final = """
-INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, created_at)
+INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, email_proven_at, created_at)
     SELECT CASE WHEN n = 1 THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
-           'person' || n || '@example.com', 'person' || n, 'person' || n, 'h', now()
+           'person' || n || '@example.com', 'person' || n, 'person' || n, 'h', now(), now()
     FROM generate_series(1, 1 + :plans / 4) AS n;
 INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at, approved_at)
     VALUES (1, 'Big shop', 'SAR', 'Asia/Riyadh', 0, now(), now());

@@ -13,7 +13,7 @@ from portal import access
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Merchant, Payment, User
+from portal.models import EmailChange, Merchant, Payment, User
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
@@ -36,10 +36,10 @@ LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds",
 MERCHANTS = 100
 
 FILL = """
-INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, created_at)
+INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, email_proven_at, created_at)
     SELECT CASE WHEN n <= :merchants THEN 'merchant' ELSE 'customer' END, 'person' || n || '@example.com',
            'person' || n || '@example.com', 'person' || n, 'person' || n,
-           'h', now() FROM generate_series(1, :people) AS n;
+           'h', now(), now() FROM generate_series(1, :people) AS n;
 INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, updated_at, approved_at)
     SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now(), now() FROM users WHERE registered_as = 'merchant';
 INSERT INTO memberships (user_id, merchant_id, role, created_at) SELECT id, id, 'owner', now() FROM merchants;
@@ -236,10 +236,11 @@ def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
         with explained() as query_plans:
             db.session.scalars(User.by_login("person77@example.com")).all()
             db.session.scalars(User.by_login("person77")).all()
+            db.session.scalars(EmailChange.holder_of("person77@example.com", clock.now())).all()
             sessions.find("nobody's")
             outcomes.settle_unknown_payments()
             db.session.scalars(Payment.waiting(clock.now())).all()
-        assert len(query_plans) == 5
+        assert len(query_plans) == 6
         scans = [node for plan in query_plans for node in nodes(plan) if node.get("Relation Name") in LARGE]
         assert {node["Node Type"] for node in scans} <= {"Index Scan", "Index Only Scan", "Bitmap Heap Scan"}
 

@@ -54,8 +54,8 @@ def create(
 
     `refund_limit` bounds its refunds a day, in minor units of the home currency; 0: it refunds nothing.
     Refuses: forbidden; email_changed; Invalid on name, refund_limit (also of a key that only reads) and expires_on
-    (before the merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not hold the
-    key); idempotency_key_reused; still_running; busy.
+    (before the merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not
+    hold the key); idempotency_key_reused; still_running; busy.
     """
     created = _create(actor, name, can_write, refund_limit, expires_on, request_key=request_key)
     if created.text is None:
