@@ -1,22 +1,17 @@
 """Every mail that is sent is worded in the recipient's language, its subject and its sender included."""
 
-import dataclasses
 import re
 from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import current_app
 
 from portal.domain import clock
-from portal.services.accounts import accounts, password_resets
-from portal.services.adjustments import cancellations
+from portal.services.accounts import password_resets
 from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
-from portal.services.plans import acceptances, disputes, pairs, plans, withdrawals
-from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
-from portal.wording import language, terms
+from portal.wording import language
 from tests.fixtures import agreements, mails, people
 from tests.pages import pseudo_language as pseudo
 
@@ -49,47 +44,12 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     password_resets.ask("omar")
-    send_every_agreement(amal, omar)
+    agreements.send_every_mail(amal, omar, people.an_operator())
     delivery.drain()
     payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok")
     password_resets.ask("nadia@example.com")
     with time_machine.travel(clock.now() + timedelta(days=1)):
         delivery.drain()
-
-
-def send_every_agreement(amal, omar):
-    """A plan that is asked about, then disputed in each way, and one that is withdrawn."""
-    owner, olga = people.owner(amal), people.actor_of(people.an_operator())
-    with agreements.acceptance(current_app, "required"):
-        new = NewPlan("omar@example.com", 50_00, 2, people.today_of(amal), "monthly", "A cake")
-        asked = plans.open_plan(owner, new).plan_id
-        accepting = dataclasses.replace(agreements.ACCEPTING, word=terms.terms)
-        with language.in_language(None):
-            acceptances.accept(people.a_plan(amal), customer_id=omar, accepting=accepting)
-    for decision in ("void", "stands", "cancelled"):
-        plan_id = people.a_plan(amal)
-        disputes.dispute(plan_id, customer_id=omar)
-        disputes.answer(plan_id, actor=owner, text="A cake")
-        delivery.drain()
-        if decision == "cancelled":
-            cancellations.cancel(plan_id, actor=owner, reason="A cake")
-        else:
-            disputes.uphold(plan_id, customer_id=omar)
-            disputes.decide(plan_id, actor=olga, decision=decision)
-        pairs.allow(amal, user_id=omar)
-    accounts.update_merchant(
-        owner,
-        business_name="Amal's Bakery",
-        time_zone="Asia/Riyadh",
-        grace_days=0,
-        home_currency="SAR",
-        withdrawal_days=14,
-    )
-    withdrawals.withdraw(people.a_plan(amal), customer_id=omar)
-    delivery.drain()
-    with time_machine.travel(clock.now() + timedelta(days=31)):
-        acceptances.follow_up()
-    assert people.plan_of(asked).state == "cancelled"
 
 
 @pytest.mark.usefixtures("in_pseudo_language")
