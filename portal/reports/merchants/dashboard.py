@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, select, text, union_all
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock
@@ -96,11 +96,18 @@ def latest_payments(merchant_id: int, limit: int = 8) -> list[Payment]:
 
 
 def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
-    """Overdue plans, the longest overdue first, with customers and installments."""
+    """Disputed plans, the newest first, then overdue plans, the longest overdue first: at most `limit` in all.
+
+    They come with customers and installments.
+    """
+    mine = select(Plan.id).where(Plan.merchant_id == merchant_id)
+    disputed = mine.where(Plan.disputed).order_by(Plan.id.desc()).limit(limit)
+    overdue = mine.where(Plan.has_status("overdue", clock.now())).order_by(Plan.next_late_at, Plan.id).limit(limit)
+    chosen = union_all(select(disputed.subquery().c.id), select(overdue.subquery().c.id)).subquery()
     query = (
-        Plan.of_merchant(merchant_id)
-        .where(Plan.has_status("overdue", clock.now()))
-        .order_by(Plan.next_late_at, Plan.id)
+        select(Plan)
+        .where(Plan.id.in_(select(chosen.c.id)))
+        .order_by(Plan.disputed.desc(), Plan.next_late_at, Plan.id)
         .limit(limit)
         .options(joinedload(Plan.customer), selectinload(Plan.installments))
     )

@@ -17,7 +17,7 @@ from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.reminders import manual_reminders
 from portal.wording import language
-from tests.fixtures import mails, operations, people
+from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.pages import pseudo_language as pseudo
 
@@ -55,6 +55,7 @@ def send_every_kind(amal, omar):
     password_resets.ask("omar")
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
     change_email(omar, "nadia-2@example.com")
+    agreements.send_every_mail(amal, omar, people.an_operator())
     delivery.drain()
     payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok")
     password_resets.ask("nadia@example.com")

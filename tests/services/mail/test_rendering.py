@@ -54,6 +54,8 @@ LINK = {
     "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
     "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
     "team_invitation": TEAM["url"], "team_membership": TEAM["url"], "team_news": TEAM["url"],
+    "plan_made": "https://pay.example.org/plans/7", "plan_accepted": "https://pay.example.org/plans/7",
+    "plan_notice": "https://pay.example.org/plans/7",
     "password_reset": "https://pay.example.org/password-resets/abc", "reminder": "https://pay.example.org/plans/7",
     "notice": "https://pay.example.org", "operator_act": "https://pay.example.org/operator/merchants/7",
     "merchants_waiting": "https://pay.example.org/operator/merchants?state=waiting",
@@ -79,8 +81,28 @@ ASKED = {"merchant": None, "asked_at": "1 December 2026, 12:00 UTC", "asked_from
 PROOF = {**ASKED, "is_change": False, "code": "123456", "minutes": 15, "url": LINK["email_proof"]}
 KNOWN = {**ASKED, "url": LINK["email_known"], "reset_url": "https://pay.example.org/password-resets/new"}
 CHANGED = {"merchant": None, "old_email": "omar@example.com", "new_email": "new@example.com"}
+PLAN_MADE = {
+    **PURCHASE, **PROGRESS, "total": "SAR\u00a0300.00", "asks": True, "lapses": "23 December 2026", "installments": 4,
+    "terms": ["Plan 7 between Amal's Bakery and omar@example.com.", "SAR\u00a075.00 on 1 December 2026"],
+    "plan_url": LINK["plan_made"], "dispute_url": "https://pay.example.org/plans/7/dispute",
+}  # fmt: skip
+PLAN_ACCEPTED = {
+    **PURCHASE, **PROGRESS, "total": "SAR\u00a0300.00", "accepted_on": "23 November 2026", "by_paying": False,
+    "terms": ["SAR\u00a075.00 on 1 December 2026"], "plan_url": LINK["plan_accepted"],
+}  # fmt: skip
+PLAN_NOTICE = {
+    "title": "Amal's Bakery answered you", "preview": "Accept the plan, or say again that it is not yours.",
+    "paragraphs": ["They answered:", "Until 7 December 2026 you can accept the plan."], "quote": "No. 12",
+    "total": "SAR\u00a0300.00", "button": "Answer", "url": LINK["plan_notice"],
+}  # fmt: skip
 
 SAMPLES = {
+    "plan made, which asks": ("plan_made", PLAN_MADE),
+    "plan made": ("plan_made", PLAN_MADE | {"asks": False, "lapses": None, "dispute_url": None}),
+    "plan accepted": ("plan_accepted", PLAN_ACCEPTED),
+    "plan accepted by paying": ("plan_accepted", PLAN_ACCEPTED | {"by_paying": True}),
+    "notice with an answer": ("plan_notice", PLAN_NOTICE),
+    "notice to the operator": ("plan_notice", PLAN_NOTICE | {"quote": None, "merchant": None}),
     "receipt": ("receipt", RECEIPT),
     "receipt of all": ("receipt", RECEIPT | {
         "remaining": None, "next": None, "how": "cash", "reference": "No. 12",
@@ -192,6 +214,9 @@ def test_text_and_html_have_the_amount_the_link_and_the_merchant(name):
     if kind.startswith("team_"):
         assert "Amal's Bakery" in content.text and "Amal's Bakery" in words
         assert "Your answer goes to Amal's Bakery." in content.text
+    elif kind == "plan_notice":
+        assert "SAR 300.00" in content.text
+        assert "SAR 300.00" in words
     elif kind not in OF_THE_INSTALLATION and not kind.startswith("email_"):
         for fact in ("SAR 300.00", "Amal's Bakery"):
             assert fact in content.text
@@ -250,7 +275,9 @@ def test_sixty_installments_are_drawn_in_rows():
 
 NAMES = re.compile(r"\b(?:Amal's Bakery|omar|amal|sara@example\.com|sara|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
 """Names in the samples, which no message holds."""
-WORDED = ("hello", "how", "interval", "may", "reason", "role", "sentence", "text", "title", "words")
+WORDED = (
+    "button", "hello", "how", "interval", "may", "preview", "reason", "role", "sentence", "text", "title", "words",
+)  # fmt: skip
 """Facts that the builders word."""
 
 
@@ -266,6 +293,7 @@ def pseudo_language(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
     kind, facts = SAMPLES[name]
     facts = {key: pseudo.pseudo(fact) if key in WORDED and fact else fact for key, fact in {**COMMON, **facts}.items()}
+    facts |= {name: [pseudo.pseudo(line) for line in facts[name]] for name in ("terms", "paragraphs") if name in facts}
     if "parts" in facts:
         facts["parts"] = [(pseudo.pseudo(part), amount) for part, amount in facts["parts"]]
     if "items" in facts:
