@@ -102,6 +102,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         return self.password_hash is not None
 
     @property
+    def is_proven(self) -> bool:
+        """The account's owner reads the mail of its email. A claimed account counts as proven."""
+        return self.is_claimed
+
+    @property
     def display_name(self) -> str:
         """The name that the other party of a plan sees: the username, or the email of an unclaimed record."""
         return self.username or self.email
