@@ -121,8 +121,8 @@ def for_user(user: User) -> Sequence[TeamInvitation]:
 
 
 def is_for(invitation: TeamInvitation, user: User) -> bool:
-    """The person may accept it: it was sent to the email that their account holds."""
-    return user.is_active and user.email_key == invitation.email_key
+    """The person may accept it: it was sent to the email of their account, which they have proven."""
+    return user.is_active and user.is_proven and user.email_key == invitation.email_key
 
 
 @unit_of_work

@@ -1,0 +1,55 @@
+"""Every column that can hold a text is classified: erased with a person, kept with a reason, or without personal data.
+
+A new column fails here until it is classified, and an erased one is handled in services/privacy/erasures.py.
+"""
+
+from typing import Final
+
+from sqlalchemy import Engine, text
+
+from portal.extensions import db
+
+ERASED: Final = {
+    "emails": {"data", "subject", "body", "html", "to_address"},
+    "idempotency_keys": {"result"},
+    "payment_methods": {"token", "brand", "last4"},
+    "team_invitations": {"email", "email_key"},
+    "texts": {"text"},
+    "user_sessions": {"user_agent"},
+    "users": {"email", "email_key", "username", "username_key", "password_hash"},
+}
+KEPT: Final = {
+    "api_keys": {"name"},  # the business's name of its key
+    "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
+    "merchants": {"business_name", "time_zone"},
+    "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
+}
+IMPERSONAL: Final = {
+    *("account", "card", "charge_key", "currency", "decline_code", "dedupe_key", "error_detail", "fingerprint"),
+    *("gateway_key", "gateway_reference", "group_key", "home_currency", "interval", "key", "kind", "last_error"),
+    *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
+    *("role", "scope", "state", "time_zone", "version_num"),
+}
+"""Codes, references and keys, in any table."""
+IMPERSONAL_IN: Final = {"events": {"data"}, "gateway_charges": {"token"}, "gateway_cards": {"token"}}
+"""Ids, codes and figures; the gateway's own tables."""
+
+QUERY: Final = """
+    SELECT table_name, column_name FROM information_schema.columns
+    WHERE table_schema = 'public' AND (data_type IN ('text', 'jsonb', 'inet') OR data_type LIKE 'character%')
+"""
+
+
+def unclassified(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        columns = connection.execute(text(QUERY)).all()
+    return {
+        f"{table}.{column}"
+        for table, column in columns
+        if column not in IMPERSONAL
+        and not any(column in known.get(table, set()) for known in (ERASED, KEPT, IMPERSONAL_IN))
+    }
+
+
+def test_every_text_of_the_database_is_classified(context: object) -> None:
+    assert unclassified(db.engine) == set()
