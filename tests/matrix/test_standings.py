@@ -40,6 +40,16 @@ ACTS_OF_A_BUSINESS: Final = {
     *(f"{method} /settings" for method in ("GET", "POST")),
     *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys")),
     "POST /settings/api-keys/<int:key_id>/revoke",
+    *(f"{method} {PLAN}/dispute/answer" for method in ("GET", "POST")),
+    *(f"POST {PLAN}/{act}" for act in ("delivery", "invitation/mail", "invitation/mail/revoke")),
+    *(
+        f"{method} /settings/team/<int:member_id>{act}"
+        for method in ("GET", "POST")
+        for act in ("", "/hand-over", "/remove")
+    ),
+    "GET /settings/team",
+    "POST /settings/team/invitations",
+    *(f"POST /settings/team/invitations/<int:invitation_id>/{act}" for act in ("revoke", "send-again")),
 }
 """Routes that a deactivated business forbids to its owner."""
 OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409}

@@ -92,11 +92,11 @@ def facts_of(row: Email) -> Facts:
         if merchant.deactivated_at is not None:
             raise NoLongerTrue("merchant_deactivated")
     recipient = db.session.get_one(User, row.to_user_id) if row.to_user_id is not None else None
-    if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
-        raise NoLongerTrue("account_closed")
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
+    if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
+        raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts
 
 
