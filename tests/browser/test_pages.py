@@ -91,6 +91,8 @@ PAGES: dict[str, list[str]] = {
     ],
     "omar": [
         "/account/reminders",
+        "/account/email",
+        "/account/shops",
         "/home",
         "/plans",
         "first plan of /plans?status=active",
@@ -117,6 +119,7 @@ PAGES: dict[str, list[str]] = {
         "first account of /operator/accounts, then /deactivate",
         "first account of /operator/accounts, then /reactivate",
         "/operator/refunds",
+        "/operator/disputes",
     ],
 }
 
@@ -141,8 +144,21 @@ JOURNEY: Final = {
 }
 """Pages that need actions first, which the journey test takes."""
 
-STORIES: Final = {"/settings/team/<id>/hand-over", "/team-invitations/<id>"}
-"""Pages that test_team.py checks."""
+STORIES: Final = {
+    "/settings/team/<id>/hand-over",
+    "/team-invitations/<id>",
+    "/account/email/proof",
+    "/email-proofs/<id>",
+}
+"""Pages that test_team.py and test_email_proofs.py visit."""
+STATES: Final = {
+    "/email-undos/<id>",
+    "/invitations/<id>/dispute",
+    "/plans/<id>/dispute",
+    "/plans/<id>/dispute/answer",
+    "/plans/<id>/withdrawal",
+}
+"""Pages of a state that the demo data does not have. The tests of web/accounts and web/agreements read them."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -354,7 +370,7 @@ def test_every_page_is_listed(app: Flask) -> None:
         for paths in PAGES.values()
         for path in paths
     }
-    visited = {shape(path) for path in listed} | JOURNEY | STORIES
+    visited = {shape(path) for path in listed} | JOURNEY | STORIES | STATES
     missing = set()
     for rule in app.url_map.iter_rules():
         address = re.sub(r"<[^>]+>", "<id>", rule.rule)
