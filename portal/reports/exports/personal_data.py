@@ -15,12 +15,18 @@ from sqlalchemy.orm import aliased
 from portal.domain import clock, money
 from portal.extensions import db
 from portal.models import (
+    Acceptance,
     ApiKey,
+    Customer,
+    Dispute,
     Email,
+    EmailChange,
+    EmailProof,
     Event,
     Installment,
     Membership,
     Merchant,
+    OperatorAct,
     Payment,
     PaymentMethod,
     Plan,
@@ -91,6 +97,17 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         )
         .where(UserSession.user_id == user_id)
         .order_by(UserSession.id),
+        "email_changes": select(
+            EmailChange.old_email, EmailChange.new_email, EmailChange.created_at, EmailChange.ended_at
+        )
+        .where(EmailChange.user_id == user_id)
+        .order_by(EmailChange.id),
+        "email_proofs": select(EmailProof.email, EmailProof.asked_from, EmailProof.created_at, EmailProof.ended_at)
+        .where(EmailProof.user_id == user_id)
+        .order_by(EmailProof.id),
+        "decisions_of_operators": select(OperatorAct.kind, OperatorAct.reason, OperatorAct.created_at)
+        .where(OperatorAct.user_id == user_id)
+        .order_by(OperatorAct.id),
         "sign_ins_of_programs": select(TokenFamily.created_at, TokenFamily.expires_at, TokenFamily.ended_at)
         .where(TokenFamily.user_id == user_id)
         .order_by(TokenFamily.id),
@@ -112,6 +129,22 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .join(Merchant, Merchant.id == plan.merchant_id)
         .where(plan.customer_id == user_id)
         .order_by(plan.id),
+        "shops": select(business, Customer.created_at, Customer.accepted_at, Customer.blocked_at, Customer.barred_at)
+        .join(Merchant, Merchant.id == Customer.merchant_id)
+        .where(Customer.user_id == user_id)
+        .order_by(Customer.merchant_id),
+        "acceptances": select(
+            Acceptance.plan_id, Acceptance.accepted_at, Acceptance.way, Acceptance.address, Acceptance.version,
+            Acceptance.language, Acceptance.terms,
+        )
+        .where(Acceptance.user_id == user_id)
+        .order_by(Acceptance.plan_id),
+        "disputes": select(
+            Dispute.plan_id, Dispute.opened_at, Dispute.answered_at, Dispute.answer, Dispute.insisted_at,
+            Dispute.ended_at, Dispute.outcome,
+        )
+        .where(Dispute.plan_id.in_(mine))
+        .order_by(Dispute.plan_id),
         "installments": select(
             Installment.plan_id, Installment.number, Installment.due_date, Installment.amount, Installment.currency,
             Installment.paid, Installment.credited, Installment.written_off, Installment.paid_at,

@@ -17,7 +17,9 @@ from portal.domain import clock
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import (
+    Acceptance,
     ApiKey,
+    Customer,
     Email,
     EmailChange,
     EmailProof,
@@ -55,11 +57,14 @@ Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
 def deferrals(user_id: int) -> list[Refused]:
     """The reasons why this person can't be erased now; an empty list if there is none.
 
-    All have the code erasure_deferred, about: operator; open_plans (limit: how many); in_flight (a payment or refund
-    has no outcome yet); last_owner (facts: merchants).
+    All have the code erasure_deferred, about: operator; email_changed (the old address may still undo the change);
+    open_plans (limit: how many); in_flight (a payment or refund has no outcome yet); last_owner of a business that is
+    not closed (facts: merchants).
     """
     user = db.session.get_one(User, user_id)
     reasons = [Refused("erasure_deferred", about="operator")] if user.is_operator else []
+    if db.session.scalar(EmailChange.open(clock.now()).where(EmailChange.user_id == user_id)) is not None:
+        reasons.append(Refused("erasure_deferred", about="email_changed"))
     open_plans = select(func.count()).where(Plan.customer_id == user_id, Plan.state == "active")
     if count := db.session.scalar(open_plans) or 0:
         reasons.append(Refused("erasure_deferred", about="open_plans", limit=count))
@@ -70,7 +75,9 @@ def deferrals(user_id: int) -> list[Refused]:
     if db.session.scalar(select(in_flight)):
         reasons.append(Refused("erasure_deferred", about="in_flight"))
     names = db.session.scalars(
-        select(Merchant.business_name).where(Merchant.id.in_(_owned_alone(user_id))).order_by(Merchant.id)
+        select(Merchant.business_name)
+        .where(Merchant.id.in_(_owned_alone(user_id)), Merchant.closed_at.is_(None))
+        .order_by(Merchant.id)
     ).all()
     if names:
         reasons.append(Refused("erasure_deferred", about="last_owner", merchants=list(names)))
@@ -129,18 +136,23 @@ def listed() -> Iterator[Erasure]:
 def purge_retained(limit: int = 10_000) -> int:
     """Delete what stayed of erased people, RETENTION_YEARS after their plan was closed, of at most `limit` plans.
 
-    Amounts and dates stay: they are the ledger of the business. Returns the number of plans.
+    These are the description, the metadata and the acceptance. Amounts and dates stay: they are the ledger of the
+    business. Returns the number of plans.
     """
     years: int = current_app.config["QIST"].retention_years
     before = clock.now() - timedelta(days=DAYS_OF_A_YEAR * years)
+    accepted = exists().where(Acceptance.plan_id == Plan.id)
     old = (
         select(Plan.id)
         .join(User, User.id == Plan.customer_id)
-        .where(User.erased_at.is_not(None), Plan.closed_at < before, or_(Plan.description != "", Plan.notes != {}))
+        .where(User.erased_at.is_not(None), Plan.closed_at < before)
+        .where(or_(Plan.description != "", Plan.notes != {}, accepted))
         .limit(limit)
     )
-    emptied = update(Plan).where(Plan.id.in_(old)).values(description="", notes={}).returning(Plan.id)
-    return len(db.session.execute(emptied.execution_options(synchronize_session=False)).all())
+    ids = list(db.session.scalars(old))
+    db.session.execute(delete(Acceptance).where(Acceptance.plan_id.in_(ids)))
+    db.session.execute(update(Plan).where(Plan.id.in_(ids)).values(description="", notes={}))
+    return len(ids)
 
 
 def _lock(user_id: int) -> User | None:
@@ -167,6 +179,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
+    db.session.execute(update(Customer).where(Customer.user_id == user.id).values(blocked_at=None, barred_at=None))
     keys = update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None))
     db.session.execute(keys.values(revoked_at=now))
     mine = delete(Membership).where(Membership.user_id == user.id)

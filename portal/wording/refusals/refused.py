@@ -137,10 +137,13 @@ REFUSALS: Final[Table] = {
     ("already_set_up", ""): _l("This installation has an operator already. Nothing was changed."),
     ("unknown_account", ""): _l("There is no account with this username or email."),
     # Leaving
+    ("erasure_deferred", "email_changed"): _l(
+        "The email of this account was changed less than 72 hours ago, and the old address may still undo it."
+    ),
     ("erasure_deferred", "in_flight"): _l("A payment or a refund is being checked with the bank."),
     ("erasure_deferred", "last_owner"): lambda values: str(
         _(
-            "You are the only owner of %(merchants)s. Make another member an owner first.",
+            "You are the only owner of %(merchants)s. Make another member an owner, or close the business first.",
             merchants=listed(values["merchants"]),
         )
     ),

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from portal.domain import clock, permissions
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Email, Erasure, Invitation, Membership, Plan, User
+from portal.models import ApiKey, Email, EmailChange, Erasure, Invitation, Membership, Plan, User
 from portal.reports.operations import checks
 from portal.services.accounts import accounts, api_keys, password_resets, sessions, tokens
 from portal.services.accounts.accounts import NewAccount
@@ -172,6 +172,24 @@ class TestDeferred:
         people.a_member("sara", amal, "owner")
         assert self.abouts(amal) == []
 
+    def test_no_longer_once_their_business_is_closed(self, amal):
+        closed = "UPDATE merchants SET closing_at = now(), closed_at = now() WHERE id = :id"
+        db.session.execute(text(closed), {"id": amal})
+        db.session.commit()
+        assert self.abouts(amal) == []
+        erase(amal)
+        assert db.session.get_one(Membership, (amal, amal)).role == "owner"
+
+    def test_while_the_old_address_may_undo_a_change_of_the_email(self, omar):
+        now = clock.now()
+        change = EmailChange(user_id=omar, old_email="old@example.com", new_email="omar@example.com", created_at=now)
+        change.expires_at = now + timedelta(hours=72)
+        db.session.add(change)
+        db.session.commit()
+        assert self.abouts(omar) == ["email_changed"]
+        with time_machine.travel(now + timedelta(hours=72, seconds=1)):
+            assert self.abouts(omar) == []
+
     def test_for_an_operator(self, context):
         assert self.abouts(people.an_operator()) == ["operator"]
 
@@ -250,3 +268,23 @@ def test_what_stayed_goes_when_the_years_of_retention_have_passed(app, amal, oma
     assert people.plan_of(kept).description == "A cake"
     assert [check for check in checks.run() if check[1]] == []
     assert db.session.scalar(select(func.count(Erasure.user_id))) == 1
+
+
+def test_the_acceptance_of_an_erased_person_goes_with_the_years_of_retention(app, amal, omar):
+    plan_id = people.a_plan(amal, total=10_00, count=1)
+    people.pay(people.installments_of(plan_id)[0].id, omar)
+    accepted = (
+        "INSERT INTO acceptances (plan_id, user_id, way, accepted_at, version, language, terms) "
+        "SELECT id, customer_id, 'button', accepted_at, '1', 'en', 'for omar@example.com' FROM plans WHERE id = :id"
+    )
+    db.session.execute(text("UPDATE plans SET accepted_at = coalesce(accepted_at, created_at)"))
+    db.session.execute(text(accepted), {"id": plan_id})
+    db.session.commit()
+    erase(omar)
+    kept = "SELECT count(*) FROM acceptances"
+    assert db.session.scalar(text(kept)) == 1
+    with time_machine.travel(clock.now() + timedelta(days=10 * 366 + 1)):
+        retention.purge_expired()
+        assert db.session.scalar(text(kept)) == 0
+    db.session.rollback()
+    assert [check for check in checks.run() if check[1]] == []
