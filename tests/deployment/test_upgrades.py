@@ -60,11 +60,7 @@ def upgrade():
 """
 
 ROUND = 60.0
-<<<<<<< HEAD
-"""Seconds after which a round of reads and writes by the present version, before a change of the migration, hangs."""
-=======
 """Seconds after which a round of the present version's reads and writes counts as hung."""
->>>>>>> main
 PEOPLE = """INSERT INTO users (id, registered_as, email, email_key, created_at) OVERRIDING SYSTEM VALUE
     SELECT n, 'customer', n || '@example.org', n || '@example.org', now() FROM generate_series(30000, 39999, 2) AS n
     UNION ALL SELECT 70000, 'customer', '70000@example.org', '70000@example.org', now()"""
