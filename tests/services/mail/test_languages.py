@@ -16,6 +16,7 @@ from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.reminders import manual_reminders
+from portal.services.team import invitations, members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
@@ -24,7 +25,8 @@ from tests.pages import pseudo_language as pseudo
 pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
-    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|A cake|Visa|127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}",
+    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|[a-z]+@example\.com|A cake|Visa|"
+    r"127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
 """Names and links, which no message holds."""
@@ -53,6 +55,10 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     password_resets.ask("omar")
+    noor, sara = people.a_member("noor", amal, "viewer"), people.a_member("sara", amal, "viewer")
+    members.change(sara, actor=owner, role="manager", refund_limit=None)
+    members.leave(noor, amal)
+    invitations.invite(owner, email="lina@example.com", role="collector")
     agreements.send_every_mail(amal, omar, people.an_operator())
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
     change_email(omar, "nadia-2@example.com")
