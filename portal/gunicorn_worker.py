@@ -74,28 +74,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         incoming = IncomingRequest(self.cfg, conn.client)
         rest = conn.parser.unreader.rest() if conn.parser is not None else b""
         conn.parser, conn.data_ready = incoming.parser, True
-        if rest and incoming.feed(rest):
-            super().enqueue_req(conn)
-            return
         if len(self.incoming) >= self.max_incoming:
             self._drop(next(iter(self.incoming)))
         conn.sock.setblocking(False)
         self.incoming[conn] = incoming
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._receive, conn))
-        self._receive(conn)
+        if rest:
+            self._feed(conn, rest)
+        else:
+            self._receive(conn)
 
     def _receive(self, conn: Any, _: Any = None) -> None:
-        """Read what has arrived. A complete request goes to the thread pool."""
+        """Read what has arrived of a request."""
+        data = received(conn.sock)
+        if data is not None:
+            self._feed(conn, data)
+
+    def _feed(self, conn: Any, data: bytes) -> None:
+        """Add the bytes to the connection's request. A complete request goes to the thread pool."""
         incoming = self.incoming[conn]
-        try:
-            data = conn.sock.recv(65_536)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
         if not data and not incoming.has_begun:
             self._drop(conn)
-        elif incoming.feed(data):
+            return
+        try:
+            is_complete = incoming.feed(data)
+        except OSError:  # the temporary file of a large body; without this the whole worker would end
+            self.log.exception("A request could not be stored.")
+            self._drop(conn)
+            return
+        if is_complete:
             self._forget(conn)
             super().enqueue_req(conn)
         elif incoming.expects_continue():
@@ -123,7 +130,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         resets the connection (RFC 9112, 9.6), and the client loses the response. So the poller reads on for a moment.
         """
         if not fs.cancelled() and fs.exception() is None and fs.result():
-            super().finish_request(conn, fs)
+            if conn.parser.unreader.has_rest:
+                self.enqueue_req(conn)
+            else:
+                super().finish_request(conn, fs)
             return
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -136,13 +146,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _read_on(self, conn: Any, _: Any = None) -> None:
         """Discard what the client still sends, up to LINGER_BYTES."""
-        ending = self.ending[conn]
-        try:
-            data = conn.sock.recv(65_536)
-        except BlockingIOError:
+        ending, data = self.ending[conn], received(conn.sock)
+        if data is None:
             return
-        except OSError:
-            data = b""
         ending.remaining_bytes -= len(data)
         if not data or ending.remaining_bytes <= 0:
             self._end(conn)
@@ -193,6 +199,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             util.write_nonblock(client, response_bytes(status, code, detail, request_id, path))
         except Exception:
             self.log.debug("The client closed the connection before the response.")
+
+
+def received(client: socket.socket) -> bytes | None:
+    """The bytes that have arrived; b"" at the end of the connection, None if there are none yet."""
+    try:
+        return client.recv(65_536)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def response_bytes(status: int, code: str, detail: str, request_id: str, path: str | None) -> bytes:

@@ -44,7 +44,7 @@ class JsonJob(Job):
     """A job that is stored as JSON, never pickled, and that runs a public function of JOBS only.
 
     rq-scheduler takes no serializer, so the class sets it. RQ itself runs any callable that a job or its callbacks
-    name, and sends its webhooks: whoever can write to Valkey would run code in the worker.
+    name, and sends its webhooks, so write access to Valkey would be access to the worker.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -70,6 +70,11 @@ class ReceivedBytes(unreader.Unreader):  # type: ignore[misc]
             raise errors.LimitRequestHeaders("limit request headers size")
         return data
 
+    @property
+    def has_rest(self) -> bool:
+        """Bytes behind the request have arrived."""
+        return self._position < self.size or bool(self.buf.getvalue())
+
     def rest(self) -> bytes:
         """The bytes behind the request, which begin the next one. Nothing can be read afterwards."""
         data: bytes = self.take_buffered()

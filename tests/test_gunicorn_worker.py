@@ -136,6 +136,17 @@ def test_requests_on_one_connection_may_follow_without_a_wait(live: Live, framin
     assert rest.count(b"HTTP/1.1 401 ") == 1 and rest.count(b"HTTP/1.1 200 ") == 1
 
 
+def test_a_request_may_follow_a_large_body_at_once(live: Live) -> None:
+    body = b'{"username": "' + b"x" * 100_000 + b'", "password": "wrong password"}'
+    first = LOGIN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    response = b""
+    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:  # its end would wake the server
+        connection.sendall(first + GOOD)
+        while part := connection.recv(65_536):
+            response += part
+    assert response.startswith(b"HTTP/1.1 422 ") and response.count(b"HTTP/1.1 200 ") == 1
+
+
 @pytest.mark.parametrize("size", [100_000, 400_000])
 def test_a_large_body_is_read_or_refused(live: Live, size: int) -> None:
     """Up to the limit a body arrives whole (the name is too long); beyond it the application refuses it unread."""

@@ -103,7 +103,7 @@ FORGED = {
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_job_runs_functions_of_the_jobs_only(context, valkey, tmp_path, forged):
-    """Whoever can write to Valkey chooses the function, the callbacks and the webhooks of a job."""
+    """Write access to Valkey chooses the function, the callbacks and the webhooks of a job."""
     name, instance = FORGED[forged]
     job = queue.queue_on(valkey).enqueue(queue.JOBS + ".drain_outbox", f"touch {tmp_path}/ran")
     valkey.hset(job.key, "data", zlib.compress(json.dumps([name, instance, [f"touch {tmp_path}/ran"], {}]).encode()))

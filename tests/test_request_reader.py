@@ -81,6 +81,19 @@ def test_malformed_chunks_go_to_the_parser(data: bytes) -> None:
     assert ChunkScanner().feed(data)
 
 
+def test_a_request_behind_a_large_body_is_seen_after_it() -> None:
+    """gunicorn looks into its own buffer only, which then is empty: the next request would wait for further bytes."""
+    request = incoming()
+    body = b"a" * 8192 * 5
+    assert request.feed(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + b"GET / HTTP/1.1\r\n")
+    reader = next(request.parser).body
+    while reader.read(1024):
+        pass
+    assert request.received.has_rest
+    assert request.received.rest() == b"GET / HTTP/1.1\r\n"
+    assert not incoming().received.has_rest
+
+
 def test_a_large_body_is_held_in_a_file() -> None:
     request = incoming()
     body = bytes(range(256)) * 800
