@@ -104,7 +104,6 @@ CREATE TABLE invitations (
     expires_at timestamptz NOT NULL,
     revoked_at timestamptz,
     claimed_at timestamptz,
-    CONSTRAINT ck_invitations_claimed_by_customer CHECK (claimed_at IS NULL OR kind = 'customer'),
     CONSTRAINT ck_invitations_expires CHECK (expires_at > created_at),
     CONSTRAINT ck_invitations_kind CHECK (kind IN ('pay', 'customer')),
     CONSTRAINT ck_invitations_one_end CHECK (revoked_at IS NULL OR claimed_at IS NULL),

@@ -34,6 +34,7 @@ GUARDS = [
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),
+    Guard("a payment by a link of no kind", "ck_payments_link", a_payment(link="'other'")),
     Guard("a payment in no state", "ck_payments_state", a_payment(state="'lost'", settled_at="now()"),
           beside=("payment_allocated", "payment_allocated_parts")),
     Guard("in flight and settled", "ck_payments_settled", a_payment(settled_at="now()")),
@@ -145,8 +146,6 @@ GUARDS = [
     Guard("two links under one token", "uq_invitations_token_hash",
           an_invitation(token_hash="(SELECT token_hash FROM invitations WHERE id = :invitation)")),
     Guard("a link of no kind", "ck_invitations_kind", an_invitation(kind="'other'")),
-    Guard("a claim by the pay link", "ck_invitations_claimed_by_customer",
-          an_invitation(kind="'pay'", claimed_at="now()")),
     Guard("two live links of a kind to one plan", "uq_invitations_live_plan_id_kind",
           an_invitation(plan_id=":invited_plan")),
     # Tokens and API keys

@@ -42,7 +42,6 @@ class Invitation(Model):
         CheckConstraint("octet_length(seed) = 32", name="seed"),
         CheckConstraint("expires_at > created_at", name="expires"),
         CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
-        CheckConstraint("claimed_at IS NULL OR kind = 'customer'", name="claimed_by_customer"),
         Index("ix_invitations_plan_id_id", "plan_id", "id"),
         Index(
             "uq_invitations_live_plan_id_kind",

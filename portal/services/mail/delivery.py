@@ -24,6 +24,7 @@ from portal.models import Email
 from portal.services import emails
 from portal.services.mail import content, rendering
 from portal.services.mail.facts import NoLongerTrue
+from portal.services.plans import mail_limits
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 from portal.wording.language import in_language
 
@@ -149,6 +150,10 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         return
     if clock.now() > claim.until - MARGIN:
         _release([claim])
+        return
+    if (room_at := mail_limits.wait_until(row)) is not None:
+        end_reading()
+        _release([claim], max(room_at - clock.now(), timedelta(0)))
         return
     with in_language(None):
         try:

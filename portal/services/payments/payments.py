@@ -19,6 +19,7 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Payment, Plan
+from portal.models.plans.invitations import LinkKind
 from portal.services import idempotency, row_facts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import contention, outcomes, preconditions
@@ -87,12 +88,14 @@ def pay_plan(
     shown: int | None,
     method: str,
     amount: int | None = None,
+    link: LinkKind | None = None,
     request_key: RequestKey | None = None,
 ) -> Paid:
     """Pay everything due by the plan's local date, all that remains, or an amount, the oldest installment first.
 
     `shown` is a figure of the form in minor units: for "due" and "all" the amount on the button, for "amount" the
-    remaining total. On a plan with nothing remaining, "all" and "amount" pay the written-off amount.
+    remaining total. On a plan with nothing remaining, "all" and "amount" pay the written-off amount. `link` is the kind
+    of the plan's link by which somebody pays without an account.
 
     Refuses: every refusal of `pay_installment`, and nothing_due.
     """
@@ -111,7 +114,7 @@ def pay_plan(
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
     query = select(Plan.id).where(Plan.id == plan_id, Plan.customer_id == customer_id)
-    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key)
+    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key, link=link)
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
@@ -130,10 +133,11 @@ def _pay(
     method: str,
     request_key: RequestKey | None,
     *,
+    link: LinkKind | None = None,
     automatic: bool = False,
 ) -> Paid:
     def start() -> _Held | PaymentMade | PaymentDeclined:
-        return _start(find_plan_id, choose, customer_id, method, automatic, request_key=request_key)
+        return _start(find_plan_id, choose, customer_id, method, link, automatic, request_key=request_key)
 
     started = start() if automatic else contention.waiting(start)
     if not isinstance(started, _Held):
@@ -154,6 +158,7 @@ def _start(
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
+    link: LinkKind | None,
     automatic: bool,
     *,
     request_key: RequestKey | None,
@@ -166,7 +171,7 @@ def _start(
     owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
     owed = [(row, size) for row, size in owed if row.left > 0] or owed
     _check_payable(plan, owed, customer_id, method)
-    return _hold(plan, choose(plan, owed), method, customer_id, request_key, automatic)
+    return _hold(plan, choose(plan, owed), method, customer_id, request_key, link, automatic)
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
@@ -202,6 +207,7 @@ def _hold(
     method: str,
     by: int,
     request_key: RequestKey | None,
+    link: LinkKind | None,
     automatic: bool,
 ) -> _Held:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
@@ -215,6 +221,7 @@ def _hold(
         state="in_flight",
         method=method,
         automatic=automatic,
+        link=link,
         gateway_key=key,
         created_by=by,
         created_at=clock.now(),

@@ -29,7 +29,7 @@ from portal.models import Invitation, Plan, User
 from portal.models.plans.invitations import LinkKind
 from portal.services import emails, events
 from portal.services.accounts import accounts, passwords
-from portal.services.plans import plan_lock
+from portal.services.plans import mail_limits, plan_lock
 from portal.services.unit_of_work import unit_of_work, violated
 
 LIFETIME: Final = timedelta(days=30)
@@ -158,9 +158,11 @@ def renew_pay_link(plan_id: int, *, actor: Actor) -> None:
 def mail_again(plan_id: int, *, actor: Actor) -> None:
     """Replace the customer's link of a plan whose customer has not claimed their record, and email the new one.
 
-    Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    Refuses: forbidden; own_plan; not_found; already_claimed; Invalid on customer_email (plan_limit, mail_limit); busy.
     """
-    _mail(_lock(plan_id, actor), by=actor.user_id)
+    plan = _lock(plan_id, actor)
+    mail_limits.check_invitation(plan.merchant_id, plan.customer)
+    _mail(plan, by=actor.user_id)
 
 
 @unit_of_work

@@ -16,7 +16,7 @@ from portal.models import Installment, Merchant, Plan
 from portal.services import events, ledger, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
-from portal.services.plans import invitations
+from portal.services.plans import invitations, mail_limits
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.text_faults import text_faults
@@ -77,9 +77,10 @@ def open_plan(
     """Create a plan with its whole schedule, book it, and invite a customer who has no account.
 
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
-    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount,
-    num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
-    plan; facts: plan_id); idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; Invalid, with all faults at once, on customer_email, total_amount, num_installments, start_date,
+    interval, description, external_id and metadata; Invalid on customer_email for an invitation beyond the limits
+    (plan_limit, mail_limit); external_id_used (by a different plan; facts: plan_id); idempotency_key_reused;
+    still_running; busy.
     """
     merchant_id = actor.business("create_plans")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True})
@@ -94,6 +95,8 @@ def open_plan(
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", plan_id=plan.id)
         return PlanFound(row_facts.changed_plan(plan.id))
+    if not customer.is_claimed:
+        mail_limits.check_invitation(merchant_id, customer)
     now = clock.now()
     plan = Plan(
         merchant_id=merchant_id,

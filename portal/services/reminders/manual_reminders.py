@@ -10,7 +10,7 @@ from portal.errors import Refused
 from portal.extensions import db
 from portal.models import Email, Merchant, Mute
 from portal.services import emails
-from portal.services.plans import plan_lock
+from portal.services.plans import mail_limits, plan_lock
 from portal.services.reminders import remindable
 from portal.services.reminders.reminders import KIND
 from portal.services.unit_of_work import after_commit, unit_of_work
@@ -23,7 +23,7 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
     The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
     manual or scheduled.
     Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); muted; payment_in_flight;
-    already_sent_today.
+    already_sent_today; mail_limit (the mailbox got enough mails for a day).
     """
     plan = plan_lock.lock(plan_id, actor, "remind")
     merchant_id = plan.merchant_id
@@ -34,6 +34,7 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
     rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]
     if not rows:
         raise Refused("payment_in_flight", about="reminder")
+    mail_limits.check_mail(merchant_id, plan.customer_id)
     merchant = db.session.get_one(Merchant, merchant_id)
     day = clock.today(merchant.time_zone).isoformat()
     key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"

@@ -34,8 +34,8 @@ def create(token: str) -> ResponseReturnValue:
     invitation = invitations.find(token)
     if invitation is None:
         return closed()
-    form, plan_id = PaymentForm(), invitation.plan_id
-    submission = payment_form.submit(form, plan_of(invitation), f"POST /invitations/pay/{plan_id}")
+    form, plan_id, kind = PaymentForm(), invitation.plan_id, invitation.kind
+    submission = payment_form.submit(form, plan_of(invitation), f"POST /invitations/pay/{plan_id}", link=kind)
     if submission.payment_id is not None:
         return confidential(go(url_for("invitation_payments.show", token=token, payment_id=submission.payment_id)))
     invitation = invitations.find(token)

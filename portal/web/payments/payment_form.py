@@ -17,6 +17,7 @@ from portal.domain import money
 from portal.errors import Invalid, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Plan
+from portal.models.plans.invitations import LinkKind
 from portal.reports.payments import offered_methods
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services.payments import payments
@@ -102,8 +103,8 @@ def _amounts(form: PaymentForm) -> tuple[str, str, str]:
     return form.shown.data or "", form.shown_next.data or "", form.shown_due.data or ""
 
 
-def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
-    """Pay the choice, once for each form. Errors stand at their fields."""
+def submit(form: PaymentForm, plan: Plan, scope: str, *, link: LinkKind | None = None) -> Submission:
+    """Pay the choice, once for each form. `link` is the kind of the link that pays. Errors stand at their fields."""
     plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
     if not form.validate() or not _is_whole(form):
         return Submission(status=422, notice=INCOMPLETE)
@@ -127,6 +128,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str) -> Submission:
             amount=amount,
             shown=shown,
             method=method,
+            link=link,
             request_key=key,
         ),
         WORDS,

@@ -102,6 +102,14 @@ REFUSALS: Final[Table] = {
     ("unknown_method", "payment"): _l("This payment method is not known. Nothing was charged."),
     # Reminders
     ("already_sent_today", ""): _l("This customer has a reminder from you today already. Try tomorrow."),
+    ("mail_limit", "business"): lambda values: ngettext(
+        "This customer got %(num)s mail from you within a day, which is the most. Try tomorrow. No reminder was sent.",
+        "This customer got %(num)s mails from you within a day, which is the most. Try tomorrow. No reminder was sent.",
+        values["limit"],
+    ),
+    ("mail_limit", "all"): _l(
+        "This customer got many mails from businesses within a day. Try tomorrow. No reminder was sent."
+    ),
     ("muted", ""): _l("Reminders are muted here. Turn them on again first. No reminder was sent."),
     # Operations
     ("bad_signature", ""): _l("This callback is not signed by the gateway."),
