@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 
 from portal.domain.permissions import Role
 from portal.extensions import db
-from portal.models import ApiKey, Email
+from portal.models import ApiKey, Email, ShopReport
 from portal.services.accounts import api_keys, password_resets, tokens
 from portal.services.mail import delivery
 from portal.services.payments import payment_methods, refunds
-from portal.services.plans import plans
+from portal.services.plans import plans, shop_reports
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from tests.fixtures import people
@@ -64,6 +64,10 @@ API = {
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": PLANS_MERCHANT,
     "GET /api/plans/<row:plan_id>/refunds/": PARTIES,
+    "GET /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 200, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 409, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/invitations/revoke/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/customer-email/": (401, 403, 403, 409, 404, 403, 403, 403),
     "GET /api/refunds/": SIGNED_IN,
     "GET /api/refunds/<row:refund_id>/": PARTIES,
     "GET /api/payment-methods/": CUSTOMERS,
@@ -89,6 +93,9 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
     "POST /api/payments/<row:payment_id>/reverse/": REASON,
     "POST /api/payment-methods/": {"card": "card_ok"},
+    "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
+    "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
+    "POST /api/plans/<row:plan_id>/customer-email/": {"customer_email": "layla@example.com"},
 }
 
 # Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).
@@ -150,6 +157,11 @@ PAGES = {
     "POST /plans/<int:plan_id>/invitation/revoke": OWN_MERCHANTS_BUTTON,
     "POST /plans/<int:plan_id>/invitation/mail": OWN_MERCHANTS_BUTTON,
     "POST /plans/<int:plan_id>/invitation/mail/revoke": OWN_MERCHANTS_BUTTON,
+    "GET /plans/<int:plan_id>/customer-email": OWN_MERCHANTS_BUTTON,  # a payment was made, so back to the plan
+    "POST /plans/<int:plan_id>/customer-email": (303, 403, 403, 422, 404, 403, 303, 303),
+    "GET /invitations/<token>/unknown-shop": ANYONE,
+    "POST /invitations/<token>/unknown-shop": (303,) * 8,
+    "POST /operator/shop-reports/<int:report_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /invitations/<token>": ANYONE,
     "POST /invitations/<token>": (422,) * 8,
     "GET /installments": PAGE,
@@ -257,6 +269,8 @@ def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, 
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
     to_change, to_write_off = (people.a_plan(merchant_id, email) for _ in range(2))
+    token = people.token_of(plans.open_plan(owner, new).plan_id)
+    shop_reports.report(token or "")
     return {
         "plan_id": plan_id,
         "to_change": to_change,
@@ -266,7 +280,8 @@ def _objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, 
         "refund_id": refund_id,
         "method_id": payment_methods.save(customer_id, "card_ok").method_id,
         "saved_id": payment_methods.save(customer_id, "card_ok").method_id,
-        "token": people.token_of(plans.open_plan(owner, new).plan_id),
+        "token": token,
+        "report_id": db.session.scalars(db.select(ShopReport.id).order_by(ShopReport.id.desc())).first() or 0,
         "reset_token": password_resets.make(customer_id),
         "off_token": unsubscribe.token_of(customer_id),
         "outbox_id": _a_mail_to(customer_id),
@@ -358,6 +373,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<off_token>", objects["off_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
+        .replace("<int:report_id>", str(objects["report_id"]))
     )
     assert "<" not in address, address
     headers = {"Authorization": f"Bearer {world.bearers[caller]}"} if caller and (api or "key" in caller) else {}

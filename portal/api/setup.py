@@ -15,6 +15,7 @@ from portal.api.resources import (
     payment_methods,
     payments,
     plan_actions,
+    plan_invitations,
     plans,
     refunds,
     tokens,
@@ -31,6 +32,7 @@ BLUEPRINTS: Final = (
     payment_methods.bp,
     refunds.bp,
     plan_actions.bp,
+    plan_invitations.bp,
     analytics.bp,
     docs.bp,
 )

@@ -21,6 +21,7 @@ from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.plans.shop_reports import ShopReport
 from portal.models.texts import TypedText
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "ShopReport",
     "TokenFamily",
     "TypedText",
     "User",

@@ -5,7 +5,7 @@ from flask import Flask
 from portal.web import error_pages, filters, labels, method_labels, public
 from portal.web.accounts import account, api_keys, hats, password_resets, registrations, sessions
 from portal.web.adjustments import cancellations, credits, write_offs
-from portal.web.invitations import invitation_payments, invitations, plan_invitations
+from portal.web.invitations import customer_emails, invitation_payments, invitations, plan_invitations, shop_reports
 from portal.web.merchants import customers, dashboard, journal, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import emails, health, operator
@@ -31,6 +31,7 @@ BLUEPRINTS = (
     callbacks.bp,
     cancellations.bp,
     credits.bp,
+    customer_emails.bp,
     customers.bp,
     dashboard.bp,
     early_reminders.bp,
@@ -60,6 +61,7 @@ BLUEPRINTS = (
     reversals.bp,
     sessions.bp,
     settings.bp,
+    shop_reports.bp,
     statements.bp,
     theme.bp,
     write_offs.bp,

@@ -7,6 +7,7 @@ from portal.wording.lazy import lazy_gettext as _l
 MAIL_PROBLEMS: Final = {
     # The mail must not be sent any more
     "account_closed": _l("The account is closed."),
+    "customer_changed": _l("The email of the plan was corrected since."),
     "link_ended": _l("Its link was used, revoked or replaced."),
     "no_password": _l("This account has no password to reset."),
     "no_plan": _l("There is no plan that waits for this email."),
@@ -16,6 +17,7 @@ MAIL_PROBLEMS: Final = {
     "nothing_owed": _l("Nothing is owed any more, or it was turned on again."),
     "owed_again": _l("Something is owed again."),
     "payment_reversed": _l("The payment was taken back since."),
+    "report_cleared": _l("An operator has looked at it already."),
     "too_old": _l("It was asked for too long ago."),
     "unknown_kind": _l("This version knows no mail of this kind."),
     "written_off": _l("Some of it was written off, so not all of it is paid."),

@@ -18,6 +18,9 @@ from portal.services.results import Pending, Result
 SHAPES = {
     "ApiKeyCreated": (1, "6a0fc159d71d"),
     "CreditGiven": (1, "e4bd1ba381ca"),
+    "CustomerCorrected": (1, "a6aee3617d89"),
+    "LinkRenewed": (1, "64c5571d6b26"),
+    "LinkRevoked": (1, "c3ef9bc9edc2"),
     "PaymentDeclined": (1, "2312bb58cce1"),
     "PaymentMade": (1, "2312bb58cce1"),
     "PaymentMethodSaved": (1, "d1f696d31c26"),

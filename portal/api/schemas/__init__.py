@@ -20,6 +20,16 @@ from portal.api.schemas.installments import (
     installment,
     paid_installment,
 )
+from portal.api.schemas.invitations import (
+    CustomerEmail,
+    Link,
+    LinkChoice,
+    RenewedLink,
+    RevokedLink,
+    link,
+    renewed_link,
+    revoked_link,
+)
 from portal.api.schemas.kinds import FaultShape, Problem
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
@@ -38,10 +48,13 @@ __all__ = [
     "Account",
     "AgeingReport",
     "CancelledPlan",
+    "CustomerEmail",
     "Dashboard",
     "FaultShape",
     "Installment",
     "InstallmentQuery",
+    "Link",
+    "LinkChoice",
     "Login",
     "Me",
     "MerchantMembership",
@@ -69,6 +82,8 @@ __all__ = [
     "RefundAnswer",
     "RefundQuery",
     "Registration",
+    "RenewedLink",
+    "RevokedLink",
     "SavedPaymentMethod",
     "Tokens",
     "account",
@@ -76,6 +91,7 @@ __all__ = [
     "cancelled_plan",
     "dashboard",
     "installment",
+    "link",
     "me",
     "paid_installment",
     "payment",
@@ -85,4 +101,6 @@ __all__ = [
     "preview",
     "refund",
     "refund_answer",
+    "renewed_link",
+    "revoked_link",
 ]

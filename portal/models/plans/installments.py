@@ -72,6 +72,7 @@ class Installment(Model):
         ForeignKeyConstraint(
             ["plan_id", "merchant_id", "customer_id", "currency"],
             ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
+            onupdate="CASCADE",
             name="fk_installments_plan",
         ),
         UniqueConstraint("plan_id", "number"),

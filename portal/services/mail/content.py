@@ -13,7 +13,8 @@ from flask import current_app
 from flask_babel import gettext as _
 
 from portal.extensions import db
-from portal.models import Email, User
+from portal.gateways.email import display_name
+from portal.models import Email, Merchant, Plan, User
 from portal.services.mail import accounts, payments, reminders
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
@@ -24,9 +25,12 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
     "plan_completed": payments.plan_completed,
+    "plan_not_yours": accounts.plan_not_yours,
+    "plan_yours": accounts.plan_yours,
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
+    "shop_reported": accounts.shop_reported,
 }
 """Kind -> builder. None means that the mail has nothing to say."""
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
@@ -45,12 +49,17 @@ def facts_of(row: Email) -> Facts:
     if builder is None:
         raise NoLongerTrue("unknown_kind")
     recipient = db.session.get_one(User, row.to_user_id)
+    if (
+        row.plan_id is not None
+        and db.session.get_one(Plan, row.plan_id, populate_existing=True).customer_id != row.to_user_id
+    ):
+        raise NoLongerTrue("customer_changed")
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
     if recipient.deactivated_at is not None:
         raise NoLongerTrue("account_closed")
-    return _common(row, recipient) | facts
+    return _common(row, recipient) | facts | _shop(row, recipient)
 
 
 def after_sending(row: Email) -> None:
@@ -58,6 +67,14 @@ def after_sending(row: Email) -> None:
     call = AFTER_SENDING.get(row.kind)
     if call is not None:
         call(row.id)
+
+
+def _shop(row: Email, recipient: User) -> Facts:
+    """The name of the business as it stands beside the sender's address, for somebody who may not know the business."""
+    if row.merchant_id is None or recipient.is_claimed:
+        return {}
+    merchant = db.session.get_one(Merchant, row.merchant_id)
+    return {"merchant": display_name(merchant.business_name) or _("a shop")}
 
 
 def _common(row: Email, recipient: User) -> Facts:

@@ -21,10 +21,9 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
-from portal.services import emails
+from portal.services import emails, mail_limits
 from portal.services.mail import content, rendering
 from portal.services.mail.facts import NoLongerTrue
-from portal.services.plans import mail_limits
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 from portal.wording.language import in_language
 

@@ -166,7 +166,7 @@ def _start(
     """Lock the plan, check the amounts again, and write a payment in flight. A repeated request gets its result."""
     plan_id = find_plan_id()
     plan = Plan.lock(plan_id) if plan_id is not None else None
-    if plan is None:
+    if plan is None or plan.customer_id != customer_id:  # the plan's email was corrected meanwhile
         raise NotFound()
     owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
     owed = [(row, size) for row, size in owed if row.left > 0] or owed

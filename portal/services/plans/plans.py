@@ -13,10 +13,10 @@ from portal.domain.schedule import Interval
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
-from portal.services import events, ledger, row_facts
+from portal.services import events, ledger, mail_limits, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
-from portal.services.plans import invitations, mail_limits
+from portal.services.plans import invitations
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.text_faults import text_faults

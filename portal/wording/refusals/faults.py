@@ -102,6 +102,7 @@ FAULTS: Final[Table] = {
     ("username_taken", ""): _l("This username is taken. Choose another."),
     ("wrong_password", ""): _l("This is not your current password."),
     # New plans
+    ("same_email", ""): _l("This is the plan’s email already."),
     ("plan_limit", "new"): lambda values: ngettext(
         "A new business invites %(num)s new customer a day. Try again tomorrow. Once %(known)s customers have set up "
         "their account or paid, you can invite more.",

@@ -61,6 +61,20 @@ REFUSALS: Final[Table] = {
     # Plans and invitations
     ("external_id_used", ""): _l("This external_id already names another plan."),
     ("already_claimed", ""): _l("This customer has an account already and can sign in."),
+    ("email_fixed", "closed"): _l("This plan is closed, so its email stays as it is. Nothing was changed."),
+    ("email_fixed", "accepted"): _l(
+        "The customer turned on automatic payment for this plan, so its email stays as it is. Nothing was changed."
+    ),
+    ("email_fixed", "paid"): _l(
+        "A payment was made or tried on this plan, so its email stays as it is. You can cancel the plan and make a new "
+        "one. Nothing was changed."
+    ),
+    ("shop_reported", "invitation"): _l(
+        "This mailbox answered that it does not know you, so it gets no more mails. Correct the email, if it is wrong."
+    ),
+    ("shop_reported", "reminder"): _l(
+        "This mailbox answered that it does not know you. No reminder was sent. Correct the email, if it is wrong."
+    ),
     ("plan_cancelled", "cancellation"): _l("This plan was cancelled before. Nothing was changed."),
     ("plan_cancelled", "payment"): _l("This plan was cancelled. Nothing was charged."),
     # Payments, refunds, and changes of a plan's money

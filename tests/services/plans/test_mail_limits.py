@@ -10,9 +10,10 @@ from portal.domain import clock
 from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.models import Email, Invitation, Plan, User
+from portal.services import mail_limits
 from portal.services.mail import delivery
 from portal.services.payments import payments, refunds
-from portal.services.plans import invitations, mail_limits, plans
+from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
 from portal.wording.refusals import sentence

@@ -24,7 +24,7 @@ KNOWN_CUSTOMERS: Final = 5
 FROM_ONE_BUSINESS: Final = 3
 """Counted mails to one mailbox in WINDOW."""
 IN_ALL: Final = 10
-COUNTED: Final = ("invitation", "reminder")
+COUNTED: Final = ("invitation", "plan_not_yours", "plan_yours", "reminder")
 """Kinds of mails that a business sends by itself."""
 SEARCHED: Final = 1_000
 """The newest payments, and the newest plans, of a business in which customers who know it are searched."""
@@ -47,7 +47,17 @@ def check_invitation(merchant_id: int, customer: User) -> None:
         if limit == KNOWN_BUSINESS:
             raise Invalid(Fault("customer_email", "plan_limit", about="known", limit=limit))
         raise Invalid(Fault("customer_email", "plan_limit", about="new", limit=limit, known=KNOWN_CUSTOMERS))
-    match _reached(customer.id, merchant_id, Email.created_at > since):
+    _check_mailbox(merchant_id, customer)
+
+
+def check_customer(merchant_id: int, customer: User) -> None:
+    """Inside a unit of work: as `check_invitation`, for a customer with an account. Refuses: Invalid (mail_limit)."""
+    _lock(f"mailbox:{customer.id}")
+    _check_mailbox(merchant_id, customer)
+
+
+def _check_mailbox(merchant_id: int, customer: User) -> None:
+    match _reached(customer.id, merchant_id, Email.created_at > clock.now() - WINDOW):
         case "business":
             raise Invalid(Fault("customer_email", "mail_limit", about="business", limit=FROM_ONE_BUSINESS))
         case "all":
