@@ -25,6 +25,7 @@ from portal.extensions import db
 from portal.local.child_server import marks
 from portal.models import User
 from portal.reports.operations import revisions
+from portal.services import mail_limits
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import plans
@@ -152,8 +153,11 @@ class Present:
             thread.join()
 
 
-def test_the_present_version_serves_during_the_next_migration(app: Flask, folder: str) -> None:
+def test_the_present_version_serves_during_the_next_migration(
+    app: Flask, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before each change of the migration, registrations, plans, payments, invitations and pages have succeeded."""
+    monkeypatch.setattr(mail_limits, "NEW_BUSINESS", 10_000)
     amal, omar = people.amal(), people.omar()
     today = people.today_of(amal)
     run(PEOPLE)
