@@ -15,6 +15,7 @@ from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
+from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
@@ -53,7 +54,10 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     password_resets.ask("omar")
-    agreements.send_every_mail(amal, omar, people.an_operator())
+    shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
+    for right in ("omar@example.com", "nadia-5@example.com"):
+        customer_emails.correct(people.a_plan(amal, "nadia-4@example.com"), right, actor=owner)
+    agreements.send_every_mail(amal, omar, operations.olga().user_id)
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
     change_email(omar, "nadia-2@example.com")
     delivery.drain()
