@@ -11,9 +11,8 @@ from flask import Flask
 from portal.services.accounts import api_keys, tokens
 from portal.services.operations import account_deactivations, merchant_deactivations
 from tests.fixtures import operations, people
-from tests.statuses.callers import CALLERS, EXPECTED
-from tests.statuses.team import ACTS
-from tests.test_matrix import World, objects_of, request_status
+from tests.team_statuses import ACTS
+from tests.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
 
 PLAN: Final = "/plans/<int:plan_id>"

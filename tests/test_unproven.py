@@ -1,4 +1,4 @@
-"""Every route, for an account whose email is not proven. The table is in tests/statuses/unproven.py."""
+"""Every route, for an account whose email is not proven. The table is in unproven_statuses.py."""
 
 from flask import Flask
 
@@ -6,9 +6,8 @@ from portal.services.accounts import accounts, tokens
 from portal.services.accounts.accounts import NewAccount
 from tests.fixtures import people
 from tests.fixtures.proofs import confirming
-from tests.statuses.callers import EXPECTED
-from tests.statuses.unproven import LAST, OPEN
-from tests.test_matrix import World, request_status, world  # noqa: F401 (a fixture)
+from tests.test_matrix import EXPECTED, World, request_status, world  # noqa: F401 (a fixture)
+from tests.unproven_statuses import LAST, OPEN
 from tests.web import browser_of
 
 

@@ -277,6 +277,6 @@ def test_a_corrected_plan_counts_for_a_person_who_accepted_one_before(app, amal)
 
 
 def test_a_credited_plan_is_not_asked_about_anew(app, plan_id, amal):
-    credits.credit(plan_id, actor=people.owner(amal), amount=1_00, reason="Sorry")
+    credits.credit(plan_id, actor=people.owner(amal), amount=1_00, how="last", reason="Sorry")
     with agreements.acceptance(app, "required"):
         assert refusal(plan_id) == ("email_fixed", "changed")
