@@ -18,13 +18,14 @@ from portal.reports.operations import wind_downs
 from portal.services import emails, sweeps
 from portal.services.operations import acts
 from portal.services.operations.merchant_deactivations import lock
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 BUDGET: Final = 30.0
 """Seconds after which the job leaves the remaining businesses to the next run."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS
 
 
 @unit_of_work

@@ -18,7 +18,7 @@ from portal.services.idempotency import RequestKey
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.results import Result
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ RETRY_AFTER: Final = timedelta(hours=1)
 BATCH: Final = 500
 BUDGET: Final = 30.0
 """Seconds after which the job leaves the remaining drafts to the next run."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,20 @@ from portal.extensions import db
 from portal.models import (
     ApiKey,
     Email,
+    EmailChange,
+    EmailProof,
     Erasure,
     IdempotencyKey,
     Invitation,
     Membership,
     Merchant,
     Mute,
+    OperatorAct,
     PasswordReset,
     Payment,
     PaymentMethod,
     Plan,
+    PlanDraft,
     Refund,
     TeamInvitation,
     TokenFamily,
@@ -179,6 +183,11 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
     db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))
     user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"
+    user.email_proven_at = None
+    for of_person in (EmailProof.user_id, EmailChange.user_id):
+        db.session.execute(delete(of_person.class_).where(of_person == user.id))
+    db.session.execute(delete(PlanDraft).where(func.lower(PlanDraft.customer_email) == email_key))
+    db.session.execute(update(OperatorAct).where(OperatorAct.user_id == user.id).values(reason=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
 
 

@@ -24,7 +24,7 @@ def look(customer_id):
 
 
 def test_without_plans_the_home_page_is_empty(omar):
-    assert look(omar) == home.Home([], [], {}, [], 0, True)
+    assert look(omar) == home.Home([], [], {}, [], [], 0, True)
     assert home.latest_payments(omar) == []
 
 
@@ -51,7 +51,7 @@ def test_paid_installments_are_neither_due_nor_owed(merchants, omar):
     assert [row.id for row in look(omar).due] == [second.id]
     assert look(omar).owed == {"SAR": 10_00}
     people.pay(second.id, omar)
-    assert look(omar) == home.Home([], [], {}, [], 1, True)
+    assert look(omar) == home.Home([], [], {}, [], [], 1, True)
     assert [payment.amount for payment in home.latest_payments(omar)] == [10_00, 10_00]
 
 

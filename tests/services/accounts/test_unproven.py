@@ -196,23 +196,25 @@ class TestClaim:
         customer_id = people.plan_of(opened.plan_id).customer_id
         if mode == "required":
             with confirming(app):
-                attacker = invitations.begin_claim(opened.invitation_token, username="attacker", password=ATTACKERS)
+                attacker = invitations.begin_claim(
+                    people.token_of(opened.plan_id), username="attacker", password=ATTACKERS
+                )
         else:
-            attacker = invitations.begin_claim(opened.invitation_token, username="attacker", password=ATTACKERS)
+            attacker = invitations.begin_claim(people.token_of(opened.plan_id), username="attacker", password=ATTACKERS)
         assert attacker != customer_id
         assert not user_of(customer_id).is_claimed
         actor = hats.actor_of(user_of(attacker), None)
         assert (actor.is_proven, actor.permissions) == (False, frozenset())
         with pytest.raises(NotFound):
             access.my_plan(actor, opened.plan_id)
-        assert invitations.find(opened.invitation_token)
+        assert invitations.find(people.token_of(opened.plan_id))
         proofs.ask(attacker, Asker())
         delivery.drain()
         assert outbox()[-1].recipient.email == VICTIM
 
     def test_the_victim_registers_later_and_has_the_plan(self):
         opened = invite()
-        attacker = invitations.begin_claim(opened.invitation_token, username="attacker", password=ATTACKERS)
+        attacker = invitations.begin_claim(people.token_of(opened.plan_id), username="attacker", password=ATTACKERS)
         victim = mailed_proofs.prove(register("victim", VICTIM))
         assert people.plan_of(opened.plan_id).customer_id == victim
         assert user_of(attacker) is None
@@ -236,7 +238,7 @@ class TestClaim:
         assert account == record != nadia
         assert sessions.find(token).user_id == record
         assert user_of(nadia) is None
-        assert invitations.find(opened.invitation_token) is None
+        assert invitations.find(people.token_of(opened.plan_id)) is None
         assert db.session.scalars(select(Invitation.claimed_at)).one()
         assert people.pay(people.installments_of(opened.plan_id)[0].id, account).state == "succeeded"
 

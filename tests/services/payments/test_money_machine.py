@@ -24,8 +24,9 @@ from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.agreements import acceptances, disputes
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
-from portal.services.plans import acceptances, disputes, pairs, plans
+from portal.services.plans import pairs, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
 from tests.services.payments.ledger_model import CHARGES, Money, Part, PlanModel, weeks

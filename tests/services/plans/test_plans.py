@@ -95,8 +95,7 @@ def test_an_unknown_email_becomes_a_record_with_an_invitation():
 def test_each_plan_of_an_unclaimed_customer_has_its_own_link():
     amal = people.amal()
     new = replace(CAKE, customer_email="nadia@example.com")
-    opened = [plans.open_plan(people.owner(amal), new, past_dates=True).plan_id for _ in range(2)]
-    tokens = {people.token_of(plan_id) for plan_id in opened}
+    tokens = {people.token_of(plans.open_plan(people.owner(amal), new, past_dates=True).plan_id) for _ in range(2)}
     assert len(tokens) == 2 and None not in tokens
     assert db.session.scalar(select(func.count(User.id)).where(User.registered_as == "customer")) == 1
 

@@ -10,18 +10,23 @@ from sqlalchemy import Engine, text
 from portal.extensions import db
 
 ERASED: Final = {
+    "email_changes": {"old_email", "old_email_key", "new_email"},
+    "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
+    "operator_acts": {"reason"},
     "payment_methods": {"token", "brand", "last4"},
+    "plan_drafts": {"customer_email", "description"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent"},
     "users": {"email", "email_key", "username", "username_key", "password_hash"},
 }
 KEPT: Final = {
+    "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
     "api_keys": {"name"},  # the business's name of its key
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
-    "merchants": {"business_name", "time_zone"},
+    "merchants": {"business_name", "name_skeleton", "time_zone"},
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
@@ -31,7 +36,12 @@ IMPERSONAL: Final = {
     *("role", "scope", "state", "time_zone", "version_num"),
 }
 """Codes, references and keys, in any table."""
-IMPERSONAL_IN: Final = {"events": {"data"}, "gateway_charges": {"token"}, "gateway_cards": {"token"}}
+IMPERSONAL_IN: Final = {
+    "events": {"data"},
+    "plan_drafts": {"fault"},
+    "gateway_charges": {"token"},
+    "gateway_cards": {"token"},
+}
 """Ids, codes and figures; the gateway's own tables."""
 
 QUERY: Final = """

@@ -28,7 +28,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
 from portal.services.reminders import mutes
 from portal.services.team import members
-from tests.fixtures import people
+from tests.fixtures import people, proofs
 from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -136,10 +136,11 @@ def test_keys_and_memberships_of_the_person_end(amal, omar):
 
 def test_links_of_plans_end(amal):
     opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 1, people.today_of(amal)))
-    nadia = invitations.claim(opened.invitation_token, username="nadia", password=people.PASSWORD)
+    token = people.token_of(opened.plan_id)
+    nadia = proofs.claim(token)
     people.pay(people.installments_of(opened.plan_id)[0].id, nadia)
     erase(nadia)
-    assert invitations.find(opened.invitation_token) is None
+    assert invitations.find(token) is None
     open_links = Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None)
     assert db.session.scalar(select(func.count(Invitation.id)).where(*open_links)) == 0
 

@@ -182,7 +182,8 @@ class TestLink:
             opened = plans.open_plan(people.owner(amal), NewPlan("victim@example.com", 60_00, 2, people.today_of(amal)))
         attacker = app.test_client()
         attacker.post(
-            f"/invitations/{opened.invitation_token}", data={"username": "attacker", "password": "nine purple kites"}
+            f"/invitations/{people.token_of(opened.plan_id)}",
+            data={"username": "attacker", "password": "nine purple kites"},
         )
         assert attacker.get(f"/plans/{opened.plan_id}").status_code == 403
         path = f"/email-proofs/{mail_to(app, 'victim@example.com').token}"

@@ -6,7 +6,7 @@ import pytest
 
 from portal.extensions import db
 from portal.models import Acceptance, Dispute
-from portal.services.plans import disputes
+from portal.services.agreements import disputes
 from tests.fixtures import people
 from tests.fixtures.agreements import acceptance, pair_of
 from tests.web import browser_of

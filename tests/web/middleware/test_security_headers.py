@@ -35,6 +35,7 @@ def production(app: Flask) -> Iterator[Flask]:
         QIST_ENV="production",
         SECRET_KEY="9f2c41d7a08be3566d1c0f7e92ab8345c6d7e8f901a2b3c4",
         PUBLIC_URL="https://pay.shop.test",
+        SMTP_HOST="mail.shop.test",
     )
     application = create_app(settings)
     application.config.update(TESTING=True, ARGON2_CHEAP=True)

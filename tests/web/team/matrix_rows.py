@@ -1,4 +1,4 @@
-"""The rows of tests/test_matrix.py for the pages of teams, and the objects that their addresses name."""
+"""The rows of tests/matrix/test_matrix.py for the pages of teams, and the objects that their addresses name."""
 
 from typing import Any, Final
 

@@ -13,7 +13,7 @@ OPEN: Final[dict[str, int]] = {
             "GET /outbox/<int:outbox_id>/html", "GET /password-resets/new", "GET /password-resets/sent",
             "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
             "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
-            "GET /api/openapi.json", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",
+            "GET /api/openapi.json", "GET /team-invitations/<team_token>", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",
         ),
         200,
     ),

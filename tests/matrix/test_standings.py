@@ -10,9 +10,10 @@ from flask import Flask
 
 from portal.services.accounts import api_keys, tokens
 from portal.services.operations import account_deactivations, merchant_deactivations
+from portal.services.team import invitations
 from tests.fixtures import operations, people
-from tests.team_statuses import ACTS
-from tests.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
+from tests.matrix.team_statuses import ACTS
+from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
 
 PLAN: Final = "/plans/<int:plan_id>"
@@ -55,6 +56,7 @@ def test_a_deactivated_account_is_anonymous_everywhere(app: Flask, database: str
         amal, omar = people.amal(), people.omar()
         api_keys.create(people.owner(amal), name="Shop", can_write=False)
         objects = objects_of(amal, omar, "omar")
+        objects["team_token"] = invitations.make_link(objects["team_invitation_id"])
         bearers = {"amal": tokens.start(amal).access}
         bearers["amal's key"] = api_keys.create(people.owner(amal), name="Till", can_write=True)
     browser = browser_of(app, "amal")
@@ -77,6 +79,7 @@ def stopped(app: Flask, database: str) -> World:
         amal, omar = people.amal(), people.omar()
         key = api_keys.create(people.owner(amal), name="Shop", can_write=False)
         objects = objects_of(amal, omar, "omar")
+        objects["team_token"] = invitations.make_link(objects["team_invitation_id"])
         bearers = {"amal": tokens.start(amal).access, "omar": tokens.start(omar).access, "amal's key": key}
     browsers = {name: browser_of(app, name) for name in ("amal", "omar")}
     with app.app_context():
@@ -115,6 +118,8 @@ def test_a_business_without_approval_has_every_page_of_a_business(app: Flask, da
         amal, omar = people.amal(), people.omar()
         api_keys.create(people.owner(amal), name="Shop", can_write=False)
         world = World({}, {"dana": tokens.start(dana).access}, {"amal": objects_of(amal, omar, "omar")})
+        objects = world.objects["amal"]
+        objects["team_token"] = invitations.make_link(objects["team_invitation_id"])
     world.browsers["dana"] = browser_of(app, "dana")
     wrong = {}
     for route, statuses in EXPECTED.items():

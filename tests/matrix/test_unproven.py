@@ -6,8 +6,8 @@ from portal.services.accounts import accounts, tokens
 from portal.services.accounts.accounts import NewAccount
 from tests.fixtures import people
 from tests.fixtures.proofs import confirming
-from tests.test_matrix import EXPECTED, World, request_status, world  # noqa: F401 (a fixture)
-from tests.unproven_statuses import LAST, OPEN
+from tests.matrix.test_matrix import EXPECTED, World, request_status, world  # noqa: F401 (a fixture)
+from tests.matrix.unproven_statuses import LAST, OPEN
 from tests.web import browser_of
 
 
