@@ -24,6 +24,9 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/cancel/",
     "POST /api/plans/<row:plan_id>/write-off/",
     "POST /api/payments/<row:payment_id>/reverse/",
+    *(f"{method} /api/plans/<row:plan_id>/invitations/" for method in ("GET", "POST")),
+    *(f"POST /api/plans/<row:plan_id>/{act}/" for act in ("invitations/revoke", "customer-email")),
+    *(f"{method} {PLAN}/customer-email" for method in ("GET", "POST")),
     "POST /plans",
     "GET /plans/new",
     "GET /plans/preview",
@@ -40,6 +43,16 @@ ACTS_OF_A_BUSINESS: Final = {
     *(f"{method} /settings" for method in ("GET", "POST")),
     *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys")),
     "POST /settings/api-keys/<int:key_id>/revoke",
+    *(f"{method} {PLAN}/dispute/answer" for method in ("GET", "POST")),
+    *(f"POST {PLAN}/{act}" for act in ("delivery", "invitation/mail", "invitation/mail/revoke")),
+    *(
+        f"{method} /settings/team/<int:member_id>{act}"
+        for method in ("GET", "POST")
+        for act in ("", "/hand-over", "/remove")
+    ),
+    "GET /settings/team",
+    "POST /settings/team/invitations",
+    *(f"POST /settings/team/invitations/<int:invitation_id>/{act}" for act in ("revoke", "send-again")),
 }
 """Routes that a deactivated business forbids to its owner."""
 OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409}

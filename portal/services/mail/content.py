@@ -99,13 +99,13 @@ def facts_of(row: Email) -> Facts:
         if merchant.deactivated_at is not None:
             raise NoLongerTrue("merchant_deactivated")
     recipient, customer_id = _recipient_of(row)
-    if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
-        raise NoLongerTrue("account_closed")
     if customer_id not in (None, row.to_user_id) and row.kind not in NOT_TO_CUSTOMERS:
         raise NoLongerTrue("customer_changed")
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
+    if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
+        raise NoLongerTrue("account_closed")
     return _common(row, recipient) | facts | _shop(row, recipient)
 
 

@@ -17,6 +17,8 @@ from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
+from portal.services.team import invitations as team
+from portal.services.team import members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
@@ -57,6 +59,10 @@ def send_every_kind(amal, omar):
     shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
     for right in ("omar@example.com", "nadia-5@example.com"):
         customer_emails.correct(people.a_plan(amal, "nadia-4@example.com"), right, actor=owner)
+    lina = people.a_member("omar-2", amal, "viewer")
+    members.change(lina, actor=owner, role="collector", refund_limit=None)
+    members.leave(lina, amal)
+    team.invite(owner, email="omar-3@example.com", role="viewer")
     agreements.send_every_mail(amal, omar, operations.olga().user_id)
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
     change_email(omar, "nadia-2@example.com")

@@ -105,7 +105,7 @@ def test_the_account_becomes_a_tombstone_that_nobody_signs_in_to(amal, omar):
             sessions.authenticate(login, people.PASSWORD)
         password_resets.ask(login)
     with pytest.raises(Refused) as refused:
-        invitations.renew(plan_id, actor=people.owner(amal))
+        invitations.mail_again(plan_id, actor=people.owner(amal))
     assert refused.value.code == "erased"
     assert db.session.scalar(select(func.count(Email.id)).where(Email.to_user_id == omar)) == 0
     with pytest.raises(NotFound):

@@ -84,7 +84,8 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         operations.send_every_kind(app, amal, people.sara())
         delivery.drain()
         kept = [(mail.kind, mail.html) for mail in mails.outbox() if mail.state == "kept"]
-    assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"}
+    elsewhere = {kind for kind in content.BUILDERS if kind.startswith(("email_", "team_"))}
+    assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     omars = browser_of(app, "omar")
