@@ -61,7 +61,7 @@ def send_every_kind(amal, omar):
         customer_emails.correct(people.a_plan(amal, "nadia-4@example.com"), right, actor=owner)
     lina = people.a_member("omar-2", amal, "viewer")
     members.change(lina, actor=owner, role="collector", refund_limit=None)
-    members.leave(lina, amal)
+    members.leave(people.a_member("omar-4", amal, "viewer"), amal)
     team.invite(owner, email="omar-3@example.com", role="viewer")
     agreements.send_every_mail(amal, omar, operations.olga().user_id)
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
