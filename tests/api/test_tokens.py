@@ -97,7 +97,8 @@ def test_a_deactivated_user_is_signed_out_everywhere(app: Flask, api: Api) -> No
         db.session.commit()
     problem(amal.api.get("/auth/me/"), 401, "bad_token")
     problem(api.as_(key).get("/auth/me/"), 401, "bad_token")
-    problem(api.post("/token/", {"username": amal.username, "password": PASSWORD}), 401, "bad_credentials")
+    problem(api.post("/token/", {"username": amal.username, "password": "not this one"}), 401, "bad_credentials")
+    problem(api.post("/token/", {"username": amal.username, "password": PASSWORD}), 403, "account_deactivated")
 
 
 def test_unknown_names_and_wrong_passwords_are_answered_alike(api: Api) -> None:

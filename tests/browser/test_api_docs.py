@@ -17,7 +17,7 @@ def test_amal_tries_the_api_out_on_its_page(visit: Visit, live: Live) -> None:
     page = visit().page
     page.goto("/api/docs/")
     expect(page.get_by_role("heading", name=re.compile("^Qist"))).to_be_visible()
-    expect(page.locator(".opblock")).to_have_count(30)
+    expect(page.locator(".opblock")).to_have_count(36)
 
     page.locator(".auth-wrapper .authorize").first.click()
     dialog = page.locator(".dialog-ux")

@@ -22,6 +22,7 @@ from portal.wording.refusals.sentences import in_words
 from tests.wording.raised import Raised, raised
 
 VALUES = {
+    "merchants": ["Amal's Bakery", "Sara's Shop"],
     "currency": "SAR",
     "digits": 2,
     "example": "1200.00",

@@ -180,9 +180,10 @@ class TestLink:
         with app.app_context():
             amal = people.amal()
             opened = plans.open_plan(people.owner(amal), NewPlan("victim@example.com", 60_00, 2, people.today_of(amal)))
+            token = people.token_of(opened.plan_id)
         attacker = app.test_client()
         attacker.post(
-            f"/invitations/{people.token_of(opened.plan_id)}",
+            f"/invitations/{token}",
             data={"username": "attacker", "password": "nine purple kites"},
         )
         assert attacker.get(f"/plans/{opened.plan_id}").status_code == 403

@@ -59,9 +59,8 @@ def test_the_file_holds_everything_of_the_person_and_nothing_of_others(ids: dict
     assert [(row["amount"], row["state"], row["method"]) for row in data["payments"]] == [
         ("50.00", "succeeded", "card")
     ]
-    assert {row["kind"] for row in data["mails"]} == {"plan_made", "receipt"} and "SAR 50.00" in data["mails"][0][
-        "text"
-    ]
+    assert {row["kind"] for row in data["mails"]} == {"plan_made", "receipt"}
+    assert any("SAR 50.00" in row["text"] for row in data["mails"])
     assert {"plan.created", "payment.succeeded"} & {row["kind"] for row in data["events"]}
     assert len(data["sessions"]) == 1
     for other in ("private note", "sara@example.com", "amal@example.com", "token", "password_hash", "card_ok"):
