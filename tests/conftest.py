@@ -24,6 +24,7 @@ from portal.local.guardian import Guardian
 from portal.valkey import connections
 from tests.fixtures import people, servers
 from tests.fixtures.live import Live
+from tests.fixtures.mails import Catcher, sending
 from tests.pages.page_client import PageClient
 
 SWITCHES = [
@@ -189,3 +190,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     data_dir: Path = tmp_path_factory.mktemp("live") / "home"
     with Live(data_dir) as system:
         yield system
+
+
+@pytest.fixture
+def catcher(app: Flask) -> Iterator[Catcher]:
+    """A mail server that receives the emails of this test."""
+    with Catcher() as catching, sending(app, catching):
+        yield catching

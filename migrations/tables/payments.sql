@@ -10,6 +10,7 @@ CREATE TABLE payments (
     state varchar(9) NOT NULL,
     method varchar(64) NOT NULL,
     automatic boolean DEFAULT false NOT NULL,
+    link varchar(8),
     gateway_key varchar(64) CONSTRAINT uq_payments_gateway_key UNIQUE,
     gateway_reference varchar(64),
     decline_code varchar(40),
@@ -32,6 +33,7 @@ CREATE TABLE payments (
     CONSTRAINT ck_payments_given_back CHECK (
         refunded >= 0 AND refunding >= 0 AND reversed >= 0 AND refunded + refunding + reversed <= amount
     ),
+    CONSTRAINT ck_payments_link CHECK (link IN ('pay', 'customer')),
     CONSTRAINT ck_payments_received_on CHECK ((method IN ('cash', 'transfer')) = (received_on IS NOT NULL)),
     CONSTRAINT ck_payments_recorded CHECK ((method IN ('cash', 'transfer')) = (gateway_key IS NULL)),
     CONSTRAINT ck_payments_refunded_after_success CHECK (

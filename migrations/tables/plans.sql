@@ -22,6 +22,7 @@ CREATE TABLE plans (
     closed_at timestamptz,
     cancelled_at timestamptz,
     muted_at timestamptz,
+    reported_at timestamptz,
     automatic_method_id bigint CONSTRAINT fk_plans_automatic_method_id REFERENCES payment_methods (id),
     automatic_since timestamptz,
     counted boolean DEFAULT true NOT NULL,
@@ -127,12 +128,16 @@ CREATE TABLE invitations (
     seed bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
+    opened_at timestamptz,
     revoked_at timestamptz,
+    revoked_for varchar(9),
     claimed_at timestamptz,
-    CONSTRAINT ck_invitations_claimed_by_customer CHECK (claimed_at IS NULL OR kind = 'customer'),
     CONSTRAINT ck_invitations_expires CHECK (expires_at > created_at),
     CONSTRAINT ck_invitations_kind CHECK (kind IN ('pay', 'customer')),
     CONSTRAINT ck_invitations_one_end CHECK (revoked_at IS NULL OR claimed_at IS NULL),
+    CONSTRAINT ck_invitations_opened CHECK (opened_at IS NULL OR kind = 'customer'),
+    CONSTRAINT ck_invitations_revoked CHECK ((revoked_at IS NULL) = (revoked_for IS NULL)),
+    CONSTRAINT ck_invitations_revoked_for CHECK (revoked_for IN ('renewed', 'revoked', 'corrected')),
     CONSTRAINT ck_invitations_seed CHECK (octet_length(seed) = 32),
     CONSTRAINT ck_invitations_token_hash CHECK (octet_length(token_hash) = 32)
 );
@@ -160,3 +165,19 @@ CREATE TABLE plan_drafts (
 );
 
 CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);
+
+CREATE TABLE shop_reports (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_shop_reports PRIMARY KEY,
+    invitation_id bigint NOT NULL CONSTRAINT uq_shop_reports_invitation_id UNIQUE
+        CONSTRAINT fk_shop_reports_invitation_id REFERENCES invitations (id),
+    plan_id bigint NOT NULL CONSTRAINT fk_shop_reports_plan_id REFERENCES plans (id),
+    merchant_id bigint NOT NULL CONSTRAINT fk_shop_reports_merchant_id REFERENCES merchants (id),
+    created_at timestamptz NOT NULL,
+    cleared_at timestamptz,
+    cleared_by bigint CONSTRAINT fk_shop_reports_cleared_by REFERENCES users (id),
+    CONSTRAINT ck_shop_reports_cleared CHECK ((cleared_at IS NULL) = (cleared_by IS NULL))
+);
+
+CREATE INDEX ix_shop_reports_merchant_id_id ON shop_reports (merchant_id, id);
+CREATE INDEX ix_shop_reports_open_id ON shop_reports (id) WHERE cleared_at IS NULL;
+CREATE INDEX ix_shop_reports_plan_id ON shop_reports (plan_id);

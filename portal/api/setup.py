@@ -16,6 +16,7 @@ from portal.api.resources import (
     payment_methods,
     payments,
     plan_actions,
+    plan_invitations,
     plans,
     refunds,
     tokens,
@@ -33,6 +34,7 @@ BLUEPRINTS: Final = (
     refunds.bp,
     plan_actions.bp,
     agreements.bp,
+    plan_invitations.bp,
     analytics.bp,
     docs.bp,
 )

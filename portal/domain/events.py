@@ -285,6 +285,36 @@ class InvitationRevoked(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InvitationOpened(Payload):
+    """A browser opened the customer's link for the first time."""
+
+    kind = "invitation.opened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopReported(Payload):
+    """The holder of the customer's link does not know the business. No reminders follow until an operator looked."""
+
+    kind = "shop.reported"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopCleared(Payload):
+    """An operator looked at the business and found nothing wrong. Reminders go on."""
+
+    kind = "shop.cleared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerUpdated(Payload):
+    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`."""
+
+    kind = "customer.updated"
+    customer_id: int
+    before_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CustomerClaimed(Payload):
     """The invited customer set a username and a password."""
 

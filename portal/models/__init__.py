@@ -28,6 +28,7 @@ from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.plans.shop_reports import ShopReport
 from portal.models.texts import TypedText
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "ShopReport",
     "TeamInvitation",
     "TokenFamily",
     "TypedText",

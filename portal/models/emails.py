@@ -94,6 +94,13 @@ class Email(Model):
         CheckConstraint("attempts >= 0 AND jsonb_typeof(data) = 'object'", name="data"),
         Index("ix_emails_pending_next_try_at", "next_try_at", "id", postgresql_where=text(_PENDING)),
         Index("ix_emails_pending_created_at", "created_at", postgresql_where=text(_PENDING)),
+        Index("ix_emails_to_user_id_created_at", "to_user_id", "created_at"),
+        Index(
+            "ix_emails_invitations_merchant_id_created_at",
+            "merchant_id",
+            "created_at",
+            postgresql_where=text("kind = 'invitation'"),
+        ),
         Index("ix_emails_dead_id", "id", postgresql_where=text("state = 'dead'")),
         Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
         Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),

@@ -15,7 +15,14 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.invitations import invitation_payments, invitations, link_agreements, plan_invitations
+from portal.web.invitations import (
+    customer_emails,
+    invitation_payments,
+    invitations,
+    link_agreements,
+    plan_invitations,
+    shop_reports,
+)
 from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
 from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
@@ -48,6 +55,7 @@ BLUEPRINTS = (
     cancellations.bp,
     closing.bp,
     credits.bp,
+    customer_emails.bp,
     customers.bp,
     dashboard.bp,
     drafts.bp,
@@ -88,6 +96,7 @@ BLUEPRINTS = (
     reversals.bp,
     sessions.bp,
     settings.bp,
+    shop_reports.bp,
     shops.bp,
     statements.bp,
     team.bp,

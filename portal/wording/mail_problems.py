@@ -7,6 +7,7 @@ from portal.wording.lazy import lazy_gettext as _l
 MAIL_PROBLEMS: Final = {
     # The mail must not be sent any more
     "account_closed": _l("The account is closed."),
+    "customer_changed": _l("The email of the plan was corrected since."),
     "merchant_deactivated": _l("The business is deactivated."),
     "dispute_over": _l("The dispute is over."),
     "change_ended": _l("The change of the email can't be undone any more."),
@@ -23,6 +24,7 @@ MAIL_PROBLEMS: Final = {
     "plan_answered": _l("The customer accepted the plan, or said that it is not theirs."),
     "plan_closed": _l("The plan is closed."),
     "proof_ended": _l("Another proof took its place, or the email was proven meanwhile."),
+    "report_cleared": _l("An operator has looked at it already."),
     "too_old": _l("It was asked for too long ago."),
     "unknown_kind": _l("This version knows no mail of this kind."),
     "written_off": _l("Some of it was written off, so not all of it is paid."),

@@ -137,8 +137,10 @@ JOURNEY: Final = {
     "/invitations/<id>",
     "/invitations/<id>/pay",
     "/invitations/<id>/payments/<id>",
+    "/invitations/<id>/unknown-shop",
     "/outbox/<id>/html",
     "/password-resets/<id>",
+    "/plans/<id>/customer-email",
     "/plans/<id>/pay",
     "/reminders/off/<id>",
 }
@@ -287,7 +289,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     amal.make_plan(f"new-{name}@example.com")
     page = amal.page
     check(page)
-    link = page.get_by_label("Pay link").input_value()
+    link = page.get_by_label("Pay link", exact=True).input_value()
     check(layla.open(link))
     layla.page.locator("#pay-next").click()
     layla.page.locator("#pay-now").wait_for()
@@ -295,6 +297,19 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     layla.page.locator("#pay-now").click()
     layla.page.locator("#receipt").wait_for()
     check(layla.page)
+    fresh = amal.make_plan(f"fresh-{name}@example.com")
+    amal.page.get_by_role("link", name="Revoke their link").click()
+    amal.page.locator("dialog[open]").wait_for()
+    check(amal.page)
+    check(amal.open(f"{fresh}?ask=renew-pay"))
+    check(amal.open(f"{fresh}/customer-email"))
+    mailed = layla.mailed_link(f"fresh-{name}@example.com", "/invitations/")
+    check(layla.open(mailed))
+    check(layla.open(f"{mailed}/unknown-shop"))
+    layla.press("I don’t know this shop")
+    layla.page.get_by_text("Thank you, we were told").wait_for()
+    check(layla.page)
+    check(amal.open(fresh))
 
     page = amal.open(f"{plan}/credit")
     page.get_by_role("button", name="Continue").click()

@@ -58,7 +58,7 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
     amal, layla = visit(scripts=scripts), visit(scripts=scripts)
     name = amal.register("merchant", "amal").replace("amal", "layla")
     plan = amal.make_plan(f"{name}@example.com", count="1")
-    shown = amal.page.get_by_label("Pay link").input_value()
+    shown = amal.page.get_by_label("Pay link", exact=True).input_value()
     page = layla.open(shown)
     expect(page.locator("main")).to_contain_text("SAR\u00a01,200.00")
     expect(page.locator("main")).to_contain_text(f"{name[:1]}***@example.com")
@@ -81,6 +81,40 @@ def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: 
     expect(amal.page.locator("main")).to_contain_text("Customer set a password and can sign in")
     for ended in (link, shown):
         assert layla.open(ended).locator("h1").inner_text() == "This link can't be used"
+
+
+@BOTH
+def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
+    amal, layla, stranger = visit(scripts=scripts), visit(scripts=scripts), visit(scripts=scripts)
+    name = amal.register("merchant", "amal").replace("amal", "layla")
+    wrong, right = f"leyla-{name}@example.com", f"{name}@example.com"
+    plan = amal.make_plan(wrong, count="1")
+    former = stranger.mailed_link(wrong, "/invitations/")
+    page = stranger.open(former)
+    page.get_by_role("link", name="Tell us").click()
+    page.get_by_role("button", name="I don’t know this shop").click()
+    expect(page.locator("h1")).to_have_text("Thank you, we were told")
+
+    page = amal.open(plan)
+    expect(page.locator("#plan-links")).to_contain_text("that it does not know you")
+    expect(page.locator("#plan-links")).to_contain_text("The link was opened on")
+    page.locator("#plan-links").get_by_role("link", name="Correct the email").click()
+    page.get_by_label("Customer’s email").fill(wrong)
+    page.get_by_role("button", name="Correct the email").click()
+    expect(page.locator("main")).to_contain_text("This is the plan’s email already.")
+    page.get_by_label("Customer’s email").fill(right)
+    page.get_by_role("button", name="Correct the email").click()
+    expect(page).to_have_url(re.compile(f"{plan}$"))
+    expect(page.locator("body")).to_contain_text("The email is corrected, and both addresses are told.")
+
+    assert "You owe nothing." in stranger.open(former).locator("main").inner_text()
+    page = layla.open(layla.mailed_link(right, "/invitations/"))
+    expect(page.locator("main")).to_contain_text("Oak desk")
+    page.locator("#pay-next").click()
+    page.locator("#pay-now").click()
+    expect(page.locator("main")).to_contain_text("SAR\u00a01,200.00 paid")
+    amal.open(f"{plan}/customer-email")
+    expect(amal.page.locator("body")).to_contain_text("its email stays as it is")
 
 
 @BOTH

@@ -25,7 +25,7 @@ from portal.extensions import db
 from portal.local.child_server import marks
 from portal.models import User
 from portal.reports.operations import revisions
-from portal.services import unit_of_work
+from portal.services import mail_limits, unit_of_work
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import plans
@@ -155,6 +155,7 @@ def test_the_present_version_serves_during_the_next_migration(
 
     No act has waited for a lock of the migration until the lock timeout of services.
     """
+    monkeypatch.setattr(mail_limits, "NEW_BUSINESS", 10_000)
     retries: list[str] = []
     log = SimpleNamespace(warning=lambda event, **facts: retries.append(facts["reason"]))
     monkeypatch.setattr(unit_of_work, "log", log)

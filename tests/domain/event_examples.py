@@ -10,11 +10,13 @@ from portal.domain.events import (
     CustomerClaimed,
     CustomerMuted,
     CustomerUnmuted,
+    CustomerUpdated,
     DisputeAnswered,
     DisputeEnded,
     DisputeUpheld,
     InstallmentLate,
     InvitationCreated,
+    InvitationOpened,
     InvitationRevoked,
     Payload,
     PaymentDeclined,
@@ -36,6 +38,8 @@ from portal.domain.events import (
     ReminderSent,
     RemindersMuted,
     RemindersUnmuted,
+    ShopCleared,
+    ShopReported,
 )
 
 SENTENCES: Final[list[tuple[Payload, str]]] = [
@@ -95,6 +99,10 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
     (InvitationCreated(), "Link mailed to the customer"),
     (InvitationCreated(link="pay"), "Pay link made"),
     (InvitationRevoked(), "Customer’s link revoked"),
+    (InvitationOpened(), "Link in the mail opened"),
+    (ShopReported(), "The mailbox answered that it does not know the shop"),
+    (ShopCleared(), "Reminders go on after an operator looked at the report"),
+    (CustomerUpdated(customer_id=2, before_id=1), "Customer’s email corrected"),
     (InvitationRevoked(link="pay"), "Pay link revoked"),
     (CustomerClaimed(), "Customer set a password and can sign in"),
     (ReminderSent(numbers=(1, 3)), "Reminder sent for installments 1 and 3"),

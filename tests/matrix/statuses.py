@@ -57,6 +57,10 @@ API = {
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": PLANS_MERCHANT,
     "GET /api/plans/<row:plan_id>/refunds/": PARTIES,
+    "GET /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 200, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 409, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/invitations/revoke/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/customer-email/": (401, 403, 403, 409, 404, 403, 403, 403),
     "GET /api/refunds/": SIGNED_IN,
     "GET /api/refunds/<row:refund_id>/": PARTIES,
     "GET /api/payment-methods/": CUSTOMERS,
@@ -83,6 +87,9 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
     "POST /api/payments/<row:payment_id>/reverse/": REASON,
     "POST /api/payment-methods/": {"card": "card_ok"},
+    "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
+    "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
+    "POST /api/plans/<row:plan_id>/customer-email/": {"customer_email": "layla@example.com"},
 }
 
 # Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).
@@ -184,6 +191,11 @@ PAGES = {
     "POST /plans/<int:plan_id>/invitation/revoke": OWN_MERCHANTS_BUTTON,
     "POST /plans/<int:plan_id>/invitation/mail": OWN_MERCHANTS_BUTTON,
     "POST /plans/<int:plan_id>/invitation/mail/revoke": OWN_MERCHANTS_BUTTON,
+    "GET /plans/<int:plan_id>/customer-email": OWN_MERCHANTS_BUTTON,  # a payment was made, so back to the plan
+    "POST /plans/<int:plan_id>/customer-email": (303, 403, 403, 422, 404, 403, 303, 303),
+    "GET /invitations/<token>/unknown-shop": ANYONE,
+    "POST /invitations/<token>/unknown-shop": (303,) * 8,
+    "POST /operator/shop-reports/<int:report_id>/clear": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /invitations/<token>": ANYONE,
     "POST /invitations/<token>": (422,) * 8,
     "GET /installments": PAGE,

@@ -14,11 +14,11 @@ from flask.testing import FlaskClient
 
 from portal.domain.permissions import Role
 from portal.extensions import db
-from portal.models import ApiKey, Email
+from portal.models import ApiKey, Email, ShopReport
 from portal.services.accounts import api_keys, password_resets, tokens
 from portal.services.mail import delivery
 from portal.services.payments import payment_methods, refunds
-from portal.services.plans import plans
+from portal.services.plans import plans, shop_reports
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from portal.services.team import invitations
@@ -89,6 +89,8 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
     to_change, to_write_off, to_dispute = (people.a_plan(merchant_id, email) for _ in range(3))
+    token = people.token_of(plans.open_plan(owner, new).plan_id)
+    shop_reports.report(token or "")
     return {
         "plan_id": plan_id,
         "to_change": to_change,
@@ -100,7 +102,8 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "refund_id": refund_id,
         "method_id": payment_methods.save(customer_id, "card_ok").method_id,
         "saved_id": payment_methods.save(customer_id, "card_ok").method_id,
-        "token": people.token_of(plans.open_plan(owner, new).plan_id),
+        "token": token,
+        "report_id": db.session.scalars(db.select(ShopReport.id).order_by(ShopReport.id.desc())).first() or 0,
         "reset_token": password_resets.make(customer_id),
         "off_token": unsubscribe.token_of(customer_id),
         **proofs.links(customer),
@@ -196,6 +199,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
+        .replace("<int:report_id>", str(objects["report_id"]))
     )
     assert "<" not in address, address
     headers = {"Authorization": f"Bearer {world.bearers[caller]}"} if caller and (api or "key" in caller) else {}

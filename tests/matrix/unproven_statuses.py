@@ -35,6 +35,8 @@ OPEN: Final[dict[str, int]] = {
     "POST /invitations/<token>/dispute/uphold": 303,
     "GET /invitations/<token>/payments/<int:payment_id>": 404,
     "POST /gateway/callbacks": 401,
+    "GET /invitations/<token>/unknown-shop": 200,
+    "POST /invitations/<token>/unknown-shop": 303,
     # Its own
     "GET /auth/me/": 200,
     "GET /api/auth/me/": 200,

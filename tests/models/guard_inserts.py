@@ -130,6 +130,13 @@ def an_invitation(**columns: str) -> str:
     return insert("invitations", good | columns)
 
 
+def a_shop_report(**columns: str) -> str:
+    good = {
+        "invitation_id": ":invitation", "plan_id": ":invited_plan", "merchant_id": ":amal", "created_at": "now()",
+    }  # fmt: skip
+    return insert("shop_reports", good | columns)
+
+
 def a_mail(**columns: str) -> str:
     good = {
         "dedupe_key": "'fresh:1'", "kind": "'receipt'", "to_user_id": ":omar", "state": "'waiting'",

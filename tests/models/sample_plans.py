@@ -52,7 +52,7 @@ def sample_plans() -> dict[str, Any]:
     db.session.add(key)
     ids["entry"] = db.session.scalar(db.select(LedgerEntry.id).where(LedgerEntry.plan_id == plan).limit(1))
     ids["invited"] = db.session.scalar(db.select(User.id).where(User.has_email("nadia@example.com")))
-    ids["invitation"] = db.session.scalar(db.select(Invitation.id))
+    ids["invitation"] = db.session.scalar(db.select(Invitation.id).where(Invitation.kind == "customer"))
     db.session.commit()
     assert db.session.scalar(db.select(db.func.count(Installment.id))) == 13
     assert db.session.get_one(Plan, done_plan).state == "completed"

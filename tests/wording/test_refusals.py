@@ -29,6 +29,7 @@ VALUES = {
     "expected": "str",
     "first": 2000,
     "got": "int",
+    "known": 5,
     "last": 2199,
     "least": 1,
     "limit": 5,

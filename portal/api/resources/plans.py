@@ -33,7 +33,10 @@ TAG = Tag("Plans", "A purchase, split into installments.")
     needs="create_plans",
     writes=True,
     forbidden="make_plans",
-    refuses={409: ("external_id_used", "still_running"), 422: ("blocked", "not_a_customer", "total_too_small")},
+    refuses={
+        409: ("external_id_used", "still_running"),
+        422: ("blocked", "mail_limit", "not_a_customer", "plan_limit", "total_too_small"),
+    },
 )
 def create(json: schemas.NewPlan) -> Response:
     """Make a plan

@@ -23,6 +23,16 @@ from portal.api.schemas.installments import (
     installment,
     paid_installment,
 )
+from portal.api.schemas.invitations import (
+    CustomerEmail,
+    Link,
+    LinkChoice,
+    RenewedLink,
+    RevokedLink,
+    link,
+    renewed_link,
+    revoked_link,
+)
 from portal.api.schemas.kinds import FaultShape, Nothing, Problem
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
@@ -42,10 +52,13 @@ __all__ = [
     "AgeingReport",
     "CancelledPlan",
     "Code",
+    "CustomerEmail",
     "Dashboard",
     "FaultShape",
     "Installment",
     "InstallmentQuery",
+    "Link",
+    "LinkChoice",
     "Login",
     "Me",
     "MerchantMembership",
@@ -76,6 +89,8 @@ __all__ = [
     "RefundAnswer",
     "RefundQuery",
     "Registration",
+    "RenewedLink",
+    "RevokedLink",
     "SavedPaymentMethod",
     "Tokens",
     "account",
@@ -83,6 +98,7 @@ __all__ = [
     "cancelled_plan",
     "dashboard",
     "installment",
+    "link",
     "me",
     "paid_installment",
     "payment",
@@ -92,4 +108,6 @@ __all__ = [
     "preview",
     "refund",
     "refund_answer",
+    "renewed_link",
+    "revoked_link",
 ]

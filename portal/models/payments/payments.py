@@ -22,6 +22,7 @@ from portal.extensions import Model, db
 from portal.models.accounts.users import User
 from portal.models.columns import Currency, Id, Instant, Minor, UserId
 from portal.models.plans.installments import Installment
+from portal.models.plans.invitations import LINK_KINDS, LinkKind
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
@@ -44,8 +45,9 @@ class Payment(Model):
     """One attempt to move money. Its state is `in_flight` until the gateway's outcome is known.
 
     `gateway_key` is the idempotency key of the charge and of every later look-up of its outcome. `unanswered_at` is the
-    instant at which the charge call ended without an outcome. A payment that a merchant recorded has no `gateway_key`,
-    but `received_on` (local date) and possibly a `reference`, which the merchant typed: "" without one, None once it is
+    instant at which the charge call ended without an outcome. `link` is the kind of the plan's link by which it was
+    paid: by the pay link anybody may have paid. A payment that a merchant recorded has no `gateway_key`, but
+    `received_on` (local date) and possibly a `reference`, which the merchant typed: "" without one, None once it is
     erased. `refunded` is the sum of succeeded refunds, `refunding`
     of refunds in flight, and `reversed` was taken back by the bank: together at most `amount`. All are minor units.
     """
@@ -63,6 +65,9 @@ class Payment(Model):
     )
     method: Mapped[str] = mapped_column(String(64))
     automatic: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    link: Mapped[LinkKind | None] = mapped_column(
+        Enum(*LINK_KINDS, name="link", native_enum=False, create_constraint=True)
+    )
     gateway_key: Mapped[str | None] = mapped_column(String(64), unique=True)
     gateway_reference: Mapped[str | None] = mapped_column(String(64))
     decline_code: Mapped[str | None] = mapped_column(String(40))

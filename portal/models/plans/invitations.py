@@ -12,6 +12,9 @@ from portal.models.plans.plans import Plan
 
 LinkKind = Literal["pay", "customer"]
 LINK_KINDS: tuple[LinkKind, ...] = get_args(LinkKind)
+LinkEnd = Literal["renewed", "revoked", "corrected"]
+LINK_ENDS: tuple[LinkEnd, ...] = get_args(LinkEnd)
+"""Why a link was revoked: a newer one took its place, the business ended it, or the plan's email was corrected."""
 
 
 class Invitation(Model):
@@ -19,6 +22,8 @@ class Invitation(Model):
 
     `kind` "pay": the business sees the link, so it shows the plan and takes payments, no more. "customer": only mails
     to the plan's customer carry the link, so it also claims the record.
+
+    `opened_at` is the first time that a browser opened the customer's link. `claimed_at`: the customer has an account.
 
     The row holds the SHA-256 of the token and a random seed: token = f(SECRET_KEY, seed), see services/plans.
     """
@@ -32,7 +37,11 @@ class Invitation(Model):
     seed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
+    opened_at: Mapped[Instant | None]
     revoked_at: Mapped[Instant | None]
+    revoked_for: Mapped[LinkEnd | None] = mapped_column(
+        Enum(*LINK_ENDS, name="revoked_for", native_enum=False, create_constraint=True)
+    )
     claimed_at: Mapped[Instant | None]
 
     plan: Mapped[Plan] = relationship()
@@ -42,7 +51,8 @@ class Invitation(Model):
         CheckConstraint("octet_length(seed) = 32", name="seed"),
         CheckConstraint("expires_at > created_at", name="expires"),
         CheckConstraint("revoked_at IS NULL OR claimed_at IS NULL", name="one_end"),
-        CheckConstraint("claimed_at IS NULL OR kind = 'customer'", name="claimed_by_customer"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_for IS NULL)", name="revoked"),
+        CheckConstraint("opened_at IS NULL OR kind = 'customer'", name="opened"),
         Index("ix_invitations_plan_id_id", "plan_id", "id"),
         Index(
             "uq_invitations_live_plan_id_kind",
@@ -52,14 +62,6 @@ class Invitation(Model):
             postgresql_where=text("revoked_at IS NULL AND claimed_at IS NULL"),
         ),
     )
-
-    @staticmethod
-    def live_of(plan_id: int, now: datetime) -> Select["Invitation"]:
-        """The links of this plan that work at `now` (aware): at most one of each kind."""
-        return select(Invitation).where(
-            Invitation.plan_id == plan_id,
-            and_(Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None), Invitation.expires_at > now),
-        )
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["Invitation"]:

@@ -50,7 +50,8 @@ class Plan(Model):
 
     A plan without a remaining amount is completed if payments were kept, else cancelled. `cancelled_at` marks a plan
     that its merchant cancelled, which is final. `external_id` is the merchant's id for the plan, unique for each
-    merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders.
+    merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders,
+    and neither does a plan whose customer reported the shop (`reported_at`), until an operator has looked at it.
     `automatic_method_id` is the saved method from which installments are collected on their due dates.
 
     A plan that is not `counted` waits for its customer's acceptance until `lapses_at`: it is booked nowhere, is never
@@ -87,6 +88,7 @@ class Plan(Model):
     closed_at: Mapped[Instant | None]
     cancelled_at: Mapped[Instant | None]
     muted_at: Mapped[Instant | None]
+    reported_at: Mapped[Instant | None]
     automatic_method_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payment_methods.id"))
     automatic_since: Mapped[Instant | None]
     counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))

@@ -73,11 +73,9 @@ def end_links(customer: User) -> None:
     links = update(Invitation).where(
         Invitation.plan_id.in_(mine), Invitation.revoked_at.is_(None), Invitation.claimed_at.is_(None)
     )
-    now = clock.now()
-    db.session.execute(links.where(Invitation.kind == "pay").values(revoked_at=now))
-    claimed = links.where(Invitation.kind == "customer").values(claimed_at=now)
-    plan_ids = db.session.scalars(claimed.returning(Invitation.plan_id)).all()
-    events.record_all([(plan_id, CustomerClaimed()) for plan_id in sorted(plan_ids)], by=customer.id)
+    ended = db.session.execute(links.values(claimed_at=clock.now()).returning(Invitation.plan_id, Invitation.kind))
+    plan_ids = sorted(plan_id for plan_id, kind in ended if kind == "customer")
+    events.record_all([(plan_id, CustomerClaimed()) for plan_id in plan_ids], by=customer.id)
 
 
 def remove_others(email_key: str, *, keep: int) -> None:

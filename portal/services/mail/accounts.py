@@ -1,14 +1,14 @@
-"""Mails about accounts: invitations, proofs and changes of an email, and password resets."""
+"""Mails about accounts: invitations, corrected emails, reports of unknown shops, proofs, and password resets."""
 
 from datetime import timedelta
 from typing import Final
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, EmailChange, EmailProof, Invitation, User
+from portal.models import Email, EmailChange, EmailProof, Invitation, ShopReport, User
 from portal.services.accounts import email_changes, password_resets, proofs
 from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
@@ -36,6 +36,36 @@ def invitation_again(row: Email) -> Facts:
     if reissued is None:
         raise NoLongerTrue("no_plan")
     return _invited(row, *reissued, again=True)
+
+
+def plan_not_yours(row: Email) -> Facts:
+    """The business corrected the email of a plan: for the former address, without the purchase."""
+    return {"total": money.show(row.data["total"], row.data["currency"])}
+
+
+def plan_yours(row: Email) -> Facts:
+    """The business corrected the email of a plan: for the new address, which has an account."""
+    plan, rows = plan_of(row.plan_id)
+    return progress(rows) | {
+        "purchase": purchase(plan),
+        "total": money.show(plan.total, plan.currency),
+        "installments": plan.num_installments,
+        "interval": labels.interval(plan.interval),
+        "url": link(f"/plans/{plan.id}"),
+    }
+
+
+def shop_reported(row: Email) -> Facts:
+    """For an operator: a customer does not know the shop that made a plan for them."""
+    report = db.session.get_one(ShopReport, row.data["report_id"])
+    if report.cleared_at is not None:
+        raise NoLongerTrue("report_cleared")
+    count = select(func.count()).select_from(ShopReport).where(ShopReport.merchant_id == report.merchant_id)
+    return {
+        "business": report.merchant.business_name,
+        "count": db.session.scalar(count) or 0,
+        "url": link("/operator#shop-reports"),
+    }
 
 
 def password_reset(row: Email) -> Facts:
@@ -140,7 +170,6 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
     return progress(rows) | {
         "merchant": plan.merchant.business_name,
         "reply_to": sender(plan.merchant_id)[1],
-        "purchase": purchase(plan),
         "total": money.show(plan.total, plan.currency),
         "installments": count,
         "interval": labels.interval(plan.interval),
@@ -151,6 +180,7 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
         "more": max(0, count - SCHEDULE_ROWS),
         "expires": labels.long_day(clock.local_date(live.expires_at, plan.time_zone)),
         "url": link(f"/invitations/{token}"),
+        "report_url": link(f"/invitations/{token}/unknown-shop"),
         "again": again,
         "secret": (token,),
     }

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from portal.extensions import db
-from portal.models import Email, Merchant, User
+from portal.gateways.email import display_name
+from portal.models import Email, Merchant, Plan, User
 from portal.services.mail import accounts, operations, payments, plans, reminders, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
@@ -45,10 +47,13 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_disputed": plans.plan_disputed,
     "plan_made": plans.plan_made,
     "plan_news": plans.plan_news,
+    "plan_not_yours": accounts.plan_not_yours,
     "plan_withdrawn": plans.plan_withdrawn,
+    "plan_yours": accounts.plan_yours,
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
+    "shop_reported": accounts.shop_reported,
     "team_invitation": team.invitation,
     "team_membership": team.membership,
     "team_news": team.news,
@@ -73,6 +78,8 @@ TEMPLATES: Final = {
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
 """The kinds that are sent in the name of a deactivated business."""
+NOT_TO_CUSTOMERS: Final = frozenset({"dispute_notice", "plan_news"})
+"""The kinds about a plan that go to its business or to operators."""
 TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
 """The kinds that a deactivated account gets: money back, and the security of the account."""
 
@@ -91,13 +98,15 @@ def facts_of(row: Email) -> Facts:
         merchant = db.session.get_one(Merchant, row.merchant_id, populate_existing=True)
         if merchant.deactivated_at is not None:
             raise NoLongerTrue("merchant_deactivated")
-    recipient = db.session.get_one(User, row.to_user_id) if row.to_user_id is not None else None
+    recipient, customer_id = _recipient_of(row)
+    if customer_id not in (None, row.to_user_id) and row.kind not in NOT_TO_CUSTOMERS:
+        raise NoLongerTrue("customer_changed")
     facts = builder(row)
     if facts is None:
         raise NoLongerTrue("not_wanted")
     if recipient is not None and recipient.deactivated_at is not None and row.kind not in TO_DEACTIVATED_ACCOUNTS:
         raise NoLongerTrue("account_closed")
-    return _common(row, recipient) | facts
+    return _common(row, recipient) | facts | _shop(row, recipient)
 
 
 def after_sending(row: Email) -> None:
@@ -105,6 +114,23 @@ def after_sending(row: Email) -> None:
     call = AFTER_SENDING.get(row.kind)
     if call is not None:
         call(row.id)
+
+
+def _recipient_of(row: Email) -> tuple[User | None, int | None]:
+    """The person that the mail is to, and the customer of its plan by now."""
+    if row.to_user_id is None:
+        return None, None
+    query = select(User, Plan.customer_id).outerjoin(Plan, Plan.id == row.plan_id).where(User.id == row.to_user_id)
+    recipient, customer_id = db.session.execute(query).one()
+    return recipient, customer_id
+
+
+def _shop(row: Email, recipient: User | None) -> Facts:
+    """The name of the business as it stands beside the sender's address, for somebody who may not know the business."""
+    if row.merchant_id is None or recipient is None or recipient.is_claimed:
+        return {}
+    merchant = db.session.get_one(Merchant, row.merchant_id)
+    return {"merchant": display_name(merchant.business_name) or _("a shop")}
 
 
 def _common(row: Email, recipient: User | None) -> Facts:

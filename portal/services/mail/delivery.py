@@ -21,7 +21,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
-from portal.services import emails
+from portal.services import emails, mail_limits
 from portal.services.mail import content, rendering
 from portal.services.mail.facts import NoLongerTrue
 from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
@@ -149,6 +149,10 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         return
     if clock.now() > claim.until - MARGIN:
         _release([claim])
+        return
+    if (room_at := mail_limits.wait_until(row)) is not None:
+        end_reading()
+        _release([claim], max(room_at - clock.now(), timedelta(0)))
         return
     with in_language(None):
         try:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
-from portal.models import Email, Installment, Membership, Merchant, Plan, User
+from portal.models import Email, Installment, Invitation, Membership, Merchant, Plan, User
 from portal.services.plans import invitations
 
 Facts = dict[str, Any]
@@ -51,7 +51,16 @@ def plan_of(plan_id: int | None) -> tuple[Plan, list[Installment]]:
 
 def purchase(plan: Plan) -> str:
     """The plan's description, or words in its place."""
-    return plan.description or str(pgettext("in place of a description", "your purchase"))
+    return description(plan) or str(pgettext("in place of a description", "your purchase"))
+
+
+def description(plan: Plan) -> str:
+    """The business's words about the plan, for a mail. "" while the mailbox may not know the plan: anybody can make a
+    plan for a stranger's email. An account knows its plans; a record does once its own link was opened."""
+    if plan.customer.is_claimed:
+        return plan.description
+    opened = select(Invitation.id).where(Invitation.plan_id == plan.id, Invitation.opened_at.is_not(None))
+    return plan.description if db.session.scalar(opened.limit(1)) is not None else ""
 
 
 def progress(rows: Sequence[Installment]) -> Facts:

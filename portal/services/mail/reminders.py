@@ -13,7 +13,7 @@ from portal.domain.events import ReminderSent
 from portal.extensions import db
 from portal.models import Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
-from portal.services.mail.facts import Facts, link, plan_of, progress
+from portal.services.mail.facts import Facts, description, link, plan_of, progress
 from portal.services.plans import invitations
 from portal.services.reminders import remindable, unsubscribe
 from portal.services.unit_of_work import unit_of_work
@@ -138,7 +138,12 @@ def _deliverable(mail: Email, customer: User) -> list[Reminder]:
     )
     reminders = []
     for reminder, row in db.session.execute(query).all():
-        if not row.is_chased or row.plan.muted_at is not None or (reminder.rule < 0 and not customer.early_reminders):
+        if (
+            not row.is_chased
+            or row.plan.muted_at is not None
+            or row.plan.reported_at is not None
+            or (reminder.rule < 0 and not customer.early_reminders)
+        ):
             continue
         if row.held_allocations:
             reminder.email_id = None
@@ -166,7 +171,7 @@ def _item(row: Installment) -> dict[str, Any]:
     return {
         "plan_id": row.plan_id,
         "plan": _("Plan %(number)s", number=row.plan_id),
-        "description": row.plan.description,
+        "description": description(row.plan),
         "number": row.number,
         "of": row.plan.num_installments,
         "due": labels.long_day(row.due_date),

@@ -104,7 +104,8 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
             automatic=payment.automatic,
         )
         events.record(declined, plan_id=plan.id, by=payment.created_by)
-        _post_mail("payment_declined", payment)
+        if payment.link != "pay":  # by the pay link anybody may have tried, and that page said what happened
+            _post_mail("payment_declined", payment)
     plan.updated_at = payment.settled_at
     result = _result(payment)
     idempotency.finish_payment(payment.id, result)
@@ -192,5 +193,5 @@ def _post_mail(kind: str, payment: Payment) -> None:
         merchant_id=payment.merchant_id,
         plan_id=payment.plan_id,
         dedupe_key=f"{kind}:{payment.id}",
-        data={"payment_id": payment.id},
+        data={"payment_id": payment.id} | ({"link": payment.link} if payment.link is not None else {}),
     )

@@ -20,6 +20,7 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Allocation, Installment, Merchant, Payment, Plan
+from portal.models.plans.invitations import LinkKind
 from portal.services import idempotency, row_facts
 from portal.services.agreements import acceptances
 from portal.services.idempotency import RequestKey
@@ -93,12 +94,14 @@ def pay_plan(
     method: str,
     amount: int | None = None,
     accepting: Accepting | None = None,
+    link: LinkKind | None = None,
     request_key: RequestKey | None = None,
 ) -> Paid:
     """Pay everything due by the plan's local date, all that remains, or an amount, the oldest installment first.
 
     `shown` is a figure of the form in minor units: for "due" and "all" the amount on the button, for "amount" the
-    remaining total. On a plan with nothing remaining, "all" and "amount" pay the written-off amount.
+    remaining total. On a plan with nothing remaining, "all" and "amount" pay the written-off amount. `link` is the kind
+    of the plan's link by which somebody pays without an account.
 
     Refuses: every refusal of `pay_installment`, and nothing_due.
     """
@@ -117,7 +120,9 @@ def pay_plan(
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
     query = select(Plan.id).where(Plan.id == plan_id, Plan.customer_id == customer_id)
-    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting)
+    return _pay(
+        lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting, link=link
+    )
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
@@ -137,10 +142,11 @@ def _pay(
     request_key: RequestKey | None,
     *,
     accepting: Accepting | None = None,
+    link: LinkKind | None = None,
     automatic: bool = False,
 ) -> Paid:
     def start() -> _Held | PaymentMade | PaymentDeclined:
-        return _start(find_plan_id, choose, customer_id, method, accepting, automatic, request_key=request_key)
+        return _start(find_plan_id, choose, customer_id, method, accepting, link, automatic, request_key=request_key)
 
     started = start() if automatic else contention.waiting(start)
     if not isinstance(started, _Held):
@@ -162,6 +168,7 @@ def _start(
     customer_id: int,
     method: str,
     accepting: Accepting | None,
+    link: LinkKind | None,
     automatic: bool,
     *,
     request_key: RequestKey | None,
@@ -169,7 +176,7 @@ def _start(
     """Lock the plan, check the amounts again, and write a payment in flight. A repeated request gets its result."""
     plan_id = find_plan_id()
     plan = Plan.lock(plan_id) if plan_id is not None else None
-    if plan is None:
+    if plan is None or plan.customer_id != customer_id:  # the plan's email was corrected meanwhile
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
     owed = [(row, row.payable) for row in rows if row.payable > 0]
@@ -178,7 +185,7 @@ def _start(
     chosen = choose(plan, owed)
     if accepting is not None:
         acceptances.accept_locked(plan, rows, accepting, way="payment")
-    return _hold(plan, chosen, method, customer_id, request_key, automatic)
+    return _hold(plan, chosen, method, customer_id, request_key, link, automatic)
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
@@ -216,6 +223,7 @@ def _hold(
     method: str,
     by: int,
     request_key: RequestKey | None,
+    link: LinkKind | None,
     automatic: bool,
 ) -> _Held:
     """Write a payment in flight that holds these parts (minor units) of these installments."""
@@ -229,6 +237,7 @@ def _hold(
         state="in_flight",
         method=method,
         automatic=automatic,
+        link=link,
         gateway_key=key,
         created_by=by,
         created_at=clock.now(),

@@ -355,7 +355,7 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
         merchant_id=refund.merchant_id,
         plan_id=refund.plan_id,
         dedupe_key=f"refund:{refund.id}",
-        data={"refund_id": refund.id},
+        data={"refund_id": refund.id} | ({"link": payment.link} if payment.link is not None else {}),
     )
 
 

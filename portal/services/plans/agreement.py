@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
+from flask import current_app
 from sqlalchemy import func, select
 
 from portal.domain import clock
@@ -31,6 +32,18 @@ def wait_again(plan: Plan, installments: Collection[Installment]) -> None:
         return
     plan.counted, plan.lapses_at, plan.asked_again_at = False, clock.now() + LAPSES_AFTER, None
     ledger.unbook_plan(plan, paid=sum(row.paid for row in installments), refunded=_refunded(plan.id))
+
+
+def is_required() -> bool:
+    """Whether the first plan between a business and a person waits for acceptance (PLAN_ACCEPTANCE)."""
+    return bool(current_app.config["QIST"].plan_acceptance == "required")
+
+
+def ask_anew(plan: Plan) -> None:
+    """A plan of which nothing was paid or changed waits for the acceptance of another person, for LAPSES_AFTER."""
+    if plan.counted:
+        ledger.unbook_plan(plan, paid=0, refunded=0)
+    plan.counted, plan.lapses_at, plan.asked_again_at = False, clock.now() + LAPSES_AFTER, None
 
 
 def end_dispute(plan: Plan, outcome: DisputeOutcome, *, by: int | None) -> None:

@@ -12,24 +12,27 @@ import base64
 import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 
 from portal.domain import clock
-from portal.domain.events import InvitationCreated, InvitationRevoked
+from portal.domain.events import InvitationCreated, InvitationOpened, InvitationRevoked
 from portal.domain.permissions import Actor
 from portal.domain.tokens import digest
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Invitation, Plan, User
-from portal.models.plans.invitations import LinkKind
-from portal.services import emails, events
+from portal.models.plans.invitations import LINK_KINDS, LinkKind
+from portal.services import emails, events, mail_limits
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
+from portal.services.idempotency import RequestKey
 from portal.services.plans import plan_lock
+from portal.services.results import Result
 from portal.services.unit_of_work import unit_of_work
 
 LIFETIME: Final = timedelta(days=30)
@@ -41,7 +44,7 @@ def invite(plan: Plan, *, by: int) -> None:
     _mail(plan, by=by)
 
 
-def _mail(plan: Plan, *, by: int) -> None:
+def _mail(plan: Plan, *, by: int) -> Invitation:
     invitation, _ = _make(plan, "customer")
     events.record(InvitationCreated(link="customer"), plan_id=plan.id, by=by)
     emails.post(
@@ -52,6 +55,7 @@ def _mail(plan: Plan, *, by: int) -> None:
         dedupe_key=f"invitation:{plan.id}:{invitation.id}",
         data={"invitation_id": invitation.id},
     )
+    return invitation
 
 
 @unit_of_work
@@ -125,7 +129,7 @@ def token_of(invitation: Invitation) -> str | None:
 def _make(plan: Plan, kind: LinkKind) -> tuple[Invitation, str]:
     now, seed = clock.now(), secrets.token_bytes(32)
     for before in db.session.scalars(_open(plan.id, kind).with_for_update()):
-        before.revoked_at = now
+        before.revoked_at, before.revoked_for = now, "renewed"
     db.session.flush()
     token = _token(kind, seed)
     invitation = Invitation(
@@ -143,33 +147,80 @@ def _open(plan_id: int, kind: LinkKind) -> Select[Invitation]:
     return query.execution_options(populate_existing=True)
 
 
+@dataclass(frozen=True, slots=True)
+class LinkRenewed(Result):
+    """A new link of this kind took the place of any before. The plan's page shows a pay link, a mail has the other."""
+
+    kind: LinkKind
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRevoked(Result):
+    """The plan has no link of this kind that works."""
+
+    kind: LinkKind
+
+
 @unit_of_work
-def renew_pay_link(plan_id: int, *, actor: Actor) -> None:
+def renew_pay_link(plan_id: int, *, actor: Actor, request_key: RequestKey | None = None) -> LinkRenewed:
     """Replace the pay link of a plan whose customer has not claimed their record.
 
-    Refuses: forbidden; own_plan; not_found; already_claimed; erased; busy.
+    Refuses: forbidden; own_plan; not_found; already_claimed; erased; idempotency_key_reused; still_running; busy.
     """
     plan = _lock(plan_id, actor)
-    _make(plan, "pay")
+    invitation, _ = _make(plan, "pay")
     events.record(InvitationCreated(link="pay"), plan_id=plan.id, by=actor.user_id)
+    return LinkRenewed("pay", invitation.created_at, invitation.expires_at)
 
 
 @unit_of_work
-def mail_again(plan_id: int, *, actor: Actor) -> None:
+def mail_again(plan_id: int, *, actor: Actor, request_key: RequestKey | None = None) -> LinkRenewed:
     """Replace the customer's link of a plan whose customer has not claimed their record, and email the new one.
 
-    Refuses: forbidden; own_plan; not_found; already_claimed; busy.
+    Refuses: forbidden; own_plan; not_found; already_claimed; erased; shop_reported (the mailbox does not know the
+    business); Invalid on customer_email (plan_limit, mail_limit); idempotency_key_reused; still_running; busy.
     """
-    _mail(_lock(plan_id, actor), by=actor.user_id)
+    plan = _lock(plan_id, actor)
+    if plan.reported_at is not None:
+        raise Refused("shop_reported", about="invitation")
+    mail_limits.check_invitation(plan.merchant_id, plan.customer)
+    invitation = _mail(plan, by=actor.user_id)
+    return LinkRenewed("customer", invitation.created_at, invitation.expires_at)
 
 
 @unit_of_work
-def revoke(plan_id: int, kind: LinkKind, *, actor: Actor) -> None:
-    """Revoke the plan's link of this kind. Refuses: forbidden; own_plan; not_found; busy."""
+def revoke(plan_id: int, kind: LinkKind, *, actor: Actor, request_key: RequestKey | None = None) -> LinkRevoked:
+    """Revoke the plan's link of this kind. A repetition changes nothing.
+
+    Refuses: forbidden; own_plan; not_found; idempotency_key_reused; still_running; busy.
+    """
     plan = plan_lock.lock(plan_id, actor, "invite")
     for invitation in db.session.scalars(_open(plan.id, kind).with_for_update()):
-        invitation.revoked_at = clock.now()
+        invitation.revoked_at, invitation.revoked_for = clock.now(), "revoked"
         events.record(InvitationRevoked(link=kind), plan_id=plan.id, by=actor.user_id)
+    return LinkRevoked(kind)
+
+
+def end_all(plan: Plan) -> None:
+    """Inside a unit of work: end both links of a plan whose email is corrected."""
+    now = clock.now()
+    for kind in LINK_KINDS:
+        for invitation in db.session.scalars(_open(plan.id, kind).with_for_update()):
+            invitation.revoked_at, invitation.revoked_for = now, "corrected"
+    db.session.flush()
+
+
+@unit_of_work
+def mark_opened(invitation_id: int) -> None:
+    """Record that a browser opened this customer's link, once. Refuses: busy."""
+    first = update(Invitation).where(
+        Invitation.id == invitation_id, Invitation.kind == "customer", Invitation.opened_at.is_(None)
+    )
+    plan_id = db.session.scalar(first.values(opened_at=clock.now()).returning(Invitation.plan_id))
+    if plan_id is not None:
+        events.record(InvitationOpened(), plan_id=plan_id, by=None)
 
 
 def _lock(plan_id: int, actor: Actor) -> Plan:
@@ -186,6 +237,11 @@ def _lock(plan_id: int, actor: Actor) -> Plan:
 def find(token: str) -> Invitation | None:
     """The link of this token, of either kind; None when it is unknown, claimed, revoked or lapsed."""
     return db.session.scalar(Invitation.live(digest(token), clock.now()))
+
+
+def ended(token: str) -> Invitation | None:
+    """The link of this token that was claimed, revoked or lapsed, with its plan; None when the token is unknown."""
+    return db.session.scalar(select(Invitation).where(Invitation.token_hash == digest(token)))
 
 
 def begin_claim(token: str, *, username: str, password: str) -> int:

@@ -26,7 +26,7 @@ def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data
         to_user_id=plan.customer_id,
         merchant_id=plan.merchant_id,
         plan_id=plan.id,
-        dedupe_key=f"{kind}:{plan.id}" + (":again" if again else ""),
+        dedupe_key=f"{kind}:{plan.id}" + (f":again:{plan.customer_id}" if again else ""),
         data=data,
     )
 

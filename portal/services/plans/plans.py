@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Final
 
-from flask import current_app
 from sqlalchemy import func, select
 
 from portal.domain import clock, money, permissions, schedule, typed_text
@@ -14,7 +13,7 @@ from portal.domain.schedule import Interval
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
-from portal.services import events, ledger, row_facts
+from portal.services import events, ledger, mail_limits, row_facts
 from portal.services.accounts import accounts, hats
 from portal.services.idempotency import RequestKey
 from portal.services.plans import agreement, invitations, notices, pairs
@@ -85,9 +84,9 @@ def open_plan(
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
     Refuses: forbidden; merchant_draft (an operator has not approved the business yet), merchant_deactivated,
     merchant_closing, merchant_closed; Invalid, with all faults at once, on customer_email (also blocked: by the
-    customer, or since a dispute), total_amount,
-    num_installments, start_date, interval, description, external_id and metadata; external_id_used (by a different
-    plan; facts: plan_id); idempotency_key_reused; still_running; busy.
+    customer, or since a dispute), total_amount, num_installments, start_date, interval, description, external_id and
+    metadata; Invalid on customer_email for an invitation beyond the limits (plan_limit, mail_limit); external_id_used
+    (by a different plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
     return open_inside(actor, new, past_dates=past_dates)
 
@@ -112,7 +111,9 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
     pair = pairs.lock(merchant_id, customer.id)
     if pair.is_closed:
         raise Invalid(Fault("customer_email", "blocked"))
-    now, asks = clock.now(), pair.accepted_at is None and current_app.config["QIST"].plan_acceptance == "required"
+    if not customer.is_claimed:
+        mail_limits.check_invitation(merchant_id, customer)
+    now, asks = clock.now(), pair.accepted_at is None and agreement.is_required()
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,

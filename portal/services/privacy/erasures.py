@@ -194,7 +194,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
         method.token, method.brand, method.last4 = f"erased_{secrets.token_hex(16)}", "", "0000"
     db.session.execute(update(TypedText).where(TypedText.plan_id.in_(plans)).values(text=None))
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
-    db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now))
+    db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))
     user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"
     user.email_proven_at = None
     for of_person in (EmailProof.user_id, EmailChange.user_id):

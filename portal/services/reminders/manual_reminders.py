@@ -9,7 +9,7 @@ from portal.domain.permissions import Actor
 from portal.errors import Refused
 from portal.extensions import db
 from portal.models import Email, Merchant, Mute
-from portal.services import emails
+from portal.services import emails, mail_limits
 from portal.services.plans import agreement, plan_lock
 from portal.services.reminders import remindable
 from portal.services.reminders.reminders import KIND
@@ -23,7 +23,8 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
     The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
     manual or scheduled.
     Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); not_accepted; disputed; muted;
-    payment_in_flight; already_sent_today.
+    payment_in_flight; already_sent_today; shop_reported (the mailbox does not know the business); mail_limit (the
+    mailbox got enough mails for a day).
     """
     plan = plan_lock.lock(plan_id, actor, "remind")
     merchant_id = plan.merchant_id
@@ -32,9 +33,12 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
     agreement.refuse_unsettled(plan)
     if plan.muted_at is not None or db.session.get(Mute, (merchant_id, plan.customer_id)) is not None:
         raise Refused("muted")
+    if plan.reported_at is not None:
+        raise Refused("shop_reported", about="reminder")
     rows = [row for row in remindable.of_customer(plan.customer_id, merchant_id) if row.plan_id == plan_id]
     if not rows:
         raise Refused("payment_in_flight", about="reminder")
+    mail_limits.check_mail(merchant_id, plan.customer_id)
     merchant = db.session.get_one(Merchant, merchant_id)
     day = clock.today(merchant.time_zone).isoformat()
     key = f"reminder:{plan.customer_id}:{merchant_id}:{day}"

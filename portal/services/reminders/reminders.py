@@ -58,7 +58,7 @@ _SCAN = text(f"""
         ORDER BY due_date, id LIMIT :batch
     ), newest AS (
         SELECT scanned.*, rule, theirs.today AS local_day,
-               plan.muted_at IS NULL
+               plan.muted_at IS NULL AND plan.reported_at IS NULL
                AND NOT EXISTS (SELECT FROM mutes WHERE mutes.merchant_id = scanned.merchant_id
                                AND mutes.customer_id = scanned.customer_id)
                AND customer.deactivated_at IS NULL AND merchant.deactivated_at IS NULL

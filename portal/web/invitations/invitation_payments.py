@@ -22,7 +22,7 @@ def new(token: str) -> ResponseReturnValue:
     """The form: choices of what to pay, and payment methods."""
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
+        return closed(token)
     form, options = PaymentForm(), payment_form.payment_options(plan_of(invitation))
     payment_form.fill(form, options, request.args.get("choice", ""))
     return _page(token, form, options, 200)
@@ -34,16 +34,16 @@ def create(token: str) -> ResponseReturnValue:
     """Pay once for each form, and go to the receipt."""
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
-    form, plan_id = PaymentForm(), invitation.plan_id
-    may_accept = accepting() if invitation.kind == "customer" else None
+        return closed(token)
+    form, plan_id, kind = PaymentForm(), invitation.plan_id, invitation.kind
+    may_accept = accepting() if kind == "customer" else None
     scope = f"POST /invitations/pay/{plan_id}"
-    submission = payment_form.submit(form, plan_of(invitation), scope, accepting=may_accept)
+    submission = payment_form.submit(form, plan_of(invitation), scope, accepting=may_accept, link=kind)
     if submission.payment_id is not None:
         return confidential(go(url_for("invitation_payments.show", token=token, payment_id=submission.payment_id)))
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
+        return closed(token)
     options = payment_form.payment_options(plan_of(invitation))
     changed = payment_form.fill(form, options)
     return _page(token, form, options, submission.status, submission.notice, changed=changed)
@@ -54,7 +54,7 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
     """The receipt of a payment of this plan."""
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
+        return closed(token)
     receipt = receipts.receipt(payment_id, plan_id=invitation.plan_id) if payment_id <= MAX_ID else None
     if receipt is None:
         raise NotFound()

@@ -3,7 +3,7 @@
 The address holds the token, so its pages send no Referer, no cache stores them, and no log line holds the path.
 """
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import joinedload, selectinload
 from wtforms import PasswordField, StringField
@@ -13,6 +13,7 @@ from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import Installment, Invitation, Plan
+from portal.services.mail.facts import sender
 from portal.services.plans import invitations
 from portal.web.accounts.email_proofs import ask_for_proof
 from portal.web.accounts.sessions import sign_in
@@ -35,7 +36,14 @@ class ClaimForm(Form):
 def show(token: str) -> Response:
     """The plan and, by the customer's link, the form that begins to claim the account."""
     invitation = invitations.find(token)
-    return closed() if invitation is None else _page(invitation, token, ClaimForm(), 200)
+    if invitation is None:
+        return closed(token)
+    if invitation.kind == "customer" and invitation.opened_at is None and _is_opened_by_a_person():
+        invitations.mark_opened(invitation.id)
+        invitation = invitations.find(token)
+        if invitation is None:
+            return closed(token)
+    return _page(invitation, token, ClaimForm(), 200)
 
 
 @bp.post("/invitations/<token>")
@@ -45,7 +53,7 @@ def update(token: str) -> Response:
     form = ClaimForm()
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
+        return closed(token)
     if invitation.kind == "pay":
         return only_pays(invitation)
     plan_id = invitation.plan_id
@@ -54,13 +62,19 @@ def update(token: str) -> Response:
     try:
         user_id = invitations.begin_claim(token, username=form.username.data or "", password=form.password.data or "")
     except NotFound:
-        return closed()
+        return closed(token)
     except Invalid as invalid:
         apply_faults(form, invalid)
         invitation = invitations.find(token)
-        return closed() if invitation is None else _page(invitation, token, form, invalid.status)
+        return closed(token) if invitation is None else _page(invitation, token, form, invalid.status)
     sign_in(user_id)
     return ask_for_proof(then=url_for("plans.show", plan_id=plan_id))
+
+
+def _is_opened_by_a_person() -> bool:
+    """A browser shows the page. HEAD requests of mail scanners and prefetches (Sec-Purpose) are not that."""
+    purpose = request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")
+    return request.method == "GET" and "prefetch" not in purpose
 
 
 def plan_of(invitation: Invitation) -> Plan:
@@ -129,17 +143,35 @@ def only_pays(invitation: Invitation) -> Response:
     )
 
 
-def closed() -> Response:
-    """The 404 page of an unknown, used, replaced or expired link."""
+def closed(token: str) -> Response:
+    """The 404 page of a link that ended, or that never was: what happened, and whom to ask."""
+    ended = invitations.ended(token)
+    happened = _why_ended(ended) if ended is not None else _("This address leads to no plan. It may be mistyped.")
     return confidential(
         show_failure(
             404,
             _("This link can't be used"),
-            _(
-                "It may have been used already, replaced by a newer one, or be older than 30 days. "
-                "If you have set a password before, sign in. If not, ask the merchant for a new link."
-            ),
+            happened,
             action_href=url_for("sessions.new"),
             action_text=_("Sign in"),
         )
     )
+
+
+def _why_ended(ended: Invitation) -> str:
+    merchant, contact = sender(ended.plan.merchant_id)
+    names = {"merchant": merchant.business_name, "contact": contact}
+    if ended.claimed_at is not None:
+        return str(_("An account was set up for this plan, so sign in to see it."))
+    if ended.revoked_for == "renewed":
+        return str(
+            _("A newer link took its place. Use the newest one, or ask %(merchant)s (%(contact)s) for one.", **names)
+        )
+    if ended.revoked_for == "corrected":
+        return str(_("%(merchant)s had made this plan for a wrong email and corrected that. You owe nothing.", **names))
+    if ended.revoked_for == "revoked":
+        words = _("%(merchant)s ended this link. If you have a question about the plan, ask %(contact)s.", **names)
+    else:
+        words = _("It worked for 30 days. Ask %(merchant)s (%(contact)s) for a new one.", **names)
+    register = _("You can always register with your email, and see your plans once you have proven that it is yours.")
+    return f"{words} {register}" if ended.kind == "customer" else str(words)

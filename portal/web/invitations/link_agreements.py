@@ -62,7 +62,7 @@ def _find(token: str) -> Invitation | Response:
     """The customer's link; or the page that says why this link can't do it."""
     invitation = invitations.find(token)
     if invitation is None:
-        return closed()
+        return closed(token)
     return only_pays(invitation) if invitation.kind == "pay" else invitation
 
 

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal import access
-from portal.errors import Refused
+from portal.errors import Invalid, Refused
 from portal.services.plans import invitations
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
@@ -49,7 +49,7 @@ def mail(plan_id: int) -> ResponseReturnValue:
     access.our_plan(my_actor(), plan_id)
     try:
         invitations.mail_again(plan_id, actor=my_actor())
-    except Refused as refused:
+    except (Refused, Invalid) as refused:
         flash(sentence(refused), "info")
     else:
         flash(_("The customer gets a new link by mail. The ones before stopped working."), "success")

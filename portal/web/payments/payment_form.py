@@ -18,6 +18,7 @@ from portal.domain.terms import Accepting
 from portal.errors import Invalid, StillRunning
 from portal.extensions import db
 from portal.models import Installment, Plan
+from portal.models.plans.invitations import LinkKind
 from portal.reports.payments import offered_methods
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services.payments import payments
@@ -103,8 +104,13 @@ def _amounts(form: PaymentForm) -> tuple[str, str, str]:
     return form.shown.data or "", form.shown_next.data or "", form.shown_due.data or ""
 
 
-def submit(form: PaymentForm, plan: Plan, scope: str, *, accepting: Accepting | None) -> Submission:
-    """Pay the choice, once for each form. Errors stand at their fields. `accepting`: None for the pay link."""
+def submit(
+    form: PaymentForm, plan: Plan, scope: str, *, accepting: Accepting | None, link: LinkKind | None = None
+) -> Submission:
+    """Pay the choice, once for each form. Errors stand at their fields.
+
+    `link` is the kind of the link that pays. `accepting`: None for the pay link.
+    """
     plan_id, customer_id, currency = plan.id, plan.customer_id, plan.currency
     if not form.validate() or not _is_whole(form):
         return Submission(status=422, notice=INCOMPLETE)
@@ -129,6 +135,7 @@ def submit(form: PaymentForm, plan: Plan, scope: str, *, accepting: Accepting | 
             shown=shown,
             method=method,
             accepting=accepting,
+            link=link,
             request_key=key,
         ),
         WORDS,

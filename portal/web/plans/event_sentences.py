@@ -315,6 +315,26 @@ def _invitation_revoked(payload: events.InvitationRevoked, scene: Scene) -> str:
     return str(_("Pay link revoked") if payload.link == "pay" else _("Customer’s link revoked"))
 
 
+@sentence(events.InvitationOpened, icon="eye")
+def _invitation_opened(payload: events.InvitationOpened, scene: Scene) -> str:
+    return str(_("Link in the mail opened"))
+
+
+@sentence(events.ShopReported, icon="triangle-alert")
+def _shop_reported(payload: events.ShopReported, scene: Scene) -> str:
+    return str(_("The mailbox answered that it does not know the shop"))
+
+
+@sentence(events.ShopCleared, icon="check")
+def _shop_cleared(payload: events.ShopCleared, scene: Scene) -> str:
+    return str(_("Reminders go on after an operator looked at the report"))
+
+
+@sentence(events.CustomerUpdated, icon="pencil")
+def _customer_updated(payload: events.CustomerUpdated, scene: Scene) -> str:
+    return str(_("Customer’s email corrected"))
+
+
 @sentence(events.CustomerClaimed, icon="user")
 def _customer_claimed(payload: events.CustomerClaimed, scene: Scene) -> str:
     return str(_("Customer set a password and can sign in"))

@@ -48,7 +48,7 @@ def answer(actor: Actor, installment: Installment, note: Note, status: int) -> R
     if is_htmx():
         every_row = shown["checking"] or note.changed
         return plan_page.parts(shown, installment.id, status=status, every_row=every_row)
-    return page("plans/show.html", status, **shown, plan_links=None)
+    return page("plans/show.html", status, **shown, plan_links=None, may_correct_email=False)
 
 
 def _placed(note: Note, installment: Installment) -> Note:

@@ -1,20 +1,21 @@
 """The context of a plan's page. The page and its fragments share it, so a swapped fragment agrees with the rest."""
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Response, current_app, session, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
-from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Installment, Invitation, Mute, Plan
+from portal.models import Email, Installment, Invitation, Mute, Plan
 from portal.reports.payments import receipts
+from portal.reports.plans import links as plan_links
 from portal.reports.plans import plans as reports
 from portal.reports.plans.figures import plan_figures
-from portal.services.plans import invitations
+from portal.services.plans import customer_emails, invitations
 from portal.web import respond
 from portal.web.agreements.acceptances import addresses, agreement_of
 from portal.web.labels import state_of
@@ -107,28 +108,54 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     }
 
 
+ASKS: Final = ("renew-pay", "revoke-pay", "mail-again", "revoke-mailed")
+"""The acts on links that ask for confirmation, in the address of the plan's page for browsers without JavaScript."""
+
+
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The links of a plan that work now. `pay_url` is the pay link's address; no page shows the customer's link."""
+    """The links of a plan that work now. `pay_url` is the pay link's address; no page shows the customer's link.
+
+    `mail` brought the customer's link (None once it is deleted), `opened_at` is when its newest link was opened. `ask`
+    is the one of ASKS that the page asks about, or "".
+    """
 
     pay: Invitation | None
     pay_url: str | None
     customer: Invitation | None
+    mail: Email | None
+    opened_at: datetime | None
+    ask: str
 
 
-def links_of(plan: Plan, viewer: Actor) -> Links | None:
+def links_of(plan: Plan, viewer: Actor, ask: str = "") -> Links | None:
     """The links that the viewer may renew and revoke, while the customer has no account."""
     settled = plan.customer.is_claimed or plan.customer.erased_at is not None
     if settled or not viewer.may("invite") or viewer.owes(plan.customer_id):
         return None
-    live = {link.kind: link for link in db.session.scalars(Invitation.live_of(plan.id, clock.now()))}
-    token = invitations.token_of(live["pay"]) if "pay" in live else None
-    base: str = current_app.config["QIST"].public_url
+    newest = plan_links.links_of(plan)
+    pay, customer = (link if plan_links.works(link) else None for link in (newest.pay, newest.customer))
     return Links(
-        pay=live.get("pay"),
-        pay_url=base + url_for("invitations.show", token=token) if token is not None else None,
-        customer=live.get("customer"),
+        pay=pay,
+        pay_url=pay_url(pay),
+        customer=customer,
+        mail=newest.mail,
+        opened_at=newest.customer.opened_at if newest.customer is not None else None,
+        ask=ask if ask in ASKS else "",
     )
+
+
+def pay_url(link: Invitation | None) -> str | None:
+    """The address of a pay link; None without one, or when it was made under another SECRET_KEY."""
+    token = invitations.token_of(link) if link is not None else None
+    base: str = current_app.config["QIST"].public_url
+    return base + url_for("invitations.show", token=token) if token is not None else None
+
+
+def may_correct_email(plan: Plan, viewer: Actor) -> bool:
+    """Whether the page offers the viewer to correct the plan's email."""
+    is_theirs = viewer.may("create_plans") and not viewer.owes(plan.customer_id)
+    return is_theirs and customer_emails.may_be_corrected(plan)
 
 
 def parts(shown: dict[str, Any], installment_id: int, *, status: int = 200, every_row: bool = False) -> Response:

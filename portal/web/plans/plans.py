@@ -1,6 +1,6 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
-from flask import Blueprint, flash, url_for
+from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -160,7 +160,12 @@ def show(plan_id: int) -> ResponseReturnValue:
     actor = my_actor()
     plan = access.my_plan(actor, plan_id)
     shown = plan_page.context(plan, actor, plan_page.take_note())
-    return page("plans/show.html", **shown, plan_links=plan_page.links_of(plan, actor))
+    return page(
+        "plans/show.html",
+        **shown,
+        plan_links=plan_page.links_of(plan, actor, request.args.get("ask", "")),
+        may_correct_email=plan_page.may_correct_email(plan, actor),
+    )
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:

@@ -114,6 +114,30 @@ FAULTS: Final[Table] = {
     ("wrong_password", ""): _l("This is not your current password."),
     ("wrong_password", "registration"): _l("This is not the password that was chosen."),
     # New plans
+    ("same_email", ""): _l("This is the plan’s email already."),
+    ("plan_limit", "new"): lambda values: ngettext(
+        "A new business invites %(num)s new customer a day. Try again tomorrow. Once %(known)s customers have set up "
+        "their account or paid, you can invite more.",
+        "A new business invites %(num)s new customers a day. Try again tomorrow. Once %(known)s customers have set up "
+        "their account or paid, you can invite more.",
+        values["limit"],
+        known=values["known"],
+    ),
+    ("plan_limit", "known"): lambda values: ngettext(
+        "A business invites %(num)s new customer a day. Try again tomorrow.",
+        "A business invites %(num)s new customers a day. Try again tomorrow.",
+        values["limit"],
+    ),
+    ("mail_limit", "business"): lambda values: ngettext(
+        "This address got %(num)s mail from you within a day, which is the most. Try again tomorrow.",
+        "This address got %(num)s mails from you within a day, which is the most. Try again tomorrow.",
+        values["limit"],
+    ),
+    ("mail_limit", "all"): lambda values: ngettext(
+        "This address got %(num)s mail from businesses within a day, which is the most. Try again tomorrow.",
+        "This address got %(num)s mails from businesses within a day, which is the most. Try again tomorrow.",
+        values["limit"],
+    ),
     ("bad_count", ""): lambda values: ngettext(
         "Choose 1 to %(num)s installment.", "Choose 1 to %(num)s installments.", values["limit"]
     ),

@@ -174,6 +174,29 @@ REFUSALS: Final[Table] = {
     ("nothing_owed", "dispute"): _l("This plan is closed, and nothing of it is owed."),
     ("erased", ""): _l("This customer’s data was erased, so nothing can be sent to them."),
     ("already_claimed", ""): _l("This customer has an account already and can sign in."),
+    ("email_fixed", "closed"): _l("This plan is closed, so its email stays as it is. Nothing was changed."),
+    ("email_fixed", "accepted"): _l(
+        "The customer turned on automatic payment for this plan, so its email stays as it is. Nothing was changed."
+    ),
+    ("email_fixed", "agreed"): _l("The customer accepted this plan, so its email stays as it is. Nothing was changed."),
+    ("email_fixed", "disputed"): _l(
+        "The customer said that this plan is not theirs, so its email stays as it is. You can cancel the plan and make "
+        "a new one. Nothing was changed."
+    ),
+    ("email_fixed", "changed"): _l(
+        "A part of this plan was credited or written off, so its email stays as it is. You can cancel the plan and "
+        "make a new one. Nothing was changed."
+    ),
+    ("email_fixed", "paid"): _l(
+        "A payment was made or tried on this plan, so its email stays as it is. You can cancel the plan and make a new "
+        "one. Nothing was changed."
+    ),
+    ("shop_reported", "invitation"): _l(
+        "This mailbox answered that it does not know you, so it gets no more mails. Correct the email, if it is wrong."
+    ),
+    ("shop_reported", "reminder"): _l(
+        "This mailbox answered that it does not know you. No reminder was sent. Correct the email, if it is wrong."
+    ),
     ("plan_cancelled", "cancellation"): _l("This plan was cancelled before. Nothing was changed."),
     ("plan_cancelled", "payment"): _l("This plan was cancelled. Nothing was charged."),
     # Payments, refunds, and changes of a plan's money
@@ -217,6 +240,14 @@ REFUSALS: Final[Table] = {
     ("unknown_method", "payment"): _l("This payment method is not known. Nothing was charged."),
     # Reminders
     ("already_sent_today", ""): _l("This customer has a reminder from you today already. Try tomorrow."),
+    ("mail_limit", "business"): lambda values: ngettext(
+        "This customer got %(num)s mail from you within a day, which is the most. Try tomorrow. No reminder was sent.",
+        "This customer got %(num)s mails from you within a day, which is the most. Try tomorrow. No reminder was sent.",
+        values["limit"],
+    ),
+    ("mail_limit", "all"): _l(
+        "This customer got many mails from businesses within a day. Try tomorrow. No reminder was sent."
+    ),
     ("muted", ""): _l("Reminders are muted here. Turn them on again first. No reminder was sent."),
     # Operations
     ("bad_signature", ""): _l("This callback is not signed by the gateway."),

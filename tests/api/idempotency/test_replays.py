@@ -54,6 +54,11 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     plan = send(amal, "/api/plans/", {"customer_email": omar.email, **terms, "external_id": "order 1"}, 201)
     send(amal, "/api/plans", {"customer_email": omar.email, **terms, "external_id": "order 1"}, 200)
     send(amal, "/api/plans/", {"customer_email": "nadia@example.com", **terms}, 201)
+    invited = send.sent[-1].response.json()["id"]
+    send(amal, f"/api/plans/{invited}/invitations/", {"kind": "pay"}, 201)
+    send(amal, f"/api/plans/{invited}/invitations/", {"kind": "customer"}, 201)
+    send(amal, f"/api/plans/{invited}/invitations/revoke/", {"kind": "pay"}, 200)
+    send(amal, f"/api/plans/{invited}/customer-email/", {"customer_email": "huda@example.com"}, 200)
     base, parts = f"/api/plans/{plan['id']}", [row["id"] for row in plan["installments"]]
     pay, installments = f"{base}/pay/", "/api/plans/installments"
     saved = send(omar, "/api/payment-methods/", {"card": "card_ok"}, 201)
@@ -90,6 +95,9 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
         assert secrets_of(results) == []
         assert shapes_of(results) == {
             "CreditGiven",
+            "CustomerCorrected",
+            "LinkRenewed",
+            "LinkRevoked",
             "PaymentDeclined",
             "PaymentMade",
             "PaymentMethodSaved",

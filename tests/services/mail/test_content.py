@@ -149,7 +149,13 @@ class TestLinksOfSeveralPlans:
 
     @pytest.fixture
     def plan_ids(self, amal):
-        return [people.a_plan(amal, "nadia@example.com", first=-1) for _ in range(self.COUNT)]
+        """Made on several days, because a mailbox gets three mails a day from one business."""
+        yesterday, made = people.today_of(amal) - timedelta(days=1), []
+        for days in range(self.COUNT, 0, -1):
+            with time_machine.travel(clock.now() - timedelta(days=days)):
+                made.append(people.a_plan(amal, "nadia@example.com", first=yesterday))
+                delivery.drain()
+        return made
 
     @pytest.fixture
     def nadia(self, plan_ids):

@@ -15,8 +15,10 @@ from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
+from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
-from portal.services.team import invitations, members
+from portal.services.team import invitations as team
+from portal.services.team import members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
@@ -55,11 +57,14 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     password_resets.ask("omar")
-    noor, sara = people.a_member("noor", amal, "viewer"), people.a_member("sara", amal, "viewer")
-    members.change(sara, actor=owner, role="manager", refund_limit=None)
-    members.leave(noor, amal)
-    invitations.invite(owner, email="lina@example.com", role="collector")
-    agreements.send_every_mail(amal, omar, people.an_operator())
+    shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
+    for right in ("omar@example.com", "nadia-5@example.com"):
+        customer_emails.correct(people.a_plan(amal, "nadia-4@example.com"), right, actor=owner)
+    lina = people.a_member("omar-2", amal, "viewer")
+    members.change(lina, actor=owner, role="collector", refund_limit=None)
+    members.leave(people.a_member("omar-4", amal, "viewer"), amal)
+    team.invite(owner, email="omar-3@example.com", role="viewer")
+    agreements.send_every_mail(amal, omar, operations.olga().user_id)
     proofs.ask(accounts.register(NewAccount("customer", "lina", "nadia@example.com", people.PASSWORD)), Asker())
     change_email(omar, "nadia-2@example.com")
     delivery.drain()

@@ -56,7 +56,11 @@ def several_plans_of_nadia(amal):
     """Three plans with a due amount, and a reminder. Returns the tokens by plan id, the earliest due date first."""
     today = people.today_of(amal)
     new_plans = [NewPlan("nadia@example.com", 60_00, 2, today - timedelta(days=days)) for days in (0, 1, 2)]
-    opened = [plans.open_plan(people.owner(amal), new, past_dates=True) for new in new_plans]
+    opened = []
+    for days, new in zip((4, 3, 2), new_plans, strict=True):  # a mailbox gets three mails a day from one business
+        with later(days=-days):
+            opened.append(plans.open_plan(people.owner(amal), new, past_dates=True))
+            delivery.drain()
     manual_reminders.send_now(opened[0].plan_id, actor=people.owner(amal))
     return {plan.plan_id: people.token_of(plan.plan_id) for plan in reversed(opened)}
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Event, Invitation, User
+from portal.reports.plans import links
 from portal.services.accounts import accounts, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.plans import invitations, plans
@@ -28,8 +29,8 @@ def invite(merchant_id, email="nadia@example.com"):
 
 def kinds_of(plan_id):
     """The kinds of the plan's live links."""
-    db.session.rollback()
-    return sorted(link.kind for link in db.session.scalars(Invitation.live_of(plan_id, datetime.now(UTC))))
+    newest = links.links_of(people.plan_of(plan_id))
+    return [kind for kind, link in (("customer", newest.customer), ("pay", newest.pay)) if links.works(link)]
 
 
 claim = proofs.claim

@@ -31,9 +31,19 @@ KEPT: Final = {
 }
 IMPERSONAL: Final = {
     *("account", "card", "charge_key", "currency", "decline_code", "dedupe_key", "error_detail", "fingerprint"),
-    *("gateway_key", "gateway_reference", "group_key", "home_currency", "interval", "key", "kind", "last_error"),
+    *(
+        "gateway_key",
+        "gateway_reference",
+        "group_key",
+        "home_currency",
+        "interval",
+        "key",
+        "kind",
+        "last_error",
+        "link",
+    ),
     *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
-    *("role", "scope", "state", "time_zone", "version_num"),
+    *("revoked_for", "role", "scope", "state", "time_zone", "version_num"),
 }
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {

@@ -9,7 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from portal.domain import clock
-from portal.services.plans import plans
+from portal.extensions import db
+from portal.models import Event
+from portal.models.plans.invitations import LinkKind
+from portal.services.plans import customer_emails, invitations, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import people, proofs
 from tests.fixtures.people import PASSWORD
@@ -76,17 +79,72 @@ def test_a_used_unknown_or_replaced_link_gets_a_404_page(
     assert client.post(f"/invitations/{fresh}", data=CREDENTIALS).status_code == 303
     assert prove(client, "layla@example.com")
     other = app.test_client()
-    for path in (invited[1], f"/invitations/{fresh}", "/invitations/x", "/invitations/%00", "/invitations/%ff"):
+    unknown = "This address leads to no plan."
+    for path, words in (
+        (invited[1], "A newer link took its place."),
+        (f"/invitations/{fresh}", "An account was set up for this plan"),
+        ("/invitations/x", unknown),
+        ("/invitations/%00", unknown),
+        ("/invitations/%ff", unknown),
+    ):
         response = other.open(path, method=method, data=CREDENTIALS if method == "POST" else None)
         assert response.status_code == 404
-        assert "This link can&#39;t be used" in response.text
-        assert "ask the merchant for a new link" in response.text
+        assert "This link can&#39;t be used" in response.text and words in response.text
         assert response.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("kind", ["pay", "customer"])
+def test_an_ended_link_says_what_happened_and_whom_to_ask(
+    app: Flask, client: FlaskClient, invited: tuple[int, str], kind: LinkKind
+) -> None:
+    plan_id = invited[0]
+    with app.app_context():
+        amal = people.owner(people.plan_of(plan_id).merchant_id)
+        link = f"/invitations/{people.token_of(plan_id, kind)}"
+        invitations.revoke(plan_id, kind, actor=amal)
+    page = client.get(link)
+    assert page.status_code == 404 and "Amal&#39;s Bakery ended this link." in page.text
+    assert "ask amal@example.com" in page.text
+    assert ("You can always register with your email" in page.text) is (kind == "customer")
+    for path in (f"{link}/pay", f"{link}/payments/1", f"{link}/unknown-shop"):
+        assert "ended this link" in client.get(path).text
+    assert "Wedding cake" not in page.text and "layla" not in page.text
+    with app.app_context():
+        (invitations.mail_again if kind == "customer" else invitations.renew_pay_link)(plan_id, actor=amal)
+        fresh = f"/invitations/{people.token_of(plan_id, kind)}"
+        customer_emails.correct(plan_id, "huda@example.com", actor=amal)
+    page = client.get(fresh)
+    assert page.status_code == 404 and "You owe nothing." in page.text
+    assert "huda" not in page.text and "Wedding cake" not in page.text
+
+
+def test_the_first_opening_by_a_browser_is_recorded_once(app: Flask, invited: tuple[int, str]) -> None:
+    """Mail scanners send HEAD, and browsers announce a prefetch."""
+    plan_id, link = invited
+    client = app.test_client()
+
+    def openings() -> list[str]:
+        with app.app_context():
+            return [kind for kind in db.session.scalars(db.select(Event.kind)) if kind == "invitation.opened"]
+
+    with app.app_context():
+        pay_link = f"/invitations/{people.token_of(plan_id, 'pay')}"
+    client.head(link)
+    client.get(link, headers={"Sec-Purpose": "prefetch;prerender"})
+    client.get(pay_link)
+    amal = browser_of(app, "amal")
+    assert openings() == [] and "The link was not opened yet." in amal.get(f"/plans/{plan_id}").text
+    for _ in range(2):
+        assert client.get(link).status_code == 200
+    page = amal.get(f"/plans/{plan_id}").text
+    assert openings() == ["invitation.opened"]
+    assert "The link was opened on" in page and "Link in the mail opened" in page
 
 
 def test_a_link_expires_after_thirty_days(client: FlaskClient, invited: tuple[int, str]) -> None:
     with time_machine.travel(clock.now() + timedelta(days=30, seconds=1), tick=False):
-        assert client.get(invited[1]).status_code == 404
+        page = client.get(invited[1])
+        assert page.status_code == 404 and "It worked for 30 days." in page.text and "amal@example.com" in page.text
         assert client.post(invited[1], data=CREDENTIALS).status_code == 404
 
 
@@ -134,6 +192,7 @@ def test_the_token_is_in_no_log_line(client: FlaskClient, invited: tuple[int, st
 
 
 def test_the_page_takes_four_queries(app: Flask, invited: tuple[int, str]) -> None:
+    app.test_client().get(invited[1])  # the first opening is recorded
     with queries(app) as sent:
         assert app.test_client().get(invited[1]).status_code == 200
     assert len(sent) == 4

@@ -9,6 +9,7 @@ from portal.extensions import db
 from portal.services.accounts import password_resets
 from portal.services.mail import content, delivery
 from portal.services.payments import refunds
+from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures.mails import Catcher, sending
@@ -71,10 +72,14 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         manual_reminders.send_now(people.a_plan(amal, first=-2), actor=people.owner(amal))
         nadia = people.a_plan(amal, "nadia@example.com", first=-2)
         manual_reminders.send_now(nadia, actor=people.owner(amal))
+        people.an_operator()
+        shop_reports.report(people.token_of(people.a_plan(amal, "huda@example.com")))
+        for right in ("omar@example.com", "ruqaya@example.com"):
+            customer_emails.correct(people.a_plan(amal, "wrong@example.com"), right, actor=people.owner(amal))
         password_resets.ask("omar")
         delivery.drain()
         password_resets.ask("nadia@example.com")
-        agreements.send_every_mail(amal, omar, people.an_operator())
+        agreements.send_every_mail(amal, omar, operations.olga().user_id)
         delivery.drain()
         operations.send_every_kind(app, amal, people.sara())
         delivery.drain()
@@ -82,7 +87,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     elsewhere = {kind for kind in content.BUILDERS if kind.startswith(("email_", "team_"))}
     assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
-    readers["merchants"] = readers["dispute_notice"] = readers["operator"]
+    readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     omars = browser_of(app, "omar")
     live = set()
     for kind, html in kept:

@@ -6,10 +6,10 @@ BEGIN
         PERFORM qist_refuse('payments_stay', 'a payment stays');
     END IF;
     IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
-        NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at)
+        NEW.link, NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at)
        IS DISTINCT FROM
        (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
-        OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at) THEN
+        OLD.link, OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at) THEN
         PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
     END IF;
     IF OLD.state <> 'in_flight' THEN

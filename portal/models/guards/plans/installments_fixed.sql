@@ -1,4 +1,4 @@
--- An installment's amount, number and dates never change. A settled installment changes only with its paid amount.
+-- An installment's amount, number and dates never change; its customer is the plan's (fk_installments_plan). A settled installment changes only with its paid amount.
 -- A credit never decreases. A write-off decreases only by a payment.
 -- Refuses with installments_fixed, installments_settled, installments_cancelled, installments_paid_stay,
 -- installments_credited_stay or installments_written_off_stay.
@@ -10,10 +10,10 @@ BEGIN
         END IF;
         RETURN OLD;
     END IF;
-    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.number, NEW.due_date, NEW.late_on,
+    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.number, NEW.due_date, NEW.late_on,
         NEW.late_at, NEW.amount)
        IS DISTINCT FROM
-       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.number, OLD.due_date, OLD.late_on,
+       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.number, OLD.due_date, OLD.late_on,
         OLD.late_at, OLD.amount) THEN
         PERFORM qist_refuse('installments_fixed', 'an installment''s amount, number and dates never change');
     END IF;

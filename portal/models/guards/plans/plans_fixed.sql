@@ -1,12 +1,23 @@
 -- A plan's parties, currency, schedule and withdrawal days never change, a cancelled plan stays cancelled, an acceptance
--- stays, and a plan is disputed once.
--- Refuses with plans_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
+-- stays, and a plan is disputed once. One exception: the customer of an active plan changes while nothing was paid or
+-- tried, nothing accepted or disputed, nothing is collected automatically, and every link of the former customer has
+-- ended.
+-- Refuses with plans_fixed, plans_customer_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
 CREATE FUNCTION qist_plans_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF (NEW.id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.interval, NEW.start_date, NEW.time_zone,
+    IF NEW.customer_id <> OLD.customer_id
+       AND (NEW.state <> 'active' OR NEW.automatic_method_id IS NOT NULL
+            OR OLD.accepted_at IS NOT NULL OR NEW.accepted_at IS NOT NULL
+            OR OLD.disputed_at IS NOT NULL OR NEW.disputed_at IS NOT NULL
+            OR EXISTS (SELECT FROM payments WHERE plan_id = NEW.id)
+            OR EXISTS (SELECT FROM invitations
+                       WHERE plan_id = NEW.id AND revoked_at IS NULL AND claimed_at IS NULL)) THEN
+        PERFORM qist_refuse('plans_customer_fixed', 'a plan''s customer is only corrected before anything happened');
+    END IF;
+    IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.interval, NEW.start_date, NEW.time_zone,
         NEW.grace_days, NEW.withdrawal_days, NEW.created_at)
        IS DISTINCT FROM
-       (OLD.id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.interval, OLD.start_date, OLD.time_zone,
+       (OLD.id, OLD.merchant_id, OLD.currency, OLD.interval, OLD.start_date, OLD.time_zone,
         OLD.grace_days, OLD.withdrawal_days, OLD.created_at) THEN
         PERFORM qist_refuse('plans_fixed', 'a plan''s parties, currency and schedule never change');
     END IF;

@@ -14,7 +14,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE TRIGGER plans_two_parties BEFORE INSERT ON plans
+CREATE TRIGGER plans_two_parties BEFORE INSERT OR UPDATE OF customer_id ON plans
     FOR EACH ROW EXECUTE FUNCTION qist_plans_two_parties();
 
 CREATE TRIGGER plans_two_parties_members BEFORE INSERT OR UPDATE OF role ON memberships

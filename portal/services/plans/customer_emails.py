@@ -1,0 +1,126 @@
+"""Correct the email of a plan: it moves to the person of the right address, before anything has happened on it."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+
+from portal.domain import clock
+from portal.domain.events import CustomerUpdated
+from portal.domain.permissions import Actor
+from portal.errors import Fault, Invalid, Refused
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan, Reminder
+from portal.services import emails, events, mail_limits, row_facts
+from portal.services.accounts import accounts
+from portal.services.idempotency import RequestKey
+from portal.services.plans import agreement, invitations, pairs, plan_lock
+from portal.services.results import Result
+from portal.services.row_facts import PlanFacts
+from portal.services.unit_of_work import unit_of_work
+
+TO_FORMER = "plan_not_yours"
+TO_NEW = "plan_yours"
+"""The kinds of the mails to the former address and to a new one with an account. A new one that is to accept the plan
+gets its terms instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCorrected(Result):
+    """The plan belongs to the person of the corrected email."""
+
+    plan: PlanFacts
+
+    @property
+    def plan_id(self) -> int:
+        return self.plan.id
+
+
+@unit_of_work
+def correct(
+    plan_id: int, customer_email: str, *, actor: Actor, request_key: RequestKey | None = None
+) -> CustomerCorrected:
+    """Move an active plan to the person of another email, while nothing was paid on it and nothing accepted.
+
+    Every link of the former address ends. Both addresses get a mail, the former one without the purchase. Reminders
+    that wait go to the new one. The plan counts, or waits for acceptance, as a new plan for the new person does.
+
+    Refuses: forbidden; own_plan; not_found; email_fixed (the plan is closed, accepted or was disputed, a payment was
+    made or tried, the customer turned on automatic payment, or a part was credited or written off of a plan that would
+    wait for acceptance); Invalid on customer_email (malformed, not_a_customer, same_email, blocked, plan_limit,
+    mail_limit); idempotency_key_reused; still_running; busy.
+    """
+    plan = plan_lock.lock(plan_id, actor, "create_plans")
+    refuse_if_fixed(plan)
+    customer = accounts.find_or_invite(customer_email, plan.merchant_id)
+    former_id = plan.customer_id
+    if customer.id == former_id:
+        raise Invalid(Fault("customer_email", "same_email"))
+    pair = pairs.lock(plan.merchant_id, customer.id)
+    if pair.is_closed:
+        raise Invalid(Fault("customer_email", "blocked"))
+    if not customer.is_claimed:
+        mail_limits.check_invitation(plan.merchant_id, customer)
+    else:
+        mail_limits.check_customer(plan.merchant_id, customer)
+    now = clock.now()
+    invitations.end_all(plan)
+    waiting = update(Reminder).where(Reminder.plan_id == plan.id, Reminder.state == "waiting")
+    db.session.execute(waiting.values(customer_id=customer.id, email_id=None))
+    _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)
+    plan.customer_id, plan.updated_at, plan.reported_at = customer.id, now, None
+    db.session.flush()
+    db.session.expire(plan)
+    events.record(CustomerUpdated(customer_id=customer.id, before_id=former_id), plan_id=plan.id, by=actor.user_id)
+    emails.post(
+        TO_FORMER,
+        to_user_id=former_id,
+        merchant_id=plan.merchant_id,
+        dedupe_key=f"{TO_FORMER}:{plan.id}:{customer.id}:{now:%Y%m%dT%H%M%S%f}",
+        data={"total": plan.total, "currency": plan.currency},
+    )
+    if customer.is_claimed:
+        kind = "plan_made" if plan.is_asked else TO_NEW
+        emails.post(
+            kind,
+            to_user_id=customer.id,
+            merchant_id=plan.merchant_id,
+            plan_id=plan.id,
+            dedupe_key=f"{kind}:{plan.id}:{customer.id}:{now:%Y%m%dT%H%M%S%f}",
+        )
+    else:
+        invitations.invite(plan, by=actor.user_id)
+    return CustomerCorrected(row_facts.changed_plan(plan.id))
+
+
+def _settle_acceptance(plan: Plan, *, asks: bool, by: int) -> None:
+    rows = Installment.lock_of_plan(plan.id)
+    if not asks:
+        if not plan.counted:
+            agreement.count(plan, rows, by=by)
+        return
+    if plan.counted and any(row.credited or row.written_off for row in rows):
+        raise Refused("email_fixed", about="changed")
+    agreement.ask_anew(plan)
+
+
+def may_be_corrected(plan: Plan) -> bool:
+    """Whether `correct` is possible now, for the page that offers it."""
+    try:
+        refuse_if_fixed(plan)
+    except Refused:
+        return False
+    return True
+
+
+def refuse_if_fixed(plan: Plan) -> None:
+    """Refuses: email_fixed."""
+    if plan.state != "active":
+        raise Refused("email_fixed", about="closed")
+    if plan.accepted_at is not None:
+        raise Refused("email_fixed", about="agreed")
+    if plan.disputed_at is not None:
+        raise Refused("email_fixed", about="disputed")
+    if plan.automatic_method_id is not None:
+        raise Refused("email_fixed", about="accepted")
+    if db.session.scalar(select(Payment.id).where(Payment.plan_id == plan.id).limit(1)) is not None:
+        raise Refused("email_fixed", about="paid")
