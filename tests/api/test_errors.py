@@ -14,6 +14,7 @@ from portal.models import Plan, User
 from portal.reports.merchants import dashboard
 from portal.services.accounts import accounts, sessions
 from tests.api import Api, a_name, create_plan, customer, merchant, problem
+from tests.fixtures import people
 from tests.fixtures.people import PASSWORD
 
 ADDRESSES = ("/api/plans/", "/auth/me/", "/token/", "/api/nothing/", "/auth/nothing", "/token/nothing", "/api/")
@@ -203,7 +204,9 @@ def test_every_fault_of_a_registration_at_once(api: Api, app: Flask) -> None:
 AMOUNTS_THAT_ARE_READ_FROM_THEIR_TEXT = ['"100.00"', '"100"', "100", "100.0", "100.00", '"00100.5"']
 
 
-def test_amounts_that_are_read_from_their_text(amal: Api) -> None:
+def test_amounts_that_are_read_from_their_text(app: Flask, amal: Api) -> None:
+    with app.app_context():
+        people.omar()
     for text in AMOUNTS_THAT_ARE_READ_FROM_THEIR_TEXT:
         body = json.dumps({**TERMS, "total_amount": "AMOUNT"}).replace('"AMOUNT"', text)
         response = amal.post("/api/plans/", body.encode(), Content_Type="application/json")

@@ -121,7 +121,7 @@ def _recipient_of(row: Email) -> tuple[User | None, int | None]:
     if row.to_user_id is None:
         return None, None
     query = select(User, Plan.customer_id).outerjoin(Plan, Plan.id == row.plan_id).where(User.id == row.to_user_id)
-    recipient, customer_id = db.session.execute(query).one()
+    recipient, customer_id = db.session.execute(query.execution_options(populate_existing=True)).one()
     return recipient, customer_id
 
 

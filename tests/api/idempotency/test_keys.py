@@ -54,6 +54,11 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
             {"amount": "1.00", "method": "cash", "received_on": "2026-09-01"},
         ),
         "refunds_create": (amal, f"{base}/refunds/", {"amount": "1.00", "reason": "A layer was missing"}),
+        "invitations_create": (
+            amal,
+            f"/api/plans/{create_plan(amal, 'nadia@example.com')['id']}/invitations/",
+            {"kind": "pay"},
+        ),
         "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
         "installments_pay": (omar, pay_address(plan, 1), lost),
         "payments_pay": (omar, f"/api/plans/{create_plan(amal, omar.email)['id']}/pay/", {"choice": "all", **lost}),

@@ -23,6 +23,7 @@ def test_nothing_is_owed_to_amal_yet(amal: int) -> None:
 @time_machine.travel("2026-11-23T09:00:00Z", tick=False)
 def test_each_day_falls_into_its_bucket(amal: int) -> None:
     today = date(2026, 11, 23)
+    people.omar()
     for days, total in (
         (-5, 1),
         (0, 10),

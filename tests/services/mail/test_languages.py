@@ -56,6 +56,9 @@ def send_every_kind(amal, omar):
     payment_methods.remove(omar, card)
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
+    people.an_operator()
+    shop_reports.report(people.token_of(people.a_plan(amal, "huda@example.com", count=1)))
+    customer_emails.correct(people.a_plan(amal, "wrong@example.com"), "omar@example.com", actor=owner)
     password_resets.ask("omar")
     shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
     for right in ("omar@example.com", "nadia-5@example.com"):
