@@ -119,6 +119,47 @@ def test_a_typo_in_an_email_is_corrected(visit: Visit, scripts: bool) -> None:
 
 @BOTH
 @pytest.mark.parametrize("width", [390, 1280])
+def test_a_customer_says_that_a_plan_is_not_theirs_and_accepts_it_after_the_answer(
+    visit: Visit, scripts: bool, width: int
+) -> None:
+    amal, omar = visit(scripts=scripts), visit(scripts=scripts, width=width)
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    plan = amal.make_plan(f"{name}@example.com")
+
+    page = omar.open(plan)
+    page.get_by_role("link", name="This is not mine").click()
+    confirm = page.get_by_role("button", name="Yes, it is not mine").and_(page.locator(":visible"))
+    expect(page.locator("dialog[open]")).to_have_count(1 if scripts else 0)
+    expect(confirm).to_have_count(1)
+    expect(page.get_by_text("You can say this once.").and_(page.locator(":visible"))).to_have_count(1)
+    confirm.click()
+    expect(page.locator("#plan-agreement")).to_contain_text("You said that this plan is not yours")
+    omar.open("/home")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is due")
+    expect(page.locator("main")).to_contain_text("You said that this is not yours.")
+
+    page = amal.open("/dashboard")
+    expect(page.locator("main")).to_contain_text("“This is not mine”: cancel it or answer")
+    page = amal.open(plan)
+    page.get_by_role("link", name="Answer").click()
+    page.get_by_label("Your answer").fill("You bought it on Friday")
+    page.get_by_role("button", name="Send the answer").click()
+    expect(page.locator("main")).to_contain_text("You answered: You bought it on Friday.")
+
+    page = omar.open(plan)
+    expect(page.locator("#plan-agreement")).to_contain_text("You bought it on Friday")
+    page.get_by_role("button", name="It is mine: accept the plan").click()
+    expect(page.locator("#plan-timeline")).to_contain_text("Dispute over: the plan was accepted")
+    expect(page.locator("#plan-agreement")).to_have_count(0)
+    omar.open("/account/shops")
+    expect(page.locator("main")).to_contain_text("Amal's Bakery")
+    page.get_by_role("button", name="Allow").first.click()
+    expect(page.locator("main")).to_contain_text("May make plans for you")
+
+
+@BOTH
+@pytest.mark.parametrize("width", [390, 1280])
 def test_a_merchant_who_also_buys_switches_hats_in_the_menu(visit: Visit, scripts: bool, width: int) -> None:
     amal, badr = visit(scripts=scripts), visit(scripts=scripts)
     name = badr.create_account("merchant", "badr")
