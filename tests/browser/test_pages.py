@@ -17,6 +17,7 @@ from portal.local import demo_data
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 from tests.browser.conftest import Visit
+from tests.browser.page_list import PAGES
 from tests.fixtures.live import Live
 from tests.fixtures.valkey.rq_jobs import a_failed_job
 
@@ -27,102 +28,6 @@ ALL_RULES: Final[dict[str, Any]] = {"reporter": "no-passes", "iframes": False, "
 COLOURS: Final = ALL_RULES | {"runOnly": ["color-contrast", "link-in-text-block"]}
 MODES: Final = (("light", 1280, ALL_RULES), ("dark", 1280, COLOURS), ("light", 390, ALL_RULES))
 """Colour scheme, width in px, and the options of axe. The dark scheme changes colours only."""
-
-PAGES: dict[str, list[str]] = {
-    "": [
-        "/",
-        "/?paid=3",
-        "/login",
-        "/register",
-        "/nothing-here",
-        "/password-resets/new",
-        "/password-resets/sent",
-        "/api/docs/",
-        "/swagger/",
-        "/outbox",
-        "/outbox?state=dead",
-        "first mail of /outbox?state=kept",
-    ],
-    "amal": [
-        "/dashboard",
-        "/plans",
-        "/plans?status=overdue",
-        "/plans?search=nobody-of-this-name",
-        "/plans?status=odd",
-        "/plans/new",
-        "first plan of /plans?status=active",
-        "first plan of /plans?status=overdue",
-        "first plan of /plans?status=completed",
-        "first plan of /plans?search=noor",
-        "/installments",
-        "/installments?status=late",
-        "/installments?status=open&from=2026-01-01&to=2199-12-31&currency=SAR",
-        "first plan of /plans?status=active, then /statement",
-        "/customers",
-        "/customers?show=overdue",
-        "/customers?search=nobody-of-this-name",
-        "first customer of /customers",
-        "/payments",
-        "/payments?state=declined",
-        "/payments?from=2026-01-01",
-        "/journal",
-        "first payment of /dashboard",
-        "/settings",
-        "/settings/reminders",
-        "/settings/api-keys",
-        "/settings/team",
-        "first member of /settings/team",
-        "first member of /settings/team, then /remove",
-        "/account/businesses",
-        "first business of /account/businesses",
-        "/settings/closing",
-        "/settings/objection",
-        "/plans/drafts",
-        "/account/password",
-        "/account/data",
-        "/account/erasure",
-        "/home",
-        *(
-            f"first plan of /plans?status=overdue, then {act}"
-            for act in ("/record-payment", "/credit", "/refund", "/write-off", "/cancel")
-        ),
-        "first plan of /plans?status=completed, then /credit",
-        "first payment of /dashboard, then /reverse",
-    ],
-    "omar": [
-        "/account/reminders",
-        "/account/email",
-        "/account/shops",
-        "/home",
-        "/plans",
-        "first plan of /plans?status=active",
-        "first plan of /plans?status=overdue",
-        "first plan of /plans?status=completed",
-        "/installments",
-        "/payments",
-        "first plan of /plans?status=overdue, then /statement",
-        "first payment of /home",
-        "first plan of /plans?status=overdue, then /pay?choice=amount",
-        "first plan of /plans?status=completed, then /pay",
-        "/payment-methods",
-    ],
-    "olga": [
-        "/operator",
-        "/operator/checks",
-        "/operator/merchants",
-        "first merchant of /operator/merchants",
-        "first merchant of /operator/merchants, then /deactivate",
-        "first merchant of /operator/merchants, then /reactivate",
-        "first merchant of /operator/merchants, then /decline",
-        "/operator/accounts",
-        "first account of /operator/accounts",
-        "first account of /operator/accounts, then /deactivate",
-        "first account of /operator/accounts, then /reactivate",
-        "/operator/refunds",
-        "/operator/disputes",
-    ],
-}
-
 
 SETTLED: Final = """async () => {
     const drawn = () => new Promise((next) => requestAnimationFrame(() => requestAnimationFrame(next)));
