@@ -11,9 +11,13 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from tests.pages import page_rules
+from tests.pages import page_rules, pseudo_language
 from tests.pages.html_tree import Fault
+from tests.pages.names import NAMES
 
+CHECKED = frozenset({"text/html", "application/problem+json", "application/json"})
+NOT_TRANSLATED = frozenset({"/api/openapi.json", "/api/docs"})
+"""Addresses of documents in English."""
 MAIL_ENDPOINT = "outbox.html"
 """The view that shows a mail's HTML as it was sent."""
 
@@ -26,26 +30,49 @@ _ANSWERS = "addresses with a route"
 
 
 class BrokenPage(AssertionError):
-    """A page breaks rules of tests/pages/page_rules.py."""
+    """A page breaks rules of tests/pages/page_rules.py, or has words that can't be translated."""
 
 
 class PageClient(FlaskClient):
-    """Raises BrokenPage for a response that breaks a rule. Redirects and empty responses are not checked."""
+    """Raises BrokenPage for a response that breaks a rule. Redirects and empty responses are not checked.
+
+    The client asks for the pseudo-language, unless a test asks for another one. The test gets the response in English.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.environ_base["HTTP_ACCEPT_LANGUAGE"] = pseudo_language.LANGUAGE
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        pseudo_language.install(self.application)
         response = super().open(*args, **kwargs)
-        if response.mimetype == "text/html" and response.status_code // 100 != 3 and response.text:
-            check(self.application, response)
+        if response.mimetype in CHECKED and response.status_code // 100 != 3 and response.text:
+            words = untranslated(response)
+            response.set_data(pseudo_language.english(response.text))
+            if response.mimetype == "text/html":
+                check(self.application, response)
+            _raise(where(response), words)
         return response
+
+
+def untranslated(response: TestResponse) -> list[Fault]:
+    """Words of a page, fragment or problem document that stand outside messages. Other languages are not checked."""
+    asked = response.request.headers.get("Accept-Language")
+    if asked != pseudo_language.LANGUAGE or response.request.path in NOT_TRANSLATED:
+        return []
+    if response.mimetype == "text/html":
+        return pseudo_language.outside(response.text, NAMES)
+    if response.mimetype == "application/problem+json":
+        return pseudo_language.outside_json(response.get_json(), NAMES)
+    return []
 
 
 def check(app: Flask, response: TestResponse) -> None:
     """Check the response as a mail, a fragment or a page, according to the request."""
     request = response.request
-    where = f"{request.method} {request.path} ({response.status_code})"
     headers = request.headers
     if _endpoint(app, request.path, request.method) == MAIL_ENDPOINT and response.status_code == 200:
-        check_mail(where, response.text)
+        check_mail(where(response), response.text)
         return
     is_fragment = headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
     rules = page_rules.fragment_faults if is_fragment else page_rules.page_faults
@@ -53,8 +80,13 @@ def check(app: Flask, response: TestResponse) -> None:
     text = _TOKENS.sub(r"\1x", response.text)
     digest = hashlib.blake2b(f"{is_fragment} {text}".encode(), digest_size=16).digest()
     if digest not in passed:
-        _raise(where, rules(text, app.extensions.setdefault(_ANSWERS, answers_of(app))))
+        _raise(where(response), rules(text, app.extensions.setdefault(_ANSWERS, answers_of(app))))
         passed.add(digest)
+
+
+def where(response: TestResponse) -> str:
+    """The request of a response, for messages: "GET /plans (200)"."""
+    return f"{response.request.method} {response.request.path} ({response.status_code})"
 
 
 def check_mail(where: str, source: str) -> None:

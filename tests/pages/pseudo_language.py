@@ -5,15 +5,20 @@ responses are checked (`outside`: text that stands outside brackets) and turned 
 test sees them. So each page, fragment, error and API message that any test fetches is a test of its words.
 """
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from babel.messages import Catalog
 from babel.messages.pofile import read_po, write_po
+from flask import Flask
 
+from portal.wording import language
 from tests.pages.html_tree import Element, Fault, Tree
 
 LANGUAGE: Final = "eo"
@@ -35,6 +40,7 @@ SPOKEN: Final = (
     "placeholder",
 )
 """Attributes that hold text for people; also `title`, and the `value` of a button, and `content` of a description."""
+_SENTENCES = frozenset({"detail", "message", "title"})
 _NOT_TRANSLATED = frozenset({"bdi", "code", "kbd", "pre", "samp", "time"})
 """Elements that hold names, addresses, codes and dates."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -68,15 +74,15 @@ def write_catalogues(folder: Path, *languages: str) -> None:
     """Write a catalogue for each language into `folder`, from translations/messages.pot."""
     with TEMPLATE.open("rb") as file:
         template = read_po(file)
-    for language in languages:
-        catalogue = Catalog(locale=language)
+    for tag in languages:
+        catalogue = Catalog(locale=tag)
         for message in template:
             if message.id:
                 forms = (message.id,) if isinstance(message.id, str) else message.id
                 plurals = [pseudo(forms[min(number, len(forms) - 1)]) for number in range(catalogue.num_plurals)]
                 translation = plurals[0] if len(forms) == 1 else tuple(plurals)
                 catalogue.add(message.id, translation, context=message.context)
-        path = folder / language / "LC_MESSAGES" / "messages.po"
+        path = folder / tag / "LC_MESSAGES" / "messages.po"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             write_po(file, catalogue)
@@ -104,6 +110,33 @@ def outside(source: str, names: re.Pattern[str]) -> list[Fault]:
 def outside_text(text: str, names: re.Pattern[str]) -> str:
     """Words of a plain text that are in no message, amounts, dates and `names` aside; "" if all are in one."""
     return _words(_unbracketed(text)[0], names)
+
+
+def outside_json(document: Any, names: re.Pattern[str]) -> list[Fault]:
+    """The same for the sentences of a problem document: `title`, `detail` and each `message`, at any depth."""
+    faults = []
+    entries = document.items() if isinstance(document, dict) else enumerate(document)
+    for key, value in entries:
+        if isinstance(value, dict | list):
+            faults += outside_json(value, names)
+        elif key in _SENTENCES and (words := outside_text(str(value), names)):
+            faults.append(Fault("words", f"not translatable: {words!r}", f"{key}: {value}"))
+    return faults
+
+
+def install(app: Flask) -> None:
+    """Give the application the pseudo-languages, in place of its own catalogues."""
+    if app.config[language.DIRECTORY] == str(TEMPLATE.parent):
+        app.config[language.DIRECTORY] = str(language_folder())
+
+
+@cache
+def language_folder() -> Path:
+    """A folder with the catalogues of the pseudo-languages, made once in a process."""
+    folder = Path(tempfile.mkdtemp(prefix="qist-languages-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_catalogues(folder, LANGUAGE, RIGHT_TO_LEFT)
+    return folder
 
 
 def _texts(element: Element) -> Iterator[tuple[Element, str]]:
