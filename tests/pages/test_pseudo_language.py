@@ -10,7 +10,9 @@ from flask_babel import force_locale, gettext, ngettext
 
 from portal.wording import language
 from tests.pages import pseudo_language
-from tests.pages.pseudo_language import english, outside, outside_text, pseudo
+from tests.pages.html_tree import Tree
+from tests.pages.pseudo_language import english, pseudo
+from tests.pages.untranslated import in_page, in_text
 
 NAMES = re.compile(r"\b(?:Amal|Omar)\b")
 
@@ -35,14 +37,14 @@ def test_messages_inside_messages_turn_back() -> None:
         "<p>⟦Pay <b>SAR\u00a010.00</b> to <a href='/'>Amal</a> now ɸɸɸɸɸ⟧</p>",
         "<p>⟦Refused: ⟦Too much. ɸɸɸɸɸ⟧ Try again. ɸɸɸɸɸ⟧</p>",
         "<p>SAR\u00a01,200.00 · 1 Dec 2026 · 12:30 · Amal · omar@example.com</p>",
-        "<p><bdi>Sofa</bdi> <code>sk_live</code> <time>Monday</time> <span translate='no'>Visa</span></p>",
+        "<p><bdi>Sofa</bdi> <code>sk_live</code> <span translate='no'>Visa</span></p>",
         "<button aria-label='⟦Close ɸɸɸɸɸ⟧'>×</button>",
         "<script>let words = 'some text'</script><style>p { color: red }</style>",
         "<input type='hidden' value='Some value'><input type='text' value='typed text'>",
     ],
 )
 def test_translated_text_and_facts_pass(source: str) -> None:
-    assert outside(source, NAMES) == []
+    assert in_page(Tree(source), NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -64,13 +66,13 @@ def test_translated_text_and_facts_pass(source: str) -> None:
     ],
 )
 def test_text_outside_a_message_is_a_fault(source: str) -> None:
-    assert [fault.rule for fault in outside(source, NAMES)] == ["words"]
+    assert [fault.rule for fault in in_page(Tree(source), NAMES)] == ["words"]
 
 
 def test_plain_texts_are_checked_alike() -> None:
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧", NAMES) == ""
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧ Amal", NAMES) == ""
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧ Try again.", NAMES) == "| Try again."
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧", NAMES) == ""
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧ Amal", NAMES) == ""
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧ Try again.", NAMES) == "| Try again."
 
 
 def test_the_catalogue_has_every_message_and_its_plurals(
@@ -81,10 +83,10 @@ def test_the_catalogue_has_every_message_and_its_plurals(
         'msgid "Sign in"\nmsgstr ""\n\nmsgid "%(num)s plan"\nmsgid_plural "%(num)s plans"\nmsgstr[0] ""\nmsgstr[1] ""\n'
     )
     monkeypatch.setattr(pseudo_language, "TEMPLATE", pot)
-    pseudo_language.write_catalogues(tmp_path, "eo", "he")
+    pseudo_language.write_catalogues(tmp_path, "en_PH", "he")
     monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
-    for tag in ("eo", "he"):
-        with app.app_context(), force_locale(tag):
+    for code in ("en_PH", "he"):
+        with app.app_context(), force_locale(code):
             assert gettext("Sign in") == pseudo("Sign in")
             assert english(ngettext("%(num)s plan", "%(num)s plans", 1)) == "1 plan"
             assert english(ngettext("%(num)s plan", "%(num)s plans", 5)) == "5 plans"

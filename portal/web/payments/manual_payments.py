@@ -15,7 +15,7 @@ from portal.services.payments import manual_payments
 from portal.web import filters, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ActionForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
@@ -100,8 +100,8 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         facts=[
             (_("How it came"), manual_method(form.method.data)),
             (_("Received on"), filters.day(day)),
-            *([(_("Reference"), form.reference.data)] if form.reference.data else []),
-            *([(_("Reason"), form.reason.data)] if form.reason.data else []),
+            *([(_("Reference"), typed(form.reference.data))] if form.reference.data else []),
+            *([(_("Reason"), typed(form.reason.data))] if form.reason.data else []),
         ],
         notes=[RECOVERY if recovery else OLDEST],
         danger=False,
