@@ -1,13 +1,12 @@
 """The application behind a real HTTP server, in this process, on this test's own database."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from tests.api import Api
+from tests.fixtures.live import served
 from tests.pages import pseudo_language
 
 
@@ -18,13 +17,5 @@ def api(app: Flask, database: str) -> Iterator[Api]:
     The client asks for the pseudo-language.
     """
     pseudo_language.install(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield Api(f"http://127.0.0.1:{server.server_port}", language=pseudo_language.TAG)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(app) as url:
+        yield Api(url, language=pseudo_language.TAG)
