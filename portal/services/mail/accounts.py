@@ -8,7 +8,7 @@ from portal.models import Email, Invitation
 from portal.services.accounts import password_resets
 from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
-from portal.wording import labels
+from portal.wording import dates, labels
 
 SCHEDULE_ROWS: Final = 6
 """Installments that an invitation lists."""
@@ -58,11 +58,11 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
         "installments": count,
         "interval": labels.interval(plan.interval),
         "schedule": [
-            (labels.long_day(installment.due_date), money.show(installment.amount, plan.currency))
+            (dates.long_day(installment.due_date), money.show(installment.amount, plan.currency))
             for installment in rows[:SCHEDULE_ROWS]
         ],
         "more": max(0, count - SCHEDULE_ROWS),
-        "expires": labels.long_day(clock.local_date(live.expires_at, plan.time_zone)),
+        "expires": dates.long_day(clock.local_date(live.expires_at, plan.time_zone)),
         "url": link(f"/invitations/{token}"),
         "again": again,
         "secret": (token,),
