@@ -77,7 +77,8 @@ OVERFLOWS: Final = """() => {
             faults.add(`${words} sticks out of ${name(block)}`);
         for (const part of around) {
             const {overflowX, webkitLineClamp} = style(part);
-            if (/hidden|clip/.test(overflowX) && webkitLineClamp === "none" && boxes.some((box) => isCut(box, part.getBoundingClientRect())))
+            if (/hidden|clip/.test(overflowX) && webkitLineClamp === "none"
+                && boxes.some((box) => isCut(box, part.getBoundingClientRect())))
                 faults.add(`${name(part)} cuts off ${words}`);
             if (/auto|scroll/.test(overflowX) && part.scrollWidth > part.clientWidth + 1)
                 faults.add(`${name(part)} scrolls sideways by ${part.scrollWidth - part.clientWidth} px`);
