@@ -23,6 +23,8 @@ from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.pages import pseudo_language as pseudo
+from tests.pages import untranslated
+from tests.pages.html_tree import Tree
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -95,8 +97,8 @@ def test_every_kind_of_mail_is_translated(app, catcher, amal, omar):
     sent = [mail for mail in mails.outbox() if mail.state == "sent"]
     assert {mail.kind for mail in sent} == set(content.BUILDERS)
     for mail in sent:
-        assert pseudo.outside_text(mail.subject, NAMES) == "", mail.kind
-        assert pseudo.outside_text(mail.body, NAMES) == "", mail.kind
-        assert pseudo.outside(mail.html, NAMES) == [], mail.kind
+        assert untranslated.in_text(mail.subject, NAMES) == "", mail.kind
+        assert untranslated.in_text(mail.body, NAMES) == "", mail.kind
+        assert untranslated.in_page(Tree(mail.html), NAMES) == [], mail.kind
     senders = {mail["From"].addresses[0].display_name for mail in catcher.mails}
     assert any(sender.startswith(f"{pseudo.OPEN}Amal's Bakery via Qist") for sender in senders)
