@@ -152,7 +152,7 @@ def _asked(row: Email) -> Facts:
     """
     proof = db.session.get_one(EmailProof, row.data["proof_id"], populate_existing=True)
     holder = db.session.scalar(select(User).where(User.holds_email(proof.email)))
-    day, time = labels.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
+    day, time = dates.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
     return {
         "to": proof.email if holder is None else holder.email,
         "hello": _("Hello,"),
