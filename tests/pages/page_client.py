@@ -47,6 +47,8 @@ class PageClient(FlaskClient):
         response = super().open(*args, **kwargs)
         if response.history:  # this method opened the target of the redirect, too
             return response
+        if response.headers.get("Content-Disposition", "").startswith("attachment"):  # a file may be streamed
+            return response
         if response.mimetype in WORDED and response.status_code // 100 != 3 and response.data:
             in_pseudo = _is_in_pseudo(self.application, response)
             check(self.application, response, in_pseudo=in_pseudo)

@@ -104,9 +104,8 @@ def _words(text: str, names: re.Pattern[str]) -> str:
 
 def _without_isolated(text: str, tree: Tree) -> str:
     """The text of a title without the names that the page itself isolates."""
-    for element in tree.all("bdi"):
-        if name := element.text().strip():
-            text = text.replace(name, " ")
+    for name in sorted({element.text().strip() for element in tree.all("bdi")} - {""}, key=len, reverse=True):
+        text = text.replace(name, " ")
     return text
 
 
