@@ -56,16 +56,16 @@ STORIES: Final = {
     "/team-invitations/<id>",
     "/account/email/proof",
     "/email-proofs/<id>",
+    "/email-undos/<id>",
 }
 """Pages that test_team.py and test_email_proofs.py visit."""
 STATES: Final = {
-    "/email-undos/<id>",
     "/invitations/<id>/dispute",
     "/plans/<id>/dispute",
     "/plans/<id>/dispute/answer",
     "/plans/<id>/withdrawal",
 }
-"""Pages of a state that the demo data does not have. The tests of web/accounts and web/agreements read them."""
+"""Pages of a state that the demo data does not have, which test_agreements.py visits."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
