@@ -17,9 +17,9 @@ from portal.local import demo_data
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 from tests.browser.conftest import Visit
-from tests.browser.page_list import PAGES
 from tests.fixtures.live import Live
 from tests.fixtures.valkey.rq_jobs import a_failed_job
+from tests.pages.addresses import PAGES
 
 pytestmark = pytest.mark.browser
 

@@ -18,11 +18,11 @@ from portal.services.accounts import password_resets
 from portal.services.mail import delivery
 from portal.services.reminders import unsubscribe
 from portal.wording import language
-from tests.browser.page_list import PAGES
 from tests.browser.test_pages import follow
 from tests.fixtures import people
 from tests.fixtures.live import served
 from tests.pages import pseudo_language
+from tests.pages.addresses import PAGES
 
 pytestmark = pytest.mark.browser
 
