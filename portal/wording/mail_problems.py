@@ -24,6 +24,7 @@ MAIL_PROBLEMS: Final = {
     "plan_answered": _l("The customer accepted the plan, or said that it is not theirs."),
     "plan_closed": _l("The plan is closed."),
     "proof_ended": _l("Another proof took its place, or the email was proven meanwhile."),
+    "registration_gone": _l("The registration that it was about is removed."),
     "report_cleared": _l("An operator has looked at it already."),
     "too_old": _l("It was asked for too long ago."),
     "unknown_kind": _l("This version knows no mail of this kind."),

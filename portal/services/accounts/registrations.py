@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, or_, select, update
 
 from portal.domain import clock, identifiers
 from portal.domain.events import CustomerClaimed
@@ -17,6 +17,7 @@ from portal.models import (
     Invitation,
     Membership,
     Merchant,
+    OperatorAct,
     PasswordReset,
     Plan,
     TokenFamily,
@@ -57,8 +58,9 @@ def join(registration: User, record: User, *, session_id: int | None) -> User:
     if session_id is not None:
         mine = (UserSession.id == session_id, UserSession.user_id == registration.id)
         db.session.execute(update(UserSession).where(*mine).values(user_id=record.id))
-    for table, column in ((Email, Email.to_user_id), (EmailProof, EmailProof.user_id)):
-        db.session.execute(update(table).where(column == registration.id).values({column.key: record.id}))
+    for column in (Email.to_user_id, EmailProof.user_id, OperatorAct.user_id):
+        rows = update(column.class_).where(column == registration.id)
+        db.session.execute(rows.values({column.key: record.id}))
     db.session.execute(delete(Membership).where(Membership.user_id == registration.id))
     _remove([registration.id])
     for name, value in moved.items():
@@ -106,7 +108,11 @@ def purge(limit: int = 10_000) -> int:
 
 
 def _remove(user_ids: Sequence[int]) -> None:
-    """Delete these registrations with everything that hangs on them. They have no plan, payment, key or event."""
+    """Delete these registrations with everything that hangs on them. They have no plan, payment, key or event.
+
+    An operator may have declined or deactivated such a business or account. That act goes, too: it must keep nobody
+    from the email or the username.
+    """
     if not user_ids:
         return
     businesses = db.session.scalars(select(Membership.merchant_id).where(Membership.user_id.in_(user_ids))).all()
@@ -120,5 +126,7 @@ def _remove(user_ids: Sequence[int]) -> None:
         Membership.user_id,
     ):
         db.session.execute(delete(column.class_).where(column.in_(user_ids)))
+    acts = or_(OperatorAct.user_id.in_(user_ids), OperatorAct.merchant_id.in_(businesses))
+    db.session.execute(delete(OperatorAct).where(acts))
     db.session.execute(delete(Merchant).where(Merchant.id.in_(businesses)))
     db.session.execute(delete(User).where(User.id.in_(user_ids)).execution_options(synchronize_session="fetch"))

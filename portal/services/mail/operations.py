@@ -50,7 +50,9 @@ TEXTS: Final = {
 
 def operator_act(row: Email) -> Facts:
     """An act of an operator, or an owner's objection, for every operator."""
-    act = db.session.get_one(OperatorAct, row.data["act_id"])
+    act = db.session.get(OperatorAct, row.data["act_id"])
+    if act is None:
+        raise NoLongerTrue("registration_gone")
     path = f"/operator/merchants/{act.merchant_id}" if act.merchant_id else f"/operator/accounts/{act.user_id}"
     return {
         "sentence": labels.operator_act(act.kind, act.actor.display_name if act.actor else None, subject_of(act)),

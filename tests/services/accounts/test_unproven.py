@@ -10,15 +10,16 @@ from portal import access
 from portal.domain import clock
 from portal.errors import Invalid, NotFound, QistError
 from portal.extensions import db
-from portal.models import EmailProof, Invitation, Membership, Merchant, User
+from portal.models import EmailProof, Invitation, Membership, Merchant, OperatorAct, User
 from portal.services.accounts import accounts, hats, password_resets, proofs, registrations, sessions, tokens
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
+from portal.services.operations import account_deactivations, approvals, merchant_deactivations
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import people
+from tests.fixtures import operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.mails import outbox
 from tests.fixtures.proofs import confirming, mailed
@@ -55,6 +56,21 @@ def refusal(call, *args, **kwargs):
     with pytest.raises(QistError) as refused:
         call(*args, **kwargs)
     return refused.value.code, refused.value.about
+
+
+def squat(what):
+    """A stranger registers a shop with the victim's email, and an operator acts on it. Returns the registration's id."""
+    olga = operations.olga()
+    stranger = register("shop", VICTIM, role="merchant", business_name="Shop", home_currency="SAR", time_zone="UTC")
+    if what == "declined":
+        db.session.get_one(Merchant, stranger).approved_at = None
+        db.session.commit()
+        approvals.decline(stranger, actor=olga, reason="Spam")
+    elif what == "deactivated":
+        merchant_deactivations.deactivate(stranger, actor=olga, reason="Spam")
+    else:
+        account_deactivations.deactivate(stranger, actor=olga, reason="Spam")
+    return stranger
 
 
 def invite(email=VICTIM):
@@ -153,6 +169,30 @@ class TestRegistration:
         assert sessions.find(token) is None
         assert user_of(shop) is None
         assert db.session.scalar(select(func.count(Merchant.id))) == 0
+
+    @pytest.mark.parametrize("what", ["declined", "deactivated", "account"])
+    def test_an_operators_act_on_a_registration_keeps_nobody_from_its_email(self, confirmed, what):
+        """The act refers to a business or an account that goes when the owner of the email proves it."""
+        stranger = squat(what)
+        mine = register("victim", VICTIM)
+        assert mailed_proofs.prove(mine) == mine
+        assert user_of(stranger) is None
+        delivery.drain()
+        assert {mail.state for mail in outbox() if mail.kind == "operator_act"} == {"dropped"}
+
+    def test_an_operators_act_on_a_registration_stops_no_purge(self, confirmed):
+        strangers = [squat("declined"), register("nadia")]
+        with time_machine.travel(clock.now() + timedelta(days=7, seconds=1)):
+            assert registrations.purge() == 2
+        assert [user_of(stranger) for stranger in strangers] == [None, None]
+
+    def test_an_account_that_was_reactivated_before_its_proof_becomes_that_of_its_plans(self, confirmed):
+        record = invite().plan.customer_id
+        mine, olga = register("victim", VICTIM), operations.olga()
+        account_deactivations.deactivate(mine, actor=olga, reason="Spam")
+        account_deactivations.reactivate(mine, actor=olga, reason="A mistake")
+        assert mailed_proofs.prove(mine) == record
+        assert db.session.scalars(select(OperatorAct.user_id)).all() == [record, record]
 
     def test_an_account_never_leaves_this_way(self):
         assert refusal(registrations.leave, people.omar())[0] == "not_found"
