@@ -12,6 +12,7 @@ from flask_babel import ngettext, pgettext
 from portal.domain import clock, money
 from portal.models import Installment, Merchant, OperatorAct, Payment, Refund
 from portal.reports.payments.offered_methods import OfferedMethod
+from portal.reports.plans.figures import SHOWN
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
 from portal.wording import dates, labels, simulated_cards
@@ -65,6 +66,7 @@ def init_app(app: Flask) -> None:
         standing_label=labels.standing,
         state_label=labels.state,
         figure_label=labels.figure,
+        shown_figures=SHOWN,
         interval_words=labels.interval,
     )
 
