@@ -30,8 +30,8 @@ def _latin(letter: str) -> str:
         return letter
     from confusable_homoglyphs import confusables  # its table has a megabyte: read when a name needs it
 
-    for found in confusables.is_confusable(letter, greedy=True) or ():
-        for homoglyph in found["homoglyphs"]:
+    for script in confusables.is_confusable(letter, greedy=True) or ():
+        for homoglyph in script["homoglyphs"]:
             if homoglyph["c"].isascii() and homoglyph["c"].isalnum():
                 return str(homoglyph["c"])
     return letter

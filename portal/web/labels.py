@@ -12,13 +12,14 @@ from flask_babel import ngettext, pgettext
 from portal.domain import clock, money
 from portal.models import Installment, Merchant, OperatorAct, Payment, Refund
 from portal.reports.payments.offered_methods import OfferedMethod
+from portal.reports.plans.figures import SHOWN
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
 from portal.wording import dates, labels, simulated_cards
+from portal.wording.causes import reason_words, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
 from portal.wording.mail_problems import mail_problem
-from portal.wording.reasons import reason_words, typed_words
 
 NOTHING_CHARGED: Final = _l("Nothing was charged.")
 KEY: Final = r"[A-Za-z0-9_-]{16,64}"
@@ -65,6 +66,7 @@ def init_app(app: Flask) -> None:
         standing_label=labels.standing,
         state_label=labels.state,
         figure_label=labels.figure,
+        shown_figures=SHOWN,
         interval_words=labels.interval,
     )
 

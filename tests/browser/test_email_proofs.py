@@ -52,9 +52,9 @@ def fill_in_registration(visitor: Visitor, role: str, name: str, email: str) -> 
 
 
 def code_in(text: str) -> str:
-    found = re.search(r"^(\d{6})\r?$", text, re.M)
-    assert found is not None, text
-    return found[1]
+    match = re.search(r"^(\d{6})\r?$", text, re.M)
+    assert match is not None, text
+    return match[1]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
@@ -89,9 +89,9 @@ def test_people_register_prove_their_emails_and_pay(visit: Visit, live: Live, ca
 
     # The victim opens the mailed link of that request on a phone, and has the account alone.
     text = newest_mail(phone, catcher, victim, "Is this your email?")
-    found = re.search(r"/email-proofs/\S+", text)
-    assert found is not None
-    page = phone.open(found[0])
+    match = re.search(r"/email-proofs/\S+", text)
+    assert match is not None
+    page = phone.open(match[0])
     expect(page.locator("main")).to_contain_text(f"attacker-{run}")
     page.get_by_label("New password").fill(PASSWORD)
     phone.press("Prove email")

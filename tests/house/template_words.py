@@ -120,7 +120,7 @@ def parse(source: str) -> nodes.Template:
 def words_outside(source: str) -> list[tuple[int, str]]:
     """Line and text of everything that people would read and that is in no message of gettext."""
     tree = parse(source)
-    found: list[tuple[int, str]] = []
+    texts: list[tuple[int, str]] = []
     place = _Html()
     for node in _outputs(tree):
         if isinstance(node, nodes.TemplateData):
@@ -128,14 +128,14 @@ def words_outside(source: str) -> list[tuple[int, str]]:
             place.read(node.data)
             text = html.unescape("".join(place.spoken))
             if WORD.search(text):
-                found.append((node.lineno, " ".join(text.split())))
+                texts.append((node.lineno, " ".join(text.split())))
         elif place.people_read:
-            found += [(node.lineno, text) for text in _strings(node) if WORD.search(text)]
-    found += [(const.lineno, const.value) for const in _constants(tree) if PROSE.search(const.value)]
+            texts += [(node.lineno, text) for text in _strings(node) if WORD.search(text)]
+    texts += [(const.lineno, const.value) for const in _constants(tree) if PROSE.search(const.value)]
     for argument in tree.find_all(nodes.Keyword):
         if argument.key in TEXT_ARGUMENTS:
-            found += [(argument.lineno, text) for text in _strings(argument.value) if WORD.search(text)]
-    return sorted(set(found))
+            texts += [(argument.lineno, text) for text in _strings(argument.value) if WORD.search(text)]
+    return sorted(set(texts))
 
 
 def messages(source: str) -> Iterator[Message]:

@@ -79,8 +79,8 @@ def writers_of_events(path: Path) -> Iterator[str]:
 
 
 def test_only_services_events_writes_events() -> None:
-    writers = {name(path): found for path in SOURCES if (found := list(writers_of_events(path)))}
-    assert {path: len(found) for path, found in writers.items()} == {"portal/services/events.py": 2}
+    writers = {name(path): lines for path in SOURCES if (lines := list(writers_of_events(path)))}
+    assert {path: len(lines) for path, lines in writers.items()} == {"portal/services/events.py": 2}
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "clock.py"], ids=name)

@@ -54,8 +54,8 @@ def test_every_text_for_people_is_a_message(path: Path) -> None:
 
 
 def test_every_untranslated_string_occurs() -> None:
-    found = {text for path in PAGES for _, text in words_outside(path.read_text())}
-    assert set(UNTRANSLATED) - found == set()
+    occurring = {text for path in PAGES for _, text in words_outside(path.read_text())}
+    assert set(UNTRANSLATED) - occurring == set()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_untranslated_string_occurs() -> None:
     ],
 )
 def test_a_text_outside_of_gettext_is_found(source: str, text: str) -> None:
-    assert text in [found for _, found in words_outside(source)]
+    assert text in [outside for _, outside in words_outside(source)]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_message_is_a_literal_text_with_named_values(path: Path) -> None:
         texts = [text or "" for text in message.texts[first:]]
         for text in texts:
             assert "%" not in PLACEHOLDER.sub("", text.replace("%%", "")), f"line {message.line}: {text}"
-        names = {found for text in texts for found in PLACEHOLDER.findall(text)}
+        names = {placeholder for text in texts for placeholder in PLACEHOLDER.findall(text)}
         given = message.values | ({"num"} if "ngettext" in message.function else set())
         assert names <= given, f"line {message.line}: no value for {names - given}"
         assert message.values <= names, f"line {message.line}: {message.values - names} is not in the text"

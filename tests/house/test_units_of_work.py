@@ -42,15 +42,15 @@ class Calls:
         module, node = name[0], self.functions[name]
         bound = {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}
         bound |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
-        found = set()
+        called = set()
         for each in ast.walk(node):
             if isinstance(each, ast.Name) and each.id not in bound:
-                found.add(self.imports[module].get(each.id, (module, each.id)))
+                called.add(self.imports[module].get(each.id, (module, each.id)))
             if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id not in bound:
                 source = self.imports[module].get(each.value.id)
                 if source is not None:
-                    found.add((f"{source[0]}.{source[1]}", each.attr))
-        return (found & set(self.functions)) - {name}
+                    called.add((f"{source[0]}.{source[1]}", each.attr))
+        return (called & set(self.functions)) - {name}
 
     def nested(self, unit: Name) -> list[Name]:
         """The calls that a unit of work reaches and that must not run inside one."""

@@ -7,9 +7,13 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from portal.extensions import db
+from portal.models import Plan
+from portal.services.operations import approvals
 from portal.services.payments import outcomes
+from portal.services.plans import drafts
 from portal.web.labels import one_use_key
-from tests.fixtures import people
+from tests.fixtures import operations, people
 from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 from tests.pages.pseudo_language import english
 from tests.web import browser_of
@@ -103,6 +107,23 @@ def test_every_form_sent_twice_gets_the_same_answer_after_the_plan_has_moved_on(
         assert len(results) == len(sent)
         assert secrets_of(results) == []
         assert {"PlanCreated", "PlanCancelled", "RefundsMade", "RefundsDeclined"} <= shapes_of(results)
+
+
+def test_a_draft_of_a_plan_sent_twice_gets_the_same_answer_after_it_became_a_plan(app: Flask, database: str) -> None:
+    with app.app_context():
+        dana_id = operations.a_draft_merchant(app)
+        day = people.today_of(dana_id).isoformat()
+    terms = {"total_amount": "100", "num_installments": "3", "start_date": day, "interval": "monthly"}
+    dana = browser_of(app, "dana")
+    draft = send(dana, "/plans", {"key": one_use_key(), "customer_email": "nadia@example.com", **terms})
+    with app.app_context():
+        approvals.approve(dana_id, actor=operations.olga())
+        drafts.open_all()
+    assert answer_of(dana, "/plans", draft.data) == draft.answer
+    with app.app_context():
+        assert shapes_of(stored_results()) == {"PlanDraftSaved"}
+        assert secrets_of(stored_results()) == []
+        assert db.session.scalars(db.select(Plan.customer_id)).all() != []
 
 
 def test_a_declined_payment_sent_twice_says_why_both_times(app: Flask, database: str) -> None:

@@ -38,7 +38,7 @@ class Raised:
 @cache
 def raised() -> list[Raised]:
     """Every refusal and fault that portal/ makes, apart from the definitions in errors.py."""
-    found = []
+    errors = []
     for path, call, scope in _calls():
         kind = _kind(call, scope)
         if kind is None or path.name == "errors.py":
@@ -47,7 +47,7 @@ def raised() -> list[Raised]:
         code: ast.expr = ast.Constant(CODED[kind]) if kind in CODED else call.args[kind == "Fault"]
         about = call.args[0] if kind in CODED and call.args else keywords.get("about", ast.Constant(""))
         constants = [node.value for node in ast.walk(call) if isinstance(node, ast.Constant)]
-        found.append(
+        errors.append(
             Raised(
                 place=f"{path.relative_to(PORTAL)}:{call.lineno}",
                 is_fault=kind == "Fault",
@@ -57,7 +57,7 @@ def raised() -> list[Raised]:
                 texts=tuple(value for value in constants if isinstance(value, str)),
             )
         )
-    return found
+    return errors
 
 
 def _kind(call: ast.Call, scope: Scope) -> str | None:

@@ -15,14 +15,14 @@ RAISED = {"NoLongerTrue": 0, "NotSent": 0, "ServerUnavailable": 0, "_fail": 1, "
 
 def codes() -> set[str]:
     """The literal codes in the source."""
-    found = set()
+    literals = set()
     for path in SOURCES:
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in RAISED:
                 for node in ast.walk(call.args[RAISED[call.func.id]]):
                     if isinstance(node, ast.Constant):
-                        found.add(str(node.value))
-    return found
+                        literals.add(str(node.value))
+    return literals
 
 
 def test_every_code_has_a_sentence_and_every_sentence_a_code() -> None:

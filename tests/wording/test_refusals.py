@@ -61,40 +61,40 @@ CODE_BY_CLASS = {
 """The refusals whose code their class sets, or errors.py."""
 
 
-def keys_of(found: Raised) -> set[tuple[str, str]]:
+def keys_of(error: Raised) -> set[tuple[str, str]]:
     """The keys of the sentences that this refusal or fault may need."""
-    if found.codes is None:
-        assert found.place.startswith("api/problems.py"), f"{found.place}: the code is no literal"
+    if error.codes is None:
+        assert error.place.startswith("api/problems.py"), f"{error.place}: the code is no literal"
         return BY_STATUS
-    abouts = found.abouts
-    if abouts is None and found.codes == {"wrong_type"}:
+    abouts = error.abouts
+    if abouts is None and error.codes == {"wrong_type"}:
         abouts = frozenset(parsing._WRONG_TYPES)
     elif abouts is None:
-        assert found.codes <= {"bad_amount", "bad_total"}, f"{found.place}: the situation is no literal"
+        assert error.codes <= {"bad_amount", "bad_total"}, f"{error.place}: the situation is no literal"
         abouts = frozenset(AMOUNTS)
-    elif found.is_fault and abouts == {""}:
-        abouts = found.fields or abouts
-    table = FAULTS if found.is_fault else REFUSALS
-    keys = {(code, about) for code in found.codes for about in abouts}
+    elif error.is_fault and abouts == {""}:
+        abouts = error.fields or abouts
+    table = FAULTS if error.is_fault else REFUSALS
+    keys = {(code, about) for code in error.codes for about in abouts}
     return {key if key in table else (key[0], "") for key in keys}
 
 
 def test_every_refusal_and_fault_has_a_sentence_and_every_sentence_is_used() -> None:
-    needed = CODE_BY_CLASS.union(*(keys_of(found) for found in raised() if not found.is_fault))
+    needed = CODE_BY_CLASS.union(*(keys_of(error) for error in raised() if not error.is_fault))
     assert needed == set(REFUSALS)
-    needed = set().union(*(keys_of(found) for found in raised() if found.is_fault))
+    needed = set().union(*(keys_of(error) for error in raised() if error.is_fault))
     assert needed == set(FAULTS)
 
 
 def test_a_situation_that_the_source_names_has_a_sentence_of_its_own() -> None:
-    for found in raised():
-        table = FAULTS if found.is_fault else REFUSALS
-        for about in (found.abouts or frozenset()) - {""}:
-            assert any((code, about) in table for code in found.codes or problems.CODES.values()), found
+    for error in raised():
+        table = FAULTS if error.is_fault else REFUSALS
+        for about in (error.abouts or frozenset()) - {""}:
+            assert any((code, about) in table for code in error.codes or problems.CODES.values()), error
 
 
 def test_refusals_and_faults_hold_codes_and_no_sentences() -> None:
-    assert [(found.place, text) for found in raised() for text in found.texts if " " in text] == []
+    assert [(error.place, text) for error in raised() for text in error.texts if " " in text] == []
 
 
 @pytest.mark.parametrize(("table", "name"), [(REFUSALS, "refusals"), (FAULTS, "faults"), ({}, "")])

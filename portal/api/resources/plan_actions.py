@@ -10,7 +10,7 @@ from portal.api.endpoints import endpoint
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.payments import reversals
 
-bp = Blueprint("api_changes", __name__)
+bp = Blueprint("api_plan_actions", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
 
 for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):

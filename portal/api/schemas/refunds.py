@@ -21,7 +21,7 @@ from portal.api.schemas.kinds import (
 from portal.domain.identifiers import MAX_ID
 from portal.models.payments.refunds import REFUND_STATES, RefundState
 from portal.services.row_facts import RefundFacts
-from portal.wording.reasons import causes
+from portal.wording.causes import causes
 
 
 class NewRefund(In, kw_only=True):

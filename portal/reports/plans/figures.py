@@ -14,6 +14,8 @@ from portal.models import Installment, Payment, Plan
 
 SUMMED: Final = ("paid", "credited", "written_off", "remaining")
 """Amounts of a plan that are the sum of the column of the same name over its installments."""
+SHOWN: Final = ("total", "credited", "paid", "refunded", "refunding", "written_off", "remaining")
+"""The figures of PlanFigures on a plan's page and in a confirmation, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

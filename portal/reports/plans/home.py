@@ -56,14 +56,14 @@ def home(customer_id: int) -> Home:
         .options(joinedload(Plan.merchant), selectinload(Plan.installments))
     ).all()
     plans = [plan for plan in shown if plan.counted and not plan.disputed]
-    asked = [plan for plan in shown if not plan.counted or plan.disputed]
+    to_answer = [plan for plan in shown if not plan.counted or plan.disputed]
     written_off = exists().where(Installment.plan_id == Plan.id, Installment.written_off > 0)
     closed, paid = db.session.execute(
         select(func.count(), func.count().filter(Plan.state == "completed", ~written_off))
         .select_from(Plan)
         .where(Plan.customer_id == customer_id, Plan.state != "active")
     ).one()
-    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, asked, closed, closed == paid)
+    return Home(due, coming, {row[0]: int(row[1]) for row in owed}, plans, to_answer, closed, closed == paid)
 
 
 def _open(customer_id: int, conditions: list[ColumnElement[bool]]) -> list[Installment]:

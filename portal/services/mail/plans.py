@@ -12,7 +12,7 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.agreements import acceptances, disputes
 from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
 from portal.wording import dates
-from portal.wording.reasons import typed_words
+from portal.wording.causes import typed_words
 from portal.wording.terms import terms_lines
 
 NOTICE: Final = "plan_notice"

@@ -59,10 +59,10 @@ def clear(report_id: int, *, actor: Actor) -> None:
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
         raise NotFound()
-    found = db.session.get_one(ShopReport, report_id, with_for_update=True, populate_existing=True)
-    if found.cleared_at is not None:
+    report = db.session.get_one(ShopReport, report_id, with_for_update=True, populate_existing=True)
+    if report.cleared_at is not None:
         return
-    found.cleared_at, found.cleared_by = clock.now(), actor.user_id
+    report.cleared_at, report.cleared_by = clock.now(), actor.user_id
     db.session.flush()
     others = ShopReport.open().where(ShopReport.plan_id == plan.id).exists()
     if plan.reported_at is not None and not db.session.scalar(select(others)):

@@ -81,12 +81,12 @@ def addresses(plan_id: int) -> Addresses:
 def agreement_of(plan: Plan, installments: Sequence[Installment], to: Addresses | None) -> Agreement:
     """The agreement on a plan. `to` is None for its business."""
     dispute = db.session.get(Dispute, plan.id) if plan.disputed else None
-    asked = to is not None and (plan.is_asked or plan.disputed)
+    must_answer = to is not None and (plan.is_asked or plan.disputed)
     facts = acceptances.terms_of(plan, installments, plan.merchant.business_name, plan.customer.email)
     ends = plan.withdrawal_ends_at
     return Agreement(
         dispute=dispute,
-        terms=terms_lines(facts) if asked else [],
+        terms=terms_lines(facts) if must_answer else [],
         until=disputes.decidable_at(dispute) if dispute is not None else None,
         withdraw_by=ends if ends is not None and ends > clock.now() else None,
         to=to,

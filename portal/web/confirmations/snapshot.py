@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -13,13 +12,10 @@ from portal.domain import money
 from portal.domain.allocation import Part
 from portal.extensions import db
 from portal.models import Allocation, Installment, Payment, Plan
-from portal.reports.plans.figures import PlanFigures, plan_figures
+from portal.reports.plans.figures import SHOWN, PlanFigures, plan_figures
 from portal.services.payments import refund_limits
 from portal.web.authorization import my_actor
 from portal.wording import labels
-
-SHOWN: Final = ("total", "credited", "paid", "refunded", "written_off", "remaining")
-"""The figures of a confirmation, in their order on the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +68,15 @@ class PlanSnapshot:
         ]
 
     def figure_lines(self, changes: Mapping[str, int], *, cancelling: bool = False) -> list[Line]:
-        """The plan's figures before and after. An unchanged figure of zero is left out, except "remaining"."""
+        """The plan's figures before and after. An unchanged figure of zero is left out, except "remaining".
+
+        Refunds in flight are left out, too: no action of a confirmation changes them.
+        """
         void = cancelling or self.plan.cancelled_at is not None
         return [
             Line(labels.figure(name, void), self.amount(before), self.amount(before + changes.get(name, 0)))
             for name in SHOWN
+            if name != "refunding"
             if (before := getattr(self.figures, name)) or changes.get(name) or name == "remaining"
         ]
 

@@ -11,7 +11,7 @@ from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.respond import page
-from portal.wording import reasons
+from portal.wording.causes import causes
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("journal", __name__)
@@ -44,7 +44,7 @@ def export() -> ResponseReturnValue:
         return _form_page(faults, 422)
     merchant = my_merchant()
     since, until = instants_between(days["from"], days["to"], merchant.time_zone)
-    journal = export_journal(my_actor(), since=since, until=until, causes=reasons.causes())
+    journal = export_journal(my_actor(), since=since, until=until, causes=causes())
     return csv_file("journal", journal, merchant)
 
 

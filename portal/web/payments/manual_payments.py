@@ -23,7 +23,7 @@ from portal.wording import dates
 from portal.wording.labels import MANUAL_METHODS, manual_method
 from portal.wording.lazy import lazy_gettext as _l
 
-bp = Blueprint("recorded_payments", __name__)
+bp = Blueprint("manual_payments", __name__)
 
 OLDEST: Final = _l("It goes to the oldest open installment first.")
 RECOVERY: Final = _l("This had been written off, so the payment is booked as a recovery.")

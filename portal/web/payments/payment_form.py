@@ -64,7 +64,7 @@ class PaymentOptions:
     """The form's context. `why_not` is the reason why there are no choices."""
 
     plan: Plan
-    standing: PlanFigures
+    figures: PlanFigures
     choices: Sequence[Choice]
     methods: Sequence[Method]
     why_not: str | None = None
@@ -93,7 +93,7 @@ def fill(form: PaymentForm, options: PaymentOptions, chosen: str = "") -> bool:
     if form.choice.data not in offered:
         form.choice.data = chosen if chosen in offered else next(iter(offered), None)
     form.key.data = one_use_key()
-    form.shown.data = str(options.standing.owed)
+    form.shown.data = str(options.figures.owed)
     for choice in options.choices:
         if choice.value in ("next", "due"):
             form[f"shown_{choice.value}"].data = str(choice.minor)

@@ -14,9 +14,9 @@ from portal.reports.payments.statements import Line
 from portal.web.authorization import login_needed, my_actor
 from portal.web.method_labels import method_words
 from portal.web.respond import page
+from portal.wording.causes import typed_words
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
-from portal.wording.reasons import typed_words
 
 bp = Blueprint("statements", __name__)
 

@@ -17,8 +17,8 @@ from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words
 from portal.wording import labels
+from portal.wording.causes import causes, typed_words
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.reasons import causes, typed_words
 
 P = TypeVar("P", bound=Payload)
 PaymentFacts = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined | events.PaymentReversed

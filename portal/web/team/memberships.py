@@ -55,10 +55,10 @@ def leave(merchant_id: int) -> Response:
 
 
 def _mine(merchant_id: int) -> Membership:
-    found = [row for row in hats.memberships_of(me().id) if row.merchant_id == merchant_id]
-    if not found:
-        raise NotFound()
-    return found[0]
+    for membership in hats.memberships_of(me().id):
+        if membership.merchant_id == merchant_id:
+            return membership
+    raise NotFound()
 
 
 def _page(form: Form, membership: Membership, status: int) -> Response:

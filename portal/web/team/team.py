@@ -186,10 +186,10 @@ def _act(act: Callable[[], None], done: str) -> Response:
 
 def _member(member_id: int) -> Membership:
     """The membership in this business. Raises NotFound."""
-    found = [member for member in reports.members(my_merchant().id) if member.user_id == member_id]
-    if not found:
-        raise NotFound()
-    return found[0]
+    for member in reports.members(my_merchant().id):
+        if member.user_id == member_id:
+            return member
+    raise NotFound()
 
 
 def _index(form: InvitationForm, status: int) -> Response:

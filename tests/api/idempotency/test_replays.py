@@ -6,8 +6,10 @@ from typing import Any
 import requests
 from flask import Flask
 
+from portal.api.endpoints import declared
 from portal.services.payments import outcomes, refunds
-from tests.api import Api, Person, create_plan, customer, merchant
+from tests.api import Api, Person, create_plan, customer, merchant, register
+from tests.fixtures.agreements import acceptance
 from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 
 WHY = {"reason": "A layer was missing"}
@@ -39,6 +41,12 @@ class Sender:
         self.sent.append(Sent(person, where, body, key, response))
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def operation_of(app: Flask, sent: Sent) -> str:
+    """The operation id of a request."""
+    endpoint, _ = app.url_map.bind("").match(sent.where, method="POST")
+    return endpoint.removeprefix("api_").replace(".", "_")
 
 
 def again(sent: Sent) -> requests.Response:
@@ -82,8 +90,17 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     paid = send(omar, f"/api/plans/{other['id']}/pay/", {"choice": "amount", "amount": "30.00"}, 200)
     send(amal, f"/api/plans/{other['id']}/cancel/", {"refund": "20.00", **WHY}, 200)
     send(amal, f"/api/payments/{paid['id']}/reverse/", WHY, 200)
+    sara = register(api, "customer", "sara")
+    with acceptance(app, "required"):
+        waiting = send(amal, "/api/plans/", {"customer_email": sara.email, **terms}, 201)
+    send(sara, f"/api/plans/{waiting['id']}/dispute/", {}, 200)
+    send(sara, f"/api/plans/{waiting['id']}/accept/", {}, 200)
+    send(sara, f"/api/plans/{waiting['id']}/pay/", {"choice": "all"}, 200)
     assert omar.api.call("DELETE", f"/api/payment-methods/{saved['id']}/").status_code == 204
 
+    assert {operation_of(app, sent) for sent in send.sent} == {
+        name for name, operation in declared.items() if operation.repeatable
+    }
     for sent in send.sent:
         replay, first = again(sent), sent.response
         assert (replay.status_code, replay.content) == (first.status_code, first.content), sent.where
@@ -94,8 +111,10 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
         assert len(results) == len(send.sent)
         assert secrets_of(results) == []
         assert shapes_of(results) == {
+            "Accepted",
             "CreditGiven",
             "CustomerCorrected",
+            "Disputed",
             "LinkRenewed",
             "LinkRevoked",
             "PaymentDeclined",

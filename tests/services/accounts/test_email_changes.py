@@ -91,8 +91,8 @@ def test_with_confirmation_a_known_email_is_answered_like_an_unknown_one(app, am
             assert proofs.pending(omar).email == email
             assert refusal(proofs.prove, omar, "000000") == "wrong_code"
     delivery.drain()
-    told = [(mail.kind, mail.subject) for mail in outbox() if mail.kind != "invitation"]
-    assert told == [
+    mails = [(mail.kind, mail.subject) for mail in outbox() if mail.kind != "invitation"]
+    assert mails == [
         ("email_known", "You have an account already"),
         ("email_known", "There are plans for this email already"),
         ("email_proof", "Is this your email?"),
@@ -233,10 +233,10 @@ def test_both_addresses_are_told(app, omar):
     with Catcher() as catcher, sending(app, catcher):
         mailed_proofs.change(omar, NEW)
         delivery.drain()
-        told = {mail["To"]: text_of(mail) for mail in catcher.mails}
-        assert set(told) == {"omar@example.com", NEW}
-        assert "/email-undos/" in told["omar@example.com"] and "/email-undos/" not in told[NEW]
-        link = told["omar@example.com"].split("/email-undos/")[1].split()[0]
+        texts = {mail["To"]: text_of(mail) for mail in catcher.mails}
+        assert set(texts) == {"omar@example.com", NEW}
+        assert "/email-undos/" in texts["omar@example.com"] and "/email-undos/" not in texts[NEW]
+        link = texts["omar@example.com"].split("/email-undos/")[1].split()[0]
         email_changes.undo(link, new_password=NEXT)
         delivery.drain()
         assert (catcher.mails[-1]["To"], "undone" in catcher.mails[-1]["Subject"]) == (NEW, True)

@@ -75,11 +75,11 @@ def test_an_approval_makes_plans_of_the_drafts_with_their_schedules(app: Flask) 
     assert operations.acts() == [("merchant_approved", olga.user_id, None)]
     drafts.open_all()
     db.session.rollback()
-    made = list(db.session.scalars(db.select(Plan).order_by(Plan.id)))
-    assert {(plan.merchant_id, plan.total, plan.start_date, plan.description) for plan in made} == {
+    made_plans = list(db.session.scalars(db.select(Plan).order_by(Plan.id)))
+    assert {(plan.merchant_id, plan.total, plan.start_date, plan.description) for plan in made_plans} == {
         (dana, 100_00, start, "Roses")
     }
-    assert omar in {plan.customer_id for plan in made}
+    assert omar in {plan.customer_id for plan in made_plans}
     assert len(operations.states_of("invitation")) == 1
     assert draft_count() == 0
     assert drafts.open_all() == 0

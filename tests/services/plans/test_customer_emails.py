@@ -90,12 +90,12 @@ def test_both_addresses_are_told_and_the_former_one_without_the_purchase(plan_id
     delivery.drain()
     correct(plan_id)
     delivery.drain()
-    told = {mail["To"]: mail for mail in catcher.mails[1:]}
-    assert set(told) == {WRONG, RIGHT}
-    for words in (told[WRONG]["Subject"], text_of(told[WRONG]), html_of(told[WRONG])):
+    mails = {mail["To"]: mail for mail in catcher.mails[1:]}
+    assert set(mails) == {WRONG, RIGHT}
+    for words in (mails[WRONG]["Subject"], text_of(mails[WRONG]), html_of(mails[WRONG])):
         assert "A ring" not in words and RIGHT not in words and "/invitations/" not in words
-    assert "SAR 100.00" in text_of(told[WRONG]) and "you owe nothing on it" in text_of(told[WRONG])
-    assert people.token_of(plan_id) in text_of(told[RIGHT])
+    assert "SAR 100.00" in text_of(mails[WRONG]) and "you owe nothing on it" in text_of(mails[WRONG])
+    assert people.token_of(plan_id) in text_of(mails[RIGHT])
 
 
 def test_a_mail_that_waits_for_the_former_address_is_not_sent(plan_id, catcher):

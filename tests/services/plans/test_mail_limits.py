@@ -115,8 +115,8 @@ def test_a_new_business_invites_twenty_a_day():
 def test_a_business_that_five_customers_know_invites_more(how, monkeypatch):
     monkeypatch.setattr(mail_limits, "KNOWN_BUSINESS", 22)
     amal = people.amal()
-    made = [open_plan(amal, f"customer{number}@example.com") for number in range(20)]
-    for number, plan_id in enumerate(made[:5]):
+    plan_ids = [open_plan(amal, f"customer{number}@example.com") for number in range(20)]
+    for number, plan_id in enumerate(plan_ids[:5]):
         assert refusal(amal, "customer20@example.com") == ("customer_email", "plan_limit", "new")
         if how == "claimed":
             proofs.claim(people.token_of(plan_id), f"customer{number}", PASSWORD)
@@ -132,11 +132,11 @@ def test_a_business_that_five_customers_know_invites_more(how, monkeypatch):
 def test_payments_by_the_pay_link_and_one_busy_customer_make_no_business_known():
     """The merchant can pay by the pay link."""
     amal = people.amal()
-    made = [open_plan(amal, f"customer{number}@example.com") for number in range(20)]
-    for plan_id in made[:6]:
+    plan_ids = [open_plan(amal, f"customer{number}@example.com") for number in range(20)]
+    for plan_id in plan_ids[:6]:
         pay_by_link(plan_id, "pay")
     for _ in range(6):
-        pay_by_link(made[6], "customer")
+        pay_by_link(plan_ids[6], "customer")
     assert refusal(amal, "customer20@example.com") == ("customer_email", "plan_limit", "new")
 
 

@@ -128,8 +128,8 @@ class TestRemoval:
         session, pair, own = sessions.start(sara), tokens.start(sara, amal), tokens.start(sara, None)
         hats.switch(sessions.find(session).id, amal)
         members.remove(sara, actor=people.owner(amal), revoke_keys=False)
-        found = sessions.find(session)
-        assert hats.actor_of(found.user, found.merchant_id) == permissions.customer(sara)
+        session_row = sessions.find(session)
+        assert hats.actor_of(session_row.user, session_row.merchant_id) == permissions.customer(sara)
         for act, token in ((tokens.find, pair.access), (tokens.refresh, pair.refresh)):
             with pytest.raises(BadToken):
                 act(token)

@@ -30,8 +30,8 @@ def test_each_act_asks_first_without_javascript_too(app: Flask, plan: int, ask: 
     amal = browser_of(app, "amal")
     page = amal.get(f"/plans/{plan}").text
     assert f'id="ask-{ask}"' in page and f"/plans/{plan}?ask={ask}#plan-links" in page
-    asked = amal.get(f"/plans/{plan}?ask={ask}").text
-    assert asked.count(f'action="/plans/{plan}{address}"') == page.count(f'action="/plans/{plan}{address}"') + 1
+    question_page = amal.get(f"/plans/{plan}?ask={ask}").text
+    assert question_page.count(f'action="/plans/{plan}{address}"') == page.count(f'action="/plans/{plan}{address}"') + 1
     with app.app_context():
         before = people.token_of(plan, kind)  # type: ignore[arg-type]
     sent = amal.post(f"/plans/{plan}{address}", follow_redirects=True)

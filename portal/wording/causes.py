@@ -1,4 +1,4 @@
-"""The words of a reason: the text that a person typed, or the cause of an act of the system."""
+"""The words of causes of the system, and of the reasons that people typed."""
 
 from typing import Protocol
 
