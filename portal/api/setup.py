@@ -13,6 +13,7 @@ from portal.api.resources import (
     agreements,
     analytics,
     installments,
+    merchants,
     payment_methods,
     payments,
     plan_actions,
@@ -27,6 +28,7 @@ from portal.extensions import csrf
 BLUEPRINTS: Final = (
     accounts.bp,
     tokens.bp,
+    merchants.bp,
     plans.bp,
     installments.bp,
     payments.bp,
@@ -75,7 +77,7 @@ def _add_headers(response: Response) -> Response:
     response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = "600"
     return response

@@ -14,7 +14,7 @@ from portal.domain.events import Cause
 from portal.domain.schedule import Interval
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Payment, Plan, Refund, User
+from portal.models import Installment, Merchant, Payment, Plan, Refund, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
@@ -92,7 +92,7 @@ class RefundFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlanFacts:
-    """A plan with its installments and the sums of its refunds, with its status at that instant.
+    """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
     `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
     """
@@ -118,6 +118,7 @@ class PlanFacts:
     lapses_at: datetime | None
     disputed_at: datetime | None
     installments: tuple[InstallmentFacts, ...]
+    merchant_name: str = ""
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -185,13 +186,18 @@ def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
     return tuple(of_refund(row) for row in db.session.scalars(query.execution_options(populate_existing=True)))
 
 
-def of_plan(plan: Plan, customer_email: str, installments: Iterable[Installment], sums: tuple[int, int]) -> PlanFacts:
-    """The snapshot of rows that are loaded. `sums`: the amounts refunded and in refunds in flight."""
+def of_plan(
+    plan: Plan, parties: tuple[str, str], installments: Iterable[Installment], sums: tuple[int, int]
+) -> PlanFacts:
+    """The snapshot of rows that are loaded.
+
+    `parties`: the customer's email and the merchant's name. `sums`: the amounts refunded and in refunds in flight.
+    """
     return PlanFacts(
         id=plan.id,
         merchant_id=plan.merchant_id,
         customer_id=plan.customer_id,
-        customer_email=customer_email,
+        customer_email=parties[0],
         total=plan.total,
         currency=plan.currency,
         num_installments=plan.num_installments,
@@ -209,6 +215,7 @@ def of_plan(plan: Plan, customer_email: str, installments: Iterable[Installment]
         lapses_at=plan.lapses_at if plan.is_asked else None,
         disputed_at=plan.disputed_at if plan.disputed else None,
         installments=tuple(of_installment(row) for row in installments),
+        merchant_name=parties[1],
     )
 
 
@@ -218,10 +225,11 @@ def changed_plan(plan_id: int) -> PlanFacts:
     plan = db.session.get_one(Plan, plan_id, populate_existing=True)
     rows = select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
     installments = db.session.scalars(rows.execution_options(populate_existing=True))
-    email = db.session.scalars(select(User.email).where(User.id == plan.customer_id)).one()
+    names = select(User.email, Merchant.business_name).join(Merchant, Merchant.id == plan.merchant_id)
+    email, merchant_name = db.session.execute(names.where(User.id == plan.customer_id)).one()
     amounts = [func.coalesce(func.sum(column), 0) for column in (Payment.refunded, Payment.refunding)]
     sums = db.session.execute(select(*amounts).where(Payment.plan_id == plan_id)).one()
-    return of_plan(plan, email, installments, (int(sums[0]), int(sums[1])))
+    return of_plan(plan, (email, merchant_name), installments, (int(sums[0]), int(sums[1])))
 
 
 def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:

@@ -45,6 +45,7 @@ _PAID: Final = {
 _PLAN: Final[dict[str, Any]] = {
     "id": 1,
     "merchant": 7,
+    "merchant_name": "Amal's Bakery",
     "customer": 2,
     "customer_email": "omar@example.com",
     "total_amount": "100.00",
@@ -68,6 +69,15 @@ _PLAN: Final[dict[str, Any]] = {
     "lapses_at": None,
     "disputed_at": None,
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
+}
+_MERCHANT: Final[dict[str, Any]] = {
+    "id": 7,
+    "business_name": "Amal's Bakery",
+    "home_currency": "SAR",
+    "time_zone": "Asia/Riyadh",
+    "grace_days": 3,
+    "withdrawal_days": 14,
+    "standing": "live",
 }
 _REFUND: Final[dict[str, Any]] = {
     "id": 4,
@@ -230,6 +240,19 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
+    "Merchant": _MERCHANT,
+    "MerchantChange": {"grace_days": 3, "withdrawal_days": 14},
+    "Customer": {
+        "id": 2,
+        "name": "omar",
+        "email": "omar@example.com",
+        "has_account": True,
+        "muted": False,
+        "plans": 3,
+        "open_plans": 1,
+        "outstanding": {"SAR": "66.66"},
+        "overdue": {"SAR": "33.33"},
+    },
 }
 
 _ANY_METHOD: Final = OfferedMethod("tok_1f9a", "Visa", "4242")

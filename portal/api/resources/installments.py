@@ -30,6 +30,8 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
         InstallmentFilters(
             status=query.status,
             customer_email=query.customer_email,
+            customer_id=query.customer,
+            currency=query.currency,
             due_before=query.due_before,
             due_after=query.due_after,
         ),

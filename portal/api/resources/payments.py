@@ -22,12 +22,13 @@ NO_ANSWER = "The gateway gave no answer yet: look at the payment until it is kno
 
 
 @endpoint(bp, "GET", "/api/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
-def index(query: schemas.PaymentQuery) -> tuple[list[schemas.Payment], int, dict[str, str]]:
+def index(query: schemas.PaymentsQuery) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     """List your payments
 
     Of all your plans, newest first. The next page is in the Link header.
     """
-    return _page(query)
+    chosen = PaymentFilters(plan_id=query.plan, customer_id=query.customer, state=query.status, currency=query.currency)
+    return _page(query, chosen)
 
 
 @endpoint(bp, "GET", "/api/payments/<row:payment_id>/", ok={200: schemas.Payment}, tag=TAG)
@@ -42,7 +43,8 @@ def of_plan(plan_id: int, query: schemas.PaymentQuery) -> tuple[list[schemas.Pay
 
     Newest first. The next page is in the Link header.
     """
-    return _page(query, access.my_plan(caller().actor, plan_id).id)
+    plan = access.my_plan(caller().actor, plan_id)
+    return _page(query, PaymentFilters(plan_id=plan.id, state=query.status))
 
 
 @endpoint(
@@ -166,10 +168,10 @@ class _Declined(Refused):
     status = 402
 
 
-def _page(query: schemas.PaymentQuery, plan_id: int | None = None) -> tuple[list[schemas.Payment], int, dict[str, str]]:
+def _page(query: schemas.PaymentQuery, filters: PaymentFilters) -> tuple[list[schemas.Payment], int, dict[str, str]]:
     page = lists.list_payments(
         caller().actor,
-        PaymentFilters(plan_id=plan_id, state=query.status),
+        filters,
         newest_first=query.sort == "-id",
         limit=query.limit,
         cursor=query.cursor,

@@ -34,8 +34,9 @@ from portal.api.schemas.invitations import (
     revoked_link,
 )
 from portal.api.schemas.kinds import FaultShape, Nothing, Problem
+from portal.api.schemas.merchants import Customer, CustomerQuery, Merchant, MerchantChange, customer, merchant
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
-from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PayPlan, payment
+from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PaymentsQuery, PayPlan, payment
 from portal.api.schemas.plan_actions import (
     CancelledPlan,
     NewCancellation,
@@ -52,7 +53,9 @@ __all__ = [
     "AgeingReport",
     "CancelledPlan",
     "Code",
+    "Customer",
     "CustomerEmail",
+    "CustomerQuery",
     "Dashboard",
     "FaultShape",
     "Installment",
@@ -61,6 +64,8 @@ __all__ = [
     "LinkChoice",
     "Login",
     "Me",
+    "Merchant",
+    "MerchantChange",
     "MerchantMembership",
     "NewCancellation",
     "NewCredit",
@@ -77,6 +82,7 @@ __all__ = [
     "PayPlan",
     "Payment",
     "PaymentQuery",
+    "PaymentsQuery",
     "Plan",
     "PlanInstallmentQuery",
     "PlanQuery",
@@ -96,10 +102,12 @@ __all__ = [
     "account",
     "ageing",
     "cancelled_plan",
+    "customer",
     "dashboard",
     "installment",
     "link",
     "me",
+    "merchant",
     "paid_installment",
     "payment",
     "payment_method",

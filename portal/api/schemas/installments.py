@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import Day, whole
-from portal.api.schemas.kinds import Id, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.kinds import Currency, CustomerId, Id, Instant, Money, Out, PageQuery, Text, decimal
 from portal.domain.schedule import MAX_INSTALLMENTS
 from portal.models.payments.payments import PaymentState
 from portal.models.plans.installments import InstallmentStatus
@@ -50,6 +50,8 @@ class InstallmentQuery(PageQuery, kw_only=True):
 
     status: InstallmentStatus | None = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    customer: CustomerId | None = None
+    currency: Currency | None = None
     due_before: Day | None = None
     due_after: Day | None = None
     sort: Annotated[Literal["due_date", "-due_date"], Meta(description="Soonest due first, or last.")] = "due_date"

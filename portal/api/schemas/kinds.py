@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from portal.api.parsing import Amount, whole
 from portal.domain import money
+from portal.domain.identifiers import MAX_ID
 from portal.reports.paging import MAX_LIMIT
 
 Money = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,3})?$", description="Decimal text with the currency's digits.")]
@@ -58,6 +59,10 @@ class Problem(Out, kw_only=True):
     known: Annotated[
         list[str], Meta(description="If a parameter is unknown: the query parameters that this endpoint accepts.")
     ] = field(default_factory=list)
+
+
+CustomerId = Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a customer.")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as SAR.")]
 
 
 class PageQuery(In, kw_only=True):

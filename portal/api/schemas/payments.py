@@ -1,13 +1,26 @@
 """Schemas of payments."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from portal import models
-from portal.api.parsing import Amount, Day
-from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.parsing import Amount, Day, whole
+from portal.api.schemas.kinds import (
+    AmountField,
+    Currency,
+    CustomerId,
+    Id,
+    In,
+    Instant,
+    Money,
+    Out,
+    PageQuery,
+    Text,
+    decimal,
+)
+from portal.domain.identifiers import MAX_ID
 from portal.models.payments.payments import PaymentState, RecordedMethod
 from portal.services import row_facts
 from portal.services.row_facts import PaymentFacts
@@ -90,6 +103,14 @@ class PaymentQuery(PageQuery, kw_only=True):
 
     status: PaymentState | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
+
+
+class PaymentsQuery(PaymentQuery, kw_only=True):
+    """Filters of the payments of all plans."""
+
+    plan: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")] | None = None
+    customer: CustomerId | None = None
+    currency: Currency | None = None
 
 
 def payment(row: models.Payment | PaymentFacts) -> Payment:

@@ -8,7 +8,19 @@ from msgspec import Meta, field
 from portal import models
 from portal.api.parsing import Day, whole
 from portal.api.schemas.installments import Installment, installment
-from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.kinds import (
+    AmountField,
+    Currency,
+    CustomerId,
+    Id,
+    In,
+    Instant,
+    Money,
+    Out,
+    PageQuery,
+    Text,
+    decimal,
+)
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
 from portal.models.plans.plans import PlanStatus
 from portal.reports.payments.refunds import RefundTotals
@@ -71,6 +83,7 @@ class Plan(Out, kw_only=True):
 
     id: Id
     merchant: Id
+    merchant_name: str
     customer: Id
     customer_email: str
     total_amount: Money
@@ -106,6 +119,9 @@ class PlanQuery(PageQuery, kw_only=True):
         Literal["true", "false"] | None, Meta(description="Whether the customer says that the plan is not theirs.")
     ] = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    customer: CustomerId | None = None
+    external_id: Annotated[Text | None, Meta(description="The merchant's own id of the plan, whole.")] = None
+    currency: Currency | None = None
     due_before: Annotated[Day | None, Meta(description="Never matches a plan without an open installment.")] = None
     due_after: Day | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
@@ -116,7 +132,7 @@ def plan(facts: PlanFacts) -> Plan:
 
 
 def plan_row(row: models.Plan, totals: RefundTotals) -> Plan:
-    return plan(row_facts.of_plan(row, row.customer.email, row.installments, totals))
+    return plan(row_facts.of_plan(row, (row.customer.email, row.merchant.business_name), row.installments, totals))
 
 
 def fields_of(facts: PlanFacts) -> dict[str, Any]:
@@ -130,6 +146,7 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
     return {
         "id": facts.id,
         "merchant": facts.merchant_id,
+        "merchant_name": facts.merchant_name,
         "customer": facts.customer_id,
         "customer_email": facts.customer_email,
         "currency": facts.currency,

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import ColumnElement, func, select, text, tuple_
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Installment, Merchant, Plan, User
+from portal.models import Installment, Merchant, Mute, Plan, User
 from portal.reports import paging
-from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
+from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 from portal.reports.paging import Page
 
 _NEWEST = text(
@@ -28,13 +28,17 @@ _NEWEST = text(
 
 @dataclass(slots=True)
 class Customer:
-    """A customer's plans with one merchant: counts of plans, minor units by currency."""
+    """A customer's plans with one merchant: counts of plans, minor units by currency.
+
+    `muted`: the merchant sends them no reminders.
+    """
 
     user: User
     plans: int = 0
     open_plans: int = 0
     outstanding: dict[str, int] = field(default_factory=dict)
     overdue: dict[str, int] = field(default_factory=dict)
+    muted: bool = False
 
 
 def list_customers(
@@ -50,9 +54,9 @@ def list_customers(
     Invalid on `cursor` unless it is one that a page returned.
     """
     if filters.show == "all":
-        ids = _newest(merchant, filters.search, limit, cursor)
+        ids = _newest(merchant, filters, limit, cursor)
     else:
-        ids = _by_amount(merchant, filters.show, filters.search, limit, cursor)
+        ids = _by_amount(merchant, filters, limit, cursor)
     return Page(describe(merchant.id, ids.items), ids.next_cursor)
 
 
@@ -67,6 +71,9 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     )
     for customer_id, plans, open_plans in db.session.execute(counts):
         customers[customer_id].plans, customers[customer_id].open_plans = plans, open_plans
+    muted = select(Mute.customer_id).where(Mute.merchant_id == merchant_id, Mute.customer_id.in_(customer_ids))
+    for customer_id in db.session.scalars(muted):
+        customers[customer_id].muted = True
     owed = func.sum(Installment.remaining)
     late = func.coalesce(owed.filter(Installment.is_late(clock.now())), 0)
     sums = (
@@ -86,10 +93,11 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     return list(customers.values())
 
 
-def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | None) -> Page[int]:
+def _newest(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
     below = paging.read(cursor, int)[0] if cursor is not None else 2**62
-    if search and search.strip():
-        named = select(User.id).where(User.starts_with(search.strip())).cte("named").prefix_with("MATERIALIZED")
+    named_by = _named_by(filters)
+    if named_by:
+        named = select(User.id).where(*named_by).cte("named").prefix_with("MATERIALIZED")
         mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == named.c.id)
         query = select(named.c.id).where(named.c.id < below, mine.exists()).order_by(named.c.id.desc())
         ids = db.session.scalars(query.limit(limit + 1)).all()
@@ -100,7 +108,17 @@ def _newest(merchant: Merchant, search: str | None, limit: int, cursor: str | No
     return Page(ids[:limit], paging.write(ids[limit - 1]) if more else None)
 
 
-def _by_amount(merchant: Merchant, show: Show, search: str | None, limit: int, cursor: str | None) -> Page[int]:
+def _named_by(filters: CustomerFilters) -> list[ColumnElement[bool]]:
+    """The conditions on the account. Empty: every account."""
+    conditions = []
+    if filters.search and filters.search.strip():
+        conditions.append(User.starts_with(filters.search.strip()))
+    if filters.email:
+        conditions.append(User.has_email(filters.email))
+    return conditions
+
+
+def _by_amount(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
     """Sums over the open installments alone. Customers who owe in other currencies only come last."""
     home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
     query = (
@@ -108,10 +126,11 @@ def _by_amount(merchant: Merchant, show: Show, search: str | None, limit: int, c
         .where(Installment.merchant_id == merchant.id, Installment.owed())
         .group_by(Installment.customer_id)
     )
-    if show == "overdue":
+    if filters.show == "overdue":
         query = query.where(Installment.is_late(clock.now()))
-    if search and search.strip():
-        query = query.where(Installment.customer_id.in_(select(User.id).where(User.starts_with(search.strip()))))
+    named_by = _named_by(filters)
+    if named_by:
+        query = query.where(Installment.customer_id.in_(select(User.id).where(*named_by)))
     if cursor is not None:
         after: tuple[Any, ...] = paging.read(cursor, int, int)
         query = query.having(tuple_(home, Installment.customer_id) < after)

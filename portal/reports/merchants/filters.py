@@ -10,11 +10,12 @@ Show = Literal["all", "owing", "overdue"]
 class CustomerFilters:
     """`show` selects customers with an open balance or an overdue one. `search` is the beginning of email or username.
 
-    An empty `search` does not narrow the list.
+    `email` is a whole address. An empty `search` or `email` does not narrow the list.
     """
 
     show: Show = "all"
     search: str | None = None
+    email: str | None = None
 
 
 ALL_CUSTOMERS: Final = CustomerFilters()

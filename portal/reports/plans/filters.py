@@ -10,16 +10,17 @@ class PlanFilters:
     """A field that is None or empty does not narrow the list.
 
     `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
-    dispute, or the others. `customer_email` is a whole address. `search` is the beginning of the customer's email or
-    username or of the merchant's own number for the plan, or any part of the description. `due_before` and `due_after`
-    are local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
-    neither.
+    dispute, or the others. `customer_email` is a whole address, `external_id` the merchant's own number for the plan.
+    `search` is the beginning of the customer's email or username or of that number, or any part of the description.
+    `due_before` and `due_after` are local dates, both exclusive, and apply to the oldest open installment: a plan with
+    nothing left to pay passes neither.
     """
 
     status: str | None = None
     disputed: bool | None = None
     customer_email: str | None = None
     customer_id: int | None = None
+    external_id: str | None = None
     search: str | None = None
     currency: str | None = None
     due_before: date | None = None
@@ -37,6 +38,7 @@ class InstallmentFilters:
     plan_id: int | None = None
     status: str | None = None
     customer_email: str | None = None
+    customer_id: int | None = None
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None

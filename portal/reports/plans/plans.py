@@ -49,6 +49,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
         query = query.where(Plan.customer_id == filters.customer_id)
+    if filters.external_id is not None:
+        query = query.where(Plan.external_id == filters.external_id)
     if filters.currency:
         query = query.where(Plan.currency == filters.currency)
     if filters.due_before or filters.due_after:
@@ -109,6 +111,8 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
     if filters.customer_email:
         customers = select(User.id).where(User.has_email(filters.customer_email))
         query = query.where(Installment.customer_id.in_(customers))
+    if filters.customer_id is not None:
+        query = query.where(Installment.customer_id == filters.customer_id)
     if filters.currency:
         query = query.where(Installment.currency == filters.currency)
     if filters.due_before:

@@ -6,8 +6,6 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal import access
-from portal.extensions import db
-from portal.models import Mute
 from portal.reports.exports.customers import export_customers
 from portal.reports.merchants import customers as reports
 from portal.reports.merchants.filters import CustomerFilters, Show
@@ -69,7 +67,7 @@ def show(customer_id: int) -> ResponseReturnValue:
         customer=customer,
         payments=payments.list_with_plans(actor, PaymentFilters(customer_id=user.id), limit=LATEST_PAYMENTS).items,
         merchant=merchant,
-        muted=db.session.get(Mute, (merchant.id, user.id)) is not None,
+        muted=customer.muted,
     )
 
 

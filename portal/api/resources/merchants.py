@@ -1,0 +1,68 @@
+"""The merchant of the token: its settings and its customers."""
+
+import msgspec
+from flask import Blueprint
+from spectree.models import Tag
+
+from portal import access
+from portal.api import schemas
+from portal.api.callers import caller, merchant
+from portal.api.endpoints import endpoint, page_links
+from portal.extensions import db
+from portal.reports.merchants import customers
+from portal.reports.merchants.filters import CustomerFilters
+from portal.services.accounts import accounts
+
+bp = Blueprint("api_merchants", __name__)
+TAG = Tag("Merchant", "The merchant of the token, and the people who have plans with it.")
+
+
+@endpoint(bp, "GET", "/api/merchant/", ok={200: schemas.Merchant}, tag=TAG, needs="view")
+def show() -> schemas.Merchant:
+    """Your merchant and its settings"""
+    return schemas.merchant(merchant())
+
+
+@endpoint(
+    bp,
+    "PATCH",
+    "/api/merchant/",
+    ok={200: schemas.Merchant},
+    tag=TAG,
+    needs="settings",
+    writes=True,
+    refuses={422: ("currency_fixed",)},
+)
+def update(json: schemas.MerchantChange) -> schemas.Merchant:
+    """Change settings
+
+    Time zone, grace days and withdrawal days count for plans made afterwards.
+    """
+    row = merchant()
+    now = {name: getattr(row, name) for name in json.__struct_fields__}
+    sent = {name: value for name, value in msgspec.structs.asdict(json).items() if value is not None}
+    accounts.update_merchant(caller().actor, **(now | sent))
+    return schemas.merchant(db.session.get_one(type(row), row.id, populate_existing=True))
+
+
+@endpoint(bp, "GET", "/api/customers/", ok={200: list[schemas.Customer]}, tag=TAG, needs="view")
+def customers_index(query: schemas.CustomerQuery) -> tuple[list[schemas.Customer], int, dict[str, str]]:
+    """List your customers
+
+    Newest account first. The next page is in the Link header.
+    """
+    page = customers.list_customers(
+        merchant(),
+        CustomerFilters(show=query.show, search=query.search, email=query.email),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.customer(row) for row in page.items], 200, page_links(page.next_cursor)
+
+
+@endpoint(bp, "GET", "/api/customers/<row:customer_id>/", ok={200: schemas.Customer}, tag=TAG, needs="view")
+def customers_show(customer_id: int) -> schemas.Customer:
+    """One customer"""
+    user = access.my_customer(caller().actor, customer_id)
+    (row,) = customers.describe(merchant().id, [user.id])
+    return schemas.customer(row)

@@ -1,0 +1,95 @@
+"""Schemas of a merchant's settings and of its customers."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from portal import models
+from portal.api.parsing import whole
+from portal.api.schemas.kinds import Id, In, Money, Out, PageQuery, Text, decimal
+from portal.domain.permissions import Standing
+from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
+from portal.reports.merchants.customers import Customer as Described
+from portal.reports.merchants.filters import Show
+
+Amounts = Annotated[dict[str, Money], Meta(description="By currency, without those in which the amount is zero.")]
+
+
+class Merchant(Out, kw_only=True):
+    """A merchant and its settings. A plan keeps the time zone, the grace days and the withdrawal days it was made with.
+
+    `standing` is live unless the merchant waits for an approval (draft), was deactivated by an operator, or closes.
+    """
+
+    id: Id
+    business_name: str
+    home_currency: Annotated[str, Meta(description="ISO 4217. Fixed once a plan exists.")]
+    time_zone: Annotated[str, Meta(description="IANA name. The merchant's days begin in it.")]
+    grace_days: Annotated[int, Meta(description="Days after the due date before an installment is late.")]
+    withdrawal_days: Annotated[int, Meta(description="Days in which a customer may withdraw from a new plan.")]
+    standing: Standing
+
+
+class MerchantChange(In, kw_only=True):
+    """The settings to change. One that is left out, or null, stays as it is."""
+
+    business_name: Text | None = None
+    home_currency: Text | None = None
+    time_zone: Text | None = None
+    grace_days: Annotated[Any, whole(0, MAX_GRACE_DAYS)] | None = None
+    withdrawal_days: Annotated[Any, whole(0, MAX_WITHDRAWAL_DAYS)] | None = None
+
+
+class Customer(Out, kw_only=True):
+    """A customer of the merchant, with counts of their plans and amounts with this merchant alone.
+
+    `name` is the username, or the email of a person without an account; null for an erased person.
+    """
+
+    id: Id
+    name: str | None
+    email: Annotated[str | None, Meta(description="Null for an erased person.")]
+    has_account: bool
+    muted: Annotated[bool, Meta(description="The merchant's reminders are turned off for this customer.")]
+    plans: int
+    open_plans: int
+    outstanding: Amounts
+    overdue: Amounts
+
+
+class CustomerQuery(PageQuery, kw_only=True):
+    """Filters of customers."""
+
+    show: Annotated[
+        Show,
+        Meta(description="Those who owe something, or something late, come with the largest amount first."),
+    ] = "all"
+    email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
+    search: Annotated[Text | None, Meta(description="The beginning of the email or the username.")] = None
+
+
+def merchant(row: models.Merchant) -> Merchant:
+    return Merchant(
+        id=row.id,
+        business_name=row.business_name,
+        home_currency=row.home_currency,
+        time_zone=row.time_zone,
+        grace_days=row.grace_days,
+        withdrawal_days=row.withdrawal_days,
+        standing=row.standing,
+    )
+
+
+def customer(row: Described) -> Customer:
+    erased = row.user.erased_at is not None
+    return Customer(
+        id=row.user.id,
+        name=None if erased else row.user.display_name,
+        email=None if erased else row.user.email,
+        has_account=row.user.is_claimed and not erased,
+        muted=row.muted,
+        plans=row.plans,
+        open_plans=row.open_plans,
+        outstanding={code: decimal(amount, code) for code, amount in row.outstanding.items()},
+        overdue={code: decimal(amount, code) for code, amount in row.overdue.items()},
+    )
