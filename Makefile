@@ -40,7 +40,7 @@ messages: $(DEV_READY)  ## Extract the sentences for people, and update the cata
 	@for catalogue in translations/*/LC_MESSAGES/messages.po; do \
 		[ -e "$$catalogue" ] || continue; \
 		language=$${catalogue#translations/}; \
-		$(BIN)/pybabel --quiet update --no-wrap --ignore-obsolete --locale "$${language%%/*}" \
+		$(BIN)/pybabel --quiet update --no-wrap --no-fuzzy-matching --ignore-obsolete --locale "$${language%%/*}" \
 			--input-file translations/messages.pot --output-file "$$catalogue" || exit 1; \
 	done
 

@@ -10,6 +10,7 @@ CREATE TABLE users (
     username_key text,
     password_hash varchar(255),
     early_reminders boolean DEFAULT true NOT NULL,
+    language varchar(20),
     is_demo boolean DEFAULT false NOT NULL,
     created_at timestamptz NOT NULL,
     deactivated_at timestamptz,
@@ -20,6 +21,7 @@ CREATE TABLE users (
         erased_at IS NULL
         OR (email LIKE 'erased-%@erased.invalid' AND username IS NULL AND deactivated_at IS NOT NULL)
     ),
+    CONSTRAINT ck_users_language CHECK (language ~ '^[A-Za-z]+(_[A-Za-z0-9]+)*$'),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
     CONSTRAINT ck_users_only_customers_are_invited CHECK (username IS NOT NULL OR registered_as = 'customer'),
     CONSTRAINT ck_users_proven CHECK (email_proven_at IS NULL OR password_hash IS NOT NULL),

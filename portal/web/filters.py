@@ -13,7 +13,7 @@ from portal.domain.permissions import Permission
 from portal.models import Installment, Merchant, Plan, User
 from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
-from portal.web.middleware import theme
+from portal.web.middleware import language, theme
 from portal.wording.dates import day, month_name, month_year, short_day
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -73,7 +73,8 @@ def may(permission: Permission) -> bool:
 
 
 def shell_variables() -> dict[str, Any]:
-    """Variables of the page layouts: the signed-in person with their hats, and the theme.
+    """Variables of the page layouts: the signed-in person with their hats, the theme, and
+    the languages of the switch.
 
     `may("refund")` says whether the person has a permission, for buttons. `stage` is that of the hat's business.
     """
@@ -84,6 +85,7 @@ def shell_variables() -> dict[str, Any]:
     hats: tuple[Hat, ...] = g.hats if user is not None else ()
     return {
         "theme": theme.current_theme(),
+        "other_languages": language.choices(),
         "shell": LAYOUTS.get(kind, "layout/public.html"),
         "business_name": next((hat.name for hat in hats if hat.active), ""),
         "stage": next((hat.stage for hat in hats if hat.active), ""),

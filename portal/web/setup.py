@@ -24,7 +24,7 @@ from portal.web.invitations import (
     shop_reports,
 )
 from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
-from portal.web.middleware import request_bodies, request_ids, security_headers, static_files, theme
+from portal.web.middleware import language, request_bodies, request_ids, security_headers, static_files, theme
 from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
 from portal.web.operations import disputes as operator_disputes
 from portal.web.payments import (
@@ -103,6 +103,7 @@ BLUEPRINTS = (
     team_invitations.bp,
     memberships.bp,
     theme.bp,
+    language.bp,
     withdrawals.bp,
     write_offs.bp,
 )
@@ -116,6 +117,7 @@ def init_app(app: Flask) -> None:
         request_bodies,
         sessions,
         filters,
+        language,
         labels,
         method_labels,
         error_pages,

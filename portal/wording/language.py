@@ -1,10 +1,10 @@
 """The reader's language, and the catalogues of translations/.
 
 English is the language of the source. Each other language is one file, translations/<language>/LC_MESSAGES/messages.po,
-which is read when it is first needed. docs/architecture.md describes how a language is added.
+which is read when it is first needed. docs/translating.md describes how a language is added.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -22,6 +22,8 @@ SOURCE: Final = "en"
 """The language of the sentences in the code."""
 DIRECTORY: Final = "LANGUAGE_DIRECTORY"
 """The key in app.config of the folder with the catalogues."""
+CHOICE: Final = "LANGUAGE_CHOICE"
+"""The key in app.config of a function without arguments: the language that the reader chose, or None."""
 
 
 class Catalogues(Domain):  # type: ignore[misc]
@@ -53,15 +55,44 @@ def languages(directory: str) -> list[str]:
     return [SOURCE, *sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po"))]
 
 
+def offered() -> list[str]:
+    """The languages of this installation, by their codes."""
+    return languages(current_app.config[DIRECTORY])
+
+
+def own_name(code: str) -> str:
+    """The name of a language in that language: "English", "العربية"."""
+    name = Locale.parse(code).get_display_name(code) or code
+    return name[0].upper() + name[1:]
+
+
+def tag(code: str) -> str:
+    """The BCP 47 tag of a code: "pt-BR" for "pt_BR"."""
+    return code.replace("_", "-")
+
+
+def direction(code: str) -> str:
+    """ "ltr" or "rtl": the direction of a language."""
+    return Locale.parse(code).text_direction
+
+
+def current() -> str:
+    """The code of this response's language."""
+    return str(get_locale() or SOURCE)
+
+
 def language() -> str:
     """The language of this response as a BCP 47 tag, for `lang` attributes."""
-    return str(get_locale() or SOURCE).replace("_", "-")
+    return tag(current())
 
 
 @contextmanager
 def in_language(code: str | None) -> Iterator[None]:
-    """Word everything inside in this language: the recipient's in a mail. None means the default language."""
-    with force_locale(code or SOURCE):
+    """Word everything inside in this language: the recipient's in a mail.
+
+    None, and a language without a catalogue, mean the default language.
+    """
+    with force_locale(code if code in offered() else SOURCE):
         yield
 
 
@@ -71,13 +102,19 @@ def text_direction() -> str:
 
 
 def _reader_language() -> str | None:
-    """The best match of Accept-Language; "ar-SA" matches "ar". None means the app's default language."""
-    known = languages(current_app.config[DIRECTORY])
+    """The language that the reader chose, else the best match of Accept-Language; "ar-SA" matches "ar".
+
+    None means the app's default language.
+    """
+    known = offered()
     if len(known) == 1 or not has_request_context():
         return None
-    tags = [code.replace("_", "-") for code in known]
-    tag = negotiate_locale([tag for tag, quality in request.accept_languages if quality], tags, sep="-")
-    return tag.replace("-", "_") if tag else None
+    choice: Callable[[], str | None] | None = current_app.config.get(CHOICE)
+    if choice is not None and (chosen := choice()) in known:
+        return chosen
+    accepted = [accepted for accepted, quality in request.accept_languages if quality]
+    match = negotiate_locale(accepted, [tag(code) for code in known], sep="-")
+    return match.replace("-", "_") if match else None
 
 
 @cache

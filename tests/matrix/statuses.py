@@ -117,6 +117,7 @@ PAGES = {
     "GET /login": SIGNED_OUT,
     "POST /login": (422,) * 8,
     "POST /theme": (303,) * 8,
+    "POST /language": (303,) * 8,
     "GET /account/password": PAGE,
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
     "GET /account/email": PAGE,

@@ -104,7 +104,7 @@ PAGES: Final = {
         REDIRECTS, "GET", "/register", "/login", "/installments/<int:installment_id>",
         "/installments/<int:installment_id>/payments", "/account/email/proof",
     ),
-    **rows(REDIRECTS, "POST", "/theme"),
+    **rows(REDIRECTS, "POST", "/theme", "/language"),
     **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(

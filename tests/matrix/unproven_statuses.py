@@ -30,6 +30,7 @@ OPEN: Final[dict[str, int]] = {
     "GET /register": 303,
     "GET /login": 303,
     "POST /theme": 303,
+    "POST /language": 303,
     "POST /invitations/<token>/acceptance": 303,
     "POST /invitations/<token>/dispute": 303,
     "POST /invitations/<token>/dispute/uphold": 303,

@@ -45,10 +45,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     customers; memberships do. An operator, made on the command line, looks after the installation.
 
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
-    sets its key. `early_reminders` is the customer's choice to get reminders before the due date. An account with
-    `is_demo` belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work
-    allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a tombstone: deactivated,
-    without a username, and with a random placeholder as its email.
+    sets its key. `early_reminders` is the customer's choice to get reminders before the due date. `language` is the
+    code of the catalogue for the account's pages and mails; None until one was chosen. An account with `is_demo`
+    belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work allows it,
+    and no mail is sent to it. The row of an erased person (`erased_at`) stays as a tombstone: deactivated, without
+    a username, and with a random placeholder as its email.
     """
 
     __tablename__ = "users"
@@ -64,6 +65,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     username_key: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    language: Mapped[str | None] = mapped_column(String(20))
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
@@ -97,6 +99,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
             name="erased",
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),
+        CheckConstraint("language ~ '^[A-Za-z]+(_[A-Za-z0-9]+)*$'", name="language"),
         CheckConstraint("email_proven_at IS NULL OR password_hash IS NOT NULL", name="proven"),
     )
 

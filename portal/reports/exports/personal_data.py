@@ -80,7 +80,13 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
     email_key = select(User.email_key).where(User.id == user_id).scalar_subquery()
     return {
         "account": select(
-            User.id, User.username, User.email, User.registered_as, User.created_at, User.early_reminders
+            User.id,
+            User.username,
+            User.email,
+            User.registered_as,
+            User.created_at,
+            User.early_reminders,
+            User.language,
         ).where(User.id == user_id),
         "businesses": select(Merchant.id, business, Membership.role, Membership.created_at)
         .join(Merchant, Merchant.id == Membership.merchant_id)

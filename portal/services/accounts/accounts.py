@@ -115,6 +115,12 @@ def change_password(user_id: int, *, current: str, new: str, keep_session_id: in
 
 
 @unit_of_work
+def set_language(user_id: int, code: str) -> None:
+    """Set the language of the account's pages and mails: the code of a catalogue ("ar", "pt_BR")."""
+    db.session.execute(update(User).where(User.id == user_id).values(language=code))
+
+
+@unit_of_work
 def update_merchant(
     actor: Actor,
     *,

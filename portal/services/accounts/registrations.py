@@ -51,6 +51,7 @@ def join(registration: User, record: User, *, session_id: int | None) -> User:
         "username": registration.username,
         "password_hash": registration.password_hash,
         "registered_as": registration.registered_as,
+        "language": registration.language,
     }
     columns = (Membership.merchant_id, Membership.role, Membership.created_at)
     theirs = select(literal(record.id), *columns).where(Membership.user_id == registration.id)

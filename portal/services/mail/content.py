@@ -109,6 +109,13 @@ def facts_of(row: Email) -> Facts:
     return _common(row, recipient) | facts | _shop(row, recipient)
 
 
+def language_of(row: Email) -> str | None:
+    """The recipient's language. None for a recipient without an account, and for one who has chosen none."""
+    if row.to_user_id is None:
+        return None
+    return db.session.scalar(select(User.language).where(User.id == row.to_user_id))
+
+
 def after_sending(row: Email) -> None:
     """Inside the unit of work that marks a mail sent or kept: run what its kind adds."""
     call = AFTER_SENDING.get(row.kind)

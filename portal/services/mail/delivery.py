@@ -154,7 +154,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         end_reading()
         _release([claim], max(room_at - clock.now(), timedelta(0)))
         return
-    with in_language(None):
+    with in_language(content.language_of(row)):
         try:
             facts = content.facts_of(row)
         except NoLongerTrue as reason:

@@ -17,6 +17,7 @@ from portal.web.accounts.email_proofs import EmailForm, ask_for_proof, asker, pr
 from portal.web.accounts.sessions import sign_in
 from portal.web.authorization import login_or_registration_needed, me, signed_in_user, start_page
 from portal.web.forms import Form, apply_faults, choices
+from portal.web.middleware import language
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
@@ -110,6 +111,7 @@ def create() -> Response:
     except Invalid as invalid:
         apply_faults(form, invalid)
         return page("accounts/registrations_new.html", invalid.status, form=form)
+    language.keep(user_id)
     sign_in(user_id)
     if not me().is_proven:
         return ask_for_proof()

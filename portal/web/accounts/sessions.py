@@ -11,6 +11,7 @@ from portal.services.accounts import hats, sessions
 from portal.web import rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
+from portal.web.middleware import language
 from portal.web.respond import go, local_path, page
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
@@ -45,6 +46,7 @@ def load_user(token: object) -> User | None:
         return None
     g.actor = hats.actor_of(user_session.user, user_session.merchant_id)
     g.hats = hats.of_session(user_session)
+    g.account_language = user_session.user.language
     return user_session.user
 
 
@@ -88,6 +90,7 @@ def create() -> Response:
         return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     sign_in(user_id)
     user = signed_in_user()
+    language.keep_choice(user_id)
     return go((next_path if user is not None and user.is_proven else None) or start_page(user))
 
 

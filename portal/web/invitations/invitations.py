@@ -21,6 +21,7 @@ from portal.web.agreements.acceptances import Addresses, agreement_of
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
+from portal.web.middleware import language
 from portal.web.respond import confidential, page
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -67,6 +68,7 @@ def update(token: str) -> Response:
         apply_faults(form, invalid)
         invitation = invitations.find(token)
         return closed(token) if invitation is None else _page(invitation, token, form, invalid.status)
+    language.keep(user_id)
     sign_in(user_id)
     return ask_for_proof(then=url_for("plans.show", plan_id=plan_id))
 
