@@ -15,9 +15,11 @@ import structlog
 from flask import current_app
 from flask_babel import gettext
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from portal import logs
 from portal.domain import clock
-from portal.errors import NotFound, Refused
+from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
@@ -62,13 +64,22 @@ class _Claim:
     until: datetime
 
 
+class _NotMarked(Exception):
+    """The mail server accepted the mail, and the database did not take the mark."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(message_id)
+        self.message_id = message_id
+
+
 def drain(limit: int = 500) -> int:
     """Send up to `limit` due mails, oldest first. Returns the number of mails looked at.
 
     A mail that fails waits longer each time, and is dead after MAX_ATTEMPTS attempts, or at once when its mailbox does
     not exist. A mail that can't be composed is logged and fails in the same way. While the mail server is away, only
-    one mail of a batch loses an attempt. Starts none after BUDGET seconds. Without SMTP_HOST every mail is kept, to be
-    read in the outbox.
+    one mail of a batch loses an attempt. A mail that is sent and can't be marked is logged as mail.not_marked and ends
+    the drain: its lease runs out, and the next drain sends it again under the same Message-ID. Starts none after
+    BUDGET seconds. Without SMTP_HOST every mail is kept, to be read in the outbox.
     """
     looked, stop = 0, time.monotonic() + BUDGET
     with email.Server(current_app.config["QIST"]) as server:
@@ -82,6 +93,10 @@ def drain(limit: int = 500) -> int:
                     return looked + index
                 try:
                     _deliver(claim, server)
+                except _NotMarked as sent:
+                    facts = logs.database_facts(sent.__cause__ or sent)
+                    log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
+                    return looked + index + 1
                 except email.ServerUnavailable as away:
                     log.warning("mail.server_away", reason=str(away))
                     _fail(claim, away.code, away.detail)
@@ -183,7 +198,10 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         log.warning("mail.refused", kind=kind, outbox_id=claim.id, reason=str(error))
         _fail(claim, error.code, error.detail, for_good=error.for_good)
         return
-    _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
+    try:
+        _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
+    except (SQLAlchemyError, Busy) as error:
+        raise _NotMarked(envelope.message_id) from error.__cause__ or error
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
 
 
