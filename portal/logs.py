@@ -8,7 +8,6 @@ import time
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import RedisError
 
 QUIET_SECONDS: Final = 60.0
 """Seconds between two lines of one process that say that Valkey is away."""
@@ -44,41 +43,40 @@ class _Quiet:
         if not record.name.startswith(("rq", "flask-limiter", "flask_limiter")) or record.levelno < logging.WARNING:
             return True
         error = record.exc_info[1] if record.exc_info else None
-        is_about_valkey = isinstance(error, RedisError | OSError) or _NO_VALKEY.search(record.getMessage())
+        from_valkey = type(error).__module__.startswith("redis") or isinstance(error, OSError)
+        is_about_valkey = from_valkey or _NO_VALKEY.search(record.getMessage())
         return not is_about_valkey or self.lets_pass()
 
 
 def configure(level: str) -> None:
     """Write structlog events and the records of standard logging as one JSON object a line; `level` is a setting."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     quiet = _Quiet()
-    last: list[structlog.typing.Processor] = [
-        structlog.processors.format_exc_info,
-        _without_values,
-        structlog.processors.JSONRenderer(),
-    ]
     structlog.configure(
-        processors=[quiet.events, *shared, *last],
+        processors=[quiet.events, *_first(), *_last()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(quiet.filter)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
-    )
+    handler.setFormatter(formatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.getLevelName(level.upper()), logging.INFO))
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def formatter() -> logging.Formatter:
+    """The records of standard logging as one JSON object a line."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_first(), structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_last()],
+    )
+
+
+def request_id() -> str | None:
+    """The id of the request that this thread or job works for, as log lines have it."""
+    return structlog.contextvars.get_contextvars().get("request_id")
 
 
 def database_facts(error: BaseException) -> dict[str, str | None]:
@@ -92,6 +90,18 @@ def database_facts(error: BaseException) -> dict[str, str | None]:
     if code is not None and code.startswith("22"):
         message = message.partition(":")[0]
     return {"error": type(original).__name__, "sqlstate": code, "reason": message.strip()[:500]}
+
+
+def _first() -> list[structlog.typing.Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _last() -> list[structlog.typing.Processor]:
+    return [structlog.processors.format_exc_info, _without_values, structlog.processors.JSONRenderer()]
 
 
 def _without_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -35,10 +35,15 @@ class WorkersJob(queue.JsonJob):
     """A job in a work-horse, which RQ ends without closing its connections: PostgreSQL would log each of them."""
 
     def perform(self) -> Any:
-        """Run the job, and close the connections to PostgreSQL."""
+        """Run the job, and close the connections to PostgreSQL. Its log lines name the job and its request."""
+        name = str(self.func_name).rpartition(".")[2]
+        structlog.contextvars.bind_contextvars(job=name, job_id=self.id)
+        if (request_id := self.meta.get("request_id")) is not None:
+            structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             return super().perform()
         finally:
+            structlog.contextvars.clear_contextvars()
             db.session.remove()
             db.engine.dispose()
 

@@ -15,6 +15,7 @@ from rq.job import Job
 from portal import queue
 from tests.conftest import Figures
 from tests.fixtures import servers
+from tests.fixtures.live import free_port
 from tests.processes.running import HANG_SECONDS, PYTHON, Running, ValkeyServer, family, horses, until
 
 SAMPLE_JOBS = "tests.processes.sample_jobs"
@@ -164,7 +165,20 @@ def test_a_worker_without_valkey_says_so_once_a_minute(running: Running, valkey_
     until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
     valkey_server.kill()
     time.sleep(8)
-    lines = [json.loads(line) for line in running.output().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in running.output().splitlines() if not line.startswith("---")]
     assert [line["level"] for line in lines if line["level"] != "info"] == ["error"], running.output()
     valkey_server.restart()
     until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
+
+
+def test_every_line_of_a_web_server_in_production_is_json(database: str, running: Running) -> None:
+    """gunicorn's lines, too."""
+    port = str(free_port())
+    environ = {"QIST_ENV": "production", "PUBLIC_URL": "https://shop.test", "SMTP_HOST": "localhost", "PORT": port}
+    server = running.start("web", **environ)
+    until(lambda: running.output().count("Booting worker") == 2, details=running.output)
+    server.terminate()
+    server.wait(HANG_SECONDS)
+    lines = [json.loads(line) for line in running.output().splitlines() if not line.startswith("---")]
+    assert {"event", "level", "timestamp", "logger"} <= lines[0].keys()
+    assert any("Shutting down" in line["event"] for line in lines)

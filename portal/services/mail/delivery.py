@@ -9,7 +9,7 @@ import random
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from flask import current_app
@@ -62,6 +62,8 @@ class _Claim:
     id: int
     attempt: int
     until: datetime
+    request_id: str | None
+    """The request that posted the mail, for the log."""
 
 
 class _NotMarked(Exception):
@@ -91,22 +93,32 @@ def drain(limit: int = 500) -> int:
                 if time.monotonic() >= stop:
                     _release(claims[index:])
                     return looked + index
-                try:
-                    _deliver(claim, server)
-                except _NotMarked as sent:
-                    facts = logs.database_facts(sent.__cause__ or sent)
-                    log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
-                    return looked + index + 1
-                except email.ServerUnavailable as away:
-                    log.warning("mail.server_away", reason=str(away))
-                    _fail(claim, away.code, away.detail)
+                with structlog.contextvars.bound_contextvars(request_id=claim.request_id):
+                    outcome = _attempt(claim, server)
+                if outcome == "server_away":
                     _release(claims[index + 1 :], FIRST_PAUSE)
+                if outcome != "go_on":
                     return looked + index + 1
-                except Exception as error:
-                    log.exception("mail.not_sent", outbox_id=claim.id)
-                    _fail(claim, "not_composed", type(error).__name__)
             looked += len(claims)
     return looked
+
+
+def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "server_away", "database_away"]:
+    """Deliver one mail, and log and mark a failure. Returns what becomes of the batch."""
+    try:
+        _deliver(claim, server)
+    except _NotMarked as sent:
+        facts = logs.database_facts(sent.__cause__ or sent)
+        log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
+        return "database_away"
+    except email.ServerUnavailable as away:
+        log.warning("mail.server_away", reason=str(away))
+        _fail(claim, away.code, away.detail)
+        return "server_away"
+    except Exception as error:
+        log.exception("mail.not_sent", outbox_id=claim.id)
+        _fail(claim, "not_composed", type(error).__name__)
+    return "go_on"
 
 
 @unit_of_work
@@ -151,7 +163,7 @@ def _claim(limit: int) -> list[_Claim]:
             _mark_dead(row, row.last_error or "killed", row.error_detail, now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, until
-        claims.append(_Claim(row.id, row.attempts, until))
+        claims.append(_Claim(row.id, row.attempts, until, row.data.get(emails.REQUEST_ID)))
     return claims
 
 
