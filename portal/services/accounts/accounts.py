@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal.domain import clock, identifiers, money, typed_text
+from portal.domain import clock, identifiers, lookalikes, money, typed_text
 from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
@@ -230,6 +230,8 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     email, faults = _read_email(new.email)
     new = replace(new, email=email or new.email)
     faults += _username_faults(new.username, new.email)
+    if new.role != "operator" and "@" not in new.username and lookalikes.reads_like_staff(new.username):
+        faults.append(Fault("username", "like_staff"))
     faults += passwords.faults(new.password, username=new.username, email=new.email)
     if new.role not in ("merchant", "customer"):
         faults.append(Fault("role", "unknown_role"))

@@ -68,6 +68,8 @@ def test_a_username_may_be_the_accounts_own_email():
     assert sessions.authenticate("HANA@example.COM", people.PASSWORD)
 
 
+STAFF = ["admin", "Аdmin", "ad-min", "Supp0rt", "qist_team", "admin42", "SECURITY", "ROOT", "раyments"]
+"""Usernames that read like staff, two of them with letters of the Cyrillic alphabet."""
 BAD_INPUT = [
     ({"username": ""}, ("username", "required")),
     ({"username": "  "}, ("username", "required")),
@@ -79,6 +81,7 @@ BAD_INPUT = [
     ({"username": "h\u034fa"}, ("username", "bad_username")),
     ({"username": "h\u202ea"}, ("username", "bad_username")),
     ({"username": "h\u3164a"}, ("username", "bad_username")),
+    *(({"username": name}, ("username", "like_staff")) for name in STAFF),
     ({"username": "\u093fh"}, ("username", "bad_username")),
     ({"username": "h" * 151}, ("username", "bad_username")),
     ({"username": "omar@example.com"}, ("username", "username_is_email")),
