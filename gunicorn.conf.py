@@ -5,6 +5,7 @@
 
 import os
 
+from portal import logs
 from portal.config import load
 
 settings = load(os.environ)
@@ -23,6 +24,16 @@ forwarded_allow_ips = "*" if settings.trusted_proxies else "127.0.0.1,::1"
 accesslog = None  # the application logs one structured line for each request
 errorlog = "-"
 loglevel = "info" if settings.log_level == "debug" else settings.log_level
+if settings.production:  # JSON lines, like the application's
+    handlers = ["json"]
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": logs.formatter}},
+        "handlers": {"json": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": "INFO", "handlers": handlers},
+        "loggers": {"gunicorn.error": {"level": loglevel.upper(), "handlers": handlers, "propagate": False}},
+    }
 proc_name = "qist"
 control_socket_disable = True
 limit_request_line = 4094

@@ -53,7 +53,7 @@ def run_migrations() -> None:
 def _refuse_unknown_revisions(connection: Connection) -> None:
     state = revisions.state(connection, Path(context.script.dir))
     connection.rollback()
-    if state in ("unreleased", "newer"):
+    if state in ("unreleased", "newer", "too_old"):
         raise click.ClickException(installation.refusal(state))
 
 

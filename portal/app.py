@@ -6,22 +6,23 @@ from typing import Any
 
 import structlog
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from portal import config, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
-from portal.reports.operations import migration_files
+from portal.reports.operations import migration_files, revisions
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
-from portal.wording import language
+from portal.wording import installation, language
 
 log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["bind_migrations", "create_app", "models", "queue", "rate_limit_storage"]
+__all__ = ["bind_migrations", "create_app", "models", "queue", "rate_limit_storage", "refuse_old_database"]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -55,6 +56,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+def refuse_old_database(app: Flask) -> None:
+    """End the start of a process on a PostgreSQL that is too old. Raises SystemExit with the reason.
+
+    A database that does not answer is no reason: it may come back while the process runs.
+    """
+    with app.app_context():
+        try:
+            version = revisions.old_server()
+        except SQLAlchemyError as error:
+            log.warning("database.away", **logs.database_facts(error))
+            return
+        finally:
+            extensions.db.engine.dispose()
+    if version is not None:
+        log.critical("database.too_old", version=version)
+        raise SystemExit(installation.refusal("too_old"))
+
+
 def bind_migrations(app: Flask) -> None:
     """Bind flask-migrate to the application, for a process that migrates. The others start without Alembic."""
     from flask_migrate import Migrate
@@ -84,6 +103,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
             "pool_pre_ping": True,
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
+            "hide_parameters": True,
             "connect_args": {"connect_timeout": 5, "application_name": "qist", "options": "-c timezone=UTC"},
         },
         **_limiter_config(settings),

@@ -131,7 +131,11 @@ def worker() -> None:
     """Run one worker for background jobs."""
     from portal.jobs import worker as worker_process
 
-    worker_process.run(make_app())
+    app = make_app()
+    from portal.app import refuse_old_database
+
+    refuse_old_database(app)
+    worker_process.run(app)
 
 
 @main.command(with_appcontext=False)
@@ -260,16 +264,27 @@ def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
 
 
 @main.command()
-def check() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the broken rows by rule.")
+def check(as_json: bool) -> None:
     """Check every invariant of the data. Exit code 1 when a row breaks one."""
     from portal.reports.operations import checks
     from portal.wording.checks import rule
 
-    broken = 0
-    for code, count in checks.run():
-        click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
-        broken += bool(count)
-    sys.exit(1 if broken else 0)
+    counts = dict(checks.run())
+    if as_json:
+        click.echo(json.dumps(counts))
+    else:
+        for code, count in counts.items():
+            click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
+    sys.exit(1 if any(counts.values()) else 0)
+
+
+@main.command()
+def status() -> None:
+    """Print the figures of the operator's page as JSON, without addresses of mails and traces of jobs."""
+    from portal.reports.operations import background, health
+
+    click.echo(json.dumps(background.status(health.check()), indent=2, default=datetime.isoformat))
 
 
 @main.command("erasures")

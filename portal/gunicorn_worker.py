@@ -7,7 +7,9 @@ gunicorn's own responses are HTML pages that repeat the request, a malformed Aut
 repeats the request as well.
 """
 
+import functools
 import json
+import os
 import selectors
 import socket
 import time
@@ -22,7 +24,7 @@ from gunicorn import util
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from portal.config import JSON_PREFIXES
+from portal.config import JSON_PREFIXES, load, security_headers
 from portal.request_reader import IncomingRequest, UnreadableRequest
 
 INTERNAL_ERROR: Final = (
@@ -201,6 +203,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.log.debug("The client closed the connection before the response.")
 
 
+@functools.cache
+def _headers() -> dict[str, str]:
+    """The security headers of the pages, read once."""
+    return security_headers(load(os.environ))
+
+
 def received(client: socket.socket) -> bytes | None:
     """The bytes that have arrived; b"" at the end of the connection, None if there are none yet."""
     try:
@@ -227,8 +235,7 @@ def response_bytes(status: int, code: str, detail: str, request_id: str, path: s
         f"Content-Type: {kind}",
         f"Content-Length: {len(body)}",
         "Cache-Control: no-store",
-        "Content-Security-Policy: default-src 'none'",
-        "X-Content-Type-Options: nosniff",
+        *(f"{name}: {value}" for name, value in _headers().items()),
         f"X-Request-Id: {request_id}",
     )
     return ("\r\n".join(head) + f"\r\n\r\n{body}").encode("ascii")

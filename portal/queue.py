@@ -15,6 +15,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
+from portal import logs
 from portal.valkey import connections
 
 NAME: Final = "qist"
@@ -84,14 +85,20 @@ def time_limit(seconds: int, error: type[Exception], **more: Any) -> UnixSignalD
 
 
 def enqueue(job: str, *args: int | str) -> bool:
-    """Enqueue `portal.jobs.tasks.<job>(*args)`, after the commit. Returns False when Valkey is away."""
+    """Enqueue `portal.jobs.tasks.<job>(*args)`, after the commit. Returns False when Valkey is away.
+
+    The job's log lines have the id of this request.
+    """
     url = current_app.config["QIST"].redis_url
     if not url:
         return False
     try:
         with connections.guarded():
             rq_queue = queue_on(connections.for_requests(url))
-            rq_queue.enqueue(f"{JOBS}.{job}", *args, retry=Retry(max=3), result_ttl=600, failure_ttl=7 * 86400)
+            meta = {"request_id": logs.request_id()}
+            rq_queue.enqueue(
+                f"{JOBS}.{job}", *args, retry=Retry(max=3), result_ttl=600, failure_ttl=7 * 86400, meta=meta
+            )
     except (RedisError, OSError):
         return False
     return True

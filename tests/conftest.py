@@ -5,19 +5,25 @@ conflicts behave as in production. No fixture pushes an app context around a tes
 test client would share it, and the signed-in account with it. Tests of service functions use `context`.
 """
 
+import io
+import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
+import structlog
 from flask import Flask
 from flask.ctx import AppContext
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, sync_playwright
 
+from portal import logs
 from portal.app import create_app
 from portal.extensions import db, limiter
 from portal.local.guardian import Guardian
@@ -99,6 +105,21 @@ Figures = Callable[[str], None]
 def figures(record_property: Callable[[str, object], None]) -> Figures:
     """`figures("300 payments, 0 lost")` prints a test's measurement at the end of the run."""
     return lambda line: record_property("figures", line)
+
+
+LogLines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[LogLines]:
+    """A function that returns the log lines of this test as the processes write them, from level info on."""
+    written, root = io.StringIO(), logging.getLogger()
+    before = structlog.get_config(), root.handlers, root.level
+    monkeypatch.setattr(logs, "sys", SimpleNamespace(stderr=written))
+    logs.configure("info")
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    structlog.configure(**before[0])
+    root.handlers, root.level = before[1], before[2]
 
 
 @pytest.fixture(scope="session")

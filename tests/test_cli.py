@@ -1,14 +1,16 @@
 """The commands that set up an installation, and deactivate accounts and businesses."""
 
+import json
 import re
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from portal import cli
+from portal import __version__, cli
 from portal.extensions import db
 from portal.models import Merchant, User
+from portal.reports.operations import checks
 from portal.services.accounts import password_resets, sessions
 from tests.fixtures import operations, people
 
@@ -69,6 +71,20 @@ def test_a_business_is_deactivated_by_its_id(run: FlaskCliRunner) -> None:
     for arguments in (("--reason", "x"), ("omar", "--merchant", "1", "--reason", "x")):
         code, output = call(run, "deactivate", *arguments)
         assert code == 2 and "Name an account, or --merchant" in output
+
+
+def test_status_and_check_print_json(run: FlaskCliRunner) -> None:
+    amal, omar = people.amal(), people.omar()
+    people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, "card_lost_charged")
+    code, output = call(run, "status")
+    figures = json.loads(output)
+    assert code == 0 and figures["version"] == __version__
+    assert (figures["in_flight"]["payments"], figures["in_flight"]["refunds"]) == (1, 0)
+    assert figures["health"]["problems"] == {} and figures["queue"]["waiting"] >= 0
+    assert "omar" not in output
+    code, output = call(run, "check", "--json")
+    assert code == 0 and set(json.loads(output).values()) == {0}
+    assert set(json.loads(output)) == {rule for rule, _count in checks.run()}
 
 
 def test_a_link_for_one_account(run: FlaskCliRunner) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from portal import gunicorn_worker, request_reader
 from portal.api.setup import BLUEPRINTS
-from portal.config import JSON_PREFIXES
+from portal.config import JSON_PREFIXES, POLICY
 from tests.fixtures.live import Live
 
 HOST = b"Host: localhost\r\n"
@@ -61,6 +61,7 @@ def test_an_unreadable_request_to_the_api_gets_a_problem_document(live: Live, ca
     assert problem["status"] == status and problem["title"] and problem["detail"]
     assert problem["type"] == f"urn:qist:problem:{problem['code']}"
     assert headers["x-request-id"] and headers["cache-control"] == "no-store"
+    assert headers["content-security-policy"] == POLICY and headers["x-frame-options"] == "DENY"
     assert b"secret" not in body
 
 
@@ -183,7 +184,7 @@ def test_an_unreadable_request_to_a_page_gets_a_page(live: Live, line: bytes) ->
     code, headers, body = send(live, line + b"\r\nCookie qist=my-own-secret\r\n\r\n")
     assert (code, headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert b"<h1>Bad Request</h1>" in body and b"secret" not in body
-    assert headers["content-security-policy"] == "default-src 'none'"
+    assert headers["content-security-policy"] == POLICY
 
 
 def test_a_form_that_ends_early_is_refused(live: Live) -> None:

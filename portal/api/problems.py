@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal import rate_limits
+from portal import logs, rate_limits
 from portal.errors import Busy, Fault, Invalid, QistError, StillRunning, TooMany
 from portal.extensions import db
 from portal.wording.http_statuses import http_status
@@ -79,7 +79,7 @@ def problem(error: Exception) -> Response:
         if isinstance(error, DataError):
             return _respond(HttpRefusal(400, "value"))
         if _is_unavailable(error):
-            log.error("database.away", error=type(error).__name__)
+            log.error("database.away", **logs.database_facts(error))
             return _respond(HttpRefusal(503), {"Retry-After": str(RETRY_AFTER)})
     log.error("request.failed", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
     return _respond(HttpRefusal(500))

@@ -13,13 +13,17 @@ from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
-from portal.domain.typed_text import BLANKS
+from portal.domain.typed_text import BLANKS, FILLERS
 
 MAX_ID: Final = 2**63 - 1
 """The largest id that a BIGINT column holds."""
 MAX_LENGTH: Final = 1000
 """Characters of a typed email or username that are looked at; longer text is no identifier."""
 
+USERNAME_MAX: Final = 150
+"""Code points of a username."""
+
+_USERNAME_SIGNS: Final = ".@+-_"
 _ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -55,6 +59,16 @@ def has_lookalikes(typed: str) -> bool:
 def username(typed: str) -> str:
     """A username as it is stored, in Unicode's form NFKC: full-width letters and ligatures become plain letters."""
     return unicodedata.normalize("NFKC", typed.strip())
+
+
+def is_username(stored: str) -> bool:
+    """Whether it has only letters of any script with their marks, digits and . + - _ @, and begins with no mark.
+
+    Joiners are refused: they show nothing, so two usernames would look the same.
+    """
+    if not 0 < len(stored) <= USERNAME_MAX or unicodedata.category(stored[0])[0] == "M" or FILLERS.search(stored):
+        return False
+    return all(letter in _USERNAME_SIGNS or unicodedata.category(letter)[0] in "LMN" for letter in stored)
 
 
 def is_storable(typed: str) -> bool:

@@ -4,10 +4,17 @@ The skeletons only mark a name for an operator's eyes, so they join more names t
 (section 4) does: case, accents, blanks and signs don't count, and neither do 0 and o, or 1, i and l.
 """
 
+import re
 import unicodedata
 from functools import cache
 from typing import Final
 
+STAFF: Final = (
+    "admin", "administration", "administrator", "billing", "helpdesk", "hostmaster", "moderator", "noreply",
+    "official", "operator", "payments", "postmaster", "qist", "root", "security", "staff", "support", "sysadmin",
+    "system", "team", "webmaster",
+)  # fmt: skip
+"""Usernames by which readers would take an account for the installation's own."""
 _ASCII: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s"})
 _PAIRS: Final = (("rn", "m"), ("vv", "w"))
 """Two letters that read as one."""
@@ -21,6 +28,18 @@ def skeleton(name: str) -> str:
     for pair, letter in _PAIRS:
         text = text.replace(pair, letter)
     return text or unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def reads_like_staff(username: str) -> bool:
+    """Whether a username reads like one of STAFF: "Аdmin" in Cyrillic, "ad-min", "Supp0rt", "qist_team", "admin42"."""
+    bare = username.strip("0123456789.+-_")
+    parts = {skeleton(part) for part in re.split(r"[.+_-]+", bare)} - {""}
+    return skeleton(bare) in _staff() or (bool(parts) and parts <= _staff())
+
+
+@cache
+def _staff() -> frozenset[str]:
+    return frozenset(map(skeleton, STAFF))
 
 
 @cache

@@ -18,11 +18,14 @@ REFUSED: Final = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 BLANKS: Final = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + "\ufeff"
 """Unicode's white space, and the byte order mark, which some programs put before a copied text."""
 
+FILLERS: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Letters, symbols and unassigned code points that show nothing (Default_Ignorable_Code_Point, and blank Braille)."""
+
 _REFUSED = re.compile(f"[{REFUSED}]")
 _INVISIBLE_CATEGORIES: Final = ("C", "M", "Z")
 _VISIBLE_CATEGORIES: Final = ("Cn", "Co")
-_FILLERS = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]")
-"""Letters, symbols and unassigned code points that show nothing (Default_Ignorable_Code_Point, and blank Braille)."""
 
 
 class BadText(ValueError):
@@ -33,17 +36,17 @@ class BadText(ValueError):
         self.reason = reason
 
 
-def read(typed: str) -> str:
+def read(typed: str, limit: int = MAX_LENGTH) -> str:
     """The text as it is stored: NFC, each tab a blank, without surrounding blanks. "" for a text of blanks only.
 
-    Raises BadText: bad_text (a refused character), invisible_text (neither empty nor visible), too_long (over
-    MAX_LENGTH).
+    `limit` is in code points. Raises BadText: bad_text (a refused character), invisible_text (neither empty nor
+    visible), too_long (over `limit`).
     """
     text = unicodedata.normalize("NFC", typed.replace("\t", " "))
     if _REFUSED.search(text):
         raise BadText("bad_text")
     text = text.strip(BLANKS)
-    if len(text) > MAX_LENGTH:
+    if len(text) > limit:
         raise BadText("too_long")
     if text and not any(map(_is_visible, text)):
         raise BadText("invisible_text")
@@ -52,6 +55,6 @@ def read(typed: str) -> str:
 
 def _is_visible(character: str) -> bool:
     category = unicodedata.category(character)
-    if _FILLERS.match(character):
+    if FILLERS.match(character):
         return False
     return category in _VISIBLE_CATEGORIES or category[0] not in _INVISIBLE_CATEGORIES

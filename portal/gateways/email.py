@@ -114,8 +114,8 @@ def message_id(settings: Settings, dedupe_key: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with a blank for every character that no typed text may hold, and no blanks in a row."""
-    return " ".join(re.sub(f"[{REFUSED}]", " ", text).split())
+    """The text with a blank for every character that no typed text may hold, and no plain blanks in a row."""
+    return re.sub(" +", " ", re.sub(f"[{REFUSED}]", " ", text)).strip()
 
 
 def display_name(name: str) -> str:

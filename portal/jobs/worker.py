@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from flask import Flask
@@ -19,6 +19,7 @@ from rq.serializers import JSONSerializer
 
 from portal import queue
 from portal.config import Settings
+from portal.extensions import db
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
 
@@ -28,6 +29,23 @@ REGISTERED_EVERY: Final = 5.0
 """Seconds between two checks that Valkey still lists this worker."""
 RESTART_PAUSE: Final = 2.0
 """Seconds before a worker that lost Valkey starts again."""
+
+
+class WorkersJob(queue.JsonJob):
+    """A job in a work-horse, which RQ ends without closing its connections: PostgreSQL would log each of them."""
+
+    def perform(self) -> Any:
+        """Run the job, and close the connections to PostgreSQL. Its log lines name the job and its request."""
+        name = str(self.func_name).rpartition(".")[2]
+        structlog.contextvars.bind_contextvars(job=name, job_id=self.id)
+        if (request_id := self.meta.get("request_id")) is not None:
+            structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            return super().perform()
+        finally:
+            structlog.contextvars.clear_contextvars()
+            db.session.remove()
+            db.engine.dispose()
 
 
 def run(app: Flask) -> None:
@@ -56,7 +74,7 @@ def _work(connection: Redis, level: str) -> bool:
             [queue.queue_on(connection)],
             name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
-            job_class=queue.JsonJob,
+            job_class=WorkersJob,
             serializer=JSONSerializer,
             maintenance_interval=30,
             worker_ttl=60,
@@ -77,14 +95,21 @@ def _work(connection: Redis, level: str) -> bool:
 
 
 def _stay_registered(worker: Worker, connection: Redis, stopped: threading.Event) -> None:
-    """Register the worker again after Valkey was flushed. RQ registers it once, and an unlisted worker is invisible."""
+    """Register the worker again after Valkey was flushed or away. RQ registers it once.
+
+    RQ's heartbeats make a new hash with a few fields once the worker's hash has expired.
+    """
     while not stopped.wait(REGISTERED_EVERY):
         with suppress(RedisError):
-            if worker.birth_date is not None and not connection.sismember(
-                worker_registration.REDIS_WORKER_KEYS, worker.key
-            ):
+            if worker.birth_date is not None and not _is_registered(worker, connection):
                 with connection.pipeline() as pipe:
                     pipe.hset(worker.key, mapping=worker.serialize())
                     pipe.expire(worker.key, worker.worker_ttl + 60)
                     worker_registration.register(worker, pipe)
                     pipe.execute()
+
+
+def _is_registered(worker: Worker, connection: Redis) -> bool:
+    """Valkey lists the worker, and its hash is whole."""
+    listed = connection.sismember(worker_registration.REDIS_WORKER_KEYS, worker.key)
+    return bool(listed) and bool(connection.hexists(worker.key, "hostname"))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from flask import current_app
 from sqlalchemy.dialects.postgresql import insert
 
-from portal import queue
+from portal import logs, queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email
@@ -20,6 +20,9 @@ from portal.services.unit_of_work import after_commit
 ENQUEUE_INTERVAL: Final = 1.0
 """Least seconds between two enqueued drains of a process. A drain sends all waiting emails, and the schedule runs it,
 too."""
+
+REQUEST_ID: Final = "request_id"
+"""The key in a mail's `data` of the request that posted it."""
 
 
 def post(
@@ -39,8 +42,8 @@ def post(
 
     `dedupe_key` holds ASCII letters, digits and _ : - only, such as "receipt:17"; the Message-ID contains it.
     `merchant_id` is the merchant in whose name the email is written (None: the installation). `data` are plain facts
-    that no row holds when the email is sent. `not_before` is an aware instant. Returns False when an email with this
-    key exists. Enqueues a drain after the commit.
+    that no row holds when the email is sent; the id of this request is added. `not_before` is an aware instant.
+    Returns False when an email with this key exists. Enqueues a drain after the commit.
     """
     now = clock.now()
     email_id = db.session.execute(
@@ -52,7 +55,7 @@ def post(
             to_address=to_address,
             merchant_id=merchant_id,
             plan_id=plan_id,
-            data=data or {},
+            data={**(data or {}), **_request()},
             state="waiting",
             next_try_at=max(now, not_before) if not_before is not None else now,
             created_at=now,
@@ -63,6 +66,12 @@ def post(
     if email_id is not None and (not_before is None or not_before <= now):
         after_commit(enqueue_drain)
     return email_id is not None
+
+
+def _request() -> dict[str, str]:
+    """The id of the request, for the log lines of the delivery."""
+    request_id = logs.request_id()
+    return {REQUEST_ID: request_id} if request_id is not None else {}
 
 
 def url_of(email_id: int) -> str:

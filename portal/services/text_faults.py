@@ -5,12 +5,14 @@ from portal.domain.typed_text import BadText
 from portal.errors import Fault, Invalid
 
 
-def text_faults(field: str, typed: str, *, if_empty: Fault | None = None) -> list[Fault]:
+def text_faults(
+    field: str, typed: str, *, if_empty: Fault | None = None, limit: int = typed_text.MAX_LENGTH
+) -> list[Fault]:
     """The faults of a typed text: bad_text, invisible_text, too_long. An empty text has the fault `if_empty`."""
     try:
-        text = typed_text.read(typed)
+        text = typed_text.read(typed, limit)
     except BadText as bad:
-        return [_fault(field, bad)]
+        return [_fault(field, bad, limit)]
     return [if_empty] if if_empty is not None and not text else []
 
 
@@ -21,9 +23,9 @@ def read_text(field: str, typed: str, *, if_empty: Fault | None = None) -> str:
     return typed_text.read(typed)
 
 
-def _fault(field: str, bad: BadText) -> Fault:
+def _fault(field: str, bad: BadText, limit: int) -> Fault:
     if bad.reason == "too_long":
-        return Fault(field, "too_long", limit=typed_text.MAX_LENGTH)
+        return Fault(field, "too_long", limit=limit)
     if bad.reason == "invisible_text":
         return Fault(field, "invisible_text")
     return Fault(field, "bad_text", about="typed_text")

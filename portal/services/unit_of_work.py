@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from portal import logs
 from portal.errors import Busy, Unsure
 from portal.extensions import db
 from portal.services import idempotency
@@ -100,6 +101,7 @@ def _carry_out(name: str, function: Callable[[], R]) -> R:
             reason = RETRYABLE.get(getattr(error.orig, "sqlstate", None) or "")
             if reason is None:
                 if error.connection_invalidated:
+                    log.error("database.away", function=name, **logs.database_facts(error))
                     raise (Unsure() if committing else Busy()) from error
                 raise
             log.warning("unit_of_work.retry", function=name, reason=reason, attempt=attempt)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from portal import rate_limits
+from portal import logs, rate_limits
 from portal.config import JSON_PREFIXES
 from portal.errors import Busy, QistError, StillRunning, TooMany
 from portal.extensions import db
@@ -134,7 +134,7 @@ def database_failed(error: SQLAlchemyError) -> Response:
     unavailable = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
     if not unavailable and not (isinstance(error, DBAPIError) and error.connection_invalidated):
         return unexpected(error)
-    log.error("database.away", error=type(error).__name__)
+    log.error("database.away", **logs.database_facts(error))
     response = show(503, *WORDS[503], NOTHING_CHANGED if request.method in ("GET", "HEAD") else UNCERTAIN)
     response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response

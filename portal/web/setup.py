@@ -24,7 +24,15 @@ from portal.web.invitations import (
     shop_reports,
 )
 from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
-from portal.web.middleware import language, request_bodies, request_ids, security_headers, static_files, theme
+from portal.web.middleware import (
+    compression,
+    language,
+    request_bodies,
+    request_ids,
+    security_headers,
+    static_files,
+    theme,
+)
 from portal.web.operations import accounts, emails, health, merchants, operator, refund_releases
 from portal.web.operations import disputes as operator_disputes
 from portal.web.payments import (
@@ -121,8 +129,9 @@ def init_app(app: Flask) -> None:
         labels,
         method_labels,
         error_pages,
-        security_headers,
+        compression,
         static_files,
+        security_headers,
         request_ids,
     ):
         module.init_app(app)

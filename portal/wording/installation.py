@@ -9,6 +9,7 @@ PROBLEMS: Final = {
     "newer": "those of a newer version",
     "unreleased": "the database was made by an unreleased version and can't be upgraded: "
     "set it aside with qist dev --set-aside, or give DATABASE_URL= an empty database",
+    "too_old": "is older than PostgreSQL 17, which Qist needs",
     "unreachable": "does not answer",
     "not_configured": "not configured",
     "not_ticking": "has not ticked for three intervals",
@@ -16,6 +17,7 @@ PROBLEMS: Final = {
 """For /readyz and the command line, which are English: by the code in portal/reports/operations/health.py."""
 SENTENCES: Final = {
     ("database", "unreachable"): _l("Database does not answer"),
+    ("database", "too_old"): _l("Database is older than PostgreSQL 17, which Qist needs"),
     ("migrations", "behind"): _l("Migrations not up to date: run qist db upgrade"),
     ("migrations", "newer"): _l("Migrations those of a newer version"),
     ("migrations", "unreleased"): _l(
@@ -35,7 +37,9 @@ def problem(part: str, code: str) -> str:
 
 
 def refusal(state: str) -> str:
-    """The English message with which `qist db upgrade` and `qist dev` refuse a database."""
+    """The English message with which `qist db upgrade`, `qist dev` and the start of a process refuse a database."""
+    if state == "too_old":
+        return f"The database {PROBLEMS[state]}. Upgrade PostgreSQL, or give DATABASE_URL= a newer one."
     if state == "newer":
         return "The database was made by a newer version of Qist, so this one can't upgrade it."
     return f"{PROBLEMS[state][0].upper()}{PROBLEMS[state][1:]}."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.domain.lookalikes import skeleton
+from portal.domain.lookalikes import reads_like_staff, skeleton
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_names_that_do_not(one: str, other: str) -> None:
 def test_every_name_has_a_skeleton(name: str) -> None:
     assert skeleton(name)
     assert skeleton(name) == skeleton(name.upper())
+
+
+@pytest.mark.parametrize(
+    "name", ["amal", "adminah", "roots", "teamwork", "supporter_1", "amal_admin", "42", "-", "قسط"]
+)
+def test_other_usernames_do_not_read_like_staff(name: str) -> None:
+    assert not reads_like_staff(name)

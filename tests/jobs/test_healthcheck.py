@@ -16,7 +16,9 @@ from portal.config import Settings
 from portal.domain import clock
 from portal.extensions import db
 from portal.jobs import healthcheck, scheduler
+from portal.jobs import worker as worker_process
 from tests.fixtures.live import free_port
+from tests.processes.running import until
 
 NO_VALKEY = "redis://127.0.0.1:1/0"
 
@@ -66,6 +68,30 @@ def test_a_worker_is_at_work_while_it_sends_heartbeats(settings: Settings, valke
     long_ago = clock.now() - timedelta(seconds=healthcheck.MAX_SILENCE_SECONDS + 5)
     valkey.hset(worker.key, "last_heartbeat", long_ago.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     assert healthcheck.check("worker", settings) == f"has not reported for {healthcheck.MAX_SILENCE_SECONDS + 5:.0f} s"
+
+
+def test_a_worker_whose_hash_expired_is_at_work_again(
+    settings: Settings, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ's heartbeat makes the hash again with a few of its fields."""
+    monkeypatch.setattr(worker_process, "REGISTERED_EVERY", 0.05)
+    worker, stopped = (
+        Worker([queue.queue_on(valkey)], connection=valkey, serializer=queue.JSONSerializer),
+        threading.Event(),
+    )
+    worker.register_birth()
+    fields = set(valkey.hkeys(worker.key))
+    valkey.delete(worker.key)
+    worker.heartbeat()
+    assert healthcheck.check("worker", settings) == "no worker of this machine has reported"
+    thread = threading.Thread(target=worker_process._stay_registered, args=(worker, valkey, stopped))
+    thread.start()
+    try:
+        until(lambda: healthcheck.check("worker", settings) is None, 5)
+        assert set(valkey.hkeys(worker.key)) >= fields - {b"death"}
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def test_another_machines_worker_does_not_count(settings: Settings, valkey: redis.Redis) -> None:

@@ -105,6 +105,8 @@ PAGES: Final = {
         "/installments/<int:installment_id>/payments", "/account/email/proof",
     ),
     **rows(REDIRECTS, "POST", "/theme", "/language"),
+    **rows(ALL, "GET", "/robots.txt"),
+    **rows((302, 302, 302, 302, 302), "GET", "/favicon.ico", "/apple-touch-icon.png"),
     **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(

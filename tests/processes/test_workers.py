@@ -1,5 +1,6 @@
 """Workers and work-horses that are killed during a job: the job runs again."""
 
+import json
 import signal
 import socket
 import time
@@ -7,11 +8,14 @@ import time
 import psutil
 import pytest
 import redis
+from flask import Flask
 from rq import Retry, Worker
 from rq.job import Job
 
 from portal import queue
 from tests.conftest import Figures
+from tests.fixtures import servers
+from tests.fixtures.live import free_port
 from tests.processes.running import HANG_SECONDS, PYTHON, Running, ValkeyServer, family, horses, until
 
 SAMPLE_JOBS = "tests.processes.sample_jobs"
@@ -133,3 +137,48 @@ def test_a_killed_workers_job_runs_again_within_two_minutes(
     until(lambda: records(valkey)[-1] == "ended first", 120, running.output)
     figures(f"a killed worker's job ran again after {time.monotonic() - killed_at:.0f} s")
     assert other.is_running()
+
+
+def test_a_work_horse_closes_its_connection_to_postgresql(
+    app: Flask, database: str, running: Running, valkey_server: ValkeyServer
+) -> None:
+    """PostgreSQL counts the sessions whose client went away without a word, each of which is a line of its log."""
+    ended, abandoned = sessions()
+    running.start("worker")
+    jobs = [queue.queue_on(valkey_server.client).enqueue("portal.jobs.tasks.sweep_stuck") for _ in range(3)]
+    until(lambda: all(job.get_status() == "finished" for job in jobs), details=running.output)
+    until(lambda: sessions()[0] >= ended + 3)
+    assert sessions()[1] == abandoned
+
+
+def sessions() -> tuple[int, int]:
+    """The number of sessions of this worker's database, and of those whose client was lost."""
+    with servers.administrator() as connection:
+        query = "SELECT sessions, sessions_abandoned FROM pg_stat_database WHERE datname = %s"
+        row = connection.execute(query, (servers.database_name(),)).fetchone()
+    assert row
+    return row[0], row[1]
+
+
+def test_a_worker_without_valkey_says_so_once_a_minute(running: Running, valkey_server: ValkeyServer) -> None:
+    a_worker(running)
+    until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
+    valkey_server.kill()
+    time.sleep(8)
+    lines = [json.loads(line) for line in running.output().splitlines() if not line.startswith("---")]
+    assert [line["level"] for line in lines if line["level"] != "info"] == ["error"], running.output()
+    valkey_server.restart()
+    until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
+
+
+def test_every_line_of_a_web_server_in_production_is_json(database: str, running: Running) -> None:
+    """gunicorn's lines, too."""
+    port = str(free_port())
+    environ = {"QIST_ENV": "production", "PUBLIC_URL": "https://shop.test", "SMTP_HOST": "localhost", "PORT": port}
+    server = running.start("web", **environ)
+    until(lambda: running.output().count("Booting worker") == 2, details=running.output)
+    server.terminate()
+    server.wait(HANG_SECONDS)
+    lines = [json.loads(line) for line in running.output().splitlines() if not line.startswith("---")]
+    assert {"event", "level", "timestamp", "logger"} <= lines[0].keys()
+    assert any("Shutting down" in line["event"] for line in lines)

@@ -1,19 +1,31 @@
 """Every field for a typed text accepts, stores and refuses the same texts."""
 
+import csv
+import io
 import json
+import re
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 from sqlalchemy import delete
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import typed_text
 from portal.extensions import db
 from portal.models import ApiKey, Merchant, Plan
+from portal.services.agreements import disputes
+from portal.services.mail import delivery
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
+from tests.fixtures import operations, people
+from tests.fixtures.agreements import acceptance
+from tests.fixtures.mails import outbox
 from tests.fixtures.people import PASSWORD
 from tests.web import browser_of
 from tests.web.acts import a_world, check, do, words
@@ -117,6 +129,70 @@ def test_an_action_on_a_plan_has_the_same_rule(
     page = do(amal, address, **(beside | needed | {name: "\ufeff tab\tinside, e\u0301 "}))
     shown = amal.get("/payments/2") if name == "reference" else page
     assert "tab inside, é" in words(shown)
+
+
+def test_reasons_and_answers_on_pages_of_their_own_have_the_same_rule(app: Flask, world: tuple[int, int]) -> None:
+    """An operator's decision, a business's objection, and its answer to a dispute."""
+    plan, _payment = world
+    with app.app_context():
+        people.an_operator()
+        merchant_id = people.plan_of(plan).merchant_id
+        with acceptance(app, "required"):
+            disputed = people.a_plan(merchant_id, "sara@example.com")
+        disputes.dispute(disputed, customer_id=people.plan_of(disputed).customer_id)
+    amal, olga = browser_of(app, "amal"), browser_of(app, "olga")
+
+    def refuses(browser: FlaskClient, address: str, name: str) -> None:
+        for typed in REFUSED:
+            response = browser.post(address, data={name: typed})
+            assert response.status_code == 422 and f'id="{name}-error"' in response.text, ascii(typed)
+
+    answer = f"/plans/{disputed}/dispute/answer"
+    refuses(amal, answer, "answer")
+    assert amal.post(answer, data={"answer": "\ufeffکتاب\u200cخانه\t1"}).status_code == 303
+    assert "کتاب\u200cخانه 1" in amal.get(f"/plans/{disputed}").text
+    refuses(olga, f"/operator/merchants/{merchant_id}/deactivate", "reason")
+    for number, (typed, stored) in enumerate(ACCEPTED.items()):
+        act = "reactivate" if number % 2 else "deactivate"
+        assert olga.post(f"/operator/merchants/{merchant_id}/{act}", data={"reason": typed}).status_code == 303
+        with app.app_context():
+            assert operations.acts()[-1][2] == stored, ascii(typed)
+        assert escape(stored) in olga.get(f"/operator/merchants/{merchant_id}").text, ascii(typed)
+    olga.post(f"/operator/merchants/{merchant_id}/deactivate", data={"reason": "Why"})
+    refuses(amal, "/settings/objection", "reason")
+    assert amal.post("/settings/objection", data={"reason": "\u3000山田\u3000太郎"}).status_code == 303
+    assert "山田\u3000太郎" in olga.get(f"/operator/merchants/{merchant_id}").text
+
+
+def test_a_text_is_shown_again_unharmed(app: Flask, world: tuple[int, int]) -> None:
+    """As description and business name, on pages, in a file and in a mail's subject, text and HTML."""
+    amal, omar = browser_of(app, "amal"), browser_of(app, "omar")
+    for typed, stored in ACCEPTED.items():
+        assert amal.post("/settings", data=SHOP | {"business_name": typed}).status_code == 303
+        with app.app_context():
+            merchant_id = people.plan_of(world[0]).merchant_id
+            new = NewPlan("omar@example.com", 10_00, 1, people.today_of(merchant_id), description=typed)
+            plan = plans.open_plan(people.owner(merchant_id), new).plan_id
+            delivery.drain()
+            mail = [mail for mail in outbox() if mail.kind == "plan_made"][-1]
+            assert one_line(stored) in mail.subject, ascii(typed)
+            assert one_line(mail.body).count(one_line(stored)) >= 2, ascii(typed)
+            assert mail.html is not None
+            assert one_line(unescape(mail.html)).count(one_line(stored)) >= 2, ascii(typed)
+        for browser, address in (
+            (amal, f"/plans/{plan}"),
+            (omar, f"/plans/{plan}"),
+            (amal, "/plans"),
+            (omar, "/plans"),
+        ):
+            assert escape(stored) in browser.get(address).text, (address, ascii(typed))
+        rows = list(csv.DictReader(io.StringIO(amal.get("/plans.csv").get_data().decode("utf-8-sig"))))
+        assert stored in {row["description"].removeprefix("'") for row in rows}, ascii(typed)
+
+
+def one_line(text: str) -> str:
+    """The text with each line end, each run of plain blanks, and each no-break space as one blank."""
+    return re.sub(r"[ \n\u00a0]+", " ", text)
 
 
 def test_a_search_finds_a_text_however_it_is_typed(app: Flask, world: tuple[int, int]) -> None:

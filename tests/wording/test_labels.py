@@ -70,7 +70,7 @@ def test_every_rule_of_the_check_has_a_sentence(app: Flask) -> None:
 def test_every_problem_of_the_installation_has_a_sentence(app: Flask) -> None:
     states = set(get_args(revisions.State)) - {"current"}
     assert {code for _, code in installation.SENTENCES} == set(installation.PROBLEMS)
-    assert {code for part, code in installation.SENTENCES if part == "migrations"} == states
+    assert {code for part, code in installation.SENTENCES if part == "migrations"} == states - {"too_old"}
     with app.app_context():
         for part, code in installation.SENTENCES:
             assert installation.problem(part, code) == f"{part.capitalize()} {installation.PROBLEMS[code]}"

@@ -50,7 +50,8 @@ class NewPlan(PlanTerms, kw_only=True):
     customer_email: Text
     description: Annotated[Text, Meta(description="What was bought; the customer sees it.")] = ""
     external_id: Annotated[
-        Text | None, Meta(description="Your own id of the plan. Sent again, it is the same plan.")
+        Text | None,
+        Meta(description="Your own id of the plan, up to 100 letters on one line. Sent again, it is the same plan."),
     ] = None
     metadata: Metadata = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """A file of a list: its columns beside the query, and rows streamed through a cursor on the server.
 
-A cell is text, a whole number or None. An amount is decimal text in its currency's own digits, a date is ISO 8601 and
+A cell is text, a number or None. An amount is a decimal number with its currency's own digits, a date is ISO 8601 and
 an instant is ISO 8601 in UTC. Memory use does not grow with the list. All rows are from one snapshot of the database,
 taken when the first row is read.
 """
@@ -8,6 +8,7 @@ taken when the first row is read.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from sqlalchemy import Row, Select
 from portal.domain import money
 from portal.extensions import db
 
-Cell = str | int | None
+Cell = str | int | Decimal | None
 BATCH_ROWS: Final = 500
 ERASED: Final = "–"
 """The cell of a typed text that was erased."""
@@ -49,8 +50,13 @@ def plain(*names: str) -> list[Column]:
 
 
 def amounts(*names: str) -> list[Column]:
-    """Columns of minor units, shown as decimal text. The query must have a column `currency`."""
+    """Columns of minor units, shown as decimal numbers. The query must have a column `currency`."""
     return [Column(name, _amount(name)) for name in names]
+
+
+def amount(minor: int, currency: str) -> Decimal:
+    """The cell of an amount in minor units."""
+    return Decimal(money.plain(int(minor), currency))
 
 
 def texts(*names: str) -> list[Column]:
@@ -64,7 +70,7 @@ def dates(*names: str) -> list[Column]:
 
 
 def _amount(name: str) -> Callable[[Row[Any]], Cell]:
-    return lambda row: money.plain(int(getattr(row, name)), row.currency)
+    return lambda row: amount(getattr(row, name), row.currency)
 
 
 def _text(name: str) -> Callable[[Row[Any]], Cell]:

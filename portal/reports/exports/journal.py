@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Row, and_, func, select, true
 from sqlalchemy.orm import aliased
 
-from portal.domain import clock, money
+from portal.domain import clock
 from portal.domain.events import CancelCause, Cause
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Merchant, Plan, User
-from portal.reports.exports.columns import ERASED, Cell, Column, Export, dates, export, iso, plain
+from portal.reports.exports.columns import ERASED, Cell, Column, Export, amount, dates, export, iso, plain
 
 
 def export_journal(
@@ -65,8 +65,8 @@ def export_journal(
         Column("date", lambda row: iso(clock.local_date(row.booked_at, zone))),
         *dates("booked_at"),
         *plain("entry", "kind", "plan", "external_id", "account"),
-        Column("debit", lambda row: money.plain(int(row.amount), row.currency) if row.amount > 0 else None),
-        Column("credit", lambda row: money.plain(-int(row.amount), row.currency) if row.amount < 0 else None),
+        Column("debit", lambda row: amount(row.amount, row.currency) if row.amount > 0 else None),
+        Column("credit", lambda row: amount(-row.amount, row.currency) if row.amount < 0 else None),
         *plain("currency"),
         Column("reason", reason),
         *plain("who"),

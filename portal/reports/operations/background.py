@@ -4,7 +4,7 @@ The two parts are independent. If Valkey does not answer within a quarter of a s
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,11 +17,12 @@ from rq.job import Job, JobStatus
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
-from portal import queue
+from portal import __version__, queue
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Payment, Refund
 from portal.models.emails import PENDING_STATES
+from portal.reports.operations.health import Health
 from portal.valkey import connections
 
 log = structlog.get_logger(__name__)
@@ -133,6 +134,23 @@ def in_flight() -> InFlight:
         )
     )
     return InFlight(payments, refunds, min((at for at in (oldest_payment, oldest_refund) if at), default=None))
+
+
+def status(health: Health) -> dict[str, Any]:
+    """The figures of the operator's page as plain data, without addresses of mails and traces of jobs.
+
+    `queue` is None if Valkey does not answer. Counts of mails and payments are missing if the database does not.
+    """
+    queued = background()
+    figures: dict[str, Any] = {"version": __version__, "at": clock.now(), "health": asdict(health), "queue": None}
+    if queued is not None:
+        failed = [{"id": job.id, "name": job.name, "failed_at": job.failed_at} for job in queued.failed]
+        figures["queue"] = {**asdict(queued), "failed": failed}
+    if "database" not in health.problems:
+        counts = mail()
+        figures["mail"] = {name: getattr(counts, name) for name in ("depth", "oldest_at", "late", "dead_count")}
+        figures["in_flight"] = asdict(in_flight())
+    return figures
 
 
 def _background(valkey: Redis) -> Background:

@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass, field
 
+import structlog
 from flask import current_app
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import queue
+from portal import logs, queue
 from portal.domain import clock
 from portal.reports.operations import revisions
 from portal.valkey import connections
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Health:
     """`problems` prevent serving requests. `degraded` parts delay work and lose nothing.
 
-    Both are codes by part: `unreachable`, `not_configured`, `not_ticking`, and the migrations' state of revisions.py.
+    Both are codes by part: `unreachable`, `not_configured`, `not_ticking`, and the database's state of revisions.py.
     """
 
     problems: dict[str, str] = field(default_factory=dict)
@@ -42,10 +45,13 @@ def check() -> Health:
 def _check_database(health: Health) -> None:
     try:
         state = revisions.of_this_database()
-    except SQLAlchemyError:
+    except SQLAlchemyError as error:
+        log.error("database.away", **logs.database_facts(error))
         health.problems["database"] = "unreachable"
         return
-    if state == "newer":  # an upgrade is in progress
+    if state == "too_old":
+        health.problems["database"] = state
+    elif state == "newer":  # an upgrade is in progress
         health.degraded["migrations"] = state
     elif state != "current":
         health.problems["migrations"] = state

@@ -1,15 +1,13 @@
 """Accounts: register, change settings and passwords, and find or invite a customer by email."""
 
-import re
 from dataclasses import dataclass, replace
-from typing import Final
 
 from flask import current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal.domain import clock, identifiers, money, typed_text
+from portal.domain import clock, identifiers, lookalikes, money, typed_text
 from portal.domain.permissions import Actor, Hat
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
@@ -19,9 +17,6 @@ from portal.services import emails
 from portal.services.accounts import hats, operators, passwords, registrations, sessions
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
-
-USERNAME_MAX: Final = 150
-_USERNAME = re.compile(r"[\w.@+-]{1,150}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +236,8 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     email, faults = _read_email(new.email)
     new = replace(new, email=email or new.email)
     faults += _username_faults(new.username, new.email)
+    if new.role != "operator" and "@" not in new.username and lookalikes.reads_like_staff(new.username):
+        faults.append(Fault("username", "like_staff"))
     faults += passwords.faults(new.password, username=new.username, email=new.email)
     if new.role not in ("merchant", "customer"):
         faults.append(Fault("role", "unknown_role"))
@@ -280,8 +277,8 @@ def _read_email(email: str, field: str = "email") -> tuple[str | None, list[Faul
 def _username_faults(username: str, email: str) -> list[Fault]:
     if not username:
         return [Fault("username", "required")]
-    if not _USERNAME.fullmatch(username):
-        return [Fault("username", "bad_username", limit=USERNAME_MAX)]
+    if not identifiers.is_username(username):
+        return [Fault("username", "bad_username", limit=identifiers.USERNAME_MAX)]
     if "@" in username and identifiers.username_key(username) != identifiers.email_key(email):
         return [Fault("username", "username_is_email")]
     return []

@@ -9,15 +9,17 @@ import random
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 from flask import current_app
 from flask_babel import gettext
 from sqlalchemy import delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from portal import logs
 from portal.domain import clock
-from portal.errors import NotFound, Refused
+from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import email
 from portal.models import Email
@@ -60,6 +62,16 @@ class _Claim:
     id: int
     attempt: int
     until: datetime
+    request_id: str | None
+    """The request that posted the mail, for the log."""
+
+
+class _NotMarked(Exception):
+    """The mail server accepted the mail, and the database did not take the mark."""
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(message_id)
+        self.message_id = message_id
 
 
 def drain(limit: int = 500) -> int:
@@ -67,8 +79,9 @@ def drain(limit: int = 500) -> int:
 
     A mail that fails waits longer each time, and is dead after MAX_ATTEMPTS attempts, or at once when its mailbox does
     not exist. A mail that can't be composed is logged and fails in the same way. While the mail server is away, only
-    one mail of a batch loses an attempt. Starts none after BUDGET seconds. Without SMTP_HOST every mail is kept, to be
-    read in the outbox.
+    one mail of a batch loses an attempt. A mail that is sent and can't be marked is logged as mail.not_marked and ends
+    the drain: its lease runs out, and the next drain sends it again under the same Message-ID. Starts none after
+    BUDGET seconds. Without SMTP_HOST every mail is kept, to be read in the outbox.
     """
     looked, stop = 0, time.monotonic() + BUDGET
     with email.Server(current_app.config["QIST"]) as server:
@@ -80,18 +93,32 @@ def drain(limit: int = 500) -> int:
                 if time.monotonic() >= stop:
                     _release(claims[index:])
                     return looked + index
-                try:
-                    _deliver(claim, server)
-                except email.ServerUnavailable as away:
-                    log.warning("mail.server_away", reason=str(away))
-                    _fail(claim, away.code, away.detail)
+                with structlog.contextvars.bound_contextvars(request_id=claim.request_id):
+                    outcome = _attempt(claim, server)
+                if outcome == "server_away":
                     _release(claims[index + 1 :], FIRST_PAUSE)
+                if outcome != "go_on":
                     return looked + index + 1
-                except Exception as error:
-                    log.exception("mail.not_sent", outbox_id=claim.id)
-                    _fail(claim, "not_composed", type(error).__name__)
             looked += len(claims)
     return looked
+
+
+def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "server_away", "database_away"]:
+    """Deliver one mail, and log and mark a failure. Returns what becomes of the batch."""
+    try:
+        _deliver(claim, server)
+    except _NotMarked as sent:
+        facts = logs.database_facts(sent.__cause__ or sent)
+        log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
+        return "database_away"
+    except email.ServerUnavailable as away:
+        log.warning("mail.server_away", reason=str(away))
+        _fail(claim, away.code, away.detail)
+        return "server_away"
+    except Exception as error:
+        log.exception("mail.not_sent", outbox_id=claim.id)
+        _fail(claim, "not_composed", type(error).__name__)
+    return "go_on"
 
 
 @unit_of_work
@@ -136,7 +163,7 @@ def _claim(limit: int) -> list[_Claim]:
             _mark_dead(row, row.last_error or "killed", row.error_detail, now)
             continue
         row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, until
-        claims.append(_Claim(row.id, row.attempts, until))
+        claims.append(_Claim(row.id, row.attempts, until, row.data.get(emails.REQUEST_ID)))
     return claims
 
 
@@ -183,7 +210,10 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         log.warning("mail.refused", kind=kind, outbox_id=claim.id, reason=str(error))
         _fail(claim, error.code, error.detail, for_good=error.for_good)
         return
-    _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
+    try:
+        _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
+    except (SQLAlchemyError, Busy) as error:
+        raise _NotMarked(envelope.message_id) from error.__cause__ or error
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
 
 

@@ -1,6 +1,6 @@
 """Open a plan: one purchase, split into installments."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import ClassVar, Final
 
@@ -32,8 +32,8 @@ NOTE_MAX: Final = 500
 class NewPlan:
     """The input of a new plan. `total` is in minor units of the merchant's home currency, `start_date` a local date.
 
-    `external_id` is the merchant's own identifier of the plan. `notes` are the merchant's own texts, which the product
-    stores and does not read.
+    `external_id` is the merchant's own identifier of the plan, a typed text of at most EXTERNAL_ID_MAX code points.
+    `notes` are the merchant's own texts, which the product stores as they are and does not read.
     """
 
     customer_email: str
@@ -104,6 +104,8 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         raise Invalid(*invalid.faults, *faults) from None
     if faults:
         raise Invalid(*faults)
+    if new.external_id is not None:
+        new = replace(new, external_id=typed_text.read(new.external_id))
     if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
         if not _is_same(plan, customer.id, new):
             raise Refused("external_id_used", plan_id=plan.id)
@@ -180,9 +182,9 @@ def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[
 def _reference_faults(new: NewPlan) -> list[Fault]:
     """The faults of the external id and the notes."""
     faults = []
-    name = new.external_id
-    if name is not None and not (0 < len(name) <= EXTERNAL_ID_MAX and name.isprintable()):
-        faults.append(Fault("external_id", "bad_external_id", limit=EXTERNAL_ID_MAX))
+    if new.external_id is not None:
+        missing = Fault("external_id", "required", about="external_id")
+        faults += text_faults("external_id", new.external_id, if_empty=missing, limit=EXTERNAL_ID_MAX)
     if len(new.notes) > NOTES_MAX:
         faults.append(Fault("metadata", "too_many", limit=NOTES_MAX))
     if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,14 +14,16 @@ from portal.models import Merchant
 from portal.reports.exports.columns import Cell, Export
 
 CHUNK_CHARACTERS: Final = 32 * 1024
-FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""Beginnings of a cell that spreadsheet programs evaluate as a formula."""
+_FORMULA = re.compile(r"(\A|[;|\t\r\n])([\s\"']*)(?=[=+\-@%|\t\r\n＝＋－＠])")
+"""The beginning of a formula (the rule of defusedcsv), also behind a separator of other programs than RFC 4180's."""
+_HARMLESS: Final = re.compile(r"-?[0-9,.]+|[+-]\w[\w.+-]*@[\w-]+(?:\.[\w-]+)+")
+"""A number, and an email such as +966500000000@example.com, which would be another one behind an apostrophe."""
 
 
 def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
     """An attachment like plans-2026-12-31.csv, dated by the merchant's local date, in UTF-8 (RFC 4180).
 
-    A cell that a spreadsheet would evaluate gets an apostrophe in front.
+    Texts are quoted, numbers are not. A text that a spreadsheet would evaluate gets an apostrophe before the formula.
     """
     name = f"{noun}-{clock.today(merchant.time_zone)}"
     rows = export.rows
@@ -35,12 +38,14 @@ def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
 
 def safe(cell: Cell) -> Cell:
     """The cell as text that no spreadsheet evaluates."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
+    if not isinstance(cell, str) or _HARMLESS.fullmatch(cell):
+        return cell
+    return _FORMULA.sub(r"\1'\2", cell)
 
 
 def _encode(header: tuple[str, ...], first: list[Cell] | None, rows: Iterator[list[Cell]]) -> Iterator[bytes]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(header)
     if first is not None:
         writer.writerow([safe(cell) for cell in first])

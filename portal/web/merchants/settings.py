@@ -1,6 +1,6 @@
 """A merchant's settings."""
 
-from flask import Blueprint, Response, flash, url_for
+from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext as _
 from wtforms import SelectField, StringField
 
@@ -61,12 +61,18 @@ def _withdrawal_days(form: SettingsForm) -> int | None:
 
 
 def _page(form: SettingsForm, status: int) -> Response:
-    """The form. A time zone outside the list stays selectable while it is the merchant's own."""
+    """The form. It lists the zones of the selected zone's area; `?zones=all` lists every zone, as 50 KB more.
+
+    A time zone outside the list stays selectable while it is the merchant's own.
+    """
     merchant = my_merchant()
     currency_fixed = dashboard.has_plans(merchant.id)
     if currency_fixed:
         form.home_currency.data = merchant.home_currency
     selected, zones = form.time_zone.data or merchant.time_zone, time_zones()
+    all_zones = request.args.get("zones") == "all" or "/" not in selected
+    if not all_zones:
+        zones = ["UTC", *(zone for zone in zones if zone.startswith(selected.partition("/")[0] + "/"))]
     names = zones if selected in zones else [selected, *zones]
     form.time_zone.choices = choices((name, name) for name in names)
-    return page("merchants/settings_show.html", status, form=form, currency_fixed=currency_fixed)
+    return page("merchants/settings_show.html", status, form=form, currency_fixed=currency_fixed, all_zones=all_zones)

@@ -16,6 +16,8 @@ log = structlog.get_logger(__name__)
 
 HEADER: Final = "X-Request-Id"
 PATTERN: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+TOKEN_LENGTH: Final = 20
+"""Characters of a path's part that may be a token."""
 NOT_LOGGED: Final = ("health.healthz", "health.readyz", "static")
 
 
@@ -56,16 +58,41 @@ def begin() -> None:
 
 
 def finish(response: Response) -> Response:
-    """Log the request. The route is logged instead of the path, which may contain a token."""
+    """Log the request with the client's address, the account, its business, and the API key.
+
+    The route is logged instead of the path, which may contain a token. An address without a route has its path.
+    """
     if request.endpoint not in NOT_LOGGED:
+        where = {"route": request.url_rule.rule} if request.url_rule is not None else {"path": path_for_log()}
         log.info(
             "request",
             method=request.method,
-            route=request.url_rule.rule if request.url_rule is not None else None,
+            **where,
             status=response.status_code,
             milliseconds=round((time.monotonic() - g.get("started_at", time.monotonic())) * 1000, 1),
+            address=request.remote_addr,
+            **_who(),
         )
     return response
+
+
+def path_for_log() -> str:
+    """The path, cut, without parts that are as long as a token."""
+    return "/".join(part if len(part) < TOKEN_LENGTH else "..." for part in request.path[:200].split("/"))
+
+
+def _who() -> dict[str, int | str]:
+    """Ids of the account and of the business of its hat, as far as the view has read them. Runs no query."""
+    caller = g.get("caller")
+    actor = caller.actor if caller is not None else g.get("actor")
+    if actor is None:
+        return {}
+    who: dict[str, int | str] = {"account": actor.user_id}
+    if actor.merchant_id is not None:
+        who["business"] = actor.merchant_id
+    if caller is not None and caller.name.startswith("key:"):
+        who["api_key"] = int(caller.name.removeprefix("key:"))
+    return who
 
 
 def forget(error: BaseException | None) -> None:

@@ -2,10 +2,11 @@
 
 The path contains one hash of the whole folder (/static/<hash>/css/qist.css). Relative addresses in a style sheet
 therefore contain the hash too, and a page never mixes files of two versions. css/qist.css is served from memory with
-its imports bundled; every other file is served from disk.
+its imports bundled, and so is each file that was asked for in gzip; every other file is served from disk.
 """
 
 import functools
+import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -15,9 +16,17 @@ from flask import Flask, has_request_context, request
 from werkzeug.wrappers import Response
 from whitenoise import WhiteNoise
 
-from portal.web.middleware import stylesheet
+from portal.web.middleware import compression, stylesheet
 
 SHEET: Final = "css/qist.css"
+COMPRESSED: Final = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+"""The kinds of files that shrink, with their media types. Fonts are compressed already."""
 _VERSION: Final = "qist.static_version"
 """The key in a request's environ of the folder's hash, so that a page with many links looks at the files once."""
 
@@ -38,7 +47,8 @@ def init_app(app: Flask) -> None:
             allow_all_origins=False,
             max_age=WhiteNoise.FOREVER,
             immutable_file_test=lambda path, url: True,
-            add_headers_function=lambda headers, path, url: headers.__setitem__("X-Content-Type-Options", "nosniff"),
+            add_headers_function=_vary,
+            mimetypes=COMPRESSED,
         )
         files.add_files(str(folder), prefix=f"static/{version}")
         return files
@@ -49,12 +59,33 @@ def init_app(app: Flask) -> None:
         sheet = folder / SHEET
         return _cached_response(stylesheet.bundle(sheet)) if sheet.exists() else None
 
+    @functools.lru_cache(maxsize=64)
+    def compressed(version: str, name: str) -> Response | None:
+        """The response in gzip, or None for a file of another kind, of few bytes, or that is not there."""
+        path = folder / name
+        if path.suffix not in COMPRESSED or str(path) not in {each for each, *_ in _files(folder)}:
+            return None
+        sheet = bundled(version) if name == SHEET else None
+        body = sheet.get_data() if sheet is not None else path.read_bytes()
+        if len(body) < compression.LEAST:
+            return None
+        response = _cached_response(gzip.compress(body, 9, mtime=0), COMPRESSED[path.suffix])
+        response.headers["Content-Encoding"] = "gzip"
+        return response
+
+    def found(environ: Any, current: str) -> Response | None:
+        """The response from memory: the bundled style sheet, and compressed files."""
+        prefix = f"/static/{current}/"
+        if not environ["PATH_INFO"].startswith(prefix) or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return None
+        name = environ["PATH_INFO"].removeprefix(prefix)
+        in_gzip = compressed(current, name) if compression.accepts_gzip(environ) else None
+        return in_gzip or (bundled(current) if name == SHEET else None)
+
     def serve(environ: Any, start_response: Any) -> Any:
         current = environ[_VERSION] = version()
-        if environ["PATH_INFO"] == f"/static/{current}/{SHEET}" and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            response = bundled(current)
-            if response is not None:
-                return response(environ, start_response)
+        if (response := found(environ, current)) is not None:
+            return response(environ, start_response)
         return files_of(current)(environ, start_response)
 
     files_of(version())
@@ -68,9 +99,17 @@ def init_app(app: Flask) -> None:
             values["filename"] = f"{current or version()}/{values['filename']}"
 
 
-def _cached_response(css: str) -> Response:
+def _vary(headers: Any, path: str, url: str) -> None:
+    """The headers of a file that WhiteNoise serves."""
+    headers["X-Content-Type-Options"] = "nosniff"
+    if Path(path).suffix in COMPRESSED:
+        headers["Vary"] = "Accept-Encoding"
+
+
+def _cached_response(body: str | bytes, mimetype: str = "text/css") -> Response:
     """A response with the headers that WhiteNoise sets on the other files."""
-    response = Response(css, mimetype="text/css")
+    response = Response(body, mimetype=mimetype)
+    response.vary.add("Accept-Encoding")
     response.cache_control.max_age = WhiteNoise.FOREVER
     response.cache_control.public = True
     response.cache_control.immutable = True

@@ -60,6 +60,7 @@ FAULTS: Final[Table] = {
         "Use up to %(num)s letters, digits and . + - _ and nothing else.",
         values["limit"],
     ),
+    ("like_staff", ""): _l("This reads like an account of the people who run this site. Choose another username."),
     ("currency_fixed", ""): _l("The home currency can't change once you have a plan."),
     ("date_in_past", "expires_on"): _l("Choose today or a later day."),
     ("email_taken", ""): _l("There is an account with this email already. Sign in instead."),
@@ -143,15 +144,13 @@ FAULTS: Final[Table] = {
     ),
     ("bad_date", "start_date"): _l("Choose a date."),
     ("bad_dates", ""): _l("Due dates lie between %(first)s and %(last)s."),
-    ("bad_external_id", ""): lambda values: ngettext(
-        "Use 1 to %(num)s letter, on one line.", "Use 1 to %(num)s letters, on one line.", values["limit"]
-    ),
     ("bad_interval", ""): _l("Choose weekly, every two weeks, or monthly."),
     ("bad_total", ""): _l("Enter an amount above zero."),
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
     ("blocked", "customer_email"): _l(
         "This person takes no new plans from your business at present. They can allow it on their account’s page."
     ),
+    ("required", "external_id"): _l("Enter your own id of the plan, or leave it out."),
     ("required", "answer"): _l("Write an answer, in a few words."),
     ("not_a_customer", ""): _l("A plan can't be made for this email."),
     ("too_long", "metadata"): lambda values: ngettext(

@@ -58,6 +58,25 @@ def test_a_field_accepts_and_refuses_the_texts_of_every_script(
     problem(amal.api.post(address, surrogate, Content_Type="application/json"), 400, "unreadable")
 
 
+def test_an_external_id_has_the_same_rule_and_metadata_is_kept_as_it_is(api: Api, amal: Person) -> None:
+    omar = customer(api)
+    for typed in REFUSED:
+        refused = problem(amal.api.post("/api/plans/", plan_of(omar, external_id=typed)), 422, refusal_code(typed))
+        assert [fault["pointer"] for fault in refused["errors"]] == ["#/external_id"], ascii(typed)
+    problem(amal.api.post("/api/plans/", plan_of(omar, external_id="x" * 101)), 422, "too_long")
+    for typed, stored in ACCEPTED.items():
+        if len(stored) > 100:
+            continue
+        first = amal.api.post("/api/plans/", plan_of(omar, external_id=typed))
+        assert (first.status_code, first.json()["external_id"]) == (201, stored), ascii(typed)
+        again = amal.api.post("/api/plans/", plan_of(omar, external_id=stored))
+        assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    for text in (*ACCEPTED, *REFUSED):
+        if "\x00" not in text:
+            made = amal.api.post("/api/plans/", plan_of(omar, metadata={text[:40]: text}))
+            assert made.json()["metadata"] == {text[:40]: text}, ascii(text)
+
+
 def test_a_registration_has_the_same_rule_for_the_business_name(api: Api) -> None:
     for typed in ACCEPTED:
         assert register(api, business_name=typed).status_code == 201, ascii(typed)
@@ -105,6 +124,11 @@ def test_an_account_of_a_lookalike_email_sees_no_plan_of_the_email_that_it_resem
     pair = api.post("/token/", {"username": "info@fass.example.com", "password": PASSWORD}).json()
     problem(api.as_(pair["access"]).get("/api/plans/"), 403, "email_unproven")
     problem(register(api, email="info@xn--fa-hia.example.com", role="customer"), 422, "email_taken")
+
+
+def plan_of(customer: Person, **more: Any) -> dict[str, Any]:
+    """The body of a new plan."""
+    return TERMS | {"customer_email": customer.email} | more
 
 
 def refusal_code(typed: str) -> str:

@@ -68,6 +68,8 @@ def test_a_username_may_be_the_accounts_own_email():
     assert sessions.authenticate("HANA@example.COM", people.PASSWORD)
 
 
+STAFF = ["admin", "Аdmin", "ad-min", "Supp0rt", "qist_team", "admin42", "SECURITY", "ROOT", "раyments"]
+"""Usernames that read like staff, two of them with letters of the Cyrillic alphabet."""
 BAD_INPUT = [
     ({"username": ""}, ("username", "required")),
     ({"username": "  "}, ("username", "required")),
@@ -75,6 +77,12 @@ BAD_INPUT = [
     ({"username": "h\x00a"}, ("username", "bad_username")),
     ({"username": "<b>"}, ("username", "bad_username")),
     ({"username": "h\u200ba"}, ("username", "bad_username")),
+    ({"username": "h\u200da"}, ("username", "bad_username")),
+    ({"username": "h\u034fa"}, ("username", "bad_username")),
+    ({"username": "h\u202ea"}, ("username", "bad_username")),
+    ({"username": "h\u3164a"}, ("username", "bad_username")),
+    *(({"username": name}, ("username", "like_staff")) for name in STAFF),
+    ({"username": "\u093fh"}, ("username", "bad_username")),
     ({"username": "h" * 151}, ("username", "bad_username")),
     ({"username": "omar@example.com"}, ("username", "username_is_email")),
     ({"username": "hana@"}, ("username", "username_is_email")),
@@ -152,6 +160,12 @@ def test_usernames_are_taken_in_every_case_of_every_script_and_emails_are_not(fi
     with pytest.raises(sessions.BadCredentials):
         sessions.authenticate(f"{again}@example.com", people.PASSWORD)
     assert accounts.register(replace(HANA, username="other", email=f"{again}@example.com")) != user_id
+
+
+@pytest.mark.parametrize("name", ["राहुल", "สมชาย", "עַמִית", "山田太郎", "قسط", "தமிழ்", "zo\u00eb_1"])
+def test_a_username_has_letters_and_marks_of_any_script(name):
+    user_id = accounts.register(replace(HANA, username=name))
+    assert sessions.authenticate(name, people.PASSWORD) == user_id
 
 
 def test_a_username_may_be_the_own_email_in_other_case_of_ascii_letters():

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import time_machine
 from rq.timeouts import JobTimeoutException
+from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from portal import queue
 from portal.domain import clock
@@ -28,6 +30,12 @@ from tests.fixtures.query_log import queries
 
 pytestmark = pytest.mark.usefixtures("context")
 ROOT = Path(__file__).resolve().parents[3]
+DISK_FULL = """
+    CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN RAISE EXCEPTION ''could not extend file'' USING ERRCODE = ''53100'', DETAIL = ''omar@example.com''; END';
+    CREATE TRIGGER full_disk BEFORE UPDATE ON emails FOR EACH ROW WHEN (NEW.state = 'sent')
+    EXECUTE FUNCTION full_disk()"""
+"""No mail can be marked as sent."""
 
 
 def receipts(count=1):
@@ -45,6 +53,25 @@ def states():
 
 def later(**delta):
     return time_machine.travel(clock.now() + timedelta(**delta))
+
+
+def test_a_mail_that_is_sent_and_cant_be_marked_ends_the_batch(catcher):
+    """As on a full disk. The others wait for the end of their lease, and the mail goes out again under its id."""
+    receipts(2)
+    db.session.execute(text(DISK_FULL))
+    db.session.commit()
+    with capture_logs() as lines:
+        assert delivery.drain() == 1
+    assert len(catcher.mails) == 1
+    assert states() == ["claimed", "claimed"]
+    (line,) = lines
+    assert (line["event"], line["sqlstate"], line["reason"]) == ("mail.not_marked", "53100", "could not extend file")
+    assert line["message_id"] == catcher.ids[0]
+    db.session.execute(text("DROP FUNCTION full_disk CASCADE"))
+    db.session.commit()
+    with later(minutes=4):
+        assert delivery.drain() == 2
+    assert (states(), catcher.ids[0], len(set(catcher.ids))) == (["sent"] * 2, catcher.ids[1], 2)
 
 
 def test_mails_arrive_in_the_merchants_name_over_one_connection(catcher):

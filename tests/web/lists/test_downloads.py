@@ -52,7 +52,7 @@ def test_text_is_complete_and_never_a_formula(app: Flask, ids: dict[str, int]) -
     assert descriptions[-len(texts) :] == [
         "'=1+1",
         "'+1",
-        "'-1",
+        "-1",
         "'@SUM(A1)",
         "'＝1",
         'He said "5, then 6"',
@@ -67,6 +67,38 @@ def test_text_is_complete_and_never_a_formula(app: Flask, ids: dict[str, int]) -
         None,
         "",
     ]
+
+
+CELLS = {
+    "+tel@example.com": "+tel@example.com",
+    "-x.y+z@mail.example.com": "-x.y+z@mail.example.com",
+    "-1,234.50": "-1,234.50",
+    "+966 50 000": "'+966 50 000",
+    "%1": "'%1",
+    "|x": "'|x",
+    "=cmd|'/C calc'!A0": "'=cmd|'/C calc'!A0",
+    "=1+1@example.com": "'=1+1@example.com",
+    "+SUM(A1)@example.com": "'+SUM(A1)@example.com",
+    "Tea;=1+1": "Tea;'=1+1",
+    "Tea|@SUM(A1)": "Tea|'@SUM(A1)",
+    'Tea; "=1+1': "Tea;' \"=1+1",
+    "Tea\t=1": "Tea\t'=1",
+    "Tea; cake | 1 = 1": "Tea; cake | 1 = 1",
+    "a=b-c": "a=b-c",
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_formula_is_defused_behind_every_separator_and_an_email_stays(cell: str) -> None:
+    assert downloads.safe(cell) == CELLS[cell]
+
+
+def test_texts_are_quoted_and_numbers_are_not(app: Flask, ids: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(ids["badr"], "omar@example.com", total=1_500, count=1, description="Tea;cake")
+    header, row = browser_of(app, "badr").get("/plans.csv").text.splitlines()
+    assert header.startswith('"plan","external_id","customer_email"')
+    assert '"Tea;cake","KWD",1.500,' in row
 
 
 def test_amounts_and_dates_are_machine_readable(app: Flask, ids: dict[str, int]) -> None:

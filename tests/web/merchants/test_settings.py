@@ -1,5 +1,7 @@
 """A merchant's settings."""
 
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -84,6 +86,21 @@ def test_an_invalid_value_is_explained_shown_again_and_not_saved(
         assert f'value="{value}"' in response.text
     else:
         assert 'value="3"' in response.text
+
+
+def test_the_page_lists_the_zones_of_one_area_and_all_of_them_on_a_link(app: Flask, database: str) -> None:
+    with app.app_context():
+        people.amal()
+    amal = browser_of(app, "amal")
+    page = amal.get("/settings").text
+    assert 'value="Asia/Dubai"' in page and 'value="UTC"' in page and 'value="Europe/Oslo"' not in page
+    (link,) = re.findall(r'href="(/settings\?zones=all)#time_zone"', page)
+    everything = amal.get(link).text
+    assert len(everything) - len(page) > 20_000
+    assert 'value="Europe/Oslo"' in everything and "?zones=all#time_zone" not in everything
+    assert amal.post("/settings", data=SENT | {"time_zone": "Europe/Oslo"}).status_code == 303
+    page = amal.get("/settings").text
+    assert 'value="Europe/Oslo"' in page and 'value="Asia/Dubai"' not in page
 
 
 def test_a_time_zone_outside_the_list_stays_selected(app: Flask, database: str) -> None:

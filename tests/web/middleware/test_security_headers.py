@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from flask import Flask, url_for
 from flask.testing import FlaskClient
 
 from portal.app import create_app
+from portal.config import security_headers
 from portal.extensions import limiter
 from portal.web.middleware import static_files
 from tests.fixtures import people, servers
@@ -17,7 +19,7 @@ from tests.web import HTMX, browser_of
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -58,6 +60,21 @@ def test_every_response_has_the_security_headers(amal: FlaskClient, path: str) -
     assert re.fullmatch(r"[0-9a-f]{32}", headers["X-Request-Id"])
 
 
+def test_a_static_file_has_them_too_in_every_form(client: FlaskClient) -> None:
+    page = client.get("/login").text
+    for address in re.findall(r'"(/static/[^"]+)"', page):
+        for coding in ("gzip", "identity"):
+            assert client.get(address, headers={"Accept-Encoding": coding}).headers["Content-Security-Policy"] == POLICY
+    assert client.get("/static/0123456789ab/css/qist.css").headers["Content-Security-Policy"] == POLICY
+
+
+def test_strict_transport_of_subdomains_is_an_option(app: Flask) -> None:
+    settings = replace(app.config["QIST"], env="production")
+    assert security_headers(settings)["Strict-Transport-Security"] == "max-age=31536000"
+    with_subdomains = security_headers(replace(settings, hsts_subdomains=True))
+    assert with_subdomains["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+
+
 def test_pages_of_a_signed_in_user_are_not_cached(app: Flask, amal: FlaskClient) -> None:
     assert amal.get("/settings").headers["Cache-Control"] == "no-store"
     assert amal.get("/").headers["Cache-Control"] == "no-store"
@@ -92,7 +109,8 @@ def test_static_files_have_addresses_that_change_with_their_content(
     client = request.getfixturevalue(where).test_client()
     page = client.get("/").text
     addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
-    files = ["favicon.svg", "css/qist.css", "vendor/htmx/htmx.min.js", "js/app.js"]
+    files = ["favicon.svg", "icons/favicon.ico", "icons/apple-touch-icon.png", "manifest.webmanifest"]
+    files += ["css/qist.css", "vendor/htmx/htmx.min.js", "js/app.js"]
     assert [address.split("/", 3)[3] for address in addresses] == files
     for address in addresses:
         assert re.match(r"/static/[0-9a-f]{12}/", address)

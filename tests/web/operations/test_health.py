@@ -8,9 +8,12 @@ import redis
 import time_machine
 from flask import Flask
 
-from portal import queue
+from portal import cli, queue
+from portal.app import create_app, refuse_old_database
 from portal.domain import clock
 from portal.jobs.scheduler import look
+from portal.reports.operations import revisions
+from tests.conftest import LogLines
 
 
 def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_intervals(
@@ -27,6 +30,33 @@ def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_interval
             response = client.get("/readyz")
         assert response.status_code == 200
         assert response.json == {"status": status, "problems": {}, "degraded": degraded}
+
+
+def test_an_old_postgresql_is_refused_by_name(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start of a process, by `qist db upgrade` and in /readyz. Every server is older than version 99."""
+    refuse_old_database(app)
+    monkeypatch.setattr(revisions, "OLDEST_SERVER", 99)
+    response = app.test_client().get("/readyz")
+    assert response.status_code == 503 and response.json
+    assert response.json["problems"] == {"database": "is older than PostgreSQL 17, which Qist needs"}
+    with pytest.raises(SystemExit) as refused:
+        refuse_old_database(app)
+    message = "The database is older than PostgreSQL 17, which Qist needs."
+    assert str(refused.value).startswith(message)
+    result = app.test_cli_runner().invoke(cli.main, ["db", "upgrade"])
+    assert result.exit_code == 1 and message in result.output
+
+
+def test_a_start_goes_on_while_the_database_does_not_answer(app: Flask, log_lines: LogLines) -> None:
+    away = create_app(replace(app.config["QIST"], database_url="postgresql+psycopg://qist:secret@127.0.0.1:1/qist"))
+    refuse_old_database(away)
+    response = away.test_client().get("/readyz")
+    assert response.status_code == 503 and response.json
+    assert response.json["problems"] == {"database": "does not answer"}
+    lines = log_lines()
+    first, second = [line for line in lines if line["event"] == "database.away"]
+    assert "Connection refused" in second["reason"] and "secret" not in str(lines)
+    assert first["error"] == second["error"] == "OperationalError"
 
 
 def test_readyz_is_degraded_without_valkey(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,76 @@
+"""Compression of pages and documents with gzip, where the client asks for it.
+
+An answer that holds a secret is never compressed: with reflected input beside it, its length would tell the secret
+(BREACH). CSRF tokens are masked anew in each answer (portal/extensions.py), so they are none.
+"""
+
+import gzip
+import re
+from typing import Any, Final
+
+from flask import Flask, Response, current_app, request
+from werkzeug.http import parse_accept_header
+
+TYPES: Final = (
+    "text/html",
+    "text/css",
+    "text/javascript",
+    "text/plain",
+    "application/json",
+    "application/problem+json",
+    "application/manifest+json",
+    "image/svg+xml",
+)
+LEAST: Final = 1024
+"""Bytes from which an answer is compressed."""
+LEVEL: Final = 6
+SECRET: Final = ("api_accounts.", "api_keys.", "api_tokens.", "email_proofs.", "outbox.")
+"""Endpoints whose answers hold passwords' links, codes, tokens or keys."""
+PUBLIC: Final = ("api_docs.",)
+"""Endpoints whose answers are the same for everybody. The examples of the API's document look like links."""
+_LINKS: Final = "qist.secret_links"
+
+
+def init_app(app: Flask) -> None:
+    app.after_request(compress)
+
+
+def accepts_gzip(environ: dict[str, Any]) -> bool:
+    """The client asks for gzip (RFC 9110, 12.5.3)."""
+    return parse_accept_header(environ.get("HTTP_ACCEPT_ENCODING"))["gzip"] > 0
+
+
+def compress(response: Response) -> Response:
+    """Compress a whole answer of LEAST bytes or more, unless it holds a secret. Streams stay as they are."""
+    if response.mimetype not in TYPES or response.is_streamed or response.direct_passthrough:
+        return response
+    if "Content-Encoding" in response.headers:
+        return response
+    response.vary.add("Accept-Encoding")
+    if not accepts_gzip(request.environ) or _is_secret():
+        return response
+    body = response.get_data()
+    is_public = (request.endpoint or "").startswith(PUBLIC)
+    if len(body) >= LEAST and (is_public or not _secret_links().search(body)):
+        response.set_data(gzip.compress(body, LEVEL, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _is_secret() -> bool:
+    """The endpoint answers with secrets, or its address is one."""
+    rule = request.url_rule
+    return rule is not None and (
+        rule.endpoint.startswith(SECRET) or any(argument.endswith("token") for argument in rule.arguments)
+    )
+
+
+def _secret_links() -> re.Pattern[bytes]:
+    """Addresses that hold a token, as the url map has them."""
+    links: re.Pattern[bytes] | None = current_app.extensions.get(_LINKS)
+    if links is None:
+        rules = [rule for rule in current_app.url_map.iter_rules() if any(a.endswith("token") for a in rule.arguments)]
+        starts = sorted({re.escape(rule.rule.partition("<")[0]) for rule in rules})
+        links = re.compile(f"(?:{'|'.join(starts)})[A-Za-z0-9_.-]{{20,}}".encode())
+        current_app.extensions[_LINKS] = links
+    return links

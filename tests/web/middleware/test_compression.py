@@ -1,0 +1,115 @@
+"""Compressed answers, those that never are, masked CSRF tokens, and what a first visit weighs."""
+
+import gzip
+import re
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from portal.extensions import csrf
+from portal.services.accounts import api_keys
+from tests.fixtures import people
+from tests.web import browser_of
+
+GZIP = {"Accept-Encoding": "gzip, deflate, br, zstd"}
+FIRST_VISIT = 90_000
+"""Bytes of a first visit in Latin letters over the wire, at most."""
+
+
+def plain(client: FlaskClient) -> FlaskClient:
+    """A client that does not check pages, which are compressed here."""
+    client.__class__ = FlaskClient
+    return client
+
+
+def is_compressed(response: TestResponse) -> bool:
+    assert response.status_code == 200
+    return response.headers.get("Content-Encoding") == "gzip"
+
+
+def test_a_page_is_compressed_where_it_is_asked_for(app: Flask, database: str) -> None:
+    client = plain(app.test_client())
+    page, small = client.get("/login"), client.get("/login", headers=GZIP)
+    assert not is_compressed(page) and is_compressed(small)
+    assert b"<h1" in gzip.decompress(small.data) and len(small.data) < len(page.data) / 2
+    assert small.headers["Content-Length"] == str(len(small.data))
+    for response in (page, small):
+        assert "Accept-Encoding" in response.headers["Vary"]
+    for coding in ("br", "gzip;q=0", "identity"):
+        assert not is_compressed(client.get("/login", headers={"Accept-Encoding": coding}))
+    assert is_compressed(client.get("/api/openapi.json", headers=GZIP))
+    assert not is_compressed(client.get("/healthz", headers=GZIP))
+
+
+def test_a_first_visit_weighs_at_most_90_kilobytes(app: Flask, database: str) -> None:
+    """The public page, its style sheet, scripts and icon, and the font of Latin letters."""
+    client = plain(app.test_client())
+    page = client.get("/", headers=GZIP)
+    text = gzip.decompress(page.data).decode()
+    addresses = re.findall(r'<(?:script defer src|link rel="stylesheet" href)="([^"]+)"', text)
+    addresses += re.findall(r'rel="icon" type="image/svg.xml" href="([^"]+)"', text)
+    assert len(addresses) == 4
+    folder = addresses[0].split("/")[2]
+    font = f"/static/{folder}/vendor/inter/inter-latin-wght-normal.woff2"
+    sizes = {address: len(client.get(address, headers=GZIP).data) for address in (*addresses, font)}
+    assert len(page.data) + sum(sizes.values()) <= FIRST_VISIT, (len(page.data), sizes)
+
+
+def test_no_answer_with_a_secret_is_compressed(app: Flask, database: str) -> None:
+    with app.app_context():
+        amal = people.amal()
+        plan = people.a_plan(amal, "nadia@example.com")
+        token, theirs = people.token_of(plan), people.a_plan(amal, people.omar() and "omar@example.com")
+        key = api_keys.create(people.owner(amal), name="Till", can_write=True)
+    browser, anyone = plain(browser_of(app, "amal")), plain(app.test_client())
+    assert "/invitations/" in browser.get(f"/plans/{plan}").text
+    for address in (f"/plans/{plan}", "/settings/api-keys", "/outbox"):
+        assert not is_compressed(browser.get(address, headers=GZIP)), address
+    assert is_compressed(browser.get(f"/plans/{theirs}", headers=GZIP))
+    assert not is_compressed(anyone.get(f"/invitations/{token}", headers=GZIP))
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert not is_compressed(anyone.get(f"/api/plans/{plan}/invitations/", headers=GZIP | bearer))
+    login = {"username": "amal", "password": people.PASSWORD}
+    assert not is_compressed(anyone.post("/token/", json=login, headers=GZIP))
+
+
+@pytest.fixture
+def protected(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    assert csrf
+    return app.test_client()
+
+
+def test_the_csrf_token_reads_otherwise_in_each_answer(protected: FlaskClient) -> None:
+    def token() -> str:
+        return re.findall(r'name="csrf_token" value="([^"]+)"', protected.get("/login").text)[0]
+
+    tokens = {token() for _ in range(5)}
+    assert len(tokens) == 5
+    for place in range(0, 240, 8):
+        assert len({token[place : place + 8] for token in tokens}) > 1
+    for token_of_this_session in tokens:
+        sent = protected.post("/theme", data={"theme": "dark", "csrf_token": token_of_this_session})
+        assert sent.status_code == 303
+    first = tokens.pop()
+    for wrong in ("", "x", first[:-4], first[4:], first[:100] + "AAAA" + first[104:], "é", "\x00", "A" * 244):
+        assert protected.post("/theme", data={"theme": "dark", "csrf_token": wrong}).status_code == 400, wrong
+    other = protected.application.test_client()
+    assert other.post("/theme", data={"theme": "dark", "csrf_token": first}).status_code == 400
+
+
+def test_icons_manifest_and_robots_are_there(app: Flask, client: FlaskClient) -> None:
+    page = client.get("/").text
+    (manifest,) = re.findall(r'rel="manifest" href="([^"]+)"', page)
+    response = client.get(manifest)
+    assert response.headers["Content-Type"].startswith("application/manifest+json")
+    folder = manifest.rpartition("/")[0]
+    for icon in response.get_json(force=True)["icons"]:
+        assert client.get(f"{folder}/{icon['src']}").status_code == 200, icon
+    for address in ("/favicon.ico", "/apple-touch-icon.png"):
+        icon = client.get(address, follow_redirects=True)
+        assert icon.status_code == 200 and icon.headers["Content-Type"].startswith("image/"), address
+    robots = client.get("/robots.txt")
+    assert robots.headers["Content-Type"].startswith("text/plain") and "Disallow: /\n" in robots.text
