@@ -67,6 +67,7 @@ class Settings:
     refresh_grace: int  # seconds
     refresh_rotation: bool
     retention_years: int
+    security_event_days: int
     trusted_proxies: int
     web_threads: int
     web_workers: int
@@ -135,6 +136,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         refresh_grace=reader.value("REFRESH_GRACE", "60", _integer(0, 600)),
         refresh_rotation=reader.value("REFRESH_ROTATION", "on", _boolean),
         retention_years=reader.value("RETENTION_YEARS", "10", _integer(1, 100)),
+        security_event_days=reader.value("SECURITY_EVENT_DAYS", "365", _integer(30, 3660)),
         trusted_proxies=reader.value("TRUSTED_PROXIES", "0", _integer(0, 5)),
         web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),

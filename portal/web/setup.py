@@ -42,6 +42,7 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
+from portal.web.security import security_events
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -94,6 +95,7 @@ BLUEPRINTS = (
     reminder_settings.bp,
     reminders.bp,
     reversals.bp,
+    security_events.bp,
     sessions.bp,
     settings.bp,
     shop_reports.bp,

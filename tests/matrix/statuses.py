@@ -259,6 +259,8 @@ PAGES = {
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,
     "GET /account/data": PAGE,
+    "GET /account/security-events": PAGE,
+    "GET /settings/security-events": MERCHANTS_PAGE,
     "GET /account/data/file": PAGE,
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),

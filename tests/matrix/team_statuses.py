@@ -124,7 +124,7 @@ PAGES: Final = {
         "/account/shops/<int:merchant_id>/allow", "/operator/disputes/<int:plan_id>",
     ),
     **rows(
-        FORBIDDEN, "GET", "/settings/team", "/settings/team/<int:member_id>",
+        FORBIDDEN, "GET", "/settings/security-events", "/settings/team", "/settings/team/<int:member_id>",
         "/settings/team/<int:member_id>/hand-over", "/settings/team/<int:member_id>/remove",
     ),
     **rows(
@@ -134,7 +134,8 @@ PAGES: Final = {
         "/team-invitations/<team_token>",
     ),
     **rows(
-        ALL, "GET", "/account/businesses", "/team-invitations/<team_token>", "/account/data", "/account/data/file",
+        ALL, "GET", "/account/security-events", "/account/businesses",
+        "/team-invitations/<team_token>", "/account/data", "/account/data/file",
         "/account/erasure",
     ),
     **rows((422, 422, 422, 409, 409), "POST", "/account/erasure"),

@@ -50,6 +50,7 @@ ACTS_OF_A_BUSINESS: Final = {
         for method in ("GET", "POST")
         for act in ("", "/hand-over", "/remove")
     ),
+    "GET /settings/security-events",
     "GET /settings/team",
     "POST /settings/team/invitations",
     *(f"POST /settings/team/invitations/<int:invitation_id>/{act}" for act in ("revoke", "send-again")),

@@ -32,6 +32,7 @@ from portal.models import (
     Plan,
     Refund,
     Reminder,
+    SecurityEvent,
     TeamInvitation,
     TokenFamily,
     User,
@@ -108,6 +109,11 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         "decisions_of_operators": select(OperatorAct.kind, OperatorAct.reason, OperatorAct.created_at)
         .where(OperatorAct.user_id == user_id)
         .order_by(OperatorAct.id),
+        "security_events": select(
+            SecurityEvent.kind, SecurityEvent.address, SecurityEvent.browser, SecurityEvent.created_at
+        )
+        .where(SecurityEvent.user_id == user_id, SecurityEvent.by_id.is_(None))
+        .order_by(SecurityEvent.id),
         "sign_ins_of_programs": select(TokenFamily.created_at, TokenFamily.expires_at, TokenFamily.ended_at)
         .where(TokenFamily.user_id == user_id)
         .order_by(TokenFamily.id),

@@ -15,7 +15,7 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, EmailChange, Membership, Merchant, User
-from portal.services import emails
+from portal.services import emails, security_events
 from portal.services.accounts import hats, operators, passwords, registrations, sessions
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
@@ -386,3 +386,4 @@ def insert_account(new: NewAccount, password_hash: str, *, approved: bool = Fals
 @unit_of_work
 def _set_password(user_id: int, password_hash: str, keep_session_id: int | None) -> None:
     replace_password(user_id, password_hash, keep_session_id=keep_session_id)
+    security_events.record("password_changed", user_id)

@@ -17,6 +17,7 @@ from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant
+from portal.services import security_events
 from portal.services.accounts import email_changes, hats
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
@@ -93,20 +94,21 @@ def _create(
         raise Refused("too_many_keys", limit=LIVE_MAX)
     prefix = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:10]
     secret = secrets.token_urlsafe(32)
-    db.session.add(
-        ApiKey(
-            merchant_id=merchant_id,
-            created_by=actor.user_id,
-            maker_role=maker.role,
-            name=typed_text.read(name),
-            prefix=prefix,
-            secret_hash=digest(secret),
-            can_write=can_write,
-            refund_limit=refund_limit,
-            created_at=now,
-            expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
-        )
+    key = ApiKey(
+        merchant_id=merchant_id,
+        created_by=actor.user_id,
+        maker_role=maker.role,
+        name=typed_text.read(name),
+        prefix=prefix,
+        secret_hash=digest(secret),
+        can_write=can_write,
+        refund_limit=refund_limit,
+        created_at=now,
+        expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
     )
+    db.session.add(key)
+    db.session.flush()
+    security_events.record("key_made", actor.user_id, merchant_id=merchant_id, key=key.id, prefix=prefix)
     return ApiKeyCreated(name, f"{SCHEME}{prefix}.{secret}")
 
 
@@ -124,7 +126,9 @@ def revoke(key_id: int, *, actor: Actor) -> None:
     )
     if key is None:
         raise NotFound()
-    key.revoked_at = key.revoked_at or clock.now()
+    if key.revoked_at is None:
+        key.revoked_at = clock.now()
+        security_events.record("key_revoked", actor.user_id, merchant_id=merchant_id, key=key.id, prefix=key.prefix)
 
 
 def find(token: str) -> ApiKey:

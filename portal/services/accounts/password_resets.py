@@ -17,7 +17,7 @@ from portal.domain.tokens import digest
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PasswordReset, User
-from portal.services import emails
+from portal.services import emails, security_events
 from portal.services.accounts import accounts, passwords, proofs
 from portal.services.accounts.proofs import Asker
 from portal.services.unit_of_work import end_reading, unit_of_work
@@ -119,6 +119,7 @@ def _ask(login: str) -> int | None:
         return None
     if not user.is_proven:
         return int(user.id)
+    security_events.record("password_reset_asked", user.id)
     emails.post("password_reset", to_user_id=user.id, dedupe_key=f"password_reset:{user.id}:{secrets.token_hex(8)}")
     return None
 
@@ -133,6 +134,7 @@ def _use(token: str, password_hash: str) -> None:
     if find(token) is None:
         raise _unusable()
     accounts.replace_password(user_id, password_hash, keep_session_id=None)
+    security_events.record("password_reset", user_id)
 
 
 def _unusable() -> NotFound:

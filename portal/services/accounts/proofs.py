@@ -22,7 +22,8 @@ from portal.errors import Fault, Invalid, NotFound, Refused, TooMany
 from portal.extensions import db
 from portal.models import EmailChange, EmailProof, User
 from portal.models.accounts.email_proofs import MAX_WRONG_CODES
-from portal.services import emails
+from portal.models.security_events import SecurityKind
+from portal.services import emails, security_events
 from portal.services.accounts import accounts, email_changes, passwords, registrations, sessions
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -306,7 +307,7 @@ def _prove(user: User, proof: EmailProof, new_hash: str | None, session_id: int 
 
 def _settle(user: User, session_id: int | None, family_id: int | None) -> int:
     """Behind the lock of the email: the registration becomes the account of its email. Returns the account's id."""
-    holder = _holder_of(user.email)
+    holder, registration_id = _holder_of(user.email), user.id
     if holder is not None and holder.is_claimed:
         raise Refused("proof_ended", about="taken")
     if holder is not None:
@@ -321,6 +322,8 @@ def _settle(user: User, session_id: int | None, family_id: int | None) -> int:
         raise Refused("proof_ended", about="taken") from error
     registrations.remove_others(user.email_key, keep=user.id)
     sessions.end_access(user.id, keep_session_id=session_id, keep_family_id=family_id)
+    kind: SecurityKind = "email_proven" if user.id == registration_id else "record_claimed"
+    security_events.record(kind, user.id, registration=registration_id)
     return user.id
 
 

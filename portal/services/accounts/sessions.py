@@ -12,6 +12,7 @@ from portal.domain.tokens import digest
 from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import PasswordReset, User, UserSession
+from portal.services import security_events
 from portal.services.accounts import hats, passwords, tokens
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -49,8 +50,10 @@ def authenticate(login: str, password: str) -> int:
     hashed = user.password_hash if user is not None else None
     end_reading()
     if not passwords.verify(password, hashed) or user_id is None or hashed is None:
+        security_events.record_alone("sign_in_failed", user_id)
         raise BadCredentials()
     if deactivated:
+        security_events.record_alone("sign_in_failed", user_id, why="deactivated")
         raise AccountDeactivated()
     if passwords.is_outdated(hashed):
         _rehash(user_id, hashed, passwords.hash_password(password))
@@ -79,17 +82,17 @@ def start(user_id: int, user_agent: str = "") -> str:
             expires_at=now + LIFETIME,
         )
     )
+    security_events.record("signed_in", user_id)
     return token
 
 
 @unit_of_work
 def end(token: str) -> None:
     """End the session of this token. An unknown token changes nothing. Refuses: busy."""
-    db.session.execute(
-        update(UserSession)
-        .where(UserSession.token_hash == digest(token), UserSession.ended_at.is_(None))
-        .values(ended_at=clock.now())
-    )
+    mine = update(UserSession).where(UserSession.token_hash == digest(token), UserSession.ended_at.is_(None))
+    user_id = db.session.scalar(mine.values(ended_at=clock.now()).returning(UserSession.user_id))
+    if user_id is not None:
+        security_events.record("signed_out", user_id)
 
 
 @unit_of_work
@@ -98,6 +101,7 @@ def end_others(user_id: int, keep_session_id: int) -> None:
     others = (UserSession.user_id == user_id, UserSession.id != keep_session_id, UserSession.ended_at.is_(None))
     db.session.execute(update(UserSession).where(*others).values(ended_at=clock.now()))
     tokens.end_all(user_id)
+    security_events.record("sessions_ended", user_id)
 
 
 def end_access(user_id: int, *, keep_session_id: int | None = None, keep_family_id: int | None = None) -> None:

@@ -25,6 +25,7 @@ from portal.domain.tokens import digest
 from portal.errors import QistError
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily, User
+from portal.services import security_events
 from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
 
@@ -77,6 +78,7 @@ def start(user_id: int, hat: hats.Choice = hats.DEFAULT) -> Pair:
     family = TokenFamily(user_id=user_id, merchant_id=merchant_id, created_at=now, expires_at=now + LIFETIME)
     db.session.add(family)
     db.session.flush()
+    security_events.record("token_made", user_id, family=family.id)
     return _next_pair(family)
 
 
@@ -108,6 +110,7 @@ def _exchange(claims: _Claims, token: str) -> Pair | None:
         return Pair(_make("access", family, timedelta(minutes=settings.access_token_minutes))[0], token)
     if row.used_at is not None and now - row.used_at > timedelta(seconds=settings.refresh_grace):
         family.ended_at = now
+        security_events.record("token_reused", family.user_id, family=family.id)
         return None
     row.used_at = row.used_at or now
     family.expires_at = now + LIFETIME

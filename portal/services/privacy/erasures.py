@@ -42,6 +42,7 @@ from portal.models import (
     User,
     UserSession,
 )
+from portal.services import security_events
 from portal.services.accounts import passwords
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -176,6 +177,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
+    security_events.erase_origins(user.id)
     for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))

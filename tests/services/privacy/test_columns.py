@@ -17,6 +17,7 @@ ERASED: Final = {
     "operator_acts": {"reason"},
     "payment_methods": {"token", "brand", "last4"},
     "plan_drafts": {"customer_email", "description"},
+    "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent"},
@@ -48,6 +49,7 @@ IMPERSONAL: Final = {
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {
     "events": {"data"},
+    "security_events": {"facts"},
     "plan_drafts": {"fault"},
     "gateway_charges": {"token"},
     "gateway_cards": {"token"},
