@@ -14,6 +14,7 @@ SecurityKind = Literal[
     "signed_in",
     "sign_in_failed",
     "signed_out",
+    "session_ended",
     "sessions_ended",
     "password_confirmed",
     "password_changed",

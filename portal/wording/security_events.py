@@ -12,6 +12,7 @@ SENTENCES: Final = {
     "signed_in": _l("%(name)s signed in."),
     "sign_in_failed": _l("A sign-in to the account of %(name)s failed."),
     "signed_out": _l("%(name)s signed out."),
+    "session_ended": _l("%(name)s signed out another browser."),
     "sessions_ended": _l("%(name)s signed out other browsers and programs."),
     "password_confirmed": _l("%(name)s typed the password again."),
     "password_changed": _l("%(name)s changed the password."),

@@ -94,10 +94,11 @@ PAGES: Final = {
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
         "/invitations/<token>", "/invitations/<token>/pay", "/account/password", "/account/email",
-        "/account/email/proof", "/account/registration", "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
+        "/account/email/proof", "/account/registration", "/account/fresh-sign-in",
+        "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
     ),
     **rows((409, 409, 409, 409, 409), "POST", "/account/email/proofs"),
-    **rows((404, 404, 404, 404, 404), "POST", "/account/registration/leave"),
+    **rows((404, 404, 404, 404, 404), "POST", "/account/registration/leave", "/account/sessions/<int:session_id>/end"),
     **rows(
         REDIRECTS, "GET", "/register", "/login", "/installments/<int:installment_id>",
         "/installments/<int:installment_id>/payments", "/account/email/proof",
@@ -134,7 +135,7 @@ PAGES: Final = {
         "/team-invitations/<team_token>",
     ),
     **rows(
-        ALL, "GET", "/account/security-events", "/account/businesses",
+        ALL, "GET", "/account/security-events", "/account/sessions", "/account/fresh-sign-in", "/account/businesses",
         "/team-invitations/<team_token>", "/account/data", "/account/data/file",
         "/account/erasure",
     ),

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from portal.domain import clock, permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid
 from portal.extensions import db
 from portal.models import SecurityEvent, TeamInvitation
@@ -95,7 +96,7 @@ def test_a_failed_sign_in_with_a_name_that_nobody_has_is_an_event_without_the_na
 
 def test_keys_and_the_team_are_events_of_the_business(amal):
     owner = people.owner(amal)
-    key = api_keys.create(owner, name="Till", can_write=True)
+    key = api_keys.create(owner, name="Till", given=GIVEN_TO_KEYS)
     api_keys.revoke(api_keys.find(key).id, actor=owner)
     nour = people.a_customer("nour")
     invitations.invite(owner, email="nour@example.com", role="viewer")

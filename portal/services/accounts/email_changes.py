@@ -90,9 +90,9 @@ def undo(token: str, *, new_password: str) -> int:
     change = find(token)
     if change is None:
         raise NotFound("email_change")
-    username, email, old_email = change.user.username or "", change.user.email, change.old_email
+    hints, email, old_email = passwords.hints_of(change.user), change.user.email, change.old_email
     end_reading()
-    if faults := passwords.faults(new_password, username=username, email=old_email, field="new_password"):
+    if faults := passwords.faults(new_password, hints=[*hints, old_email], field="new_password"):
         raise Invalid(*faults)
     return _undo(token, email, old_email, passwords.hash_password(new_password))
 

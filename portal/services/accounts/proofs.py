@@ -196,16 +196,12 @@ def prove_by_link(
     if proof is None or proof.user is None:
         raise NotFound("email_proof")
     is_here = is_from(proof, session_id)
-    hashed, username, email, is_change = (
-        proof.user.password_hash,
-        proof.user.username,
-        proof.email,
-        proof.user.is_proven,
-    )
+    hashed, hints = proof.user.password_hash, [*passwords.hints_of(proof.user), proof.email]
+    is_change = proof.user.is_proven
     end_reading()
     new_hash = None
     if not is_here and new_password and not is_change:
-        if faults := passwords.faults(new_password, username=username or "", email=email, field="new_password"):
+        if faults := passwords.faults(new_password, hints=hints, field="new_password"):
             raise Invalid(*faults)
         new_hash = passwords.hash_password(new_password)
     elif not is_here and not passwords.verify(password or "", hashed):

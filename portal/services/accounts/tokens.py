@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import jwt
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from portal.domain import clock, permissions
 from portal.domain.identifiers import MAX_ID
@@ -142,6 +142,12 @@ def end_all(user_id: int, *, keep_family_id: int | None = None) -> None:
     if keep_family_id is not None:
         live = live.where(TokenFamily.id != keep_family_id)
     db.session.execute(live.values(ended_at=clock.now()))
+
+
+def count_of(user_id: int) -> int:
+    """The number of live families of this user."""
+    live = TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None), TokenFamily.expires_at > clock.now()
+    return db.session.scalar(select(func.count()).select_from(TokenFamily).where(*live)) or 0
 
 
 @unit_of_work

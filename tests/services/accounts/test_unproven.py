@@ -291,4 +291,3 @@ class TestClaim:
             sessions.authenticate("amal@example.com", ATTACKERS)
         assert sessions.authenticate("amal@example.com", people.PASSWORD) == amal
         assert sessions.authenticate("attacker", ATTACKERS) == attacker
-        assert access.login_key("amal@example.com") == f"user:{amal}"

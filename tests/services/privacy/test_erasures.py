@@ -10,6 +10,7 @@ import time_machine
 from sqlalchemy import func, select, text
 
 from portal.domain import clock, permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Email, EmailChange, Erasure, Invitation, Membership, Plan, User
@@ -126,7 +127,7 @@ def test_username_and_email_are_free_again_for_another_person(amal, omar):
 
 def test_keys_and_memberships_of_the_person_end(amal, omar):
     people.a_member("omar", amal, "owner")
-    token = api_keys.create(permissions.member(omar, amal, "owner"), name="Till", can_write=True)
+    token = api_keys.create(permissions.member(omar, amal, "owner"), name="Till", given=GIVEN_TO_KEYS)
     erase(omar)
     with pytest.raises(BadToken):
         api_keys.find(token)

@@ -1,5 +1,6 @@
 """The pages of security events: the account's own, the business's and the operator's."""
 
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.services.accounts import api_keys
 from portal.services.operations import account_deactivations
 from tests.fixtures import operations, people
@@ -39,7 +40,7 @@ def test_an_account_does_not_see_the_address_of_an_operator(app, client):
 def test_owners_see_who_made_a_key_and_others_do_not(app, client):
     with app.app_context():
         amal = people.amal()
-        api_keys.create(people.owner(amal), name="Till", can_write=True)
+        api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
         people.a_member("nour", amal, "manager")
     sign_in(client, "amal")
     text = client.get("/settings/security-events").text
