@@ -4,6 +4,7 @@ A missing or invalid value stops the start. The error lists every fault: the var
 the accepted values. An empty value counts as not set, because Compose files and CI systems pass empty strings.
 """
 
+import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -76,6 +77,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def outbox_token(self) -> str:
+        """The token of the outbox of this installation, which only the terminal of `qist dev` shows."""
+        return hmac.new((self.secret_key or "").encode(), b"qist outbox v1", "sha256").hexdigest()
 
     @property
     def contact(self) -> str:

@@ -76,6 +76,15 @@ def test_a_refresh_token_that_was_used_ends_the_family(api: Api) -> None:
         problem(api.post("/token/refresh/", {"refresh": second["refresh"]}), 401, "bad_token")
 
 
+def test_a_sign_in_is_revoked_by_its_refresh_token(api: Api) -> None:
+    omar = customer(api)
+    for refresh in (omar.refresh, omar.refresh, "unknown"):
+        assert api.post("/token/revoke/", {"refresh": refresh}).status_code == 204
+    problem(omar.api.get("/auth/me/"), 401, "bad_token")
+    problem(api.post("/token/refresh/", {"refresh": omar.refresh}), 401, "bad_token")
+    problem(api.post("/token/revoke/", {}), 422, "required")
+
+
 def test_a_new_password_on_the_page_ends_api_tokens(app: Flask, api: Api) -> None:
     omar = customer(api)
     browser = app.test_client()

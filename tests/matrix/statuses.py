@@ -26,6 +26,8 @@ API = {
     "POST /api/token/": (422,) * 8,
     "POST /token/refresh/": (422,) * 8,
     "POST /api/token/refresh/": (422,) * 8,
+    "POST /token/revoke/": (422,) * 8,
+    "POST /api/token/revoke/": (422,) * 8,
     "GET /auth/me/": SIGNED_IN,
     "GET /api/auth/me/": SIGNED_IN,
     "POST /auth/email/proofs/": PROVEN,
@@ -153,9 +155,10 @@ PAGES = {
     "POST /operator/refunds/<int:refund_id>/release": OPERATORS_PAGE_GONE,  # of a refund that does not wait
     "GET /operator/refunds/<int:refund_id>/withhold": OPERATORS_PAGE_GONE,
     "POST /operator/refunds/<int:refund_id>/withhold": OPERATORS_PAGE_GONE,
-    "GET /outbox": ANYONE,  # on this machine, without SMTP; tests/web/operations/test_emails.py has the other cases
-    "GET /outbox/<int:outbox_id>": ANYONE,
-    "GET /outbox/<int:outbox_id>/html": ANYONE,
+    "GET /outbox": OPERATORS_PAGE,  # tests/web/operations/test_emails.py has the browsers of this machine
+    "GET /outbox/open/<outbox_token>": (404,) * 8,
+    "GET /outbox/<int:outbox_id>": OPERATORS_PAGE,
+    "GET /outbox/<int:outbox_id>/html": OPERATORS_PAGE,
     "POST /outbox/<int:outbox_id>/resend": (303, 403, 403, 403, 403, 303, 303, 303),
     "GET /password-resets/new": ANYONE,
     "POST /password-resets": (422,) * 8,

@@ -47,7 +47,8 @@ DECISIONS: Final = (
 API: Final = {
     **rows(
         INVALID, "POST", "/auth/register/", "/api/auth/register/", "/token/", "/api/token/", "/token/refresh/",
-        "/api/token/refresh/", "/api/plans/preview/", "/auth/email/prove/", "/api/auth/email/prove/",
+        "/api/token/refresh/", "/token/revoke/", "/api/token/revoke/",
+        "/api/plans/preview/", "/auth/email/prove/", "/api/auth/email/prove/",
         "/auth/email/correct/", "/api/auth/email/correct/",
     ),
     **rows(
@@ -81,8 +82,7 @@ API: Final = {
 
 PAGES: Final = {
     **rows(
-        ALL, "GET", "/", "/example", "/healthz", "/readyz", "/outbox", "/outbox/<int:outbox_id>",
-        "/outbox/<int:outbox_id>/html", "/password-resets/new", "/password-resets/sent",
+        ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
         "/reminders/off/<off_token>", "/account/password", "/account/email", "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
@@ -104,7 +104,8 @@ PAGES: Final = {
         "/installments/<int:installment_id>/payments", "/account/email/proof",
     ),
     **rows(REDIRECTS, "POST", "/theme"),
-    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>", "/outbox/open/<outbox_token>"),
+    **rows(FORBIDDEN, "GET", "/outbox", "/outbox/<int:outbox_id>", "/outbox/<int:outbox_id>/html"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",

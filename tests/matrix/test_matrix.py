@@ -199,6 +199,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
+        .replace("<outbox_token>", "no-such-token")
         .replace("<int:session_id>", "999999")
         .replace("<int:report_id>", str(objects["report_id"]))
     )

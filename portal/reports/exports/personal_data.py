@@ -94,7 +94,8 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .where(TeamInvitation.email_key == email_key)
         .order_by(TeamInvitation.id),
         "sessions": select(
-            UserSession.user_agent, UserSession.created_at, UserSession.expires_at, UserSession.ended_at
+            UserSession.user_agent, UserSession.address, UserSession.created_at, UserSession.last_used_at,
+            UserSession.expires_at, UserSession.ended_at
         )
         .where(UserSession.user_id == user_id)
         .order_by(UserSession.id),
@@ -118,7 +119,8 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .where(TokenFamily.user_id == user_id)
         .order_by(TokenFamily.id),
         "api_keys": select(
-            business, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.last_used_at, ApiKey.revoked_at
+            business, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.last_used_at, ApiKey.last_used_from,
+            ApiKey.revoked_at
         )
         .join(Merchant, Merchant.id == ApiKey.merchant_id)
         .where(ApiKey.created_by == user_id)

@@ -57,7 +57,9 @@ def sent() -> Response:
     """The page after the request: it says where the mail is."""
     is_stored = current_app.config["QIST"].smtp_host is None
     can_open = is_stored and emails.is_open_here()
-    return page("accounts/password_resets_sent.html", is_stored=is_stored, can_open=can_open)
+    return page(
+        "accounts/password_resets_sent.html", is_stored=is_stored, can_open=can_open, in_terminal=emails.is_local()
+    )
 
 
 @bp.get("/password-resets/<reset_token>")
