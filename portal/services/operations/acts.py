@@ -74,6 +74,13 @@ def tell_owners(kind: str, merchant: Merchant, act_id: int) -> None:
         emails.post(kind, to_user_id=owner_id, dedupe_key=f"{kind}:{act_id}:{owner_id}", data={"act_id": act_id})
 
 
+def has_proven_owner(merchant_id: int) -> bool:
+    """Whether an owner of the business has proven their email."""
+    query = select(User.id).join(Membership, Membership.user_id == User.id)
+    mine = Membership.merchant_id == merchant_id, Membership.role == "owner"
+    return db.session.scalar(query.where(*mine, User.email_proven_at.is_not(None)).limit(1)) is not None
+
+
 def objections_today(merchant_id: int) -> int:
     """The objections of a business in the last 24 hours."""
     query = select(func.count()).select_from(OperatorAct)
