@@ -13,11 +13,11 @@ CREATE TABLE security_events (
     created_at timestamptz NOT NULL,
     CONSTRAINT ck_security_events_by CHECK (by_id <> user_id),
     CONSTRAINT ck_security_events_kind CHECK (kind IN (
-        'signed_in', 'sign_in_failed', 'signed_out', 'session_ended', 'sessions_ended', 'password_confirmed', 'password_changed',
-        'password_reset_asked', 'password_reset', 'email_proven', 'record_claimed', 'email_changed',
-        'email_change_undone', 'key_made', 'key_revoked', 'token_made', 'token_reused', 'token_revoked',
-        'member_invited', 'member_joined', 'member_changed', 'member_removed', 'member_left', 'account_deactivated',
-        'account_reactivated'
+        'signed_in', 'sign_in_failed', 'signed_out', 'session_ended', 'sessions_ended', 'password_confirmed',
+        'password_changed', 'password_reset_asked', 'password_reset', 'email_proven', 'record_claimed',
+        'email_changed', 'email_change_undone', 'key_made', 'key_revoked', 'token_made', 'token_reused',
+        'token_revoked', 'member_invited', 'invitation_revoked', 'member_joined', 'member_changed',
+        'member_removed', 'member_left', 'account_deactivated', 'account_reactivated'
     ))
 );
 

@@ -30,6 +30,7 @@ SecurityKind = Literal[
     "token_reused",
     "token_revoked",
     "member_invited",
+    "invitation_revoked",
     "member_joined",
     "member_changed",
     "member_removed",

@@ -28,6 +28,7 @@ SENTENCES: Final = {
     "token_reused": _l("A refresh token of %(name)s was used again, so its sign-in over the API ended."),
     "token_revoked": _l("%(name)s ended a sign-in over the API."),
     "member_invited": _l("%(by)s invited somebody to the team as %(role)s."),
+    "invitation_revoked": _l("%(by)s revoked an invitation to the team."),
     "member_joined": _l("%(name)s joined the team as %(role)s."),
     "member_changed": _l("%(by)s changed the role of %(name)s to %(role)s."),
     "member_removed": _l("%(by)s removed %(name)s from the team."),

@@ -104,6 +104,9 @@ def test_keys_and_the_team_are_events_of_the_business(amal):
     members.change(nour, actor=owner, role="manager", refund_limit=None)
     members.change(nour, actor=owner, role="manager", refund_limit=5)
     members.remove(nour, actor=owner, revoke_keys=True)
+    invitations.invite(owner, email="dana@example.com", role="viewer")
+    open_id = db.session.scalars(db.select(TeamInvitation.id).where(TeamInvitation.ended_at.is_(None))).one()
+    invitations.revoke(open_id, actor=owner)
     db.session.rollback()
     events = list(reversed(reports.of_merchant(amal).items))
     assert [(event.kind, event.user_id, event.by_id) for event in events] == [
@@ -114,6 +117,8 @@ def test_keys_and_the_team_are_events_of_the_business(amal):
         ("member_changed", nour, amal),
         ("member_changed", nour, amal),
         ("member_removed", nour, amal),
+        ("member_invited", amal, None),
+        ("invitation_revoked", amal, None),
     ]
     assert events[4].facts == {"role": "manager", "before": "viewer"}
     assert key.partition(".")[2] not in str([event.facts for event in events])

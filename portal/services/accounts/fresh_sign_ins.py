@@ -39,13 +39,15 @@ def kept_path(session: UserSession) -> str | None:
 
 @unit_of_work
 def keep(session_id: int, path: str, fields: Fields) -> None:
-    """Keep a form of the page `path` in place of any other. A form over MAX_KEPT characters is kept without its fields.
+    """Keep a form of the page `path` in place of any other. Without its fields, if it is over MAX_KEPT characters or
+    holds a NUL.
 
     Refuses: not_found; busy.
     """
     session = _lock(session_id)
     sent = [list(field) for field in fields]
-    is_kept = len(json.dumps(sent)) <= MAX_KEPT and "\x00" not in str(sent)
+    is_storable = all("\x00" not in part for field in sent for part in field)
+    is_kept = is_storable and len(json.dumps(sent)) <= MAX_KEPT
     session.kept_form = {"path": path, "fields": sent if is_kept else []}
     session.kept_until = clock.now() + FRESH
 

@@ -209,14 +209,14 @@ def _touch(session_id: int) -> None:
 
 
 def _is_new(user: User, browser_hash: bytes) -> bool:
-    """The account does not know this browser, and is not signed in to for the first time after its registration."""
-    if user.is_demo or not user.is_proven:
+    """The account does not know this browser, and this is not its first sign-in since it has proven its email."""
+    if user.is_demo or user.email_proven_at is None:
         return False
     mine = select(UserSession.id).where(UserSession.user_id == user.id).limit(1)
     recent = UserSession.browser_hash == browser_hash, UserSession.last_used_at > clock.now() - KNOWN
     if db.session.scalar(mine.where(*recent)) is not None:
         return False
-    return user.created_at < clock.now() - timedelta(days=1) or db.session.scalar(mine) is not None
+    return user.email_proven_at < clock.now() - timedelta(days=1) or db.session.scalar(mine) is not None
 
 
 @unit_of_work

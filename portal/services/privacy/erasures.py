@@ -210,10 +210,13 @@ def _delete_mails(user_id: int, email_key: str) -> None:
     """Delete the mails to the person, the invitations of their email, and the mails to owners that name them."""
     invitations = select(TeamInvitation.id).where(TeamInvitation.email_key == email_key)
     ids = [str(invitation_id) for invitation_id in db.session.scalars(invitations)]
+    made = select(ApiKey.id).where(ApiKey.created_by == user_id)
+    key_ids = [str(key_id) for key_id in db.session.scalars(made)]
     db.session.execute(
         delete(Email).where(
             or_(
                 Email.to_user_id == user_id,
+                and_(Email.kind == "api_key_made", Email.data["key_id"].astext.in_(key_ids)),
                 and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
                 and_(Email.kind == "team_news", Email.data["user_id"].astext == str(user_id)),
             )

@@ -64,7 +64,9 @@ def send_again(invitation_id: int, *, actor: Actor) -> None:
 @unit_of_work
 def revoke(invitation_id: int, *, actor: Actor) -> None:
     """End an invitation that nobody has accepted; its link ends at once. Refuses: forbidden; not_found; busy."""
-    _open(invitation_id, members.lock_business(actor)).ended_at = clock.now()
+    merchant_id = members.lock_business(actor)
+    _open(invitation_id, merchant_id).ended_at = clock.now()
+    security_events.record("invitation_revoked", actor.user_id, merchant_id=merchant_id, invitation=invitation_id)
 
 
 @unit_of_work

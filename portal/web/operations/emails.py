@@ -149,13 +149,13 @@ def is_local() -> bool:
     The request's host name is checked too: a DNS record of another site can point to this machine (DNS rebinding).
     """
     settings = current_app.config["QIST"]
-    if settings.smtp_host is not None or not settings.demo_logins_work:
+    if settings.smtp_host is not None or not settings.demo_logins_work or not settings.secret_key:
         return False
     names = [name.lower() for name, _value in request.headers]
     if any(name in FORWARDING or name.startswith("x-forwarded") for name in names):
         return False
     hosts = urlsplit(settings.public_url).hostname, urlsplit(f"//{request.host}").hostname
-    return _is_loopback(request.remote_addr) and all(host in LOOPBACK for host in hosts)
+    return _is_loopback(request.remote_addr) and all(host in LOOPBACK or _is_loopback(host) for host in hosts)
 
 
 def _cookie() -> str:

@@ -119,6 +119,13 @@ def test_no_password_is_kept(app: Flask, amal: FlaskClient) -> None:
         assert kept["path"] == KEYS and PASSWORD not in str(kept) and "csrf_token" not in str(kept)
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 20_001])
+def test_a_form_that_can_not_be_kept_comes_back_empty(amal: FlaskClient, name: str) -> None:
+    assert amal.post(KEYS, data=FORM | {"name": name}).location == PAGE
+    assert amal.post(PAGE, data={"password": PASSWORD}).location == KEYS
+    assert 'value="12.50"' not in amal.get(KEYS).text
+
+
 def test_wrong_passwords_are_limited(app: Flask, amal: FlaskClient, limits: None) -> None:
     codes = [amal.post(PAGE, data={"password": "no"}).status_code for _ in range(11)]
     assert codes == [422] * 10 + [429]
