@@ -9,7 +9,7 @@ request_reader.py   reads a request as its bytes arrive, without a thread
 app.py              create_app()
 web/                entry point: pages and fragments
     accounts/ adjustments/ agreements/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/
-    plans/ privacy/ reminders/ team/
+    plans/ privacy/ reminders/ security/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check

@@ -93,13 +93,14 @@ def client_address() -> str:
 
 
 def login_key(login: str) -> str:
-    """The rate-limit key of an account, the same for its username and its email; without an account, of `login`."""
-    user = db.session.scalar(User.by_login(login)) if login.strip() else None
-    return (
-        f"user:{user.id}"
-        if user is not None
-        else f"name:{identifiers.username_key(login[: identifiers.MAX_LENGTH])[:254]}"
-    )
+    """The rate-limit key of a typed username or email, the same for all its spellings.
+
+    The username and the email of an account have different keys: with one key, the limit would tell that they belong
+    together. Whether an account exists makes no difference either.
+    """
+    login = login[: identifiers.MAX_LENGTH]
+    key = identifiers.email_key(login) if "@" in login else identifiers.username_key(login)
+    return f"name:{key[:254]}"
 
 
 def _party(actor: Actor, table: type[Plan] | type[Installment] | type[Payment] | type[Refund]) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ A missing or invalid value stops the start. The error lists every fault: the var
 the accepted values. An empty value counts as not set, because Compose files and CI systems pass empty strings.
 """
 
+import hmac
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -83,6 +84,7 @@ class Settings:
     refresh_grace: int  # seconds
     refresh_rotation: bool
     retention_years: int
+    security_event_days: int
     trusted_proxies: int
     web_threads: int
     web_workers: int
@@ -92,6 +94,11 @@ class Settings:
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def outbox_token(self) -> str:
+        """The token of the outbox of this installation, which only the terminal of `qist dev` shows."""
+        return hmac.new((self.secret_key or "").encode(), b"qist outbox v1", "sha256").hexdigest()
 
     @property
     def contact(self) -> str:
@@ -152,6 +159,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         refresh_grace=reader.value("REFRESH_GRACE", "60", _integer(0, 600)),
         refresh_rotation=reader.value("REFRESH_ROTATION", "on", _boolean),
         retention_years=reader.value("RETENTION_YEARS", "10", _integer(1, 100)),
+        security_event_days=reader.value("SECURITY_EVENT_DAYS", "365", _integer(30, 3660)),
         trusted_proxies=reader.value("TRUSTED_PROXIES", "0", _integer(0, 5)),
         web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),

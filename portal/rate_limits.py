@@ -19,7 +19,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FAILURES: Final = "10 per 15 minutes"
-"""Wrong passwords for one account, from all addresses together."""
+"""Wrong passwords for one account from one address."""
+ALL_FAILURES: Final = "100 per hour"
+"""Wrong passwords for one account, from all addresses that it does not know."""
 WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
 
 Limit = str | Callable[[], str]
@@ -41,9 +43,22 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     return counted(setting("ratelimit_login"), "login", client_address)(view)
 
 
-def trying_password(account: Callable[[], str], failed: Counts) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Limit by FAILURES for each account. Only responses for which `failed` is true count."""
-    return counted(FAILURES, "login-failures", account, failed)
+def trying_password(
+    account: Callable[[], str], failed: Counts, is_known: Callable[[], bool]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Limit by FAILURES for each account and address, and by ALL_FAILURES for each account.
+
+    Only responses for which `failed` is true count. A request for which `is_known` is true, from a browser or an
+    address that the account knows, neither counts towards ALL_FAILURES nor is stopped by it: strangers can't lock the
+    owner out.
+    """
+    from_here = counted(FAILURES, "login-failures", lambda: f"{account()} {client_address()}", failed)
+    from_anywhere = counted(ALL_FAILURES, "all-login-failures", account, failed, exempt=is_known)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        return from_anywhere(from_here(view))
+
+    return decorate
 
 
 def writing(caller: Callable[[], str]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -52,12 +67,25 @@ def writing(caller: Callable[[], str]) -> Callable[[Callable[P, R]], Callable[P,
 
 
 def counted(
-    limit: Limit, scope: str, key: Callable[[], str], counts: Counts | None = None
+    limit: Limit,
+    scope: str,
+    key: Callable[[], str],
+    counts: Counts | None = None,
+    *,
+    exempt: Callable[[], bool] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Limit writes by `key`, over all views of a `scope`. With `counts`, only the responses that it accepts count."""
+    """Limit writes by `key`, over all views of a `scope`. With `counts`, only the responses that it accepts count.
+
+    Requests for which `exempt` is true are not limited and don't count.
+    """
     current_limit = limit if callable(limit) else lambda: limit
     decorator = limiter.shared_limit(
-        lambda: _effective(current_limit()), scope=scope, key_func=key, methods=WRITE_METHODS, deduct_when=counts
+        lambda: _effective(current_limit()),
+        scope=scope,
+        key_func=key,
+        methods=WRITE_METHODS,
+        deduct_when=counts,
+        exempt_when=exempt,
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:

@@ -4,7 +4,7 @@ import pytest
 
 from portal import access
 from portal.domain import permissions
-from portal.domain.permissions import OwnPlan
+from portal.domain.permissions import GIVEN_TO_KEYS, OwnPlan
 from portal.errors import Forbidden, NotFound
 from portal.wording.refusals import sentence
 from tests.fixtures import people
@@ -81,6 +81,6 @@ def test_a_member_who_owes_a_plan_can_not_act_on_it(ids):
 
 
 def test_an_api_key_reads_nothing_that_its_maker_owes(ids):
-    key = permissions.key(1, ids["omar"], ids["badr"], can_write=True, roles=["owner"])
+    key = permissions.key(1, ids["omar"], ids["badr"], given=GIVEN_TO_KEYS, roles=["owner"])
     with pytest.raises(NotFound):
         access.my_plan(key, ids["plan"])

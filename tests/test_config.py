@@ -83,6 +83,7 @@ def test_addresses_of_valkey(url: str) -> None:
         ("REFRESH_GRACE", "601"),
         ("REFRESH_ROTATION", "sometimes"),
         ("RETENTION_YEARS", "0"),
+        ("SECURITY_EVENT_DAYS", "29"),
         ("TRUSTED_PROXIES", "6"),
         ("WEB_THREADS", "0"),
         ("WEB_WORKERS", "65"),

@@ -130,14 +130,23 @@ CREATE TABLE user_sessions (
     merchant_id bigint,
     token_hash bytea NOT NULL CONSTRAINT uq_user_sessions_token_hash UNIQUE,
     user_agent varchar(200) NOT NULL,
+    address varchar(45) NOT NULL,
+    browser_hash bytea,
     created_at timestamptz NOT NULL,
+    last_used_at timestamptz NOT NULL,
+    confirmed_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
+    kept_form jsonb,
+    kept_until timestamptz,
     CONSTRAINT fk_user_sessions_hat FOREIGN KEY (user_id, merchant_id)
         REFERENCES memberships (user_id, merchant_id) ON DELETE SET NULL (merchant_id),
+    CONSTRAINT ck_user_sessions_browser_hash CHECK (octet_length(browser_hash) = 32),
+    CONSTRAINT ck_user_sessions_kept CHECK ((kept_form IS NULL) = (kept_until IS NULL)),
     CONSTRAINT ck_user_sessions_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
+CREATE INDEX ix_user_sessions_expires_at ON user_sessions (expires_at);
 CREATE INDEX ix_user_sessions_user_id_id ON user_sessions (user_id, id);
 
 CREATE TABLE password_resets (
@@ -228,17 +237,21 @@ CREATE TABLE api_keys (
     name varchar(200) NOT NULL,
     prefix varchar(16) NOT NULL CONSTRAINT uq_api_keys_prefix UNIQUE,
     secret_hash bytea NOT NULL,
-    can_write boolean NOT NULL,
+    permissions varchar(20)[] DEFAULT '{}' NOT NULL,
     refund_limit bigint DEFAULT 0 NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
     last_used_at timestamptz,
+    last_used_from varchar(45) DEFAULT '' NOT NULL,
     revoked_at timestamptz,
     CONSTRAINT ck_api_keys_expires CHECK (expires_at > created_at),
     CONSTRAINT ck_api_keys_maker_role CHECK (maker_role IN ('owner', 'manager', 'collector', 'viewer')),
     CONSTRAINT ck_api_keys_named CHECK (
         name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
     ),
+    CONSTRAINT ck_api_keys_permissions CHECK (permissions <@ ARRAY[
+        'record_payment', 'remind', 'note', 'create_plans', 'invite', 'credit', 'write_off', 'cancel', 'void', 'refund'
+    ]::varchar[]),
     CONSTRAINT ck_api_keys_refund_limit CHECK (refund_limit BETWEEN 0 AND 1000000000000000),
     CONSTRAINT ck_api_keys_secret_hash CHECK (octet_length(secret_hash) = 32)
 );

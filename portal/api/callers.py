@@ -69,7 +69,7 @@ def signed_in(
             g.caller = identify()
             if not unproven:
                 g.caller.actor.require_proof()
-            if writes and not g.caller.can_write and (needs is None or needs in permissions.WRITING_KEY):
+            if writes and not g.caller.can_write and (needs is None or needs in permissions.GIVEN_TO_KEYS):
                 raise ReadOnly()
             if needs is not None:
                 g.caller.actor.require(needs, about=forbidden)
@@ -104,7 +104,7 @@ def identify() -> Caller:
         raise NoToken()
     if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
-        return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", key.can_write)
+        return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions))
     family = tokens.find(token)
     name = f"user:{family.user_id}"
     return Caller(family.user, tokens.actor_of(family), name, can_write=True, family_id=family.id)

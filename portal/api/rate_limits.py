@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 from flask import Response, g
 
 from portal import access, rate_limits
+from portal.services.accounts import sessions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,8 +18,12 @@ def refreshing(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def trying_password(step: Callable[P, R]) -> Callable[P, R]:
-    """FAILURES by the account of `g.login`. Only wrong passwords count."""
-    return rate_limits.trying_password(lambda: access.login_key(g.login), _failed)(step)
+    """The limits of wrong passwords, by `g.login`. A program has no cookie: the account knows it by its address."""
+    return rate_limits.trying_password(lambda: access.login_key(g.login), _failed, _is_known)(step)
+
+
+def _is_known() -> bool:
+    return sessions.knows(g.login, browser="", address=access.client_address())
 
 
 def writing(view: Callable[P, R]) -> Callable[P, R]:

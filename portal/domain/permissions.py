@@ -4,7 +4,7 @@ Accounts are people. A business (the API says merchant) has members, each with o
 `Actor`; services ask it for a permission by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, get_args
@@ -81,9 +81,10 @@ PERSON: Final[frozenset[Permission]] = frozenset({"pay"})
 CUSTOMER: Final[frozenset[Permission]] = PERSON | {"customer"}
 """The customer's hat: also the customer's own pages (home, saved cards, automatic payment, early reminders)."""
 OPERATOR: Final[frozenset[Permission]] = frozenset({"operate"})
-READING_KEY: Final[frozenset[Permission]] = READ
-WRITING_KEY: Final[frozenset[Permission]] = SELL
-"""The permissions of an API key, at most. Its maker's role lowers them further (`of_key`)."""
+GIVEN_TO_KEYS: Final[tuple[Permission, ...]] = tuple(
+    permission for permission in PERMISSIONS if permission in SELL and permission not in READ
+)
+"""The permissions that an API key has if they are given to it, in the order of the table. Every key may read."""
 
 
 class OwnPlan(Forbidden):
@@ -223,12 +224,15 @@ def key(
     maker_id: int,
     merchant_id: int,
     *,
-    can_write: bool,
+    given: Collection[Permission],
     roles: list[Role],
     standing: Standing = "live",
 ) -> Actor:
-    """An API key of a business. `roles`: its maker's roles, when the key was made and now; each of them limits it."""
-    permissions = WRITING_KEY if can_write else READING_KEY
+    """An API key of a business. `given`: the permissions that it was made with, beside reading.
+
+    `roles`: its maker's roles, when the key was made and now; each of them limits it.
+    """
+    permissions = READ | (frozenset(given) & frozenset(GIVEN_TO_KEYS))
     for role in roles:
         permissions &= OF_ROLE[role]
     withheld = permissions - WHILE[standing]

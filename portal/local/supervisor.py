@@ -12,6 +12,7 @@ Valkey, migrate, start web, worker and scheduler. They stop in the opposite orde
 """
 
 import contextlib
+import dataclasses
 import errno
 import http.client
 import itertools
@@ -252,6 +253,12 @@ class Supervisor:
             self.check()
             time.sleep(0.2)
 
+    def outbox_token(self) -> str:
+        """The token of the outbox, with the secret key that the web server has."""
+        key = self.environ.get("SECRET_KEY") or self.settings.secret_key
+        settings: Settings = dataclasses.replace(self.settings, secret_key=key)
+        return settings.outbox_token
+
     def welcome(self) -> None:
         logins = self.settings.home / "demo-logins"
         lines = ["", f"  Qist is ready: {self.settings.public_url}", ""]
@@ -261,7 +268,8 @@ class Supervisor:
                 lines.append(f"  (refused on {self.settings.host}: demo logins work on 127.0.0.1 only)")
             lines.append("")
         if not self.settings.smtp_host:
-            lines += [f"  Mails stay in the outbox: {self.settings.public_url}/outbox", ""]
+            lines += ["  Mails stay in the outbox. This link opens it in a browser of this machine:"]
+            lines += [f"  {self.settings.public_url}/outbox/open/{self.outbox_token()}", ""]
         self.output.write("\n".join([*lines, "  Ctrl-C stops everything.", ""]))
 
 

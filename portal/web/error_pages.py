@@ -117,7 +117,12 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
     title, message = WORDS.get(status, WORDS[400 if status < 500 else 500])
     if status == 429:
         seconds = rate_limits.seconds_to_wait()
-        response = show(429, title, _wait(seconds), _nothing_changed())
+        if request.endpoint == "sessions.create":
+            note = _("If you do not know your password any more, set a new one by mail.")
+            action = url_for("password_resets.new"), _("Set a new password")
+            response = show(429, title, _wait(seconds), note, *action)
+        else:
+            response = show(429, title, _wait(seconds), _nothing_changed())
         response.headers["Retry-After"] = str(seconds)
         return response
     response = show(status, title, message, _nothing_changed())

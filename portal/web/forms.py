@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from flask import request
+from flask import g, request
 from flask_babel import get_domain
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
@@ -24,13 +24,16 @@ WTFORMS_MESSAGES: Final = (_l("Invalid input."), _l("Not a valid choice."))
 
 
 class Form(FlaskForm):  # type: ignore[misc]
-    """A form that reads text fields of urlencoded and multipart bodies. It reads no files and no JSON."""
+    """A form that reads text fields of urlencoded and multipart bodies. It reads no files and no JSON.
+
+    On a page that brings a form back (web/security/fresh_sign_ins.py) it has the fields that were kept.
+    """
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def wrap_formdata(self, form: FlaskForm, formdata: Any) -> Any:
             if formdata is None or isinstance(formdata, Mapping):
                 return formdata
-            return request.form if request.method == "POST" else None
+            return request.form if request.method == "POST" else g.get("kept_fields")
 
         def get_translations(self, form: FlaskForm) -> Any:
             """Messages of WTForms come from the same catalogues as all others."""

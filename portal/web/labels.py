@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext, pgettext
 
 from portal.domain import clock, money
-from portal.models import Installment, Merchant, OperatorAct, Payment, Refund
+from portal.models import Installment, Merchant, OperatorAct, Payment, Refund, SecurityEvent
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.reports.plans.figures import SHOWN
 from portal.services.row_facts import PaymentFacts, RefundFacts
@@ -20,6 +20,7 @@ from portal.wording.causes import reason_words, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
 from portal.wording.mail_problems import mail_problem
+from portal.wording.security_events import security_event
 
 NOTHING_CHARGED: Final = _l("Nothing was charged.")
 KEY: Final = r"[A-Za-z0-9_-]{16,64}"
@@ -60,6 +61,7 @@ def init_app(app: Flask) -> None:
         typed_words,
         mail_problem,
         operator_act_words,
+        security_event_words,
     ):
         app.add_template_global(function)
     app.jinja_env.globals.update(
@@ -76,6 +78,13 @@ def operator_act_words(act: OperatorAct) -> str:
     by = act.actor.display_name if act.actor is not None else None
     subject = act.merchant.business_name if act.merchant is not None else act.user.display_name if act.user else ""
     return labels.operator_act(act.kind, by, subject)
+
+
+def security_event_words(event: SecurityEvent) -> str:
+    """A security event in a sentence."""
+    name = filters.name_of(event.user) if event.user is not None else None
+    by = filters.name_of(event.by) if event.by is not None else name
+    return security_event(event.kind, event.facts, name=name, by=by)
 
 
 def state_of(installment: Installment) -> str:

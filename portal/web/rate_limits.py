@@ -6,17 +6,16 @@ Each decorator counts one kind of request, by address or by account. Above the l
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from flask_login import current_user
 
 from portal import rate_limits
 from portal.access import client_address, login_key
+from portal.services.accounts import sessions
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RESET_REQUESTS: Final = "5 per hour"
-"""Password reset links for one account, from all addresses together."""
 CALLBACKS: Final = "600 per minute"
 """Callbacks of the gateway from one address."""
 
@@ -29,6 +28,16 @@ def _typed_login() -> str:
     return login_key(request.form.get("login", ""))
 
 
+def _is_known() -> bool:
+    browser = request.cookies.get(browser_cookie(), "")
+    return sessions.knows(request.form.get("login", ""), browser=browser, address=client_address())
+
+
+def browser_cookie() -> str:
+    """The name of the cookie by which an account knows a browser again. It signs nobody in."""
+    return "__Host-qist_browser" if current_app.config["SESSION_COOKIE_SECURE"] else "qist_browser"
+
+
 def count_wrong_password() -> None:
     """Called by the view when the request's password is wrong: only such requests are counted."""
     g.wrong_password = True
@@ -39,14 +48,13 @@ def _password_was_wrong(response: Response) -> bool:
 
 
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_LOGIN by address, and FAILURES by account. A correct password is not counted."""
-    return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong)(view))
+    """RATELIMIT_LOGIN by address, and the limits of wrong passwords. A correct password is not counted."""
+    return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong, _is_known)(view))
 
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:
-    """RATELIMIT_LOGIN by address, and RESET_REQUESTS by the account that gets the email."""
-    by_address = rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", client_address)
-    return by_address(rate_limits.counted(RESET_REQUESTS, "reset-asked", _typed_login)(view))
+    """RATELIMIT_LOGIN by address. The service limits the mails to one account, and refuses nobody for it."""
+    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "reset", client_address)(view)
 
 
 def resetting(view: Callable[P, R]) -> Callable[P, R]:

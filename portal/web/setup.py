@@ -50,6 +50,7 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
+from portal.web.security import fresh_sign_ins, security_events, user_sessions
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -102,6 +103,9 @@ BLUEPRINTS = (
     reminder_settings.bp,
     reminders.bp,
     reversals.bp,
+    fresh_sign_ins.bp,
+    security_events.bp,
+    user_sessions.bp,
     sessions.bp,
     settings.bp,
     shop_reports.bp,

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
+from portal.wording.lists import listed
 
 STATES: Final = {
     "active": lazy_pgettext("state of a plan", "Active"),
@@ -91,6 +92,19 @@ ROLE_PERMISSIONS: Final = {
     "viewer": _l("May look at everything and download it. Changes nothing."),
 }
 """The same: what the role permits, in a sentence."""
+PERMISSIONS: Final = {
+    "record_payment": _l("Record payments"),
+    "remind": _l("Send reminders"),
+    "note": _l("Write notes"),
+    "create_plans": _l("Make plans"),
+    "invite": _l("Invite customers"),
+    "credit": _l("Give credits"),
+    "write_off": _l("Write off"),
+    "cancel": _l("Cancel plans"),
+    "void": _l("Void recorded payments"),
+    "refund": _l("Refund, within its limit"),
+}
+"""By `portal.domain.permissions.GIVEN_TO_KEYS`."""
 DECLINE_REASONS: Final = {
     "insufficient_funds": _l("There is not enough money on this card."),
     "not_charged": _l("The bank did not get this payment."),
@@ -146,6 +160,16 @@ def manual_method_inline(code: str) -> str:
 def team_role(code: str) -> str:
     """ "Manager": the role of a member of a team."""
     return str(TEAM_ROLES[code])
+
+
+def permission(code: str) -> str:
+    """A permission of an API key: "Make plans"."""
+    return str(PERMISSIONS[code])
+
+
+def permissions_of_key(codes: list[str]) -> str:
+    """What an API key may do: "Read, Make plans and Invite customers"."""
+    return listed([str(_("Read")), *(permission(code) for code in codes)]) if codes else str(_("Read only"))
 
 
 def role_permissions(code: str) -> str:

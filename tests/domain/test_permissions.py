@@ -3,7 +3,17 @@
 import pytest
 
 from portal.domain import permissions
-from portal.domain.permissions import OF_ROLE, PERMISSIONS, ROLES, Actor, OwnPlan, Permission, Role, Standing
+from portal.domain.permissions import (
+    GIVEN_TO_KEYS,
+    OF_ROLE,
+    PERMISSIONS,
+    ROLES,
+    Actor,
+    OwnPlan,
+    Permission,
+    Role,
+    Standing,
+)
 from portal.errors import Forbidden, NotFound
 
 TABLE = {
@@ -58,12 +68,14 @@ def test_a_permission_without_a_business_is_refused() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("later", [None, *ROLES])
-@pytest.mark.parametrize("can_write", [False, True])
-def test_an_api_key_never_exceeds_its_makers_role_then_and_now(role: Role, later: Role | None, can_write: bool) -> None:
-    key = permissions.key(5, 7, 8, can_write=can_write, roles=[role, *([later] if later else [])])
+@pytest.mark.parametrize("given", [(), ("remind",), PERMISSIONS])
+def test_an_api_key_never_exceeds_its_makers_role_then_and_now(
+    role: Role, later: Role | None, given: tuple[Permission, ...]
+) -> None:
+    key = permissions.key(5, 7, 8, given=given, roles=[role, *([later] if later else [])])
     assert key.permissions <= OF_ROLE[role] & OF_ROLE[later or role]
     assert not key.permissions & {"keys", "team", "settings", "pay", "customer", "operate"}
-    assert can_write or key.permissions <= {"view", "export"}
+    assert key.permissions <= {"view", "export", *given}
     assert key.hat == "merchant"
 
 
@@ -82,7 +94,7 @@ def test_a_standing_takes_permissions_away_and_gives_none(role: Role, standing: 
     actor = permissions.member(7, 8, role, standing)
     assert actor.permissions <= OF_ROLE[role] | {"pay"}
     assert {"view", "export", "pay"} <= actor.permissions
-    key = permissions.key(5, 7, 8, can_write=True, roles=[role], standing=standing)
+    key = permissions.key(5, 7, 8, given=GIVEN_TO_KEYS, roles=[role], standing=standing)
     assert key.permissions <= actor.permissions
     if (stopped := STOPPED[standing]) is None:
         assert (actor.permissions, actor.withheld) == (OF_ROLE[role] | {"pay"}, frozenset())
@@ -113,6 +125,6 @@ def test_another_business_and_an_own_plan_are_refused() -> None:
 
 
 def test_an_api_key_acts_on_its_makers_plans_because_it_owes_nothing() -> None:
-    key = permissions.key(5, 7, 8, can_write=True, roles=["owner"])
+    key = permissions.key(5, 7, 8, given=GIVEN_TO_KEYS, roles=["owner"])
     key.act_on(8, 7)
     assert not key.owes(7)

@@ -47,7 +47,8 @@ DECISIONS: Final = (
 API: Final = {
     **rows(
         INVALID, "POST", "/auth/register/", "/api/auth/register/", "/token/", "/api/token/", "/token/refresh/",
-        "/api/token/refresh/", "/api/plans/preview/", "/auth/email/prove/", "/api/auth/email/prove/",
+        "/api/token/refresh/", "/token/revoke/", "/api/token/revoke/",
+        "/api/plans/preview/", "/auth/email/prove/", "/api/auth/email/prove/",
         "/auth/email/correct/", "/api/auth/email/correct/",
     ),
     **rows(
@@ -83,8 +84,7 @@ API: Final = {
 
 PAGES: Final = {
     **rows(
-        ALL, "GET", "/", "/example", "/healthz", "/readyz", "/outbox", "/outbox/<int:outbox_id>",
-        "/outbox/<int:outbox_id>/html", "/password-resets/new", "/password-resets/sent",
+        ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
         "/reminders/off/<off_token>", "/account/password", "/account/email", "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
@@ -96,10 +96,11 @@ PAGES: Final = {
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
         "/invitations/<token>", "/invitations/<token>/pay", "/account/password", "/account/email",
-        "/account/email/proof", "/account/registration", "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
+        "/account/email/proof", "/account/registration", "/account/fresh-sign-in",
+        "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
     ),
     **rows((409, 409, 409, 409, 409), "POST", "/account/email/proofs"),
-    **rows((404, 404, 404, 404, 404), "POST", "/account/registration/leave"),
+    **rows((404, 404, 404, 404, 404), "POST", "/account/registration/leave", "/account/sessions/<int:session_id>/end"),
     **rows(
         REDIRECTS, "GET", "/register", "/login", "/installments/<int:installment_id>",
         "/installments/<int:installment_id>/payments", "/account/email/proof",
@@ -107,7 +108,8 @@ PAGES: Final = {
     **rows(REDIRECTS, "POST", "/theme", "/language"),
     **rows(ALL, "GET", "/robots.txt"),
     **rows((302, 302, 302, 302, 302), "GET", "/favicon.ico", "/apple-touch-icon.png"),
-    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>", "/outbox/open/<outbox_token>"),
+    **rows(FORBIDDEN, "GET", "/outbox", "/outbox/<int:outbox_id>", "/outbox/<int:outbox_id>/html"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
@@ -128,7 +130,7 @@ PAGES: Final = {
         "/account/shops/<int:merchant_id>/allow", "/operator/disputes/<int:plan_id>",
     ),
     **rows(
-        FORBIDDEN, "GET", "/settings/team", "/settings/team/<int:member_id>",
+        FORBIDDEN, "GET", "/settings/security-events", "/settings/team", "/settings/team/<int:member_id>",
         "/settings/team/<int:member_id>/hand-over", "/settings/team/<int:member_id>/remove",
     ),
     **rows(
@@ -138,7 +140,8 @@ PAGES: Final = {
         "/team-invitations/<team_token>",
     ),
     **rows(
-        ALL, "GET", "/account/businesses", "/team-invitations/<team_token>", "/account/data", "/account/data/file",
+        ALL, "GET", "/account/security-events", "/account/sessions", "/account/fresh-sign-in", "/account/businesses",
+        "/team-invitations/<team_token>", "/account/data", "/account/data/file",
         "/account/erasure",
     ),
     **rows((422, 422, 422, 409, 409), "POST", "/account/erasure"),

@@ -46,7 +46,7 @@ def world(app: Flask, database: str) -> World:
         bearers = {name: tokens.start(user_id).access for name, user_id in ids.items()}
         objects = {}
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
-            bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop", can_write=False)
+            bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop")
             objects[merchant] = objects_of(ids[merchant], ids[customer], customer)
         for made in objects.values():  # after the last mail, which makes a token, too
             made["team_token"] = invitations.make_link(made["team_invitation_id"])
@@ -58,7 +58,7 @@ def team(app: Flask, database: str) -> World:
     """Amal's business with a member of each role, and members who owe. `objects` are by caller."""
     with app.app_context():
         amal, badr, omar = people.amal(), people.badr(), people.omar()
-        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        api_keys.create(people.owner(amal), name="Shop")
         hats = dict.fromkeys(("manager", "collector", "viewer"), amal) | {"both hats": badr, "own plan": amal}
         names = {caller: caller.replace(" ", "-") for caller in hats}
         bearers, objects = {}, {}
@@ -199,6 +199,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
         .replace("<job_id>", "no-such-job")
+        .replace("<outbox_token>", "no-such-token")
+        .replace("<int:session_id>", "999999")
         .replace("<int:report_id>", str(objects["report_id"]))
     )
     assert "<" not in address, address

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from flask import Flask
 
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.services.accounts import api_keys, tokens
 from portal.services.operations import account_deactivations, merchant_deactivations
 from portal.services.team import invitations
@@ -50,6 +51,7 @@ ACTS_OF_A_BUSINESS: Final = {
         for method in ("GET", "POST")
         for act in ("", "/hand-over", "/remove")
     ),
+    "GET /settings/security-events",
     "GET /settings/team",
     "POST /settings/team/invitations",
     *(f"POST /settings/team/invitations/<int:invitation_id>/{act}" for act in ("revoke", "send-again")),
@@ -67,11 +69,11 @@ PAYING: Final = {
 def test_a_deactivated_account_is_anonymous_everywhere(app: Flask, database: str) -> None:
     with app.app_context():
         amal, omar = people.amal(), people.omar()
-        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        api_keys.create(people.owner(amal), name="Shop")
         objects = objects_of(amal, omar, "omar")
         objects["team_token"] = invitations.make_link(objects["team_invitation_id"])
         bearers = {"amal": tokens.start(amal).access}
-        bearers["amal's key"] = api_keys.create(people.owner(amal), name="Till", can_write=True)
+        bearers["amal's key"] = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
     browser = browser_of(app, "amal")
     with app.app_context():
         account_deactivations.deactivate(amal, actor=operations.olga(), reason="Stolen")
@@ -90,7 +92,7 @@ def stopped(app: Flask, database: str) -> World:
     """Amal's deactivated business, its customer Omar, and Badr, who reads only his own."""
     with app.app_context():
         amal, omar = people.amal(), people.omar()
-        key = api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        key = api_keys.create(people.owner(amal), name="Shop")
         objects = objects_of(amal, omar, "omar")
         objects["team_token"] = invitations.make_link(objects["team_invitation_id"])
         bearers = {"amal": tokens.start(amal).access, "omar": tokens.start(omar).access, "amal's key": key}
@@ -129,7 +131,7 @@ def test_a_business_without_approval_has_every_page_of_a_business(app: Flask, da
     with app.app_context():
         dana = operations.a_draft_merchant(app)
         amal, omar = people.amal(), people.omar()
-        api_keys.create(people.owner(amal), name="Shop", can_write=False)
+        api_keys.create(people.owner(amal), name="Shop")
         world = World({}, {"dana": tokens.start(dana).access}, {"amal": objects_of(amal, omar, "omar")})
         objects = world.objects["amal"]
         objects["team_token"] = invitations.make_link(objects["team_invitation_id"])

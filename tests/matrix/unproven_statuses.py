@@ -9,8 +9,8 @@ OPEN: Final[dict[str, int]] = {
     # As for visitors without an account
     **dict.fromkeys(
         (
-            "GET /", "GET /example", "GET /healthz", "GET /readyz", "GET /outbox", "GET /outbox/<int:outbox_id>",
-            "GET /outbox/<int:outbox_id>/html", "GET /password-resets/new", "GET /password-resets/sent",
+            "GET /", "GET /example", "GET /healthz", "GET /readyz", "GET /password-resets/new",
+            "GET /password-resets/sent",
             "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
             "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
             "GET /api/openapi.json", "GET /team-invitations/<team_token>",
@@ -21,12 +21,14 @@ OPEN: Final[dict[str, int]] = {
     **dict.fromkeys(
         (
             "POST /auth/register/", "POST /api/auth/register/", "POST /token/", "POST /api/token/",
-            "POST /token/refresh/", "POST /api/token/refresh/", "POST /register", "POST /login",
+            "POST /token/refresh/", "POST /api/token/refresh/", "POST /token/revoke/", "POST /api/token/revoke/",
+            "POST /register", "POST /login",
             "POST /password-resets", "POST /password-resets/<reset_token>", "POST /invitations/<token>",
             "POST /invitations/<token>/pay", "POST /email-proofs/<proof_token>", "POST /email-undos/<undo_token>",
         ),
         422,
     ),
+    "GET /outbox/open/<outbox_token>": 404,
     "GET /register": 303,
     "GET /login": 303,
     "POST /theme": 303,

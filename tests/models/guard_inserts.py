@@ -177,7 +177,7 @@ def a_refresh_token(**columns: str) -> str:
 def an_api_key(**columns: str) -> str:
     good = {
         "merchant_id": ":amal", "created_by": ":amal", "maker_role": "'owner'",
-        "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')", "can_write": "true",
+        "name": "'Shop'", "prefix": "'abc'", "secret_hash": "sha256('x')",
         "created_at": "now()",
     }  # fmt: skip
     return insert("api_keys", good | columns)

@@ -20,6 +20,11 @@ def a_draft(**columns: str) -> str:
     return insert("plan_drafts", good | columns)
 
 
+def a_security_event(**columns: str) -> str:
+    good = {"kind": "'signed_in'", "user_id": ":omar", "address": "''", "browser": "''", "created_at": "now()"}
+    return insert("security_events", good | columns)
+
+
 SECOND_PLAN: Final = a_plan().partition(";")[0]
 NOT_LIVE: Final = f"UPDATE merchants SET {{}} WHERE id = :amal; {SECOND_PLAN}"
 BESIDE: Final = ("schedule_sum_plan", "plans_state")
@@ -43,4 +48,13 @@ OPERATOR_GUARDS: Final = [
     Guard("a draft that failed at no time", "ck_plan_drafts_tried", a_draft(fault="'bad_email'")),
     Guard("a settled refund that awaits its release", "ck_refunds_awaits_release",
           a_refund(state="'succeeded'", settled_at="now()", awaits_release="true"), beside=("refunds_sum",)),
+    Guard("a security event of no kind", "ck_security_events_kind", a_security_event(kind="'yawned'")),
+    Guard("a security event by its own account", "ck_security_events_by", a_security_event(by_id=":omar")),
+    Guard("a changed security event", "security_events_kept",
+          "UPDATE security_events SET user_id = :amal, address = '', browser = ''"),
+    Guard("a changed address of a security event", "security_events_kept",
+          "UPDATE security_events SET address = '192.0.2.7'"),
+    Guard("a deleted security event", "security_events_kept", "DELETE FROM security_events"),
+    Guard("no security events", "security_events_kept", "TRUNCATE security_events",
+          by="security_events_never_emptied"),
 ]  # fmt: skip

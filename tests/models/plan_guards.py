@@ -41,8 +41,13 @@ PLAN_GUARDS = [
           "UPDATE merchants SET home_currency = 'USD' WHERE id = :amal"),
     Guard("a session under half a hash", "ck_user_sessions_token_hash", "UPDATE user_sessions SET token_hash = 'x'"),
     Guard("two sessions under one token", "uq_user_sessions_token_hash",
-          "INSERT INTO user_sessions (user_id, token_hash, user_agent, created_at, expires_at) "
-          "SELECT user_id, token_hash, user_agent, created_at, expires_at FROM user_sessions"),
+          "INSERT INTO user_sessions (user_id, token_hash, user_agent, address, created_at, last_used_at, "
+          "confirmed_at, expires_at) "
+          "SELECT user_id, token_hash, '', '', now(), now(), now(), now() FROM user_sessions"),
+    Guard("a browser under half a hash", "ck_user_sessions_browser_hash",
+          "UPDATE user_sessions SET browser_hash = 'x'"),
+    Guard("a form that is kept for ever", "ck_user_sessions_kept", "UPDATE user_sessions SET kept_form = '{}'"),
+    Guard("an API key that manages the team", "ck_api_keys_permissions", an_api_key(permissions="'{team}'")),
     # Memberships
     Guard("a role that does not exist", "ck_memberships_role", a_membership(role="'boss'")),
     Guard("two roles of a person in a business", "pk_memberships",
@@ -56,8 +61,8 @@ PLAN_GUARDS = [
           "UPDATE memberships SET role = 'manager' WHERE user_id = :badr AND merchant_id = :badr",
           by="merchants_owned_members"),
     Guard("a session under the hat of a stranger's business", "fk_user_sessions_hat",
-          "INSERT INTO user_sessions (user_id, merchant_id, token_hash, user_agent, created_at, expires_at) "
-          "VALUES (:omar, :amal, sha256('hat'), '', now(), now())"),
+          "INSERT INTO user_sessions (user_id, merchant_id, token_hash, user_agent, address, created_at, last_used_at, "
+          "confirmed_at, expires_at) VALUES (:omar, :amal, sha256('hat'), '', '', now(), now(), now(), now())"),
     Guard("a token under the hat of a stranger's business", "fk_token_families_hat",
           "INSERT INTO token_families (user_id, merchant_id, created_at, expires_at) "
           "VALUES (:omar, :amal, now(), now())"),

@@ -73,7 +73,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         "create_plans",
         lambda actor, ids: plans.open_plan(actor, NEW_PLAN, past_dates=True),
     ),
-    "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till", can_write=False)),
+    "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till")),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
     "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
     "invite to the team": (
@@ -125,7 +125,7 @@ def ids(context: object) -> Ids:
     badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
-    api_keys.create(people.owner(amal), name="Shop", can_write=False)
+    api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)

@@ -165,7 +165,7 @@ def test_the_result_of_a_new_api_key_does_not_hold_it(app: Flask, database: str)
     with app.app_context():
         people.amal()
     amal = browser_of(app, "amal")
-    data = {"key": one_use_key(), "name": "Web shop", "scope": "write"}
+    data = {"key": one_use_key(), "name": "Web shop", "permissions": "create_plans"}
     created, again = (amal.post("/settings/api-keys", data=data) for _ in range(2))
     assert (created.status_code, again.status_code) == (201, 409)
     assert "qist_" in created.text and "can\u2019t be shown again" in again.text

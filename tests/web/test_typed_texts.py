@@ -48,7 +48,7 @@ class Field:
 
 SAVED_FIELDS = (
     Field("business_name", "/settings", Merchant.business_name, SHOP),
-    Field("name", "/settings/api-keys", ApiKey.name, {"scope": "read"}),
+    Field("name", "/settings/api-keys", ApiKey.name, {}),
     Field(
         "description",
         "/plans",

@@ -316,6 +316,7 @@ _REFUSED: Final = {
         Invalid(Fault("customer_email", "same_email")),
         Invalid(Fault("email", "email_taken")),
         Invalid(Fault("password", "password_common")),
+        Invalid(Fault("password", "password_weak")),
         Invalid(Fault("password2", "passwords_differ")),
         Invalid(Fault("merchant", "choose_merchant"), merchants=[{"id": 7, "name": "Amal's Bakery"}]),
         Invalid(Fault("merchant", "unknown_merchant")),

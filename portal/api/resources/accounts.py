@@ -30,7 +30,7 @@ TAG = Tag("Accounts", "Who you are.")
     tag=TAG,
     anyone=True,
     limit=rate_limits.registering,
-    refuses={422: ("username_taken", "email_taken", "passwords_differ", "password_common")},
+    refuses={422: ("username_taken", "email_taken", "passwords_differ", "password_common", "password_weak")},
 )
 def create(json: schemas.Registration) -> tuple[schemas.Account, int]:
     """Register an account

@@ -54,10 +54,31 @@ def create(json: schemas.Login) -> schemas.Tokens:
 def refresh(json: schemas.Refresh) -> schemas.Tokens:
     """Exchange a refresh token for the next pair
 
-    Each refresh token is exchanged once. It stays valid for a minute after that, for clients with concurrent requests.
-    A later use revokes every token of this sign-in, because the token may have been stolen.
+    Each refresh token is exchanged once. It stays valid for a minute after that, for clients with concurrent requests,
+    and gives the same refresh token again. A later use revokes every token of this sign-in, because the token may have
+    been stolen. A sign-in ends after 90 days.
     """
     return _tokens(tokens.refresh(json.refresh))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/token/revoke/",
+    "/api/token/revoke/",
+    ok={204: None},
+    tag=TAG,
+    anyone=True,
+    limit=refreshing,
+)
+def revoke(json: schemas.Refresh) -> tuple[str, int]:
+    """Sign out
+
+    Ends the sign-in of this refresh token with every token of it. A token that has ended already, and one that never
+    existed, get the same answer (RFC 7009).
+    """
+    tokens.revoke(json.refresh)
+    return "", 204
 
 
 @trying_password

@@ -17,22 +17,25 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship
 
 from portal.domain import clock, money
-from portal.domain.permissions import ROLES, Role
+from portal.domain.permissions import GIVEN_TO_KEYS, ROLES, Permission, Role
 from portal.extensions import Model
 from portal.models.accounts.memberships import Membership
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant, UserId, is_one_line
 
+_GIVEN = ", ".join(f"'{permission}'" for permission in GIVEN_TO_KEYS)
+
 
 class ApiKey(Model):
     """A named key of one business. The row holds the SHA-256 of the secret, and the `prefix` that lists show.
 
-    Every key may read. A key with `can_write` may also change data, as far as `maker_role`, its maker's role when it
-    was made, and their present role allow. `refund_limit` bounds its refunds on one local day of the business, in minor
+    Every key may read, and do what its `permissions` name, as far as `maker_role`, its maker's role when it was made,
+    and their present role allow. `refund_limit` bounds its refunds on one local day of the business, in minor
     units of the home currency. The key outlives a maker who leaves the business.
     """
 
@@ -47,11 +50,12 @@ class ApiKey(Model):
     name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    can_write: Mapped[bool] = mapped_column(default=False)
+    permissions: Mapped[list[Permission]] = mapped_column(ARRAY(String(20)), default=list, server_default=text("'{}'"))
     refund_limit: Mapped[int] = mapped_column(BigInteger, default=0, server_default=text("0"))
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant | None]
     last_used_at: Mapped[Instant | None]
+    last_used_from: Mapped[str] = mapped_column(String(45), default="", server_default=text("''"))
     revoked_at: Mapped[Instant | None]
 
     maker: Mapped[User] = relationship()
@@ -66,6 +70,7 @@ class ApiKey(Model):
         CheckConstraint("octet_length(secret_hash) = 32", name="secret_hash"),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="named"),
         CheckConstraint("expires_at > created_at", name="expires"),
+        CheckConstraint(f"permissions <@ ARRAY[{_GIVEN}]::varchar[]", name="permissions"),
         CheckConstraint(f"refund_limit BETWEEN 0 AND {money.MAX_MINOR}", name="refund_limit"),
         Index("ix_api_keys_merchant_id_id", "merchant_id", "id"),
     )

@@ -32,6 +32,7 @@ from portal.models import (
     Plan,
     Refund,
     Reminder,
+    SecurityEvent,
     TeamInvitation,
     TokenFamily,
     User,
@@ -99,7 +100,8 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .where(TeamInvitation.email_key == email_key)
         .order_by(TeamInvitation.id),
         "sessions": select(
-            UserSession.user_agent, UserSession.created_at, UserSession.expires_at, UserSession.ended_at
+            UserSession.user_agent, UserSession.address, UserSession.created_at, UserSession.last_used_at,
+            UserSession.expires_at, UserSession.ended_at
         )
         .where(UserSession.user_id == user_id)
         .order_by(UserSession.id),
@@ -114,11 +116,17 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         "decisions_of_operators": select(OperatorAct.kind, OperatorAct.reason, OperatorAct.created_at)
         .where(OperatorAct.user_id == user_id)
         .order_by(OperatorAct.id),
+        "security_events": select(
+            SecurityEvent.kind, SecurityEvent.address, SecurityEvent.browser, SecurityEvent.created_at
+        )
+        .where(SecurityEvent.user_id == user_id, SecurityEvent.by_id.is_(None))
+        .order_by(SecurityEvent.id),
         "sign_ins_of_programs": select(TokenFamily.created_at, TokenFamily.expires_at, TokenFamily.ended_at)
         .where(TokenFamily.user_id == user_id)
         .order_by(TokenFamily.id),
         "api_keys": select(
-            business, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.last_used_at, ApiKey.revoked_at
+            business, ApiKey.name, ApiKey.prefix, ApiKey.created_at, ApiKey.last_used_at, ApiKey.last_used_from,
+            ApiKey.revoked_at
         )
         .join(Merchant, Merchant.id == ApiKey.merchant_id)
         .where(ApiKey.created_by == user_id)

@@ -61,14 +61,13 @@ def find(user_id: int) -> AccountDetails | None:
         .options(joinedload(Membership.merchant))
         .order_by(Membership.merchant_id)
     ).all()
-    live_session = UserSession.ended_at.is_(None), UserSession.expires_at > now
     live_family = TokenFamily.ended_at.is_(None), TokenFamily.expires_at > now
     return AccountDetails(
         user=user,
         memberships=memberships,
         acts=merchants.acts_of(OperatorAct.user_id == user_id),
         only_owner_of=_only_owner_of(memberships),
-        sessions=_count(select(UserSession.id).where(UserSession.user_id == user_id, *live_session)),
+        sessions=_count(UserSession.of_user(user_id, now).with_only_columns(UserSession.id).order_by(None)),
         tokens=_count(select(TokenFamily.id).where(TokenFamily.user_id == user_id, *live_family)),
         keys=_count(select(ApiKey.id).where(ApiKey.created_by == user_id, ApiKey.is_live(now))),
         open_plans=_count(select(Plan.id).where(Plan.customer_id == user_id, Plan.state == "active")),

@@ -1,5 +1,6 @@
 """Accounts: register, change settings and passwords, and find or invite a customer by email."""
 
+import secrets
 from dataclasses import dataclass, replace
 
 from flask import current_app
@@ -13,8 +14,8 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, EmailChange, Membership, Merchant, User
-from portal.services import emails
-from portal.services.accounts import hats, operators, passwords, registrations, sessions
+from portal.services import emails, security_events
+from portal.services.accounts import api_keys, hats, operators, passwords, registrations, sessions
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
@@ -78,7 +79,7 @@ def create_operator(username: str, email: str, password: str) -> int:
     """Create an operator (from the command line only). Returns the user's id. Refuses: as `register`."""
     username, (stored, faults) = identifiers.username(username), _read_email(email.strip())
     email = stored or email.strip()
-    faults = faults + _username_faults(username, email) + passwords.faults(password, username=username)
+    faults = faults + _username_faults(username, email) + passwords.faults(password, hints=(username, email))
     faults += _taken(username)
     if _holder_of(email) is not None:
         faults.append(Fault("email", "email_taken"))
@@ -89,24 +90,28 @@ def create_operator(username: str, email: str, password: str) -> int:
     return _insert(new, passwords.hash_password(password))
 
 
-def change_password(user_id: int, *, current: str, new: str, keep_session_id: int | None) -> None:
+def change_password(
+    user_id: int, *, current: str, new: str, keep_session_id: int | None, revoke_keys: bool = False
+) -> None:
     """Set a new password. Ends all other sessions and all API tokens; `keep_session_id` is the caller's session.
 
-    Refuses: not_found; Invalid on current_password (wrong) and new_password (too weak, or unchanged); busy.
+    `revoke_keys` also revokes the API keys that the account made. The account is told by mail. Refuses: not_found;
+    email_changed (with `revoke_keys`); Invalid on current_password (wrong) and new_password (too weak, or unchanged);
+    busy.
     """
     user = db.session.get(User, user_id)
     if user is None:
         raise NotFound()
-    hashed, username, email = user.password_hash, user.username or "", user.email
+    hashed, hints = user.password_hash, passwords.hints_of(user)
     end_reading()
     if not passwords.verify(current, hashed):
         raise Invalid(Fault("current_password", "wrong_password"))
-    faults = passwords.faults(new, username=username, email=email, field="new_password")
+    faults = passwords.faults(new, hints=hints, field="new_password")
     if not faults and new == current:
         faults = [Fault("new_password", "password_unchanged")]
     if faults:
         raise Invalid(*faults)
-    _set_password(user_id, passwords.hash_password(new), keep_session_id)
+    _set_password(user_id, passwords.hash_password(new), keep_session_id, revoke_keys)
 
 
 @unit_of_work
@@ -203,16 +208,19 @@ def _owns(user_id: int, merchant_id: int | None) -> bool:
     return membership is not None and membership.role == "owner"
 
 
-def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None) -> None:
+def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None, revoke_keys: bool) -> None:
     """Inside a unit of work: set the password; end the account's other sessions, API tokens and reset links.
 
-    Refuses: not_found.
+    Tells the account by mail. Refuses: not_found; email_changed (with `revoke_keys`).
     """
     user = db.session.get(User, user_id, with_for_update={"key_share": True})
     if user is None:
         raise Refused("not_found", about="account")
     user.password_hash = password_hash
     sessions.end_access(user_id, keep_session_id=keep_session_id)
+    revoked = api_keys.revoke_of(user_id) if revoke_keys else 0
+    key = f"password_changed:{user_id}:{secrets.token_hex(8)}"
+    emails.post("password_changed", to_user_id=user_id, dedupe_key=key, data={"revoked": revoked})
 
 
 def invite_again(user_id: int) -> None:
@@ -238,7 +246,7 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     faults += _username_faults(new.username, new.email)
     if new.role != "operator" and "@" not in new.username and lookalikes.reads_like_staff(new.username):
         faults.append(Fault("username", "like_staff"))
-    faults += passwords.faults(new.password, username=new.username, email=new.email)
+    faults += passwords.faults(new.password, hints=(new.username, new.email, new.business_name))
     if new.role not in ("merchant", "customer"):
         faults.append(Fault("role", "unknown_role"))
     if new.role == "merchant" and not new.is_demo and not takes_merchants():
@@ -387,5 +395,6 @@ def insert_account(new: NewAccount, password_hash: str, *, approved: bool = Fals
 
 
 @unit_of_work
-def _set_password(user_id: int, password_hash: str, keep_session_id: int | None) -> None:
-    replace_password(user_id, password_hash, keep_session_id=keep_session_id)
+def _set_password(user_id: int, password_hash: str, keep_session_id: int | None, revoke_keys: bool) -> None:
+    replace_password(user_id, password_hash, keep_session_id=keep_session_id, revoke_keys=revoke_keys)
+    security_events.record("password_changed", user_id)

@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -12,11 +13,12 @@ from typing import Final
 from sqlalchemy import func, or_, select, update
 
 from portal.domain import clock, money, permissions, typed_text
-from portal.domain.permissions import Actor
+from portal.domain.permissions import GIVEN_TO_KEYS, OF_ROLE, Actor, Permission
 from portal.domain.tokens import digest
 from portal.errors import Busy, Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant
+from portal.services import emails, security_events
 from portal.services.accounts import email_changes, hats
 from portal.services.accounts.tokens import BadToken
 from portal.services.idempotency import RequestKey
@@ -45,19 +47,20 @@ def create(
     actor: Actor,
     *,
     name: str,
-    can_write: bool,
+    given: Collection[Permission] = (),
     refund_limit: int = 0,
     expires_on: date | None = None,
     request_key: RequestKey | None = None,
 ) -> str:
-    """Create a key. Returns it; it can't be read again. `expires_on` is its last day, a local date (None: no end).
+    """Create a key, and tell the owners by mail. Returns it; it can't be read again.
 
-    `refund_limit` bounds its refunds a day, in minor units of the home currency; 0: it refunds nothing.
-    Refuses: forbidden; email_changed; Invalid on name, refund_limit (also of a key that only reads) and expires_on
-    (before the merchant's today); too_many_keys (LIVE_MAX live keys); already_made (a replay, whose response does not
-    hold the key); idempotency_key_reused; still_running; busy.
+    `given` are its permissions beside reading, of GIVEN_TO_KEYS. `expires_on` is its last day, a local date (None: no
+    end). `refund_limit` bounds its refunds a day, in minor units of the home currency; 0: it refunds nothing.
+    Refuses: forbidden; email_changed; Invalid on name, permissions (unknown, or beyond the maker's role), refund_limit
+    (also of a key that may not refund) and expires_on (before the merchant's today); too_many_keys (LIVE_MAX live
+    keys); already_made (a replay, whose response does not hold the key); idempotency_key_reused; still_running; busy.
     """
-    created = _create(actor, name, can_write, refund_limit, expires_on, request_key=request_key)
+    created = _create(actor, name, sorted(given), refund_limit, expires_on, request_key=request_key)
     if created.text is None:
         raise Refused("already_made")
     return created.text
@@ -67,7 +70,7 @@ def create(
 def _create(
     actor: Actor,
     name: str,
-    can_write: bool,
+    given: list[Permission],
     refund_limit: int,
     expires_on: date | None,
     *,
@@ -83,8 +86,10 @@ def _create(
         faults.append(Fault("expires_on", "date_in_past"))
     if not 0 <= refund_limit <= money.MAX_MINOR:
         faults.append(Fault("refund_limit", "bad_amount", about="zero"))
-    elif refund_limit and not can_write:
+    elif refund_limit and "refund" not in given:
         faults.append(Fault("refund_limit", "reads_only"))
+    if not set(given) <= OF_ROLE[maker.role] & set(GIVEN_TO_KEYS):
+        faults.append(Fault("permissions", "unknown_permission"))
     if faults:
         raise Invalid(*faults)
     now = clock.now()
@@ -93,20 +98,28 @@ def _create(
         raise Refused("too_many_keys", limit=LIVE_MAX)
     prefix = base64.b32encode(secrets.token_bytes(10)).decode().lower()[:10]
     secret = secrets.token_urlsafe(32)
-    db.session.add(
-        ApiKey(
-            merchant_id=merchant_id,
-            created_by=actor.user_id,
-            maker_role=maker.role,
-            name=typed_text.read(name),
-            prefix=prefix,
-            secret_hash=digest(secret),
-            can_write=can_write,
-            refund_limit=refund_limit,
-            created_at=now,
-            expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
-        )
+    key = ApiKey(
+        merchant_id=merchant_id,
+        created_by=actor.user_id,
+        maker_role=maker.role,
+        name=typed_text.read(name),
+        prefix=prefix,
+        secret_hash=digest(secret),
+        permissions=given,
+        refund_limit=refund_limit,
+        created_at=now,
+        expires_at=_end_of(expires_on, merchant.time_zone) if expires_on else None,
     )
+    db.session.add(key)
+    db.session.flush()
+    security_events.record("key_made", actor.user_id, merchant_id=merchant_id, key=key.id, prefix=prefix)
+    for owner_id in owner_ids(merchant_id):
+        emails.post(
+            "api_key_made",
+            to_user_id=owner_id,
+            dedupe_key=f"api_key_made:{key.id}:{owner_id}",
+            data={"key_id": key.id},
+        )
     return ApiKeyCreated(name, f"{SCHEME}{prefix}.{secret}")
 
 
@@ -124,7 +137,37 @@ def revoke(key_id: int, *, actor: Actor) -> None:
     )
     if key is None:
         raise NotFound()
-    key.revoked_at = key.revoked_at or clock.now()
+    if key.revoked_at is None:
+        key.revoked_at = clock.now()
+        security_events.record("key_revoked", actor.user_id, merchant_id=merchant_id, key=key.id, prefix=key.prefix)
+
+
+def revoke_of(user_id: int) -> int:
+    """Inside a unit of work: revoke every live key that this person made. Returns how many.
+
+    Refuses: email_changed.
+    """
+    email_changes.require_settled(user_id)
+    mine = select(ApiKey).where(ApiKey.created_by == user_id, ApiKey.is_live(clock.now()))
+    keys = db.session.scalars(mine.order_by(ApiKey.id).with_for_update(key_share=True)).all()
+    for key in keys:
+        key.revoked_at = clock.now()
+        security_events.record("key_revoked", user_id, merchant_id=key.merchant_id, key=key.id, prefix=key.prefix)
+    return len(keys)
+
+
+def count_of(user_id: int) -> int:
+    """The number of live keys that this person made and can revoke now: 0 while a change of the email can be undone."""
+    if email_changes.open_until(user_id) is not None:
+        return 0
+    live = select(func.count()).select_from(ApiKey).where(ApiKey.created_by == user_id, ApiKey.is_live(clock.now()))
+    return db.session.scalar(live) or 0
+
+
+def owner_ids(merchant_id: int) -> list[int]:
+    """The ids of the owners of a business."""
+    query = select(Membership.user_id).where(Membership.merchant_id == merchant_id, Membership.role == "owner")
+    return list(db.session.scalars(query.order_by(Membership.user_id)))
 
 
 def find(token: str) -> ApiKey:
@@ -150,7 +193,7 @@ def actor_of(key: ApiKey) -> Actor:
     roles = [key.maker_role, *([key.membership.role] if key.membership is not None else [])]
     standing = key.merchant.standing
     return permissions.key(
-        key.id, key.created_by, key.merchant_id, can_write=key.can_write, roles=roles, standing=standing
+        key.id, key.created_by, key.merchant_id, given=key.permissions, roles=roles, standing=standing
     )
 
 
@@ -158,7 +201,11 @@ def actor_of(key: ApiKey) -> Actor:
 def _update_last_used(key_id: int) -> None:
     now = clock.now()
     stale = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - LAST_USED_PRECISION)
-    db.session.execute(update(ApiKey).where(ApiKey.id == key_id, stale).values(last_used_at=now))
+    db.session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id, stale)
+        .values(last_used_at=now, last_used_from=security_events.origin().address)
+    )
 
 
 def _end_of(day: date, zone: str) -> datetime:

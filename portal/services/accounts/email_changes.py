@@ -11,7 +11,7 @@ from portal.domain.tokens import digest
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import EmailChange, EmailProof, User
-from portal.services import emails
+from portal.services import emails, security_events
 from portal.services.accounts import passwords, registrations, sessions
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -52,6 +52,7 @@ def apply(user: User, email: str) -> None:
     db.session.add(change)
     _set_email(user, email, now)
     db.session.flush()
+    security_events.record("email_changed", user.id, change=change.id)
     for address in ("old", "new"):
         emails.post(
             f"email_changed_{address}",
@@ -89,9 +90,9 @@ def undo(token: str, *, new_password: str) -> int:
     change = find(token)
     if change is None:
         raise NotFound("email_change")
-    username, email, old_email = change.user.username or "", change.user.email, change.old_email
+    hints, email, old_email = passwords.hints_of(change.user), change.user.email, change.old_email
     end_reading()
-    if faults := passwords.faults(new_password, username=username, email=old_email, field="new_password"):
+    if faults := passwords.faults(new_password, hints=[*hints, old_email], field="new_password"):
         raise Invalid(*faults)
     return _undo(token, email, old_email, passwords.hash_password(new_password))
 
@@ -114,6 +115,7 @@ def _undo(token: str, email: str, old_email: str, password_hash: str) -> int:
     proofs = update(EmailProof).where(EmailProof.user_id == user.id, EmailProof.ended_at.is_(None))
     db.session.execute(proofs.values(ended_at=now))
     sessions.end_access(user.id)
+    security_events.record("email_change_undone", user.id, change=change.id)
     emails.post(
         "email_change_undone",
         to_user_id=user.id,

@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import Final
 
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from portal.domain import clock
 from portal.domain.tokens import digest
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import PasswordReset, User
-from portal.services import emails
+from portal.models import Email, PasswordReset, SecurityEvent, User
+from portal.services import emails, security_events
 from portal.services.accounts import accounts, passwords, proofs
 from portal.services.accounts.proofs import Asker
 from portal.services.unit_of_work import end_reading, unit_of_work
@@ -27,6 +27,8 @@ MAX_REQUEST_AGE: Final = timedelta(days=1)
 """The age of a request beyond which its delayed email is not sent."""
 REQUEST_SECONDS: Final = 0.25
 """Seconds that a request takes, for a known name and for an unknown one."""
+PER_HOUR: Final = 5
+"""Mails with a link to one account in an hour. The newest link works for an hour, so a further request needs none."""
 RETENTION: Final = timedelta(days=7)
 
 
@@ -34,7 +36,9 @@ def ask(login: str, *, address: str = "") -> None:
     """Request a reset link for the account with this username or email, from this address.
 
     An invited customer gets a fresh invitation, and a registration whose email is not proven a proof of it, whose link
-    sets a new password, too. An unknown name has the same visible result and takes the same time. Refuses: busy.
+    sets a new password, too. An unknown name has the same visible result and takes the same time. At most PER_HOUR
+    mails an hour go to an account, and further requests look the same, so that a stranger can't stop the owner's.
+    Refuses: busy.
     """
     began = time.monotonic()
     login = login.strip()
@@ -51,19 +55,20 @@ def find(token: str) -> PasswordReset | None:
     return db.session.scalar(PasswordReset.live(digest(token), clock.now()))
 
 
-def use(token: str, *, new: str) -> None:
+def use(token: str, *, new: str, revoke_keys: bool = False) -> None:
     """Set a new password, and end all sessions and API tokens of the account.
 
-    Refuses: not_found (the link is unknown, used, replaced or lapsed); Invalid on new_password; busy.
+    `revoke_keys` also revokes the API keys that the account made. The account is told by mail. Refuses: not_found
+    (the link is unknown, used, replaced or lapsed); email_changed (with `revoke_keys`); Invalid on new_password; busy.
     """
     reset = find(token)
     if reset is None:
         raise _unusable()
-    username, email = reset.user.username or "", reset.user.email
+    hints = passwords.hints_of(reset.user)
     end_reading()
-    if faults := passwords.faults(new, username=username, email=email, field="new_password"):
+    if faults := passwords.faults(new, hints=hints, field="new_password"):
         raise Invalid(*faults)
-    _use(token, passwords.hash_password(new))
+    _use(token, passwords.hash_password(new), revoke_keys)
 
 
 @unit_of_work
@@ -119,12 +124,15 @@ def _ask(login: str) -> int | None:
         return None
     if not user.is_proven:
         return int(user.id)
+    if _mails_of_an_hour(user.id) >= PER_HOUR:
+        return None
+    security_events.record("password_reset_asked", user.id)
     emails.post("password_reset", to_user_id=user.id, dedupe_key=f"password_reset:{user.id}:{secrets.token_hex(8)}")
     return None
 
 
 @unit_of_work
-def _use(token: str, password_hash: str) -> None:
+def _use(token: str, password_hash: str, revoke_keys: bool) -> None:
     """Locks the user's row first, as `make` does."""
     user_id = db.session.scalar(select(PasswordReset.user_id).where(PasswordReset.token_hash == digest(token)))
     if user_id is None:
@@ -132,7 +140,17 @@ def _use(token: str, password_hash: str) -> None:
     db.session.get_one(User, user_id, with_for_update={"key_share": True}, populate_existing=True)
     if find(token) is None:
         raise _unusable()
-    accounts.replace_password(user_id, password_hash, keep_session_id=None)
+    accounts.replace_password(user_id, password_hash, keep_session_id=None, revoke_keys=revoke_keys)
+    security_events.record("password_reset", user_id)
+
+
+def _mails_of_an_hour(user_id: int) -> int:
+    """The mails of the last hour, of which none was used: a reset starts the count again."""
+    since = clock.now() - LIFETIME
+    reset = select(func.max(SecurityEvent.created_at))
+    last = db.session.scalar(reset.where(SecurityEvent.user_id == user_id, SecurityEvent.kind == "password_reset"))
+    mine = Email.to_user_id == user_id, Email.kind == "password_reset", Email.created_at > max(last or since, since)
+    return db.session.scalar(select(func.count()).select_from(Email).where(*mine)) or 0
 
 
 def _unusable() -> NotFound:

@@ -22,7 +22,8 @@ from portal.errors import Fault, Invalid, NotFound, Refused, TooMany
 from portal.extensions import db
 from portal.models import EmailChange, EmailProof, User
 from portal.models.accounts.email_proofs import MAX_WRONG_CODES
-from portal.services import emails
+from portal.models.security_events import SecurityKind
+from portal.services import emails, security_events
 from portal.services.accounts import accounts, email_changes, operators, passwords, registrations, sessions
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -195,16 +196,12 @@ def prove_by_link(
     if proof is None or proof.user is None:
         raise NotFound("email_proof")
     is_here = is_from(proof, session_id)
-    hashed, username, email, is_change = (
-        proof.user.password_hash,
-        proof.user.username,
-        proof.email,
-        proof.user.is_proven,
-    )
+    hashed, hints = proof.user.password_hash, [*passwords.hints_of(proof.user), proof.email]
+    is_change = proof.user.is_proven
     end_reading()
     new_hash = None
     if not is_here and new_password and not is_change:
-        if faults := passwords.faults(new_password, username=username or "", email=email, field="new_password"):
+        if faults := passwords.faults(new_password, hints=hints, field="new_password"):
             raise Invalid(*faults)
         new_hash = passwords.hash_password(new_password)
     elif not is_here and not passwords.verify(password or "", hashed):
@@ -306,7 +303,7 @@ def _prove(user: User, proof: EmailProof, new_hash: str | None, session_id: int 
 
 def _settle(user: User, session_id: int | None, family_id: int | None) -> int:
     """Behind the lock of the email: the registration becomes the account of its email. Returns the account's id."""
-    holder = _holder_of(user.email)
+    holder, registration_id = _holder_of(user.email), user.id
     if holder is not None and holder.is_claimed:
         raise Refused("proof_ended", about="taken")
     if holder is not None:
@@ -322,6 +319,8 @@ def _settle(user: User, session_id: int | None, family_id: int | None) -> int:
     operators.tell_of_waiting(user.id)
     registrations.remove_others(user.email_key, keep=user.id)
     sessions.end_access(user.id, keep_session_id=session_id, keep_family_id=family_id)
+    kind: SecurityKind = "email_proven" if user.id == registration_id else "record_claimed"
+    security_events.record(kind, user.id, registration=registration_id)
     return user.id
 
 

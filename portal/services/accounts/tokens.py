@@ -5,18 +5,20 @@ token names its family, which every request looks up. So the end of the family (
 reused refresh token) ends the access token at once. Rotation follows RFC 9700, section 4.14.2.
 """
 
+import base64
+import contextlib
 import functools
 import hashlib
 import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import jwt
 from flask import current_app
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from portal.domain import clock, permissions
 from portal.domain.identifiers import MAX_ID
@@ -25,6 +27,7 @@ from portal.domain.tokens import digest
 from portal.errors import QistError
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily, User
+from portal.services import security_events
 from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
 
@@ -33,7 +36,9 @@ ISSUER: Final = "qist"
 AUDIENCE: Final = "qist-api"
 CLAIMS: Final = ("exp", "iat", "iss", "aud", "sub", "jti", "typ", "fam")
 LIFETIME: Final = timedelta(days=30)
-"""The lifetime of a refresh token and of its family; each exchange starts it again."""
+"""The lifetime of a refresh token and of its family; each exchange starts it again, up to MAX_LIFETIME."""
+MAX_LIFETIME: Final = timedelta(days=90)
+"""The time after the sign-in at which a family ends in any case."""
 MAX_LENGTH: Final = 2048
 """Characters of a token that are read."""
 LEEWAY: Final = timedelta(seconds=5)
@@ -77,15 +82,17 @@ def start(user_id: int, hat: hats.Choice = hats.DEFAULT) -> Pair:
     family = TokenFamily(user_id=user_id, merchant_id=merchant_id, created_at=now, expires_at=now + LIFETIME)
     db.session.add(family)
     db.session.flush()
-    return _next_pair(family)
+    security_events.record("token_made", user_id, family=family.id)
+    return _next_pair(family, now, secrets.token_urlsafe(16), is_new=True)
 
 
 def refresh(token: str) -> Pair:
     """Exchange a refresh token for a new pair.
 
-    The token stays usable for REFRESH_GRACE seconds, for clients that send two requests at once. A later use means that
-    another client holds a copy, so it ends the whole family. With REFRESH_ROTATION=off the pair keeps the token, and
-    its reuse ends nothing. Refuses: bad_token; busy.
+    The token stays usable for REFRESH_GRACE seconds, for clients that send two requests at once: it gives the same
+    refresh token again, so a family has one branch only. A later use means that another client holds a copy, so it ends
+    the whole family. A family ends MAX_LIFETIME after its sign-in. With REFRESH_ROTATION=off the pair keeps the token,
+    and its reuse ends nothing. Refuses: bad_token; busy.
     """
     pair = _exchange(_read(token, "refresh"), token)
     if pair is None:
@@ -105,13 +112,35 @@ def _exchange(claims: _Claims, token: str) -> Pair | None:
         return None
     settings = current_app.config["QIST"]
     if not settings.refresh_rotation:
-        return Pair(_make("access", family, timedelta(minutes=settings.access_token_minutes))[0], token)
+        return Pair(_access(family), token)
     if row.used_at is not None and now - row.used_at > timedelta(seconds=settings.refresh_grace):
         family.ended_at = now
+        security_events.record("token_reused", family.user_id, family=family.id)
         return None
-    row.used_at = row.used_at or now
-    family.expires_at = now + LIFETIME
-    return _next_pair(family)
+    first_use = row.used_at is None
+    used_at = row.used_at = row.used_at or now
+    if first_use:
+        family.expires_at = _end_of(family, used_at)
+    return _next_pair(family, used_at, _successor(claims.jti), is_new=first_use)
+
+
+def revoke(token: str) -> None:
+    """End the sign-in of this refresh token, with its access tokens (RFC 7009).
+
+    A token that is unknown, expired or ended changes nothing. Refuses: busy.
+    """
+    with contextlib.suppress(BadToken):
+        _revoke(_read(token, "refresh"))
+
+
+@unit_of_work
+def _revoke(claims: _Claims) -> None:
+    now = clock.now()
+    family = db.session.scalar(TokenFamily.live(claims.family_id, claims.user_id, now).with_for_update(of=TokenFamily))
+    row = db.session.scalar(select(RefreshToken.family_id).where(RefreshToken.token_hash == digest(claims.jti)))
+    if family is not None and row == family.id:
+        family.ended_at = now
+        security_events.record("token_revoked", family.user_id, family=family.id)
 
 
 def find(token: str) -> TokenFamily:
@@ -141,6 +170,12 @@ def end_all(user_id: int, *, keep_family_id: int | None = None) -> None:
     db.session.execute(live.values(ended_at=clock.now()))
 
 
+def count_of(user_id: int) -> int:
+    """The number of live families of this user."""
+    live = TokenFamily.user_id == user_id, TokenFamily.ended_at.is_(None), TokenFamily.expires_at > clock.now()
+    return db.session.scalar(select(func.count()).select_from(TokenFamily).where(*live)) or 0
+
+
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Delete at most `limit` lapsed families. Returns how many."""
@@ -149,27 +184,40 @@ def purge(limit: int = 10_000) -> int:
     return len(deleted.all())
 
 
-def _next_pair(family: TokenFamily) -> Pair:
-    refresh_token, jti = _make("refresh", family, LIFETIME)
-    db.session.add(RefreshToken(family_id=family.id, token_hash=digest(jti), created_at=clock.now()))
-    access, _ = _make("access", family, timedelta(minutes=current_app.config["QIST"].access_token_minutes))
-    return Pair(access, refresh_token)
+def _next_pair(family: TokenFamily, issued_at: datetime, jti: str, *, is_new: bool) -> Pair:
+    """A pair with the refresh token of this id and instant: the same text each time. `is_new`: no row has it yet."""
+    if is_new:
+        db.session.add(RefreshToken(family_id=family.id, token_hash=digest(jti), created_at=issued_at))
+    return Pair(_access(family), _make("refresh", family, issued_at, _end_of(family, issued_at), jti))
 
 
-def _make(kind: Kind, family: TokenFamily, lifetime: timedelta) -> tuple[str, str]:
+def _access(family: TokenFamily) -> str:
     now = clock.now()
-    jti = secrets.token_urlsafe(16)
+    lifetime = timedelta(minutes=current_app.config["QIST"].access_token_minutes)
+    return _make("access", family, now, now + lifetime, secrets.token_urlsafe(16))
+
+
+def _end_of(family: TokenFamily, issued_at: datetime) -> datetime:
+    return min(issued_at + LIFETIME, family.created_at + MAX_LIFETIME)
+
+
+def _successor(jti: str) -> str:
+    """The id of the refresh token that follows the one with this id. Nobody else can compute it."""
+    return base64.urlsafe_b64encode(hmac.digest(_key(), f"after {jti}".encode(), "sha256")[:16]).decode().rstrip("=")
+
+
+def _make(kind: Kind, family: TokenFamily, issued_at: datetime, expires_at: datetime, jti: str) -> str:
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": str(family.user_id),
-        "iat": int(now.timestamp()),
-        "exp": int((now + lifetime).timestamp()),
+        "iat": int(issued_at.timestamp()),
+        "exp": int(expires_at.timestamp()),
         "jti": jti,
         "typ": kind,
         "fam": str(family.id),
     }
-    return jwt.encode(claims, _key(), algorithm=ALGORITHM), jti
+    return jwt.encode(claims, _key(), algorithm=ALGORITHM)
 
 
 def _read(token: str, kind: Kind) -> _Claims:

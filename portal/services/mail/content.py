@@ -16,12 +16,13 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.gateways.email import display_name
 from portal.models import Email, Merchant, Plan, User
-from portal.services.mail import accounts, operations, payments, plans, reminders, team
+from portal.services.mail import accounts, operations, payments, plans, reminders, security, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "account_deactivated": operations.account_notice,
     "account_reactivated": operations.account_notice,
+    "api_key_made": security.api_key_made,
     "automatic_stopped": payments.automatic_stopped,
     "dispute_answered": plans.dispute_answered,
     "dispute_ended": plans.dispute_ended,
@@ -39,7 +40,9 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "merchant_declined": operations.merchant_notice,
     "merchant_reactivated": operations.merchant_notice,
     "merchants_waiting": operations.merchants_waiting,
+    "new_browser": security.new_browser,
     "operator_act": operations.operator_act,
+    "password_changed": security.password_changed,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
     "plan_accepted": plans.plan_accepted,
@@ -74,6 +77,7 @@ TEMPLATES: Final = {
         ("dispute_answered", "dispute_ended", "dispute_notice", "plan_disputed", "plan_news", "plan_withdrawn"),
         plans.NOTICE,
     ),
+    **dict.fromkeys(("api_key_made", "new_browser", "password_changed"), security.NOTICE),
 }
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})

@@ -15,7 +15,15 @@ from jinja2 import Environment, StrictUndefined
 from portal.gateways.email import Content, one_line
 
 SUBJECT_MAX: Final = 200
-FOLDERS: Final = ("mail", "mail/accounts", "mail/payments", "mail/plans", "mail/operations", "mail/team")
+FOLDERS: Final = (
+    "mail",
+    "mail/accounts",
+    "mail/payments",
+    "mail/plans",
+    "mail/operations",
+    "mail/security",
+    "mail/team",
+)
 """The folders of templates/ with the templates of mails."""
 GLOBALS: Final = ("_", "gettext", "ngettext", "pgettext", "npgettext", "language", "text_direction")
 """The functions of the application's environment that templates of mails may call."""

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from portal.services import idempotency
-from portal.services.accounts import password_resets, proofs, registrations, tokens
+from portal.services import idempotency, security_events
+from portal.services.accounts import password_resets, proofs, registrations, sessions, tokens
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
 from portal.services.team import invitations
@@ -30,6 +30,8 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "retained": erasures.purge_retained,
     "email_proofs": proofs.purge,
     "registrations": registrations.purge,
+    "user_sessions": sessions.purge,
+    "security_events": security_events.purge,
 }
 
 

@@ -10,7 +10,7 @@ from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, PasswordReset, User, UserSession
-from portal.services import emails
+from portal.services import emails, security_events
 from portal.services.accounts import operators, tokens
 from portal.services.operations import acts
 from portal.services.unit_of_work import unit_of_work
@@ -46,6 +46,7 @@ def deactivate(user_id: int, *, actor: Actor | None, reason: str) -> None:
     db.session.execute(
         update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
+    security_events.record("account_deactivated", user.id, by=by)
     act_id = acts.record("account_deactivated", by=by, user=user, reason=reason)
     _tell("account_deactivated", user, act_id)
 
@@ -62,6 +63,7 @@ def reactivate(user_id: int, *, actor: Actor | None, reason: str) -> None:
     if user.deactivated_at is None:
         raise Refused("not_deactivated")
     user.deactivated_at = None
+    security_events.record("account_reactivated", user.id, by=by)
     act_id = acts.record("account_reactivated", by=by, user=user, reason=reason)
     _tell("account_reactivated", user, act_id)
 

@@ -12,7 +12,7 @@ from portal.extensions import db
 from portal.models import Membership, Merchant, OperatorAct, Refund, User
 from portal.models.accounts.operator_acts import ActKind
 from portal.services import emails
-from portal.services.accounts import operators
+from portal.services.accounts import api_keys, operators
 from portal.services.text_faults import read_text
 
 MAX_OBJECTIONS: Final = 5
@@ -70,14 +70,8 @@ def record(
 
 def tell_owners(kind: str, merchant: Merchant, act_id: int) -> None:
     """Mail the owners of a business about an act on it, in the name of the installation."""
-    for owner_id in owner_ids(merchant.id):
+    for owner_id in api_keys.owner_ids(merchant.id):
         emails.post(kind, to_user_id=owner_id, dedupe_key=f"{kind}:{act_id}:{owner_id}", data={"act_id": act_id})
-
-
-def owner_ids(merchant_id: int) -> list[int]:
-    """The ids of the owners of a business."""
-    query = select(Membership.user_id).where(Membership.merchant_id == merchant_id, Membership.role == "owner")
-    return list(db.session.scalars(query.order_by(Membership.user_id)))
 
 
 def has_proven_owner(merchant_id: int) -> bool:

@@ -16,7 +16,7 @@ from portal.extensions import db
 from portal.models import ApiKey, Merchant
 from portal.reports.operations import wind_downs
 from portal.services import emails, sweeps
-from portal.services.operations import acts
+from portal.services.accounts import api_keys
 from portal.services.operations.merchant_deactivations import lock
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
@@ -72,7 +72,7 @@ def _end(merchant_id: int) -> None:
     db.session.execute(
         update(ApiKey).where(ApiKey.merchant_id == merchant_id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )
-    for owner_id in acts.owner_ids(merchant_id):
+    for owner_id in api_keys.owner_ids(merchant_id):
         emails.post(
             "merchant_closed",
             to_user_id=owner_id,

@@ -42,6 +42,7 @@ from portal.models import (
     User,
     UserSession,
 )
+from portal.services import security_events
 from portal.services.accounts import passwords
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -176,6 +177,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
+    security_events.erase_origins(user.id)
     for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
@@ -208,10 +210,13 @@ def _delete_mails(user_id: int, email_key: str) -> None:
     """Delete the mails to the person, the invitations of their email, and the mails to owners that name them."""
     invitations = select(TeamInvitation.id).where(TeamInvitation.email_key == email_key)
     ids = [str(invitation_id) for invitation_id in db.session.scalars(invitations)]
+    made = select(ApiKey.id).where(ApiKey.created_by == user_id)
+    key_ids = [str(key_id) for key_id in db.session.scalars(made)]
     db.session.execute(
         delete(Email).where(
             or_(
                 Email.to_user_id == user_id,
+                and_(Email.kind == "api_key_made", Email.data["key_id"].astext.in_(key_ids)),
                 and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
                 and_(Email.kind == "team_news", Email.data["user_id"].astext == str(user_id)),
             )

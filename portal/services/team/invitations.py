@@ -16,7 +16,7 @@ from portal.domain.tokens import digest
 from portal.errors import Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Membership, Merchant, TeamInvitation, User
-from portal.services import emails
+from portal.services import emails, security_events
 from portal.services.accounts import accounts
 from portal.services.team import members
 from portal.services.unit_of_work import unit_of_work
@@ -64,7 +64,9 @@ def send_again(invitation_id: int, *, actor: Actor) -> None:
 @unit_of_work
 def revoke(invitation_id: int, *, actor: Actor) -> None:
     """End an invitation that nobody has accepted; its link ends at once. Refuses: forbidden; not_found; busy."""
-    _open(invitation_id, members.lock_business(actor)).ended_at = clock.now()
+    merchant_id = members.lock_business(actor)
+    _open(invitation_id, merchant_id).ended_at = clock.now()
+    security_events.record("invitation_revoked", actor.user_id, merchant_id=merchant_id, invitation=invitation_id)
 
 
 @unit_of_work
@@ -106,6 +108,7 @@ def accept(invitation_id: int, *, user_id: int) -> int:
     invitation.ended_at, invitation.accepted_by = now, user_id
     db.session.add(Membership(user_id=user_id, merchant_id=merchant_id, role=invitation.role, created_at=now))
     members.tell_owners(merchant_id, user_id, "joined")
+    security_events.record("member_joined", user_id, merchant_id=merchant_id, role=invitation.role)
     return merchant_id
 
 
@@ -160,6 +163,7 @@ def _send(merchant_id: int, email: str, role: Role, *, by: int) -> None:
     )
     db.session.add(invitation)
     db.session.flush()
+    security_events.record("member_invited", by, merchant_id=merchant_id, role=role, invitation=invitation.id)
     emails.post(
         "team_invitation",
         to_address=email,

@@ -13,7 +13,8 @@ from portal.domain.permissions import ROLES, Actor, Role
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant, Plan, TeamInvitation
-from portal.services import emails
+from portal.models.security_events import SecurityKind
+from portal.services import emails, security_events
 from portal.services.accounts import hats
 from portal.services.unit_of_work import unit_of_work
 
@@ -34,6 +35,8 @@ def change(user_id: int, *, actor: Actor, role: Role, refund_limit: int | None) 
         raise Invalid(Fault("role", "unknown_team_role"))
     if refund_limit is not None and not 0 <= refund_limit <= money.MAX_MINOR:
         raise Invalid(Fault("refund_limit", "bad_amount", about="zero"))
+    if refund_limit != member.refund_limit and role == member.role:
+        _record("member_changed", member, by=actor.user_id, what="refund_limit")
     member.refund_limit = refund_limit
     _give(member, role, by=actor.user_id)
 
@@ -47,6 +50,7 @@ def remove(user_id: int, *, actor: Actor, revoke_keys: bool) -> None:
     """
     member = _lock(user_id, actor)
     _end(member)
+    _record("member_removed", member, by=actor.user_id, keys="revoked" if revoke_keys else "kept")
     if revoke_keys:
         now = clock.now()
         keys = update(ApiKey).where(ApiKey.merchant_id == member.merchant_id, ApiKey.created_by == user_id)
@@ -76,6 +80,7 @@ def leave(user_id: int, merchant_id: int) -> None:
         raise NotFound()
     member = _member(user_id, merchant_id)
     _end(member)
+    _record("member_left", member, by=user_id)
     tell_owners(merchant_id, user_id, "left")
 
 
@@ -126,9 +131,14 @@ def _give(member: Membership, role: Role, *, by: int) -> None:
     if member.role == "owner":
         _not_the_last(member)
         _end_invitations(member)
+    _record("member_changed", member, by=by, role=role, before=member.role)
     member.role = role
     if member.user_id != by:
         _tell(member.merchant_id, member.user_id, role, by=by)
+
+
+def _record(kind: SecurityKind, member: Membership, *, by: int, **facts: str) -> None:
+    security_events.record(kind, member.user_id, by=by, merchant_id=member.merchant_id, **facts)
 
 
 def _end(member: Membership) -> None:

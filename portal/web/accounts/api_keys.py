@@ -1,13 +1,16 @@
 """A merchant's API keys. Only the response that creates a key shows it."""
 
 from datetime import timedelta
+from typing import cast
 
 from flask import Blueprint, Response, flash, request, url_for
 from flask_babel import gettext as _
-from wtforms import DateField, HiddenField, SelectField, StringField
+from wtforms import DateField, HiddenField, SelectMultipleField, StringField
 from wtforms.validators import Optional, Regexp
+from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.domain.identifiers import MAX_ID
+from portal.domain.permissions import GIVEN_TO_KEYS, Permission
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey
@@ -18,6 +21,8 @@ from portal.web.forms import Form, Needed, apply_faults, choices, read_limit
 from portal.web.labels import KEY, one_use_key
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import go, page
+from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("api_keys", __name__)
@@ -28,7 +33,6 @@ ALREADY_MADE = _l(
     "revoke it. Press again to make another one."
 )
 WORDS = {"idempotency_key_reused": ALREADY_MADE, "already_made": ALREADY_MADE}
-SCOPES = [("read", _l("Read only")), ("write", _l("Read and write"))]
 
 
 class LastDayField(DateField):
@@ -41,10 +45,21 @@ class LastDayField(DateField):
             raise ValueError(_("Enter a day like 2026-12-31, or leave it empty.")) from None
 
 
+def offered() -> list[Permission]:
+    """The permissions that the signed-in person can give to a key: those of their own role."""
+    return [permission for permission in GIVEN_TO_KEYS if my_actor().may(permission)]
+
+
 class KeyForm(Form):
     key = HiddenField(default=one_use_key, validators=[Regexp(rf"\A{KEY}\Z")])
     name = StringField(_l("Name"), [Needed(_l("Enter a name that tells you where the key is used."))])
-    scope = SelectField(_l("What it may do"), choices=choices(SCOPES))
+    permissions = SelectMultipleField(
+        _l("What it may do beside reading"),
+        choices=lambda: choices((code, labels.permission(code)) for code in offered()),
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        validate_choice=False,
+    )
     refund_limit = StringField(_l("Refunds a day"), [Optional()])
     expires_on = LastDayField(_l("Last day"), [Optional()])
 
@@ -56,6 +71,7 @@ class KeyForm(Form):
 
 @bp.get("/settings/api-keys")
 @needs("keys")
+@brings_back
 def index() -> Response:
     """The list of keys. ?revoke=<id> asks for confirmation in browsers without JavaScript."""
     return _page(KeyForm(), 200, revoke_id=request.args.get("revoke", type=int))
@@ -64,6 +80,7 @@ def index() -> Response:
 @bp.post("/settings/api-keys")
 @rate_limits.writing
 @needs("keys")
+@fresh("api_keys.index")
 def create() -> Response:
     """Create a key and show it once. The same form sent again creates no other."""
     form = KeyForm()
@@ -71,7 +88,8 @@ def create() -> Response:
         if form.key.errors:
             form.renew_key(BROKEN)
         return _page(form, 422)
-    name, can_write, last_day = form.name.data or "", form.scope.data == "write", form.expires_on.data
+    name, last_day = form.name.data or "", form.expires_on.data
+    given = cast(list[Permission], sorted(form.permissions.data or []))
     try:
         limit = read_limit(form.refund_limit, my_merchant().home_currency) or 0
     except Invalid as invalid:
@@ -79,10 +97,10 @@ def create() -> Response:
         return _page(form, invalid.status)
     actor = my_actor()
     scope = f"POST /settings/api-keys as {actor.merchant_id}"
-    key = request_key(actor.user_id, scope, form.key.data, name, can_write, limit, last_day)
+    key = request_key(actor.user_id, scope, form.key.data, name, *given, limit, last_day)
     new_key = carry_out(
         lambda: api_keys.create(
-            actor, name=name, can_write=can_write, refund_limit=limit, expires_on=last_day, request_key=key
+            actor, name=name, given=given, refund_limit=limit, expires_on=last_day, request_key=key
         ),
         WORDS,
     )
@@ -118,6 +136,7 @@ def _page(form: KeyForm, status: int, *, new_key: str | None = None, revoke_id: 
         keys=keys,
         new_key=new_key,
         key_to_revoke=next((key for key in keys if key.id == revoke_id and key.state == "active"), None),
+        permissions_of_key=labels.permissions_of_key,
         last_day=lambda key: key.expires_at - timedelta(microseconds=1),
         zone=my_merchant().time_zone,
         currency=my_merchant().home_currency,

@@ -165,6 +165,7 @@ def proof_page(
         problem=problem,
         is_stored=current_app.config["QIST"].smtp_host is None,
         can_open=current_app.config["QIST"].smtp_host is None and emails.is_open_here(),
+        in_terminal=emails.is_local(),
     )
 
 

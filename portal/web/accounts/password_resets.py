@@ -5,19 +5,20 @@ The link's address holds the token, so its pages send no Referer and no cache st
 
 from flask import Blueprint, Response, current_app, flash, url_for
 from flask_babel import gettext as _
-from wtforms import PasswordField, StringField
+from wtforms import BooleanField, PasswordField, StringField
 from wtforms.validators import Length
 
 from portal.access import client_address
-from portal.errors import Invalid, NotFound
+from portal.errors import Invalid, NotFound, Refused
 from portal.models import PasswordReset
-from portal.services.accounts import password_resets
+from portal.services.accounts import api_keys, password_resets
 from portal.web import rate_limits
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.operations import emails
 from portal.web.respond import confidential, go, page
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 bp = Blueprint("password_resets", __name__)
 
@@ -31,6 +32,7 @@ class RequestForm(Form):
 
 class NewPasswordForm(Form):
     new_password = PasswordField(_l("New password"), [Needed(_l("Enter a new password."))])
+    revoke_keys = BooleanField(_l("Also revoke the API keys that you made"))
 
 
 @bp.get("/password-resets/new")
@@ -55,7 +57,9 @@ def sent() -> Response:
     """The page after the request: it says where the mail is."""
     is_stored = current_app.config["QIST"].smtp_host is None
     can_open = is_stored and emails.is_open_here()
-    return page("accounts/password_resets_sent.html", is_stored=is_stored, can_open=can_open)
+    return page(
+        "accounts/password_resets_sent.html", is_stored=is_stored, can_open=can_open, in_terminal=emails.is_local()
+    )
 
 
 @bp.get("/password-resets/<reset_token>")
@@ -76,19 +80,29 @@ def update(reset_token: str) -> Response:
     if not form.validate():
         return _page(reset, reset_token, form, 422)
     try:
-        password_resets.use(reset_token, new=form.new_password.data or "")
+        password_resets.use(reset_token, new=form.new_password.data or "", revoke_keys=bool(form.revoke_keys.data))
     except NotFound:
         return _closed()
     except Invalid as invalid:
         apply_faults(form, invalid)
-        reset = password_resets.find(reset_token)
-        return _closed() if reset is None else _page(reset, reset_token, form, invalid.status)
+        return _again(reset_token, form, invalid.status)
+    except Refused as refused:
+        form.form_errors.append(sentence(refused))
+        return _again(reset_token, form, refused.status)
     flash(_("Your password is changed, and every browser is signed out. Sign in with the new one."), "success")
     return go(url_for("sessions.new"))
 
 
+def _again(token: str, form: NewPasswordForm, status: int) -> Response:
+    reset = password_resets.find(token)
+    return _closed() if reset is None else _page(reset, token, form, status)
+
+
 def _page(reset: PasswordReset, token: str, form: NewPasswordForm, status: int) -> Response:
-    return confidential(page("accounts/password_resets_show.html", status, form=form, reset=reset, token=token))
+    keys = api_keys.count_of(reset.user_id)
+    return confidential(
+        page("accounts/password_resets_show.html", status, form=form, reset=reset, token=token, keys=keys)
+    )
 
 
 def _closed() -> Response:

@@ -1,6 +1,10 @@
 """Signing in and out. The cookie holds a session's token; the session's row decides whether it is valid."""
 
-from flask import Blueprint, Flask, Response, flash, g, request, session, url_for
+import re
+import secrets
+from typing import Final
+
+from flask import Blueprint, Flask, Response, after_this_request, current_app, flash, g, request, session, url_for
 from flask_babel import gettext as _
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import Length
@@ -18,6 +22,7 @@ from portal.wording.refusals import sentence
 
 bp = Blueprint("sessions", __name__)
 
+BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 TOKEN = "_user_id"  # noqa: S105
 """The cookie key that flask-login reads."""
 
@@ -55,11 +60,27 @@ def sign_in(user_id: int) -> None:
     previous = session.get(TOKEN)
     if isinstance(previous, str):
         sessions.end(previous)
-    token = sessions.start(user_id, request.user_agent.string)
+    browser = request.cookies.get(rate_limits.browser_cookie(), "")
+    if not BROWSER.fullmatch(browser):
+        browser = secrets.token_urlsafe(24)
+    token = sessions.start(user_id, request.user_agent.string, browser=browser)
+    after_this_request(lambda response: _remember(response, browser))
     session.clear()
     session.permanent = True
     session[TOKEN] = token
     g.pop("_login_user", None)
+
+
+def _remember(response: Response, browser: str) -> Response:
+    response.set_cookie(
+        rate_limits.browser_cookie(),
+        browser,
+        max_age=sessions.KNOWN,
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
 
 
 @bp.get("/login")

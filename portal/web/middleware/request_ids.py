@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from flask import Flask, Response, g, request
 
+from portal.access import client_address
+from portal.services import security_events
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -51,10 +54,11 @@ def request_id() -> str:
 
 
 def begin() -> None:
-    """Bind the id to the log lines of this request."""
+    """Bind the id to the log lines of this request, and its origin to its security events."""
     g.started_at = time.monotonic()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id())
+    security_events.arrived(client_address(), request.user_agent.string)
 
 
 def finish(response: Response) -> Response:
@@ -96,5 +100,6 @@ def _who() -> dict[str, int | str]:
 
 
 def forget(error: BaseException | None) -> None:
-    """Unbind the id: the thread serves other requests next."""
+    """Unbind id and origin: the thread serves other requests next."""
     structlog.contextvars.clear_contextvars()
+    security_events.left()

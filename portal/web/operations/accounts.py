@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.errors import NotFound
+from portal.reports import security_events
 from portal.reports.operations import accounts as reports
 from portal.reports.operations.accounts import AccountDetails
 from portal.services.operations import account_deactivations
@@ -43,8 +44,10 @@ def index() -> ResponseReturnValue:
 @bp.get("/<int:user_id>")
 @needs("operate")
 def show(user_id: int) -> Response:
-    """One account: its businesses, what it is signed in with, and the acts on it."""
-    return page("operations/people/accounts_show.html", details=_find(user_id))
+    """One account: its businesses, what it is signed in with, the acts on it, and its newest security events."""
+    details = _find(user_id)
+    events = security_events.of_account(user_id).items
+    return page("operations/people/accounts_show.html", details=details, events=events)
 
 
 @bp.get("/<int:user_id>/deactivate")

@@ -1,10 +1,13 @@
 """The outbox: the state of each email and, without a mail server, its content.
 
 The list is for operators. Subjects and content are readable in development only: they hold texts of plans and links
-that open accounts. In development without SMTP, listening on this machine only, requests from this machine need no
-account: the links in emails have to be followed there.
+that open accounts. In development without SMTP, listening on this machine only, a browser needs no account: the links
+in emails have to be followed there. It needs the link that the terminal of `qist dev` shows, because other people may
+use this machine, or reach it through a proxy or a tunnel.
 """
 
+import hashlib
+import hmac
 import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,6 +16,7 @@ from flask import Blueprint, Response, current_app, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from portal.config import LOOPBACK
 from portal.errors import NotFound, Refused
 from portal.models import Email
 from portal.models.emails import EMAIL_STATES
@@ -23,18 +27,50 @@ from portal.web.authorization import my_actor, needs, sign_in_first, signed_in_u
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
-from portal.web.respond import go, page
+from portal.web.respond import confidential, go, page
 from portal.wording.refusals import sentence
 
 bp = Blueprint("outbox", __name__)
 
 PAGE_LENGTH: Final = 30
+COOKIE: Final = "qist_outbox"
+COOKIE_SECONDS: Final = 30 * 86_400
+FORWARDING: Final = frozenset(
+    {
+        "cdn-loop",
+        "cf-connecting-ip",
+        "client-ip",
+        "fastly-client-ip",
+        "forwarded",
+        "forwarded-for",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-forwarded",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-real-ip",
+    }
+)
+"""Headers, beside those that begin with X-Forwarded, by which a proxy or a tunnel shows itself."""
 SANDBOX: Final = "allow-popups allow-popups-to-escape-sandbox"
 MAIL_POLICY: Final = (
     f"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; "
     f"sandbox {SANDBOX}"
 )
 """Policy of an email's HTML: inline styles are allowed, no resource is loaded and no script runs."""
+
+
+@bp.get("/outbox/open/<outbox_token>")
+def enter(outbox_token: str) -> Response:
+    """The link of the terminal: exchange its token for a cookie of this browser."""
+    token: str = current_app.config["QIST"].outbox_token
+    if not is_local() or not hmac.compare_digest(outbox_token.encode("utf-8", "replace"), token.encode()):
+        raise NotFound()
+    response = confidential(go(url_for("outbox.index")))
+    response.set_cookie(COOKIE, _cookie(), max_age=COOKIE_SECONDS, httponly=True, samesite="Lax", path="/")
+    return response
 
 
 @bp.get("/outbox")
@@ -102,15 +138,29 @@ def can_read() -> bool:
 
 
 def is_open_here() -> bool:
-    """Whether this request may read emails without an account: from this machine, in development without SMTP.
+    """Whether this request may read emails without an account: from this machine, with the cookie of its terminal."""
+    cookie = request.cookies.get(COOKIE, "")
+    return is_local() and hmac.compare_digest(cookie.encode(), _cookie().encode())
+
+
+def is_local() -> bool:
+    """The request comes from this machine, in development without SMTP, through no proxy or tunnel.
 
     The request's host name is checked too: a DNS record of another site can point to this machine (DNS rebinding).
     """
     settings = current_app.config["QIST"]
-    if settings.smtp_host is not None or not settings.demo_logins_work:
+    if settings.smtp_host is not None or not settings.demo_logins_work or not settings.secret_key:
         return False
-    names = {"localhost", "127.0.0.1", "::1", urlsplit(settings.public_url).hostname}
-    return _is_loopback(request.remote_addr) and urlsplit(f"//{request.host}").hostname in names
+    names = [name.lower() for name, _value in request.headers]
+    if any(name in FORWARDING or name.startswith("x-forwarded") for name in names):
+        return False
+    hosts = urlsplit(settings.public_url).hostname, urlsplit(f"//{request.host}").hostname
+    return _is_loopback(request.remote_addr) and all(host in LOOPBACK or _is_loopback(host) for host in hosts)
+
+
+def _cookie() -> str:
+    """The cookie for which the token is exchanged. It opens the outbox, and can't be exchanged itself."""
+    return hashlib.sha256(f"cookie {current_app.config['QIST'].outbox_token}".encode()).hexdigest()
 
 
 def _refuse() -> Response | None:

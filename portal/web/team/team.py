@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Blueprint, Response, flash, url_for
+from flask import Blueprint, Response, flash, g, url_for
 from flask_babel import gettext as _
 from wtforms import BooleanField, EmailField, SelectField, StringField
 
@@ -17,6 +17,7 @@ from portal.web import rate_limits
 from portal.web.authorization import me, my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults, choices, read_limit
 from portal.web.respond import go, page
+from portal.web.security.fresh_sign_ins import brings_back, fresh
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
@@ -48,6 +49,7 @@ class RemovalForm(Form):
 
 @bp.get("")
 @needs("team")
+@brings_back
 def index() -> Response:
     """The members, the open invitations, the form that invites, and who made which API key."""
     return _index(InvitationForm(), 200)
@@ -56,6 +58,7 @@ def index() -> Response:
 @bp.post("/invitations")
 @rate_limits.writing
 @needs("team")
+@fresh("team.index")
 def invite() -> Response:
     """Invite an email. The response does not tell whether it has an account."""
     form = InvitationForm()
@@ -77,6 +80,7 @@ def invite() -> Response:
 @bp.post("/invitations/<int:invitation_id>/send-again")
 @rate_limits.writing
 @needs("team")
+@fresh("team.index")
 def send_again(invitation_id: int) -> Response:
     """Send a new link in place of the one before."""
     return _act(
@@ -98,18 +102,21 @@ def revoke(invitation_id: int) -> Response:
 
 @bp.get("/<int:member_id>")
 @needs("team")
+@brings_back
 def edit(member_id: int) -> Response:
     """The form with a member's role and refund limit."""
     member = _member(member_id)
     form = MemberForm(obj=member)
     currency = my_merchant().home_currency
-    form.refund_limit.data = money.plain(member.refund_limit, currency) if member.refund_limit is not None else ""
+    if "kept_fields" not in g:
+        form.refund_limit.data = money.plain(member.refund_limit, currency) if member.refund_limit is not None else ""
     return _edit(form, member, 200)
 
 
 @bp.post("/<int:member_id>")
 @rate_limits.writing
 @needs("team")
+@fresh("team.edit")
 def update(member_id: int) -> Response:
     """Save a member's role and refund limit."""
     form, member = MemberForm(), _member(member_id)
@@ -131,6 +138,7 @@ def update(member_id: int) -> Response:
 
 @bp.get("/<int:member_id>/remove")
 @needs("team")
+@brings_back
 def confirm_removal(member_id: int) -> Response:
     """The confirmation: what ends with the membership, and which API keys the member made."""
     return _removal(RemovalForm(), _member(member_id), 200)
@@ -139,6 +147,7 @@ def confirm_removal(member_id: int) -> Response:
 @bp.post("/<int:member_id>/remove")
 @rate_limits.writing
 @needs("team")
+@fresh("team.confirm_removal")
 def remove(member_id: int) -> Response:
     """End a membership."""
     form, member = RemovalForm(), _member(member_id)
@@ -161,6 +170,7 @@ def confirm_hand_over(member_id: int) -> Response:
 @bp.post("/<int:member_id>/hand-over")
 @rate_limits.writing
 @needs("team")
+@fresh("team.confirm_hand_over")
 def hand_over(member_id: int) -> Response:
     """Make a member an owner, and yourself a manager."""
     form, member = Form(), _member(member_id)

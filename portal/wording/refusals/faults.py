@@ -73,7 +73,10 @@ FAULTS: Final[Table] = {
         "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
     ),
     ("password_common", ""): _l("This password is among the most common ones. Choose another."),
-    ("password_is_name", ""): _l("Choose a password that is not your own name or email."),
+    ("password_is_name", ""): _l("Choose a password without your own name, email or business in it."),
+    ("password_weak", ""): _l(
+        "This password is easy to guess. Use three or four words that have nothing to do with each other."
+    ),
     ("password_too_long", ""): lambda values: ngettext(
         "Use at most %(num)s character.", "Use at most %(num)s characters.", values["limit"]
     ),
@@ -83,7 +86,7 @@ FAULTS: Final[Table] = {
     ("password_unchanged", ""): _l("Choose a password that differs from the current one."),
     ("password_unusable", ""): _l("Use letters, digits, signs and spaces."),
     ("passwords_differ", ""): _l("The two passwords are not the same."),
-    ("reads_only", ""): _l("A key that only reads can’t refund. Leave it empty, or choose read and write."),
+    ("reads_only", ""): _l("A key that may not refund has no limit. Leave it empty, or let the key refund."),
     ("required", "business_name"): _l("Enter the name that customers know you by."),
     ("required", "email"): _l("Enter an email address."),
     ("required", "name"): _l("Enter a name that tells you where the key is used."),
@@ -100,6 +103,7 @@ FAULTS: Final[Table] = {
     ("unknown_currency", ""): _l("Choose a currency from the list."),
     ("choose_merchant", ""): _l("Your account belongs to several merchants. Choose one, or null."),
     ("unknown_merchant", ""): _l("Your account belongs to no merchant with this id."),
+    ("unknown_permission", ""): _l("Choose permissions that your own role has."),
     ("unknown_team_role", ""): _l("Choose a role from the list."),
     ("unknown_role", ""): _l("Choose merchant or customer."),
     ("merchants_closed", ""): _l("This installation takes no new businesses. Register as a customer."),

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.extensions import db
 from portal.models import EmailProof, User
 from portal.services.accounts import api_keys, proofs
@@ -129,6 +130,6 @@ def test_an_account_never_removes_itself_this_way_and_a_key_proves_nothing(app: 
     amal = merchant(api)
     problem(amal.api.call("DELETE", "/auth/registration/"), 404, "not_found")
     with app.app_context():
-        key = api_keys.create(permissions.member(amal.id, amal.id, "owner"), name="Shop", can_write=True)
+        key = api_keys.create(permissions.member(amal.id, amal.id, "owner"), name="Shop", given=GIVEN_TO_KEYS)
     problem(api.as_(key).post("/auth/email/proofs/"), 403, "forbidden")
     problem(api.as_(key).post("/auth/email/prove/", {"code": "123456"}), 403, "forbidden")

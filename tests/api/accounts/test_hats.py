@@ -118,6 +118,6 @@ def test_one_idempotency_key_under_two_hats_is_two_requests(app: Flask, api: Api
 def test_a_key_shows_its_maker_and_no_memberships(app: Flask, api: Api) -> None:
     amal = merchant(api)
     with app.app_context():
-        key = api_keys.create(people.owner(amal.id), name="Web shop", can_write=False)
+        key = api_keys.create(people.owner(amal.id), name="Web shop")
     me = api.as_(key).get("/auth/me/").json()
     assert (me["id"], me["role"], me["merchant"], me["memberships"]) == (amal.id, "merchant", amal.id, [])

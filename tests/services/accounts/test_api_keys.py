@@ -6,26 +6,34 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from portal.domain import clock
+from portal.domain import clock, permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Invalid, NotFound
 from portal.extensions import db
-from portal.models import ApiKey, User
-from portal.services.accounts import api_keys
+from portal.models import ApiKey, Email, User
+from portal.services import security_events
+from portal.services.accounts import accounts, api_keys, password_resets
 from portal.services.accounts.tokens import BadToken
+from portal.services.mail import delivery
 from tests.fixtures import people
 
 
 def test_a_key_names_its_merchant_and_stores_a_digest_only(amal: int) -> None:
-    token = api_keys.create(people.owner(amal), name="  Web shop ", can_write=True)
+    token = api_keys.create(people.owner(amal), name="  Web shop ", given=GIVEN_TO_KEYS)
     key = api_keys.find(token)
-    assert (key.merchant_id, key.name, key.can_write, key.state) == (amal, "Web shop", True, "active")
+    assert (key.merchant_id, key.name, key.permissions, key.state) == (
+        amal,
+        "Web shop",
+        sorted(GIVEN_TO_KEYS),
+        "active",
+    )
     prefix, secret = token.removeprefix("qist_").split(".")
     assert key.prefix == prefix and key.secret_hash == hashlib.sha256(secret.encode()).digest()
 
 
 def test_a_changed_key_is_refused(amal: int) -> None:
-    token = api_keys.create(people.owner(amal), name="Web shop", can_write=True)
-    other = api_keys.create(people.owner(amal), name="Till", can_write=False)
+    token = api_keys.create(people.owner(amal), name="Web shop", given=GIVEN_TO_KEYS)
+    other = api_keys.create(people.owner(amal), name="Till")
     prefix, _, secret = token.partition(".")
     wrong = "A" if secret[-1] != "A" else "B"
     mixed = f"{other.partition('.')[0]}.{secret}"
@@ -45,7 +53,7 @@ def test_a_changed_key_is_refused(amal: int) -> None:
 
 def test_last_used_at_is_updated_at_most_once_a_minute(amal: int) -> None:
     with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
-        token = api_keys.create(people.owner(amal), name="Web shop", can_write=False)
+        token = api_keys.create(people.owner(amal), name="Web shop")
         first = api_keys.find(token).last_used_at
         clock.shift(59)
         assert api_keys.find(token).last_used_at == first
@@ -54,7 +62,7 @@ def test_last_used_at_is_updated_at_most_once_a_minute(amal: int) -> None:
 
 
 def test_a_revoked_key_stays_revoked(amal: int) -> None:
-    token = api_keys.create(people.owner(amal), name="Web shop", can_write=False)
+    token = api_keys.create(people.owner(amal), name="Web shop")
     key_id = api_keys.find(token).id
     with pytest.raises(NotFound):
         api_keys.revoke(key_id, actor=people.owner(people.badr()))
@@ -67,7 +75,7 @@ def test_a_revoked_key_stays_revoked(amal: int) -> None:
 
 
 def test_a_deactivated_merchants_keys_end(amal: int) -> None:
-    token = api_keys.create(people.owner(amal), name="Web shop", can_write=False)
+    token = api_keys.create(people.owner(amal), name="Web shop")
     db.session.get_one(User, amal).deactivated_at = clock.now()
     db.session.commit()
     with pytest.raises(BadToken):
@@ -77,6 +85,65 @@ def test_a_deactivated_merchants_keys_end(amal: int) -> None:
 def test_only_merchants_have_keys(amal: int) -> None:
     for other in (people.omar(), people.an_operator()):
         with pytest.raises(Forbidden):
-            api_keys.create(people.actor_of(other), name="Mine", can_write=False)
+            api_keys.create(people.actor_of(other), name="Mine")
     with pytest.raises(Invalid):
-        api_keys.create(people.owner(amal), name="two\nlines", can_write=False)
+        api_keys.create(people.owner(amal), name="two\nlines")
+
+
+def test_a_key_may_do_what_was_given_to_it_and_no_more(amal):
+    owner = people.owner(amal)
+    key = api_keys.find(api_keys.create(owner, name="Till", given=["remind"]))
+    assert api_keys.actor_of(key).permissions == {"view", "export", "remind"}
+    with pytest.raises(Invalid) as refused:
+        api_keys.create(owner, name="Till", given=["team"])
+    assert refused.value.code == "unknown_permission"
+    with pytest.raises(Invalid) as refused:
+        api_keys.create(owner, name="Till", given=["remind"], refund_limit=5)
+    assert refused.value.code == "reads_only"
+
+
+def test_every_owner_is_told_of_a_new_key_and_a_revoked_one_is_not_told(amal):
+    people.a_member("nour", amal, "owner")
+    people.a_member("huda", amal, "manager")
+    token = api_keys.create(people.owner(amal), name="Till")
+    assert {row.to_user_id for row in key_mails()} == {amal, user_id("nour")}
+    delivery.drain()
+    for row in key_mails():
+        assert "made the API key \u201cTill\u201d" in row.body and token.partition(".")[2] not in row.body
+        assert row.state == "kept"
+
+
+def test_the_last_use_of_a_key_has_its_address(amal):
+    token = api_keys.create(people.owner(amal), name="Till")
+    security_events.arrived("192.0.2.7", "curl/8")
+    try:
+        assert api_keys.find(token).last_used_from == "192.0.2.7"
+    finally:
+        security_events.left()
+
+
+@pytest.mark.parametrize("revoke", [False, True])
+def test_a_new_password_revokes_the_keys_of_its_account_if_asked(amal, revoke):
+    nour = people.a_member("nour", amal, "owner")
+    mine = api_keys.create(people.owner(amal), name="Till")
+    theirs = api_keys.create(permissions.member(nour, amal, "owner"), name="Shop")
+    assert api_keys.count_of(amal) == 1
+    accounts.change_password(
+        amal, current=people.PASSWORD, new="eleven red kites", keep_session_id=None, revoke_keys=revoke
+    )
+    assert api_keys.count_of(amal) == (0 if revoke else 1)
+    if not revoke:
+        password_resets.use(password_resets.make(amal), new="nine purple kites", revoke_keys=True)
+    with pytest.raises(BadToken):
+        api_keys.find(mine)
+    assert api_keys.find(theirs)
+
+
+def key_mails():
+    """The mails about new keys, read again."""
+    db.session.rollback()
+    return db.session.scalars(db.select(Email).where(Email.kind == "api_key_made")).all()
+
+
+def user_id(name):
+    return db.session.scalars(db.select(User.id).where(User.has_username(name))).one()

@@ -7,6 +7,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from portal.domain import clock
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound, QistError, Refused
 from portal.extensions import db
 from portal.models import EmailChange, User
@@ -201,18 +202,18 @@ class TestUndo:
 
     def test_no_second_change_and_no_change_of_a_key_until_then(self, amal):
         owner = people.owner(amal)
-        api_keys.create(owner, name="Shop", can_write=False)
+        api_keys.create(owner, name="Shop")
         now = clock.now()
         with time_machine.travel(now, tick=False) as time:
             mailed_proofs.change(amal, NEW)
             assert refusal(ask, amal, "third@example.com") == "email_changed"
-            assert refusal(api_keys.create, owner, name="Till", can_write=True) == "email_changed"
+            assert refusal(api_keys.create, owner, name="Till", given=GIVEN_TO_KEYS) == "email_changed"
             assert refusal(api_keys.revoke, 1, actor=owner) == "email_changed"
             with pytest.raises(Refused):
                 email_changes.require_settled(amal)
             time.move_to(now + timedelta(hours=72))
             email_changes.require_settled(amal)
-            api_keys.create(owner, name="Till", can_write=True)
+            api_keys.create(owner, name="Till", given=GIVEN_TO_KEYS)
             api_keys.revoke(1, actor=owner)
             mailed_proofs.change(amal, "third@example.com")
         assert user_of(amal).email == "third@example.com"

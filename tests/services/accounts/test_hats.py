@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import delete, select
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import ApiKey, Membership, Merchant, User
@@ -160,20 +161,20 @@ class TestKey:
     def test_a_key_belongs_to_the_business_and_names_its_maker(self):
         amal = people.amal()
         nour = people.a_member("nour", amal, "owner")
-        token = api_keys.create(permissions.member(nour, amal, "owner"), name="Till", can_write=True)
+        token = api_keys.create(permissions.member(nour, amal, "owner"), name="Till", given=GIVEN_TO_KEYS)
         row = db.session.scalars(select(ApiKey)).one()
         assert (row.merchant_id, row.created_by, row.maker_role) == (amal, nour, "owner")
-        assert self.actor(token) == permissions.key(row.id, nour, amal, can_write=True, roles=["owner"])
+        assert self.actor(token) == permissions.key(row.id, nour, amal, given=GIVEN_TO_KEYS, roles=["owner"])
 
     def test_a_key_follows_its_makers_role_down_and_outlives_them(self):
         amal = people.amal()
         nour = people.a_member("nour", amal, "owner")
-        token = api_keys.create(permissions.member(nour, amal, "owner"), name="Till", can_write=True)
+        token = api_keys.create(permissions.member(nour, amal, "owner"), name="Till", given=GIVEN_TO_KEYS)
         db.session.get_one(Membership, (nour, amal)).role = "collector"
         db.session.commit()
         assert self.actor(token).permissions == permissions.OF_ROLE["collector"]
         leave(nour, amal)
-        assert self.actor(token).permissions == permissions.WRITING_KEY
+        assert self.actor(token).permissions == permissions.SELL
 
 
 def test_ids_of_accounts_and_businesses_never_meet():

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -70,11 +71,65 @@ def test_refreshing_returns_the_next_pair_of_the_family(omar: int) -> None:
     assert len({first.refresh, second.refresh, third.refresh}) == 3
 
 
-def test_reuse_within_the_grace_returns_another_pair(omar: int, noon: time_machine.Traveller) -> None:
+def test_reuse_within_the_grace_returns_the_same_refresh_token(omar: int, noon: time_machine.Traveller) -> None:
     first = tokens.start(omar)
-    tokens.refresh(first.refresh)
+    second = tokens.refresh(first.refresh)
     noon.shift(60)
-    assert works(tokens.refresh(first.refresh))
+    again = tokens.refresh(first.refresh)
+    assert works(again) and again.refresh == second.refresh != first.refresh
+    assert db.session.scalar(db.select(db.func.count(RefreshToken.id))) == 2
+
+
+def test_two_holders_of_a_token_never_both_live_on(omar: int, noon: time_machine.Traveller) -> None:
+    """A copy that is used in the grace joins the branch of the owner, and its next late use ends both."""
+    first = tokens.start(omar)
+    owner = tokens.refresh(first.refresh)
+    thief = tokens.refresh(first.refresh)
+    noon.shift(600)
+    owner = tokens.refresh(owner.refresh)
+    noon.shift(600)
+    with pytest.raises(BadToken):
+        tokens.refresh(thief.refresh)
+    assert not works(owner)
+    with pytest.raises(BadToken):
+        tokens.refresh(owner.refresh)
+
+
+def test_simultaneous_exchanges_return_the_same_refresh_token(app: Flask, omar: int) -> None:
+    first = tokens.start(omar).refresh
+    db.session.remove()
+
+    def exchange(_: int) -> str:
+        with app.app_context():
+            return tokens.refresh(first).refresh
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(exchange, range(4)))) == 1
+
+
+def test_a_sign_in_ends_after_ninety_days(omar: int, noon: time_machine.Traveller) -> None:
+    pair = tokens.start(omar)
+    for _ in range(4):
+        noon.shift(timedelta(days=20))
+        pair = tokens.refresh(pair.refresh)
+    noon.shift(timedelta(days=9, hours=23))
+    assert works(tokens.refresh(pair.refresh))
+    noon.shift(timedelta(hours=2))
+    with pytest.raises(BadToken):
+        tokens.refresh(pair.refresh)
+
+
+def test_a_revoked_sign_in_ends_with_all_its_tokens_and_no_other(omar: int) -> None:
+    other, pair = tokens.start(omar), tokens.start(omar)
+    again = tokens.refresh(pair.refresh)
+    for token in ("x", other.access, pair.access):
+        tokens.revoke(token)
+    assert works(pair) and works(other)
+    tokens.revoke(again.refresh)
+    tokens.revoke(again.refresh)
+    assert not works(pair) and not works(again) and works(other)
+    with pytest.raises(BadToken):
+        tokens.refresh(again.refresh)
 
 
 def test_reuse_after_the_grace_ends_the_whole_family(omar: int, noon: time_machine.Traveller) -> None:

@@ -10,7 +10,7 @@ from flask import current_app
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import EmailChange
-from portal.services.accounts import accounts, email_changes, password_resets, proofs
+from portal.services.accounts import accounts, api_keys, email_changes, password_resets, proofs, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
     r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|[a-z]+@example\.com|A cake|Visa|"
-    r"127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}",
+    r"127\.0\.0\.1)\b|\(removed\)|qist_\w+|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
 """Names and links, which no message holds."""
@@ -64,6 +64,10 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     people.an_operator()
+    for browser in ("one", "two"):
+        sessions.start(omar, browser=browser)
+    api_keys.create(owner, name="omar")
+    accounts.change_password(amal, current=people.PASSWORD, new="eleven red kites", keep_session_id=None)
     password_resets.ask("omar")
     shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
     for right in ("omar@example.com", "nadia-5@example.com"):

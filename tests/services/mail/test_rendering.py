@@ -55,6 +55,7 @@ LINK = {
     "receipt": "https://pay.example.org/payments/5", "payment_declined": "https://pay.example.org/plans/7",
     "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
     "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
+    "security_notice": "https://pay.example.org/account/sessions",
     "team_invitation": TEAM["url"], "team_membership": TEAM["url"], "team_news": TEAM["url"],
     "plan_made": "https://pay.example.org/plans/7", "plan_accepted": "https://pay.example.org/plans/7",
     "plan_notice": "https://pay.example.org/plans/7",
@@ -63,7 +64,7 @@ LINK = {
     "notice": "https://pay.example.org", "operator_act": "https://pay.example.org/operator/merchants/7",
     "merchants_waiting": "https://pay.example.org/operator/merchants?state=waiting",
 }  # fmt: skip
-OF_THE_INSTALLATION = ("password_reset", "notice", "operator_act", "merchants_waiting")
+OF_THE_INSTALLATION = ("password_reset", "notice", "security_notice", "operator_act", "merchants_waiting")
 """Kinds that are sent in the installation's name, about no money."""
 NOTICE = {
     "merchant": None, "title": "A shop is deactivated", "text": "No plan can be made.", "kind": "merchant_deactivated",
@@ -154,6 +155,10 @@ SAMPLES = {
     "team_membership that ended": ("team_membership", TEAM | {"by": "amal", "role": None, "may": None}),
     "team_news": ("team_news", TEAM | NEWS),
     "team_news of a leaver": ("team_news", TEAM | NEWS | {"role": None}),
+    "security_notice": ("security_notice", {
+        "merchant": None, "title": "A new browser signed in", "text": "Linen sofa <three seats>", "advice": "Look.",
+        "button": "See where", "url": LINK["security_notice"],
+    }),
     "notice": ("notice", {**NOTICE, "reason": "Linen sofa", "url": LINK["notice"]}),
     "notice about an account": ("notice", {
         **NOTICE, "kind": "account_reactivated", "reason": None, "url": LINK["notice"],
@@ -291,7 +296,8 @@ def test_sixty_installments_are_drawn_in_rows():
 NAMES = re.compile(r"\b(?:Amal's Bakery|omar|amal|sara@example\.com|sara|Linen sofa|three seats|No\. 12)\b|SAR [\d.,]+")
 """Names in the samples, which no message holds."""
 WORDED = (
-    "button", "hello", "how", "interval", "may", "preview", "reason", "role", "sentence", "text", "title", "words",
+    "advice", "button", "hello", "how", "interval", "may", "preview", "reason", "role", "sentence", "text", "title",
+    "words",
 )  # fmt: skip
 """Facts that the builders word."""
 

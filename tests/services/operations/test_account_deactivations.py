@@ -3,6 +3,7 @@
 import pytest
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, User
@@ -26,7 +27,7 @@ def deactivate(user_id: int, reason: str = "Stolen") -> None:
 def test_sessions_tokens_keys_and_reset_links_end_for_good() -> None:
     amal = people.amal()
     session, pair = sessions.start(amal), tokens.start(amal)
-    key = api_keys.create(people.owner(amal), name="Till", can_write=True)
+    key = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
     reset = password_resets.make(amal)
     assert reset is not None and sessions.find(session) is not None and api_keys.find(key)
     deactivate(amal)
@@ -57,7 +58,7 @@ def test_only_the_right_password_learns_that_the_account_is_deactivated() -> Non
 def test_the_keys_of_other_members_and_the_business_go_on() -> None:
     amal = people.amal()
     nour = people.a_member("nour", amal, "owner")
-    key = api_keys.create(permissions.member(nour, amal, "owner"), name="Shop", can_write=True)
+    key = api_keys.create(permissions.member(nour, amal, "owner"), name="Shop", given=GIVEN_TO_KEYS)
     deactivate(amal)
     assert api_keys.find(key).merchant_id == amal
     people.omar()

@@ -7,6 +7,7 @@ import time_machine
 from flask import Flask
 
 from portal.domain import clock, permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Refused
 from portal.extensions import db
 from portal.models import Plan
@@ -45,7 +46,7 @@ def test_a_closing_business_makes_no_plans_and_goes_on_with_the_open_ones() -> N
 
 def test_it_ends_once_nothing_is_open_and_180_days_have_passed_since_the_last_payment_by_card() -> None:
     amal, omar = people.amal(), people.omar()
-    key = api_keys.create(people.owner(amal), name="Till", can_write=True)
+    key = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
     plan_id = people.a_plan(amal, count=2)
     people.pay(people.installments_of(plan_id)[0].id, omar)
     closings.start(people.owner(amal), shown_plans=1)
@@ -57,7 +58,7 @@ def test_it_ends_once_nothing_is_open_and_180_days_have_passed_since_the_last_pa
             assert standing(amal) == expected
     with pytest.raises(BadToken):
         api_keys.find(key)
-    assert operations.mails_to(amal) == ["merchant_closed"]
+    assert operations.mails_to(amal) == ["api_key_made", "merchant_closed"]
     viewer = permissions.member(amal, amal, "viewer", "closed")
     viewer.require("view")
     for act in (

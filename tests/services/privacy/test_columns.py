@@ -17,14 +17,15 @@ ERASED: Final = {
     "operator_acts": {"reason"},
     "payment_methods": {"token", "brand", "last4"},
     "plan_drafts": {"customer_email", "description"},
+    "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
-    "user_sessions": {"user_agent"},
+    "user_sessions": {"user_agent", "address", "kept_form"},
     "users": {"email", "email_key", "username", "username_key", "password_hash"},
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
-    "api_keys": {"name"},  # the business's name of its key
+    "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
@@ -48,6 +49,7 @@ IMPERSONAL: Final = {
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {
     "events": {"data"},
+    "security_events": {"facts"},
     "plan_drafts": {"fault"},
     "gateway_charges": {"token"},
     "gateway_cards": {"token"},

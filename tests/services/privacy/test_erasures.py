@@ -10,6 +10,7 @@ import time_machine
 from sqlalchemy import func, select, text
 
 from portal.domain import clock, permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Email, EmailChange, Erasure, Invitation, Membership, Plan, User
@@ -124,9 +125,19 @@ def test_username_and_email_are_free_again_for_another_person(amal, omar):
     assert db.session.scalar(select(func.count(Plan.id)).where(Plan.customer_id == again)) == 1
 
 
+def test_mails_to_owners_about_keys_of_the_person_go(amal, omar):
+    people.a_member("omar", amal, "owner")
+    api_keys.create(permissions.member(omar, amal, "owner"), name="Till")
+    delivery.drain()
+    told = select(Email.to_user_id).where(Email.kind == "api_key_made")
+    assert set(db.session.scalars(told)) == {amal, omar}
+    erase(omar)
+    assert db.session.scalars(told).all() == []
+
+
 def test_keys_and_memberships_of_the_person_end(amal, omar):
     people.a_member("omar", amal, "owner")
-    token = api_keys.create(permissions.member(omar, amal, "owner"), name="Till", can_write=True)
+    token = api_keys.create(permissions.member(omar, amal, "owner"), name="Till", given=GIVEN_TO_KEYS)
     erase(omar)
     with pytest.raises(BadToken):
         api_keys.find(token)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, Membership, TeamInvitation
@@ -139,14 +140,14 @@ class TestRemoval:
     @pytest.mark.parametrize("revoke_keys", [True, False])
     def test_keys_go_on_unless_the_owner_revokes_them(self, amal, revoke_keys):
         sara = people.a_member("sara", amal, "owner")
-        key = api_keys.create(permissions.member(sara, amal, "owner"), name="Till", can_write=True)
-        mine = api_keys.create(people.owner(amal), name="Shop", can_write=True)
+        key = api_keys.create(permissions.member(sara, amal, "owner"), name="Till", given=GIVEN_TO_KEYS)
+        mine = api_keys.create(people.owner(amal), name="Shop", given=GIVEN_TO_KEYS)
         members.remove(sara, actor=people.owner(amal), revoke_keys=revoke_keys)
         if revoke_keys:
             with pytest.raises(BadToken):
                 api_keys.find(key)
         else:
-            assert api_keys.actor_of(api_keys.find(key)).permissions == permissions.WRITING_KEY
+            assert api_keys.actor_of(api_keys.find(key)).permissions == permissions.SELL
         assert api_keys.find(mine).state == "active"
 
     def test_the_invitations_of_a_removed_owner_end(self, amal):
@@ -174,7 +175,7 @@ class TestRemoval:
             "settings": lambda: accounts.update_merchant(
                 actor, business_name="X", time_zone="UTC", grace_days=1, home_currency="SAR"
             ),
-            "key": lambda: api_keys.create(actor, name="Till", can_write=False),
+            "key": lambda: api_keys.create(actor, name="Till"),
             "invite": lambda: invitations.invite(actor, email="new@example.com", role="viewer"),
         }[act]
         removing, may_commit = threading.Event(), threading.Event()
@@ -207,7 +208,7 @@ class TestRemoval:
 
     def test_a_revoked_key_that_waits_is_refused(self, amal, omar):
         plan_id = people.a_plan(amal)
-        token = api_keys.create(people.owner(amal), name="Till", can_write=True)
+        token = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
         actor = api_keys.actor_of(api_keys.find(token))
         api_keys.revoke(db.session.scalars(select(ApiKey.id)).one(), actor=people.owner(amal))
         with pytest.raises(Forbidden):

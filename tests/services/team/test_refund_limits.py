@@ -7,6 +7,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways.payment.simulated import tables
@@ -103,14 +104,14 @@ def test_a_cancellation_refunds_within_the_limit_or_changes_nothing(amal, omar, 
 
 class TestKey:
     def actor(self, amal, limit):
-        token = api_keys.create(people.owner(amal), name="Till", can_write=True, refund_limit=limit)
+        token = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS, refund_limit=limit)
         actor = api_keys.actor_of(api_keys.find(token))
         db.session.rollback()
         return actor
 
     def test_a_key_refunds_nothing_by_default(self, amal, omar):
         plan_id = paid_plan(amal, omar)
-        token = api_keys.create(people.owner(amal), name="Till", can_write=True)
+        token = api_keys.create(people.owner(amal), name="Till", given=GIVEN_TO_KEYS)
         actor = api_keys.actor_of(api_keys.find(token))
         assert allowance_after(plan_id, actor, 1) == 0
 
@@ -128,7 +129,7 @@ class TestKey:
 
     def test_a_key_that_only_reads_has_no_limit(self, amal):
         with pytest.raises(Exception, match="reads_only"):
-            api_keys.create(people.owner(amal), name="Till", can_write=False, refund_limit=1)
+            api_keys.create(people.owner(amal), name="Till", refund_limit=1)
         assert db.session.scalar(select(func.count(ApiKey.id))) == 0
 
 

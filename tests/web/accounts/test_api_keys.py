@@ -41,18 +41,23 @@ def new_key(text: str) -> str:
 
 def test_a_new_key_is_shown_once_and_works(app: Flask, amal: FlaskClient) -> None:
     assert "No keys yet" in amal.get(PAGE).text
-    created = amal.post(PAGE, data={"name": "Web shop", "scope": "write"})
+    created = amal.post(PAGE, data={"name": "Web shop", "permissions": ["create_plans", "invite"]})
     assert created.status_code == 201 and created.headers["Cache-Control"] == "no-store"
     key = new_key(created.text)
     after = amal.get(PAGE).text
-    assert key not in after and key.partition(".")[0] in after and "Read and write" in after and "Never" in after
+    assert (
+        key not in after
+        and key.partition(".")[0] in after
+        and "Read, Make plans and Invite customers" in after
+        and "Never" in after
+    )
     bearer = {"Authorization": f"Bearer {key}"}
     assert app.test_client().get("/auth/me/", headers=bearer).json["username"] == "amal"
     assert "Never" not in amal.get(PAGE).text
 
 
 def test_a_revoked_key_is_refused(app: Flask, amal: FlaskClient) -> None:
-    key = new_key(amal.post(PAGE, data={"name": "Web shop", "scope": "read"}).text)
+    key = new_key(amal.post(PAGE, data={"name": "Web shop"}).text)
     match = re.search(r"/settings/api-keys/(\d+)/revoke", amal.get(PAGE).text)
     assert match
     assert "Revoke this key?" in amal.get(f"{PAGE}?revoke={match[1]}").text
@@ -63,7 +68,7 @@ def test_a_revoked_key_is_refused(app: Flask, amal: FlaskClient) -> None:
 
 
 def test_a_key_is_hidden_from_other_accounts(app: Flask, amal: FlaskClient) -> None:
-    amal.post(PAGE, data={"name": "Web shop", "scope": "read"})
+    amal.post(PAGE, data={"name": "Web shop"})
     match = re.search(r"/settings/api-keys/\d+/revoke", amal.get(PAGE).text)
     assert match
     with app.app_context():
@@ -84,18 +89,18 @@ def test_a_key_is_hidden_from_other_accounts(app: Flask, amal: FlaskClient) -> N
         ({"name": "a\x00b"}, "can&#39;t be used"),
         ({"name": "ok", "expires_on": "soon"}, "Enter a day like"),
         ({"name": "ok", "expires_on": "2020-01-01"}, "today or a later day"),
-        ({"name": "ok", "scope": "admin"}, "Not a valid choice"),
+        ({"name": "ok", "permissions": "team"}, "that your own role has"),
     ],
 )
 def test_an_error_stands_beside_its_field(amal: FlaskClient, sent: dict[str, str], message: str) -> None:
-    response = amal.post(PAGE, data={"scope": "read", **sent})
+    response = amal.post(PAGE, data=sent)
     assert response.status_code == 422
     assert message in response.text
     assert "No keys yet" in response.text
 
 
 def test_the_same_form_sent_again_creates_no_second_key(app: Flask, amal: FlaskClient) -> None:
-    form = {"key": form_key(amal.get(PAGE)), "name": "Web shop", "scope": "write"}
+    form = {"key": form_key(amal.get(PAGE)), "name": "Web shop", "permissions": ["create_plans", "invite"]}
     created = amal.post(PAGE, data=form)
     again = amal.post(PAGE, data=form)
     assert (created.status_code, again.status_code) == (201, 409)
@@ -110,7 +115,7 @@ def test_the_same_form_sent_again_creates_no_second_key(app: Flask, amal: FlaskC
 
 
 def test_eight_concurrent_submits_create_one_key(app: Flask, amal: FlaskClient) -> None:
-    form = {"key": one_use_key(), "name": "Web shop", "scope": "write"}
+    form = {"key": one_use_key(), "name": "Web shop", "permissions": ["create_plans", "invite"]}
     browsers = [browser_of(app, "amal") for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         codes = list(pool.map(lambda browser: browser.post(PAGE, data=form).status_code, browsers))
@@ -120,7 +125,7 @@ def test_eight_concurrent_submits_create_one_key(app: Flask, amal: FlaskClient) 
 def test_a_key_expires_at_the_end_of_its_last_local_day(app: Flask, amal: FlaskClient) -> None:
     last = clock.today("Asia/Riyadh") + timedelta(days=2)  # after today, so the session of this test is still valid
     midnight = datetime.combine(last + timedelta(days=1), time.min, ZoneInfo("Asia/Riyadh"))
-    key = new_key(amal.post(PAGE, data={"name": "Till", "scope": "read", "expires_on": last.isoformat()}).text)
+    key = new_key(amal.post(PAGE, data={"name": "Till", "expires_on": last.isoformat()}).text)
     assert f"{last.day} {last:%b %Y}" in amal.get(PAGE).text
     bearer = {"Authorization": f"Bearer {key}"}
     with time_machine.travel(midnight - timedelta(seconds=1), tick=False):
@@ -132,6 +137,6 @@ def test_a_key_expires_at_the_end_of_its_last_local_day(app: Flask, amal: FlaskC
 
 def test_the_number_of_live_keys_is_limited(amal: FlaskClient) -> None:
     for number in range(LIVE_MAX):
-        assert amal.post(PAGE, data={"name": f"Till {number}", "scope": "read"}).status_code == 201
-    response = amal.post(PAGE, data={"name": "One more", "scope": "read"})
+        assert amal.post(PAGE, data={"name": f"Till {number}"}).status_code == 201
+    response = amal.post(PAGE, data={"name": "One more"})
     assert response.status_code == 409 and "Revoke one" in response.text

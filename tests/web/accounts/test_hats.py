@@ -94,7 +94,7 @@ def test_the_switch_needs_a_csrf_token(app: Flask, ids: dict[str, int], monkeypa
 
 def test_the_hat_costs_no_query_of_its_own(app: Flask, ids: dict[str, int]) -> None:
     counts = {}
-    for name, address in (("amal", "/account/password"), ("badr", "/account/password"), ("sara", "/account/password")):
+    for name, address in (("amal", "/account/data"), ("badr", "/account/data"), ("sara", "/account/data")):
         browser = browser_of(app, name)
         with queries(app) as statements:
             assert browser.get(address).status_code == 200

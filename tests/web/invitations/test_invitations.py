@@ -156,7 +156,7 @@ def test_a_link_expires_after_thirty_days(client: FlaskClient, invited: tuple[in
         ("username", "la\x00yla", "This holds a character that can&#39;t be used."),
         ("username", "omar@example.com", "A username with an @ has to be your own email."),
         ("password", "short", "Use at least 8 characters."),
-        ("password", "layla@example.com", "Choose a password that is not your own name or email."),
+        ("password", "layla@example.com", "Choose a password without your own name, email or business in it."),
     ],
 )
 def test_an_invalid_field_is_refused_and_the_link_stays_valid(

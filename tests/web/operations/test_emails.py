@@ -6,7 +6,7 @@ import re
 import pytest
 
 from portal.extensions import db
-from portal.services.accounts import password_resets
+from portal.services.accounts import accounts, api_keys, password_resets, sessions
 from portal.services.mail import content, delivery
 from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
@@ -15,6 +15,19 @@ from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
 from tests.web import browser_of
+
+
+@pytest.fixture
+def stranger(client):
+    """A browser of this machine that has not followed the terminal's link."""
+    return client.application.test_client()
+
+
+@pytest.fixture
+def client(app, client):
+    """A browser of this machine that followed the link of the terminal."""
+    assert client.get(f"/outbox/open/{app.config['QIST'].outbox_token}").location == "/outbox"
+    return client
 
 
 @pytest.fixture
@@ -58,6 +71,45 @@ def test_in_development_without_smtp_emails_are_readable_from_this_machine(clien
     assert "A &lt;b&gt;cake&lt;/b&gt;" in mail.text
 
 
+def test_the_link_of_the_terminal_is_exchanged_for_a_cookie(app, kept, stranger):
+    token = app.config["QIST"].outbox_token
+    assert stranger.get("/outbox").status_code == 303
+    for wrong in ("x", token[:-1] + "~", "\u0661"):
+        assert stranger.get(f"/outbox/open/{wrong}").status_code == 404
+    entered = stranger.get(f"/outbox/open/{token}")
+    assert entered.headers["Cache-Control"] == "no-store" and token not in entered.headers["Set-Cookie"]
+    assert "HttpOnly" in entered.headers["Set-Cookie"]
+    assert stranger.get("/outbox").status_code == 200
+    stranger.set_cookie("qist_outbox", token)
+    assert stranger.get("/outbox").status_code == 303, "the token itself is no cookie"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Anything",
+        "Via",
+        "X-Real-IP",
+        "CF-Connecting-IP",
+    ],
+)
+def test_a_proxy_or_a_tunnel_opens_no_outbox(app, client, kept, stranger, header):
+    through = {"headers": {header: "127.0.0.1"}}
+    for path in ("/outbox", f"/outbox/{kept}", f"/outbox/{kept}/html"):
+        assert client.get(path, **through).status_code == 303
+    assert stranger.get(f"/outbox/open/{app.config['QIST'].outbox_token}", **through).status_code == 404
+    assert client.get("/outbox").status_code == 200
+
+
+def test_a_public_address_opens_no_outbox(app, client, kept, changed):
+    changed(public_url="https://pay.example.org")
+    assert client.get("/outbox").status_code == 303
+    assert client.get("/outbox", headers={"Host": "pay.example.org"}).status_code == 303
+
+
 def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
@@ -76,18 +128,24 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         shop_reports.report(people.token_of(people.a_plan(amal, "huda@example.com")))
         for right in ("omar@example.com", "ruqaya@example.com"):
             customer_emails.correct(people.a_plan(amal, "wrong@example.com"), right, actor=people.owner(amal))
+        for browser in ("one", "two"):
+            sessions.start(omar, browser=browser)
+        api_keys.create(people.owner(amal), name="Till")
+        new = "eleven red kites"
+        accounts.change_password(people.sara(), current=people.PASSWORD, new=new, keep_session_id=None)
         password_resets.ask("omar")
         delivery.drain()
         password_resets.ask("nadia@example.com")
         agreements.send_every_mail(amal, omar, operations.olga().user_id)
         delivery.drain()
-        operations.send_every_kind(app, amal, people.sara())
+        operations.send_every_kind(app, amal, people.a_customer("mona"))
         delivery.drain()
         kept = [(mail.kind, mail.html) for mail in mails.outbox() if mail.state == "kept"]
     elsewhere = {kind for kind in content.BUILDERS if kind.startswith(("email_", "team_"))}
     assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
+    readers["api_key_made"] = readers["merchant"]
     omars = browser_of(app, "omar")
     live = set()
     for kind, html in kept:

@@ -4,6 +4,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.extensions import db
 from portal.models import ApiKey
 from portal.services.accounts import api_keys, tokens
@@ -52,11 +53,11 @@ def test_a_member_without_a_limit_reads_of_none(app: Flask, plan: int) -> None:
 def test_a_key_gets_its_limit_on_the_form(app: Flask, plan: int) -> None:
     amal = browser_of(app, "amal")
     page = "/settings/api-keys"
-    reading = amal.post(page, data={"name": "Till", "scope": "read", "refund_limit": "5"})
-    assert reading.status_code == 422 and "A key that only reads can’t refund." in words(reading)
-    assert amal.post(page, data={"name": "Till", "scope": "write", "refund_limit": "x"}).status_code == 422
-    assert amal.post(page, data={"name": "Till", "scope": "write", "refund_limit": "12.50"}).status_code == 201
-    assert amal.post(page, data={"name": "Shop", "scope": "write"}).status_code == 201
+    reading = amal.post(page, data={"name": "Till", "refund_limit": "5"})
+    assert reading.status_code == 422 and "A key that may not refund has no limit." in words(reading)
+    assert amal.post(page, data={"name": "Till", "permissions": "refund", "refund_limit": "x"}).status_code == 422
+    assert amal.post(page, data={"name": "Till", "permissions": "refund", "refund_limit": "12.50"}).status_code == 201
+    assert amal.post(page, data={"name": "Shop", "permissions": "refund"}).status_code == 201
     assert "Up to SAR 12.50" in words(amal.get(page)) and "None" in words(amal.get(page))
     with app.app_context():
         assert db.session.scalars(select(ApiKey.refund_limit).order_by(ApiKey.id)).all() == [12_50, 0]
@@ -66,7 +67,7 @@ def test_the_api_answers_refund_limit_with_what_is_left_today(app: Flask, plan: 
     with app.app_context():
         merchant_id = people.plan_of(plan).merchant_id
         owner = people.owner(merchant_id)
-        keys = [api_keys.create(owner, name="Till", can_write=True, refund_limit=limit) for limit in (0, 20_00)]
+        keys = [api_keys.create(owner, name="Till", given=GIVEN_TO_KEYS, refund_limit=limit) for limit in (0, 20_00)]
         sara = db.session.scalar(db.text("SELECT id FROM users WHERE username = 'sara'"))
         token = tokens.start(sara, merchant_id).access
         db.session.remove()

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from portal.domain import permissions
+from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.extensions import db
 from portal.models import ApiKey, Membership, TeamInvitation
 from portal.services.accounts import api_keys, tokens
@@ -166,7 +167,7 @@ def test_a_removed_member_is_signed_out_of_the_business_at_once(
 ) -> None:
     with app.app_context():
         pair = tokens.start(ids["sara"], ids["amal"])
-        amal_key = api_keys.create(people.owner(ids["amal"]), name="Shop", can_write=True)
+        amal_key = api_keys.create(people.owner(ids["amal"]), name="Shop", given=GIVEN_TO_KEYS)
     sara, api = browser_of(app, "sara"), app.test_client()
     sara.post("/account/hat", data={"merchant": ids["amal"]})
     assert sara.get("/dashboard").status_code == 200
@@ -183,7 +184,7 @@ def test_the_keys_of_a_former_member_are_shown_and_revoked(app: Flask, ids: dict
         nour = people.a_member("nour", ids["amal"], "owner")
         actor = permissions.member(nour, ids["amal"], "owner")
         for name in ("Till", "Web shop"):
-            api_keys.create(actor, name=name, can_write=True)
+            api_keys.create(actor, name=name, given=GIVEN_TO_KEYS)
     confirmation = words(amal.get(f"{TEAM}/{nour}/remove"))
     assert "They made 2 API keys, which go on without them" in confirmation and "Web shop" in confirmation
     page = after(amal, amal.post(f"{TEAM}/{nour}/remove"))

@@ -1,0 +1,113 @@
+"""The page that asks for the password again before an act that a stolen session must not reach.
+
+`fresh` stands on the view of the act, `brings_back` on the page of its form: the form is kept while the page asks, and
+comes back as it was typed. The person presses its button again; nothing is sent by itself.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, ParamSpec
+
+from flask import Blueprint, Response, current_app, flash, g, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+from wtforms import PasswordField
+
+from portal.errors import Invalid
+from portal.services.accounts import fresh_sign_ins
+from portal.web import rate_limits
+from portal.web.authorization import login_needed, my_session, signed_in_user
+from portal.web.forms import Form, Needed, apply_faults
+from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
+
+P = ParamSpec("P")
+View = Callable[P, ResponseReturnValue]
+
+bp = Blueprint("fresh_sign_ins", __name__, url_prefix="/account/fresh-sign-in")
+
+NOT_KEPT: Final = ("csrf_token", "key")
+"""Fields of a form that its page makes anew. Fields with a password are not kept either."""
+
+
+class PasswordAgainForm(Form):
+    password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
+
+
+def fresh(form_page: str) -> Callable[[View[P]], View[P]]:
+    """Restrict a view to sessions in which the password was typed less than fresh_sign_ins.FRESH ago.
+
+    In another session the form is kept, and the person is asked for the password. `form_page` is the endpoint of the
+    form's page; it takes the arguments of the view that its address names. Stands below `needs`.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            if fresh_sign_ins.is_fresh(my_session()):
+                return view(*args, **kwargs)
+            rule = next(current_app.url_map.iter_rules(form_page))
+            path = url_for(form_page, **{name: kwargs[name] for name in rule.arguments})  # type: ignore[arg-type]
+            fields = [
+                (name, value)
+                for name, value in request.form.items(multi=True)
+                if name not in NOT_KEPT and "password" not in name
+            ]
+            fresh_sign_ins.keep(my_session().id, path, fields)
+            return go(url_for("fresh_sign_ins.new"))
+
+        return guarded
+
+    return decorate
+
+
+def brings_back(view: View[P]) -> View[P]:
+    """Fill the form of this page with what was typed before the password was asked for. Stands below `needs`."""
+
+    @wraps(view)
+    def filled(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        session = my_session()
+        if signed_in_user() is not None and session.kept_until is not None:
+            path = request.full_path if request.query_string else request.path
+            if fresh_sign_ins.is_fresh(session) and (fields := fresh_sign_ins.take(session.id, path)):
+                g.kept_fields = MultiDict(fields)
+        return view(*args, **kwargs)
+
+    return filled
+
+
+@bp.get("")
+@login_needed
+def new() -> Response:
+    """The form that asks for the password."""
+    return _page(PasswordAgainForm(), 200)
+
+
+@bp.post("")
+@login_needed
+@rate_limits.checking_password
+def create() -> Response:
+    """Check the password, and go back to the form that waits."""
+    form = PasswordAgainForm()
+    if not form.validate():
+        return _page(form, 422)
+    path = fresh_sign_ins.kept_path(my_session())
+    try:
+        fresh_sign_ins.confirm(my_session().id, form.password.data or "")
+    except Invalid as invalid:
+        rate_limits.count_wrong_password()
+        apply_faults(form, invalid)
+        return _page(form, invalid.status)
+    if path is not None:
+        flash(_("Thank you. Nothing was sent yet: look at the form again and press its button."), "info")
+    return go(path or url_for("account.password"))
+
+
+def _page(form: PasswordAgainForm, status: int) -> Response:
+    return page(
+        "security/fresh_sign_ins_new.html",
+        status,
+        form=form,
+        back=fresh_sign_ins.kept_path(my_session()) or url_for("account.password"),
+    )

@@ -1,0 +1,131 @@
+"""Acts that want the password again: API keys and the team. The form comes back as it was typed."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models import ApiKey, Membership, TeamInvitation, UserSession
+from portal.services.accounts import fresh_sign_ins
+from tests.fixtures import people
+from tests.fixtures.people import PASSWORD
+from tests.web import HTMX, browser_of
+
+KEYS, TEAM, PAGE = "/settings/api-keys", "/settings/team", "/account/fresh-sign-in"
+FORM = {"name": "Web shop", "permissions": ["create_plans", "refund"], "refund_limit": "12.50"}
+
+
+@pytest.fixture
+def amal(app: Flask, database: str) -> FlaskClient:
+    """Amal's browser, in which the password was typed 16 minutes ago."""
+    with app.app_context():
+        people.amal()
+        browser = browser_of(app, "amal")
+        make_stale()
+    return browser
+
+
+def make_stale() -> None:
+    before = clock.now() - fresh_sign_ins.FRESH - timedelta(minutes=1)
+    db.session.execute(update(UserSession).values(confirmed_at=before))
+    db.session.commit()
+
+
+def count(app: Flask, table: type) -> int:
+    with app.app_context():
+        return db.session.scalar(db.select(db.func.count()).select_from(table)) or 0
+
+
+def one_use_key(text: str) -> str:
+    match = re.search(r'name="key" type="hidden" value="([^"]+)"', text)
+    assert match
+    return match[1]
+
+
+def test_a_key_wants_the_password_and_the_form_comes_back_unsent(app: Flask, amal: FlaskClient) -> None:
+    key = one_use_key(amal.get(KEYS).text)
+    asked = amal.post(KEYS, data=FORM | {"key": key})
+    assert (asked.status_code, asked.location) == (303, PAGE)
+    assert "Your password, please" in amal.get(PAGE).text
+    wrong = amal.post(PAGE, data={"password": "not this one"})
+    assert wrong.status_code == 422 and "This is not your current password" in wrong.text
+    back = amal.post(PAGE, data={"password": PASSWORD})
+    assert (back.status_code, back.location) == (303, KEYS)
+    text = amal.get(KEYS).text
+    assert count(app, ApiKey) == 0, "nothing is sent by itself"
+    assert 'value="Web shop"' in text and 'value="12.50"' in text and "Nothing was sent yet" in text
+    checked = re.findall(r'<input[^>]*checked[^>]*value="(\w+)"', text)
+    assert checked == ["create_plans", "refund"]
+    assert one_use_key(text) != key
+    assert 'value="Web shop"' not in amal.get(KEYS).text, "it comes back once"
+    assert amal.post(KEYS, data=FORM).status_code == 201
+
+
+def test_a_member_is_not_changed_without_the_password(app: Flask, amal: FlaskClient) -> None:
+    with app.app_context():
+        merchant_id = db.session.scalars(db.select(Membership.merchant_id)).one()
+        nour = people.a_member("nour", merchant_id, "viewer")
+    for path, back, data in (
+        (f"{TEAM}/invitations", TEAM, {"email": "x@example.com", "role": "owner"}),
+        (f"{TEAM}/{nour}", f"{TEAM}/{nour}", {"role": "owner", "refund_limit": "7.00"}),
+        (f"{TEAM}/{nour}/hand-over", f"{TEAM}/{nour}/hand-over", {}),
+        (f"{TEAM}/{nour}/remove", f"{TEAM}/{nour}/remove", {}),
+    ):
+        with app.app_context():
+            make_stale()
+        assert amal.post(path, data=data).location == PAGE
+        assert amal.post(PAGE, data={"password": PASSWORD}).location == back
+        text = amal.get(back).text
+        for value in data.values():
+            assert f'value="{value}"' in text
+    assert count(app, TeamInvitation) == 0 and count(app, Membership) == 2
+    with app.app_context():
+        assert db.session.get_one(Membership, (nour, merchant_id)).role == "viewer"
+
+
+def test_htmx_leaves_the_page_for_the_password(amal: FlaskClient) -> None:
+    response = amal.post(KEYS, data=FORM, headers=HTMX)
+    assert response.headers["HX-Redirect"] == PAGE
+
+
+def test_revoking_needs_no_password(app: Flask, amal: FlaskClient) -> None:
+    amal.post(PAGE, data={"password": PASSWORD})
+    match = re.search(r"/settings/api-keys/\d+/revoke", amal.post(KEYS, data=FORM).text)
+    with app.app_context():
+        make_stale()
+    assert match and amal.post(match[0]).status_code == 303
+    assert "Revoked" in amal.get(KEYS).text
+
+
+def test_a_form_is_kept_for_fifteen_minutes_and_for_its_own_browser(app: Flask, amal: FlaskClient) -> None:
+    amal.post(KEYS, data=FORM)
+    other = browser_of(app, "amal")
+    assert "Web shop" not in other.get(KEYS).text
+    with time_machine.travel(clock.now() + timedelta(minutes=16)):
+        assert amal.post(PAGE, data={"password": PASSWORD}).location == "/account/password"
+        assert 'value="Web shop"' not in amal.get(KEYS).text
+
+
+def test_no_password_is_kept(app: Flask, amal: FlaskClient) -> None:
+    amal.post(KEYS, data=FORM | {"password": PASSWORD, "new_password": PASSWORD})
+    with app.app_context():
+        (kept,) = db.session.scalars(db.select(UserSession.kept_form).where(UserSession.kept_until.is_not(None)))
+        assert kept["path"] == KEYS and PASSWORD not in str(kept) and "csrf_token" not in str(kept)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "x" * 20_001])
+def test_a_form_that_can_not_be_kept_comes_back_empty(amal: FlaskClient, name: str) -> None:
+    assert amal.post(KEYS, data=FORM | {"name": name}).location == PAGE
+    assert amal.post(PAGE, data={"password": PASSWORD}).location == KEYS
+    assert 'value="12.50"' not in amal.get(KEYS).text
+
+
+def test_wrong_passwords_are_limited(app: Flask, amal: FlaskClient, limits: None) -> None:
+    codes = [amal.post(PAGE, data={"password": "no"}).status_code for _ in range(11)]
+    assert codes == [422] * 10 + [429]
