@@ -12,9 +12,9 @@ CREATE TABLE ledger_entries (
     created_at timestamptz NOT NULL,
     CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
-        kind IN ('plan_opened', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal')
+        kind IN ('plan_opened', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal', 'void')
     ),
-    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)),
     CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL))
 );
 
@@ -30,7 +30,7 @@ CREATE TABLE ledger_lines (
     currency varchar(3) NOT NULL,
     amount bigint NOT NULL,
     CONSTRAINT ck_ledger_lines_account CHECK (
-        account IN ('receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'reversals', 'overpayments')
+        account IN ('receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'losses', 'overpayments')
     ),
     CONSTRAINT ck_ledger_lines_amount CHECK (amount <> 0)
 );

@@ -66,6 +66,7 @@ CREATE TABLE installments (
     written_off bigint NOT NULL,
     remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
     paid_at timestamptz,
+    credited_at timestamptz,
     cancelled_at timestamptz,
     CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
         REFERENCES plans (id, merchant_id, customer_id, currency),

@@ -160,13 +160,22 @@ class PaymentDeclined(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentReversed(Payload):
-    """`amount` of a payment was taken back. It has a reason of the merchant, or a cause."""
+    """The bank took `amount` of a payment back."""
 
     kind = "payment.reversed"
     payment_id: int
     amount: int
-    reason_id: int | None = None
     cause: Cause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentVoided(Payload):
+    """The merchant voided a payment that was recorded by mistake."""
+
+    kind = "payment.voided"
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,7 +292,8 @@ class AutomaticPaymentOff(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class AutomaticPaymentStopped(Payload):
-    """Automatic payment ended, because the card ending in `last4` was removed."""
+    """Automatic payment ended: the card ending in `last4` was removed, or the bank took a payment back."""
 
     kind = "automatic_payment.stopped"
     last4: str
+    cause: Cause | None = None

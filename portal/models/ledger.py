@@ -22,10 +22,10 @@ from portal.models.payments.refunds import Refund
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
-EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"]
+EntryKind = Literal["plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal", "void"]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
-Account = Literal["receivable", "sales", "cash", "refunds", "credits", "write_offs", "reversals", "overpayments"]
+Account = Literal["receivable", "sales", "cash", "refunds", "credits", "write_offs", "losses", "overpayments"]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
 
@@ -75,7 +75,7 @@ class LedgerEntry(Model):
             unique=True,
             postgresql_where=(payment_id.is_not(None)),
         ),
-        CheckConstraint("(kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)", name="payment"),
+        CheckConstraint("(kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)", name="payment"),
         CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund"),
     )
 

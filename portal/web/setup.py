@@ -20,6 +20,7 @@ from portal.web.payments import (
     refunds,
     reversals,
     statements,
+    voids,
 )
 from portal.web.plans import home, installments, plans
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
@@ -61,6 +62,7 @@ BLUEPRINTS = (
     sessions.bp,
     settings.bp,
     statements.bp,
+    voids.bp,
     theme.bp,
     write_offs.bp,
 )

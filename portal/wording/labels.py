@@ -29,7 +29,8 @@ STATES: Final = {
     "unknown": lazy_pgettext("state of a payment", "Checking"),
     "received": lazy_pgettext("state of a payment", "Received"),
     "refunded": lazy_pgettext("state of a payment", "Refunded"),
-    "reversed": lazy_pgettext("state of a payment", "Reversed"),
+    "reversed": lazy_pgettext("state of a payment", "Bounced"),
+    "voided": lazy_pgettext("state of a payment", "Voided"),
     "invited": lazy_pgettext("state of an account", "Invited"),
 }
 """By the state of a plan, an installment, a payment or an account, as badges and filters show it."""

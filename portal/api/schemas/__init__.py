@@ -28,6 +28,7 @@ from portal.api.schemas.plan_actions import (
     NewCancellation,
     NewCredit,
     NewReversal,
+    NewVoid,
     NewWriteOff,
     cancelled_plan,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "NewRecordedPayment",
     "NewRefund",
     "NewReversal",
+    "NewVoid",
     "NewWriteOff",
     "PaidInstallment",
     "Pay",

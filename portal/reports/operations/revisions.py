@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from portal.extensions import db
 
-BASELINE_COMMENT: Final = "Qist, baseline 2"
+BASELINE_COMMENT: Final = "Qist, baseline 3"
 """The comment that the first migration of the baseline sets on the table alembic_version. Its number grows with each
 edit of the baseline, which keeps its revision ids."""
 

@@ -37,7 +37,9 @@ def cancel(
     shown_refundable: int | None = None,
     request_key: RequestKey | None = None,
 ) -> PlanCancelled:
-    """Void the remaining amount of an active plan, and refund `refund` minor units, the newest payment first.
+    """Void the remaining and the written-off amount of an active plan, and refund `refund` minor units.
+
+    A refund returns the newest payment first.
 
     `shown` is the remaining amount that the form showed, `shown_refundable` its refundable amount (minor units; None:
     not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan
@@ -98,7 +100,7 @@ def _cancel(
         refunds.check_amount(refund, limit, plan.currency)
     plan.cancelled_at = clock.now()
     for row in rows:
-        if row.left > 0:
+        if row.payable > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
     reason_id = texts.keep(plan.id, "reason", reason)

@@ -23,6 +23,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "invitation_again": accounts.invitation_again,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
+    "payment_reversed": payments.payment_reversed,
     "plan_completed": payments.plan_completed,
     "receipt": payments.receipt,
     "refund": payments.refund,

@@ -100,6 +100,7 @@ def pay_plan(
         raise Invalid(Fault("choice", "bad_choice"))
 
     def choose(plan: Plan, owed: Owed) -> Owed:
+        owed = [(row, size) for row, size in owed if row.left > 0] or owed
         if choice == "due":
             owed = [(row, size) for row, size in owed if row.left > 0 and row.due_date <= plan.today]
             if not owed:
@@ -164,7 +165,6 @@ def _start(
     if plan is None:
         raise NotFound()
     owed = [(row, row.payable) for row in Installment.lock_of_plan(plan.id) if row.payable > 0]
-    owed = [(row, size) for row, size in owed if row.left > 0] or owed
     _check_payable(plan, owed, customer_id, method)
     return _hold(plan, choose(plan, owed), method, customer_id, request_key, automatic)
 
@@ -172,7 +172,7 @@ def _start(
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
     if not preconditions.is_usable(customer_id, method):
         raise Refused("unknown_method", about="payment")
-    if plan.state == "cancelled" and not owed:
+    if plan.cancelled_at is not None or (plan.state == "cancelled" and not owed):
         raise Refused("plan_cancelled", about="payment")
     if not owed:
         raise Refused("already_paid", about="plan")

@@ -77,7 +77,7 @@ def snapshot_of(plan_id: int) -> PlanSnapshot:
     )
     payments = db.session.scalars(
         Payment.of_plan(plan_id)
-        .where(Payment.state.in_(("succeeded", "reversed")))
+        .where(Payment.state.in_(("succeeded", "reversed", "voided")))
         .options(selectinload(Payment.allocations).joinedload(Allocation.installment))
     )
     return PlanSnapshot(plan, list(installments), list(payments), plan_figures(plan_id))
