@@ -38,6 +38,7 @@ from portal.web.payments import (
     refunds,
     reversals,
     statements,
+    voids,
 )
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
@@ -102,6 +103,7 @@ BLUEPRINTS = (
     team.bp,
     team_invitations.bp,
     memberships.bp,
+    voids.bp,
     theme.bp,
     withdrawals.bp,
     write_offs.bp,

@@ -41,6 +41,7 @@ from portal.api.schemas.plan_actions import (
     NewCancellation,
     NewCredit,
     NewReversal,
+    NewVoid,
     NewWriteOff,
     cancelled_plan,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "NewRecordedPayment",
     "NewRefund",
     "NewReversal",
+    "NewVoid",
     "NewWriteOff",
     "Nothing",
     "PaidInstallment",

@@ -39,7 +39,9 @@ def cancel(
     shown_refundable: int | None = None,
     request_key: RequestKey | None = None,
 ) -> PlanCancelled:
-    """Void the remaining amount of an active plan, and refund `refund` minor units, the newest payment first.
+    """Void the remaining and the written-off amount of an active plan, and refund `refund` minor units.
+
+    A refund returns the newest payment first.
 
     `shown` is the remaining amount that the form showed, `shown_refundable` its refundable amount (minor units; None:
     not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan

@@ -42,6 +42,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "operator_act": operations.operator_act,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
+    "payment_reversed": payments.payment_reversed,
     "plan_accepted": plans.plan_accepted,
     "plan_completed": payments.plan_completed,
     "plan_disputed": plans.plan_disputed,

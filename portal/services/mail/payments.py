@@ -1,4 +1,4 @@
-"""Mails about payments: receipt, declined payment, end of automatic payment, completed plan, refund."""
+"""Mails about payments: receipt, declined or reversed payment, end of automatic payment, completed plan, refund."""
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -71,6 +71,32 @@ def payment_declined(row: Email) -> Facts:
             "tried_on": labels.long_day(clock.local_date(payment.created_at, plan.time_zone)),
             "reason": labels.decline_reason(payment.decline_code, mine=True),
             "automatic": payment.automatic and any(part.is_open for part in parts),
+        }
+        | link_for(row, "pay_url", f"/plans/{plan.id}")
+    )
+
+
+def payment_reversed(row: Email) -> Facts:
+    """A payment that the bank took back, and what is owed again."""
+    payment = _payment_of(row)
+    plan, rows = plan_of(payment.plan_id)
+    coming = next((installment for installment in rows if installment.is_open), None)
+    if coming is None:
+        raise NoLongerTrue("not_open")
+    return (
+        progress(rows)
+        | {
+            "amount": money.show(payment.reversed, plan.currency),
+            "purchase": purchase(plan),
+            "paid_on": labels.long_day(clock.local_date(payment.created_at, plan.time_zone)),
+            "how": _method_words(payment),
+            "remaining": money.show(sum(installment.remaining for installment in rows), plan.currency),
+            "stopped": bool(row.data.get("stopped")) and plan.automatic_method_id is None,
+            "next": {
+                "amount": money.show(coming.remaining, plan.currency),
+                "date": labels.long_day(coming.due_date),
+                "past": coming.due_date < plan.today,
+            },
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")
     )
