@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 ROOT = Path(__file__).resolve().parent.parent
+COULD_NOT_LOOK = 2
+"""Exit code of `qist check` when it read nothing."""
 
 open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
@@ -261,12 +263,29 @@ def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
 
 @main.command()
 def check() -> None:
-    """Check every invariant of the data. Exit code 1 when a row breaks one."""
-    from portal.reports.operations import checks
+    """Check every invariant of the data, and compare it with the payment gateway's record.
+
+    Exit code 0 when all hold, 1 when a row breaks one, 2 when the database is away or not migrated.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from portal.reports.operations import checks, revisions
+    from portal.wording import installation
     from portal.wording.checks import rule
 
     broken = 0
-    for code, count in checks.run():
+    try:
+        state = revisions.of_this_database()
+        if state in ("behind", "unreleased"):
+            problem = installation.PROBLEMS[state]
+            click.echo(f"Migrations: {problem}", err=True)
+            sys.exit(COULD_NOT_LOOK)
+        counts = checks.run()
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        click.echo(f"The database does not answer: {cause[0] if cause else type(error).__name__}", err=True)
+        sys.exit(COULD_NOT_LOOK)
+    for code, count in counts:
         click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
         broken += bool(count)
     sys.exit(1 if broken else 0)

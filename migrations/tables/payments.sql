@@ -60,7 +60,7 @@ CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE sta
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
 CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
-CREATE INDEX ix_payments_received_merchant_id_settled_at_id ON payments (merchant_id, settled_at, id)
+CREATE INDEX ix_payments_received_merchant_id_value_at_id ON payments (merchant_id, value_at, id)
     INCLUDE (currency, amount, refunded, reversed, plan_id)
     WHERE state IN ('succeeded', 'reversed', 'voided');
 CREATE INDEX ix_payments_refunded_merchant_id_id ON payments (merchant_id, id) WHERE refunded > 0 OR refunding > 0;

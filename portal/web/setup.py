@@ -13,7 +13,7 @@ from portal.web.accounts import (
     registrations,
     sessions,
 )
-from portal.web.adjustments import cancellations, credits, write_offs
+from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.invitations import (
     customer_emails,
@@ -38,7 +38,6 @@ from portal.web.payments import (
     refunds,
     reversals,
     statements,
-    voids,
 )
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data

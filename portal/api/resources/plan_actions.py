@@ -7,8 +7,8 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
-from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.payments import reversals, voids
+from portal.services.adjustments import cancellations, credits, voids, write_offs
+from portal.services.payments import reversals
 
 bp = Blueprint("api_changes", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")

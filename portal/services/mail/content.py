@@ -23,6 +23,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "account_deactivated": operations.account_notice,
     "account_reactivated": operations.account_notice,
     "automatic_stopped": payments.automatic_stopped,
+    "bounce_notice": payments.bounce_notice,
     "dispute_answered": plans.dispute_answered,
     "dispute_ended": plans.dispute_ended,
     "dispute_notice": plans.dispute_notice,
@@ -72,14 +73,17 @@ TEMPLATES: Final = {
     "merchant_declined": "notice",
     "merchant_reactivated": "notice",
     **dict.fromkeys(
-        ("dispute_answered", "dispute_ended", "dispute_notice", "plan_disputed", "plan_news", "plan_withdrawn"),
+        (
+            *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice"),
+            *("plan_disputed", "plan_news", "plan_withdrawn"),
+        ),
         plans.NOTICE,
     ),
 }
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
 """The kinds that are sent in the name of a deactivated business."""
-NOT_TO_CUSTOMERS: Final = frozenset({"dispute_notice", "plan_news"})
+NOT_TO_CUSTOMERS: Final = frozenset({"bounce_notice", "dispute_notice", "plan_news"})
 """The kinds about a plan that go to its business or to operators."""
 TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
 """The kinds that a deactivated account gets: money back, and the security of the account."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import ClassVar
 
 from portal.domain import allocation, clock, typed_text
 from portal.domain.permissions import Actor
@@ -22,6 +23,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PaymentRecorded(Result):
     """The money that the merchant received is booked."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import structlog
 from sqlalchemy import select
@@ -35,6 +35,8 @@ BUDGET: Final = 20.0
 @dataclass(frozen=True, slots=True)
 class _OfPayment(Result):
     """A payment, and its installment if it is for a single one."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
     installment: InstallmentFacts | None

@@ -6,6 +6,7 @@ stands at the bank would be owed, and charged, a second time.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import select
 
@@ -19,7 +20,7 @@ from portal.models import Installment, Payment, Plan
 from portal.services import emails, events, ledger, row_facts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import automatic, outcomes, preconditions, taken_back
-from portal.services.plans import plan_lock, plan_status
+from portal.services.plans import notices, plan_lock, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
@@ -28,6 +29,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PaymentReversed(Result):
     """The bank took the payment back. `payment.reversed` is the amount that no longer counts as paid."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 
@@ -65,8 +68,8 @@ def reverse_by_gateway(payment_id: int, outcome: gateway.Outcome) -> None:
     """Record a reversal that the gateway reported. A recorded reversal, or a full refund, stays as it is.
 
     The payment's installments are owed again by the amount that the bank took back, less the refunded part; what the
-    bank took beyond that is a loss. Automatic payment of the plan stops, and the customer is told. Refuses: not_found;
-    payment_in_flight; refund_in_flight. The gateway repeats a refused callback.
+    bank took beyond that is a loss. Automatic payment of the plan stops. The customer and the business are told. The
+    gateway repeats a refused callback. Refuses: not_found; payment_in_flight; refund_in_flight.
     """
     _reverse(payment_id, outcome)
 
@@ -101,15 +104,24 @@ def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: g
     events.record(reversal, plan_id=plan.id, by=None)
     stopped = automatic.stop_after_reversal(plan)
     plan_status.recompute(plan, rows)
-    if effects.reopened:
+    _tell(plan, payment, stopped)
+
+
+def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
+    """Mail the customer, unless the plan is cancelled, and the owners of the business."""
+    data = {"payment_id": payment.id, "stopped": stopped}
+    if plan.cancelled_at is None:
         emails.post(
             "payment_reversed",
             to_user_id=payment.customer_id,
             merchant_id=payment.merchant_id,
             plan_id=plan.id,
             dedupe_key=f"payment_reversed:{payment.id}",
-            data={"payment_id": payment.id, "stopped": stopped},
+            data=data,
         )
+    for user_id in notices.owners_of(plan.merchant_id):
+        key = f"bounce_notice:{payment.id}:{user_id}"
+        emails.post("bounce_notice", to_user_id=user_id, plan_id=plan.id, dedupe_key=key, data=data)
 
 
 def _between(settled_at: datetime | None, reversed_at: datetime | None) -> datetime:

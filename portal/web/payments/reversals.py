@@ -20,7 +20,7 @@ bp = Blueprint("reversals", __name__)
 @needs("void")
 def new(payment_id: int) -> ResponseReturnValue:
     """What will be asked, and the button."""
-    return page("payments/reversals_new.html", payment=access.our_payment(my_actor(), payment_id), refusal="")
+    return page("confirmations/reversals_new.html", payment=access.our_payment(my_actor(), payment_id), refusal="")
 
 
 @bp.post("/payments/<int:payment_id>/reverse")
@@ -33,7 +33,7 @@ def create(payment_id: int) -> ResponseReturnValue:
         facts = reversals.ask_gateway(payment_id, actor=my_actor()).payment
     except Refused as refused:
         payment = access.our_payment(my_actor(), payment_id)
-        return page("payments/reversals_new.html", refused.status, payment=payment, refusal=sentence(refused))
+        return page("confirmations/reversals_new.html", refused.status, payment=payment, refusal=sentence(refused))
     amount = money.show(facts.reversed, facts.currency)
     flash(_("The bank took %(amount)s back. It is booked.", amount=amount), "warn")
     return go(url_for("plans.show", plan_id=facts.plan_id))

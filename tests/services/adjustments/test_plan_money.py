@@ -12,14 +12,13 @@ from portal.extensions import db
 from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
 from portal.reports.merchants import overview
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import (
     manual_payments,
     payment_methods,
     payments,
     refunds,
-    voids,
 )
 from tests.fixtures import people
 

@@ -51,6 +51,7 @@ def send_every_kind(amal, omar):
     today = people.today_of(amal)
     transfer = manual_payments.record(plan_id, actor=owner, amount=25_00, method="transfer", received_on=today)
     refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
+    people.bounce(people.pay(people.installments_of(plan_id)[-1].id, omar).id)
     card = payment_methods.save(omar, "card_ok").method_id
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     payment_methods.remove(omar, card)

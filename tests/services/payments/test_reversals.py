@@ -13,7 +13,7 @@ from portal.gateways import payment as gateway
 from portal.models import Email, Event, LedgerEntry, LedgerLine, Payment, PaymentMethod, Plan
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, write_offs
+from portal.services.adjustments import cancellations, voids, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import (
     automatic,
@@ -23,7 +23,6 @@ from portal.services.payments import (
     payments,
     refunds,
     reversals,
-    voids,
 )
 from tests.fixtures import people
 

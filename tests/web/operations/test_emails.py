@@ -67,6 +67,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         delivery.drain()
         paid = people.pay(first.id, omar)
         people.pay(second.id, omar)
+        people.bounce(people.pay(people.installments_of(people.a_plan(amal))[0].id, omar).id)
         refunds.refund(paid.plan_id, actor=people.owner(amal), amount=100, reason="Too dear", payment_id=paid.id)
         people.a_plan(amal, "nadia@example.com", first=-1)
         manual_reminders.send_now(people.a_plan(amal, first=-2), actor=people.owner(amal))

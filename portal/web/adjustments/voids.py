@@ -8,8 +8,9 @@ from flask_babel import gettext as _
 
 from portal import access
 from portal.models import Payment
+from portal.services.adjustments import voids
 from portal.services.idempotency import RequestKey
-from portal.services.payments import taken_back, voids
+from portal.services.payments import taken_back
 from portal.web import labels, method_labels, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations

@@ -24,13 +24,13 @@ from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Paymen
 from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import acceptances, disputes
-from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals, voids
+from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import pairs, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
-from tests.services.payments.ledger_model import CHARGES, Money, Part, PlanModel, weeks
+from tests.services.money.ledger_model import CHARGES, Money, Part, PlanModel, weeks
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 cards = st.sampled_from(sorted(CHARGES))

@@ -16,12 +16,12 @@ from portal.errors import Invalid, QistError
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.gateways.payment.simulated import tables
-from portal.models import Email, Event, Merchant, Payment
-from portal.reports.merchants import dashboard
+from portal.models import Email, Event, Merchant
+from portal.reports.merchants import dashboard, overview
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.payments import manual_payments, outcomes, payments, refunds, reversals, voids
+from portal.services.adjustments import cancellations, credits, voids, write_offs
+from portal.services.payments import manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import reminders
@@ -186,8 +186,10 @@ def _no_events(scene: Scene, value: list[str], rows: list[Any]) -> None:
 
 
 def _collected_in(scene: Scene, value: str, rows: list[Any]) -> None:
-    instant = db.session.scalars(select(Payment.value_at).where(Payment.plan_id == scene.plan)).one()
-    assert str(scene.local_day(instant)).startswith(value)
+    """The month of the charge has all of it on the business's dashboard, and its list of payments has it, too."""
+    home = overview.overview(db.session.get_one(Merchant, scene.amal)).home
+    months = {f"{month.first:%Y-%m}": month.collected for month in home.months if month.collected}
+    assert months == {value: scene.minor(scene.case["total"])}
 
 
 def _reminders(scene: Scene, value: int, rows: list[Any]) -> None:

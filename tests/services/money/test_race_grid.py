@@ -17,9 +17,9 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import IdempotencyKey, Payment, Refund
 from portal.reports.operations import checks
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.idempotency import RequestKey
-from portal.services.payments import manual_payments, payments, refunds, reversals, voids
+from portal.services.payments import manual_payments, payments, refunds, reversals
 from tests.conftest import Figures
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once, slowly
