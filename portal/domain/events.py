@@ -220,16 +220,6 @@ class PaymentDeclined(OfPayment):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakenBack(Payload):
-    """`amount` of a payment goes back, or went back. It has a reason of the merchant, or a cause."""
-
-    payment_id: int
-    amount: int
-    reason_id: int | None = None
-    cause: Cause | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class PaymentReversed(Payload):
     """The bank took `amount` of a payment back."""
 
@@ -250,10 +240,14 @@ class PaymentVoided(Payload):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfRefund(TakenBack):
-    """A refund of `amount`."""
+class OfRefund(Payload):
+    """A refund of `amount`. It has a reason of the merchant, or a cause."""
 
     refund_id: int
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,8 @@ def _cancel(
     voiding.void(plan, rows, by=actor.user_id, reason_id=reason_id)
     if was_disputed:
         notices.tell_customer("dispute_ended", plan)
+    else:
+        notices.tell_change("plan_cancelled", plan, amount=remaining, before=remaining, reason_id=reason_id)
     refund_ids: tuple[int, ...] = ()
     if refund:
         refund_ids = refunds.hold(plan, payments, refund, actor=actor, reason_id=reason_id, rows=rows)

@@ -12,7 +12,7 @@ from portal.models import Installment
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import agreement, plan_status
+from portal.services.plans import agreement, notices, plan_status
 from portal.services.plans.paid_at import paid_at
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
@@ -69,6 +69,7 @@ def credit(
     ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
     events.record(payloads.CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
+    notices.tell_change("plan_credited", plan, amount=amount, before=remaining, reason_id=reason_id)
     return CreditGiven(row_facts.changed_plan(plan.id), amount)
 
 

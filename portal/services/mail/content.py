@@ -16,7 +16,7 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.gateways.email import display_name
 from portal.models import Email, Merchant, Plan, User
-from portal.services.mail import accounts, operations, payments, plans, reminders, team
+from portal.services.mail import accounts, operations, payments, plan_changes, plans, reminders, team
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
@@ -45,12 +45,15 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "payment_declined": payments.payment_declined,
     "payment_reversed": payments.payment_reversed,
     "plan_accepted": plans.plan_accepted,
+    "plan_cancelled": plan_changes.plan_cancelled,
     "plan_completed": payments.plan_completed,
+    "plan_credited": plan_changes.plan_credited,
     "plan_disputed": plans.plan_disputed,
     "plan_made": plans.plan_made,
     "plan_news": plans.plan_news,
     "plan_not_yours": accounts.plan_not_yours,
     "plan_withdrawn": plans.plan_withdrawn,
+    "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
     "receipt": payments.receipt,
     "refund": payments.refund,
@@ -75,7 +78,7 @@ TEMPLATES: Final = {
     **dict.fromkeys(
         (
             *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice"),
-            *("plan_disputed", "plan_news", "plan_withdrawn"),
+            *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
         ),
         plans.NOTICE,
     ),

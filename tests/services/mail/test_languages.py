@@ -22,12 +22,13 @@ from portal.services.team import members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
+from tests.fixtures.business import changed_plans
 from tests.pages import pseudo_language as pseudo
 
 pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
-    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|[a-z]+@example\.com|A cake|Visa|"
+    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|layla-[a-z_]+|[a-z]+@example\.com|A cake|Visa|"
     r"127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
@@ -52,6 +53,7 @@ def send_every_kind(amal, omar):
     transfer = manual_payments.record(plan_id, actor=owner, amount=25_00, method="transfer", received_on=today)
     refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
     people.bounce(people.pay(people.installments_of(plan_id)[-1].id, omar).id)
+    changed_plans(amal)
     card = payment_methods.save(omar, "card_ok").method_id
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     payment_methods.remove(omar, card)
