@@ -25,7 +25,8 @@ FROM_ONE_BUSINESS: Final = 3
 """Counted mails to one mailbox in WINDOW."""
 IN_ALL: Final = 10
 COUNTED: Final = (
-    *("invitation", "plan_cancelled", "plan_credited", "plan_not_yours", "plan_written_off", "plan_yours", "reminder"),
+    *("invitation", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours", "plan_written_off", "plan_yours"),
+    "reminder",
 )
 """Kinds of mails that a business sends by itself."""
 SEARCHED: Final = 1_000

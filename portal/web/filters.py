@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, g, has_request_context
 from flask_babel import gettext as _
+from flask_babel import pgettext
 
 from portal.domain import money
 from portal.domain.permissions import Permission
@@ -13,6 +14,7 @@ from portal.models import Installment, Merchant, Plan, User
 from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import theme
+from portal.wording.dates import day, month_name, month_year, short_day
 from portal.wording.lazy import lazy_gettext as _l
 
 LAYOUTS = {"merchant": "layout/merchant.html", "customer": "layout/customer.html"}
@@ -25,7 +27,7 @@ START_LABELS = {
 
 
 def init_app(app: Flask) -> None:
-    for function in (amount, day, short_day, moment, iso, days_late, business, name_of):
+    for function in (amount, day, short_day, month_name, month_year, moment, iso, days_late, business, name_of):
         app.add_template_filter(function)
         app.add_template_global(function)
     app.context_processor(shell_variables)
@@ -36,20 +38,10 @@ def amount(minor: int, currency: str) -> str:
     return money.show(minor, currency)
 
 
-def day(value: date) -> str:
-    """ "1 Dec 2026". The month is a word, because the order of day and month differs between countries."""
-    return f"{value.day} {value:%b %Y}"
-
-
-def short_day(value: date) -> str:
-    """ "1 Dec", where the year is clear from the context."""
-    return f"{value.day} {value:%b}"
-
-
 def moment(value: datetime, zone: str = "UTC") -> str:
     """An aware instant in local time of `zone`: "23 Nov 2026, 14:05"."""
     local = value.astimezone(ZoneInfo(zone))
-    return f"{day(local)}, {local:%H:%M}"
+    return str(pgettext("moment", "%(day)s, %(time)s", day=day(local), time=f"{local:%H:%M}"))
 
 
 def iso(value: date | datetime) -> str:

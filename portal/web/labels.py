@@ -14,7 +14,7 @@ from portal.models import Installment, Merchant, OperatorAct, Payment, Refund
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
-from portal.wording import labels, simulated_cards
+from portal.wording import dates, labels, simulated_cards
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
 from portal.wording.mail_problems import mail_problem
@@ -132,7 +132,7 @@ def payment_words(payment: Payment) -> str | None:
 def paid_day(payment: Payment, zone: str) -> str:
     """The local date on which the money was received: "1 Dec 2026"."""
     if payment.received_on is not None:
-        return filters.day(payment.received_on)
+        return dates.day(payment.received_on)
     return local_day(payment.value_at or payment.created_at, zone)
 
 
@@ -164,7 +164,7 @@ def _is_range(numbers: Sequence[int]) -> bool:
 def due_day(installment: Installment) -> str:
     """The due date: "1 Dec", with the year unless it is the current one."""
     due = installment.due_date
-    return filters.short_day(due) if due.year == installment.plan.today.year else filters.day(due)
+    return dates.short_day(due) if due.year == installment.plan.today.year else dates.day(due)
 
 
 def why_declined(payment: Payment | PaymentFacts, *, mine: bool) -> str:
@@ -204,7 +204,7 @@ def reminder_words(merchant: Merchant) -> str:
 
 def local_day(instant: datetime, zone: str) -> str:
     """The local date of an aware instant in `zone`: "1 Dec 2026"."""
-    return filters.day(clock.local_date(instant, zone))
+    return dates.day(clock.local_date(instant, zone))
 
 
 def one_use_key() -> str:

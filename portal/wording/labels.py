@@ -3,7 +3,6 @@
 Pages, the JSON API and mails share them. Services and rows hold codes only.
 """
 
-from datetime import date
 from typing import Final
 
 from flask_babel import gettext as _
@@ -168,8 +167,3 @@ def refund_decline_reason(code: str | None) -> str:
 def card_ending(brand: str, last4: str) -> str:
     """ "Visa ending in 4242" """
     return str(_("%(brand)s ending in %(last4)s", brand=brand, last4=last4))
-
-
-def long_day(value: date) -> str:
-    """ "1 December 2026": a local date with the month's full name, as mails write it."""
-    return f"{value.day} {value:%B %Y}"

@@ -49,7 +49,7 @@ def init_app(app: Flask, directory: Path) -> None:
 
 
 def languages(directory: str) -> list[str]:
-    """The languages of the pages, by their codes ("en", "ar"): English, and each catalogue of `directory`."""
+    """The languages of the pages, by their codes ("en", "ar", "pt_BR"): English, and each catalogue of `directory`."""
     return [SOURCE, *sorted(path.parent.parent.name for path in Path(directory).glob("*/LC_MESSAGES/messages.po"))]
 
 
@@ -75,7 +75,9 @@ def _reader_language() -> str | None:
     known = languages(current_app.config[DIRECTORY])
     if len(known) == 1 or not has_request_context():
         return None
-    return negotiate_locale([tag for tag, quality in request.accept_languages if quality], known, sep="-")
+    tags = [code.replace("_", "-") for code in known]
+    tag = negotiate_locale([tag for tag, quality in request.accept_languages if quality], tags, sep="-")
+    return tag.replace("-", "_") if tag else None
 
 
 @cache

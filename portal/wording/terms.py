@@ -6,7 +6,7 @@ from flask_babel import ngettext
 
 from portal.domain import money
 from portal.domain.terms import Accepting, TermsFacts
-from portal.wording import labels
+from portal.wording import dates
 from portal.wording.language import language
 
 ADDRESS_MAX = 45
@@ -27,7 +27,7 @@ def terms_lines(facts: TermsFacts) -> list[str]:
         lines.append(str(_("The purchase: %(purchase)s.", purchase=facts.description)))
     lines.append(str(_("You pay %(business)s %(total)s in all:", business=business, total=total)))
     lines += [
-        str(_("%(amount)s on %(day)s", amount=money.show(part.minor, part.currency), day=labels.long_day(due)))
+        str(_("%(amount)s on %(day)s", amount=money.show(part.minor, part.currency), day=dates.long_day(due)))
         for due, part in facts.schedule
     ]
     lines.append(

@@ -9,24 +9,36 @@ import pytest
 import requests
 
 from tests.fixtures.people import PASSWORD
+from tests.pages import pseudo_language, untranslated
 
 counter = itertools.count(1)
 
 
 @dataclass
 class Api:
-    """A client of one server, with or without a token. It follows no redirects, because the API sends none."""
+    """A client of one server, with or without a token. It follows no redirects, because the API sends none.
+
+    `language` is sent as Accept-Language. Sentences in the pseudo-language are checked and turned back into English.
+    """
 
     url: str
     token: str | None = None
+    language: str = ""
     session: requests.Session = field(default_factory=requests.Session)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {self.token}"
+        if self.language:
+            sent.setdefault("Accept-Language", self.language)
         kind = {"data": body} if isinstance(body, bytes) else {"json": body}
-        return self.session.request(method, self.url + path, headers=sent, timeout=20, allow_redirects=False, **kind)
+        response = self.session.request(
+            method, self.url + path, headers=sent, timeout=20, allow_redirects=False, **kind
+        )
+        if sent.get("Accept-Language") == pseudo_language.TAG:
+            _turn_back(response)
+        return response
 
     def get(self, path: str, **headers: str) -> requests.Response:
         return self.call("GET", path, **headers)
@@ -35,7 +47,15 @@ class Api:
         return self.call("POST", path, body, **headers)
 
     def as_(self, token: str | None) -> "Api":
-        return Api(self.url, token)
+        return Api(self.url, token, self.language)
+
+
+def _turn_back(response: requests.Response) -> None:
+    """Check the sentences of a response in the pseudo-language, and turn them back into English."""
+    if response.headers.get("Content-Type") == "application/problem+json":
+        faults = untranslated.in_problem(response.json())
+        assert not faults, f"{response.request.method} {response.request.url}: {faults}"
+    response._content = pseudo_language.english(response.text).encode()
 
 
 @dataclass

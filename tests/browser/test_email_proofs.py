@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import TIMEOUT_MS, Visit
+from tests.browser.test_pages import find_faults
 from tests.browser.visitors import PASSWORD, Visitor
 from tests.fixtures.live import Live
 from tests.fixtures.mails import Catcher, text_of
@@ -105,3 +106,25 @@ def test_people_register_prove_their_emails_and_pay(visit: Visit, live: Live, ca
     stranger = visit(scripts=scripts)
     fill_in_registration(stranger, "customer", f"stranger-{run}", victim.upper())
     assert "Sign in" in newest_mail(stranger, catcher, victim, "You have an account already")
+
+
+def test_a_change_of_an_email_is_undone_from_the_old_address(visit: Visit, live: Live, catcher: Catcher) -> None:
+    noor = visit()
+    fill_in_registration(noor, "customer", "noor", "noor@example.com")
+    noor.page.get_by_label("Code").fill(code_in(newest_mail(noor, catcher, "noor@example.com", "Is this your email?")))
+    noor.press("Prove email")
+    page = noor.open("/account/email")
+    page.locator("[name=email]").fill("other@example.com")
+    page.locator("[name=current_password]").fill(PASSWORD)
+    noor.press("Change email")
+    page.get_by_label("Code").fill(code_in(newest_mail(noor, catcher, "other@example.com", "email")))
+    noor.press("Prove email")
+    undo = re.search(r"/email-undos/\S+", newest_mail(noor, catcher, "noor@example.com", "has another email now"))
+    assert undo is not None
+    page = noor.open(undo[0])
+    expect(page.get_by_role("heading", level=1)).to_have_text("Undo the change")
+    faults = find_faults(page)
+    page.get_by_label("New password").fill("nine purple kites")
+    noor.press("Undo the change")
+    noor.sign_in("noor@example.com", "nine purple kites")
+    assert not faults, "\n".join(faults)

@@ -49,7 +49,7 @@ def test_from_setup_to_the_first_paid_plan_and_the_approval_of_a_stranger(instal
         visitor.sign_in(login)
 
     plan = owner.make_plan("layla@example.com", count="1")
-    page = layla.open(owner.page.get_by_label("Pay link").input_value())
+    page = layla.open(owner.page.get_by_label("Pay link", exact=True).input_value())
     page.locator("#pay-next").click()
     page.locator("main form").get_by_role("button", name=re.compile("Pay")).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Receipt")

@@ -17,9 +17,9 @@ from portal.local import demo_data
 from portal.local.postgres import Postgres
 from portal.local.valkey import Valkey
 from tests.browser.conftest import Visit
-from tests.browser.page_list import PAGES
 from tests.fixtures.live import Live
 from tests.fixtures.valkey.rq_jobs import a_failed_job
+from tests.pages.addresses import PAGES
 
 pytestmark = pytest.mark.browser
 
@@ -56,16 +56,16 @@ STORIES: Final = {
     "/team-invitations/<id>",
     "/account/email/proof",
     "/email-proofs/<id>",
+    "/email-undos/<id>",
 }
 """Pages that test_team.py and test_email_proofs.py visit."""
 STATES: Final = {
-    "/email-undos/<id>",
     "/invitations/<id>/dispute",
     "/plans/<id>/dispute",
     "/plans/<id>/dispute/answer",
     "/plans/<id>/withdrawal",
 }
-"""Pages of a state that the demo data does not have. The tests of web/accounts and web/agreements read them."""
+"""Pages of a state that the demo data does not have, which test_agreements.py visits."""
 
 FOLDERS: Final = {
     "mail": "/outbox",

@@ -30,24 +30,21 @@ NEED_NO_TOKEN: frozenset[str] = frozenset()
 """Prefixes of form actions that need no csrf token, because their address is signed. At present there is none."""
 
 
-def page_faults(source: str, answers: Answers) -> list[Fault]:
+def page_faults(tree: Tree, answers: Answers) -> list[Fault]:
     """The rules that a whole page breaks."""
-    tree = Tree(source)
     return [*_common(tree, answers), *_document(tree), *_references(tree), *_landmarks(tree)]
 
 
-def fragment_faults(source: str, answers: Answers) -> list[Fault]:
+def fragment_faults(tree: Tree, answers: Answers) -> list[Fault]:
     """The rules that a response to htmx breaks. Its references may point into the page around it."""
-    tree = Tree(source)
     faults = [*_common(tree, answers), *_out_of_band(tree)]
     if tree.doctype:
-        faults.append(Fault("doctype", "htmx would put a whole page inside the page", source.lstrip()[:60]))
+        faults.append(Fault("doctype", "htmx would put a whole page inside the page", "<!doctype html>"))
     return faults
 
 
-def mail_faults(source: str) -> list[Fault]:
+def mail_faults(tree: Tree) -> list[Fault]:
     """The rules that the HTML part of a mail breaks."""
-    tree = Tree(source)
     faults = [*tree.faults, *_unique_ids(tree), *_named(tree), *_title(tree)]
     if not any(element.get("lang") for element in tree.all("html")):
         faults.append(Fault("language", "the document says no language", "<html>"))

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask, Response
 
 from tests.pages import page_rules
-from tests.pages.html_tree import Fault
+from tests.pages.html_tree import Fault, Tree
 from tests.pages.page_client import BrokenPage, PageClient, check_mail
 
 PAGE = """<!doctype html>
@@ -48,7 +48,7 @@ def rules(faults: list[Fault]) -> list[str]:
     ],
 )
 def test_a_valid_page_breaks_no_rule(inside: str) -> None:
-    assert page_rules.page_faults(PAGE.format(inside), answers) == []
+    assert page_rules.page_faults(Tree(PAGE.format(inside)), answers) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_valid_page_breaks_no_rule(inside: str) -> None:
     ],
 )
 def test_a_fault_in_a_page_is_reported(inside: str, rule: str) -> None:
-    assert rule in rules(page_rules.page_faults(PAGE.format(inside), answers))
+    assert rule in rules(page_rules.page_faults(Tree(PAGE.format(inside)), answers))
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_a_fault_in_a_page_is_reported(inside: str, rule: str) -> None:
 )
 def test_a_fault_in_a_document_is_reported(before: str, after: str, rule: str) -> None:
     changed = PAGE.format("").replace(before, after)
-    assert rule in rules(page_rules.page_faults(changed, answers))
+    assert rule in rules(page_rules.page_faults(Tree(changed), answers))
 
 
 def test_a_fragment_may_refer_to_its_page() -> None:
     fragment = (
         '<p aria-describedby="elsewhere">1</p><template><tr id="row" hx-swap-oob="true"><td>1</td></tr></template>'
     )
-    assert page_rules.fragment_faults(fragment, answers) == []
+    assert page_rules.fragment_faults(Tree(fragment), answers) == []
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_a_fragment_may_refer_to_its_page() -> None:
     ],
 )
 def test_a_fault_in_a_fragment_is_reported(fragment: str, rule: str) -> None:
-    assert rules(page_rules.fragment_faults(fragment, answers)) == [rule]
+    assert rules(page_rules.fragment_faults(Tree(fragment), answers)) == [rule]
 
 
 def test_a_valid_mail_breaks_no_rule() -> None:
-    assert page_rules.mail_faults(MAIL.format('<h1>1</h1><a href="https://pay.shop.test/">Pay</a>')) == []
+    assert page_rules.mail_faults(Tree(MAIL.format('<h1>1</h1><a href="https://pay.shop.test/">Pay</a>'))) == []
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_valid_mail_breaks_no_rule() -> None:
     ],
 )
 def test_a_fault_in_a_mail_is_reported(mail: str, rule: str) -> None:
-    assert rule in rules(page_rules.mail_faults(mail))
+    assert rule in rules(page_rules.mail_faults(Tree(mail)))
     with pytest.raises(BrokenPage, match=rf"the receipt breaks rules of pages:\n  {rule}: "):
         check_mail("the receipt", mail)
 

@@ -9,8 +9,11 @@ from flask import Flask
 from flask_babel import force_locale, gettext, ngettext
 
 from portal.wording import language
-from tests.pages import pseudo_language
-from tests.pages.pseudo_language import english, outside, outside_text, pseudo
+from tests.pages import pseudo_language, untranslated
+from tests.pages.html_tree import Tree
+from tests.pages.page_client import BrokenPage
+from tests.pages.pseudo_language import english, pseudo
+from tests.pages.untranslated import in_page, in_text
 
 NAMES = re.compile(r"\b(?:Amal|Omar)\b")
 
@@ -35,14 +38,16 @@ def test_messages_inside_messages_turn_back() -> None:
         "<p>⟦Pay <b>SAR\u00a010.00</b> to <a href='/'>Amal</a> now ɸɸɸɸɸ⟧</p>",
         "<p>⟦Refused: ⟦Too much. ɸɸɸɸɸ⟧ Try again. ɸɸɸɸɸ⟧</p>",
         "<p>SAR\u00a01,200.00 · 1 Dec 2026 · 12:30 · Amal · omar@example.com</p>",
-        "<p><bdi>Sofa</bdi> <code>sk_live</code> <time>Monday</time> <span translate='no'>Visa</span></p>",
+        "<p><bdi>Sofa</bdi> <code>sk_live</code> <span translate='no'>Visa</span></p>",
         "<button aria-label='⟦Close ɸɸɸɸɸ⟧'>×</button>",
         "<script>let words = 'some text'</script><style>p { color: red }</style>",
         "<input type='hidden' value='Some value'><input type='text' value='typed text'>",
+        "<title>Oak desk · Qist</title><h1><bdi>Oak desk</bdi></h1>",
+        "<select translate='no'><option>Asia/Riyadh</option></select>",
     ],
 )
 def test_translated_text_and_facts_pass(source: str) -> None:
-    assert outside(source, NAMES) == []
+    assert in_page(Tree(source), NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -61,16 +66,32 @@ def test_translated_text_and_facts_pass(source: str) -> None:
         "<input type='submit' value='Save'>",
         "<input placeholder='Search'>",
         "<svg><title>Paid</title></svg>",
+        "<title>Oak desk · Qist</title><h1>⟦Plan ɸɸɸɸɸ⟧</h1>",
+        "<bdi class='money'>never</bdi>",
+        "<time>Monday</time>",
+        "<p>⟦Pay ɸɸɸɸɸ</p>",
     ],
 )
 def test_text_outside_a_message_is_a_fault(source: str) -> None:
-    assert [fault.rule for fault in outside(source, NAMES)] == ["words"]
+    assert [fault.rule for fault in in_page(Tree(source), NAMES)] == ["words"]
 
 
 def test_plain_texts_are_checked_alike() -> None:
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧", NAMES) == ""
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧ Amal", NAMES) == ""
-    assert outside_text("⟦Too much. ɸɸɸɸɸ⟧ Try again.", NAMES) == "| Try again."
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧", NAMES) == ""
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧ Amal", NAMES) == ""
+    assert in_text("⟦Too much. ɸɸɸɸɸ⟧ Try again.", NAMES) == "| Try again."
+
+
+def test_the_sentences_of_a_problem_document_are_checked_and_its_codes_are_not() -> None:
+    errors = [{"detail": "⟦Too long. ɸɸɸɸɸ⟧", "pointer": "/reason"}, {"detail": "Too long.", "pointer": "/name"}]
+    document = {
+        "type": "/errors/invalid",
+        "title": "⟦Invalid ɸɸɸɸɸ⟧",
+        "status": 422,
+        "code": "invalid",
+        "errors": errors,
+    }
+    assert [fault.snippet for fault in untranslated.in_problem(document)] == ["detail: Too long."]
 
 
 def test_the_catalogue_has_every_message_and_its_plurals(
@@ -81,10 +102,30 @@ def test_the_catalogue_has_every_message_and_its_plurals(
         'msgid "Sign in"\nmsgstr ""\n\nmsgid "%(num)s plan"\nmsgid_plural "%(num)s plans"\nmsgstr[0] ""\nmsgstr[1] ""\n'
     )
     monkeypatch.setattr(pseudo_language, "TEMPLATE", pot)
-    pseudo_language.write_catalogues(tmp_path, "eo", "he")
+    pseudo_language.write_catalogues(tmp_path, "en_PH", "he")
     monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
-    for tag in ("eo", "he"):
-        with app.app_context(), force_locale(tag):
+    for code in ("en_PH", "he"):
+        with app.app_context(), force_locale(code):
             assert gettext("Sign in") == pseudo("Sign in")
             assert english(ngettext("%(num)s plan", "%(num)s plans", 1)) == "1 plan"
             assert english(ngettext("%(num)s plan", "%(num)s plans", 5)) == "5 plans"
+
+
+def test_the_client_asks_for_the_pseudo_language_and_turns_it_back(app: Flask) -> None:
+    page = app.test_client().get("/login").text
+    assert "Sign in" in page and '<html lang="en"' in page and pseudo_language.OPEN not in page
+    other = app.test_client().get("/login", headers={"Accept-Language": pseudo_language.RIGHT_TO_LEFT}).text
+    assert pseudo_language.OPEN in other and 'dir="rtl"' in other
+
+
+def test_the_client_reports_words_outside_of_messages() -> None:
+    small = Flask(__name__)
+    small.config[language.DIRECTORY] = str(pseudo_language.folder())
+    small.add_url_rule("/", "home", lambda: "<p>⟦Pay ɸɸɸɸɸ⟧ at once</p>")
+    with pytest.raises(
+        BrokenPage, match=r"GET / \(200\) breaks rules of pages:\n  words: not translatable: '. at once'"
+    ):
+        small.test_client().get("/", headers={"HX-Request": "true"})
+    for code in ("en", pseudo_language.RIGHT_TO_LEFT):
+        headers = {"HX-Request": "true", "Accept-Language": code}
+        assert "at once" in small.test_client().get("/", headers=headers).text

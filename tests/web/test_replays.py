@@ -1,5 +1,6 @@
 """A form that is sent twice gets the same redirect and message, after the plan has moved on."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from portal.services.payments import outcomes
 from portal.web.labels import one_use_key
 from tests.fixtures import people
 from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
+from tests.pages.pseudo_language import english
 from tests.web import browser_of
 from tests.web.acts import a_cash_payment, check, hidden, money_of, words
 
@@ -37,7 +39,8 @@ def answer_of(client: FlaskClient, address: str, data: dict[str, str]) -> tuple[
     response = client.post(address, data=data)
     assert response.status_code == 303, response.text
     with client.session_transaction() as session:
-        return response.location, response.data, session.get("_flashes"), session.get("note")
+        flashes, note = json.loads(english(json.dumps([session.get("_flashes"), session.get("note")])))
+    return response.location, response.data, flashes, note
 
 
 def act(client: FlaskClient, address: str, **typed: str) -> Sent:

@@ -64,6 +64,19 @@ def test_accept_language_decides(translated: Flask, accepted: str, tag: str, dir
     assert start.groups() == (tag, direction)
 
 
+@pytest.mark.parametrize(("accepted", "tag"), [("pt-BR", "pt-BR"), ("PT-br, en;q=0.5", "pt-BR"), ("pt-PT", "en")])
+def test_a_catalogue_of_a_region_is_for_that_region(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: str, tag: str
+) -> None:
+    path = tmp_path / "pt_BR" / "LC_MESSAGES" / "messages.po"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        write_po(file, Catalog(locale="pt_BR"))
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+    page = app.test_client().get("/login", headers={"Accept-Language": accepted}).text
+    assert f'<html lang="{tag}" dir="ltr"' in page
+
+
 def test_the_folder_lists_the_languages(translated: Flask, tmp_path: Path) -> None:
     assert language.languages(str(tmp_path)) == ["en", "ar"]
 

@@ -15,10 +15,11 @@ from portal.domain import money
 from portal.domain.money import BadAmount, Money
 from portal.errors import Fault, Invalid, Refused
 from portal.wording import language
-from portal.wording.http_statuses import HTTP_STATUSES
+from portal.wording.http_statuses import HTTP_STATUSES, http_status
 from portal.wording.refusals import FAULTS, REFUSALS, fault_sentence, sentence
 from portal.wording.refusals.faults import AMOUNTS
 from portal.wording.refusals.sentences import in_words
+from tests.pages import pseudo_language, untranslated
 from tests.wording.raised import Raised, raised
 
 VALUES = {
@@ -103,6 +104,17 @@ def test_every_sentence_is_a_whole_one(app: Flask, table: dict[tuple[str, str], 
             text = in_words(words, VALUES)  # type: ignore[arg-type]
             assert re.fullmatch(r"[A-Z1-9].*[.]", text), (name, key, text)
             assert "%" not in text, (name, key, text)
+
+
+@pytest.mark.parametrize("table", [REFUSALS, FAULTS], ids=["refusals", "faults"])
+def test_every_sentence_is_translated_as_a_whole(bracketed: Flask, table: dict[tuple[str, str], object]) -> None:
+    """Also those that only the live system gives to the tests, which is in English."""
+    with bracketed.app_context(), force_locale(pseudo_language.LANGUAGE):
+        for key, words in table.items():
+            text = in_words(words, VALUES)  # type: ignore[arg-type]
+            assert untranslated.in_text(text) == "" and text[0] == pseudo_language.OPEN, (key, text)
+        for status in HTTP_STATUSES:
+            assert http_status(status)[0] == pseudo_language.OPEN, status
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.234", "9" * 16])

@@ -327,8 +327,8 @@ def takes_merchants() -> bool:
 @unit_of_work
 def _insert(new: NewAccount, password_hash: str) -> int:
     user_id = insert_account(new, password_hash, approved=operators.approves_at_once(is_demo=new.is_demo))
-    if new.role == "merchant" and db.session.get_one(Merchant, user_id).approved_at is None:
-        operators.tell_of_waiting()
+    if db.session.get_one(User, user_id).is_proven:
+        operators.tell_of_waiting(user_id)
     return user_id
 
 

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import User
+from portal.models import Membership, Merchant, User
 from portal.services import emails
 
 
@@ -20,8 +20,17 @@ def approves_at_once(*, is_demo: bool) -> bool:
     return is_demo or current_app.config["QIST"].merchant_registration == "open"
 
 
-def tell_of_waiting() -> None:
-    """Inside a unit of work: mail every operator that businesses wait, at most once a day (UTC)."""
+def tell_of_waiting(owner_id: int) -> None:
+    """Inside a unit of work: mail every operator that businesses wait, at most once a day (UTC).
+
+    Nothing to tell unless a business of this owner waits. Called when its email is proven, as no business is approved
+    before.
+    """
+    mine = Membership.user_id == owner_id, Membership.role == "owner"
+    waits = Merchant.approved_at.is_(None), Merchant.declined_at.is_(None)
+    query = select(Merchant.id).join(Membership, Membership.merchant_id == Merchant.id).where(*mine, *waits).limit(1)
+    if db.session.scalar(query) is None:
+        return
     for operator_id in operator_ids():
         emails.post(
             "merchants_waiting",

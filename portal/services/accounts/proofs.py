@@ -23,7 +23,7 @@ from portal.extensions import db
 from portal.models import EmailChange, EmailProof, User
 from portal.models.accounts.email_proofs import MAX_WRONG_CODES
 from portal.services import emails
-from portal.services.accounts import accounts, email_changes, passwords, registrations, sessions
+from portal.services.accounts import accounts, email_changes, operators, passwords, registrations, sessions
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 LIFETIME: Final = timedelta(minutes=15)
@@ -319,6 +319,7 @@ def _settle(user: User, session_id: int | None, family_id: int | None) -> int:
         db.session.flush()
     except IntegrityError as error:
         raise Refused("proof_ended", about="taken") from error
+    operators.tell_of_waiting(user.id)
     registrations.remove_others(user.email_key, keep=user.id)
     sessions.end_access(user.id, keep_session_id=session_id, keep_family_id=family_id)
     return user.id

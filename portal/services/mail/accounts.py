@@ -12,7 +12,7 @@ from portal.models import Email, EmailChange, EmailProof, Invitation, ShopReport
 from portal.services.accounts import email_changes, password_resets, proofs
 from portal.services.mail.facts import Facts, NoLongerTrue, link, plan_of, progress, purchase, sender
 from portal.services.plans import invitations
-from portal.wording import labels
+from portal.wording import dates, labels
 
 SCHEDULE_ROWS: Final = 6
 """Installments that an invitation lists."""
@@ -152,7 +152,7 @@ def _asked(row: Email) -> Facts:
     """
     proof = db.session.get_one(EmailProof, row.data["proof_id"], populate_existing=True)
     holder = db.session.scalar(select(User).where(User.holds_email(proof.email)))
-    day, time = labels.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
+    day, time = dates.long_day(clock.local_date(proof.created_at, "UTC")), f"{proof.created_at:%H:%M}"
     return {
         "to": proof.email if holder is None else holder.email,
         "hello": _("Hello,"),
@@ -174,11 +174,11 @@ def _invited(row: Email, plan_id: int, token: str, *, again: bool) -> Facts:
         "installments": count,
         "interval": labels.interval(plan.interval),
         "schedule": [
-            (labels.long_day(installment.due_date), money.show(installment.amount, plan.currency))
+            (dates.long_day(installment.due_date), money.show(installment.amount, plan.currency))
             for installment in rows[:SCHEDULE_ROWS]
         ],
         "more": max(0, count - SCHEDULE_ROWS),
-        "expires": labels.long_day(clock.local_date(live.expires_at, plan.time_zone)),
+        "expires": dates.long_day(clock.local_date(live.expires_at, plan.time_zone)),
         "url": link(f"/invitations/{token}"),
         "report_url": link(f"/invitations/{token}/unknown-shop"),
         "again": again,

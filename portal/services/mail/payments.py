@@ -9,7 +9,7 @@ from portal.extensions import db
 from portal.models import Email, Payment, PaymentMethod, Plan, Refund, User
 from portal.reports.payments import offered_methods
 from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
-from portal.wording import labels
+from portal.wording import dates, labels
 
 
 def receipt(row: Email) -> Facts:
@@ -45,7 +45,7 @@ def receipt(row: Email) -> Facts:
             "written_off": money.show(lost, plan.currency) if lost else None,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
-                "date": labels.long_day(coming.due_date),
+                "date": dates.long_day(coming.due_date),
                 "past": coming.due_date < plan.today,
             }
             if coming is not None
@@ -68,7 +68,7 @@ def payment_declined(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "tried_on": labels.long_day(clock.local_date(payment.created_at, plan.time_zone)),
+            "tried_on": dates.long_day(clock.local_date(payment.created_at, plan.time_zone)),
             "reason": labels.decline_reason(payment.decline_code, mine=True),
             "automatic": payment.automatic and any(part.is_open for part in parts),
         }
@@ -97,7 +97,7 @@ def payment_reversed(row: Email) -> Facts:
             "stopped": bool(row.data.get("stopped")) and plan.automatic_method_id is None,
             "next": {
                 "amount": money.show(coming.remaining, plan.currency),
-                "date": labels.long_day(coming.due_date),
+                "date": dates.long_day(coming.due_date),
                 "past": coming.due_date < plan.today,
             }
             if coming is not None
@@ -146,7 +146,7 @@ def automatic_stopped(row: Email) -> Facts:
         "last4": row.data.get("last4"),
         "purchase": purchase(plan),
         "amount": money.show(coming.remaining, plan.currency),
-        "due": labels.long_day(coming.due_date),
+        "due": dates.long_day(coming.due_date),
         "past": coming.due_date < plan.today,
         "plan_url": link(f"/plans/{plan.id}"),
     }
@@ -182,7 +182,7 @@ def refund(row: Email) -> Facts:
         "purchase": purchase(plan),
         "how": labels.manual_method_inline(payment.method) if payment.is_recorded else _method_words(payment),
         "by_hand": payment.is_recorded,
-        "refunded_on": labels.long_day(clock.local_date(settled, plan.time_zone)),
+        "refunded_on": dates.long_day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
         "paid_on": _paid_on(payment, plan),
     } | link_for(row, "plan_url", f"/plans/{plan.id}")
@@ -191,8 +191,8 @@ def refund(row: Email) -> Facts:
 def _paid_on(payment: Payment, plan: Plan) -> str:
     """The local day on which the money counts as received, or on which the customer tried."""
     if payment.received_on is not None:
-        return labels.long_day(payment.received_on)
-    return labels.long_day(clock.local_date(payment.value_at or payment.created_at, plan.time_zone))
+        return dates.long_day(payment.received_on)
+    return dates.long_day(clock.local_date(payment.value_at or payment.created_at, plan.time_zone))
 
 
 def _payment_of(row: Email) -> Payment:

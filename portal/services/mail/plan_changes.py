@@ -11,7 +11,7 @@ from portal.models import Email, Installment, Plan
 from portal.models.texts import TypedText
 from portal.reports.plans.figures import plan_figures
 from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, purchase
-from portal.wording import labels
+from portal.wording import dates
 from portal.wording.reasons import typed_words
 
 
@@ -88,7 +88,7 @@ def _now(plan: Plan, row: Email, rows: list[Installment]) -> list[str]:
     words = []
     if remaining != row.data["before"] - row.data["amount"]:
         words.append(str(_("By now %(amount)s is left to pay.", amount=_show(plan, remaining))))
-    amount, day = _show(plan, coming.remaining), labels.long_day(coming.due_date)
+    amount, day = _show(plan, coming.remaining), dates.long_day(coming.due_date)
     if coming.due_date < plan.today:
         return [*words, str(_("%(amount)s was due on %(day)s.", amount=amount, day=day))]
     return [*words, str(_("Next is %(amount)s on %(day)s.", amount=amount, day=day))]

@@ -11,7 +11,7 @@ from portal.models import Acceptance, Dispute, Email, Installment, Plan, User
 from portal.reports.plans.figures import plan_figures
 from portal.services.agreements import acceptances, disputes
 from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
-from portal.wording import labels
+from portal.wording import dates
 from portal.wording.reasons import typed_words
 from portal.wording.terms import terms_lines
 
@@ -210,4 +210,4 @@ def _terms(plan: Plan, rows: list[Installment], customer: User) -> list[str]:
 
 
 def _day(plan: Plan, instant: datetime) -> str:
-    return labels.long_day(clock.local_date(instant, plan.time_zone))
+    return dates.long_day(clock.local_date(instant, plan.time_zone))

@@ -17,7 +17,7 @@ from portal.services.mail.facts import Facts, description, link, plan_of, progre
 from portal.services.plans import invitations
 from portal.services.reminders import remindable, unsubscribe
 from portal.services.unit_of_work import unit_of_work
-from portal.wording import labels
+from portal.wording import dates
 from portal.wording.lists import listed
 
 SHOWN: Final = 30
@@ -174,7 +174,7 @@ def _item(row: Installment) -> dict[str, Any]:
         "description": description(row.plan),
         "number": row.number,
         "of": row.plan.num_installments,
-        "due": labels.long_day(row.due_date),
+        "due": dates.long_day(row.due_date),
         "days": (row.plan.today - row.due_date).days,
         "amount": money.show(row.remaining, row.currency),
         "late": row.status == "late",

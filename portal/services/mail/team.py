@@ -5,7 +5,7 @@ from portal.extensions import db
 from portal.models import Email, Membership, TeamInvitation, User
 from portal.services.mail.facts import Facts, NoLongerTrue, link
 from portal.services.team import invitations
-from portal.wording import labels
+from portal.wording import dates, labels
 
 
 def invitation(row: Email) -> Facts:
@@ -18,7 +18,7 @@ def invitation(row: Email) -> Facts:
         "inviter": invited.inviter.display_name,
         "role": labels.team_role(invited.role),
         "may": labels.role_permissions(invited.role),
-        "expires": labels.long_day(clock.local_date(invited.expires_at, invited.merchant.time_zone)),
+        "expires": dates.long_day(clock.local_date(invited.expires_at, invited.merchant.time_zone)),
         "url": link(f"/team-invitations/{token}"),
         "secret": (token,),
     }

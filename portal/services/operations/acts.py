@@ -80,6 +80,13 @@ def owner_ids(merchant_id: int) -> list[int]:
     return list(db.session.scalars(query.order_by(Membership.user_id)))
 
 
+def has_proven_owner(merchant_id: int) -> bool:
+    """Whether an owner of the business has proven their email."""
+    query = select(User.id).join(Membership, Membership.user_id == User.id)
+    mine = Membership.merchant_id == merchant_id, Membership.role == "owner"
+    return db.session.scalar(query.where(*mine, User.email_proven_at.is_not(None)).limit(1)) is not None
+
+
 def objections_today(merchant_id: int) -> int:
     """The objections of a business in the last 24 hours."""
     query = select(func.count()).select_from(OperatorAct)

@@ -13,12 +13,15 @@ from portal.services.unit_of_work import after_commit, unit_of_work
 def approve(merchant_id: int, *, actor: Actor | None) -> None:
     """Approve a business that waits, or was declined. A job makes plans of its drafts at once.
 
-    `actor` is an operator; None: the command line. Refuses: forbidden; own_business; not_found; already_approved; busy.
+    `actor` is an operator; None: the command line. Refuses: forbidden; own_business; not_found; already_approved;
+    unproven_owner (no owner has proven their email, so nobody knows who asks); busy.
     """
     by = acts.require(actor, merchant_id=merchant_id)
     merchant = lock(merchant_id)
     if merchant.approved_at is not None:
         raise Refused("already_approved")
+    if not acts.has_proven_owner(merchant_id):
+        raise Refused("unproven_owner")
     merchant.approved_at = merchant.updated_at = clock.now()
     merchant.declined_at = None
     act_id = acts.record("merchant_approved", by=by, merchant=merchant)

@@ -15,7 +15,7 @@ from portal.services.payments import refund_limits
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
@@ -97,7 +97,7 @@ def _preview(form: CancelForm, snapshot: PlanSnapshot) -> Confirmation:
             {"credited": remaining, "remaining": -remaining, "refunded": refund}, cancelling=True
         ),
         parts=snapshot.installment_lines(snapshot.open_parts()),
-        facts=[(_("Given back"), snapshot.amount(refund)), (_("Reason"), form.reason.data or "")],
+        facts=[(_("Given back"), snapshot.amount(refund)), (_("Reason"), typed(form.reason.data))],
         notes=[FINAL, *by_hand],
     )
 

@@ -14,7 +14,7 @@ from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
@@ -80,7 +80,7 @@ def _preview(form: CreditForm, snapshot: PlanSnapshot) -> Confirmation:
         shown={"shown": remaining},
         figures=snapshot.figure_lines({"credited": amount, "remaining": -amount}),
         parts=snapshot.installment_lines(parts),
-        facts=[(_("Reason"), form.reason.data or "")],
+        facts=[(_("Reason"), typed(form.reason.data))],
         notes=notes,
         danger=False,
     )

@@ -14,7 +14,7 @@ from portal.services.payments import taken_back
 from portal.web import labels, method_labels, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.wording.lazy import lazy_gettext as _l
@@ -80,7 +80,7 @@ def _act(payment_id: int) -> Action[ReasonForm]:
             facts=[
                 (_("Payment"), _("%(amount)s, %(method)s", amount=snapshot.amount(payment.amount), method=method)),
                 (_("Paid on"), labels.paid_day(payment, snapshot.plan.time_zone)),
-                (_("Reason"), form.reason.data or ""),
+                (_("Reason"), typed(form.reason.data)),
             ],
             notes=[
                 *([VOID] if effects.cancelled else []),

@@ -11,7 +11,7 @@ from portal.services.idempotency import RequestKey
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.wording.lazy import lazy_gettext as _l
@@ -51,7 +51,7 @@ def _preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
         shown={"shown": remaining},
         figures=snapshot.figure_lines({"written_off": remaining, "remaining": -remaining}),
         parts=snapshot.installment_lines(snapshot.open_parts()),
-        facts=[(_("Reason"), form.reason.data or "")],
+        facts=[(_("Reason"), typed(form.reason.data))],
         notes=[RECOVERY],
     )
 

@@ -4,11 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from markupsafe import Markup
+
 from portal.services.idempotency import RequestKey
 from portal.web.confirmations.forms import ActionForm
 from portal.web.confirmations.snapshot import Line, PlanSnapshot
 
 F = TypeVar("F", bound=ActionForm)
+
+
+def typed(text: str | None) -> Markup:
+    """A text that a person typed, isolated from the direction and the language of the page."""
+    return Markup("<bdi>%s</bdi>") % text if text else Markup("")
 
 
 @dataclass(frozen=True, slots=True)

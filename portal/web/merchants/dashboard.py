@@ -14,10 +14,10 @@ from portal.models import Merchant
 from portal.reports.merchants import dashboard
 from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
-from portal.web import filters
 from portal.web.authorization import my_merchant, needs
 from portal.web.merchants.chart import chart
 from portal.web.respond import page
+from portal.wording import dates
 
 bp = Blueprint("dashboard", __name__)
 
@@ -31,7 +31,7 @@ def show() -> ResponseReturnValue:
         return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
     overview = reports.overview(merchant)
     home = overview.home
-    bars = [(f"{month.first:%b}", month.expected, month.collected) for month in home.months]
+    bars = [(dates.month_name(month.first), month.expected, month.collected) for month in home.months]
     return page(
         "merchants/dashboard_show.html",
         merchant=merchant,
@@ -80,7 +80,7 @@ class Links:
 def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
     """Each of the four figures compared with the period before, in words."""
     home, today = overview.home, clock.today(merchant.time_zone)
-    month_start = filters.short_day(overview.month)
+    month_start = dates.short_day(overview.month)
     before = overview.month - timedelta(days=1)
     return {
         "collected": _collected(home, before.replace(day=min(today.day, before.day))),
@@ -92,7 +92,7 @@ def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
 
 def _collected(home: Totals, until: date) -> str:
     """The amount collected this month, compared with the month before up to the day `until`."""
-    change, last = home.collected - home.collected_before, filters.short_day(until)
+    change, last = home.collected - home.collected_before, dates.short_day(until)
     amount = money.show(abs(change), home.currency)
     if until.day == 1:
         return _than_on(change, home.currency, last)

@@ -12,13 +12,14 @@ from portal.domain import allocation, schedule
 from portal.errors import Fault, Invalid
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments
-from portal.web import filters, rate_limits
+from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ActionForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
+from portal.wording import dates
 from portal.wording.labels import MANUAL_METHODS, manual_method
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -100,9 +101,9 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         parts=[] if recovery else snapshot.installment_lines(parts),
         facts=[
             (_("How it came"), manual_method(form.method.data)),
-            (_("Received on"), filters.day(day)),
-            *([(_("Reference"), form.reference.data)] if form.reference.data else []),
-            *([(_("Reason"), form.reason.data)] if form.reason.data else []),
+            (_("Received on"), dates.day(day)),
+            *([(_("Reference"), typed(form.reference.data))] if form.reference.data else []),
+            *([(_("Reason"), typed(form.reason.data))] if form.reason.data else []),
         ],
         notes=[RECOVERY if recovery else OLDEST],
         danger=False,

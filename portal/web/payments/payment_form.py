@@ -23,12 +23,12 @@ from portal.reports.payments import offered_methods
 from portal.reports.plans.figures import PlanFigures, plan_figures
 from portal.services.payments import payments
 from portal.services.payments.outcomes import PaymentDeclined
-from portal.web import filters
 from portal.web.forms import Form, apply_faults, choices, read_amount
 from portal.web.labels import KEY, due_day, one_use_key, why_declined
 from portal.web.method_labels import Method, methods_of
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans.payment_notes import CHECKING, INCOMPLETE, USED
+from portal.wording import dates
 from portal.wording.lazy import lazy_gettext as _l
 
 CHANGED: Final = _l("What is owed has changed meanwhile. Nothing was charged. These are the amounts as they are now.")
@@ -183,7 +183,7 @@ def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
         offered.append(Choice("due", _("Everything due"), now.due_now, about))
     if now.owed not in [choice.minor for choice in offered]:
         about = (
-            _("The last one is due on %(date)s", date=filters.day(rows[-1].due_date))
+            _("The last one is due on %(date)s", date=dates.day(rows[-1].due_date))
             if rows
             else _("It was written off, and can still be paid")
         )

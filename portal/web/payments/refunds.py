@@ -17,7 +17,7 @@ from portal.services.row_facts import RefundFacts
 from portal.web import labels, method_labels, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback
+from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
@@ -121,7 +121,7 @@ def _preview(form: RefundForm, snapshot: PlanSnapshot) -> Confirmation:
         figures=snapshot.figure_lines({"refunded": amount}),
         parts=[_line(rows[row_id], part, snapshot) for row_id, part in parts],
         parts_of="payments",
-        facts=[(_("Reason"), form.reason.data or "")],
+        facts=[(_("Reason"), typed(form.reason.data))],
         notes=[STILL_OWED, *([BY_HAND] if any(rows[row_id].is_recorded for row_id, _ in parts) else [])],
     )
 

@@ -124,6 +124,7 @@ REFUSALS: Final[Table] = {
     ("merchant_closing", ""): _l("This business is closing, so it makes no new plans."),
     ("merchant_closed", ""): _l("This business is closed. Its members can read everything."),
     ("already_approved", ""): _l("This business is approved already."),
+    ("unproven_owner", ""): _l("Its owner has not proven their email yet. It can be approved after that."),
     ("already_declined", ""): _l("This business was declined already."),
     ("already_deactivated", ""): _l("This is deactivated already."),
     ("not_deactivated", ""): _l("This is not deactivated."),

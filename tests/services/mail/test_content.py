@@ -21,7 +21,7 @@ from portal.services.payments import (
 )
 from portal.services.plans import invitations
 from portal.services.reminders import manual_reminders
-from portal.wording.labels import long_day as day
+from portal.wording.dates import long_day as day
 from tests.fixtures import mails, people, proofs
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import html_of, text_of

@@ -15,7 +15,8 @@ from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
-from portal.services.plans import customer_emails, shop_reports
+from portal.services.plans import customer_emails, plans, shop_reports
+from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
 from portal.services.team import invitations as team
 from portal.services.team import members
@@ -24,11 +25,13 @@ from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.business import changed_plans
 from tests.pages import pseudo_language as pseudo
+from tests.pages import untranslated
+from tests.pages.html_tree import Tree
 
 pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
-    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|layla-[a-z_]+|[a-z]+@example\.com|A cake|Visa|"
+    r"\b(?:[\w-]+@example\.com|Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|layla-[a-z_]+|A cake|Visa|"
     r"127\.0\.0\.1)\b|\(removed\)|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
@@ -44,6 +47,10 @@ def in_pseudo_language(app, tmp_path, monkeypatch):
 
 
 def send_every_kind(amal, omar):
+    with agreements.acceptance(current_app, "required"):  # first, as a mailbox gets three such mails a day
+        new = NewPlan("omar@example.com", 50_00, 2, people.today_of(amal))
+        plans.open_plan(people.owner(amal), new)
+    delivery.drain()
     plan_id = people.a_plan(amal, total=100_00, count=4, first=1)
     paid = people.pay(people.installments_of(plan_id)[0].id, omar).id
     payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_insufficient_funds")
@@ -60,8 +67,6 @@ def send_every_kind(amal, omar):
     manual_reminders.send_now(plan_id, actor=owner)
     people.a_plan(amal, "nadia@example.com", count=1)
     people.an_operator()
-    shop_reports.report(people.token_of(people.a_plan(amal, "huda@example.com", count=1)))
-    customer_emails.correct(people.a_plan(amal, "wrong@example.com"), "omar@example.com", actor=owner)
     password_resets.ask("omar")
     shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))
     for right in ("omar@example.com", "nadia-5@example.com"):
@@ -98,8 +103,8 @@ def test_every_kind_of_mail_is_translated(app, catcher, amal, omar):
     sent = [mail for mail in mails.outbox() if mail.state == "sent"]
     assert {mail.kind for mail in sent} == set(content.BUILDERS)
     for mail in sent:
-        assert pseudo.outside_text(mail.subject, NAMES) == "", mail.kind
-        assert pseudo.outside_text(mail.body, NAMES) == "", mail.kind
-        assert pseudo.outside(mail.html, NAMES) == [], mail.kind
+        assert untranslated.in_text(mail.subject, NAMES) == "", mail.kind
+        assert untranslated.in_text(mail.body, NAMES) == "", mail.kind
+        assert untranslated.in_page(Tree(mail.html), NAMES) == [], mail.kind
     senders = {mail["From"].addresses[0].display_name for mail in catcher.mails}
     assert any(sender.startswith(f"{pseudo.OPEN}Amal's Bakery via Qist") for sender in senders)

@@ -13,6 +13,8 @@ from portal.services.mail.rendering import compose
 from portal.wording import language
 from portal.wording.language import in_language
 from tests.pages import pseudo_language as pseudo
+from tests.pages import untranslated
+from tests.pages.html_tree import Tree
 
 ROOT = Path(__file__).parents[3]
 
@@ -324,11 +326,11 @@ def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
         facts["items"] = [item | {"plan": pseudo.pseudo(item["plan"])} for item in facts["items"]]
     with in_language(tag):
         mail = compose(kind, facts)
-    assert pseudo.outside_text(mail.subject, NAMES) == ""
-    assert pseudo.outside_text(mail.text, NAMES) == ""
-    assert pseudo.outside(mail.html, NAMES) == []
+    assert untranslated.in_text(mail.subject, NAMES) == ""
+    assert untranslated.in_text(mail.text, NAMES) == ""
+    assert untranslated.in_page(Tree(mail.html), NAMES) == []
     direction = "rtl" if tag == pseudo.RIGHT_TO_LEFT else "ltr"
-    assert f'<html lang="{tag}" dir="{direction}">' in mail.html
+    assert f'<html lang="{tag.replace("_", "-")}" dir="{direction}">' in mail.html
     start = "right" if direction == "rtl" else "left"
     assert f'class="main" align="{start}"' in re.sub(r' style="[^"]*"', "", mail.html)
     assert pseudo.english(mail.text) == composed(name)[1].text

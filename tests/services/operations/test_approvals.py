@@ -13,7 +13,7 @@ from portal.services.accounts.accounts import NewAccount
 from portal.services.operations import approvals, merchant_deactivations
 from portal.services.plans import drafts, plans
 from portal.services.plans.plans import NewPlan
-from tests.fixtures import operations, people
+from tests.fixtures import operations, people, proofs
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -182,3 +182,19 @@ def test_demo_merchants_need_no_approval(app: Flask) -> None:
         demo = accounts.register(new)
     assert operations.merchant_of(demo).standing == "live"
     assert db.session.scalars(db.select(Email)).all() == []
+
+
+def test_a_business_waits_from_the_proof_of_its_owners_email_on(app: Flask) -> None:
+    olga = operations.olga()
+    with proofs.confirming(app):
+        dana = operations.a_draft_merchant(app)
+    assert operations.mails_to(olga.user_id) == []
+    with pytest.raises(Refused, match="unproven_owner"):
+        approvals.approve(dana, actor=olga)
+    with pytest.raises(Refused, match="unproven_owner"):
+        approvals.approve(dana, actor=None)
+    assert operations.merchant_of(dana).standing == "draft" and operations.acts() == []
+    proofs.prove(dana)
+    assert operations.mails_to(olga.user_id) == ["merchants_waiting"]
+    approvals.approve(dana, actor=olga)
+    assert operations.merchant_of(dana).standing == "live"

@@ -17,7 +17,7 @@ from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
 from portal.wording.refusals import sentence
-from tests.fixtures import mails, people, proofs
+from tests.fixtures import agreements, mails, people, proofs
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.people import PASSWORD
 
@@ -68,6 +68,19 @@ def test_thirty_plans_for_one_mailbox_send_three_mails(catcher):
     assert open_plan(amal, "huda@example.com")
     with time_machine.travel(clock.now() + timedelta(days=1, seconds=1)):
         assert open_plan(amal)
+
+
+def test_plans_for_an_account_tell_its_mailbox_three_times_a_day(app, catcher):
+    amal, omar = people.amal(), people.omar()
+    with agreements.acceptance(app, "required"):
+        for _ in range(5):
+            open_plan(amal, "omar@example.com")
+        delivery.drain()
+        assert [mail["To"] for mail in catcher.mails] == ["omar@example.com"] * 3
+        with time_machine.travel(clock.now() + timedelta(days=1, seconds=1)):
+            delivery.drain()
+            assert len(catcher.mails) == 5
+    assert omar
 
 
 def test_plans_of_many_businesses_for_one_mailbox_send_ten_mails():

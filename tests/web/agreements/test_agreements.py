@@ -9,6 +9,7 @@ from portal.models import Acceptance, Dispute
 from portal.services.agreements import disputes
 from tests.fixtures import people
 from tests.fixtures.agreements import acceptance, pair_of
+from tests.pages import pseudo_language
 from tests.web import browser_of
 
 
@@ -65,7 +66,7 @@ class TestAsked:
         assert "This is not mine" not in page
         with app.app_context():
             kept = db.session.get_one(Acceptance, ids["plan"])
-            assert (kept.address, kept.language) == ("127.0.0.1", "en")
+            assert (kept.address, kept.language) == ("127.0.0.1", pseudo_language.TAG)
             assert "By accepting you say that this purchase is yours" in kept.terms
 
     def test_the_business_sees_that_it_waits_and_lists_it(self, app, ids):

@@ -14,6 +14,7 @@ from portal.services.adjustments import credits
 from portal.services.payments import manual_payments, outcomes, refunds
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
+from tests.pages.pseudo_language import english
 from tests.services.payments.test_refunds import charged_too_much
 from tests.web import browser_of
 from tests.web.acts import words
@@ -53,7 +54,7 @@ def places(client: FlaskClient, plan: int) -> dict[str, str]:
 
 
 def file_of(client: FlaskClient, address: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(client.get(address).text.splitlines()))
+    return list(csv.DictReader(english(client.get(address).text).splitlines()))
 
 
 def api_of(app: Flask, address: str) -> Any:

@@ -1,0 +1,51 @@
+"""Dates in the reader's language, by the rules of CLDR. The month is a word, as day and month differ in their order."""
+
+from datetime import date
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date, format_skeleton
+from flask_babel import get_locale
+
+from portal.wording.language import SOURCE
+
+ENGLISH: Final = {"yMMMd": "d MMM y", "MMMd": "d MMM", "yMMMMd": "d MMMM y"}
+"""Patterns of English for CLDR's skeletons. CLDR has the order of the United States, "Dec 1, 2026"."""
+
+
+def day(value: date) -> str:
+    """ "1 Dec 2026" """
+    return _formatted(value, "yMMMd")
+
+
+def short_day(value: date) -> str:
+    """ "1 Dec", where the year is clear from the context."""
+    return _formatted(value, "MMMd")
+
+
+def long_day(value: date) -> str:
+    """ "1 December 2026", as mails write it."""
+    return _formatted(value, "yMMMMd")
+
+
+def month_name(value: date) -> str:
+    """ "Dec" """
+    return str(format_date(value, "LLL", locale=_locale()))
+
+
+def month_year(value: date) -> str:
+    """ "Dec 2026" """
+    return _formatted(value, "yMMM")
+
+
+def _formatted(value: date, skeleton: str) -> str:
+    locale = _locale()
+    if locale.language == SOURCE and skeleton in ENGLISH:
+        return str(format_date(value, ENGLISH[skeleton], locale=locale))
+    if skeleton == "yMMMMd":
+        return str(format_date(value, "long", locale=locale))
+    return str(format_skeleton(skeleton, value, locale=locale))
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale.parse(SOURCE)
