@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 ROOT = Path(__file__).resolve().parent.parent
+COULD_NOT_LOOK = 2
+"""Exit code of `qist check` when it read nothing."""
 
 open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
@@ -266,11 +268,27 @@ def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the broken rows by rule.")
 def check(as_json: bool) -> None:
-    """Check every invariant of the data. Exit code 1 when a row breaks one."""
-    from portal.reports.operations import checks
+    """Check every invariant of the data, and compare it with the payment gateway's record.
+
+    Exit code 0 when all hold, 1 when a row breaks one, 2 when the database is away or not migrated.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from portal.reports.operations import checks, revisions
+    from portal.wording import installation
     from portal.wording.checks import rule
 
-    counts = dict(checks.run())
+    try:
+        state = revisions.of_this_database()
+        if state in ("behind", "unreleased"):
+            problem = installation.PROBLEMS[state]
+            click.echo(f"Migrations: {problem}", err=True)
+            sys.exit(COULD_NOT_LOOK)
+        counts = dict(checks.run())
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        click.echo(f"The database does not answer: {cause[0] if cause else type(error).__name__}", err=True)
+        sys.exit(COULD_NOT_LOOK)
     if as_json:
         click.echo(json.dumps(counts))
     else:

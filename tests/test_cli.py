@@ -1,11 +1,15 @@
 """The commands that set up an installation, and deactivate accounts and businesses."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from sqlalchemy import make_url
 
 from portal import __version__, cli
 from portal.extensions import db
@@ -95,3 +99,29 @@ def test_a_link_for_one_account(run: FlaskCliRunner) -> None:
     call(run, "deactivate", "omar", "--reason", "Stolen")
     assert call(run, "sign-in-link", "omar")[0] == 1
     assert password_resets.find(token) is None and omar
+
+
+@pytest.mark.parametrize("database", ["away", "empty"])
+def test_a_check_that_can_not_look_exits_with_2_and_one_line(run: FlaskCliRunner, app: Flask, database: str) -> None:
+    own = make_url(app.config["QIST"].database_url)
+    url = own.set(database="qist_nowhere" if database == "away" else "postgres")
+    environment = {**os.environ, "DATABASE_URL": url.render_as_string(hide_password=False), "SECRET_KEY": "k" * 40}
+    command = [sys.executable, "-m", "portal.cli", "check"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("The database does not answer" if database == "away" else "Migrations: not up to date")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_check_exits_with_0_and_with_1_when_a_rule_is_broken(run: FlaskCliRunner) -> None:
+    amal, omar = people.amal(), people.omar()
+    paid = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
+    code, output = call(run, "check")
+    assert code == 0 and "BROKEN" not in output
+    db.session.execute(
+        db.text("UPDATE gateway_charges SET amount = amount + 1 WHERE key = :key"), {"key": paid.gateway_key}
+    )
+    db.session.commit()
+    code, output = call(run, "check")
+    assert code == 1 and "BROKEN  The gateway charged what came in through it" in output

@@ -13,10 +13,10 @@ CREATE TABLE ledger_entries (
     CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN (
-            'plan_opened', 'plan_undone', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal'
+            'plan_opened', 'plan_undone', 'payment', 'refund', 'credit', 'write_off', 'cancellation', 'reversal', 'void'
         )
     ),
-    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)),
     CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL))
 );
 
@@ -33,8 +33,7 @@ CREATE TABLE ledger_lines (
     amount bigint NOT NULL,
     CONSTRAINT ck_ledger_lines_account CHECK (
         account IN (
-            'receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'reversals', 'overpayments',
-            'prepayments'
+            'receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'losses', 'overpayments', 'prepayments'
         )
     ),
     CONSTRAINT ck_ledger_lines_amount CHECK (amount <> 0)

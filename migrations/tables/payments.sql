@@ -19,10 +19,12 @@ CREATE TABLE payments (
     refunded bigint DEFAULT 0 NOT NULL,
     refunding bigint DEFAULT 0 NOT NULL,
     reversed bigint DEFAULT 0 NOT NULL,
+    lost bigint DEFAULT 0 NOT NULL,
     created_by bigint NOT NULL CONSTRAINT fk_payments_created_by REFERENCES users (id),
     created_at timestamptz NOT NULL,
     unanswered_at timestamptz,
     settled_at timestamptz,
+    value_at timestamptz,
     reversed_at timestamptz,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
         REFERENCES plans (id, merchant_id, customer_id, currency),
@@ -34,16 +36,23 @@ CREATE TABLE payments (
         refunded >= 0 AND refunding >= 0 AND reversed >= 0 AND refunded + refunding + reversed <= amount
     ),
     CONSTRAINT ck_payments_link CHECK (link IN ('pay', 'customer')),
+    CONSTRAINT ck_payments_lost CHECK (lost >= 0 AND (lost = 0 OR state = 'reversed')),
     CONSTRAINT ck_payments_received_on CHECK ((method IN ('cash', 'transfer')) = (received_on IS NOT NULL)),
     CONSTRAINT ck_payments_recorded CHECK ((method IN ('cash', 'transfer')) = (gateway_key IS NULL)),
     CONSTRAINT ck_payments_refunded_after_success CHECK (
-        refunded + refunding = 0 OR state IN ('succeeded', 'reversed')
+        refunded + refunding = 0 OR state IN ('succeeded', 'reversed', 'voided')
     ),
     CONSTRAINT ck_payments_reversed CHECK (
-        (state = 'reversed') = (reversed_at IS NOT NULL) AND (state = 'reversed') = (reversed > 0)
+        (state IN ('reversed', 'voided')) = (reversed_at IS NOT NULL)
+        AND (state IN ('reversed', 'voided')) = (reversed > 0)
     ),
     CONSTRAINT ck_payments_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
-    CONSTRAINT ck_payments_state CHECK (state IN ('in_flight', 'succeeded', 'declined', 'reversed'))
+    CONSTRAINT ck_payments_state CHECK (state IN ('in_flight', 'succeeded', 'declined', 'reversed', 'voided')),
+    CONSTRAINT ck_payments_taken_back_by CHECK (
+        (state <> 'voided' OR method IN ('cash', 'transfer'))
+        AND (state <> 'reversed' OR NOT method IN ('cash', 'transfer'))
+    ),
+    CONSTRAINT ck_payments_value_at CHECK ((state IN ('in_flight', 'declined')) = (value_at IS NULL))
 );
 
 CREATE INDEX ix_payments_customer_id_id ON payments (customer_id, id);
@@ -51,9 +60,9 @@ CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE sta
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
 CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
-CREATE INDEX ix_payments_received_merchant_id_settled_at_id ON payments (merchant_id, settled_at, id)
+CREATE INDEX ix_payments_received_merchant_id_value_at_id ON payments (merchant_id, value_at, id)
     INCLUDE (currency, amount, refunded, reversed, plan_id)
-    WHERE state IN ('succeeded', 'reversed');
+    WHERE state IN ('succeeded', 'reversed', 'voided');
 CREATE INDEX ix_payments_refunded_merchant_id_id ON payments (merchant_id, id) WHERE refunded > 0 OR refunding > 0;
 
 CREATE TABLE allocations (
@@ -63,8 +72,10 @@ CREATE TABLE allocations (
     amount bigint NOT NULL,
     state varchar(8) NOT NULL,
     returned bigint DEFAULT 0 NOT NULL,
+    recovered bigint DEFAULT 0 NOT NULL,
     CONSTRAINT uq_allocations_payment_id_installment_id UNIQUE (payment_id, installment_id),
     CONSTRAINT ck_allocations_amount CHECK (amount > 0),
+    CONSTRAINT ck_allocations_recovered CHECK (recovered BETWEEN 0 AND amount AND (recovered = 0 OR state = 'applied')),
     CONSTRAINT ck_allocations_returned CHECK (returned BETWEEN 0 AND amount AND (returned = 0 OR state = 'applied')),
     CONSTRAINT ck_allocations_state CHECK (state IN ('held', 'applied', 'released'))
 );

@@ -89,6 +89,7 @@ CREATE TABLE installments (
     written_off bigint NOT NULL,
     remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
     paid_at timestamptz,
+    credited_at timestamptz,
     cancelled_at timestamptz,
     counted boolean DEFAULT true NOT NULL,
     disputed boolean DEFAULT false NOT NULL,

@@ -16,10 +16,12 @@ CREATE TABLE gateway_charges (
     reference varchar(64) NOT NULL CONSTRAINT uq_gateway_charges_reference UNIQUE,
     created_at timestamptz NOT NULL,
     reversed_at timestamptz,
+    reversed_amount bigint,
     told_at timestamptz,
     CONSTRAINT ck_gateway_charges_decline_code CHECK ((outcome = 'charged') = (decline_code IS NULL)),
     CONSTRAINT ck_gateway_charges_outcome CHECK (outcome IN ('charged', 'declined', 'closed')),
     CONSTRAINT ck_gateway_charges_reversed CHECK (reversed_at IS NULL OR outcome = 'charged'),
+    CONSTRAINT ck_gateway_charges_reversed_amount CHECK ((reversed_at IS NULL) = (reversed_amount IS NULL)),
     CONSTRAINT ck_gateway_charges_told CHECK (told_at IS NULL OR reversed_at IS NOT NULL)
 );
 

@@ -8,7 +8,7 @@ from portal.domain import money
 from portal.errors import Fault, Invalid, Refused
 from portal.services.payments import preconditions
 
-AMOUNT_FACTS: Final = ("remaining", "refundable", "reversible", "allowance")
+AMOUNT_FACTS: Final = ("remaining", "refundable", "voidable", "allowance")
 """The facts of refusals that are minor units."""
 
 

@@ -220,27 +220,34 @@ class PaymentDeclined(OfPayment):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TakenBack(Payload):
-    """`amount` of a payment goes back, or went back. It has a reason of the merchant, or a cause."""
+class PaymentReversed(Payload):
+    """The bank took `amount` of a payment back."""
 
+    kind = "payment.reversed"
     payment_id: int
     amount: int
-    reason_id: int | None = None
     cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentReversed(TakenBack):
-    """`amount` of a payment was taken back."""
+class PaymentVoided(Payload):
+    """The merchant voided a payment that was recorded by mistake."""
 
-    kind = "payment.reversed"
+    kind = "payment.voided"
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfRefund(TakenBack):
-    """A refund of `amount`."""
+class OfRefund(Payload):
+    """A refund of `amount`. It has a reason of the merchant, or a cause."""
 
     refund_id: int
+    payment_id: int
+    amount: int
+    reason_id: int | None = None
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -374,7 +381,8 @@ class AutomaticPaymentOff(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class AutomaticPaymentStopped(Payload):
-    """Automatic payment ended, because the card ending in `last4` was removed."""
+    """Automatic payment ended: the card ending in `last4` was removed, or the bank took a payment back."""
 
     kind = "automatic_payment.stopped"
     last4: str
+    cause: Cause | None = None

@@ -32,7 +32,7 @@ from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
 from portal.services.adjustments import cancellations, credits, write_offs
-from portal.services.payments import manual_payments, payment_methods, payments, refunds, reversals
+from portal.services.payments import callbacks, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
@@ -104,7 +104,18 @@ PLANS: Final = (
     _DemoPlan("badr", "omar", "Headphones", 49_900, 3, "monthly", -1),
     _DemoPlan("badr", "sara", "Washing machine", 210_000, 6, "monthly", -3, paid=1),
     _DemoPlan("badr", "sara", "Coffee machine", 89_750, 4, "biweekly", -60, paid=3, then="write_off"),
-    _DemoPlan("badr", "yusuf", "Camera with two lenses", 412_000, 8, "monthly", -100, paid=2, then="reversal"),
+    _DemoPlan(
+        "badr",
+        "yusuf",
+        "Camera with two lenses",
+        412_000,
+        8,
+        "monthly",
+        -100,
+        paid=1,
+        tried="card_reversed_later",
+        then="reversal",
+    ),
     _DemoPlan("badr", "yusuf", "Phone, 256 GB", 310_000, 12, "monthly", 14, paid=2),
     _DemoPlan("badr", "yusuf", "Phone case and charger", 12_345, 1, "monthly", 5, tried="card_lost_not_charged"),
     _DemoPlan("badr", INVITED, "Tablet for school", 120_000, 6, "monthly", 7),
@@ -259,8 +270,8 @@ def _write_off(plan_id: int, actor: Actor) -> None:
 
 
 def _reverse(plan_id: int, actor: Actor) -> None:
-    newest = db.session.scalars(Payment.of_plan(plan_id).where(Payment.state == "succeeded").limit(1)).one()
-    reversals.reverse(newest.id, actor=actor, reason="The bank took it back: not enough money")
+    """The bank takes the payment with the bouncing card back, and the gateway tells it."""
+    callbacks.deliver_due()
 
 
 def _transfer(plan_id: int, actor: Actor) -> None:

@@ -23,12 +23,12 @@ from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
 EntryKind = Literal[
-    "plan_opened", "plan_undone", "payment", "refund", "credit", "write_off", "cancellation", "reversal"
+    "plan_opened", "plan_undone", "payment", "refund", "credit", "write_off", "cancellation", "reversal", "void"
 ]
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
 Account = Literal[
-    "receivable", "sales", "cash", "refunds", "credits", "write_offs", "reversals", "overpayments", "prepayments"
+    "receivable", "sales", "cash", "refunds", "credits", "write_offs", "losses", "overpayments", "prepayments"
 ]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
 
@@ -79,7 +79,7 @@ class LedgerEntry(Model):
             unique=True,
             postgresql_where=(payment_id.is_not(None)),
         ),
-        CheckConstraint("(kind IN ('payment', 'reversal')) = (payment_id IS NOT NULL)", name="payment"),
+        CheckConstraint("(kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)", name="payment"),
         CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund"),
     )
 

@@ -6,12 +6,28 @@ plan that is not counted only the money is booked: cash against prepayments. `re
 (services/texts).
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import EntryKind
+
+
+@dataclass(slots=True)
+class Effects:
+    """The parts of an amount that was taken back: owed again, written off again, void with its cancelled plan.
+
+    `rest` is the part that had paid nothing, because the charge exceeded the amount owed. `owed_again` are the parts of
+    `reopened`: (installment id, minor units).
+    """
+
+    reopened: int = 0
+    written_off: int = 0
+    cancelled: int = 0
+    rest: int = 0
+    owed_again: list[tuple[int, int]] = field(default_factory=list)
 
 
 def book_plan(plan: Plan, *, paid: int = 0, refunded: int = 0, by: int | None) -> None:
@@ -71,18 +87,32 @@ def book_write_off(plan: Plan, amount: int, *, by: int, reason_id: int | None) -
     _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
 
 
-def book_reversal(
-    plan: Plan, payment: Payment, *, reopened: int, rest: str, by: int | None, reason_id: int | None
-) -> None:
-    """The bank took a payment back: cash down, receivable up by `reopened`, which is owed again.
+def book_reversal(plan: Plan, payment: Payment, effects: Effects) -> None:
+    """The bank took a payment back: cash down by all that it took. What it took beyond the payment is a loss."""
+    lines = _taken_back(plan, effects) | {"cash": -(payment.reversed + payment.lost), "losses": payment.lost}
+    _book("reversal", plan, lines, payment_id=payment.id, created_by=None)
 
-    The remainder goes to the account `rest`: reversals on a cancelled plan, overpayments otherwise.
+
+def book_void(plan: Plan, payment: Payment, effects: Effects, *, by: int, reason_id: int | None) -> None:
+    """A recorded payment was a mistake: cash down."""
+    lines = _taken_back(plan, effects) | {"cash": -payment.reversed}
+    _book("void", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=by)
+
+
+def _taken_back(plan: Plan, effects: Effects) -> dict[str, int]:
+    """Receivable up by what is owed again; write-offs and credits up by what is written off or void again.
+
+    A plan that is not counted only held the money: prepayments down.
     """
-    if not plan.counted and rest == "reversals":
-        rest = "prepayments"
-    lines = {"cash": -payment.reversed, _owed(plan): reopened}
-    lines[rest] = lines.get(rest, 0) + payment.reversed - reopened
-    _book("reversal", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=by)
+    if not plan.counted:
+        held = effects.reopened + effects.written_off + effects.cancelled
+        return {"prepayments": held, "overpayments": effects.rest}
+    return {
+        "receivable": effects.reopened,
+        "write_offs": effects.written_off,
+        "credits": effects.cancelled,
+        "overpayments": effects.rest,
+    }
 
 
 def _owed(plan: Plan) -> str:

@@ -24,7 +24,10 @@ KNOWN_CUSTOMERS: Final = 5
 FROM_ONE_BUSINESS: Final = 3
 """Counted mails to one mailbox in WINDOW."""
 IN_ALL: Final = 10
-COUNTED: Final = ("invitation", "plan_made", "plan_not_yours", "plan_yours", "reminder")
+COUNTED: Final = (
+    *("invitation", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours", "plan_written_off", "plan_yours"),
+    "reminder",
+)
 """Kinds of mails that a business sends by itself."""
 SEARCHED: Final = 1_000
 """The newest payments, and the newest plans, of a business in which customers who know it are searched."""

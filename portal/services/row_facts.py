@@ -69,6 +69,8 @@ class PaymentFacts:
     decline_code: str | None
     created_at: datetime
     settled_at: datetime | None
+    value_at: datetime | None
+    gateway_reference: str | None
     reversed_at: datetime | None
     parts: tuple[Part, ...]
 
@@ -158,6 +160,8 @@ def of_payment(row: Payment) -> PaymentFacts:
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,
+        value_at=row.value_at,
+        gateway_reference=row.gateway_reference,
         reversed_at=row.reversed_at,
         parts=tuple(Part(part.installment_id, part.amount) for part in row.allocations),
     )

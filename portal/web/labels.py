@@ -144,7 +144,7 @@ def paid_day(payment: Payment, zone: str) -> str:
     """The local date on which the money was received: "1 Dec 2026"."""
     if payment.received_on is not None:
         return dates.day(payment.received_on)
-    return local_day(payment.settled_at or payment.created_at, zone)
+    return local_day(payment.value_at or payment.created_at, zone)
 
 
 def why_refund_declined(refund: Refund | RefundFacts) -> str:

@@ -13,7 +13,7 @@ from portal.web.accounts import (
     registrations,
     sessions,
 )
-from portal.web.adjustments import cancellations, credits, write_offs
+from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.invitations import (
     customer_emails,
@@ -114,6 +114,7 @@ BLUEPRINTS = (
     team.bp,
     team_invitations.bp,
     memberships.bp,
+    voids.bp,
     theme.bp,
     language.bp,
     withdrawals.bp,

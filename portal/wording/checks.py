@@ -33,7 +33,9 @@ RULES: Final = {
         "Every payment that came in is booked once, and again if the bank took it back; no other is booked"
     ),
     "gateway_charges": _l("The gateway charged what came in through it, and nothing that was declined"),
-    "gateway_reversals": _l("What the gateway took back, and we acknowledged, is reversed or had been refunded"),
+    "gateway_reversals": _l(
+        "A payment is reversed exactly if the bank took it back at the gateway, with the same amount"
+    ),
     "ledger_overpaid": _l(
         "Overpaid in the ledger is what was charged beyond what was owed and has not gone back; each has its refund"
     ),

@@ -79,7 +79,7 @@ def test_a_customer_saves_a_card_and_chooses_the_amount(visit: Visit, scripts: b
 
 
 @BOTH
-def test_a_merchant_records_credits_refunds_reverses_and_writes_off(visit: Visit, scripts: bool) -> None:
+def test_a_merchant_records_credits_refunds_voids_and_writes_off(visit: Visit, scripts: bool) -> None:
     omar, amal = visit(), visit(scripts=scripts)
     name = omar.create_account("customer", "omar")
     amal.create_account("merchant", "amal")
@@ -96,12 +96,17 @@ def test_a_merchant_records_credits_refunds_reverses_and_writes_off(visit: Visit
     expect(timeline).to_contain_text("SAR\u00a030.00 refunded")
 
     amal.page.locator("#plan-payments").get_by_role("link", name="SAR\u00a0100.00").click()
-    amal.page.get_by_role("link", name="It bounced").click()
-    amal.page.get_by_label("Reason").fill("The account is empty")
+    amal.page.get_by_role("link", name="Did it bounce?").click()
+    amal.press("Ask the gateway")
+    expect(amal.page.locator(".refusal-box")).to_contain_text("The bank has not taken this payment back.")
+    amal.open(plan)
+    amal.page.locator("#plan-payments").get_by_role("link", name="SAR\u00a050.00").click()
+    amal.page.get_by_role("link", name="Void", exact=True).click()
+    amal.page.get_by_label("Reason").fill("Another customer's")
     amal.press("Continue")
-    amal.page.locator(".confirmation").get_by_role("button", name="Reverse SAR\u00a0100.00").click()
-    expect(summary).to_contain_text("SAR\u00a0330.00")
-    expect(timeline).to_contain_text("The account is empty")
+    amal.page.locator(".confirmation").get_by_role("button", name="Void SAR\u00a020.00").click()
+    expect(timeline).to_contain_text("Another customer's")
+    expect(timeline).to_contain_text("was voided")
 
     act(amal, plan, "Write off what is left", "Write off SAR", reason="Moved away")
     expect(summary).to_contain_text("Written off")

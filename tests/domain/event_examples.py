@@ -23,6 +23,7 @@ from portal.domain.events import (
     PaymentRecorded,
     PaymentReversed,
     PaymentSucceeded,
+    PaymentVoided,
     PlanAccepted,
     PlanCancelled,
     PlanClosed,
@@ -85,11 +86,11 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
         "Automatic payment of SAR 9.00 for installments 1 to 3 did not go through. "
         "There is not enough money on this card.",
     ),
-    (PaymentReversed(payment_id=1, amount=9_00, reason_id=1), "SAR 9.00 paid for installments 1 to 3 was reversed"),
     (
         PaymentReversed(payment_id=1, amount=9_00, cause="taken_back"),
-        "SAR 9.00 paid for installments 1 to 3 was reversed",
+        "SAR 9.00 paid for installments 1 to 3 was taken back by the bank",
     ),
+    (PaymentVoided(payment_id=1, amount=9_00, reason_id=1), "SAR 9.00 paid for installments 1 to 3 was voided"),
     (RefundStarted(payment_id=1, refund_id=7, amount=2_00, reason_id=1), "Refund of SAR 2.00 started"),
     (RefundSucceeded(payment_id=1, refund_id=8, amount=2_00, cause="overcharged"), "SAR 2.00 refunded"),
     (
@@ -114,6 +115,10 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
     (AutomaticPaymentOn(last4="4242"), "Automatic payment turned on, with the card ending in 4242"),
     (AutomaticPaymentOff(), "Automatic payment turned off"),
     (AutomaticPaymentStopped(last4="4242"), "Automatic payment ended: the card ending in 4242 was removed"),
+    (
+        AutomaticPaymentStopped(last4="4242", cause="taken_back"),
+        "Automatic payment ended: the bank took a payment back",
+    ),
 ]
 """Each with its sentence, for a plan in SAR whose payment 1 paid installments 1 to 3."""
 EXAMPLES: Final[list[Payload]] = [payload for payload, _ in SENTENCES]

@@ -67,6 +67,7 @@ class Record:
     at: datetime
     of: str = ""
     reversed_at: datetime | None = None
+    reversed_amount: int | None = None
     acknowledged: bool = False
 
 
@@ -148,26 +149,39 @@ class SecondGateway:
         self.records[key].acknowledged = True
 
     def check(self, connection: Connection) -> Sequence[tuple[str, int]]:
-        """A charge or refund whose amount differs between both records, unless its outcome is unknown to us."""
+        """A charge, refund or acknowledged reversal whose amount differs between both records.
+
+        Those whose outcome is unknown to us may differ.
+        """
         rows = connection.execute(
             text(
-                "SELECT gateway_key, state, amount FROM payments WHERE gateway_key IS NOT NULL "
-                "UNION ALL SELECT gateway_key, state, amount FROM refunds WHERE gateway_key IS NOT NULL"
+                "SELECT gateway_key, state, amount, reversed + lost FROM payments WHERE gateway_key IS NOT NULL "
+                "UNION ALL SELECT gateway_key, state, amount, 0 FROM refunds WHERE gateway_key IS NOT NULL"
             )
         ).all()
-        ours = {key: int(amount) if state in ("succeeded", "reversed") else 0 for key, state, amount in rows}
-        waiting = {key for key, state, _ in rows if state == "in_flight"}
+        ours = {
+            key: int(amount - taken) if state in ("succeeded", "reversed") else 0 for key, state, amount, taken in rows
+        }
+        waiting = {key for key, state, *_ in rows if state == "in_flight"}
+        booked = {key for key, state, *_ in rows if state == "reversed"}
         with self.lock:
-            theirs = {key: record.amount for key, record in self.records.items() if record.code is None}
+            theirs = {
+                key: record.amount - (record.reversed_amount or 0 if record.acknowledged or key in booked else 0)
+                for key, record in self.records.items()
+                if record.code is None
+            }
         keys = {*ours, *theirs} - waiting
         return [(RULE, sum(ours.get(key, 0) != theirs.get(key, 0) for key in keys))]
 
-    def bounce(self, key: str) -> None:
-        """Reverse a charge, as a bank does."""
+    def bounce(self, key: str) -> bool:
+        """Reverse a charge, as a bank does. Returns False if it is reversed already."""
         with self.lock:
             record = self.records[key]
-            if record.code is None and record.reversed_at is None:
-                record.reversed_at = clock.now()
+            if record.code is not None or record.reversed_at is not None:
+                return False
+            record.reversed_at = clock.now()
+            record.reversed_amount = record.amount - self._refunded(key)
+            return True
 
     def signed(self, key: str) -> tuple[bytes, dict[str, str]]:
         """The body and the headers of a callback about this key."""
@@ -184,13 +198,12 @@ class SecondGateway:
             return Outcome("declined", f"second-{key}"[:64], record.code)
         if record.of:
             return Outcome("succeeded", f"second-{key}"[:64])
-        back = None if record.reversed_at is None else record.amount - self._refunded(key)
         return Outcome(
             "succeeded",
             f"second-{key}"[:64],
             charged_at=record.at,
             reversed_at=record.reversed_at,
-            reversed_amount=back,
+            reversed_amount=record.reversed_amount,
         )
 
     def _refunded(self, charge_key: str) -> int:

@@ -37,7 +37,7 @@ from tests.gateways.second_gateway import (
     SILENT_REFUND,
     SecondGateway,
 )
-from tests.services.payments.test_money_machine import MoneyMachine, run
+from tests.services.money.test_money_machine import MoneyMachine, run
 from tests.web import browser_of
 from tests.web.acts import words
 from tests.web.payments.test_plan_payments import pay as pay_on_page

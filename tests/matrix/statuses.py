@@ -3,6 +3,7 @@
 team_statuses.py has those of the roles in a team, unproven_statuses.py those of an account that is not proven.
 """
 
+from portal.domain import clock
 from tests.web.team import matrix_rows
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -57,7 +58,8 @@ API = {
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
-    "POST /api/payments/<row:payment_id>/reverse/": PLANS_MERCHANT,
+    "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
+    "POST /api/payments/<row:payment_id>/void/": PLANS_MERCHANT,
     "GET /api/plans/<row:plan_id>/refunds/": PARTIES,
     "GET /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 200, 404, 403, 403, 403),
     "POST /api/plans/<row:plan_id>/invitations/": (401, 403, 403, 409, 404, 403, 403, 403),
@@ -81,17 +83,20 @@ API = {
     "GET /api/openapi.json": ANYONE,
 }
 
+TODAY = clock.today("Asia/Riyadh").isoformat()
+
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
 BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
-    "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": "2020-01-01"},
+    "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
-    "POST /api/payments/<row:payment_id>/reverse/": REASON,
+    "POST /api/payments/<row:payment_id>/reverse/": {},
+    "POST /api/payments/<row:payment_id>/void/": REASON,
     "POST /api/payment-methods/": {"card": "card_ok"},
     "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
     "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
@@ -243,9 +248,11 @@ PAGES = {
             "/plans/<int:plan_id>/refund",
             "/plans/<int:plan_id>/write-off",
             "/plans/<int:plan_id>/cancel",
-            "/payments/<int:payment_id>/reverse",
+            "/payments/<int:payment_id>/void",
         )
     },
+    "GET /payments/<int:payment_id>/reverse": (303, 403, 403, 200, 404, 403, 303, 303),
+    "POST /payments/<int:payment_id>/reverse": (303, 403, 403, 409, 404, 403, 303, 303),  # no bounce
     "GET /invitations/<token>/pay": ANYONE,
     "POST /invitations/<token>/pay": (422,) * 8,
     "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan

@@ -33,7 +33,7 @@ ACTS: Final = (
     "/plans/<int:plan_id>/refund",
     "/plans/<int:plan_id>/write-off",
     "/plans/<int:plan_id>/cancel",
-    "/payments/<int:payment_id>/reverse",
+    "/payments/<int:payment_id>/void",
 )
 DECISIONS: Final = (
     "/operator/merchants/<int:merchant_id>/decline",
@@ -71,8 +71,9 @@ API: Final = {
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
         ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/cancel/",
-        "/api/plans/<row:plan_id>/write-off/", "/api/payments/<row:payment_id>/reverse/",
+        "/api/plans/<row:plan_id>/write-off/", "/api/payments/<row:payment_id>/void/",
     ),
+    **rows((409, 403, 403, 404, 403), "POST", "/api/payments/<row:payment_id>/reverse/"),
     **rows(ACT, "GET", "/api/plans/<row:plan_id>/invitations/"),
     **rows((409, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/invitations/"),
     **rows(ACT, "POST", "/api/plans/<row:plan_id>/invitations/revoke/"),
@@ -186,6 +187,8 @@ PAGES: Final = {
     **rows((422, 422, 403, 404, 403), "POST", "/plans/<int:plan_id>/record-payment"),
     **rows(ACT, "GET", *ACTS),
     **rows(ACT_FORM, "POST", *ACTS),
+    **rows(ACT, "GET", "/payments/<int:payment_id>/reverse"),
+    **rows((409, 403, 403, 404, 403), "POST", "/payments/<int:payment_id>/reverse"),
     **rows((303, 303, 303, 404, 303), "POST", "/account/businesses/<int:merchant_id>/leave"),
     **rows(REDIRECTS, "POST", "/account/hat", "/account/sessions/end", "/logout"),  # last: they end hats and sessions
 }  # fmt: skip

@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.models import ApiKey, Email, ShopReport
 from portal.services.accounts import api_keys, password_resets, tokens
 from portal.services.mail import delivery
-from portal.services.payments import payment_methods, refunds
+from portal.services.payments import manual_payments, payment_methods, refunds
 from portal.services.plans import plans, shop_reports
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
@@ -89,6 +89,9 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
     to_change, to_write_off, to_dispute = (people.a_plan(merchant_id, email) for _ in range(3))
+    cash = manual_payments.record(
+        to_dispute, actor=owner, amount=1, method="cash", received_on=people.today_of(merchant_id)
+    )
     token = people.token_of(plans.open_plan(owner, new).plan_id)
     shop_reports.report(token or "")
     return {
@@ -99,6 +102,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "merchant_id": merchant_id,
         "installments": installments,
         "payment_id": payment_id,
+        "cash_id": cash.payment_id,
         "refund_id": refund_id,
         "method_id": payment_methods.save(customer_id, "card_ok").method_id,
         "saved_id": payment_methods.save(customer_id, "card_ok").method_id,
@@ -184,7 +188,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<row:", "<int:")
         .replace("<int:plan_id>", str(plan))
         .replace("<int:installment_id>", str(installment))
-        .replace("<int:payment_id>", str(objects["payment_id"]))
+        .replace("<int:payment_id>", str(objects["cash_id" if "void" in route else "payment_id"]))
         .replace("<int:refund_id>", str(objects["refund_id"]))
         .replace("<int:method_id>", str(objects["method_id" if api else "saved_id"]))
         .replace("<int:merchant_id>", str(objects["merchant_id"]))

@@ -66,6 +66,7 @@ PAGES: Final[dict[str, list[str]]] = {
         ),
         "first plan of /plans?status=completed, then /credit",
         "first payment of /dashboard, then /reverse",
+        "first payment of /dashboard, then /void",
     ],
     "omar": [
         "/account/reminders",

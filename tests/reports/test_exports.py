@@ -53,7 +53,7 @@ def test_the_journal_has_every_ledger_line_and_sums_to_zero(ids: dict[str, int])
         assert (row["debit"] is None) != (row["credit"] is None)
     assert set(entries.values()) == {Decimal(0)}
     kinds = {row["kind"] for row in rows}
-    assert kinds == {"plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal"}
+    assert kinds == {"plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal", "void"}
     assert ("Moved away", "amal") in {(row["reason"], row["who"]) for row in rows}
     assert read(export_journal(people.owner(ids["badr"]))) == []
 
@@ -92,7 +92,7 @@ def test_files_of_plans_payments_and_installments_are_complete_and_agree(ids: di
     assert plan_statuses == {row.id: row.status for row in db.session.scalars(db.select(Plan))}
     statuses = {(row["plan"], row["number"]): row["status"] for row in installments}
     assert statuses == {(row.plan_id, row.number): row.status for row in db.session.scalars(db.select(Installment))}
-    assert {row["state"] for row in payments} == {"succeeded", "declined", "in_flight", "reversed"}
+    assert {row["state"] for row in payments} == {"succeeded", "declined", "in_flight", "reversed", "voided"}
     assert {row["method"] for row in payments} >= {"cash", "transfer"}
 
 

@@ -15,8 +15,9 @@ from portal.domain import permissions
 from portal.domain.permissions import OF_ROLE, ROLES, Actor, EmailUnproven, OwnPlan, Permission, Role
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import disputes, withdrawals
 from portal.services.operations import approvals, closings, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
@@ -46,11 +47,12 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: cancellations.cancel(ids["plan"], actor=actor, reason="Sold out", refund=1),
     ),
     "refund": ("refund", lambda actor, ids: refunds.refund(ids["plan"], actor=actor, amount=1, reason="Scratched")),
-    "reverse": ("void", lambda actor, ids: reversals.reverse(ids["payment"], actor=actor, reason="Bounced")),
+    "ask about a bounce": ("void", lambda actor, ids: reversals.ask_gateway(ids["bounced"], actor=actor)),
+    "void": ("void", lambda actor, ids: voids.void(ids["cash"], actor=actor, reason="Written down twice")),
     "record a payment": (
         "record_payment",
         lambda actor, ids: manual_payments.record(
-            ids["plan"], actor=actor, amount=1, method="cash", received_on=date(2020, 1, 1)
+            ids["plan"], actor=actor, amount=1, method="cash", received_on=ids["today"]
         ),
     ),
     "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
@@ -125,6 +127,10 @@ def ids(context: object) -> Ids:
     badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
+    gateway.active().bounce(people.payment_of(payment_id).gateway_key or "")
+    cash = manual_payments.record(
+        plan_id, actor=people.owner(amal), amount=100, method="cash", received_on=people.today_of(amal)
+    )
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     disputed = people.a_plan(amal)
@@ -137,7 +143,9 @@ def ids(context: object) -> Ids:
         "omar": omar,
         "sara": sara,
         "plan": plan_id,
-        "payment": payment_id,
+        "today": people.today_of(amal),
+        "cash": cash.payment_id,
+        "bounced": payment_id,
         "invited": people.a_plan(amal, "invited@example.com"),
         "key": db.session.scalar(text("SELECT max(id) FROM api_keys")),
     }

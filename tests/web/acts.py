@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from portal.reports.plans.figures import PlanFigures, plan_figures
+from portal.services.payments import manual_payments
 from tests.fixtures import people
 from tests.web import HTMX
 
@@ -22,6 +23,13 @@ def a_world(app: Flask) -> tuple[int, int]:
         people.badr(), people.sara()
         plan = people.a_plan(amal, total=100_00, count=3)
         return plan, people.pay(people.installments_of(plan)[0].id, omar).id
+
+
+def a_cash_payment(app: Flask, plan: int) -> int:
+    """SAR 10 in cash for the plan, recorded by its merchant. Returns the payment's id."""
+    with app.app_context():
+        owner, day = people.owner(people.plan_of(plan).merchant_id), people.plan_of(plan).today
+        return manual_payments.record(plan, actor=owner, amount=10_00, method="cash", received_on=day).payment_id
 
 
 def money_of(app: Flask, plan: int) -> PlanFigures:

@@ -16,7 +16,7 @@ from markupsafe import escape
 from sqlalchemy import delete
 from sqlalchemy.orm import InstrumentedAttribute
 
-from portal.domain import typed_text
+from portal.domain import clock, typed_text
 from portal.extensions import db
 from portal.models import ApiKey, Merchant, Plan
 from portal.services.agreements import disputes
@@ -28,8 +28,9 @@ from tests.fixtures.agreements import acceptance
 from tests.fixtures.mails import outbox
 from tests.fixtures.people import PASSWORD
 from tests.web import browser_of
-from tests.web.acts import a_world, check, do, words
+from tests.web.acts import a_cash_payment, a_world, check, do, words
 
+TODAY = clock.today("Asia/Riyadh").isoformat()
 CASES: dict[str, Any] = json.loads((Path(__file__).parents[1] / "cases" / "texts.json").read_text())
 ACCEPTED: dict[str, str] = {text: typed_text.read(text) for text in CASES["accept"]} | CASES["accept_trimmed"]
 REFUSED: list[str] = CASES["refuse"] + CASES["refuse_too_long"]
@@ -65,9 +66,9 @@ SAVED_FIELDS = (
 ACTIONS = (
     ("reason", "/plans/{plan}/refund", {"amount": "1", "payment": "newest"}),
     ("reason", "/plans/{plan}/credit", {"amount": "1", "how": "last"}),
-    ("reason", "/payments/{payment}/reverse", {}),
-    ("reason", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": "2025-01-01"}),
-    ("reference", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": "2025-01-01"}),
+    ("reason", "/payments/{cash}/void", {}),
+    ("reason", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": TODAY}),
+    ("reference", "/plans/{plan}/record-payment", {"amount": "1", "method": "cash", "received_on": TODAY}),
     ("reason", "/plans/{plan}/write-off", {}),
     ("reason", "/plans/{plan}/cancel", {"give_back": "keep"}),
 )
@@ -118,8 +119,8 @@ def test_a_registration_has_the_same_rule_for_the_business_name(app: Flask, clie
 def test_an_action_on_a_plan_has_the_same_rule(
     app: Flask, world: tuple[int, int], name: str, address: str, beside: dict[str, str]
 ) -> None:
-    plan, payment = world
-    amal, address = browser_of(app, "amal"), address.format(plan=plan, payment=payment)
+    plan, _ = world
+    amal, address = browser_of(app, "amal"), address.format(plan=plan, cash=a_cash_payment(app, plan))
     needed = {"reason": "Because"} if name != "reason" else {}
     for typed in REFUSED:
         response = check(amal, address, **(beside | needed | {name: typed}))
@@ -127,7 +128,7 @@ def test_an_action_on_a_plan_has_the_same_rule(
     for typed in ACCEPTED:
         assert check(amal, address, **(beside | needed | {name: typed})).status_code == 200, ascii(typed)
     page = do(amal, address, **(beside | needed | {name: "\ufeff tab\tinside, e\u0301 "}))
-    shown = amal.get("/payments/2") if name == "reference" else page
+    shown = amal.get("/payments/3") if name == "reference" else page
     assert "tab inside, é" in words(shown)
 
 

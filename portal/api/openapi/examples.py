@@ -118,6 +118,8 @@ _PAYMENT: Final[dict[str, Any]] = {
     "decline_code": None,
     "created_at": "2026-08-30T09:15:02.004131Z",
     "settled_at": "2026-08-30T09:15:02.120044Z",
+    "value_at": "2026-08-30T09:15:02.054131Z",
+    "gateway_reference": "ch_4f1b9d0c2a7e",
     "reversed_at": None,
     "installments": [{"installment": 1, "amount": "33.34"}],
 }
@@ -205,7 +207,8 @@ _SHAPES: Final[dict[str, Any]] = {
     "NewCredit": {"amount": "10.00", "how": "last", "reason": "Delivered late", "expected": "100.00"},
     "NewWriteOff": {"reason": "The customer can't be found", "expected": "100.00"},
     "NewCancellation": {"reason": "The cake was returned", "refund": "20.00", "expected": "66.66"},
-    "NewReversal": {"reason": "The transfer bounced", "expected": "33.34"},
+    "NewReversal": {},
+    "NewVoid": {"reason": "Written down twice", "expected": "33.34"},
     "CancelledPlan": {
         **_PLAN,
         "status": "cancelled",
@@ -293,7 +296,8 @@ _REFUSED: Final = {
         Refused("insufficient_funds", payment_id=9),
         Refused("not_accepted"),
         Refused("mail_limit", about="proofs", limit=5),
-        Refused("not_reversible"),
+        Refused("not_reversed_by_gateway"),
+        Refused("not_voidable"),
         Refused("nothing_due", about="payment"),
         Refused("nothing_owed", about="write_off"),
         Refused("nothing_to_refund"),

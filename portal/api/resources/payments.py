@@ -122,8 +122,8 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     For the plan's merchant. It goes to the oldest installment first; more than remains is 409 `too_much`.
     """
     plan = access.our_plan(caller().actor, plan_id)
-    currency, today = plan.currency, plan.today
-    faults = manual_payments.faults(json.method, json.received_on, json.reference, today)
+    currency, today, earliest = plan.currency, plan.today, manual_payments.earliest_day(plan)
+    faults = manual_payments.faults(json.method, json.received_on, json.reference, today, earliest)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):

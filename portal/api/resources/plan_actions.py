@@ -1,4 +1,4 @@
-"""Actions of a plan's merchant: credit, write off, cancel, and reverse a payment."""
+"""Actions of a plan's merchant: credit, write off, cancel, ask about a bounce, and void a payment."""
 
 from flask import Blueprint, Response
 from spectree.models import Tag
@@ -7,13 +7,13 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.payments import reversals
 
 bp = Blueprint("api_plan_actions", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
 
-for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewReversal):
+for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewVoid):
     parsing.further_faults(_schema)(amounts.reason_faults)
 
 
@@ -143,19 +143,41 @@ def cancel(plan_id: int, json: schemas.NewCancellation) -> Response:
     needs="void",
     writes=True,
     forbidden="change_plan",
-    refuses={409: ("amount_changed", "not_reversible", "payment_in_flight", "refund_in_flight", "still_running")},
+    refuses={409: ("not_reversed_by_gateway", "payment_in_flight", "refund_in_flight", "still_running")},
 )
 def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
-    """Reverse a payment that bounced
+    """Ask the gateway whether a payment bounced
 
-    For a payment that the bank took back: its amount, less refunds, is owed again. On a cancelled plan the reversal is
-    only booked. Answers the payment.
+    If the bank took the payment back, its amount less refunds is owed again, and this answers the payment. If not,
+    nothing changes: 409 `not_reversed_by_gateway`. Cash and transfers are voided.
+    """
+    access.our_payment(caller().actor, payment_id)
+    key = idempotency.request_key(json)
+    result = reversals.ask_gateway(payment_id, actor=caller().actor, request_key=key)
+    return idempotency.answer(result, 200, schemas.payment(result.payment))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/payments/<row:payment_id>/void/",
+    ok={200: schemas.Payment},
+    tag=TAG,
+    needs="void",
+    writes=True,
+    forbidden="change_plan",
+    refuses={409: ("amount_changed", "not_voidable", "payment_in_flight", "refund_in_flight", "still_running")},
+)
+def void(payment_id: int, json: schemas.NewVoid) -> Response:
+    """Void cash or a transfer that was recorded by mistake
+
+    Its amount, less refunds, is owed again. On a cancelled plan nothing is owed again. Answers the payment.
     """
     currency = access.our_payment(caller().actor, payment_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
-        result = reversals.reverse(
+        result = voids.void(
             payment_id, actor=caller().actor, reason=json.reason, shown=minor["expected"], request_key=key
         )
     return idempotency.answer(result, 200, schemas.payment(result.payment))

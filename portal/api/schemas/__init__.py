@@ -42,6 +42,7 @@ from portal.api.schemas.plan_actions import (
     NewCancellation,
     NewCredit,
     NewReversal,
+    NewVoid,
     NewWriteOff,
     cancelled_plan,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "NewRecordedPayment",
     "NewRefund",
     "NewReversal",
+    "NewVoid",
     "NewWriteOff",
     "Nothing",
     "PaidInstallment",

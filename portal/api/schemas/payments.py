@@ -75,6 +75,8 @@ class Part(Out, kw_only=True):
 class Payment(Out, kw_only=True):
     """One attempt to move money. `in_flight` until its outcome is known, `reversed` when the bank took it back.
 
+    `voided` when the merchant had recorded it by mistake.
+
     A payment received without the gateway has a `method` other than card, a date and possibly a reference.
     """
 
@@ -94,6 +96,8 @@ class Payment(Out, kw_only=True):
     decline_code: str | None
     created_at: Instant
     settled_at: Instant | None
+    value_at: Annotated[Instant | None, Meta(description="When the money counts as received.")]
+    gateway_reference: Annotated[str | None, Meta(description="The gateway's own number of the charge.")]
     reversed_at: Instant | None
     installments: list[Part]
 
@@ -131,6 +135,8 @@ def payment(row: models.Payment | PaymentFacts) -> Payment:
         decline_code=facts.decline_code,
         created_at=facts.created_at,
         settled_at=facts.settled_at,
+        value_at=facts.value_at,
+        gateway_reference=facts.gateway_reference,
         reversed_at=facts.reversed_at,
         installments=[
             Part(installment=part.installment_id, amount=decimal(part.amount, facts.currency)) for part in facts.parts

@@ -1,4 +1,4 @@
-"""Schemas of a merchant's actions: credit, write-off, cancellation, reversal."""
+"""Schemas of a merchant's actions: credit, write-off, cancellation, reversal, void."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -45,7 +45,11 @@ class NewCancellation(In, kw_only=True):
 
 
 class NewReversal(In, kw_only=True):
-    """A reversal of a payment that the bank took back. The amount is owed again."""
+    """A question to the gateway. It has no fields."""
+
+
+class NewVoid(In, kw_only=True):
+    """A void of cash or of a transfer that was recorded by mistake. The amount is owed again."""
 
     reason: Reason
     expected: Annotated[

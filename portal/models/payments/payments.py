@@ -26,9 +26,9 @@ from portal.models.plans.invitations import LINK_KINDS, LinkKind
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
-PaymentState = Literal["in_flight", "succeeded", "declined", "reversed"]
+PaymentState = Literal["in_flight", "succeeded", "declined", "reversed", "voided"]
 PAYMENT_STATES: tuple[PaymentState, ...] = get_args(PaymentState)
-RECEIVED: tuple[PaymentState, ...] = ("succeeded", "reversed")
+RECEIVED: tuple[PaymentState, ...] = ("succeeded", "reversed", "voided")
 """The states of payments whose money came in, even if some of it went back."""
 
 AllocationState = Literal["held", "applied", "released"]
@@ -48,8 +48,10 @@ class Payment(Model):
     instant at which the charge call ended without an outcome. `link` is the kind of the plan's link by which it was
     paid: by the pay link anybody may have paid. A payment that a merchant recorded has no `gateway_key`, but
     `received_on` (local date) and possibly a `reference`, which the merchant typed: "" without one, None once it is
-    erased. `refunded` is the sum of succeeded refunds, `refunding`
-    of refunds in flight, and `reversed` was taken back by the bank: together at most `amount`. All are minor units.
+    erased. `value_at` is the instant at which the money counts as received: the gateway's charge time, or the local
+    midnight of `received_on`. `refunded` is the sum of succeeded refunds, `refunding` of refunds in flight, and
+    `reversed` was taken back by the bank or voided by the merchant: together at most `amount`. `lost` is the amount
+    that the bank took back beyond that. All are minor units.
     """
 
     __tablename__ = "payments"
@@ -76,10 +78,12 @@ class Payment(Model):
     refunded: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     refunding: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     reversed: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    lost: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     created_by: Mapped[UserId]
     created_at: Mapped[Instant]
     unanswered_at: Mapped[Instant | None]
     settled_at: Mapped[Instant | None]
+    value_at: Mapped[Instant | None]
     reversed_at: Mapped[Instant | None]
 
     reference: Mapped[str | None] = column_property(typed_text(reference_id))
@@ -107,23 +111,29 @@ class Payment(Model):
             name="given_back",
         ),
         CheckConstraint(
-            "refunded + refunding = 0 OR state IN ('succeeded', 'reversed')", name="refunded_after_success"
+            "refunded + refunding = 0 OR state IN ('succeeded', 'reversed', 'voided')", name="refunded_after_success"
         ),
         CheckConstraint(
-            "(state = 'reversed') = (reversed_at IS NOT NULL) AND (state = 'reversed') = (reversed > 0)",
+            "(state IN ('reversed', 'voided')) = (reversed_at IS NOT NULL)"
+            " AND (state IN ('reversed', 'voided')) = (reversed > 0)",
             name="reversed",
         ),
+        CheckConstraint(
+            f"(state <> 'voided' OR {_RECORDED}) AND (state <> 'reversed' OR NOT {_RECORDED})", name="taken_back_by"
+        ),
+        CheckConstraint("lost >= 0 AND (lost = 0 OR state = 'reversed')", name="lost"),
+        CheckConstraint("(state IN ('in_flight', 'declined')) = (value_at IS NULL)", name="value_at"),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(
-            "ix_payments_received_merchant_id_settled_at_id",
+            "ix_payments_received_merchant_id_value_at_id",
             "merchant_id",
-            "settled_at",
+            "value_at",
             "id",
             postgresql_include=["currency", "amount", "refunded", "reversed", "plan_id"],
-            postgresql_where=text("state IN ('succeeded', 'reversed')"),
+            postgresql_where=text("state IN ('succeeded', 'reversed', 'voided')"),
         ),
         Index(
             "ix_payments_refunded_merchant_id_id",
@@ -174,7 +184,8 @@ class Payment(Model):
 class Allocation(Model):
     """The part of a payment that goes to one installment: held while in flight, then applied or released.
 
-    `returned` is the part that does not count as paid: the bank reversed it, or the charge exceeded the amount owed.
+    `returned` is the part that does not count as paid: it was reversed or voided, or the charge exceeded the amount
+    owed. `recovered` is the part that paid a written-off amount.
     """
 
     __tablename__ = "allocations"
@@ -188,6 +199,7 @@ class Allocation(Model):
     )
 
     returned: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    recovered: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
 
     payment: Mapped[Payment] = relationship(back_populates="allocations")
     installment: Mapped[Installment] = relationship()
@@ -196,6 +208,7 @@ class Allocation(Model):
         UniqueConstraint("payment_id", "installment_id"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("returned BETWEEN 0 AND amount AND (returned = 0 OR state = 'applied')", name="returned"),
+        CheckConstraint("recovered BETWEEN 0 AND amount AND (recovered = 0 OR state = 'applied')", name="recovered"),
         Index(
             "uq_allocations_held_installment_id", "installment_id", unique=True, postgresql_where=text("state = 'held'")
         ),

@@ -37,7 +37,8 @@ class Installment(Model):
     """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited` and `written_off` change.
 
     An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
-    the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. Merchant, customer, currency,
+    the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. `credited_at` is the instant
+    of the last credit; `paid_at` is described in services/plans/paid_at.py. Merchant, customer, currency,
     `counted` and `disputed` repeat those of the plan (foreign key with ON UPDATE CASCADE), so that lists and sums need
     no join. An amount is *owed* while it remains and is counted; it is *chased* while it is owed and not disputed.
     """
@@ -61,6 +62,7 @@ class Installment(Model):
         BigInteger, Computed("amount - paid - credited - written_off", persisted=True)
     )
     paid_at: Mapped[Instant | None]
+    credited_at: Mapped[Instant | None]
     cancelled_at: Mapped[Instant | None]
     counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))

@@ -94,7 +94,7 @@ class Overview:
 def overview(merchant: Merchant) -> Overview:
     """The figures of the dashboard by currency (minor units). Currencies are never added together.
 
-    Months begin at the merchant's local midnight. A payment belongs to the month in which it was settled.
+    Months begin at the merchant's local midnight. A payment belongs to the month of its value instant.
     """
     firsts = month_starts(clock.today(merchant.time_zone), MONTHS)
     since = clock.midnight(firsts[-1], merchant.time_zone)
@@ -193,14 +193,14 @@ def _add_payments(of: TotalsOf, merchant: Merchant, firsts: list[date], last_pla
     """Add the received payments of each month. The previous month is split at the same day and hour."""
     starts = [clock.midnight(first, merchant.time_zone) for first in firsts]
     edges = [*starts[:-1], _a_month_ago(firsts, merchant.time_zone), starts[-1]]
-    bucket_number = func.width_bucket(Payment.settled_at, literal(edges, ARRAY(DateTime(timezone=True))))
+    bucket_number = func.width_bucket(Payment.value_at, literal(edges, ARRAY(DateTime(timezone=True))))
     paid_off = func.sum(Payment.amount - Payment.reversed).filter(Payment.plan_id <= last_plan)
     query = (
         select(Payment.currency, bucket_number, func.sum(NET), paid_off)
         .where(
             Payment.merchant_id == merchant.id,
             Payment.state.in_(RECEIVED),
-            Payment.settled_at >= starts[0],
+            Payment.value_at >= starts[0],
         )
         .group_by(text("1"), text("2"))
     )

@@ -47,7 +47,7 @@ PLANS: Final = Check(
                                   IS DISTINCT FROM parts.remaining * plans.counted::int),
            count(*) FILTER (WHERE coalesce(books.credits, 0) IS DISTINCT FROM parts.credited * plans.counted::int),
            count(*) FILTER (WHERE coalesce(books.write_offs, 0) IS DISTINCT FROM parts.written_off),
-           count(*) FILTER (WHERE coalesce(books.cash, 0) <> coalesce(money.kept, 0)),
+           count(*) FILTER (WHERE coalesce(books.cash, 0) <> coalesce(money.cash, 0)),
            count(*) FILTER (WHERE coalesce(books.refunds, 0) <> coalesce(back.amount, 0) * plans.counted::int),
            count(*) FILTER (WHERE plans.counted AND coalesce(books.prepayments, 0) <> 0)
     FROM plans
@@ -59,8 +59,9 @@ PLANS: Final = Check(
         FROM installments GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id
     LEFT JOIN (
-        SELECT plan_id, sum(amount - refunded - reversed) AS kept FROM payments
-        WHERE state IN ('succeeded', 'reversed') GROUP BY plan_id
+        SELECT plan_id, sum(amount - refunded - reversed - lost) AS cash,
+               sum(amount - refunded - reversed) AS kept FROM payments
+        WHERE state IN ('succeeded', 'reversed', 'voided') GROUP BY plan_id
     ) AS money ON money.plan_id = plans.id
     LEFT JOIN (
         SELECT plan_id, sum(amount) AS amount FROM refunds WHERE state = 'succeeded' AND NOT excess GROUP BY plan_id
@@ -111,10 +112,11 @@ PAYMENTS: Final = Check(
            count(*) FILTER (WHERE (payments.refunded, payments.refunding)
                                   IS DISTINCT FROM (coalesce(back.refunded, 0), coalesce(back.refunding, 0))
                                   OR payments.refunded + payments.refunding + payments.reversed > payments.amount),
-           count(*) FILTER (WHERE coalesce(books.paid, 0) <> CASE WHEN payments.state IN ('succeeded', 'reversed')
-                                                              THEN payments.amount ELSE 0 END
-                                  OR coalesce(books.reversed, 0) <> -payments.reversed),
-           count(*) FILTER (WHERE payments.state <> 'reversed' AND (coalesce(over.amount, 0), coalesce(back.excess, 0))
+           count(*) FILTER (WHERE coalesce(books.paid, 0) <> CASE WHEN payments.state IN ('in_flight', 'declined')
+                                                              THEN 0 ELSE payments.amount END
+                                  OR coalesce(books.reversed, 0) <> -(payments.reversed + payments.lost)),
+           count(*) FILTER (WHERE payments.state NOT IN ('reversed', 'voided')
+                                  AND (coalesce(over.amount, 0), coalesce(back.excess, 0))
                                   <> (coalesce(back.excess_gone, 0) - parts.returned, parts.returned))
     FROM payments
     LEFT JOIN (
@@ -131,7 +133,7 @@ PAYMENTS: Final = Check(
     ) AS back ON back.payment_id = payments.id
     LEFT JOIN (
         SELECT payment_id, sum(amount) FILTER (WHERE kind = 'payment') AS paid,
-               sum(amount) FILTER (WHERE kind = 'reversal') AS reversed
+               sum(amount) FILTER (WHERE kind IN ('reversal', 'void')) AS reversed
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id AND account = 'cash'
         WHERE payment_id IS NOT NULL GROUP BY payment_id
     ) AS books ON books.payment_id = payments.id

@@ -39,7 +39,7 @@ def list_with_plans(
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
     query = find(actor, filters).options(parties, installments)
-    keys = (Payment.settled_at, Payment.id) if filters.since or filters.until else (Payment.id,)
+    keys = (Payment.value_at, Payment.id) if filters.since or filters.until else (Payment.id,)
     return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
@@ -55,9 +55,9 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     if filters.since or filters.until:
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:
-        query = query.where(Payment.settled_at >= filters.since)
+        query = query.where(Payment.value_at >= filters.since)
     if filters.until:
-        query = query.where(Payment.settled_at < filters.until)
+        query = query.where(Payment.value_at < filters.until)
     if filters.state == "received":
         query = query.where(Payment.state.in_(RECEIVED))
     elif filters.state == "refunded":

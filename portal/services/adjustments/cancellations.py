@@ -39,7 +39,9 @@ def cancel(
     shown_refundable: int | None = None,
     request_key: RequestKey | None = None,
 ) -> PlanCancelled:
-    """Void the remaining amount of an active plan, and refund `refund` minor units, the newest payment first.
+    """Void the remaining and the written-off amount of an active plan, and refund `refund` minor units.
+
+    A refund returns the newest payment first.
 
     `shown` is the remaining amount that the form showed, `shown_refundable` its refundable amount (minor units; None:
     not checked). One commit cancels the plan and holds the refunds. A refund that the bank declines leaves the plan
@@ -103,6 +105,8 @@ def _cancel(
     voiding.void(plan, rows, by=actor.user_id, reason_id=reason_id)
     if was_disputed:
         notices.tell_customer("dispute_ended", plan)
+    else:
+        notices.tell_change("plan_cancelled", plan, amount=remaining, before=remaining, reason_id=reason_id)
     refund_ids: tuple[int, ...] = ()
     if refund:
         refund_ids = refunds.hold(plan, payments, refund, actor=actor, reason_id=reason_id, rows=rows)

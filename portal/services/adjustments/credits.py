@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from portal.domain import allocation
+from portal.domain import allocation, clock
 from portal.domain import events as payloads
 from portal.domain.allocation import HOW, How
 from portal.domain.permissions import Actor
@@ -12,7 +12,8 @@ from portal.models import Installment
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import agreement, plan_status
+from portal.services.plans import agreement, notices, plan_status
+from portal.services.plans.paid_at import paid_at
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -41,8 +42,8 @@ def credit(
 ) -> CreditGiven:
     """Lower the remaining amount by `amount` minor units: from the last installment backwards, or spread over all.
 
-    An installment that a credit lowers to zero is waived. `shown` is the remaining amount that the form showed, in
-    minor units (None: not checked).
+    An installment that a credit lowers to zero is waived, or paid if a part of it was paid.
+    `shown` is the remaining amount that the form showed, in minor units (None: not checked).
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
     amount_changed (facts: remaining); Invalid on amount, how and reason; idempotency_key_reused; still_running; busy.
@@ -58,12 +59,17 @@ def credit(
         raise Refused("nothing_owed", about="credit")
     preconditions.within(amount, remaining, plan.currency, about="credit", fact="remaining")
     by_id = {row.id: row for row in rows}
+    now = clock.now()
     for row_id, share in parts(rows, amount, how):
-        by_id[row_id].credited += share
+        row = by_id[row_id]
+        row.credited += share
+        row.credited_at = now
+        row.paid_at = paid_at(row)
     reason_id = texts.keep(plan.id, "reason", reason)
     ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
     events.record(payloads.CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
+    notices.tell_change("plan_credited", plan, amount=amount, before=remaining, reason_id=reason_id)
     return CreditGiven(row_facts.changed_plan(plan.id), amount)
 
 

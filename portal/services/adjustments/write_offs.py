@@ -9,7 +9,7 @@ from portal.errors import Refused
 from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
-from portal.services.plans import agreement, plan_status
+from portal.services.plans import agreement, notices, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -47,4 +47,5 @@ def write_off(
     ledger.book_write_off(plan, remaining, by=actor.user_id, reason_id=reason_id)
     events.record(payloads.PlanWrittenOff(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)
     plan_status.recompute(plan, rows)
+    notices.tell_change("plan_written_off", plan, amount=remaining, before=remaining, reason_id=reason_id)
     return PlanWrittenOff(row_facts.changed_plan(plan.id), remaining)

@@ -17,7 +17,9 @@ def void(
     reason_id: int | None = None,
     cause: CancelCause | None = None,
 ) -> int:
-    """Cancel the open installments of an active plan, for good. Returns the amount in minor units.
+    """Cancel the open and the written-off installments of an active plan, for good.
+
+    Returns the amount that was open, in minor units.
 
     The plan and its installments are locked, and no payment is in flight. The cancellation has the merchant's reason or
     a cause.
@@ -25,7 +27,7 @@ def void(
     amount = sum(row.left for row in rows)
     plan.cancelled_at = clock.now()
     for row in rows:
-        if row.left > 0:
+        if row.payable > 0:
             row.credited += row.left
             row.cancelled_at = plan.cancelled_at
     ledger.book_cancellation(plan, amount, by=by, reason_id=reason_id)

@@ -16,7 +16,16 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.gateways.email import display_name
 from portal.models import Email, Merchant, Plan, User
-from portal.services.mail import accounts, operations, payments, plans, reminders, security, team
+from portal.services.mail import (
+    accounts,
+    operations,
+    payments,
+    plan_changes,
+    plans,
+    reminders,
+    security,
+    team,
+)
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
@@ -24,6 +33,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "account_reactivated": operations.account_notice,
     "api_key_made": security.api_key_made,
     "automatic_stopped": payments.automatic_stopped,
+    "bounce_notice": payments.bounce_notice,
     "dispute_answered": plans.dispute_answered,
     "dispute_ended": plans.dispute_ended,
     "dispute_notice": plans.dispute_notice,
@@ -45,13 +55,17 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "password_changed": security.password_changed,
     "password_reset": accounts.password_reset,
     "payment_declined": payments.payment_declined,
+    "payment_reversed": payments.payment_reversed,
     "plan_accepted": plans.plan_accepted,
+    "plan_cancelled": plan_changes.plan_cancelled,
     "plan_completed": payments.plan_completed,
+    "plan_credited": plan_changes.plan_credited,
     "plan_disputed": plans.plan_disputed,
     "plan_made": plans.plan_made,
     "plan_news": plans.plan_news,
     "plan_not_yours": accounts.plan_not_yours,
     "plan_withdrawn": plans.plan_withdrawn,
+    "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
     "receipt": payments.receipt,
     "refund": payments.refund,
@@ -74,7 +88,10 @@ TEMPLATES: Final = {
     "merchant_declined": "notice",
     "merchant_reactivated": "notice",
     **dict.fromkeys(
-        ("dispute_answered", "dispute_ended", "dispute_notice", "plan_disputed", "plan_news", "plan_withdrawn"),
+        (
+            *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice"),
+            *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
+        ),
         plans.NOTICE,
     ),
     **dict.fromkeys(("api_key_made", "new_browser", "password_changed"), security.NOTICE),
@@ -82,7 +99,7 @@ TEMPLATES: Final = {
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
 """The kinds that are sent in the name of a deactivated business."""
-NOT_TO_CUSTOMERS: Final = frozenset({"dispute_notice", "plan_news"})
+NOT_TO_CUSTOMERS: Final = frozenset({"bounce_notice", "dispute_notice", "plan_news"})
 """The kinds about a plan that go to its business or to operators."""
 TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
 """The kinds that a deactivated account gets: money back, and the security of the account."""

@@ -9,6 +9,7 @@ from flask_babel import pgettext
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload, selectinload
 
+from portal.domain import money
 from portal.extensions import db
 from portal.models import Email, Installment, Invitation, Membership, Merchant, Plan, User
 from portal.services.plans import invitations
@@ -89,3 +90,17 @@ def link_for(row: Email, name: str, path: str, *, below: str = "") -> Facts:
         if invitation is not None:
             return {name: link(f"/invitations/{invitation[1]}{below}"), "secret": (invitation[1],)}
     return {name: link(path)}
+
+
+def notice(
+    *, title: str, preview: str, paragraphs: list[str], plan: Plan, quote: str | None = None, button: str | None = None
+) -> Facts:
+    """The variables of the template plan_notice: a title, paragraphs and a button."""
+    return {
+        "title": str(title),
+        "preview": str(preview),
+        "paragraphs": [str(text) for text in paragraphs],
+        "quote": quote,
+        "total": money.show(plan.total, plan.currency),
+        "button": str(button or _("See the plan")),
+    }

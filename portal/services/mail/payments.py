@@ -1,4 +1,4 @@
-"""Mails about payments: receipt, declined payment, end of automatic payment, completed plan, refund."""
+"""Mails about payments: receipt, declined or reversed payment, end of automatic payment, completed plan, refund."""
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -6,9 +6,9 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, Payment, PaymentMethod, Refund
+from portal.models import Email, Payment, PaymentMethod, Plan, Refund, User
 from portal.reports.payments import offered_methods
-from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
 from portal.wording import dates, labels
 
 
@@ -27,7 +27,7 @@ def receipt(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "paid_on": dates.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+            "paid_on": _paid_on(payment, plan),
             "how": _method_words(payment),
             "reference": payment.reference or None,
             "parts": [
@@ -74,6 +74,66 @@ def payment_declined(row: Email) -> Facts:
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")
     )
+
+
+def payment_reversed(row: Email) -> Facts:
+    """A payment that the bank took back, and what is to pay because of it."""
+    payment = _payment_of(row)
+    plan, rows = plan_of(payment.plan_id)
+    payable = sum(installment.payable for installment in rows)
+    if not payable or plan.cancelled_at is not None:
+        raise NoLongerTrue("not_open")
+    coming = next((installment for installment in rows if installment.is_open), None)
+    return (
+        progress(rows)
+        | {
+            "amount": money.show(payment.reversed, plan.currency),
+            "purchase": purchase(plan),
+            "paid_on": _paid_on(payment, plan),
+            "how": _method_words(payment),
+            "asks": plan.is_asked,
+            "remaining": money.show(sum(installment.remaining for installment in rows), plan.currency),
+            "written_off": money.show(payable, plan.currency) if coming is None else None,
+            "stopped": bool(row.data.get("stopped")) and plan.automatic_method_id is None,
+            "next": {
+                "amount": money.show(coming.remaining, plan.currency),
+                "date": dates.long_day(coming.due_date),
+                "past": coming.due_date < plan.today,
+            }
+            if coming is not None
+            else None,
+        }
+        | link_for(row, "pay_url", f"/plans/{plan.id}")
+    )
+
+
+def bounce_notice(row: Email) -> Facts:
+    """A payment that the bank took back, for an owner of its business."""
+    payment = _payment_of(row)
+    plan, _rows = plan_of(payment.plan_id)
+    who = {
+        "customer": db.session.get_one(User, plan.customer_id).display_name,
+        "purchase": purchase(plan),
+        "amount": money.show(payment.reversed, plan.currency),
+    }
+    paragraphs = [
+        _("The bank took a payment of %(customer)s for %(purchase)s back: %(amount)s. It was paid on %(day)s.",
+          **who, day=_paid_on(payment, plan)),
+        _("The plan is cancelled, so nothing is owed again.") if plan.cancelled_at is not None
+        else _("What it had paid is to pay again, and %(customer)s was told.", **who),
+    ]  # fmt: skip
+    if payment.lost:
+        lost = money.show(payment.lost, plan.currency)
+        paragraphs.append(_("The bank took %(amount)s more than you still had of it. That is booked as a loss.",
+                            amount=lost))  # fmt: skip
+    if row.data.get("stopped"):
+        paragraphs.append(_("Automatic payment of this plan stopped."))
+    return notice(
+        title=_("The bank took a payment of %(amount)s back", **who),
+        preview=purchase(plan),
+        paragraphs=paragraphs,
+        plan=plan,
+    ) | {"url": link(f"/plans/{plan.id}")}
 
 
 def automatic_stopped(row: Email) -> Facts:
@@ -124,8 +184,15 @@ def refund(row: Email) -> Facts:
         "by_hand": payment.is_recorded,
         "refunded_on": dates.long_day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
-        "paid_on": dates.long_day(payment.received_on or clock.local_date(payment.created_at, plan.time_zone)),
+        "paid_on": _paid_on(payment, plan),
     } | link_for(row, "plan_url", f"/plans/{plan.id}")
+
+
+def _paid_on(payment: Payment, plan: Plan) -> str:
+    """The local day on which the money counts as received, or on which the customer tried."""
+    if payment.received_on is not None:
+        return dates.long_day(payment.received_on)
+    return dates.long_day(clock.local_date(payment.value_at or payment.created_at, plan.time_zone))
 
 
 def _payment_of(row: Email) -> Payment:

@@ -10,7 +10,7 @@ from portal.extensions import db
 from portal.models import Acceptance, Dispute, Email, Installment, Plan, User
 from portal.reports.plans.figures import plan_figures
 from portal.services.agreements import acceptances, disputes
-from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
 from portal.wording import dates
 from portal.wording.causes import typed_words
 from portal.wording.terms import terms_lines
@@ -62,7 +62,7 @@ def plan_disputed(row: Email) -> Facts:
     """The confirmation of a dispute."""
     plan, _rows = plan_of(row.plan_id)
     who = {"merchant": plan.merchant.business_name, "purchase": purchase(plan)}
-    return _notice(
+    return notice(
         title=_("You said that a plan is not yours"),
         preview=_("%(merchant)s was told.", **who),
         paragraphs=[
@@ -84,7 +84,7 @@ def dispute_answered(row: Email) -> Facts:
         raise NoLongerTrue("dispute_over")
     who = {"merchant": plan.merchant.business_name, "purchase": purchase(plan)}
     until = _day(plan, disputes.decidable_at(dispute))
-    return _notice(
+    return notice(
         title=_("%(merchant)s answered you", **who),
         preview=_("Accept the plan, or say again that it is not yours."),
         paragraphs=[
@@ -113,7 +113,7 @@ def dispute_ended(row: Email) -> Facts:
     dispute = db.session.get_one(Dispute, plan.id)
     if dispute.outcome not in words:
         raise NoLongerTrue("dispute_over")
-    return _notice(
+    return notice(
         title=_("The question about your plan is settled"),
         preview=_("A plan of %(merchant)s", **who),
         paragraphs=[words[dispute.outcome]],
@@ -132,7 +132,7 @@ def plan_withdrawn(row: Email) -> Facts:
         paragraphs.append(
             _("You had paid %(amount)s. %(merchant)s was asked to refund it.", amount=amount, merchant=who["merchant"])
         )
-    return _notice(
+    return notice(
         title=_("You withdrew from a plan"),
         preview=_("Nothing more of it is due."),
         paragraphs=paragraphs,
@@ -175,8 +175,8 @@ def plan_news(row: Email) -> Facts:
         paragraphs.append(
             _("You hold %(amount)s of it. Refund what you owe them.", amount=money.show(kept, plan.currency))
         )
-    notice = _notice(title=titles[news], preview=purchase(plan), paragraphs=paragraphs, plan=plan)
-    return notice | {"url": link(f"/plans/{plan.id}")}
+    told = notice(title=titles[news], preview=purchase(plan), paragraphs=paragraphs, plan=plan)
+    return told | {"url": link(f"/plans/{plan.id}")}
 
 
 def dispute_notice(row: Email) -> Facts:
@@ -184,7 +184,7 @@ def dispute_notice(row: Email) -> Facts:
     plan, _rows = plan_of(row.plan_id)
     who = {"merchant": plan.merchant.business_name, "number": plan.id}
     upheld = row.data["news"] == "upheld"
-    return _notice(
+    return notice(
         title=_("Decide about plan %(number)s of %(merchant)s", **who)
         if upheld
         else _("A customer disputes plan %(number)s of %(merchant)s", **who),
@@ -199,19 +199,6 @@ def dispute_notice(row: Email) -> Facts:
         plan=plan,
         button=_("See the disputes"),
     ) | {"url": link("/operator/disputes")}  # fmt: skip
-
-
-def _notice(
-    *, title: str, preview: str, paragraphs: list[str], plan: Plan, quote: str | None = None, button: str | None = None
-) -> Facts:
-    return {
-        "title": str(title),
-        "preview": str(preview),
-        "paragraphs": [str(text) for text in paragraphs],
-        "quote": quote,
-        "total": money.show(plan.total, plan.currency),
-        "button": str(button or _("See the plan")),
-    }
 
 
 def _amounts(plan: Plan) -> Facts:

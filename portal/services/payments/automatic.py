@@ -112,6 +112,19 @@ def stop(method_id: int) -> None:
             )
 
 
+def stop_after_reversal(plan: Plan) -> bool:
+    """Inside the unit of work that records a reversal: end automatic payment until the customer turns it on again.
+
+    Otherwise each reversal would be followed by another charge. Returns whether it was on.
+    """
+    method = db.session.get(PaymentMethod, plan.automatic_method_id) if plan.automatic_method_id is not None else None
+    if method is None:
+        return False
+    plan.automatic_method_id = plan.automatic_since = None
+    events.record(AutomaticPaymentStopped(last4=method.last4, cause="taken_back"), plan_id=plan.id, by=None)
+    return True
+
+
 def collect_automatic_payments() -> int:
     """Collect from every plan with a reached rule: the due day, or an overdue reminder's day; only the newest counts.
 

@@ -69,7 +69,7 @@ def update_from_gateway(key: str) -> None:
         outcome = _answered(gateway.active().look_up(key))
         outcomes.record_outcome(payment.id, outcome)
         if outcome.reversed:
-            reversals.reverse_by_gateway(payment.id)
+            reversals.reverse_by_gateway(payment.id, outcome)
     elif refund_id is not None:
         refunds.record_outcome(refund_id, _answered(gateway.active().look_up_refund(key)))
     else:

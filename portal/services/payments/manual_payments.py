@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import ClassVar
 
-from portal.domain import allocation, clock, schedule, typed_text
+from portal.domain import allocation, clock, typed_text
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
-from portal.models import Allocation, Payment
+from portal.models import Allocation, Payment, Plan
 from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
 from portal.services import row_facts, texts
 from portal.services.idempotency import RequestKey
@@ -22,6 +23,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PaymentRecorded(Result):
     """The money that the merchant received is booked."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 
@@ -50,13 +53,13 @@ def record(
     amount.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
-    amount_changed (facts: remaining); Invalid on amount, method, received_on (never in the future), reference and
-    reason; idempotency_key_reused; still_running; busy.
+    amount_changed (facts: remaining); Invalid on amount, method, received_on (in the future, or before the plan),
+    reference and reason; idempotency_key_reused; still_running; busy.
     """
     reason = preconditions.reason_of(reason, needed=False)
     plan, rows = preconditions.lock(plan_id, actor, "record_payment")
     agreement.refuse_unsettled(plan)
-    if field_faults := faults(method, received_on, reference, plan.today):
+    if field_faults := faults(method, received_on, reference, plan.today, earliest_day(plan)):
         raise Invalid(*field_faults)
     open_parts = preconditions.open_parts(rows) or [(row.id, row.payable) for row in rows if row.payable > 0]
     owed = sum(size for _, size in open_parts)
@@ -78,6 +81,7 @@ def record(
         created_by=actor.user_id,
         created_at=now,
         settled_at=now,
+        value_at=now if received_on == plan.today else clock.midnight(received_on, plan.time_zone),
     )
     payment.allocations = [
         Allocation(installment_id=row_id, amount=share, state="applied")
@@ -91,13 +95,18 @@ def record(
     return PaymentRecorded(row_facts.of_payment(payment))
 
 
-def faults(method: str, received_on: date, reference: str, today: date) -> list[Fault]:
-    """The faults of these fields. `today` is the local date of the plan."""
+def earliest_day(plan: Plan) -> date:
+    """The earliest local date on which money for this plan can have come in: made, or first due if that was before."""
+    return min(clock.local_date(plan.created_at, plan.time_zone), plan.start_date)
+
+
+def faults(method: str, received_on: date, reference: str, today: date, earliest: date) -> list[Fault]:
+    """The faults of these fields. `today` and `earliest` are local dates of the plan."""
     field_faults = []
     if method not in RECORDED_METHODS:
         field_faults.append(Fault("method", "bad_choice"))
     if received_on > today:
         field_faults.append(Fault("received_on", "date_in_future"))
-    elif received_on < schedule.FIRST_DATE:
-        field_faults.append(Fault("received_on", "bad_date", limit=schedule.FIRST_DATE.year - 1))
+    elif received_on < earliest:
+        field_faults.append(Fault("received_on", "bad_date", about="before_plan", limit=earliest))
     return field_faults + text_faults("reference", reference)

@@ -1,8 +1,8 @@
 """Outcomes of payments: book what the gateway answered, and ask it about payments whose answer never came."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final, cast
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, cast
 
 import structlog
 from sqlalchemy import select
@@ -17,6 +17,7 @@ from portal.models import Installment, Payment, Plan
 from portal.services import emails, events, idempotency, ledger, row_facts, sweeps
 from portal.services.payments import refunds
 from portal.services.plans import plan_status
+from portal.services.plans.paid_at import paid_at
 from portal.services.results import Pending, Result
 from portal.services.row_facts import InstallmentFacts, PaymentFacts
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
@@ -34,6 +35,8 @@ BUDGET: Final = 20.0
 @dataclass(frozen=True, slots=True)
 class _OfPayment(Result):
     """A payment, and its installment if it is for a single one."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
     installment: InstallmentFacts | None
@@ -89,6 +92,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
     payment.gateway_reference = outcome.reference
     refund_id = None
     if outcome.state == "succeeded":
+        payment.value_at = _value_at(payment, outcome)
         excess = apply(plan, payment, installments)
         refund_id = refunds.hold_excess(plan, payment, excess) if excess else None
     else:
@@ -140,12 +144,9 @@ def settle_unknown_payments(limit: int = 200) -> int:
 def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *, reason_id: int | None = None) -> int:
     """Inside a unit of work: apply a received payment to its installments, book it, and recompute the plan's state.
 
-    `reason_id` is the merchant's text for a manual payment. A payment received by hand on an earlier day counts as paid
-    on that day and is booked today. Returns the part that was not owed any more, in minor units.
+    `payment.value_at` is set. `reason_id` is the merchant's text for a manual payment. Returns the part that was not
+    owed any more, in minor units.
     """
-    now = clock.now()
-    day = payment.received_on
-    paid_at = now if day is None or day == plan.today else clock.midnight(day, plan.time_zone)
     payment.state = "succeeded"
     recovered = excess = 0
     for part in payment.allocations:
@@ -155,9 +156,10 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
         part.state = "applied"
         part.returned = part.amount - owed - recovery
         row.paid += owed + recovery
+        part.recovered = recovery
         row.written_off -= recovery
-        if row.left == 0 and owed + recovery:
-            row.paid_at = paid_at
+        if owed + recovery:
+            row.paid_at = paid_at(row, payment.value_at)
         recovered += recovery
         excess += part.returned
     db.session.flush()
@@ -166,6 +168,12 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
     _post_mail("receipt", payment)
     plan_status.recompute(plan, installments.values(), recovered=recovered)
     return excess
+
+
+def _value_at(payment: Payment, outcome: gateway.Outcome) -> datetime:
+    """The gateway's charge time, but not before the press of the button and not after the answer became known."""
+    known_at = payment.settled_at or clock.now()
+    return max(payment.created_at, min(outcome.charged_at or known_at, known_at))
 
 
 def _received(payment: Payment, recovered: int, reason_id: int | None) -> Payload:

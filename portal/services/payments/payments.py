@@ -109,6 +109,7 @@ def pay_plan(
         raise Invalid(Fault("choice", "bad_choice"))
 
     def choose(plan: Plan, owed: Owed) -> Owed:
+        owed = [(row, size) for row, size in owed if row.left > 0] or owed
         if choice == "due":
             owed = [(row, size) for row, size in owed if row.left > 0 and row.due_date <= plan.today]
             if not owed:
@@ -180,7 +181,6 @@ def _start(
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
     owed = [(row, row.payable) for row in rows if row.payable > 0]
-    owed = [(row, size) for row, size in owed if row.left > 0] or owed
     _check_payable(plan, owed, customer_id, method)
     chosen = choose(plan, owed)
     if accepting is not None:
@@ -193,7 +193,7 @@ def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> Non
         raise Refused("merchant_deactivated", about="payment")
     if not preconditions.is_usable(customer_id, method):
         raise Refused("unknown_method", about="payment")
-    if plan.state == "cancelled" and not owed:
+    if plan.cancelled_at is not None or (plan.state == "cancelled" and not owed):
         raise Refused("plan_cancelled", about="payment")
     if not owed:
         raise Refused("already_paid", about="plan")

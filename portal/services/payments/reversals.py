@@ -1,20 +1,26 @@
-"""Reversals: the bank took a payment back, so the amount that it paid is owed again."""
+"""Reversals: the bank took a payment back, so the amount that it paid is owed again.
+
+A payment of the gateway is reversed on the gateway's word only, with its instant and amount. Otherwise a payment that
+stands at the bank would be owed, and charged, a second time.
+"""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import select
 
-from portal.domain import allocation, clock
+from portal.domain import clock
 from portal.domain import events as payloads
-from portal.domain.events import Cause
 from portal.domain.permissions import Actor
-from portal.errors import NotFound, Refused
+from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
-from portal.services import events, ledger, row_facts, texts
+from portal.services import emails, events, ledger, row_facts
 from portal.services.idempotency import RequestKey
-from portal.services.payments import preconditions
-from portal.services.plans import plan_status
+from portal.services.payments import automatic, outcomes, preconditions, taken_back
+from portal.services.plans import notices, plan_lock, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
@@ -22,101 +28,103 @@ from portal.services.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class PaymentReversed(Result):
-    """The bank took the payment back. `payment.reversed` is the amount."""
+    """The bank took the payment back. `payment.reversed` is the amount that no longer counts as paid."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 
 
-@unit_of_work
-def reverse(
-    payment_id: int, *, actor: Actor, reason: str, shown: int | None = None, request_key: RequestKey | None = None
-) -> PaymentReversed:
-    """Record that the bank took this payment back, less its refunded part, and reopen its installments by that amount.
+def ask_gateway(payment_id: int, *, actor: Actor, request_key: RequestKey | None = None) -> PaymentReversed:
+    """Ask the gateway whether the bank took this payment back, and record the reversal if it did.
 
-    On a cancelled plan the reversal is only booked. `shown` is the amount less the refunded part that the form showed,
-    in minor units.
-
-    Refuses: forbidden; own_plan; not_found; payment_in_flight; refund_in_flight; not_reversible (declined, already
-    reversed, or refunded in full); amount_changed (facts: reversible); Invalid on reason; idempotency_key_reused;
-    still_running; busy.
+    A recorded reversal stays as it is. Refuses: forbidden; own_plan; not_found; not_reversed_by_gateway (also cash and
+    transfers); payment_in_flight; refund_in_flight; idempotency_key_reused; still_running; busy (also no answer).
     """
+    outcome = gateway.active().look_up(_key_of(payment_id, actor))
+    if outcome.state == "unknown":
+        raise Busy("gateway_silent")
+    outcomes.record_outcome(payment_id, outcome)
+    if not outcome.reversed:
+        raise Refused("not_reversed_by_gateway")
+    return _reverse(payment_id, outcome, request_key=request_key)
+
+
+@unit_of_work
+def _key_of(payment_id: int, actor: Actor) -> str:
+    """The gateway's key of a payment that the actor may act on."""
     conditions = Payment.id == payment_id, Payment.merchant_id == actor.business("void")
-    plan_id = db.session.scalar(select(Payment.plan_id).where(*conditions))
-    if plan_id is None:
+    found = db.session.execute(select(Payment.plan_id, Payment.gateway_key).where(*conditions)).one_or_none()
+    if found is None:
         raise NotFound()
-    reason = preconditions.reason_of(reason)
-    plan, rows = preconditions.lock(plan_id, actor, "void")
-    payment = db.session.get_one(Payment, payment_id, populate_existing=True)
-    preconditions.unchanged(shown, payment.kept, plan.currency, reversible=payment.kept)
-    _reverse(plan, rows, payment, by=actor.user_id, reason_id=texts.keep(plan.id, "reason", reason))
-    db.session.flush()
-    return PaymentReversed(row_facts.of_payment(payment))
+    plan_id, key = found
+    plan_lock.lock(plan_id, actor, "void")
+    if key is None:
+        raise Refused("not_reversed_by_gateway", about="recorded")
+    return str(key)
 
 
-def parts(payment: Payment, amount: int) -> list[allocation.Part]:
-    """The parts (installment id, minor units) that are owed again when `amount` of a payment is reversed.
-
-    Counted from the payment's first installment on; the refunded part belongs to its last ones. The form's preview and
-    the service function share it.
-    """
-    paid = sorted(payment.allocations, key=lambda part: part.installment_id)
-    counted = [(part.installment_id, part.amount - part.returned) for part in paid]
-    reopened = min(amount, sum(size for _, size in counted))
-    return allocation.oldest_first(counted, reopened) if reopened else []
-
-
-@unit_of_work
-def reverse_by_gateway(payment_id: int) -> None:
+def reverse_by_gateway(payment_id: int, outcome: gateway.Outcome) -> None:
     """Record a reversal that the gateway reported. A recorded reversal, or a full refund, stays as it is.
 
-    Refuses: not_found; payment_in_flight; refund_in_flight. The gateway repeats a refused callback.
+    The payment's installments are owed again by the amount that the bank took back, less the refunded part; what the
+    bank took beyond that is a loss. Automatic payment of the plan stops. The customer and the business are told. The
+    gateway repeats a refused callback. Refuses: not_found; payment_in_flight; refund_in_flight.
     """
+    _reverse(payment_id, outcome)
+
+
+@unit_of_work
+def _reverse(payment_id: int, outcome: gateway.Outcome, *, request_key: RequestKey | None = None) -> PaymentReversed:
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
-    if payment.state == "reversed" or (payment.state == "succeeded" and payment.refunded == payment.amount):
-        return
-    preconditions.nothing_in_flight(plan.id)
-    _reverse(plan, rows, payment, by=None, cause="taken_back")
+    if payment.state == "succeeded" and payment.kept:
+        preconditions.nothing_in_flight(plan.id)
+        _take_back(plan, rows, payment, outcome)
+    db.session.flush()
+    return PaymentReversed(row_facts.of_payment(payment))
 
 
-def _reverse(
-    plan: Plan,
-    rows: list[Installment],
-    payment: Payment,
-    *,
-    by: int | None,
-    reason_id: int | None = None,
-    cause: Cause | None = None,
-) -> None:
+def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: gateway.Outcome) -> None:
     if payment.refunding:
         raise Refused("refund_in_flight")
-    if payment.state != "succeeded" or not payment.kept:
-        raise Refused("not_reversible")
-    payment.reversed = payment.kept
-    payment.reversed_at = clock.now()
+    taken = payment.kept if outcome.reversed_amount is None else outcome.reversed_amount
+    payment.reversed = min(payment.kept, taken)
+    payment.lost = max(0, taken - payment.reversed)
+    payment.reversed_at = _between(payment.settled_at, outcome.reversed_at)
     payment.state = "reversed"
     db.session.flush()
-    cancelled = plan.cancelled_at is not None
-    reopened = 0 if cancelled else _reopen(payment, {row.id: row for row in rows})
-    rest = "reversals" if cancelled else "overpayments"
-    ledger.book_reversal(plan, payment, reopened=reopened, rest=rest, by=by, reason_id=reason_id)
-    reversal = payloads.PaymentReversed(
-        payment_id=payment.id, amount=payment.reversed, reason_id=reason_id, cause=cause
-    )
-    events.record(reversal, plan_id=plan.id, by=by)
+    effects = taken_back.take_back(plan, rows, payment, payment.reversed)
+    ledger.book_reversal(plan, payment, effects)
+    reversal = payloads.PaymentReversed(payment_id=payment.id, amount=payment.reversed, cause="taken_back")
+    events.record(reversal, plan_id=plan.id, by=None)
+    stopped = automatic.stop_after_reversal(plan)
     plan_status.recompute(plan, rows)
+    _tell(plan, payment, stopped)
 
 
-def _reopen(payment: Payment, rows: dict[int, Installment]) -> int:
-    """Reopen the installments that the payment paid. Returns the reopened amount in minor units."""
-    allocations = {part.installment_id: part for part in payment.allocations}
-    reopened = parts(payment, payment.reversed)
-    for row_id, share in reopened:
-        allocations[row_id].returned += share
-        rows[row_id].paid -= share
-        rows[row_id].paid_at = None
-    return sum(share for _, share in reopened)
+def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
+    """Mail the customer, unless the plan is cancelled, and the owners of the business."""
+    data = {"payment_id": payment.id, "stopped": stopped}
+    if plan.cancelled_at is None:
+        emails.post(
+            "payment_reversed",
+            to_user_id=payment.customer_id,
+            merchant_id=payment.merchant_id,
+            plan_id=plan.id,
+            dedupe_key=f"payment_reversed:{payment.id}",
+            data=data,
+        )
+    for user_id in notices.owners_of(plan.merchant_id):
+        key = f"bounce_notice:{payment.id}:{user_id}"
+        emails.post("bounce_notice", to_user_id=user_id, plan_id=plan.id, dedupe_key=key, data=data)
+
+
+def _between(settled_at: datetime | None, reversed_at: datetime | None) -> datetime:
+    """The gateway's instant of the reversal, but not before the payment and not after now."""
+    now = clock.now()
+    return max(settled_at or now, min(reversed_at or now, now))

@@ -31,11 +31,35 @@ def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data
     )
 
 
+def tell_change(
+    kind: Literal["plan_credited", "plan_written_off", "plan_cancelled"],
+    plan: Plan,
+    *,
+    amount: int,
+    before: int,
+    reason_id: int | None,
+) -> None:
+    """Mail the customer what an act of the business changed: `amount` of `before`, what remained (minor units)."""
+    emails.post(
+        kind,
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"{kind}:{plan.id}:{reason_id}",
+        data={"amount": amount, "before": before, "reason_id": reason_id},
+    )
+
+
 def tell_business(news: News, plan: Plan) -> None:
     """Mail the owners of the plan's business, once for each piece of news."""
+    _post("plan_news", owners_of(plan.merchant_id), news, plan)
+
+
+def owners_of(merchant_id: int) -> Sequence[int]:
+    """The ids of the business's owners who are not deactivated: the readers of its mails."""
     owners = select(User.id).join(Membership, Membership.user_id == User.id)
-    query = owners.where(Membership.merchant_id == plan.merchant_id, Membership.role == "owner")
-    _post("plan_news", db.session.scalars(query.where(User.deactivated_at.is_(None))).all(), news, plan)
+    query = owners.where(Membership.merchant_id == merchant_id, Membership.role == "owner")
+    return db.session.scalars(query.where(User.deactivated_at.is_(None))).all()
 
 
 def tell_operators(news: News, plan: Plan) -> None:

@@ -55,5 +55,5 @@ def _kept(plan_id: int) -> int:
     """Minor units that came in and did not go back."""
     db.session.flush()
     total = select(func.coalesce(func.sum(Payment.amount - Payment.refunded - Payment.reversed), 0))
-    query = total.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed")))
+    query = total.where(Payment.plan_id == plan_id, Payment.state.in_(("succeeded", "reversed", "voided")))
     return int(db.session.scalar(query) or 0)

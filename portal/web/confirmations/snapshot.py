@@ -89,7 +89,7 @@ def snapshot_of(plan_id: int) -> PlanSnapshot:
     )
     payments = db.session.scalars(
         Payment.of_plan(plan_id)
-        .where(Payment.state.in_(("succeeded", "reversed")))
+        .where(Payment.state.in_(("succeeded", "reversed", "voided")))
         .options(selectinload(Payment.allocations).joinedload(Allocation.installment))
     )
     allowance = refund_limits.allowance(my_actor())

@@ -83,7 +83,8 @@ def _preview(form: RecordForm, snapshot: PlanSnapshot) -> Confirmation:
         day = _day(form)
     except Invalid as invalid:
         faults += invalid.faults
-    faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today)
+    earliest = manual_payments.earliest_day(plan)
+    faults += manual_payments.faults(form.method.data, day, form.reference.data or "", plan.today, earliest)
     if amount > owed:
         faults.append(Fault("amount", "too_much", about="manual_payment", limit=snapshot.amount(owed)))
     if faults:

@@ -19,7 +19,9 @@ from portal.wording import labels
 bp = Blueprint("payment_lists", __name__)
 
 PAGE_LENGTH: Final = 30
-STATES: Final = {state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed")}
+STATES: Final = {
+    state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed", "voided")
+}
 
 
 @bp.get("/payments")

@@ -1,99 +1,39 @@
-"""Reversing a payment that bounced or was recorded by mistake: its amount is owed again."""
+"""A card payment that bounced: ask the gateway whether the bank took it back."""
 
-from typing import Final
-
-from flask import Blueprint
+from flask import Blueprint, flash, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal import access
-from portal.models import Payment
-from portal.services.idempotency import RequestKey
+from portal.domain import money
+from portal.errors import Refused
 from portal.services.payments import reversals
-from portal.web import labels, method_labels, rate_limits
+from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
-from portal.web.confirmations import confirmations
-from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
-from portal.web.confirmations.forms import ReasonForm, shown_amount
-from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
-from portal.wording.lazy import lazy_gettext as _l
+from portal.web.respond import go, page
+from portal.wording.refusals import sentence
 
 bp = Blueprint("reversals", __name__)
-
-REOPENS: Final = _l("What it paid is owed again, with the due dates as they were: what is past due is late at once.")
-ONLY_BOOKED: Final = _l("The plan is cancelled, so nothing is owed again; the loss is booked.")
 
 
 @bp.get("/payments/<int:payment_id>/reverse")
 @needs("void")
 def new(payment_id: int) -> ResponseReturnValue:
-    """The form: the reason."""
-    payment = access.our_payment(my_actor(), payment_id)
-    return confirmations.show_form(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
+    """What will be asked, and the button."""
+    return page("confirmations/reversals_new.html", payment=access.our_payment(my_actor(), payment_id), refusal="")
 
 
 @bp.post("/payments/<int:payment_id>/reverse")
 @rate_limits.writing
 @needs("void")
 def create(payment_id: int) -> ResponseReturnValue:
-    """Show the changes, then carry them out."""
+    """Ask, and record a reversal. Without one nothing changes, and the page says so beside the button."""
     payment = access.our_payment(my_actor(), payment_id)
-    return confirmations.submit(_act(payment_id), ReasonForm(), snapshot_of(payment.plan_id))
-
-
-def _act(payment_id: int) -> Action[ReasonForm]:
-    """The action that reverses this payment."""
-
-    def why_not(snapshot: PlanSnapshot) -> str | None:
-        payment = _payment(payment_id, snapshot)
-        if snapshot.figures.in_flight:
-            return str(confirmations.BUSY)
-        if payment is None or payment.state != "succeeded" or not payment.kept:
-            return str(_("Nothing of this payment is left that could be reversed."))
-        if payment.refunding:
-            return str(_("A refund of this payment is on its way. This can be done as soon as its outcome is known."))
-        return None
-
-    def preview(form: ReasonForm, snapshot: PlanSnapshot) -> Confirmation:
-        payment = _payment(payment_id, snapshot)
-        assert payment is not None  # noqa: S101 why_not checked it
-        parts = [] if snapshot.plan.cancelled_at is not None else reversals.parts(payment, payment.kept)
-        reopened = sum(minor for _, minor in parts)
-        shown, method = snapshot.amount(payment.kept), method_labels.method_words(payment)
-        changes = {"paid": -reopened, "remaining": reopened} if reopened else {}
-        return Confirmation(
-            title=_("Reverse %(amount)s?", amount=shown),
-            button=_("Reverse %(amount)s", amount=shown),
-            shown={"shown": payment.kept},
-            figures=snapshot.figure_lines(changes),
-            parts=snapshot.installment_lines(parts, sign=1),
-            facts=[
-                (_("Payment"), _("%(amount)s, %(method)s", amount=snapshot.amount(payment.amount), method=method)),
-                (_("Paid on"), labels.paid_day(payment, snapshot.plan.time_zone)),
-                (_("Reason"), typed(form.reason.data)),
-            ],
-            notes=[REOPENS if reopened else ONLY_BOOKED],
-        )
-
-    def carry_out(form: ReasonForm, snapshot: PlanSnapshot, request_key: RequestKey) -> Feedback:
-        result = reversals.reverse(
-            payment_id,
-            actor=my_actor(),
-            reason=form.reason.data or "",
-            shown=shown_amount(form.shown),
-            request_key=request_key,
-        )
-        return Feedback(_("%(amount)s reversed.", amount=snapshot.amount(result.payment.reversed)))
-
-    return Action(
-        noun="reversals",
-        title=_("Reverse a payment"),
-        about=_("The bank took the money back, or it was recorded by mistake. What it had paid is owed again."),
-        preview=preview,
-        carry_out=carry_out,
-        why_not=why_not,
-    )
-
-
-def _payment(payment_id: int, snapshot: PlanSnapshot) -> Payment | None:
-    return next((row for row in snapshot.payments if row.id == payment_id), None)
+    try:
+        facts = reversals.ask_gateway(payment_id, actor=my_actor()).payment
+    except Refused as refused:
+        payment = access.our_payment(my_actor(), payment_id)
+        return page("confirmations/reversals_new.html", refused.status, payment=payment, refusal=sentence(refused))
+    amount = money.show(facts.reversed, facts.currency)
+    flash(_("The bank took %(amount)s back. It is booked.", amount=amount), "warn")
+    return go(url_for("plans.show", plan_id=facts.plan_id))

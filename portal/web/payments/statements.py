@@ -29,6 +29,7 @@ WORDS: Final[dict[EntryKind, str]] = {
     "write_off": lazy_pgettext("line of a statement", "Written off"),
     "cancellation": _l("Plan cancelled, the rest is void"),
     "reversal": _l("Payment taken back by the bank"),
+    "void": _l("Recorded payment voided"),
 }
 
 

@@ -21,7 +21,13 @@ from portal.wording.causes import causes, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 
 P = TypeVar("P", bound=Payload)
-PaymentFacts = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined | events.PaymentReversed
+PaymentFacts = (
+    events.PaymentSucceeded
+    | events.PaymentRecorded
+    | events.PaymentDeclined
+    | events.PaymentReversed
+    | events.PaymentVoided
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +266,12 @@ COLLECTION_FAILED: Final = Variants(
     _l("Automatic payment of %(amount)s for %(installments)s did not go through."),
 )
 REVERSED: Final = Variants(
-    _l("%(amount)s paid was reversed"),
-    _l("%(amount)s paid for %(installments)s was reversed"),
+    _l("%(amount)s paid was taken back by the bank"),
+    _l("%(amount)s paid for %(installments)s was taken back by the bank"),
+)
+VOIDED: Final = Variants(
+    _l("%(amount)s paid was voided"),
+    _l("%(amount)s paid for %(installments)s was voided"),
 )
 
 
@@ -284,6 +294,11 @@ def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
 @sentence(events.PaymentReversed, icon="undo-2")
 def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
     return scene.payment(REVERSED, payload)
+
+
+@sentence(events.PaymentVoided, icon="undo-2")
+def _payment_voided(payload: events.PaymentVoided, scene: Scene) -> str:
+    return scene.payment(VOIDED, payload)
 
 
 @sentence(events.RefundStarted, icon="undo-2")
@@ -379,4 +394,6 @@ def _automatic_payment_off(payload: events.AutomaticPaymentOff, scene: Scene) ->
 
 @sentence(events.AutomaticPaymentStopped, icon="refresh-cw")
 def _automatic_payment_stopped(payload: events.AutomaticPaymentStopped, scene: Scene) -> str:
+    if payload.cause == "taken_back":
+        return str(_("Automatic payment ended: the bank took a payment back"))
     return str(_("Automatic payment ended: the card ending in %(last4)s was removed", last4=payload.last4))

@@ -23,6 +23,7 @@ USED: Final = _l("This button was used already, and nothing was charged this tim
 INCOMPLETE: Final = _l("Something was missing from what was sent. Nothing was charged. Please press again.")
 STATUS: Final = {PaymentPending: 202, PaymentDeclined: 402}
 REVERSED: Final = _l("This was paid, but the bank has taken the payment back since.")
+VOIDED: Final = _l("This was recorded as paid, but the record was voided since.")
 
 
 def outcome_of(paid: Paid | NotDone | None, installment_id: int) -> tuple[Note, int]:
@@ -49,6 +50,8 @@ def note_of(payment: Payment | PaymentFacts, installment_id: int) -> Note:
             return Note(installment_id, "error", why_declined(payment, mine=True))
         case "reversed":
             return Note(installment_id, "warn", str(REVERSED), payment.id)
+        case "voided":
+            return Note(installment_id, "warn", str(VOIDED), payment.id)
     return Note(installment_id, "info", str(CHECKING))
 
 

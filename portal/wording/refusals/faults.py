@@ -175,7 +175,7 @@ FAULTS: Final[Table] = {
     ("bad_choice", "choice"): _l("Choose what is due, all of it, or an amount."),
     ("bad_choice", "how"): _l("Choose from the last installment backwards, or spread."),
     ("bad_choice", "method"): _l("Choose cash or bank transfer."),
-    ("bad_date", "received_on"): _l("Choose a day after %(limit)s."),
+    ("bad_date", "before_plan"): _l("The plan is younger than that. Choose %(limit)s or a later day."),
     ("bad_date", "unreadable"): _l("Choose the day on which it came."),
     ("date_in_future", ""): _l("Choose today or an earlier day."),
     ("gateway_away", ""): _l("The card could not be saved. Please try again in a moment."),

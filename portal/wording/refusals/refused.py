@@ -25,6 +25,7 @@ REFUSALS: Final[Table] = {
     ),
     ("invalid", ""): _l("Several things have to be corrected."),
     ("busy", ""): _l("The system is busy. Nothing was changed. Please try again."),
+    ("busy", "gateway_silent"): _l("The payment gateway does not answer. Nothing was changed. Please try again."),
     ("busy", "signing_in"): _l("Too many people are signing in at the same moment. Please try again."),
     ("outcome_unknown", ""): _l(
         "The answer was lost, so it is not certain whether this went through. Nothing happens twice: look again."
@@ -214,7 +215,12 @@ REFUSALS: Final[Table] = {
     ("nothing_owed", "manual_payment"): _l("Nothing is owed any more. Nothing was recorded."),
     ("nothing_owed", "write_off"): _l("Nothing is owed any more. Nothing was written off."),
     ("nothing_to_refund", ""): _l("There is nothing that could be refunded."),
-    ("not_reversible", ""): _l("Nothing of this payment is left that could be reversed."),
+    ("not_reversed_by_gateway", ""): _l("The bank has not taken this payment back. Nothing was changed."),
+    ("not_reversed_by_gateway", "recorded"): _l(
+        "Cash and transfers are not at the bank. Void what was recorded by mistake. Nothing was changed."
+    ),
+    ("not_voidable", ""): _l("Nothing of this payment is left that could be voided."),
+    ("not_voidable", "gateway_payment"): _l("Only cash and transfers can be voided. Nothing was changed."),
     ("payment_in_flight", ""): _l("A payment of this plan is still being checked with the bank. Nothing was changed."),
     ("payment_in_flight", "payment"): _l(
         "Another payment of this plan is still being checked with the bank. Nothing more was charged."

@@ -105,8 +105,8 @@ def test_amal_records_money_that_came_by_transfer(amal: Person, omar: Person, no
     problem(amal.api.post(where, {**body, "method": "card_ok"}), 422, "wrong_type")
 
 
-@both("/api/payments/{payment}/reverse/")
-def test_amal_reverses_a_transfer_that_bounced(amal: Person, omar: Person, nobody: Api, address: str) -> None:
+@both("/api/payments/{payment}/void/")
+def test_amal_voids_a_transfer_that_never_came(amal: Person, omar: Person, nobody: Api, address: str) -> None:
     plan = half_due(amal, omar)
     body = {"amount": "100.00", "method": "transfer", "received_on": TODAY.isoformat()}
     payment = amal.api.post(f"/api/plans/{plan['id']}/payments/", body).json()
@@ -117,13 +117,14 @@ def test_amal_reverses_a_transfer_that_bounced(amal: Person, omar: Person, nobod
     problem(amal.api.post(where), 422, "required")
     problem(amal.api.post(where, {"reason": " "}), 422, "required")
     stale = problem(amal.api.post(where, {"reason": "x", "expected": "1.00"}), 409, "amount_changed")
-    assert stale["reversible"] == "100.00"
-    response = amal.api.post(where, {"reason": "The bank sent it back", "expected": "100.00"})
+    assert stale["voidable"] == "100.00"
+    response = amal.api.post(where, {"reason": "Another shop's transfer", "expected": "100.00"})
     assert response.status_code == 200, response.text
-    assert response.json()["state"] == "reversed" and response.json()["reversed_at"]
+    assert response.json()["state"] == "voided" and response.json()["reversed_at"]
     reopened = omar.api.get(f"/api/plans/{plan['id']}/").json()
     assert (reopened["status"], reopened["paid"], reopened["remaining"]) == ("overdue", "0.00", "100.00")
-    problem(amal.api.post(where, {"reason": "again"}), 409, "not_reversible")
+    problem(amal.api.post(where, {"reason": "again"}), 409, "not_voidable")
+    problem(amal.api.post(where.replace("void", "reverse"), {}), 409, "not_reversed_by_gateway")
 
 
 @both("/api/payment-methods/")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from portal.domain import clock
 from tests.api import Api, Person, both, create_plan, customer, merchant, problem
 
 WHY = {"reason": "A layer was missing"}
@@ -166,15 +167,15 @@ def test_amal_cancels_and_gives_some_of_it_back(amal: Person, omar: Person, nobo
     problem(omar.api.post(f"/api/plans/{plan['id']}/pay/", {"choice": "all"}), 409, "plan_cancelled")
 
 
-def test_the_dashboard_is_net_of_refunds_and_reversals(nobody: Api) -> None:
+def test_the_dashboard_is_net_of_refunds_and_voids(nobody: Api) -> None:
     amal, omar = merchant(nobody), customer(nobody)
     plan = paid_plan(amal, omar, "card_ok", "card_ok")
     amal.api.post(f"/api/plans/{plan['id']}/refunds/", {**WHY, "amount": "10.00"})
-    transfer = {"amount": "33.33", "method": "cash", "received_on": "2026-09-01"}
+    transfer = {"amount": "33.33", "method": "cash", "received_on": clock.today("Asia/Riyadh").isoformat()}
     payment = amal.api.post(f"/api/plans/{plan['id']}/payments/", transfer).json()
     figures = amal.api.get("/api/analytics/dashboard/").json()
     assert (figures["total_revenue"], figures["success_rate"]) == (90.0, 100.0)
-    amal.api.post(f"/api/payments/{payment['id']}/reverse/", WHY)
+    amal.api.post(f"/api/payments/{payment['id']}/void/", WHY)
     figures = amal.api.get("/api/analytics/dashboard/").json()
     assert (figures["total_revenue"], figures["success_rate"]) == (56.67, 66.67)
     assert amal.api.get("/api/analytics/ageing/").json()["outstanding"] == "33.33"

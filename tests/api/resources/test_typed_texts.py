@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from portal.domain import typed_text
+from portal.domain import clock, typed_text
 from portal.services import mail_limits
 from tests.api import Api, Person, a_name, create_plan, customer, problem
 from tests.fixtures.people import PASSWORD
@@ -17,14 +17,14 @@ EMAILS: dict[str, Any] = json.loads((CASES / "emails.json").read_text())
 ACCEPTED: dict[str, str] = {text: typed_text.read(text) for text in TEXTS["accept"]} | TEXTS["accept_trimmed"]
 REFUSED: list[str] = TEXTS["refuse"] + TEXTS["refuse_too_long"]
 TERMS = {"total_amount": "10.00", "num_installments": 1, "start_date": "2199-01-01"}
-CASH = {"amount": "0.01", "method": "cash", "received_on": "2025-01-01"}
+CASH = {"amount": "0.01", "method": "cash", "received_on": clock.today("Asia/Riyadh").isoformat()}
 FIELDS = (
     ("description", "/api/plans/", TERMS),
     ("reason", "/api/plans/{plan}/refunds/", {"amount": "0.01"}),
     ("reason", "/api/plans/{plan}/credits/", {"amount": "0.01"}),
     ("reason", "/api/plans/{plan}/payments/", CASH),
     ("reference", "/api/plans/{plan}/payments/", CASH),
-    ("reason", "/api/payments/{payment}/reverse/", {}),
+    ("reason", "/api/payments/{cash}/void/", {}),
     ("reason", "/api/plans/{plan}/write-off/", {}),
     ("reason", "/api/plans/{plan}/cancel/", {}),
 )
@@ -43,7 +43,8 @@ def test_a_field_accepts_and_refuses_the_texts_of_every_script(
     omar = customer(api)
     plan = create_plan(amal, omar.email, start_date="2199-01-01")
     paid = omar.api.post(f"/api/plans/installments/{plan['installments'][0]['id']}/pay/", {}).json()
-    address = address.format(plan=plan["id"], payment=paid["payment"]["id"])
+    cash = amal.api.post(f"/api/plans/{plan['id']}/payments/", CASH).json()
+    address = address.format(plan=plan["id"], payment=paid["payment"]["id"], cash=cash["id"])
     beside = beside | ({"customer_email": omar.email} if name == "description" else {})
     for typed in REFUSED:
         refused = problem(amal.api.post(address, beside | {name: typed}), 422, refusal_code(typed))

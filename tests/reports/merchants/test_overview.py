@@ -9,7 +9,7 @@ import time_machine
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.merchants import dashboard, overview
-from portal.services.payments import refunds, reversals
+from portal.services.payments import refunds
 from tests.fixtures import people
 from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
@@ -71,7 +71,7 @@ def test_three_months_of_business():
         assert (home.on_time, home.past, home.on_time_rate) == (2, 6, Decimal("33.33"))
         assert home.ages.outstanding == home.outstanding
 
-        reversals.reverse(early, actor=people.owner(amal), reason="Bounced")
+        people.bounce(early)
         home = look(amal).home
         assert (home.months[-2].collected, home.outstanding, home.outstanding_before) == (60_00, 226_00, 230_00)
         assert (home.collected_before, home.on_time, home.overdue_installments) == (0, 1, 3)

@@ -58,13 +58,13 @@ BREAKS = {
         OPENED, RECEIVABLE, lines("plan_opened", ":plan", "'receivable', 'sales'", MORE)),
     "books that say less is owed": (
         RECEIVABLE, lines("credit", ":credit_plan", "'receivable'", "account = 'overpayments'")),
-    "a credit under another name": (CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'reversals'")),
+    "a credit under another name": (CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'losses'")),
     "a cancellation under another name": (
-        CREDITS, lines("cancellation", ":void_plan", "'credits'", "account = 'reversals'")),
+        CREDITS, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
     "a write-off under another name": (
-        WRITE_OFFS, lines("write_off", ":lost_plan", "'write_offs'", "account = 'reversals'")),
+        WRITE_OFFS, lines("write_off", ":lost_plan", "'write_offs'", "account = 'losses'")),
     "a recovery under another name": (
-        WRITE_OFFS, lines("payment", ":lost_plan", "'write_offs'", "account = 'reversals'")),
+        WRITE_OFFS, lines("payment", ":lost_plan", "'write_offs'", "account = 'losses'")),
     "cash that nobody paid": (
         CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
@@ -109,7 +109,7 @@ BREAKS = {
     "a payment that is booked though it was declined": (
         BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
     "a reversal that is not booked": (
-        BOOKED, CASH, lines("reversal", ":bounced_plan", "'cash'", "account = 'reversals'")),
+        BOOKED, CASH, lines("reversal", ":bounced_plan", "'cash'", "account = 'losses'")),
     "a success that was never charged": (
         CHARGED, f"DELETE FROM gateway_charges WHERE key = {KEY.format(':payment')}"),
     "a success that was charged another amount": (
@@ -120,7 +120,8 @@ BREAKS = {
         CHARGED, "UPDATE gateway_charges SET outcome = 'charged', decline_code = NULL "
         f"WHERE key = {KEY.format(':declined')}"),
     "a charge taken back that still counts": (
-        TOLD, f"UPDATE gateway_charges SET reversed_at = now(), told_at = now() WHERE key = {KEY.format(':payment')}"),
+        TOLD, "UPDATE gateway_charges SET reversed_at = now(), reversed_amount = 1, told_at = now() "
+        f"WHERE key = {KEY.format(':payment')}"),
     "what was owed booked as overpaid": (
         OVERPAID, RECEIVABLE, lines("payment", ":done_plan", "'receivable'", "account = 'overpayments'")),
     "more charged than was owed, and nobody gives it back": (

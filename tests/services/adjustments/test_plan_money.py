@@ -12,15 +12,13 @@ from portal.extensions import db
 from portal.models import Event, LedgerEntry, Merchant, Payment, Refund
 from portal.reports.merchants import overview
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import (
-    callbacks,
     manual_payments,
     payment_methods,
     payments,
     refunds,
-    reversals,
 )
 from tests.fixtures import people
 
@@ -287,67 +285,18 @@ class TestRecord:
         assert len(ids) == 1 and plan_figures(plan_id).paid == 1_00
 
 
-class TestReverse:
-    def test_a_reversed_payment_is_owed_again_and_reopens_the_plan(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar, "all")
-        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced", shown=100_00)
-        assert remains(plan_id) == [25_00] * 4
-        assert people.plan_of(plan_id).status == "overdue"
-        payment = people.payment_of(payment.id)
-        assert (payment.state, payment.reversed, payment.kept) == ("reversed", 100_00, 0)
-        assert code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="Again") == "not_reversible"
-        assert pay(plan_id, omar, "all", shown=100_00).state == "succeeded"
-
-    def test_a_refunded_part_is_not_reversed(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar, "due")
-        refunds.refund(plan_id, actor=people.owner(amal), amount=20_00, reason="Broken")
-        assert (
-            code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="B", shown=50_00)
-            == "amount_changed"
-        )
-        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced", shown=30_00)
-        assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
-        assert plan_figures(plan_id).kept == 0
-
-    def test_a_reversal_is_refused_while_a_refund_is_in_flight(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar, "due", method="card_refund_lost_done")
-        refunds.refund(plan_id, actor=people.owner(amal), amount=20_00, reason="Broken")
-        assert code_of(reversals.reverse, payment.id, actor=people.owner(amal), reason="Bounced") == "refund_in_flight"
-
-    def test_a_reversal_on_a_cancelled_plan_owes_nothing_again(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar, "due")
-        cancellations.cancel(plan_id, actor=people.owner(amal), reason="Sold out")
-        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced")
-        assert people.plan_of(plan_id).state == "cancelled"
-        assert statuses(plan_id) == ["paid", "paid", "cancelled", "cancelled"]
-        assert plan_figures(plan_id).kept == 0
-
-    def test_a_callback_of_the_gateway_reverses_a_payment(self, plan_id, amal, omar):
-        payment = pay(plan_id, omar, "due", method="card_reversed_later")
-        assert callbacks.deliver_due() == 0
-        with time_machine.travel(clock.now() + timedelta(seconds=31)):
-            assert callbacks.deliver_due() == 1
-            assert callbacks.deliver_due() == 0
-        assert people.payment_of(payment.id).state == "reversed"
-        assert remains(plan_id) == [25_00] * 4
-
-    def test_another_merchants_payment_is_not_found(self, plan_id, omar):
-        payment = pay(plan_id, omar, "due")
-        with pytest.raises(NotFound):
-            reversals.reverse(payment.id, actor=people.owner(people.badr()), reason="Bounced")
-
-
 def test_a_payment_in_flight_refuses_every_other_change_to_the_plan(plan_id, amal, omar):
-    settled = pay(plan_id, omar, "amount", amount=5_00)
+    cash = {"method": "cash", "received_on": people.today_of(amal)}
+    recorded = manual_payments.record(plan_id, actor=people.owner(amal), amount=5_00, **cash)
     pay(plan_id, omar, "amount", amount=5_00, method="card_lost_charged")
-    today, options = people.today_of(amal), {"actor": people.owner(amal), "reason": "Now"}
+    options = {"actor": people.owner(amal), "reason": "Now"}
     assert {
         code_of(refunds.refund, plan_id, amount=1, **options),
         code_of(credits.credit, plan_id, amount=1, how="last", **options),
         code_of(write_offs.write_off, plan_id, **options),
         code_of(cancellations.cancel, plan_id, **options),
-        code_of(reversals.reverse, settled.id, **options),
-        code_of(manual_payments.record, plan_id, actor=people.owner(amal), amount=1, method="cash", received_on=today),
+        code_of(voids.void, recorded.payment_id, **options),
+        code_of(manual_payments.record, plan_id, actor=people.owner(amal), amount=1, **cash),
         code_of(pay, plan_id, omar, "all"),
     } == {"payment_in_flight"}
 

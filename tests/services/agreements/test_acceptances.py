@@ -14,7 +14,7 @@ from portal.models import Acceptance, Event, LedgerEntry, Payment
 from portal.reports.operations import checks
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import acceptances
-from portal.services.payments import automatic, manual_payments, outcomes, payment_methods, payments, refunds, reversals
+from portal.services.payments import automatic, manual_payments, outcomes, payment_methods, payments, refunds
 from portal.services.plans import lateness
 from portal.services.reminders import manual_reminders, reminders
 from tests.fixtures import mails, people
@@ -214,7 +214,7 @@ class TestPaying:
 
     def test_a_bounce_before_the_acceptance_takes_the_prepayment_back(self, amal, omar, plan_id):
         paid = pay(plan_id, omar, 30_00)
-        reversals.reverse(paid, actor=people.owner(amal), reason="It bounced")
+        people.bounce(paid)
         assert books(plan_id) == {}
         assert no_rule_is_broken()
 
@@ -224,7 +224,7 @@ class TestPaying:
         cancellations.cancel(plan_id, actor=actor, reason="Sold out", refund=0 if cancelled_first else 30_00)
         if cancelled_first:
             assert books(plan_id) == {"cash": 30_00, "prepayments": -30_00}
-            reversals.reverse(paid, actor=actor, reason="It bounced")
+            people.bounce(paid)
         assert books(plan_id) == {}
         assert no_rule_is_broken()
 
@@ -238,7 +238,7 @@ class TestPaying:
 
     def test_a_bounce_of_that_payment_makes_nobody_owe(self, amal, omar, plan_id):
         paid = pay_all(plan_id, omar).payment_id
-        reversals.reverse(paid, actor=people.owner(amal), reason="It bounced")
+        people.bounce(paid)
         plan = people.plan_of(plan_id)
         assert (plan.status, plan.counted, plan.accepted_at) == ("active", False, None)
         assert plan.lapses_at > clock.now()

@@ -23,6 +23,7 @@ from portal.services.team import members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures import proofs as mailed_proofs
+from tests.fixtures.business import changed_plans
 from tests.pages import pseudo_language as pseudo
 from tests.pages import untranslated
 from tests.pages.html_tree import Tree
@@ -30,7 +31,7 @@ from tests.pages.html_tree import Tree
 pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
-    r"\b(?:Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|[a-z]+@example\.com|A cake|Visa|"
+    r"\b(?:[\w-]+@example\.com|Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|layla-[a-z_]+|A cake|Visa|"
     r"127\.0\.0\.1)\b|\(removed\)|qist_\w+|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
@@ -58,6 +59,8 @@ def send_every_kind(amal, omar):
     today = people.today_of(amal)
     transfer = manual_payments.record(plan_id, actor=owner, amount=25_00, method="transfer", received_on=today)
     refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
+    people.bounce(people.pay(people.installments_of(plan_id)[-1].id, omar).id)
+    changed_plans(amal)
     card = payment_methods.save(omar, "card_ok").method_id
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     payment_methods.remove(omar, card)

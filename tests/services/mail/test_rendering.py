@@ -53,6 +53,7 @@ LINK = {
     "email_changed_old": "https://pay.example.org/email-undos/abc", "email_changed_new": "https://pay.example.org",
     "email_change_undone": "https://pay.example.org",
     "receipt": "https://pay.example.org/payments/5", "payment_declined": "https://pay.example.org/plans/7",
+    "payment_reversed": "https://pay.example.org/plans/7",
     "plan_completed": "https://pay.example.org/plans/7", "refund": "https://pay.example.org/plans/7",
     "automatic_stopped": "https://pay.example.org/plans/7", "invitation": "https://pay.example.org/invitations/abc",
     "security_notice": "https://pay.example.org/account/sessions",
@@ -73,6 +74,11 @@ RECEIPT = {
     **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "reference": None,
     "parts": [("Payment 2 of 4", "SAR\u00a0300.00")], "remaining": "SAR\u00a0600.00", "written_off": None,
     "next": NEXT, "receipt_url": LINK["receipt"],
+}  # fmt: skip
+REVERSED = {
+    **AMOUNT, **PURCHASE, **PROGRESS, "paid_on": "23 November 2026", "how": "Visa ending in 4242", "asks": False,
+    "remaining": "SAR\u00a0600.00", "written_off": None, "stopped": True, "next": NEXT,
+    "pay_url": LINK["payment_reversed"],
 }  # fmt: skip
 INVITATION = {
     **PROGRESS, "total": "SAR\u00a0300.00", "installments": 4, "interval": "every month",
@@ -123,6 +129,11 @@ SAMPLES = {
         **AMOUNT, **PURCHASE, **PROGRESS, "tried_on": "23 November 2026", "automatic": True,
         "reason": "Your card was declined.", "pay_url": LINK["payment_declined"],
     }),
+    "payment_reversed": ("payment_reversed", REVERSED),
+    "payment_reversed of a recovery": ("payment_reversed", REVERSED | {
+        "written_off": "SAR\u00a0300.00", "next": None, "stopped": False,
+    }),
+    "payment_reversed of a plan that asks": ("payment_reversed", REVERSED | {"asks": True, "stopped": False}),
     "plan_completed": ("plan_completed", {
         **PURCHASE, "states": ["paid"] * 4, "words": "4 of 4 paid", "paid": "SAR\u00a0300.00",
         "plan_url": LINK["plan_completed"],

@@ -159,11 +159,11 @@ class TestTwiceOrLate:
         assert booked() == before
         assert people.payment_of(payment.id).decline_code == "not_charged"
 
-    def test_a_reversal_that_the_merchant_recorded_stays_as_it_is(self, plan_id, amal, omar):
+    def test_a_reversal_that_the_merchant_asked_about_stays_as_it_is(self, plan_id, amal, omar):
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        reversals.reverse(payment.id, actor=people.owner(amal), reason="The bank wrote")
-        before = booked()
         gateway.active().bounce(payment.gateway_key)
+        reversals.ask_gateway(payment.id, actor=people.owner(amal))
+        before = booked()
         call_back(payment.gateway_key, "charge.reversed")
         assert booked() == before
 
@@ -318,7 +318,9 @@ class TestDeliverDue:
             gateway.active().bounce(payment.gateway_key)
         reverse, broken = reversals.reverse_by_gateway, bounced[1].id
         monkeypatch.setattr(
-            reversals, "reverse_by_gateway", lambda payment_id: 1 / 0 if payment_id == broken else reverse(payment_id)
+            reversals,
+            "reverse_by_gateway",
+            lambda payment_id, outcome: 1 / 0 if payment_id == broken else reverse(payment_id, outcome),
         )
         assert callbacks.deliver_due(limit=1) == 2
         states = [people.payment_of(payment.id).state for payment in bounced]
@@ -342,11 +344,11 @@ class TestDeliverDue:
         *stuck, other = [payment.id for payment in bounced]
         reverse = reversals.reverse_by_gateway
 
-        def fail_slowly(payment_id):
+        def fail_slowly(payment_id, outcome):
             if payment_id in stuck:
                 time.sleep(0.1)
                 raise Busy()
-            reverse(payment_id)
+            reverse(payment_id, outcome)
 
         monkeypatch.setattr(reversals, "reverse_by_gateway", fail_slowly)
         monkeypatch.setattr(callbacks, "BUDGET", 0.05)

@@ -23,7 +23,7 @@ from portal.services.adjustments import credits
 from portal.services.idempotency import RequestKey
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
-from portal.services.payments import manual_payments, payment_methods, reversals
+from portal.services.payments import manual_payments, payment_methods
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
@@ -207,7 +207,7 @@ class TestDeferred:
     def test_again_when_the_bank_takes_a_payment_back(self, amal, omar):
         plan_id = people.a_plan(amal, total=10_00, count=1)
         payment = people.pay(people.installments_of(plan_id)[0].id, omar)
-        reversals.reverse(payment.id, actor=people.owner(amal), reason="Bounced")
+        people.bounce(payment.id)
         assert self.abouts(omar) == ["open_plans"]
 
     def test_a_wrong_password_erases_nothing(self, omar):

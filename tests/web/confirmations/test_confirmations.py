@@ -1,17 +1,18 @@
 """Actions on a plan's money: a confirmation first, carried out once, refused when the amounts have changed."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from flask import Flask
 
 from portal.domain import clock
+from portal.services.adjustments import voids
 from portal.services.payments import manual_payments, refunds
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.web import browser_of
-from tests.web.acts import a_world, check, confirm, hidden, money_of, words
+from tests.web.acts import a_cash_payment, a_world, check, confirm, hidden, money_of, words
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Case:
     address: str
     title: str
     typed: dict[str, str] = field(default_factory=dict)
+    remaining: str = "SAR 66.66"
 
 
 WHY = {"reason": "They moved away"}
@@ -30,7 +32,7 @@ CASES = {
     "cancel": Case("/plans/{plan}/cancel", "Cancel this plan?", {"give_back": "all", **WHY}),
     "write off": Case("/plans/{plan}/write-off", "Write off SAR 66.66?", WHY),
     "cash": Case("/plans/{plan}/record-payment", "Record SAR 50.00 as received?", {"amount": "50", "method": "cash"}),
-    "reverse": Case("/payments/{payment}/reverse", "Reverse SAR 33.34?", WHY),
+    "void": Case("/payments/{cash}/void", "Void SAR 10.00?", WHY, remaining="SAR 56.66"),
 }
 
 
@@ -43,7 +45,9 @@ def case(request: pytest.FixtureRequest, app: Flask, database: str) -> tuple[Cas
     if "cash" in typed.values():
         with app.app_context():
             typed["received_on"] = people.plan_of(plan).today.isoformat()
-    return Case(selected.address.format(plan=plan, payment=payment), selected.title, typed), plan, payment
+    if "{cash}" in selected.address:
+        payment = a_cash_payment(app, plan)
+    return replace(selected, address=selected.address.format(plan=plan, cash=payment), typed=typed), plan, payment
 
 
 def test_amounts_before_and_after_are_shown_and_the_action_happens_once(
@@ -56,7 +60,7 @@ def test_amounts_before_and_after_are_shown_and_the_action_happens_once(
     assert form.status_code == 200 and len(names) == len(set(names)), "each field has its own id"
     shown = check(amal, act.address, **act.typed)
     assert shown.status_code == 200
-    for expected in (act.title, "before", "After", "Remaining SAR 66.66", *WHY.values()):
+    for expected in (act.title, "before", "After", f"Remaining {act.remaining}", *WHY.values()):
         assert expected in words(shown) or (expected in WHY.values() and "reason" not in act.typed), expected
     assert money_of(app, plan) == before, "nothing has changed yet"
 
@@ -81,7 +85,7 @@ def test_changed_amounts_are_shown_again_and_nothing_is_done(app: Flask, case: t
     shown = check(amal, act.address, **act.typed)
     with app.app_context():
         merchant = people.plan_of(plan).merchant_id
-        if "reverse" in act.address:
+        if "void" in act.address:
             refunds.refund(plan, actor=people.owner(merchant), amount=100, reason="A stain", payment_id=payment)
         else:
             day = people.plan_of(plan).today
@@ -162,10 +166,10 @@ def test_the_number_of_queries_does_not_depend_on_the_plans_length(app: Flask, c
         long = people.a_plan(people.plan_of(plan).merchant_id, total=600_00, count=30)
         rows = people.installments_of(long)
         for row in rows[:6]:
-            payment = people.pay(row.id, row.customer_id).id
-    address = (
-        f"/payments/{payment}/reverse" if "payments/" in act.address else act.address.replace(str(plan), str(long))
-    )
+            people.pay(row.id, row.customer_id)
+    address = act.address.replace(f"/plans/{plan}/", f"/plans/{long}/")
+    if "void" in address:
+        address = f"/payments/{a_cash_payment(app, long)}/void"
     with queries(app) as many:
         assert check(amal, address, **act.typed).status_code == 200
     assert len(many) == len(few) <= 14
@@ -179,10 +183,15 @@ def test_an_impossible_action_shows_the_reason_instead_of_the_form(app: Flask, d
         done = people.a_plan(merchant, total=10_00, count=1, first=-3)
         day = clock.today("Asia/Riyadh")
         manual_payments.record(done, actor=people.owner(merchant), amount=10_00, method="transfer", received_on=day)
+        other = people.a_plan(merchant)
+    voided = a_cash_payment(app, other)
+    with app.app_context():
+        voids.void(voided, actor=people.owner(merchant), reason="Written down twice")
     amal = browser_of(app, "amal")
     for address, why in (
         (f"/plans/{plan}/refund", "Nothing that was paid on this plan can be given back."),
-        (f"/payments/{payment}/reverse", "Nothing of this payment is left that could be reversed."),
+        (f"/payments/{payment}/void", "Only cash and transfers can be voided."),
+        (f"/payments/{voided}/void", "Nothing of this payment is left that could be voided."),
         (f"/plans/{done}/credit", "so there is nothing to credit."),
         (f"/plans/{done}/write-off", "so there is nothing to write off."),
         (f"/plans/{done}/cancel", "so there is nothing to cancel."),

@@ -45,7 +45,7 @@ def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: d
     amal = browser_of(app, "amal")
     page = amal.get(f"/customers/{ids['omar']}").text
     assert "secret cable" not in page and "omar@example.com" in page
-    assert f'href="/plans/{ids["bounced_plan"]}"' in page and "Reversed" in page
+    assert f'href="/plans/{ids["bounced_plan"]}"' in page and "Bounced" in page
     assert amal.get(f"/customers/{ids['badr']}").status_code == 404
     assert amal.get(f"/customers/{2**70}").status_code == 404
     assert amal.get(f"/customers/{ids['omar']}?cursor=!!").status_code == 400
@@ -54,8 +54,13 @@ def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: d
 def test_payments_are_listed_with_their_states(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     page = amal.get("/payments").text
-    assert page.count('class="cell-title"') == 9
-    for state, words in (("declined", "Declined"), ("reversed", "Reversed"), ("in_flight", "Checking")):
+    assert page.count('class="cell-title"') == 10
+    for state, words in (
+        ("declined", "Declined"),
+        ("reversed", "Bounced"),
+        ("voided", "Voided"),
+        ("in_flight", "Checking"),
+    ):
         shown = amal.get(f"/payments?state={state}").text
         assert shown.count('class="cell-title"') == 1 and f"<span>{words}</span>" in shown
     assert re.search("<span>(Partly refunded|Refunding)</span>", amal.get("/payments?state=refunded").text)

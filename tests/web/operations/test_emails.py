@@ -12,6 +12,7 @@ from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
 from tests.fixtures import agreements, mails, operations, people
+from tests.fixtures.business import CHANGES, changed_plans
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
 from tests.web import browser_of
@@ -119,6 +120,8 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         delivery.drain()
         paid = people.pay(first.id, omar)
         people.pay(second.id, omar)
+        changed_plans(amal)
+        people.bounce(people.pay(people.installments_of(people.a_plan(amal))[0].id, omar).id)
         refunds.refund(paid.plan_id, actor=people.owner(amal), amount=100, reason="Too dear", payment_id=paid.id)
         people.a_plan(amal, "nadia@example.com", first=-1)
         manual_reminders.send_now(people.a_plan(amal, first=-2), actor=people.owner(amal))
@@ -146,6 +149,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     readers["api_key_made"] = readers["merchant"]
+    readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
     omars = browser_of(app, "omar")
     live = set()
     for kind, html in kept:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from portal.extensions import db
 from portal.models import Event, Payment, TypedText
 from portal.services.adjustments import credits
-from portal.services.payments import manual_payments, outcomes, refunds, reversals
+from portal.services.payments import manual_payments, outcomes, refunds
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 from tests.pages.pseudo_language import english
@@ -105,7 +105,7 @@ def test_acts_of_the_system_have_a_cause_and_no_stored_sentence(app: Flask, data
         amal, omar = people.amal(), people.omar()
         plan_id, other = people.a_plan(amal, total=50_00, count=2), people.a_plan(amal)
         outcomes.settle_payment(charged_too_much(plan_id, omar))
-        reversals.reverse_by_gateway(people.pay(people.installments_of(other)[0].id, omar).id)
+        people.bounce(people.pay(people.installments_of(other)[0].id, omar).id)
         assert db.session.scalar(select(func.count(TypedText.id))) == 0
         causes = {row.kind: row.data.get("cause") for row in db.session.scalars(select(Event))}
         assert (causes["refund.succeeded"], causes["payment.reversed"]) == ("overcharged", "taken_back")

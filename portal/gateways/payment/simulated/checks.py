@@ -15,12 +15,14 @@ RULES: Final = (
 SQL: Final = """
     SELECT charged.differing, charged.forgotten, refunded.differing, unknown.charges, unknown.refunds, unknown.beyond
     FROM (
-        SELECT count(*) FILTER (WHERE (payments.state IN ('succeeded', 'reversed')
+        SELECT count(*) FILTER (WHERE (payments.state IN ('succeeded', 'reversed', 'voided')
                                        AND (charge.outcome, charge.amount, charge.currency)
                                            IS DISTINCT FROM ('charged', payments.amount, payments.currency))
                                       OR (payments.state = 'declined' AND charge.outcome = 'charged')) AS differing,
                count(*) FILTER (WHERE charge.told_at IS NOT NULL AND payments.state <> 'reversed'
-                                      AND payments.refunded <> payments.amount) AS forgotten
+                                      AND payments.refunded <> payments.amount
+                                      OR (payments.state = 'reversed' AND payments.reversed + payments.lost
+                                          IS DISTINCT FROM charge.reversed_amount)) AS forgotten
         FROM payments LEFT JOIN gateway_charges AS charge ON charge.key = payments.gateway_key
         WHERE payments.gateway_key IS NOT NULL
     ) AS charged, (

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Row, Select, Table, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -150,13 +150,16 @@ class SimulatedGateway:
         """The final outcome of the refund under `key`. A key without a refund is closed. Never raises."""
         return _final_outcome(refunds, key, "not_refunded", "re")
 
-    def bounce(self, key: str) -> bool:
-        """Reverse a charge, as a bank does. Returns False if no such charge exists, or if it is reversed already."""
+    def bounce(self, key: str, amount: int | None = None) -> bool:
+        """Reverse a charge, as a bank does. Returns False if no such charge exists, or if it is reversed already.
+
+        `amount` is the amount that the bank takes back, in minor units: by default what refunds left of the charge.
+        """
         with db.engine.begin() as connection:
             reversed_key = connection.execute(
                 update(charges)
                 .where(charges.c.key == key, charges.c.outcome == "charged", charges.c.reversed_at.is_(None))
-                .values(reversed_at=clock.now())
+                .values(reversed_at=clock.now(), reversed_amount=_left() if amount is None else amount)
                 .returning(charges.c.key)
             )
             return reversed_key.scalar() is not None
@@ -213,7 +216,9 @@ def _bounce_due_charges() -> None:
             .order_by(charges.c.created_at)
             .limit(BOUNCES_AT_ONCE)
         )
-        connection.execute(update(charges).where(charges.c.key.in_(due)).values(reversed_at=now))
+        connection.execute(
+            update(charges).where(charges.c.key.in_(due)).values(reversed_at=now, reversed_amount=_left())
+        )
 
 
 def _card(token: str) -> Card | None:
@@ -273,18 +278,19 @@ def _final_outcome(table: Table, key: str, code: str, prefix: str) -> Outcome:
 
 
 def _query(table: Table, key: str) -> Select[Any]:
-    """The row of a charge or a refund; a charge with the sum of its refunds in minor units."""
-    query = select(table).where(table.c.key == key)
-    if table is not charges:
-        return query
+    """The row of a charge or a refund."""
+    return select(table).where(table.c.key == key)
+
+
+def _left() -> ColumnElement[int]:
+    """What the refunds of a charge have left of it, in minor units."""
     refunded = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
         refunds.c.charge_key == charges.c.key, refunds.c.outcome == "refunded"
     )
-    return query.add_columns(refunded.scalar_subquery().label("refunded"))
+    return charges.c.amount - refunded.scalar_subquery()
 
 
 def _outcome(row: Row[Any]) -> Outcome:
-    """The bank takes back what a charge has left after its refunds."""
     if row.outcome == "refunded":
         return Outcome("succeeded", row.reference)
     if row.outcome != "charged":
@@ -294,7 +300,7 @@ def _outcome(row: Row[Any]) -> Outcome:
         row.reference,
         charged_at=row.created_at,
         reversed_at=row.reversed_at,
-        reversed_amount=None if row.reversed_at is None else int(row.amount - row.refunded),
+        reversed_amount=row.reversed_amount,
     )
 
 

@@ -16,10 +16,12 @@ charges = Table(
     Column("reference", String(64), nullable=False, unique=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("reversed_at", DateTime(timezone=True)),
+    Column("reversed_amount", BigInteger),
     Column("told_at", DateTime(timezone=True)),
     CheckConstraint("outcome IN ('charged', 'declined', 'closed')", name="outcome"),
     CheckConstraint("(outcome = 'charged') = (decline_code IS NULL)", name="decline_code"),
     CheckConstraint("reversed_at IS NULL OR outcome = 'charged'", name="reversed"),
+    CheckConstraint("(reversed_at IS NULL) = (reversed_amount IS NULL)", name="reversed_amount"),
     CheckConstraint("told_at IS NULL OR reversed_at IS NOT NULL", name="told"),
     Index(
         "ix_gateway_charges_bouncing_created_at",

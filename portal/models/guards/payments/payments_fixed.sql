@@ -1,4 +1,4 @@
--- A payment's amount and purpose never change, its outcome is final except for one reversal, and it is never deleted.
+-- A payment's amount and purpose never change, its outcome is final except for one reversal or void, and it is never deleted.
 -- Refuses with payments_fixed, payments_settled or payments_stay.
 CREATE FUNCTION qist_payments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -13,12 +13,12 @@ BEGIN
         PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
     END IF;
     IF OLD.state <> 'in_flight' THEN
-        IF (NEW.state <> OLD.state AND NOT (OLD.state = 'succeeded' AND NEW.state = 'reversed'))
-           OR (OLD.state <> 'succeeded' AND (NEW.reversed, NEW.reversed_at)
-               IS DISTINCT FROM (OLD.reversed, OLD.reversed_at))
-           OR (NEW.settled_at, NEW.decline_code, NEW.gateway_reference)
-               IS DISTINCT FROM (OLD.settled_at, OLD.decline_code, OLD.gateway_reference) THEN
-            PERFORM qist_refuse('payments_settled', 'the outcome of a payment is final, but for a reversal');
+        IF (NEW.state <> OLD.state AND NOT (OLD.state = 'succeeded' AND NEW.state IN ('reversed', 'voided')))
+           OR (OLD.state <> 'succeeded' AND (NEW.reversed, NEW.reversed_at, NEW.lost)
+               IS DISTINCT FROM (OLD.reversed, OLD.reversed_at, OLD.lost))
+           OR (NEW.settled_at, NEW.value_at, NEW.decline_code, NEW.gateway_reference)
+               IS DISTINCT FROM (OLD.settled_at, OLD.value_at, OLD.decline_code, OLD.gateway_reference) THEN
+            PERFORM qist_refuse('payments_settled', 'the outcome of a payment is final, but for a reversal or a void');
         END IF;
     END IF;
     RETURN NEW;

@@ -13,7 +13,7 @@ BEGIN
     END IF;
     IF plan.state <> 'active' THEN
         SELECT coalesce(sum(amount - refunded - reversed), 0) INTO kept
-          FROM payments WHERE plan_id = plan.id AND state IN ('succeeded', 'reversed');
+          FROM payments WHERE plan_id = plan.id AND state IN ('succeeded', 'reversed', 'voided');
         IF (plan.state = 'completed') <> (plan.cancelled_at IS NULL AND kept > 0) THEN
             PERFORM qist_refuse('plans_closed_as',
                 'a closed plan is completed if something was kept of what was paid, else cancelled');

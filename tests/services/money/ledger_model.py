@@ -51,9 +51,14 @@ class Money:
     state: str = "in_flight"
     applied: dict[int, int] = field(default_factory=dict)
     refunded: int = 0
+    recovered: dict[int, int] = field(default_factory=dict)
     reversed: int = 0
     bounces: bool = False
     waiting: list[int] = field(default_factory=list)
+
+    @property
+    def is_gateways(self) -> bool:
+        return self.method in CHARGES
 
     @property
     def refundable(self) -> int:
@@ -129,7 +134,7 @@ class PlanModel:
 
     @property
     def kept(self) -> int:
-        came = [money for money in self.payments if money.state in ("succeeded", "reversed")]
+        came = [money for money in self.payments if money.state in ("succeeded", "reversed", "voided")]
         return sum(money.amount - money.refunded - money.reversed for money in came)
 
     @property
@@ -142,14 +147,18 @@ class PlanModel:
     def in_flight(self) -> Money | None:
         return next((money for money in self.payments if money.state == "in_flight"), None)
 
-    def owed(self) -> dict[int, int]:
-        """Index of an installment -> its payable amount."""
-        open_now = {place: part.left for place, part in enumerate(self.parts) if part.left}
-        if open_now:
-            return open_now
+    def payable(self) -> dict[int, int]:
+        """Index of an installment -> what remains of it, else what was written off of it."""
         return {
-            place: part.written_off for place, part in enumerate(self.parts) if part.written_off and not part.cancelled
+            place: part.left or part.written_off
+            for place, part in enumerate(self.parts)
+            if part.left or (part.written_off and not part.cancelled)
         }
+
+    def owed(self) -> dict[int, int]:
+        """Index of an installment -> its amount in a payment of the plan: what remains, else what was written off."""
+        open_now = {place: part.left for place, part in enumerate(self.parts) if part.left}
+        return open_now or self.payable()
 
     def book(self, **lines: int) -> None:
         assert sum(lines.values()) == 0
@@ -158,7 +167,9 @@ class PlanModel:
 
     def ask_pay(self, chosen: dict[int, int], amount: int | None) -> str | None:
         """The code of the expected refusal, or None. `chosen` are the payable amounts; `amount` None pays them all."""
-        if not self.owed():
+        if self.cancelled:
+            return "plan_cancelled"
+        if not self.payable():
             return "plan_cancelled" if self.state == "cancelled" else "already_paid"
         if self.in_flight:
             return "payment_in_flight"
@@ -186,6 +197,7 @@ class PlanModel:
             again = max(0, share - part.left)
             part.written_off -= again
             part.paid += share
+            money.recovered[place] = again
             recovered += again
         self.book(**{"cash": money.amount, self.receivable: recovered - money.amount, "write_offs": -recovered})
         if not self.counted and self.state == "completed":
@@ -251,23 +263,31 @@ class PlanModel:
             self.book(credits=self.remaining, receivable=-self.remaining)
         self.cancelled = True
         for part in self.parts:
-            if part.left:
+            if part.left or part.written_off:
                 part.credited += part.left
                 part.cancelled = True
         if refund:
             self.refund(self.payments, refund)
 
-    def reverse(self, money: Money) -> None:
-        back = money.amount - money.refunded
-        money.state, money.reversed = "reversed", back
-        if self.cancelled:
-            self.book(**{"cash": -back, "reversals" if self.counted else "prepayments": back})
-            return
+    def take_back(self, money: Money, state: str) -> None:
+        """The bank took the payment back, or the merchant voided it."""
+        back = money.reversed = money.amount - money.refunded
+        money.state = state
         self.book(**{"cash": -back, self.receivable: back})
         for place in sorted(money.applied):
-            share = min(back, money.applied[place])
-            self.parts[place].paid -= share
+            share, part = min(back, money.applied[place]), self.parts[place]
             back -= share
+            part.paid -= share
+            if self.cancelled and share:
+                part.credited += share
+                part.cancelled = True
+                if self.counted:
+                    self.book(credits=share, receivable=-share)
+            elif not self.cancelled:
+                again = min(share, money.recovered[place])
+                money.recovered[place] -= again
+                part.written_off += again
+                self.book(write_offs=again, receivable=-again)
         if self.waits and self.counted and self.remaining:
             self.open_books(-1)
 

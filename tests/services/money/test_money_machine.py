@@ -19,17 +19,18 @@ from sqlalchemy import func, select
 from portal.domain import allocation
 from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
 from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import acceptances, disputes
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import pairs, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
-from tests.services.payments.ledger_model import CHARGES, Money, Part, PlanModel, weeks
+from tests.services.money.ledger_model import CHARGES, Money, Part, PlanModel, weeks
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 cards = st.sampled_from(sorted(CHARGES))
@@ -85,7 +86,7 @@ class MoneyMachine(RuleBasedStateMachine):
         plan = self.pick(which)
         place %= len(plan.parts)
         row = people.installments_of(plan.id)[place]
-        owed = plan.owed()
+        owed = plan.payable()
         chosen = {place: owed[place]} if place in owed else {}
         amount = None if part is None or not chosen else share(chosen[place], part)
         code = plan.ask_pay(chosen, amount)
@@ -201,13 +202,31 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(plan.payments for plan in self.plans))
     @rule(which=places, source=places)
-    def reverse(self, which: int, source: int) -> None:
+    def void(self, which: int, source: int) -> None:
         plan = self.pick(which)
         if plan.payments:
             money = plan.payments[source % len(plan.payments)]
-            code = self.busy(plan) or self.irreversible(money)
-            if self.ask(code, reversals.reverse, money.id, **self.seller("It bounced")):
-                plan.reverse(money)
+            code = self.busy(plan) or self.not_voidable(money)
+            if self.ask(code, voids.void, money.id, **self.seller("Written down twice")):
+                plan.take_back(money, "voided")
+
+    @precondition(lambda self: any(plan.payments for plan in self.plans))
+    @rule(which=places, source=places, bounces=st.booleans())
+    def ask_the_gateway(self, which: int, source: int, bounces: bool) -> None:
+        """The bank takes a payment back, or not, and the merchant asks."""
+        plan = self.pick(which)
+        settled = [money for money in plan.payments if money.state != "in_flight" and not money.waiting]
+        if not settled or plan.in_flight:
+            return
+        money = settled[source % len(settled)]
+        can_bounce = money.state == "succeeded" and money.is_gateways and money.refunded < money.amount
+        if bounces and can_bounce:
+            assert gateway.active().bounce(self.key_of(money))
+        is_back = (bounces and can_bounce) or money.state == "reversed"
+        code = "" if is_back else "not_reversed_by_gateway"
+        result = self.ask(code, reversals.ask_gateway, money.id, actor=people.owner(self.amal))
+        if result and money.state == "succeeded":
+            plan.take_back(money, "reversed")
 
     @rule(days=st.sampled_from([0, 1, 6, 31]))
     def time_passes(self, days: int) -> None:
@@ -221,7 +240,7 @@ class MoneyMachine(RuleBasedStateMachine):
         for plan in self.plans:
             for money in plan.payments:
                 if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
-                    plan.reverse(money)
+                    plan.take_back(money, "reversed")
 
     # Invariants
 
@@ -295,11 +314,17 @@ class MoneyMachine(RuleBasedStateMachine):
             return nothing
         return "too_much" if amount > limit else ""
 
-    def irreversible(self, money: Money) -> str:
-        if money.waiting:
-            return "refund_in_flight"
-        is_final = money.state != "succeeded" or money.refunded == money.amount
-        return "not_reversible" if is_final else ""
+    def not_voidable(self, money: Money) -> str:
+        if money.is_gateways:
+            return "not_voidable"
+        return "not_voidable" if money.state != "succeeded" or money.refunded == money.amount else ""
+
+    def key_of(self, money: Money) -> str:
+        """The gateway's key of a payment."""
+        key = db.session.scalars(select(Payment.gateway_key).where(Payment.id == money.id)).one()
+        db.session.rollback()
+        assert key
+        return key
 
     def ask(self, code: str | None, verb: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the service function. It must refuse with `code`, or succeed without one."""

@@ -14,9 +14,10 @@ from sqlalchemy import select, text
 
 from portal.errors import Refused
 from portal.extensions import db
+from portal.gateways import payment as gateway
 from portal.models import IdempotencyKey, Payment, Refund
 from portal.reports.operations import checks
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.idempotency import RequestKey
 from portal.services.payments import manual_payments, payments, refunds, reversals
 from tests.conftest import Figures
@@ -71,6 +72,7 @@ class Pair:
     ends: Callable[[int, int, Money], bool]
     refusals: set[str]
     paid: int = 0
+    by_cash: bool = False
     meanwhile: set[str] = field(default_factory=lambda: {"payment_in_flight"})
 
 
@@ -131,7 +133,15 @@ def write_off(scene: Scene, request_key: RequestKey) -> Any:
 
 
 def reverse(scene: Scene, request_key: RequestKey) -> Any:
-    return reversals.reverse(scene.paid[0], actor=people.owner(scene.amal), reason="A race", request_key=request_key)
+    """The bank takes the first payment back, whichever thread asks first."""
+    key = db.session.scalars(select(Payment.gateway_key).where(Payment.id == scene.paid[0])).one()
+    db.session.rollback()
+    gateway.active().bounce(str(key))
+    return reversals.ask_gateway(scene.paid[0], actor=people.owner(scene.amal), request_key=request_key)
+
+
+def void(scene: Scene, request_key: RequestKey) -> Any:
+    return voids.void(scene.paid[0], actor=people.owner(scene.amal), reason="A race", request_key=request_key)
 
 
 def cash(scene: Scene, request_key: RequestKey) -> Any:
@@ -190,11 +200,17 @@ PAIRS = {
     "reverse/pay": Pair(
         reverse,
         pay_all,
-        lambda reversals, pays, money: (
-            reversals <= 1 and 1 <= pays <= 1 + reversals and money.reversed == reversals * PART
-        ),
-        {"not_reversible", "already_paid"},
+        lambda reversals, pays, money: 1 <= pays <= 2 and money.reversed == bool(reversals) * PART,
+        {"already_paid"},
         paid=1,
+    ),
+    "void/pay": Pair(
+        void,
+        pay_all,
+        lambda voids, pays, money: voids <= 1 and 1 <= pays <= 1 + voids and money.reversed == voids * PART,
+        {"not_voidable", "already_paid"},
+        paid=1,
+        by_cash=True,
     ),
     "write_off/pay": Pair(
         write_off,
@@ -234,12 +250,26 @@ MONEY = text(
 )
 
 
-def scenes(count: int, paid: int) -> Iterator[Scene]:
+def scenes(count: int, pair: Pair) -> Iterator[Scene]:
     amal, omar = people.amal(), people.omar()
     for _ in range(count):
         plan = people.a_plan(amal, total=3 * PART, count=3)
         parts = [row.id for row in people.installments_of(plan)]
-        yield Scene(amal, omar, plan, parts, [people.pay(part, omar).id for part in parts[:paid]])
+        scene = Scene(amal, omar, plan, parts, [])
+        for part in parts[: pair.paid]:
+            scene.paid.append(recorded(scene, PART) if pair.by_cash else people.pay(part, omar).id)
+        yield scene
+
+
+def recorded(scene: Scene, amount: int) -> int:
+    """The id of a new cash payment of `amount` minor units."""
+    return manual_payments.record(
+        scene.plan,
+        actor=people.owner(scene.amal),
+        amount=amount,
+        method="cash",
+        received_on=people.today_of(scene.amal),
+    ).payment_id
 
 
 def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
@@ -273,7 +303,7 @@ def race(app: Flask, pair: Pair, scene: Scene) -> list[str]:
 @pytest.mark.parametrize("name", PAIRS)
 def test_eight_at_once_never_overpay_or_over_refund(app: Flask, figures: Figures, name: str, rounds: int) -> None:
     pair = PAIRS[name]
-    for scene in scenes(rounds, pair.paid):
+    for scene in scenes(rounds, pair):
         with slowly(*FIRST_WRITES, pause=0.003):
             assert race(app, pair, scene) == []
     assert db.session.scalar(select(Payment.id).where(Payment.state == "in_flight")) is None
@@ -288,7 +318,7 @@ def test_canary_without_row_locks_the_grid_fails(app: Flask, name: str) -> None:
     """A conflict that the database sees would be an error page, and one that it can't see a wrong amount."""
     pair = PAIRS[name]
     faults = []
-    for scene in scenes(CANARY_ROUNDS, pair.paid):
+    for scene in scenes(CANARY_ROUNDS, pair):
         with slowly(*FIRST_WRITES, locks=False, pause=0.08):
             faults.append(race(app, pair, scene))
     assert sum(wrong != [] for wrong in faults) >= SEEN_IN, Counter(words for wrong in faults for words in wrong)

@@ -1,0 +1,98 @@
+"""Mails about a business's acts on a plan: a credit, a write-off, a cancellation. What changed, before and after.
+
+`data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`.
+"""
+
+from flask_babel import gettext as _
+
+from portal.domain import money
+from portal.extensions import db
+from portal.models import Email, Installment, Plan
+from portal.models.texts import TypedText
+from portal.reports.plans.figures import plan_figures
+from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, purchase
+from portal.wording import dates
+from portal.wording.causes import typed_words
+
+
+def plan_credited(row: Email) -> Facts:
+    """A credit, and what is to pay after it."""
+    plan, rows = plan_of(row.plan_id)
+    if plan.cancelled_at is not None:
+        raise NoLongerTrue("plan_closed")
+    who = _who(plan, row)
+    title = _("%(merchant)s lowered what you owe by %(amount)s", **who)
+    first = _("%(merchant)s gave you a credit of %(amount)s on this plan: %(purchase)s.", **who)
+    return _change(row, plan, title, [first, _before_and_after(plan, row), *_now(plan, row, rows)])
+
+
+def plan_written_off(row: Email) -> Facts:
+    """A write-off. Nothing is expected any more, and the customer can still pay."""
+    plan, rows = plan_of(row.plan_id)
+    if plan.cancelled_at is not None or not any(part.written_off for part in rows):
+        raise NoLongerTrue("plan_closed")
+    who = _who(plan, row)
+    title = _("%(merchant)s wrote off what you still owed", **who)
+    first = _("%(merchant)s wrote off %(amount)s of this plan: %(purchase)s.", **who)
+    can_pay = _("Nothing more is expected, and you get no more reminders of it. You can still pay it.")
+    return _change(row, plan, title, [first, _before_and_after(plan, row), can_pay])
+
+
+def plan_cancelled(row: Email) -> Facts:
+    """A cancellation: nothing is owed any more, and what happens to the money that was paid."""
+    plan, _rows = plan_of(row.plan_id)
+    figures, who = plan_figures(plan.id), _who(plan, row)
+    title = _("%(merchant)s cancelled a plan of yours", **who)
+    paragraphs = [
+        _("%(merchant)s cancelled this plan: %(purchase)s. You owe nothing of it any more.", **who),
+        _before_and_after(plan, row),
+    ]
+    if figures.refunding:
+        paragraphs.append(_("%(amount)s is on its way back to you.", amount=_show(plan, figures.refunding)))
+    if figures.refunded:
+        paragraphs.append(_("%(amount)s was refunded to you.", amount=_show(plan, figures.refunded)))
+    if kept := figures.kept - figures.refunding:
+        paragraphs.append(
+            _("%(merchant)s keeps %(kept)s that you paid.", merchant=who["merchant"], kept=_show(plan, kept))
+        )
+    return _change(row, plan, title, paragraphs)
+
+
+def _change(row: Email, plan: Plan, title: str, paragraphs: list[str]) -> Facts:
+    reason = db.session.get(TypedText, row.data.get("reason_id") or 0) if plan.customer.is_claimed else None
+    quote = typed_words(reason.text) if reason is not None else None
+    facts = notice(title=title, preview=purchase(plan), paragraphs=paragraphs, plan=plan, quote=quote)
+    return facts | link_for(row, "url", f"/plans/{plan.id}")
+
+
+def _who(plan: Plan, row: Email) -> dict[str, str]:
+    return {
+        "merchant": plan.merchant.business_name,
+        "purchase": purchase(plan),
+        "amount": _show(plan, row.data["amount"]),
+    }
+
+
+def _before_and_after(plan: Plan, row: Email) -> str:
+    before = row.data["before"]
+    after = _show(plan, before - row.data["amount"])
+    return str(_("Left to pay before: %(before)s. After: %(after)s.", before=_show(plan, before), after=after))
+
+
+def _now(plan: Plan, row: Email, rows: list[Installment]) -> list[str]:
+    """What is left by the time the mail is sent, and what comes next."""
+    remaining = sum(part.remaining for part in rows)
+    coming = next((part for part in rows if part.is_open), None)
+    if coming is None:
+        return [str(_("Nothing is left to pay."))] if not any(part.written_off for part in rows) else []
+    words = []
+    if remaining != row.data["before"] - row.data["amount"]:
+        words.append(str(_("By now %(amount)s is left to pay.", amount=_show(plan, remaining))))
+    amount, day = _show(plan, coming.remaining), dates.long_day(coming.due_date)
+    if coming.due_date < plan.today:
+        return [*words, str(_("%(amount)s was due on %(day)s.", amount=amount, day=day))]
+    return [*words, str(_("Next is %(amount)s on %(day)s.", amount=amount, day=day))]
+
+
+def _show(plan: Plan, minor: int) -> str:
+    return money.show(minor, plan.currency)
