@@ -14,6 +14,7 @@ from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
 from portal.reports.operations import migration_files, revisions
+from portal.services.maintenance import doctor
 from portal.valkey import rate_limit_storage
 from portal.web import setup as web
 from portal.wording import installation, language
@@ -22,7 +23,15 @@ log = structlog.get_logger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
 
-__all__ = ["bind_migrations", "create_app", "models", "queue", "rate_limit_storage", "refuse_old_database"]
+__all__ = [
+    "bind_migrations",
+    "create_app",
+    "log_findings",
+    "models",
+    "queue",
+    "rate_limit_storage",
+    "refuse_old_database",
+]
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -72,6 +81,17 @@ def refuse_old_database(app: Flask) -> None:
     if version is not None:
         log.critical("database.too_old", version=version)
         raise SystemExit(installation.refusal("too_old"))
+
+
+def log_findings(app: Flask) -> None:
+    """At the start of a process in production: log what `qist doctor` finds wrong, without asking the mail server."""
+    if not app.config["QIST"].production:
+        return
+    with app.app_context():
+        for found in doctor.examine(ask_mail_server=False):
+            if found.level != "ok":
+                log.warning("doctor.found", part=found.part, code=found.code, **found.facts)
+        extensions.db.engine.dispose()
 
 
 def bind_migrations(app: Flask) -> None:

@@ -134,9 +134,10 @@ def worker() -> None:
     from portal.jobs import worker as worker_process
 
     app = make_app()
-    from portal.app import refuse_old_database
+    from portal.app import log_findings, refuse_old_database
 
     refuse_old_database(app)
+    log_findings(app)
     worker_process.run(app)
 
 
@@ -303,6 +304,20 @@ def status() -> None:
     from portal.reports.operations import background, health
 
     click.echo(json.dumps(background.status(health.check()), indent=2, default=datetime.isoformat))
+
+
+@main.command()
+@click.option("--mail", "address", metavar="ADDRESS", help="Send a test mail to this address.")
+def doctor(address: str | None) -> None:
+    """Examine the installation: address, gateway, database, Valkey, clocks, mail server. Exit code 1 on an error."""
+    from portal.services.maintenance import doctor as examination
+    from portal.wording.doctor import MAIL_SUBJECT, MAIL_TEXT, sentence
+
+    mail = examination.SampleMail(address, MAIL_SUBJECT, MAIL_TEXT) if address else None
+    findings = examination.examine(mail=mail)
+    for found in findings:
+        click.echo(f"{found.level:<8}{found.part}: {sentence(found.part, found.code, found.facts)}")
+    sys.exit(1 if any(found.level == "error" for found in findings) else 0)
 
 
 @main.command("erasures")

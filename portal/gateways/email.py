@@ -208,6 +208,11 @@ class Server:
     ) -> None:
         self._disconnect()
 
+    def check(self) -> None:
+        """Connect and sign in, without a mail. Raises ServerUnavailable."""
+        if self.smtp is None:
+            self._connect(time.monotonic() + MAX_SECONDS)
+
     def send(self, mail: EmailMessage, to: str) -> None:
         """Send one mail. Returns when the server has accepted it. Raises NotSent or ServerUnavailable.
 

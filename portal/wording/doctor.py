@@ -1,0 +1,35 @@
+"""Sentences of `qist doctor`, which are English like the command line: by part and code of a finding."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+MAIL_SUBJECT: Final = "Test mail of Qist"
+MAIL_TEXT: Final = "This mail shows that Qist can send mails."
+SENTENCES: Final = {
+    ("qist", "version"): "version %(version)s on Python %(python)s",
+    ("public_url", "set"): "%(url)s",
+    ("public_url", "loopback"): "%(url)s leads to this machine only, also in mails: set PUBLIC_URL",
+    ("gateway", "simulated"): "simulated: no real money moves",
+    ("gateway", "real"): "%(name)s",
+    ("database", "version"): "PostgreSQL %(version)s, migrations up to date",
+    ("database", "behind"): "migrations are not up to date: run qist db upgrade",
+    ("database", "unreleased"): "made by an unreleased version: give DATABASE_URL= an empty database",
+    ("database", "too_old"): "PostgreSQL %(version)s is older than 17, which Qist needs",
+    ("database", "unreachable"): "does not answer: %(reason)s",
+    ("database", "clock"): "its clock differs by %(seconds)s s: synchronise both machines (NTP)",
+    ("valkey", "version"): "%(version)s",
+    ("valkey", "not_configured"): "REDIS_URL is not set: no job runs, except by hand",
+    ("valkey", "unreachable"): "does not answer: %(reason)s",
+    ("valkey", "evicts"): "maxmemory-policy is %(policy)s, which throws jobs away: set it to noeviction",
+    ("valkey", "clock"): "its clock differs by %(seconds)s s: synchronise both machines (NTP)",
+    ("smtp", "not_configured"): "SMTP_HOST is not set: mails are kept in the outbox",
+    ("smtp", "set"): "%(host)s",
+    ("smtp", "answers"): "%(host)s answers",
+    ("smtp", "sent"): "a test mail to %(to)s was accepted",
+    ("smtp", "refused"): "%(host)s: %(reason)s",
+}
+
+
+def sentence(part: str, code: str, facts: Mapping[str, Any]) -> str:
+    """A finding's sentence."""
+    return SENTENCES[part, code] % facts

@@ -1,0 +1,111 @@
+"""What `qist doctor` finds: each fault with the real server."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from portal import cli
+from portal.app import log_findings
+from portal.domain import clock
+from portal.extensions import db
+from portal.reports.operations import revisions
+from portal.services.maintenance import doctor
+from portal.wording.doctor import SENTENCES, sentence
+from tests.conftest import LogLines
+from tests.fixtures.mails import Catcher, sending
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+def faults(**more: Any) -> dict[tuple[str, str], str]:
+    """Part and code of the findings that are not ok, with their level. Each finding has a sentence."""
+    findings = doctor.examine(**more)
+    assert all(sentence(found.part, found.code, found.facts) for found in findings)
+    return {(found.part, found.code): found.level for found in findings if found.level != "ok"}
+
+
+@pytest.fixture
+def settings(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Change settings for this test."""
+    start = replace(app.config["QIST"], public_url="https://pay.shop.test")
+
+    def change(**more: Any) -> None:
+        monkeypatch.setitem(app.config, "QIST", replace(start, **more))
+
+    change()
+    return change
+
+
+def test_a_sound_installation_has_no_fault(settings: Any, valkey: redis.Redis) -> None:
+    assert faults() == {}
+
+
+def test_production_needs_an_address_a_mail_server_and_a_gateway(settings: Any) -> None:
+    settings(env="production", public_url="https://localhost")
+    assert faults() == {
+        ("public_url", "loopback"): "error", ("gateway", "simulated"): "warning", ("smtp", "not_configured"): "warning",
+    }  # fmt: skip
+
+
+def test_a_valkey_that_evicts_is_an_error(settings: Any, valkey: redis.Redis) -> None:
+    valkey.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert faults() == {("valkey", "evicts"): "error"}
+    finally:
+        valkey.config_set("maxmemory-policy", "noeviction")
+
+
+def test_a_clock_that_differs_is_an_error(settings: Any) -> None:
+    with time_machine.travel(clock.now() + timedelta(seconds=10)):
+        assert faults() == {("database", "clock"): "error", ("valkey", "clock"): "error"}
+
+
+def test_an_old_server_and_missing_migrations_are_errors(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(revisions, "OLDEST_SERVER", 99)
+        assert faults() == {("database", "too_old"): "error"}
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'baseline_tables'")
+    assert faults() == {("database", "behind"): "error"}
+
+
+def test_servers_that_do_not_answer_are_errors(settings: Any) -> None:
+    settings(redis_url="redis://127.0.0.1:1/0", smtp_host="127.0.0.1", smtp_port=1, smtp_security="none")
+    assert faults() == {("valkey", "unreachable"): "error", ("smtp", "refused"): "error"}
+    assert ("smtp", "refused") not in faults(ask_mail_server=False)
+
+
+def test_the_mail_server_is_asked_and_takes_a_test_mail(app: Flask, settings: Any) -> None:
+    with Catcher() as catcher, sending(app, catcher):
+        assert faults() == {} and catcher.mails == []
+        assert faults(mail=doctor.SampleMail("olga@example.com", "Test", "A test")) == {}
+        assert [mail["To"] for mail in catcher.mails] == ["olga@example.com"]
+
+
+def test_the_command_prints_a_line_for_each_finding(app: Flask, settings: Any) -> None:
+    runner: FlaskCliRunner = app.test_cli_runner()
+    result = runner.invoke(cli.main, ["doctor"])
+    assert result.exit_code == 0 and "ok      public_url: https://pay.shop.test" in result.output
+    settings(redis_url="redis://127.0.0.1:1/0")
+    result = runner.invoke(cli.main, ["doctor"])
+    assert result.exit_code == 1 and "error   valkey: does not answer: " in result.output
+
+
+def test_a_start_in_production_logs_what_is_wrong(app: Flask, settings: Any, log_lines: LogLines) -> None:
+    log_findings(app)
+    assert log_lines() == []
+    settings(env="production", smtp_host="smtp.shop.test")
+    log_findings(app)
+    assert [(line["event"], line["part"], line["code"]) for line in log_lines()] == [
+        ("doctor.found", "gateway", "simulated")
+    ]
+
+
+def test_no_sentence_is_without_a_finding() -> None:
+    assert {part for part, _ in SENTENCES} == {"qist", "public_url", "gateway", "database", "valkey", "smtp"}
