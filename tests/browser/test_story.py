@@ -54,6 +54,32 @@ def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scrip
 
 
 @BOTH
+def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None:
+    omar, amal = visit(scripts=scripts), visit(scripts=scripts)
+    name = omar.register("customer", "omar")
+    amal.register("merchant", "amal")
+    amal.make_plan(f"{name}@example.com")
+
+    page = omar.open("/home")
+    page.get_by_role("button", name="العربية").click()
+    expect(page.locator("html")).to_have_attribute("lang", "ar")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("SAR\u00a0300.00 مستحق اليوم")
+    page.get_by_role("link", name="Oak desk").first.click()
+    omar.row(1).get_by_role("button", name="سدد الآن").click()
+    expect(omar.row(1)).to_contain_text("مسدد")
+    expect(page.locator("#plan-summary")).to_contain_text("سُدد 1 من 4")
+    expect(page.locator("#plan-timeline")).to_contain_text("سُدد SAR\u00a0300.00 عن القسط 1")
+    omar.row(1).get_by_role("link", name="إيصال").click()
+    expect(page.locator("main")).to_contain_text("Oak desk")
+
+    page.get_by_role("button", name="تسجيل الخروج").first.click()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("html")).to_have_attribute("dir", "ltr")
+
+
+@BOTH
 def test_an_invited_customer_claims_the_plan_and_pays_it(visit: Visit, scripts: bool) -> None:
     amal, layla = visit(scripts=scripts), visit(scripts=scripts)
     name = amal.register("merchant", "amal").replace("amal", "layla")

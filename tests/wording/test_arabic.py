@@ -151,3 +151,21 @@ def test_signs_are_arabic_and_digits_western(template: Catalog, arabic: Catalog)
     sign = re.compile(r"[\u0600-\u06ff]\s?[,;?]|[\u0660-\u0669\u06f0-\u06f9]")
     wrong = [form for _, translation in _pairs(template, arabic) for form in _forms(translation) if sign.search(form)]
     assert not wrong
+
+
+def test_a_sentence_that_begins_with_a_name_or_an_amount_stays_arabic(template: Catalog, arabic: Catalog) -> None:
+    """U+200F at the start: <bdi> and mail programs take the direction of a text from its first letter.
+
+    The sender's name in an address is an exception, as filters of mail distrust invisible characters there.
+    """
+    latin = re.compile(
+        r"%\((?:amounts?|brand|business|by|card|code|customer|email|mail|merchant|name|person|plan|purchase|total)\)s"
+    )
+    letter = re.compile(r"[\u0621-\u064a]")
+    wrong = [
+        form
+        for _, translation in _pairs(template, arabic)
+        for form in _forms(translation)
+        if latin.match(form) and letter.search(form) and "%(installation)s" not in form
+    ]
+    assert not wrong

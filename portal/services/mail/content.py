@@ -5,6 +5,7 @@ NoLongerTrue when the mail must not be sent any more. It may create the link tha
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Final
 from urllib.parse import urlsplit
@@ -105,13 +106,27 @@ TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
 """The kinds that a deactivated account gets: money back, and the security of the account."""
 
 
-def facts_of(row: Email) -> Facts:
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The person that a mail is to, and the customer of its plan by now. A mail to an address alone has neither."""
+
+    user: User | None = None
+    customer_id: int | None = None
+
+    @property
+    def language(self) -> str | None:
+        """The language of the account. None without an account, and for one without a language."""
+        return self.user.language if self.user is not None else None
+
+
+def facts_of(row: Email, to: Recipient | None = None) -> Facts:
     """All variables of the mail's templates, as of now. Raises NoLongerTrue.
 
     Also `to` (the recipient's email, unless the kind has another), `is_demo` (such a recipient has no mailbox),
     `reply_to` (the merchant's address; None without one), and `secret`, the tokens that must not be kept. Commits when
     it creates a link, so the caller has no open transaction.
     """
+    to = to or recipient_of(row)
     builder = BUILDERS.get(row.kind)
     if builder is None:
         raise NoLongerTrue("unknown_kind")
@@ -119,7 +134,7 @@ def facts_of(row: Email) -> Facts:
         merchant = db.session.get_one(Merchant, row.merchant_id, populate_existing=True)
         if merchant.deactivated_at is not None:
             raise NoLongerTrue("merchant_deactivated")
-    recipient, customer_id = _recipient_of(row)
+    recipient, customer_id = to.user, to.customer_id
     if customer_id not in (None, row.to_user_id) and row.kind not in NOT_TO_CUSTOMERS:
         raise NoLongerTrue("customer_changed")
     facts = builder(row)
@@ -130,11 +145,13 @@ def facts_of(row: Email) -> Facts:
     return _common(row, recipient) | facts | _shop(row, recipient)
 
 
-def language_of(row: Email) -> str | None:
-    """The recipient's language. None for a recipient without an account, and for one who has chosen none."""
+def recipient_of(row: Email) -> Recipient:
+    """The recipient, read again."""
     if row.to_user_id is None:
-        return None
-    return db.session.scalar(select(User.language).where(User.id == row.to_user_id))
+        return Recipient()
+    query = select(User, Plan.customer_id).outerjoin(Plan, Plan.id == row.plan_id).where(User.id == row.to_user_id)
+    user, customer_id = db.session.execute(query.execution_options(populate_existing=True)).one()
+    return Recipient(user, customer_id)
 
 
 def after_sending(row: Email) -> None:
@@ -142,15 +159,6 @@ def after_sending(row: Email) -> None:
     call = AFTER_SENDING.get(row.kind)
     if call is not None:
         call(row.id)
-
-
-def _recipient_of(row: Email) -> tuple[User | None, int | None]:
-    """The person that the mail is to, and the customer of its plan by now."""
-    if row.to_user_id is None:
-        return None, None
-    query = select(User, Plan.customer_id).outerjoin(Plan, Plan.id == row.plan_id).where(User.id == row.to_user_id)
-    recipient, customer_id = db.session.execute(query.execution_options(populate_existing=True)).one()
-    return recipient, customer_id
 
 
 def _shop(row: Email, recipient: User | None) -> Facts:

@@ -181,9 +181,10 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         end_reading()
         _release([claim], max(room_at - clock.now(), timedelta(0)))
         return
-    with in_language(content.language_of(row)):
+    recipient = content.recipient_of(row)
+    with in_language(recipient.language):
         try:
-            facts = content.facts_of(row)
+            facts = content.facts_of(row, recipient)
         except NoLongerTrue as reason:
             _drop(claim, reason.code)
             return

@@ -73,7 +73,7 @@ def _page(form: SettingsForm, merchant: Merchant, status: int) -> Response:
 def _days(field: Field) -> list[int] | None:
     """The typed days, each 1 or more. Anything else adds an error to the field and returns None."""
     typed: Any = field.data or ""
-    parts = [part for part in re.split(r"[,\s]+", typed) if part]
+    parts = [part for part in re.split(r"[,،\s]+", typed) if part]
     if len(typed) <= 200 and all(re.fullmatch(r"[0-9]{1,3}", part) and int(part) > 0 for part in parts):
         return [int(part) for part in parts]
     field.errors = [*field.errors, str(NOT_DAYS)]
