@@ -8,11 +8,10 @@ import time_machine
 from sqlalchemy import func, select
 
 from portal.domain import clock
-from portal.errors import QistError, TooMany
+from portal.errors import TooMany
 from portal.extensions import db
 from portal.models import Email, EmailProof, User
-from portal.services.accounts import accounts, proofs, registrations, sessions, tokens
-from portal.services.accounts.accounts import NewAccount
+from portal.services.accounts import proofs, registrations, sessions, tokens
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
@@ -23,11 +22,9 @@ from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import Catcher, outbox, sending, text_of
 from tests.fixtures.proofs import confirming, mailed
+from tests.services.accounts import ATTACKERS, VICTIM, a_browser, invite, refusal, register, user_of
 
 pytestmark = pytest.mark.usefixtures("context")
-
-VICTIM = "victim@example.com"
-ATTACKERS = "nine purple kites"
 
 
 @pytest.fixture
@@ -35,32 +32,6 @@ def confirmed(app):
     """EMAIL_CONFIRMATION=required."""
     with confirming(app):
         yield
-
-
-def register(name="nadia", email=None, password=people.PASSWORD, role="customer", **more):
-    return accounts.register(NewAccount(role, name, email or f"{name}@example.com", password, **more))
-
-
-def user_of(user_id):
-    db.session.rollback()
-    return db.session.get(User, user_id, populate_existing=True)
-
-
-def a_browser(user_id):
-    """A session of this user: its token, and who asks in it."""
-    token = sessions.start(user_id)
-    return token, Asker("192.0.2.7", sessions.find(token).id)
-
-
-def refusal(call, *args, **kwargs):
-    with pytest.raises(QistError) as refused:
-        call(*args, **kwargs)
-    return refused.value.code, refused.value.about
-
-
-def invite(email=VICTIM):
-    amal = people.amal()
-    return plans.open_plan(people.owner(amal), NewPlan(email, 60_00, 3, people.today_of(amal)))
 
 
 class TestCode:

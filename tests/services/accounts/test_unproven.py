@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from portal import access
 from portal.domain import clock
-from portal.errors import Invalid, NotFound, QistError
+from portal.errors import Invalid, NotFound
 from portal.extensions import db
 from portal.models import EmailProof, Invitation, Membership, Merchant, OperatorAct, User
 from portal.services.accounts import accounts, hats, password_resets, proofs, registrations, sessions, tokens
@@ -23,11 +23,9 @@ from tests.fixtures import operations, people
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.mails import outbox
 from tests.fixtures.proofs import confirming, mailed
+from tests.services.accounts import ATTACKERS, VICTIM, a_browser, invite, refusal, register, user_of
 
 pytestmark = pytest.mark.usefixtures("context")
-
-VICTIM = "victim@example.com"
-ATTACKERS = "nine purple kites"
 
 
 @pytest.fixture
@@ -35,27 +33,6 @@ def confirmed(app):
     """EMAIL_CONFIRMATION=required."""
     with confirming(app):
         yield
-
-
-def register(name="nadia", email=None, password=people.PASSWORD, role="customer", **more):
-    return accounts.register(NewAccount(role, name, email or f"{name}@example.com", password, **more))
-
-
-def user_of(user_id):
-    db.session.rollback()
-    return db.session.get(User, user_id, populate_existing=True)
-
-
-def a_browser(user_id):
-    """A session of this user: its token, and who asks in it."""
-    token = sessions.start(user_id)
-    return token, Asker("192.0.2.7", sessions.find(token).id)
-
-
-def refusal(call, *args, **kwargs):
-    with pytest.raises(QistError) as refused:
-        call(*args, **kwargs)
-    return refused.value.code, refused.value.about
 
 
 def squat(what):
@@ -71,11 +48,6 @@ def squat(what):
     else:
         account_deactivations.deactivate(stranger, actor=olga, reason="Spam")
     return stranger
-
-
-def invite(email=VICTIM):
-    amal = people.amal()
-    return plans.open_plan(people.owner(amal), NewPlan(email, 60_00, 3, people.today_of(amal)))
 
 
 class TestRegistration:
