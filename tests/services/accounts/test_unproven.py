@@ -59,7 +59,7 @@ def refusal(call, *args, **kwargs):
 
 
 def squat(what):
-    """A stranger registers a shop with the victim's email, and an operator acts on it. Returns the registration's id."""
+    """A stranger registers a shop with the victim's email, and an operator acts on it. Returns the account's id."""
     olga = operations.olga()
     stranger = register("shop", VICTIM, role="merchant", business_name="Shop", home_currency="SAR", time_zone="UTC")
     if what == "declined":
