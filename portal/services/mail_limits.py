@@ -3,7 +3,8 @@
 A new business invites a few new customers a day, until customers have shown that they know it. A mailbox gets a few
 mails a day from one business and in all: an invitation beyond that is refused before anything is written, and any
 other mail waits (mail/delivery.py). Mails about a person's own acts (receipts of own payments, proofs, resets) don't
-count and don't wait. A payment by the pay link is nobody's own: its mails count.
+count and don't wait. A payment by the pay link is nobody's own, and one that the business records is the business's
+act: their mails count. Invitations to teams have a count of their own beside these.
 """
 
 from datetime import datetime, timedelta
@@ -11,10 +12,10 @@ from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from portal.domain import clock
+from portal.domain import clock, identifiers
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
-from portal.models import Email, Invitation, Payment, Plan, User
+from portal.models import Email, Invitation, Payment, Plan, TeamInvitation, User
 
 WINDOW: Final = timedelta(days=1)
 NEW_BUSINESS: Final = 20
@@ -25,10 +26,12 @@ FROM_ONE_BUSINESS: Final = 3
 """Counted mails to one mailbox in WINDOW."""
 IN_ALL: Final = 10
 COUNTED: Final = (
-    *("invitation", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours", "plan_written_off", "plan_yours"),
-    "reminder",
+    *("invitation", "invitation_again", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours"),
+    *("plan_written_off", "plan_yours", "reminder"),
 )
-"""Kinds of mails that a business sends by itself."""
+"""Kinds of mails that a business sends by itself, and that a stranger may ask for."""
+UNASKED: Final = {"unasked": True}
+"""Data of a mail of another kind that a business caused by itself, such as the receipt of cash that it recorded."""
 SEARCHED: Final = 1_000
 """The newest payments, and the newest plans, of a business in which customers who know it are searched."""
 
@@ -77,6 +80,28 @@ def check_mail(merchant_id: int, customer_id: int) -> None:
             raise Refused("mail_limit", about="all")
 
 
+def check_address(email: str) -> None:
+    """Inside a unit of work: as `check_invitation`, for an invitation to a team, whose reader need not have an account.
+
+    Refuses: mail_limit about mailbox (within a day IN_ALL of these and of the counted mails went to this address).
+    """
+    key, since = identifiers.email_key(email), clock.now() - WINDOW
+    _lock(f"address:{key}")
+    invitations = select(func.count()).select_from(TeamInvitation)
+    invited = db.session.scalar(invitations.where(TeamInvitation.email_key == key, TeamInvitation.created_at > since))
+    holder = select(User.id).where(User.holds_email(email)).scalar_subquery()
+    mailed = _count(Email.to_user_id == holder, Email.created_at > since, Email.state.in_(_ARRIVED), _counted())
+    if (invited or 0) + mailed >= IN_ALL:
+        raise Refused("mail_limit", about="mailbox", limit=IN_ALL)
+
+
+def has_room(customer_id: int) -> bool:
+    """Inside a unit of work: the mailbox got fewer than IN_ALL counted mails within a day."""
+    _lock(f"mailbox:{customer_id}")
+    mine = Email.to_user_id == customer_id, Email.created_at > clock.now() - WINDOW
+    return _count(*mine, Email.state.in_(_ARRIVED), _counted()) < IN_ALL
+
+
 def wait_until(row: Email) -> datetime | None:
     """The instant at which this mail's mailbox has room again; None when it has room now. Invitations never wait."""
     if row.merchant_id is None or row.to_user_id is None or row.kind == "invitation" or not counts(row):
@@ -100,7 +125,7 @@ def _lock(name: str) -> None:
 
 def counts(row: Email) -> bool:
     """The mail is one that the mailbox did not ask for."""
-    return row.kind in COUNTED or row.data.get("link") == "pay"
+    return row.kind in COUNTED or row.data.get("link") == "pay" or "unasked" in row.data
 
 
 def _reached(user_id: int, merchant_id: int, *within: ColumnElement[bool]) -> Literal["", "business", "all"]:
@@ -112,7 +137,7 @@ def _reached(user_id: int, merchant_id: int, *within: ColumnElement[bool]) -> Li
 
 
 def _counted() -> ColumnElement[bool]:
-    return or_(Email.kind.in_(COUNTED), Email.data["link"].astext == "pay")
+    return or_(Email.kind.in_(COUNTED), Email.data["link"].astext == "pay", Email.data.has_key("unasked"))
 
 
 def _count(*conditions: ColumnElement[bool]) -> int:

@@ -14,7 +14,7 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, EmailChange, Membership, Merchant, User
-from portal.services import emails, security_events
+from portal.services import emails, mail_limits, security_events
 from portal.services.accounts import api_keys, hats, operators, passwords, registrations, sessions
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
@@ -132,15 +132,18 @@ def update_merchant(
 ) -> None:
     """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
-    Refuses: forbidden; not_found; Invalid on business_name, time_zone, grace_days (0 to MAX_GRACE_DAYS),
-    withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency (unknown, or `currency_fixed`: changed
-    although a plan exists).
+    Only an owner changes the zone: a manager could begin another day, and refund a day's limit again.
+    Refuses: forbidden; not_found; Invalid on business_name, time_zone (also owners_zone), grace_days (0 to
+    MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency (unknown, or
+    `currency_fixed`: changed although a plan exists).
     """
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     hats.confirm(actor, "settings")
     faults = merchant_faults(business_name, time_zone, home_currency)
+    if time_zone != merchant.time_zone and not actor.may("own"):
+        faults.append(Fault("time_zone", "owners_zone"))
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
     if withdrawal_days is None:
@@ -224,7 +227,10 @@ def replace_password(user_id: int, password_hash: str, *, keep_session_id: int |
 
 
 def invite_again(user_id: int) -> None:
-    """Inside a unit of work: email this invited customer a fresh link, at most once an hour."""
+    """Inside a unit of work: email this invited customer a fresh link, at most once an hour and while their mailbox has
+    room: a stranger may have asked for it."""
+    if not mail_limits.has_room(user_id):
+        return
     emails.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
 
 

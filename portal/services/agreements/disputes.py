@@ -101,8 +101,8 @@ def uphold(plan_id: int, *, customer_id: int) -> None:
 def decide(plan_id: int, *, actor: Actor, decision: Decision) -> None:
     """The operator decides a dispute: the plan stands and counts, or is void.
 
-    A plan that stands is late from `late_at` on, without an event for the time of the dispute. Customer and business
-    are told.
+    A plan that stands is late from `late_at` on, without an event for the time of the dispute. Customer, business and
+    all operators are told.
 
     Refuses: forbidden (no operator, or a member of the business); not_found; not_disputed; too_early (before
     `decidable_at`); payment_in_flight.
@@ -128,6 +128,7 @@ def decide(plan_id: int, *, actor: Actor, decision: Decision) -> None:
             agreement.count(plan, rows, by=actor.user_id)
     notices.tell_customer("dispute_ended", plan)
     notices.tell_business(decision, plan)
+    notices.tell_operators(decision, plan)
 
 
 def decidable_at(row: Dispute) -> datetime:

@@ -68,6 +68,24 @@ def shop_reported(row: Email) -> Facts:
     }
 
 
+def shop_report_cleared(row: Email) -> Facts:
+    """For every operator: one of them found nothing wrong with a shop that was reported."""
+    report = db.session.get_one(ShopReport, row.data["report_id"])
+    who = {"business": report.merchant.business_name}
+    operator = db.session.get_one(User, report.cleared_by).display_name
+    return {
+        "title": _("A report about %(business)s is off the list", **who),
+        "text": _(
+            "%(operator)s looked at %(business)s and found nothing wrong with it. Reminders of the plan go on.",
+            operator=operator,
+            **who,
+        ),
+        "reason": None,
+        "url": None,
+        "kind": row.kind,
+    }
+
+
 def password_reset(row: Email) -> Facts:
     """The link that sets a new password."""
     if row.created_at < clock.now() - password_resets.MAX_REQUEST_AGE:

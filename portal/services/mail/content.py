@@ -71,6 +71,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "receipt": payments.receipt,
     "refund": payments.refund,
     "reminder": reminders.reminder,
+    "shop_report_cleared": accounts.shop_report_cleared,
     "shop_reported": accounts.shop_reported,
     "team_invitation": team.invitation,
     "team_membership": team.membership,
@@ -88,6 +89,7 @@ TEMPLATES: Final = {
     "merchant_deactivated": "notice",
     "merchant_declined": "notice",
     "merchant_reactivated": "notice",
+    "shop_report_cleared": "notice",
     **dict.fromkeys(
         (
             *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice"),

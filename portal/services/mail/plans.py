@@ -15,6 +15,8 @@ from portal.wording import dates
 from portal.wording.causes import typed_words
 from portal.wording.terms import terms_lines
 
+DECISIONS: Final = ("stands", "void")
+"""The news of an operator's decision about a dispute."""
 NOTICE: Final = "plan_notice"
 """The template of the mails that are a title, paragraphs and a button."""
 
@@ -180,22 +182,30 @@ def plan_news(row: Email) -> Facts:
 
 
 def dispute_notice(row: Email) -> Facts:
-    """A dispute, for an operator. It names the business, and neither the purchase nor the customer."""
+    """A dispute or its decision, for an operator. It names the business, and neither the purchase nor the customer."""
     plan, _rows = plan_of(row.plan_id)
-    who = {"merchant": plan.merchant.business_name, "number": plan.id}
-    upheld = row.data["news"] == "upheld"
+    news = row.data["news"]
+    ended_by = db.session.get_one(Dispute, plan.id, populate_existing=True).ended_by
+    decider = db.session.get_one(User, ended_by).display_name if ended_by is not None and news in DECISIONS else ""
+    who = {"merchant": plan.merchant.business_name, "number": plan.id, "operator": decider}
+    titles = {
+        "disputed": _("A customer disputes plan %(number)s of %(merchant)s", **who),
+        "upheld": _("Decide about plan %(number)s of %(merchant)s", **who),
+        "stands": _("%(operator)s decided that plan %(number)s of %(merchant)s stands", **who),
+        "void": _("%(operator)s decided that plan %(number)s of %(merchant)s is void", **who),
+    }
+    words = {
+        "disputed": _("A customer of %(merchant)s says that a plan is not theirs. The business was told. You may "
+                      "decide 14 days after its answer, or after today if it does not answer.", **who),
+        "upheld": _("The customer read the answer of %(merchant)s and says again that the plan is not theirs. You "
+                    "decide whether it stands.", **who),
+        "stands": _("The customer and %(merchant)s are told.", **who),
+        "void": _("The customer and %(merchant)s are told. Nothing more of the plan is owed.", **who),
+    }  # fmt: skip
     return notice(
-        title=_("Decide about plan %(number)s of %(merchant)s", **who)
-        if upheld
-        else _("A customer disputes plan %(number)s of %(merchant)s", **who),
+        title=titles[news],
         preview=_("A plan of %(merchant)s", **who),
-        paragraphs=[
-            _("The customer read the answer of %(merchant)s and says again that the plan is not theirs. You decide "
-              "whether it stands.", **who)
-            if upheld
-            else _("A customer of %(merchant)s says that a plan is not theirs. The business was told. You may decide "
-                   "14 days after its answer, or after today if it does not answer.", **who)
-        ],
+        paragraphs=[words[news]],
         plan=plan,
         button=_("See the disputes"),
     ) | {"url": link("/operator/disputes")}  # fmt: skip

@@ -14,7 +14,7 @@ from portal.errors import NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
-from portal.services import emails, events, idempotency, ledger, row_facts, sweeps
+from portal.services import emails, events, idempotency, ledger, mail_limits, row_facts, sweeps
 from portal.services.payments import refunds
 from portal.services.plans import plan_status
 from portal.services.plans.paid_at import paid_at
@@ -166,7 +166,7 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
     ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason_id=reason_id)
     events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=payment.created_by)
     _post_mail("receipt", payment)
-    plan_status.recompute(plan, installments.values(), recovered=recovered)
+    plan_status.recompute(plan, installments.values(), recovered=recovered, unasked=not _is_own(payment))
     return excess
 
 
@@ -194,12 +194,18 @@ def _only_installment(payment: Payment) -> int | None:
     return ids[0] if len(ids) == 1 else None
 
 
+def _is_own(payment: Payment) -> bool:
+    """The customer made this payment: nobody paid by the pay link, and the business did not record it."""
+    return payment.link != "pay" and not payment.is_recorded
+
+
 def _post_mail(kind: str, payment: Payment) -> None:
+    unasked = {} if _is_own(payment) else mail_limits.UNASKED
     emails.post(
         kind,
         to_user_id=payment.customer_id,
         merchant_id=payment.merchant_id,
         plan_id=payment.plan_id,
         dedupe_key=f"{kind}:{payment.id}",
-        data={"payment_id": payment.id} | ({"link": payment.link} if payment.link is not None else {}),
+        data={"payment_id": payment.id} | unasked,
     )

@@ -21,7 +21,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Merchant, Payment, Plan, Refund
-from portal.services import emails, events, idempotency, ledger, row_facts, sweeps, texts
+from portal.services import emails, events, idempotency, ledger, mail_limits, row_facts, sweeps, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions, refund_limits
 from portal.services.plans import plan_status
@@ -349,13 +349,14 @@ def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
     plan.updated_at = refund.settled_at or clock.now()
     ledger.book_refund(plan, refund)
     _record_event(RefundSucceeded, refund)
+    is_own = payment.link != "pay" and not payment.is_recorded
     emails.post(
         "refund",
         to_user_id=refund.customer_id,
         merchant_id=refund.merchant_id,
         plan_id=refund.plan_id,
         dedupe_key=f"refund:{refund.id}",
-        data={"refund_id": refund.id} | ({"link": payment.link} if payment.link is not None else {}),
+        data={"refund_id": refund.id} | ({} if is_own else mail_limits.UNASKED),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from flask import current_app
 from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import joinedload
 
 from portal.domain import clock
 from portal.domain.events import InvitationCreated, InvitationOpened, InvitationRevoked
@@ -235,8 +236,12 @@ def _lock(plan_id: int, actor: Actor) -> Plan:
 
 
 def find(token: str) -> Invitation | None:
-    """The link of this token, of either kind; None when it is unknown, claimed, revoked or lapsed."""
-    return db.session.scalar(Invitation.live(digest(token), clock.now()))
+    """The link of this token, of either kind, with its plan; None when it is unknown, claimed, revoked or lapsed.
+
+    One statement reads both: the plan's customer is the one of the link, also when the email is corrected meanwhile.
+    """
+    query = Invitation.live(digest(token), clock.now()).options(joinedload(Invitation.plan))
+    return db.session.scalar(query)
 
 
 def ended(token: str) -> Invitation | None:

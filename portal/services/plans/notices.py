@@ -11,6 +11,7 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.models import Membership, Plan, User
 from portal.services import emails
+from portal.services.accounts import operators
 
 CustomerMail = Literal[
     "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
@@ -63,9 +64,8 @@ def owners_of(merchant_id: int) -> Sequence[int]:
 
 
 def tell_operators(news: News, plan: Plan) -> None:
-    """Mail all operators about a dispute."""
-    query = select(User.id).where(User.registered_as == "operator", User.deactivated_at.is_(None))
-    _post("dispute_notice", db.session.scalars(query).all(), news, plan)
+    """Mail all operators about a dispute, and about the decision that ends it."""
+    _post("dispute_notice", operators.operator_ids(), news, plan)
 
 
 def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan) -> None:

@@ -9,16 +9,17 @@ from portal.domain.events import PlanClosed, PlanCompleted, PlanReopened
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
 from portal.models.plans.plans import PlanState
-from portal.services import emails, events
+from portal.services import emails, events, mail_limits
 from portal.services.plans import agreement
 
 
-def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0) -> None:
+def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0, unasked: bool = False) -> None:
     """Set the plan's state after a change to its installments and payments.
 
     The state is active while an amount remains; else completed when the plan kept money; else cancelled. A plan that
     its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed to its customer once;
-    `recovered` is the amount in minor units that this change took back from the write-off.
+    `recovered` is the amount in minor units that this change took back from the write-off. `unasked`: the change is no
+    act of the customer, so its mail counts towards the bounds of services/mail_limits.py.
 
     A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
     plan that closes ends its dispute.
@@ -48,6 +49,7 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
             merchant_id=plan.merchant_id,
             plan_id=plan.id,
             dedupe_key=f"plan_completed:{plan.id}:{plan.closed_at:%Y%m%dT%H%M%S}",
+            data=mail_limits.UNASKED if unasked else {},
         )
 
 

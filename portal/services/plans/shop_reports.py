@@ -8,13 +8,15 @@ from portal.domain.events import ShopCleared, ShopReported
 from portal.domain.permissions import Actor
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.models import Plan, ShopReport, User
+from portal.models import Plan, ShopReport
 from portal.services import emails, events
+from portal.services.accounts import operators
 from portal.services.plans import invitations
 from portal.services.unit_of_work import unit_of_work
 
 KIND = "shop_reported"
-"""The kind of the mail to operators."""
+CLEARED = "shop_report_cleared"
+"""The kinds of the mails to operators."""
 
 
 @unit_of_work
@@ -38,19 +40,14 @@ def report(token: str) -> None:
         return
     plan.reported_at = now
     events.record(ShopReported(), plan_id=plan.id, by=None)
-    operators = select(User.id).where(User.registered_as == "operator", User.deactivated_at.is_(None))
-    for operator_id in db.session.scalars(operators.order_by(User.id)).all():
-        emails.post(
-            KIND,
-            to_user_id=operator_id,
-            dedupe_key=f"{KIND}:{report_id}:{operator_id}",
-            data={"report_id": report_id},
-        )
+    _tell_operators(KIND, report_id)
 
 
 @unit_of_work
 def clear(report_id: int, *, actor: Actor) -> None:
-    """An operator found nothing wrong with the shop: the plan's reminders go on. A repetition changes nothing.
+    """An operator found nothing wrong with the shop: the plan's reminders go on. All operators are told.
+
+    A repetition changes nothing.
 
     Refuses: forbidden; not_found; busy.
     """
@@ -64,7 +61,18 @@ def clear(report_id: int, *, actor: Actor) -> None:
         return
     report.cleared_at, report.cleared_by = clock.now(), actor.user_id
     db.session.flush()
+    _tell_operators(CLEARED, report_id)
     others = ShopReport.open().where(ShopReport.plan_id == plan.id).exists()
     if plan.reported_at is not None and not db.session.scalar(select(others)):
         plan.reported_at = None
         events.record(ShopCleared(), plan_id=plan.id, by=actor.user_id)
+
+
+def _tell_operators(kind: str, report_id: int) -> None:
+    for operator_id in operators.operator_ids():
+        emails.post(
+            kind,
+            to_user_id=operator_id,
+            dedupe_key=f"{kind}:{report_id}:{operator_id}",
+            data={"report_id": report_id},
+        )

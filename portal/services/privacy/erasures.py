@@ -10,7 +10,21 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from flask import current_app
-from sqlalchemy import ARRAY, Select, Text, and_, delete, exists, func, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
@@ -162,10 +176,14 @@ def _lock(user_id: int) -> User | None:
 
 
 def _owned_alone(user_id: int) -> Select[int]:
-    """The ids of the businesses whose only owner this person is."""
-    other = aliased(Membership)
+    """The ids of the businesses without another owner who can sign in."""
+    other, owner = aliased(Membership), aliased(User)
     others = exists().where(
-        other.merchant_id == Membership.merchant_id, other.role == "owner", other.user_id != user_id
+        other.merchant_id == Membership.merchant_id,
+        other.role == "owner",
+        other.user_id != user_id,
+        owner.id == other.user_id,
+        owner.deactivated_at.is_(None),
     )
     return select(Membership.merchant_id).where(Membership.user_id == user_id, Membership.role == "owner", ~others)
 
@@ -201,13 +219,24 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     user.email_proven_at, user.language = None, None
     for of_person in (EmailProof.user_id, EmailChange.user_id):
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
-    db.session.execute(delete(PlanDraft).where(func.lower(PlanDraft.customer_email) == email_key))
-    db.session.execute(update(OperatorAct).where(OperatorAct.user_id == user.id).values(reason=None))
+    db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))
+    db.session.execute(delete(PlanDraft).where(func.lower(PlanDraft.customer_email.collate("C")) == email_key))
+    db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
 
 
+def _names(user_id: int) -> ColumnElement[bool]:
+    """The acts of operators on the account, and the person's objections."""
+    objected = and_(OperatorAct.actor_id == user_id, OperatorAct.kind == "merchant_objected")
+    return or_(OperatorAct.user_id == user_id, objected)
+
+
 def _delete_mails(user_id: int, email_key: str) -> None:
-    """Delete the mails to the person, the invitations of their email, and the mails to owners that name them."""
+    """Delete the mails to the person, the invitations of their email, and the mails to owners and operators that name
+    them or hold their words.
+    """
+    plans = select(Plan.id).where(Plan.customer_id == user_id)
+    acts = [str(act_id) for act_id in db.session.scalars(select(OperatorAct.id).where(_names(user_id)))]
     invitations = select(TeamInvitation.id).where(TeamInvitation.email_key == email_key)
     ids = [str(invitation_id) for invitation_id in db.session.scalars(invitations)]
     made = select(ApiKey.id).where(ApiKey.created_by == user_id)
@@ -219,6 +248,8 @@ def _delete_mails(user_id: int, email_key: str) -> None:
                 and_(Email.kind == "api_key_made", Email.data["key_id"].astext.in_(key_ids)),
                 and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
                 and_(Email.kind == "team_news", Email.data["user_id"].astext == str(user_id)),
+                and_(Email.kind == "plan_news", Email.plan_id.in_(plans)),
+                and_(Email.kind == "operator_act", Email.data["act_id"].astext.in_(acts)),
             )
         )
     )

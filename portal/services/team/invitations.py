@@ -16,7 +16,7 @@ from portal.domain.tokens import digest
 from portal.errors import Fault, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Membership, Merchant, TeamInvitation, User
-from portal.services import emails, security_events
+from portal.services import emails, mail_limits, security_events
 from portal.services.accounts import accounts
 from portal.services.team import members
 from portal.services.unit_of_work import unit_of_work
@@ -34,8 +34,9 @@ RETENTION: Final = timedelta(days=30)
 def invite(actor: Actor, *, email: str, role: Role) -> None:
     """Invite an email to the actor's business, by a mail with a link. An open invitation of that email ends.
 
-    Whether the email has an account makes no visible difference. Refuses: forbidden; Invalid on email (malformed,
-    `already_member`) and role; too_many_invitations (OPEN_MAX open ones); mail_limit (DAILY_MAX a day); busy.
+    Whether the email has an account makes no visible difference. Refuses: forbidden; merchant_draft (an operator has
+    not approved the business yet); Invalid on email (malformed, `already_member`) and role; too_many_invitations
+    (OPEN_MAX open ones); mail_limit (DAILY_MAX a day; IN_ALL a day of all businesses); busy.
     """
     merchant_id = members.lock_business(actor)
     faults = accounts.email_faults(email, "email")
@@ -54,7 +55,7 @@ def invite(actor: Actor, *, email: str, role: Role) -> None:
 def send_again(invitation_id: int, *, actor: Actor) -> None:
     """Replace an invitation that nobody has accepted by a new one, with a new link and a new lifetime.
 
-    Refuses: forbidden; not_found; mail_limit; busy.
+    Refuses: forbidden; not_found; merchant_draft; mail_limit; busy.
     """
     merchant_id = members.lock_business(actor)
     before = _open(invitation_id, merchant_id)
@@ -146,12 +147,15 @@ def _open(invitation_id: int, merchant_id: int) -> TeamInvitation:
 
 
 def _send(merchant_id: int, email: str, role: Role, *, by: int) -> None:
+    if db.session.get_one(Merchant, merchant_id).approved_at is None:
+        raise Refused("merchant_draft", about="team")
     now, key = clock.now(), identifiers.email_key(email)
     mine = TeamInvitation.merchant_id == merchant_id, TeamInvitation.email_key == key
     count = select(func.count()).select_from(TeamInvitation)
     sent = db.session.scalar(count.where(*mine, TeamInvitation.created_at > now - timedelta(days=1))) or 0
     if sent >= DAILY_MAX:
         raise Refused("mail_limit", about="team_invitation", limit=DAILY_MAX)
+    mail_limits.check_address(email)
     for before in db.session.scalars(select(TeamInvitation).where(*mine, TeamInvitation.ended_at.is_(None))):
         before.ended_at = now
     db.session.flush()

@@ -6,13 +6,13 @@ Each act locks the business first, so that two acts on one team happen one after
 import secrets
 from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from portal.domain import clock, money
 from portal.domain.permissions import ROLES, Actor, Role
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Membership, Merchant, Plan, TeamInvitation
+from portal.models import ApiKey, Membership, Merchant, Plan, TeamInvitation, User
 from portal.models.security_events import SecurityKind
 from portal.services import emails, security_events
 from portal.services.accounts import hats
@@ -63,7 +63,8 @@ def remove(user_id: int, *, actor: Actor, revoke_keys: bool) -> None:
 def hand_over(user_id: int, *, actor: Actor) -> None:
     """Make a member an owner, and the acting owner a manager, in one commit. The member is told by mail.
 
-    Refuses: forbidden; not_found (not a member, or the acting owner); owes_the_business; busy.
+    Refuses: forbidden; not_found (not a member, or the acting owner); owes_the_business; last_owner (the member's
+    account is deactivated, and nobody else owns the business); busy.
     """
     member = _lock(user_id, actor)
     if user_id == actor.user_id:
@@ -150,8 +151,10 @@ def _end(member: Membership) -> None:
 
 
 def _not_the_last(member: Membership) -> None:
-    owners = select(func.count()).select_from(Membership).where(Membership.role == "owner")
-    if (db.session.scalar(owners.where(Membership.merchant_id == member.merchant_id)) or 0) < 2:
+    """Another owner can sign in: one whose account an operator deactivated can't look after the business."""
+    others = Membership.role == "owner", Membership.user_id != member.user_id, User.deactivated_at.is_(None)
+    query = select(Membership.user_id).join(User, User.id == Membership.user_id).where(*others).limit(1)
+    if db.session.scalar(query.where(Membership.merchant_id == member.merchant_id)) is None:
         raise Refused("last_owner")
 
 

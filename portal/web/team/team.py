@@ -214,6 +214,7 @@ def _index(form: InvitationForm, status: int) -> Response:
         invitations=reports.open_invitations(merchant.id),
         keys=[(rows[0].maker, maker_id in present, rows) for maker_id, rows in keys.items()],
         owners=sum(member.role == "owner" for member in team),
+        is_draft=merchant.approved_at is None,
         role_label=labels.team_role,
         now=clock.now(),
         me_id=me().id,

@@ -108,6 +108,7 @@ FAULTS: Final[Table] = {
     ("unknown_role", ""): _l("Choose merchant or customer."),
     ("merchants_closed", ""): _l("This installation takes no new businesses. Register as a customer."),
     ("same_person", ""): _l("The operator and the owner need different usernames and emails."),
+    ("owners_zone", ""): _l("Only an owner changes the time zone, because limits of refunds count by its days."),
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),
     ("username_taken", ""): _l("This username is taken. Choose another."),

@@ -99,6 +99,7 @@ REFUSALS: Final[Table] = {
         "This address had %(num)s invitations from you in the last 24 hours. Try tomorrow.",
         values["limit"],
     ),
+    ("mail_limit", "mailbox"): _l("This address had many mails from businesses in the last 24 hours. Try tomorrow."),
     ("owes_the_business", ""): _l(
         "An owner can't be a customer of the same business, and you have an open plan there. Nothing was changed."
     ),
@@ -113,6 +114,9 @@ REFUSALS: Final[Table] = {
     # Businesses, and acts of operators
     ("merchant_draft", ""): _l(
         "This business waits for an operator's approval. Until then its plans are drafts, which are saved on its pages."
+    ),
+    ("merchant_draft", "team"): _l(
+        "This business waits for an operator's approval. Until then nothing is sent in its name, also no invitation."
     ),
     ("merchant_live", ""): _l("This business is approved, so it makes plans instead of drafts."),
     ("merchant_deactivated", ""): _l(

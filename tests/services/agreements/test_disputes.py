@@ -11,8 +11,10 @@ from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Dispute, Event, Reminder
 from portal.reports.operations import checks
+from portal.services.accounts import accounts
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import acceptances, disputes
+from portal.services.mail import delivery
 from portal.services.payments import automatic, manual_payments, payment_methods, payments
 from portal.services.plans import lateness, pairs
 from portal.services.reminders import manual_reminders, reminders
@@ -230,6 +232,18 @@ class TestTheOperator:
             disputes.decide(disputed, actor=olga, decision="void")
         assert ends(disputed) == ("void", True)
 
+    @pytest.mark.parametrize("decision", ["stands", "void"])
+    def test_all_operators_are_told_of_the_decision(self, olga, disputed, decision):
+        otto = accounts.create_operator("otto", "otto@example.com", people.PASSWORD)
+        count = len(posted())
+        with days(14):
+            disputes.decide(disputed, actor=olga, decision=decision)
+            news = [mail for mail in posted()[count:] if mail[0] == "dispute_notice"]
+            assert news == [("dispute_notice", recipient, decision) for recipient in (olga.user_id, otto)]
+            delivery.drain()
+        mail = mails.outbox()[-1]
+        assert mail.subject.startswith("olga decided that plan") and "omar" not in mail.body + mail.subject
+
     def test_a_plan_that_stands_is_late_from_its_day_on(self, amal, omar, olga, disputed):
         answered(disputed, amal)
         disputes.uphold(disputed, customer_id=omar)
@@ -239,7 +253,11 @@ class TestTheOperator:
         assert (plan.status, plan.counted, plan.disputed, plan.accepted_at) == ("overdue", True, False, None)
         assert plan.next_late_at == people.installments_of(disputed)[0].late_at
         assert outstanding(amal) == (100_00, 100_00)
-        assert posted()[count:] == [("dispute_ended", omar, None), ("plan_news", amal, "stands")]
+        assert posted()[count:] == [
+            ("dispute_ended", omar, None),
+            ("plan_news", amal, "stands"),
+            ("dispute_notice", olga.user_id, "stands"),
+        ]
         assert no_rule_is_broken()
         assert refusal(lambda: disputes.dispute(disputed, customer_id=omar)) == "already_disputed"
 

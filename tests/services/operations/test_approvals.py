@@ -10,9 +10,10 @@ from portal.extensions import db
 from portal.models import Email, Event, Invitation, LedgerEntry, Membership, Plan, PlanDraft, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
-from portal.services.operations import approvals, merchant_deactivations
+from portal.services.operations import approvals, closings, merchant_deactivations
 from portal.services.plans import drafts, plans
 from portal.services.plans.plans import NewPlan
+from portal.services.team import invitations as team
 from tests.fixtures import operations, people, proofs
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -59,6 +60,20 @@ def test_a_draft_reaches_nobody_and_makes_no_rows(app: Flask) -> None:
     assert operations.states_of("invitation") == []
     drafts.open_all()
     assert (counts(), draft_count()) == (before, 2)
+
+
+def test_a_draft_business_invites_no_colleague(app: Flask) -> None:
+    dana, olga = operations.a_draft_merchant(app), operations.olga()
+    for act in (lambda: None, lambda: closings.start(operations.owner(dana), shown_plans=0)):
+        act()
+        with pytest.raises(Refused) as refused:
+            team.invite(operations.owner(dana), email="stranger@example.com", role="viewer")
+        assert (refused.value.code, refused.value.about) == ("merchant_draft", "team")
+    closings.stop(operations.owner(dana))
+    assert operations.states_of("team_invitation") == []
+    approvals.approve(dana, actor=olga)
+    team.invite(operations.owner(dana), email="stranger@example.com", role="viewer")
+    assert operations.states_of("team_invitation") == ["waiting"]
 
 
 def test_an_approval_makes_plans_of_the_drafts_with_their_schedules(app: Flask) -> None:

@@ -12,9 +12,10 @@ from portal.errors import Forbidden, Refused
 from portal.extensions import db
 from portal.models import Plan
 from portal.reports.operations import wind_downs
-from portal.services.accounts import api_keys
+from portal.services.accounts import accounts, api_keys
 from portal.services.accounts.tokens import BadToken
 from portal.services.adjustments import cancellations
+from portal.services.agreements import withdrawals
 from portal.services.operations import closings, merchant_deactivations
 from portal.services.payments import outcomes, refunds
 from portal.services.plans import plans
@@ -42,6 +43,24 @@ def test_a_closing_business_makes_no_plans_and_goes_on_with_the_open_ones() -> N
     assert standing(amal) == "closing"
     closings.stop(operations.owner(amal))
     assert standing(amal) == "live" and people.a_plan(amal)
+
+
+def test_it_does_not_end_while_money_of_a_withdrawn_plan_is_owed_back() -> None:
+    amal, omar = people.amal(), people.omar()
+    accounts.update_merchant(
+        people.owner(amal), business_name="Amal's", time_zone="UTC", grace_days=0, home_currency="SAR",
+        withdrawal_days=14,
+    )  # fmt: skip
+    plan_id = people.a_plan(amal)
+    payment = people.pay(people.installments_of(plan_id)[0].id, omar)
+    withdrawals.withdraw(plan_id, customer_id=omar)
+    closings.start(people.owner(amal), shown_plans=0)
+    with time_machine.travel(clock.now() + timedelta(days=181), tick=True):
+        closings.end_closed()
+        assert standing(amal) == "closing" and wind_downs.of_merchant(amal).owed_back == 1
+        refunds.refund(plan_id, actor=operations.owner(amal), amount=payment.amount, reason="Withdrawn")
+        closings.end_closed()
+        assert standing(amal) == "closed"
 
 
 def test_it_ends_once_nothing_is_open_and_180_days_have_passed_since_the_last_payment_by_card() -> None:

@@ -12,10 +12,11 @@ from portal.extensions import db
 from portal.models import Email, Invitation, Plan, User
 from portal.services import mail_limits
 from portal.services.mail import delivery
-from portal.services.payments import payments, refunds
+from portal.services.payments import manual_payments, payments, refunds
 from portal.services.plans import invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders
+from portal.services.team import invitations as team_invitations
 from portal.wording.refusals import sentence
 from tests.fixtures import agreements, mails, people, proofs
 from tests.fixtures.concurrency import at_once
@@ -186,6 +187,34 @@ def test_receipts_of_own_payments_neither_wait_nor_count(catcher):
     manual_reminders.send_now(plan_id, actor=people.owner(amal))
     delivery.drain()
     assert {mail.state for mail in mails.outbox()} == {"sent"} and len(catcher.mails) == 6
+
+
+def test_receipts_of_cash_that_the_business_records_wait(catcher):
+    """A business that records cents, with words of its own, and gives them back, floods no mailbox."""
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal)
+    cash = {"actor": people.owner(amal), "amount": 1, "method": "cash", "received_on": people.today_of(amal)}
+    for _ in range(4):
+        manual_payments.record(plan_id, reference="See evil.example", **cash)
+    refunds.refund(plan_id, actor=people.owner(amal), amount=4, reason="Why not")
+    delivery.drain()
+    assert len(catcher.mails) == 3
+    people.pay(people.installments_of(plan_id)[0].id, omar)
+    delivery.drain()
+    assert len(catcher.mails) == 4, "the customer's own payment has a receipt at once"
+
+
+def test_invitations_to_the_teams_of_many_businesses_reach_a_mailbox_ten_times_a_day():
+    owners = [people.owner(people.a_merchant(f"shop{number}")) for number in range(4)]
+    for owner in owners[:3]:
+        for _ in range(3):
+            team_invitations.invite(owner, email="victim@example.com", role="viewer")
+    open_plan(owners[3].merchant_id)
+    with pytest.raises(Refused) as refused:
+        team_invitations.invite(owners[3], email="VICTIM@example.com", role="viewer")
+    assert (refused.value.code, refused.value.about) == ("mail_limit", "mailbox")
+    assert "Try tomorrow" in sentence(refused.value)
+    team_invitations.invite(owners[3], email="colleague@example.com", role="viewer")
 
 
 def test_mails_about_payments_by_the_pay_link_wait_and_declined_ones_are_not_sent(catcher):

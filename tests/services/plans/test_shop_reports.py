@@ -67,6 +67,9 @@ def test_a_reported_plan_causes_no_reminders_until_an_operator_clears_it(olga, c
     manual_reminders.send_now(plan_id, actor=people.owner(amal))
     kinds = db.session.scalars(select(Event.kind).where(Event.plan_id == plan_id)).all()
     assert kinds.count("shop.cleared") == 1
+    delivery.drain()
+    told = [mail["Subject"] for mail in catcher.mails if mail["To"] == "olga@example.com"]
+    assert told.count("A report about Amal's Bakery is off the list") == 1
 
 
 def test_a_reminder_that_waits_when_the_report_comes_is_not_sent(plan_id, catcher):

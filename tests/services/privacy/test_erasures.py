@@ -13,9 +13,10 @@ from portal.domain import clock, permissions
 from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Email, EmailChange, Erasure, Invitation, Membership, Plan, User
+from portal.models import ApiKey, Email, EmailChange, EmailProof, Erasure, Invitation, Membership, Plan, PlanDraft, User
 from portal.reports.operations import checks
-from portal.services.accounts import accounts, api_keys, password_resets, sessions, tokens
+from portal.services.accounts import accounts, api_keys, password_resets, registrations, sessions, tokens
+from portal.services.accounts import proofs as email_proofs
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.sessions import BadCredentials
 from portal.services.accounts.tokens import BadToken
@@ -23,13 +24,14 @@ from portal.services.adjustments import credits
 from portal.services.idempotency import RequestKey
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
+from portal.services.operations import account_deactivations, merchant_deactivations
 from portal.services.payments import manual_payments, payment_methods
-from portal.services.plans import invitations, plans
+from portal.services.plans import drafts, invitations, plans
 from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
 from portal.services.reminders import mutes
 from portal.services.team import members
-from tests.fixtures import people, proofs
+from tests.fixtures import agreements, operations, people, proofs
 from tests.fixtures.concurrency import at_once
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -88,6 +90,54 @@ def test_no_table_names_the_person_afterwards_but_what_the_business_keeps(amal, 
     assert [(table, row) for table, row in left if NAMES.search(row)] == []
     assert people.plan_of(plan_id).description == "A cake for omar"
     assert [check for check in checks.run() if check[1]] == []
+
+
+def test_mails_to_owners_and_operators_that_name_the_person_go_with_their_objections(app, amal, omar):
+    olga = operations.olga()
+    people.a_member("omar", amal, "owner")
+    merchant_deactivations.deactivate(amal, actor=olga, reason="Spam")
+    objector = permissions.member(omar, amal, "owner", "deactivated")
+    merchant_deactivations.object_to(objector, text="Omar never wrote to strangers")
+    merchant_deactivations.reactivate(amal, actor=olga, reason="A mistake")
+    account_deactivations.deactivate(omar, actor=olga, reason="omar asked for it")
+    account_deactivations.reactivate(omar, actor=olga, reason="omar is back")
+    with agreements.acceptance(app, "required"):
+        plan_id = people.a_plan(people.badr(), total=10_000, count=1)
+        agreements.accept(plan_id)
+    people.pay(people.installments_of(plan_id)[0].id, omar)
+    delivery.drain()
+    assert {kind for kind, subject in named()} >= {"plan_news", "operator_act"}
+    erase(omar)
+    assert named() == []
+    left = [(table, row) for table, row in everything() if NAMES.search(row)]
+    assert {table for table, _ in left} <= {"acceptances"}
+
+
+def named():
+    """Kind and subject of each mail that names Omar."""
+    db.session.rollback()
+    mails = db.session.execute(select(Email.kind, Email.subject, Email.body)).all()
+    return [(kind, subject) for kind, subject, body in mails if NAMES.search(f"{subject} {body}")]
+
+
+@pytest.mark.parametrize("typed", ["\u03a3.Omar@xn--bcher-kva.example", "\u03a3.OMAR@B\u00dcCHER.example"])
+def test_drafts_of_businesses_for_the_person_go_however_the_email_was_typed(app, typed):
+    omar = accounts.register(NewAccount("customer", "omar", "\u03a3.omar@b\u00fccher.example", people.PASSWORD))
+    dana = operations.a_draft_merchant(app)
+    for email in (typed, "\u03c3.omar@b\u00fccher.example"):
+        drafts.save(operations.owner(dana), NewPlan(email, 100_00, 3, people.today_of(dana)))
+    erase(omar)
+    kept = db.session.scalars(select(PlanDraft.customer_email)).all()
+    assert kept == ["\u03c3.omar@b\u00fccher.example"], "another mailbox"
+
+
+def test_proofs_of_registrations_that_are_gone_are_erased_with_the_email(app, omar):
+    with proofs.confirming(app):
+        squatter = accounts.register(NewAccount("customer", "squatter", "omar@example.com", people.PASSWORD))
+        email_proofs.ask(squatter, email_proofs.Asker("192.0.2.66"))
+        registrations.leave(squatter)
+    erase(omar)
+    assert db.session.scalar(select(func.count(EmailProof.id))) == 0
 
 
 def test_the_account_becomes_a_tombstone_that_nobody_signs_in_to(amal, omar):

@@ -14,11 +14,13 @@ from portal.services.accounts import accounts, api_keys, hats, sessions, tokens
 from portal.services.accounts.tokens import BadToken
 from portal.services.adjustments import credits
 from portal.services.mail import delivery
+from portal.services.operations import account_deactivations
 from portal.services.payments import manual_payments, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
+from portal.services.privacy import erasures
 from portal.services.team import invitations, members
-from tests.fixtures import people
+from tests.fixtures import operations, people
 from tests.fixtures.concurrency import at_once
 from tests.fixtures.mails import text_of
 
@@ -83,6 +85,21 @@ class TestRoles:
             with pytest.raises(Invalid):
                 change(sara, amal, role, limit)
         assert team_of(amal)[sara] == "viewer"
+
+    def test_an_owner_whose_account_is_deactivated_counts_as_none(self, amal):
+        """An operator deactivated the other owner, who can't sign in: the business would have nobody."""
+        sara = people.a_member("sara", amal, "owner")
+        account_deactivations.deactivate(sara, actor=operations.olga(), reason="Stolen")
+        for act in (
+            lambda: members.leave(amal, amal),
+            lambda: change(amal, amal, "manager"),
+            lambda: members.hand_over(sara, actor=people.owner(amal)),
+        ):
+            with pytest.raises(Refused, match="last_owner"):
+                act()
+        assert [reason.about for reason in erasures.deferrals(amal)] == ["last_owner"]
+        members.remove(sara, actor=people.owner(amal), revoke_keys=False)
+        assert team_of(amal) == {amal: "owner"}
 
     def test_members_of_others_are_not_there(self, amal):
         badr = people.badr()

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from portal.domain import permissions
 from portal.domain.permissions import GIVEN_TO_KEYS
-from portal.errors import Refused
+from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.gateways.payment.simulated import tables
 from portal.models import ApiKey, Membership, Payment, Refund
@@ -81,6 +81,20 @@ def test_the_day_begins_at_the_businesss_midnight(amal, omar, sara):
         assert allowance_after(plan_id, manager(sara, amal), 1) == 0
         traveller.shift(timedelta(seconds=1))
         refund(plan_id, manager(sara, amal), 20_00)
+
+
+def test_a_manager_begins_no_other_day_by_another_time_zone(amal, omar, sara):
+    """In Kiritimati it is tomorrow already, so the day's refunds would not count."""
+    settings = {"business_name": "Amal's", "grace_days": 0, "home_currency": "SAR"}
+    with time_machine.travel(datetime(2026, 3, 4, 11, 0, tzinfo=UTC), tick=False):
+        plan_id = paid_plan(amal, omar)
+        refund(plan_id, manager(sara, amal), 30_00)
+        with pytest.raises(Invalid) as refused:
+            accounts.update_merchant(manager(sara, amal), time_zone="Pacific/Kiritimati", **settings)
+        assert [(fault.field, fault.code) for fault in refused.value.faults] == [("time_zone", "owners_zone")]
+        assert allowance_after(plan_id, manager(sara, amal), 1) == 0
+    accounts.update_merchant(manager(sara, amal), time_zone="Asia/Riyadh", **settings)
+    accounts.update_merchant(people.owner(amal), time_zone="UTC", **settings)
 
 
 def test_refunds_at_once_stay_within_the_limit(app, amal, omar, sara):
