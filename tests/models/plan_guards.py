@@ -28,6 +28,7 @@ PLAN_GUARDS = [
     Guard("an empty name", "ck_users_named", a_user(username="''")),
     Guard("an email without @", "ck_users_named", a_user(email="'nobody'")),
     Guard("a registration as nobody", "ck_users_registered_as", a_user(registered_as="'admin'")),
+    Guard("a language that is no code", "ck_users_language", "UPDATE users SET language = '../ar' WHERE id = :omar"),
     Guard("grace for ever", "ck_merchants_grace_days", "UPDATE merchants SET grace_days = 31 WHERE id = :amal"),
     Guard("a shop without a name", "ck_merchants_named",
           "UPDATE merchants SET business_name = '' WHERE id = :amal"),
