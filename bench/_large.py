@@ -48,9 +48,9 @@ INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, d
          LATERAL (SELECT (due + 1)::timestamp AT TIME ZONE 'Asia/Riyadh' AS late,
                          next_due_on IS NULL OR due < next_due_on AS done) AS so;
 INSERT INTO payments (plan_id, merchant_id, customer_id, currency, amount, state, method, gateway_key,
-                      gateway_reference, refunded, created_by, created_at, settled_at)
+                      gateway_reference, refunded, created_by, created_at, settled_at, value_at)
     SELECT plan_id, 1, customer_id, 'SAR', 100, 'succeeded', 'card_ok', 'key' || id, 'ref' || id,
-           CASE WHEN id % 50 = 0 THEN 10 ELSE 0 END, customer_id, paid_at, paid_at
+           CASE WHEN id % 50 = 0 THEN 10 ELSE 0 END, customer_id, paid_at, paid_at, paid_at
     FROM installments WHERE remaining = 0 ORDER BY paid_at;
 INSERT INTO allocations (payment_id, installment_id, amount, state)
     SELECT id, substr(gateway_key, 4)::bigint, 100, 'applied' FROM payments;
