@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("context")
 Ids = dict[str, Any]
 Act = Callable[[Actor, Ids], object]
 NEW_PLAN = NewPlan("new@example.com", 100, 1, date(2020, 1, 1))
-SETTINGS = {"business_name": "X", "time_zone": "UTC", "grace_days": 1, "home_currency": "SAR"}
+SETTINGS = {"business_name": "X", "time_zone": "Asia/Riyadh", "grace_days": 1, "home_currency": "SAR"}
 
 ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     "credit": (
