@@ -56,8 +56,9 @@ INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, d
            CASE state WHEN 'completed' THEN now() END
     FROM plans, generate_series(1, 4) AS n;
 INSERT INTO payments (plan_id, merchant_id, customer_id, currency, amount, state, method, gateway_key, created_by,
-                      created_at, settled_at)
-    SELECT plan_id, merchant_id, customer_id, 'SAR', 100, 'succeeded', 'card_ok', 'key' || id, customer_id, now(), now()
+                      created_at, settled_at, value_at)
+    SELECT plan_id, merchant_id, customer_id, 'SAR', 100, 'succeeded', 'card_ok', 'key' || id, customer_id,
+           now(), now(), now()
     FROM installments WHERE remaining = 0;
 INSERT INTO allocations (payment_id, installment_id, amount, state)
     SELECT payments.id, substr(gateway_key, 4)::bigint, 100, 'applied' FROM payments;

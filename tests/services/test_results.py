@@ -16,11 +16,11 @@ from portal.services import results
 from portal.services.results import Pending, Result
 
 SHAPES = {
-    "Accepted": (1, "691b5fd01c89"),
+    "Accepted": (2, "592bbbbbacfa"),
     "ApiKeyCreated": (1, "6a0fc159d71d"),
-    "CreditGiven": (2, "3c846be5178e"),
-    "CustomerCorrected": (1, "691b5fd01c89"),
-    "Disputed": (1, "691b5fd01c89"),
+    "CreditGiven": (3, "7c54bae74ea8"),
+    "CustomerCorrected": (2, "592bbbbbacfa"),
+    "Disputed": (2, "592bbbbbacfa"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
     "PaymentDeclined": (2, "9f00722843c0"),
@@ -29,11 +29,11 @@ SHAPES = {
     "PaymentRecorded": (2, "a8bc22e3478b"),
     "PaymentReversed": (2, "a8bc22e3478b"),
     "PaymentVoided": (1, "a8bc22e3478b"),
-    "PlanCancelled": (2, "12ab1519c869"),
-    "PlanCreated": (3, "691b5fd01c89"),
+    "PlanCancelled": (3, "bc9845acddc7"),
+    "PlanCreated": (4, "592bbbbbacfa"),
     "PlanDraftSaved": (1, "3346486af868"),
-    "PlanFound": (2, "691b5fd01c89"),
-    "PlanWrittenOff": (2, "3c846be5178e"),
+    "PlanFound": (3, "592bbbbbacfa"),
+    "PlanWrittenOff": (3, "7c54bae74ea8"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
 }

@@ -319,6 +319,7 @@ _REFUSED: Final = {
         Invalid(Fault("customer_email", "plan_limit", about="known", limit=500)),
         Invalid(Fault("customer_email", "same_email")),
         Invalid(Fault("email", "email_taken")),
+        Invalid(Fault("home_currency", "currency_fixed")),
         Invalid(Fault("password", "password_common")),
         Invalid(Fault("password", "password_weak")),
         Invalid(Fault("password2", "passwords_differ")),
@@ -326,6 +327,7 @@ _REFUSED: Final = {
         Invalid(Fault("merchant", "unknown_merchant")),
         Invalid(Fault("payment_method", "unknown_method")),
         Invalid(Fault("received_on", "date_in_future")),
+        Invalid(Fault("time_zone", "owners_zone")),
         Invalid(Fault("total_amount", "total_too_small")),
         Invalid(Fault("username", "username_taken")),
     )

@@ -31,12 +31,12 @@ def show() -> schemas.Merchant:
     tag=TAG,
     needs="settings",
     writes=True,
-    refuses={422: ("currency_fixed",)},
+    refuses={422: ("currency_fixed", "owners_zone")},
 )
 def update(json: schemas.MerchantChange) -> schemas.Merchant:
     """Change settings
 
-    Time zone, grace days and withdrawal days count for plans made afterwards.
+    Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner changes the time zone.
     """
     row = merchant()
     now = {name: getattr(row, name) for name in json.__struct_fields__}

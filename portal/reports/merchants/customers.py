@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text, tuple_
+from sqlalchemy import ColumnElement, and_, func, select, text, tuple_
 
 from portal.domain import clock
 from portal.extensions import db
@@ -62,8 +62,14 @@ def list_customers(
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     """These customers, in this order, with their plans and amounts (minor units) with this merchant."""
-    users = {user.id: user for user in db.session.scalars(select(User).where(User.id.in_(customer_ids)))}
-    customers = {customer_id: Customer(users[customer_id]) for customer_id in customer_ids if customer_id in users}
+    mine = and_(Mute.merchant_id == merchant_id, Mute.customer_id == User.id)
+    accounts = select(User, Mute.customer_id).outerjoin(Mute, mine).where(User.id.in_(customer_ids))
+    users = {user.id: (user, muted is not None) for user, muted in db.session.execute(accounts)}
+    customers = {
+        customer_id: Customer(users[customer_id][0], muted=users[customer_id][1])
+        for customer_id in customer_ids
+        if customer_id in users
+    }
     counts = (
         select(Plan.customer_id, func.count(), func.count().filter(Plan.state == "active"))
         .where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(customer_ids))
@@ -71,9 +77,6 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     )
     for customer_id, plans, open_plans in db.session.execute(counts):
         customers[customer_id].plans, customers[customer_id].open_plans = plans, open_plans
-    muted = select(Mute.customer_id).where(Mute.merchant_id == merchant_id, Mute.customer_id.in_(customer_ids))
-    for customer_id in db.session.scalars(muted):
-        customers[customer_id].muted = True
     owed = func.sum(Installment.remaining)
     late = func.coalesce(owed.filter(Installment.is_late(clock.now())), 0)
     sums = (

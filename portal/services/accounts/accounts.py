@@ -255,7 +255,7 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     faults += passwords.faults(new.password, hints=(new.username, new.email, new.business_name))
     if new.role not in ("merchant", "customer"):
         faults.append(Fault("role", "unknown_role"))
-    if new.role == "merchant" and not new.is_demo and not takes_merchants():
+    if new.role == "merchant" and not new.is_demo and not operators.takes_merchants():
         faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
         faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
@@ -334,11 +334,6 @@ def find_login(login: str) -> int:
     if user is None:
         raise Refused("unknown_account")
     return user.id
-
-
-def takes_merchants() -> bool:
-    """Whether new businesses may register: MERCHANT_REGISTRATION is not closed."""
-    return bool(current_app.config["QIST"].merchant_registration != "closed")
 
 
 @unit_of_work

@@ -20,6 +20,11 @@ def approves_at_once(*, is_demo: bool) -> bool:
     return is_demo or current_app.config["QIST"].merchant_registration == "open"
 
 
+def takes_merchants() -> bool:
+    """Whether new businesses may register: MERCHANT_REGISTRATION is not closed."""
+    return bool(current_app.config["QIST"].merchant_registration != "closed")
+
+
 def tell_of_waiting(owner_id: int) -> None:
     """Inside a unit of work: mail every operator that businesses wait, at most once a day (UTC).
 

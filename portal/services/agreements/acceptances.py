@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 from sqlalchemy import or_, select
@@ -36,6 +36,7 @@ MAX_STEP_SECONDS: Final = MAX_SECONDS
 class Accepted(Result):
     """The customer accepted the plan, now or before."""
 
+    version: ClassVar[int] = 2
     plan: PlanFacts
 
 

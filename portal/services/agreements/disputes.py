@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from portal.domain import clock
 from portal.domain.events import AutomaticPaymentOff, DisputeAnswered, DisputeUpheld, PlanDisputed
@@ -29,6 +29,7 @@ Decision = Literal["stands", "void"]
 class Disputed(Result):
     """The customer disputes the plan, or disputes it still."""
 
+    version: ClassVar[int] = 2
     plan: PlanFacts
 
 

@@ -1,6 +1,7 @@
 """Correct the email of a plan: it moves to the person of the right address, before anything has happened on it."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlalchemy import select, update
 
@@ -28,6 +29,7 @@ gets its terms instead."""
 class CustomerCorrected(Result):
     """The plan belongs to the person of the corrected email."""
 
+    version: ClassVar[int] = 2
     plan: PlanFacts
 
     @property

@@ -50,7 +50,7 @@ class NewPlan:
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     plan: PlanFacts
 
@@ -63,7 +63,7 @@ class PlanCreated(Result):
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     plan: PlanFacts
 

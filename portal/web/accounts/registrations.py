@@ -12,7 +12,7 @@ from wtforms import EmailField, PasswordField, RadioField, SelectField, StringFi
 from portal import rate_limits
 from portal.domain import clock, money
 from portal.errors import Invalid, Refused
-from portal.services.accounts import accounts, proofs, registrations
+from portal.services.accounts import accounts, operators, proofs, registrations
 from portal.web.accounts.email_proofs import EmailForm, ask_for_proof, asker, proof_page
 from portal.web.accounts.sessions import sign_in
 from portal.web.authorization import login_or_registration_needed, me, signed_in_user, start_page
@@ -71,7 +71,7 @@ class RegistrationForm(Form):
 def _form() -> RegistrationForm:
     """The form. Without the merchant's role where the installation takes no new businesses."""
     form = RegistrationForm()
-    form.roles = [role for role in ROLES if role == "customer" or accounts.takes_merchants()]
+    form.roles = [role for role in ROLES if role == "customer" or operators.takes_merchants()]
     form.role.choices = choices((role, ROLES[role]) for role in form.roles)
     if form.roles == ["customer"] and not form.is_submitted():
         form.role.data = "customer"

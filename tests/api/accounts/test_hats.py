@@ -5,6 +5,7 @@ from typing import Any
 import requests
 from flask import Flask
 
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import Membership
 from portal.services.accounts import api_keys
@@ -49,7 +50,7 @@ def test_a_member_acts_for_the_merchant_as_far_as_the_role_allows(app: Flask, ap
     collector = api.as_(response.json()["access"])
     assert account_of(api, response)["role"] == "merchant"
     assert [row["id"] for row in collector.get("/api/plans/").json()] == [plan["id"]]
-    received = {"amount": "1.00", "method": "cash", "received_on": "2026-01-01"}
+    received = {"amount": "1.00", "method": "cash", "received_on": clock.today("Asia/Riyadh").isoformat()}
     assert collector.post(f"/api/plans/{plan['id']}/payments/", received).status_code == 201
     problem(collector.post(f"/api/plans/{plan['id']}/cancel/", {"reason": "Sold out"}), 403, "forbidden")
     pair = api.post("/token/refresh/", {"refresh": response.json()["refresh"]})

@@ -53,7 +53,7 @@ def test_settings_are_read_and_changed_one_by_one(amal, omar):
         ({"grace_days": 31}, "#/grace_days", "bad_number"),
         ({"withdrawal_days": -1}, "#/withdrawal_days", "bad_number"),
         ({"business_name": " "}, "#/business_name", "required"),
-        ({"time_zone": "Mars/Olympus"}, "#/time_zone", "unknown_time_zone"),
+        ({"time_zone": "Mars/Olympus"}, "#/time_zone", "unknown_zone"),
         ({"home_currency": "KWD"}, "#/home_currency", "currency_fixed"),
         ({"id": 7}, "#/id", "unknown_field"),
     ):

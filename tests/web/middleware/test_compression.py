@@ -62,7 +62,7 @@ def test_no_answer_with_a_secret_is_compressed(app: Flask, database: str) -> Non
         amal = people.amal()
         plan = people.a_plan(amal, "nadia@example.com")
         token, theirs = people.token_of(plan), people.a_plan(amal, people.omar() and "omar@example.com")
-        key = api_keys.create(people.owner(amal), name="Till", can_write=True)
+        key = api_keys.create(people.owner(amal), name="Till")
     browser, anyone = plain(browser_of(app, "amal")), plain(app.test_client())
     assert "/invitations/" in browser.get(f"/plans/{plan}").text
     for address in (f"/plans/{plan}", "/settings/api-keys", "/outbox"):

@@ -22,7 +22,7 @@ def last_request(log_lines: LogLines) -> dict[str, Any]:
 def test_a_request_is_logged_with_address_account_and_business(app: Flask, database: str, log_lines: LogLines) -> None:
     with app.app_context():
         amal, omar = people.amal(), people.omar()
-        key = api_keys.create(people.owner(amal), name="Till", can_write=False)
+        key = api_keys.create(people.owner(amal), name="Till")
     browser_of(app, "omar").get("/home")
     line = last_request(log_lines)
     assert (line["route"], line["address"], line["account"]) == ("/home", "127.0.0.1", omar)
