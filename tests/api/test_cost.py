@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from portal.domain import clock
 from portal.services.accounts import tokens
 from portal.services.payments import refunds
 from tests.fixtures import people
@@ -41,7 +42,11 @@ def test_changes_of_longer_plans_cost_at_most_two_more_queries(app: Flask, datab
     why = {"reason": "Late"}
     for action, body, who in (
         ("pay", {"choice": "amount", "amount": "60.00"}, paying),
-        ("payments", {"amount": "1.00", "method": "cash", "received_on": "2020-01-01"}, headers),
+        (
+            "payments",
+            {"amount": "1.00", "method": "cash", "received_on": clock.today("Asia/Riyadh").isoformat()},
+            headers,
+        ),
         ("refunds", {"amount": "2.00", **why}, headers),
         ("credits", {"amount": "1.00", **why}, headers),
         ("cancel", why, headers),

@@ -41,9 +41,9 @@ def register(new: NewAccount) -> int:
     """Create an account that can sign in. Returns the user's id.
 
     With EMAIL_CONFIRMATION=off a new email counts as proven. In every other case the account is a registration, which
-    can do no more than prove its email (proofs.py): an email that has plans already is claimed by its mailbox alone,
-    and with EMAIL_CONFIRMATION=required a known email and an unknown one have the same result. The same registration
-    again, with the same password, returns the registration that exists.
+    can do no more than prove its email (proofs.py): an email with plans is claimed by its mailbox alone, and with
+    EMAIL_CONFIRMATION=required known and unknown emails have the same result. Sent again with the same password, it
+    returns the registration that exists.
 
     Refuses: Invalid, with all faults at once, on username (missing, bad characters, taken, another email), email
     (malformed; with EMAIL_CONFIRMATION=off also `email_taken`) and password, and for a merchant on role

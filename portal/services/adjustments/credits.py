@@ -13,7 +13,7 @@ from portal.services import events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import agreement, notices, plan_status
-from portal.services.plans.paid_at import paid_at
+from portal.services.plans.paid_at import last_paid, paid_at
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
 from portal.services.unit_of_work import unit_of_work
@@ -59,12 +59,12 @@ def credit(
         raise Refused("nothing_owed", about="credit")
     preconditions.within(amount, remaining, plan.currency, about="credit", fact="remaining")
     by_id = {row.id: row for row in rows}
-    now = clock.now()
+    now, before = clock.now(), last_paid(rows)
     for row_id, share in parts(rows, amount, how):
         row = by_id[row_id]
         row.credited += share
         row.credited_at = now
-        row.paid_at = paid_at(row)
+        row.paid_at = paid_at(row, before.get(row.id))
     reason_id = texts.keep(plan.id, "reason", reason)
     ledger.book_credit(plan, amount, by=actor.user_id, reason_id=reason_id)
     events.record(payloads.CreditGiven(amount=amount, how=how, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)

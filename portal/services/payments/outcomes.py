@@ -17,7 +17,7 @@ from portal.models import Installment, Payment, Plan
 from portal.services import emails, events, idempotency, ledger, mail_limits, row_facts, sweeps
 from portal.services.payments import refunds
 from portal.services.plans import plan_status
-from portal.services.plans.paid_at import paid_at
+from portal.services.plans.paid_at import last_paid, paid_at
 from portal.services.results import Pending, Result
 from portal.services.row_facts import InstallmentFacts, PaymentFacts
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
@@ -147,6 +147,7 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
     `payment.value_at` is set. `reason_id` is the merchant's text for a manual payment. Returns the part that was not
     owed any more, in minor units.
     """
+    before = last_paid(installments[part.installment_id] for part in payment.allocations)
     payment.state = "succeeded"
     recovered = excess = 0
     for part in payment.allocations:
@@ -159,7 +160,7 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
         part.recovered = recovery
         row.written_off -= recovery
         if owed + recovery:
-            row.paid_at = paid_at(row, payment.value_at)
+            row.paid_at = paid_at(row, before.get(row.id), payment.value_at)
         recovered += recovery
         excess += part.returned
     db.session.flush()
