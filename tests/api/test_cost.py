@@ -39,12 +39,12 @@ def test_changes_of_longer_plans_cost_at_most_two_more_queries(app: Flask, datab
         plan_ids = [people.a_plan(amal, count=count) for count in (2, 12)]
         headers, paying = ({"Authorization": f"Bearer {tokens.start(user).access}"} for user in (amal, omar))
     client = app.test_client()
-    why = {"reason": "Late"}
+    why, today = {"reason": "Late"}, clock.today("Asia/Riyadh").isoformat()
     for action, body, who in (
         ("pay", {"choice": "amount", "amount": "60.00"}, paying),
         (
             "payments",
-            {"amount": "1.00", "method": "cash", "received_on": clock.today("Asia/Riyadh").isoformat()},
+            {"amount": "1.00", "method": "cash", "received_on": today},
             headers,
         ),
         ("refunds", {"amount": "2.00", **why}, headers),

@@ -47,8 +47,7 @@ def register(new: NewAccount) -> int:
 
     Refuses: Invalid, with all faults at once, on username (missing, bad characters, taken, another email), email
     (malformed; with EMAIL_CONFIRMATION=off also `email_taken`) and password, and for a merchant on role
-    (`merchants_closed`), business_name, home_currency and time_zone. A merchant's business waits for an operator's
-    approval unless MERCHANT_REGISTRATION=open.
+    (`merchants_closed`), business_name, home_currency and time_zone. A business may have to wait for approval.
     """
     new, faults = _checked(new)
     if {fault.code for fault in faults} == {"username_taken"} and (mine := _same_registration(new)) is not None:
