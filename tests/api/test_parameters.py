@@ -50,8 +50,9 @@ def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[st
 
 
 def a_plan_with_two_of_everything(amal: Person, omar: Person) -> int:
-    """Create two plans, and return the id of the one with two paid installments, two payments and two refunds."""
+    """Create plans for two customers, and return the id of one with two payments of installments and two refunds."""
     create_plan(amal, omar.email, start_date="2199-01-01")
+    create_plan(amal, "layla@example.com", start_date="2199-01-01")
     old = create_plan(amal, omar.email, start_date="2020-01-31")
     for installment in old["installments"][:2]:
         paid = omar.api.post(f"/api/plans/installments/{installment['id']}/pay/")
@@ -74,13 +75,13 @@ def test_every_endpoint_refuses_an_unknown_parameter_and_names_the_known_ones(
         caller = omar if needs in permissions.CUSTOMER else amal
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             path = re.sub(r"<row:\w+>", "1", rule.rule)
-            response = caller.api.call(method, f"{path}?external_id=zzz", body(operation))
+            response = caller.api.call(method, f"{path}?unheard_of=zzz", body(operation))
             refusal = problem(response, 422, "unknown_parameter")
             known = list(parameters(operation))
             assert refusal["known"] == known, rule
             assert all(each in refusal["detail"] for each in known)
             (fault,) = refusal["errors"]
-            assert (fault["pointer"], fault["code"], fault["in"]) == ("#/external_id", "unknown_parameter", "query")
+            assert (fault["pointer"], fault["code"], fault["in"]) == ("#/unheard_of", "unknown_parameter", "query")
             refused.add(name)
     assert refused == set(documented)
 

@@ -43,7 +43,8 @@ def visit(request: pytest.FixtureRequest, browser: Browser, live: Live) -> Itera
             reduced_motion="reduce",
         )
         context.set_default_timeout(TIMEOUT_MS)
-        context.request.get(live.outbox_link())
+        if link := live.outbox_link():
+            context.request.get(link)
         contexts.append(context)
         visitors.append(Visitor(context))
         return visitors[-1]

@@ -147,9 +147,9 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
     `payment.value_at` is set. `reason_id` is the merchant's text for a manual payment. Returns the part that was not
     owed any more, in minor units.
     """
-    before = last_paid(installments[part.installment_id] for part in payment.allocations)
     payment.state = "succeeded"
     recovered = excess = 0
+    before = last_paid(installments[part.installment_id] for part in payment.allocations)
     for part in payment.allocations:
         row = installments[part.installment_id]
         owed = min(part.amount, row.left)

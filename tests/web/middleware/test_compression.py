@@ -65,6 +65,7 @@ def test_no_answer_with_a_secret_is_compressed(app: Flask, database: str) -> Non
         key = api_keys.create(people.owner(amal), name="Till")
     browser, anyone = plain(browser_of(app, "amal")), plain(app.test_client())
     assert "/invitations/" in browser.get(f"/plans/{plan}").text
+    browser.get(f"/outbox/open/{app.config['QIST'].outbox_token}")
     for address in (f"/plans/{plan}", "/settings/api-keys", "/outbox"):
         assert not is_compressed(browser.get(address, headers=GZIP)), address
     assert is_compressed(browser.get(f"/plans/{theirs}", headers=GZIP))

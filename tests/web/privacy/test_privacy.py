@@ -59,7 +59,7 @@ def test_the_file_holds_everything_of_the_person_and_nothing_of_others(ids: dict
     assert [(row["amount"], row["state"], row["method"]) for row in data["payments"]] == [
         ("50.00", "succeeded", "card")
     ]
-    assert {row["kind"] for row in data["mails"]} == {"plan_made", "receipt"}
+    assert {row["kind"] for row in data["mails"]} == {"plan_credited", "plan_made", "receipt"}
     assert any("SAR 50.00" in row["text"] for row in data["mails"])
     assert {"plan.created", "payment.succeeded"} & {row["kind"] for row in data["events"]}
     assert len(data["sessions"]) == 1
