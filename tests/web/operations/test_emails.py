@@ -57,6 +57,8 @@ def changed(app):
 
 def test_in_development_without_smtp_emails_are_readable_from_this_machine(client, kept):
     assert "No mails yet" not in (listed := client.get("/outbox").text)
+    for address in ("/outbox", f"/outbox/{kept}"):  # they show links that hold secrets
+        assert "Content-Encoding" not in client.get(address, headers={"Accept-Encoding": "gzip"}).headers
     assert f'href="/outbox/{kept}"' in listed
     assert "We received your payment of SAR 33.34" in listed
     shown = client.get(f"/outbox/{kept}")
