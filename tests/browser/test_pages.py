@@ -280,6 +280,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded |= {"/account/data/file"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
     excluded |= {"/outbox/open/<id>"}  # redirects to the outbox
+    excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "installments", "journal")}
     behind = {"business": "/leave"}

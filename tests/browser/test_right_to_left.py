@@ -104,6 +104,7 @@ class Shop:
     """The application in the pseudo-language, with the demo data, an operator and mails. `links` are those of mails."""
 
     url: str
+    outbox_link: str
     links: list[str]
     mails: list[str]
 
@@ -123,17 +124,18 @@ def shop(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator
         links = re.findall(r"http://localhost(/(?:invitations|password-resets)/[\w-]+)", "".join(map(body_of, sent)))
         mails = [f"/outbox/{mail.id}/html" for mail in {mail.kind: mail for mail in sent}.values()]
     with served(app) as url:
-        yield Shop(url, [off, *dict.fromkeys(links)], mails)
+        yield Shop(url, f"/outbox/open/{app.config['QIST'].outbox_token}", [off, *dict.fromkeys(links)], mails)
 
 
 def body_of(mail: Email) -> str:
     return mail.body or ""
 
 
-def signed_in(browser: Browser, url: str, name: str) -> BrowserContext:
+def signed_in(browser: Browser, shop: Shop, name: str) -> BrowserContext:
     """A browser that asks for the pseudo-language, with this person signed in; "" for nobody."""
-    context = browser.new_context(base_url=url, locale=pseudo_language.RIGHT_TO_LEFT, reduced_motion="reduce")
+    context = browser.new_context(base_url=shop.url, locale=pseudo_language.RIGHT_TO_LEFT, reduced_motion="reduce")
     context.set_default_timeout(60_000)
+    context.request.get(shop.outbox_link)
     if name:
         password = people.PASSWORD if name == "olga" else demo_data.PASSWORD
         response = context.request.post("/login", form={"login": name, "password": password}, max_redirects=0)
@@ -165,7 +167,7 @@ def overflows(page: Page, panels: str = "main details") -> list[str]:
 def test_nothing_overflows(browser: Browser, shop: Shop) -> None:
     faults: list[str] = []
     for name, paths in PAGES.items():
-        context = signed_in(browser, shop.url, name)
+        context = signed_in(browser, shop, name)
         page = context.new_page()
         panels = "details"  # of the first page with its menu; the menu is the same on the others
         for path in paths:
@@ -191,7 +193,7 @@ def test_nothing_overflows(browser: Browser, shop: Shop) -> None:
 
 def test_nothing_overflows_where_a_mail_leads_nor_in_the_mail(browser: Browser, shop: Shop) -> None:
     faults: list[str] = []
-    context = signed_in(browser, shop.url, "")
+    context = signed_in(browser, shop, "")
     page = context.new_page()
     assert {link.split("/")[1] for link in shop.links} == {"invitations", "password-resets", "reminders"}
     for address in shop.links:

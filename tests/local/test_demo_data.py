@@ -110,7 +110,7 @@ def test_instants_are_in_the_past_and_in_the_order_of_the_rows(context):
 
 def test_the_demo_password_passes_the_password_rules():
     assert {password for _, _, password in demo_data.LOGINS} == {demo_data.PASSWORD}
-    assert all(passwords.faults(password, username=name) == [] for _, name, password in demo_data.LOGINS)
+    assert all(passwords.faults(password, hints=(name,)) == [] for _, name, password in demo_data.LOGINS)
 
 
 @pytest.fixture
