@@ -29,8 +29,11 @@ def long_day(value: date) -> str:
 
 
 def month_name(value: date) -> str:
-    """ "Dec" """
-    return str(format_date(value, "LLL", locale=_locale()))
+    """ "Dec", in the form that dates have.
+
+    Not the form that stands alone ("LLL"): Babel 2.18 keeps one language's resolved names of it for every other.
+    """
+    return str(format_date(value, "MMM", locale=_locale()))
 
 
 def month_year(value: date) -> str:
