@@ -80,7 +80,7 @@ def request_id() -> str | None:
 
 
 def database_facts(error: BaseException) -> dict[str, str | None]:
-    """What a log line says of a database's failure: its kind, PostgreSQL's error code and message, and no value.
+    """The facts of a database's failure for a log line: its kind, PostgreSQL's error code and message, and no value.
 
     A message of class 22 (data exception) quotes the value after a colon, so it ends there.
     """

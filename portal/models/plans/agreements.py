@@ -1,4 +1,4 @@
-"""What stands between a business and a person: acceptance, disputes, blocks. And the acceptances of plans."""
+"""Acceptance, disputes and blocks between a business and a person, and the acceptances of plans."""
 
 from typing import Literal, get_args
 

@@ -78,7 +78,7 @@ def list_merchants(
 
 
 def waiting() -> Waiting:
-    """What waits for an operator."""
+    """The counts of everything that waits for an operator."""
     merchants = select(func.count()).select_from(Merchant).where(_in_state("waiting")).scalar_subquery()
     refunds = select(func.count()).select_from(Refund).where(Refund.awaits_release).scalar_subquery()
     return Waiting(*db.session.execute(select(merchants, refunds)).one())

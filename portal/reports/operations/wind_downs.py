@@ -35,7 +35,7 @@ class WindDown:
 
 
 def of_merchant(merchant_id: int) -> WindDown:
-    """What is still open at a business."""
+    """The counts of everything that is still open at a business."""
     plans = select(func.count()).select_from(Plan).where(Plan.merchant_id == merchant_id, Plan.state == "active")
     in_flight, last = db.session.execute(
         select(

@@ -71,7 +71,7 @@ def merchants_waiting(row: Email) -> Facts:
 
 
 def merchant_notice(row: Email) -> Facts:
-    """What an operator decided about a business, for its owners."""
+    """A decision of an operator about a business, for its owners."""
     act = db.session.get_one(OperatorAct, row.data["act_id"])
     url = link("/settings/objection" if act.kind == "merchant_deactivated" else "/plans")
     return _notice(act.kind, subject_of(act), act.reason, url)

@@ -80,7 +80,7 @@ def _before_and_after(plan: Plan, row: Email) -> str:
 
 
 def _now(plan: Plan, row: Email, rows: list[Installment]) -> list[str]:
-    """What is left by the time the mail is sent, and what comes next."""
+    """The amount that is left when the mail is sent, and the next installment."""
     remaining = sum(part.remaining for part in rows)
     coming = next((part for part in rows if part.is_open), None)
     if coming is None:

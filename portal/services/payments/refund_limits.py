@@ -11,7 +11,7 @@ from portal.models import ApiKey, Membership, Merchant, Plan, Refund
 
 
 def allowance(actor: Actor) -> int | None:
-    """What the actor may still refund today, in minor units of the home currency. None: there is no limit.
+    """The amount that the actor may still refund today, in minor units of the home currency. None: there is no limit.
 
     Refunds in flight count, declined ones do not. A key's limit is 0 unless its form said otherwise.
     """

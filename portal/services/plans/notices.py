@@ -17,7 +17,7 @@ CustomerMail = Literal[
     "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
 ]
 News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
-"""What happened to a plan, for a mail to its business."""
+"""An event of a plan that a mail tells its business."""
 
 
 def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data: Any) -> None:

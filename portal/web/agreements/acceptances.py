@@ -35,7 +35,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What a plan's page shows about acceptance, dispute and withdrawal.
+    """The part of a plan's page about acceptance, dispute and withdrawal.
 
     `terms` are lines, for a customer who is asked. `until` is the instant of the operator's decision, and `withdraw_by`
     the end of the right to withdraw, while it lasts.

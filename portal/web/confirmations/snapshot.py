@@ -46,7 +46,7 @@ class PlanSnapshot:
 
     @property
     def may_refund(self) -> str:
-        """What the member may still refund today, in a sentence; "" if there is no limit."""
+        """A sentence with the amount that the member may still refund today; "" if there is no limit."""
         if self.refund_allowance is None:
             return ""
         return str(_("You may refund %(amount)s more today.", amount=self.amount(self.refund_allowance)))

@@ -16,7 +16,7 @@ bp = Blueprint("shop_reports", __name__)
 
 @bp.get("/invitations/<token>/unknown-shop")
 def new(token: str) -> Response:
-    """What a report does, and its button."""
+    """The effect of a report, and its button."""
     invitation = invitations.find(token)
     if invitation is None:
         return closed(token)

@@ -53,7 +53,7 @@ def show(user_id: int) -> Response:
 @bp.get("/<int:user_id>/deactivate")
 @needs("operate")
 def ask_to_deactivate(user_id: int) -> Response:
-    """What a deactivation ends, and the form with the reason."""
+    """The page that says what a deactivation ends, with the form for the reason."""
     return ask(_deactivating(_find(user_id)))
 
 
@@ -71,7 +71,7 @@ def deactivate(user_id: int) -> Response:
 @bp.get("/<int:user_id>/reactivate")
 @needs("operate")
 def ask_to_reactivate(user_id: int) -> Response:
-    """What a reactivation means, and the form with the reason."""
+    """The page that says what a reactivation means, with the form for the reason."""
     return ask(_reactivating(_find(user_id)))
 
 

@@ -62,7 +62,7 @@ def approve(merchant_id: int) -> Response:
 @bp.get("/<int:merchant_id>/decline")
 @needs("operate")
 def ask_to_decline(merchant_id: int) -> Response:
-    """What declining means, and the form with the reason."""
+    """The page that says what declining means, with the form for the reason."""
     return ask(_declining(_find(merchant_id)))
 
 
@@ -80,7 +80,7 @@ def decline(merchant_id: int) -> Response:
 @bp.get("/<int:merchant_id>/deactivate")
 @needs("operate")
 def ask_to_deactivate(merchant_id: int) -> Response:
-    """What a deactivation means, and the form with the reason."""
+    """The page that says what a deactivation means, with the form for the reason."""
     return ask(_deactivating(_find(merchant_id)))
 
 
@@ -98,7 +98,7 @@ def deactivate(merchant_id: int) -> Response:
 @bp.get("/<int:merchant_id>/reactivate")
 @needs("operate")
 def ask_to_reactivate(merchant_id: int) -> Response:
-    """What a reactivation means, and the form with the reason."""
+    """The page that says what a reactivation means, with the form for the reason."""
     return ask(_reactivating(_find(merchant_id)))
 
 

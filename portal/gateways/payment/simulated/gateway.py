@@ -283,7 +283,7 @@ def _query(table: Table, key: str) -> Select[Any]:
 
 
 def _left() -> ColumnElement[int]:
-    """What the refunds of a charge have left of it, in minor units."""
+    """The part of a charge that its refunds have left, in minor units."""
     refunded = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
         refunds.c.charge_key == charges.c.key, refunds.c.outcome == "refunded"
     )
