@@ -16,11 +16,11 @@ from portal.services import results
 from portal.services.results import Pending, Result
 
 SHAPES = {
-    "Accepted": (2, "592bbbbbacfa"),
+    "Accepted": (3, "198297c996ac"),
     "ApiKeyCreated": (1, "6a0fc159d71d"),
-    "CreditGiven": (3, "7c54bae74ea8"),
-    "CustomerCorrected": (2, "592bbbbbacfa"),
-    "Disputed": (2, "592bbbbbacfa"),
+    "CreditGiven": (4, "aa81ac603655"),
+    "CustomerCorrected": (3, "198297c996ac"),
+    "Disputed": (3, "198297c996ac"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
     "PaymentDeclined": (2, "9f00722843c0"),
@@ -29,11 +29,11 @@ SHAPES = {
     "PaymentRecorded": (2, "a8bc22e3478b"),
     "PaymentReversed": (2, "a8bc22e3478b"),
     "PaymentVoided": (1, "a8bc22e3478b"),
-    "PlanCancelled": (3, "bc9845acddc7"),
-    "PlanCreated": (4, "592bbbbbacfa"),
+    "PlanCancelled": (4, "3e8a75f850a4"),
+    "PlanCreated": (5, "198297c996ac"),
     "PlanDraftSaved": (1, "3346486af868"),
-    "PlanFound": (3, "592bbbbbacfa"),
-    "PlanWrittenOff": (3, "7c54bae74ea8"),
+    "PlanFound": (4, "198297c996ac"),
+    "PlanWrittenOff": (4, "aa81ac603655"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
 }

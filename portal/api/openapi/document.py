@@ -42,6 +42,27 @@ WORDS: Final = {
 }
 
 
+_NULL: Final = {"type": "null"}
+_WAYS: Final = [
+    {
+        "required": ["num_installments", "start_date"],
+        "properties": {
+            "num_installments": {"not": _NULL},
+            "start_date": {"not": _NULL},
+            "installments": _NULL,
+        },
+    },
+    {
+        "required": ["installments"],
+        "properties": {
+            "installments": {"not": _NULL},
+            **dict.fromkeys(("num_installments", "start_date", "interval", "deposit"), _NULL),
+        },
+    },
+]
+"""The two ways to say a schedule: a count with a first date, or the installments one by one."""
+
+
 def build() -> Json:
     """The whole document. Requires an app context."""
     methods = offered_methods.list_methods()
@@ -71,6 +92,8 @@ def build() -> Json:
         _tidy(schema)
         if name in shapes:
             schema["examples"] = [shapes[name]]
+    for name in ("NewPlan", "PlanTerms"):
+        schemas[name]["oneOf"] = _WAYS
     document["paths"] = dict(sorted(document["paths"].items()))
     components["schemas"] = dict(sorted(schemas.items()))
     return document
