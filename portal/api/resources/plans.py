@@ -176,7 +176,7 @@ def _schedule(
     rows = []
     for place, row in enumerate(sent):
         amount = _amount(row.amount, f"installments/{place}/amount", currency, faults)
-        rows.append((row.due_date, 1 if amount is None else amount))
+        rows.append((row.due_date, amount or 0))
     return None, tuple(rows), faults
 
 

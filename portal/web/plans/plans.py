@@ -134,7 +134,8 @@ def create() -> ResponseReturnValue:
     if isinstance(opened, NotDone):
         if isinstance(opened.error, Invalid):
             faults = form.take_row_faults(without_repeats([*faults, *opened.error.faults]))
-            apply_faults(form, Invalid(*faults))
+            if faults:
+                apply_faults(form, Invalid(*faults))
         elif isinstance(opened.error, KeyReused):
             form.renew_key(ALREADY_MADE)
         elif opened.error.code == "too_many_drafts":
