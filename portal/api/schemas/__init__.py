@@ -15,6 +15,7 @@ from portal.api.schemas.accounts import (
     me,
 )
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.events import Event, EventQuery, events
 from portal.api.schemas.installments import (
     Installment,
     InstallmentQuery,
@@ -58,6 +59,8 @@ __all__ = [
     "CustomerEmail",
     "CustomerQuery",
     "Dashboard",
+    "Event",
+    "EventQuery",
     "FaultShape",
     "Installment",
     "InstallmentQuery",
@@ -106,6 +109,7 @@ __all__ = [
     "cancelled_plan",
     "customer",
     "dashboard",
+    "events",
     "installment",
     "link",
     "me",

@@ -202,6 +202,7 @@ FAULTS: Final[Table] = {
     ("required", "api"): _l("This field is required."),
     ("required", "pay_plan"): _l("Say how much to pay."),
     ("unknown_field", ""): _l("This field is not known here."),
+    ("unknown_event_type", ""): _l("This type of event is not known. Known here: %(names)s."),
     ("unknown_parameter", ""): _unknown_parameter,
     ("wrong_type", ""): _l("This value has another type than the field."),
     ("wrong_type", "choice"): _l("Invalid enum value %(value)s."),
