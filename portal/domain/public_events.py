@@ -1,7 +1,6 @@
 """Events for outsiders: the public type of each kind of portal/domain/events.py, and the object that it is about.
 
-GET /api/events/ and webhooks use these types. A test demands that each kind of the registry is in PUBLIC or in
-INTERNAL.
+GET /api/events/ and webhooks use these types. Each kind of the registry is in PUBLIC or in INTERNAL.
 """
 
 from dataclasses import dataclass

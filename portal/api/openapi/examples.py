@@ -245,7 +245,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
     "EventObject": {"type": "plan", "id": 1},
-    "Event": {
+    "PublishedEvent": {
         "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
         "type": "plan.created",
         "created_at": "2026-08-23T04:12:34.309931Z",
@@ -340,7 +340,7 @@ _REFUSED: Final = {
         Invalid(Fault("received_on", "date_in_future")),
         Invalid(Fault("time_zone", "owners_zone")),
         Invalid(Fault("total_amount", "total_too_small")),
-        Invalid(Fault("?types", "unknown_event_type", names=", ".join(EVENT_TYPES))),
+        Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
         Invalid(Fault("username", "username_taken")),
     )
 }

@@ -21,12 +21,12 @@ TAG = Tag("Events", "What happened to the merchant's plans.")
     bp,
     "GET",
     "/api/events/",
-    ok={200: list[schemas.Event]},
+    ok={200: list[schemas.PublishedEvent]},
     tag=TAG,
     needs="view",
     refuses={422: ("unknown_event_type",)},
 )
-def index(query: schemas.EventQuery) -> tuple[list[schemas.Event], int, dict[str, str]]:
+def index(query: schemas.EventQuery) -> tuple[list[schemas.PublishedEvent], int, dict[str, str]]:
     """List events
 
     Oldest first, in the order in which they were committed. Every answer, an empty one too, has the next page in the
@@ -44,5 +44,5 @@ def read_types(text: str | None, field: str) -> Collection[EventType]:
     """The types of a list with commas. Refuses: unknown_event_type (Invalid) on `field`."""
     names = [name.strip() for name in text.split(",") if name.strip()] if text is not None else []
     if any(name not in EVENT_TYPES for name in names):
-        raise Invalid(Fault(field, "unknown_event_type", names=", ".join(EVENT_TYPES)))
+        raise Invalid(Fault(field, "unknown_event_type", names=EVENT_TYPES))
     return cast(list[EventType], names)

@@ -15,7 +15,7 @@ from portal.api.schemas.accounts import (
     me,
 )
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
-from portal.api.schemas.events import Event, EventQuery, events
+from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
     InstallmentQuery,
@@ -59,7 +59,6 @@ __all__ = [
     "CustomerEmail",
     "CustomerQuery",
     "Dashboard",
-    "Event",
     "EventQuery",
     "FaultShape",
     "Installment",
@@ -95,6 +94,7 @@ __all__ = [
     "Preview",
     "Problem",
     "Proof",
+    "PublishedEvent",
     "Refresh",
     "Refund",
     "RefundAnswer",

@@ -32,7 +32,7 @@ class EventObject(Out, kw_only=True):
     id: Id
 
 
-class Event(Out, kw_only=True):
+class PublishedEvent(Out, kw_only=True):
     """Something that happened to a plan. `data` is the object as the API answers it at this moment.
 
     `version` goes up when a field goes or changes its meaning. Types may be added: leave out those you don't know.
@@ -56,16 +56,16 @@ class EventQuery(PageQuery, kw_only=True):
     plan: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")] | None = None
 
 
-def events(merchant_id: int, rows: Sequence[PublicEvent]) -> list[Event]:
+def events(merchant_id: int, rows: Sequence[PublicEvent]) -> list[PublishedEvent]:
     """These events of one merchant, with their objects as they are now."""
     described = feed.describe(rows)
     objects = feed.load(merchant_id, described)
     return [event(one, objects) for one in described]
 
 
-def event(described: Described, objects: Objects) -> Event:
+def event(described: Described, objects: Objects) -> PublishedEvent:
     row = described.event
-    return Event(
+    return PublishedEvent(
         id=row.name,
         type=row.type,  # type: ignore[arg-type]
         created_at=row.event.created_at,
