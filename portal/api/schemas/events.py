@@ -51,7 +51,11 @@ class EventQuery(PageQuery, kw_only=True):
     """Filters of events."""
 
     types: Annotated[
-        Text | None, Meta(description=f"Only these, with commas between them. Known: {', '.join(EVENT_TYPES)}.")
+        Text | None,
+        Meta(
+            description=f"Only these, with commas between them. Known: {', '.join(EVENT_TYPES)}.",
+            examples=["plan.created,payment.succeeded"],
+        ),
     ] = None
     plan: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")] | None = None
 
