@@ -24,7 +24,7 @@ class Merchant(Model):
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
     (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for. Within
-    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered. No entry is booked
+    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered. Nothing is booked
     on `books_closed_until` (local date) or before it; a trigger lets it move forward only.
 
     `name_skeleton` is equal for names that read alike (domain/lookalikes.py). Setting the name sets it. A business
