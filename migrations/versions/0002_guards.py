@@ -40,6 +40,7 @@ GUARDS = (
     "ledger_balanced",
     "books_closed",
     "security_events_kept",
+    "events_published",
 )
 
 

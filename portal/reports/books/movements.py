@@ -66,7 +66,7 @@ def list_movements(
         .join(Payment, Payment.id == func.coalesce(LedgerEntry.payment_id, Refund.payment_id))
         .where(LedgerEntry.id.in_(ids))
     )
-    payments = dict(db.session.execute(pairs).tuples().all())
+    payments = {row[0]: row[1] for row in db.session.execute(pairs)}
     return Page([_movement(entry, payments[entry.id], lines[entry.id]) for entry in page.items], page.next_cursor)
 
 
