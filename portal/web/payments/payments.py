@@ -71,6 +71,7 @@ def show(payment_id: int) -> ResponseReturnValue:
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
+        rest=receipts.rest_of(plan.id),
         payer=my_actor().owes(payment.customer_id),
         polls=request.path,
     )
