@@ -71,7 +71,8 @@ PLAN_GUARDS = [
     # Plans
     Guard("an owner's plan with their own business", "plans_two_parties",
           a_plan(customer_id=":amal"), beside=("fk_installments_plan",)),
-    Guard("a plan of nothing", "ck_plans_total", a_plan(total="0"), beside=("ck_installments_amount", "plans_state", "schedule_sum_plan", "schedule_sum_parts")),
+    Guard("a plan of nothing", "ck_plans_total", a_plan(total="0"),
+          beside=("ck_installments_amount", "plans_state", "schedule_sum_plan", "schedule_sum_parts")),
     Guard("a plan of too much", "ck_plans_total", a_plan(total="1000000000000001")),
     Guard("more parts than units", "ck_plans_total",
           a_plan(total="1", num_installments="2"), beside=("schedule_sum_plan", "schedule_sum_parts")),
