@@ -29,9 +29,6 @@ WHY = {"reason": "They moved away"}
 CASES = {
     "refund": Case("/plans/{plan}/refund", "Refund SAR 10.00?", {"amount": "10", "payment": "newest", **WHY}),
     "credit": Case("/plans/{plan}/credit", "Credit SAR 40.00?", {"amount": "40", "how": "last", **WHY}),
-    "reschedule": Case(
-        "/plans/{plan}/reschedule", "Change when this plan is paid?", {"how": "shift", "days": "9", **WHY}
-    ),
     "cancel": Case("/plans/{plan}/cancel", "Cancel this plan?", {"give_back": "all", **WHY}),
     "write off": Case("/plans/{plan}/write-off", "Write off SAR 66.66?", WHY),
     "cash": Case("/plans/{plan}/record-payment", "Record SAR 50.00 as received?", {"amount": "50", "method": "cash"}),
