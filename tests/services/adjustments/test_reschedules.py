@@ -166,9 +166,6 @@ def test_a_plan_has_at_most_sixty_live_installments(amal):
     with pytest.raises(Invalid) as refused:
         change(plan_id, amal, "split", count=59, due_date=day(2000))
     assert refused.value.faults[0].facts["limit"] == 58
-    db.session.rollback()
-    change(plan_id, amal, "split", count=58, due_date=day(3000), interval="weekly")
-    assert people.plan_of(plan_id).num_installments == 60
 
 
 @pytest.mark.parametrize("end", ["cancel", "credit", "write off"])
