@@ -20,11 +20,15 @@ MAX_SHIFT_DAYS: Final = 366
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An open installment: its id, its local due date, and its remaining amount in minor units."""
+    """An open installment: its id, its local due date, and its remaining amount in minor units.
+
+    Of a `settled` one a part was paid, credited or written off, so that it stays when the rest moves.
+    """
 
     id: int
     due_date: date
     remaining: int
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

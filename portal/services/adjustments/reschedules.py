@@ -76,7 +76,7 @@ def reschedule(
     if not remaining:
         raise Refused("nothing_owed", about="reschedule")
     parts = open_parts(rows)
-    change = new_dates(parts, terms, plan.today, kept=sum(row.moved < row.amount for row in rows))
+    change = new_dates(parts, terms, plan.today, live=sum(row.moved < row.amount for row in rows))
     if rescheduling.needs_consent(parts, change):
         raise Refused("consent_needed")
     before, amount = last_paid(rows), sum(part for _, part in change.rows)
@@ -107,20 +107,28 @@ def reschedule(
 
 def open_parts(rows: Sequence[Installment]) -> list[Part]:
     """The open installments by due date; the preview and `reschedule` share it."""
-    parts = [Part(row.id, row.due_date, row.left) for row in rows if row.left > 0]
+    parts = [Part(row.id, row.due_date, row.left, row.left < row.amount) for row in rows if row.left > 0]
     return sorted(parts, key=lambda part: (part.due_date, part.id))
 
 
-def new_dates(parts: Sequence[Part], terms: NewTerms, today: date, *, kept: int) -> NewDates:
+def new_dates(parts: Sequence[Part], terms: NewTerms, today: date, *, live: int) -> NewDates:
     """The change that these terms make on `today` (local); the preview and `reschedule` share it.
 
-    `kept` is the number of live installments before the change. Raises Invalid on the fields of the terms.
+    `live` is the number of live installments before the change. Raises Invalid on the fields of the terms.
     """
     if terms.how not in CHANGES:
         raise Invalid(Fault("how", "bad_choice", about="reschedule"))
-    faults = _faults(parts, terms, today, kept)
+    faults = _faults(parts, terms, today, live - sum(not part.settled for part in parts))
     if faults:
         raise Invalid(*faults)
+    change = _change(parts, terms, today)
+    gone = sum(part.id in change.closed and not part.settled for part in parts)
+    if live - gone + len(change.rows) > schedule.MAX_INSTALLMENTS:
+        raise Invalid(Fault("how", "bad_count", limit=schedule.MAX_INSTALLMENTS))
+    return change
+
+
+def _change(parts: Sequence[Part], terms: NewTerms, today: date) -> NewDates:
     try:
         if terms.how == "move" and terms.installment_id is not None and terms.due_date is not None:
             return rescheduling.move(parts, terms.installment_id, terms.due_date)
@@ -134,6 +142,7 @@ def new_dates(parts: Sequence[Part], terms: NewTerms, today: date, *, kept: int)
 
 
 def _faults(parts: Sequence[Part], terms: NewTerms, today: date, kept: int) -> list[Fault]:
+    """`kept`: the live installments that stay if all open ones close."""
     faults = []
     if terms.how == "shift":
         if terms.days is None or not 0 < abs(terms.days) <= rescheduling.MAX_SHIFT_DAYS:
@@ -149,7 +158,7 @@ def _faults(parts: Sequence[Part], terms: NewTerms, today: date, kept: int) -> l
         if not any(part.id == terms.installment_id for part in parts):
             faults.append(Fault("installment", "not_open"))
         return faults
-    limit = schedule.MAX_INSTALLMENTS - (kept - len(parts))
+    limit = schedule.MAX_INSTALLMENTS - kept
     if terms.count is None or not 1 <= terms.count <= limit:
         faults.append(Fault("num_installments", "bad_count", limit=limit))
     elif sum(part.remaining for part in parts) < terms.count:

@@ -105,7 +105,7 @@ def _preview(form: RescheduleForm, snapshot: PlanSnapshot) -> Confirmation:
     parts = reschedules.open_parts(snapshot.installments)
     if not parts:
         raise Refused("nothing_owed", about="reschedule")
-    change = reschedules.new_dates(parts, _terms(form), plan.today, kept=len(snapshot.installments))
+    change = reschedules.new_dates(parts, _terms(form), plan.today, live=len(snapshot.installments))
     if rescheduling.needs_consent(parts, change):
         raise Refused("consent_needed")
     before = {part.due_date: 0 for part in parts}

@@ -155,6 +155,19 @@ def test_terms_that_can_not_be_are_refused(amal, plan_id, how, terms, fault):
     assert (refused.value.faults[0].field, refused.value.faults[0].code) == fault
 
 
+def test_a_plan_has_at_most_sixty_live_installments(amal):
+    omar = people.omar()
+    plan_id = people.a_plan(amal, total=60_00, count=60, first=10)
+    payments.pay_plan(plan_id, customer_id=omar, choice="amount", amount=1_50, shown=None, method="card_ok")
+    with pytest.raises(Invalid) as refused:
+        change(plan_id, amal, "shift", days=3)
+    assert (refused.value.faults[0].field, refused.value.faults[0].code) == ("how", "bad_count")
+    db.session.rollback()
+    with pytest.raises(Invalid) as refused:
+        change(plan_id, amal, "split", count=59, due_date=day(2000))
+    assert refused.value.faults[0].facts["limit"] == 58
+
+
 @pytest.mark.parametrize("end", ["cancel", "credit", "write off"])
 def test_a_closed_plan_is_not_rescheduled(amal, plan_id, end):
     owner = people.owner(amal)
