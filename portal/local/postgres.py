@@ -101,7 +101,7 @@ class Postgres(Server):
                     return False
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'qist'").fetchone():
                     connection.execute("CREATE DATABASE qist")
-                if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,)).fetchone():
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,)).fetchone():
                     connection.execute(f"CREATE ROLE {APPLICATION_ROLE} LOGIN")
                 return True
         except (psycopg.Error, OSError):
