@@ -15,6 +15,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.dues import shop_payments
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -108,6 +109,7 @@ BLUEPRINTS = (
     user_sessions.bp,
     sessions.bp,
     settings.bp,
+    shop_payments.bp,
     shop_reports.bp,
     shops.bp,
     statements.bp,

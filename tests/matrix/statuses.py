@@ -231,6 +231,9 @@ PAGES = {
     "GET /account/shops": (303, 200, 200, 403, 403, 403, 303, 303),
     "POST /account/shops/<int:merchant_id>/block": (303, 303, 404, 403, 403, 403, 303, 303),
     "POST /account/shops/<int:merchant_id>/allow": (303, 303, 404, 403, 403, 403, 303, 303),
+    "GET /shops/<int:merchant_id>/due/<currency>": (303, 200, 404, 404, 404, 404, 303, 303),
+    "POST /shops/<int:merchant_id>/due/<currency>": (303, 422, 404, 404, 404, 404, 303, 303),
+    "GET /shops/<int:merchant_id>/due/<currency>/<key>": (303, 404, 404, 404, 404, 404, 303, 303),  # no such press
     "GET /operator/disputes": OPERATORS_PAGE,
     "POST /operator/disputes/<int:plan_id>": (303, 403, 403, 403, 403, 404, 303, 303),  # without a decision
     "GET /invitations/<token>/dispute": ANYONE,

@@ -123,6 +123,9 @@ PAGES: Final = {
         "/operator/merchants/<int:merchant_id>/approve", "/operator/refunds/<int:refund_id>/release", *DECISIONS,
     ),
     **rows((404, 403, 403, 404, 404), "POST", "/plans/drafts/<int:draft_id>/discard"),
+    **rows((404, 404, 404, 200, 200), "GET", "/shops/<int:merchant_id>/due/<currency>"),
+    **rows((404, 404, 404, 422, 422), "POST", "/shops/<int:merchant_id>/due/<currency>"),
+    **rows(NOT_THERE, "GET", "/shops/<int:merchant_id>/due/<currency>/<key>"),
     **rows(
         FORBIDDEN, "POST", "/operator/jobs/<job_id>/retry", "/operator/jobs/<job_id>/clear", "/operator/jobs/clear",
         "/outbox/<int:outbox_id>/resend", "/payment-methods", "/payment-methods/<int:method_id>/remove",

@@ -197,6 +197,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:user_id>", str(objects["customer_id"]))
         .replace("<int:draft_id>", "1")
         .replace("<token>", objects["token"])
+        .replace("<currency>", "SAR")
+        .replace("<key>", "no-such-press-key")
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
         .replace("<proof_token>", objects["proof_token"])
