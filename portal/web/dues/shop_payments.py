@@ -101,7 +101,8 @@ def _form(
 ) -> Response:
     me = my_actor().user_id
     due = shop_dues.plans_due(me, shop.id, currency)
-    plans = {row.id: row for row in db.session.scalars(db.select(Plan).where(Plan.id.in_([row.plan_id for row in due])))}
+    listed = db.select(Plan).where(Plan.id.in_([row.plan_id for row in due]))
+    plans = {plan.id: plan for plan in db.session.scalars(listed)}
     return page(
         "dues/shop_payments_new.html",
         status,

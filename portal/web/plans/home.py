@@ -64,9 +64,7 @@ def _context(actor: Actor, note: Note | None) -> dict[str, Any]:
     }
 
 
-def _also_due(
-    overview: home.Home, note: Note | None, pressed: Installment | None, *, every: bool
-) -> list[Installment]:
+def _also_due(overview: home.Home, note: Note | None, pressed: Installment | None, *, every: bool) -> list[Installment]:
     """The due installments below the headline; `every` one when the headline is the sum of what is due.
 
     A refused row keeps its place, so that no other button moves there.

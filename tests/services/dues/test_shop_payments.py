@@ -142,9 +142,7 @@ def test_a_plan_that_is_not_accepted_disputed_or_being_checked_is_left_out(
     amal: int, omar: int, three: list[int]
 ) -> None:
     people.pay(people.installments_of(three[2])[0].id, omar, "card_lost_charged")
-    db.session.execute(
-        db.update(Plan).where(Plan.id == three[0]).values(counted=False, lapses_at=clock.now())
-    )
+    db.session.execute(db.update(Plan).where(Plan.id == three[0]).values(counted=False, lapses_at=clock.now()))
     db.session.execute(db.update(Plan).where(Plan.id == three[1]).values(disputed=True, disputed_at=clock.now()))
     db.session.commit()
     assert due(amal, omar) == []
