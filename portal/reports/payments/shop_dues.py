@@ -126,7 +126,7 @@ def next_due(customer_id: int, plan_ids: Sequence[int]) -> Installment | None:
     return db.session.scalar(query)
 
 
-def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[tuple[int, int, int, date]]:
+def _plans_due(customer_id: int, merchant_id: int, currency: str) -> Select[int, int, int, date]:
     first = func.min(Installment.due_date)
     return (
         select(Installment.plan_id, func.sum(Installment.remaining), func.count(), first)
