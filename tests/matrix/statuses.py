@@ -128,6 +128,13 @@ PAGES = {
     "GET /robots.txt": (200,) * 8,
     "GET /favicon.ico": (302,) * 8,
     "GET /apple-touch-icon.png": (302,) * 8,
+    "GET /account": PAGE,
+    "POST /account": (303, 422, 422, 422, 422, 422, 303, 303),  # without a language
+    "GET /account/calendar": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/calendar": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/calendar/end": (303, 303, 303, 403, 403, 403, 303, 303),
+    "GET /calendar/<feed_token>": (404,) * 8,
+    "GET /plans/<int:plan_id>/calendar.ics": (303, 200, 404, 403, 404, 404, 303, 303),
     "GET /account/password": PAGE,
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
     "GET /account/email": PAGE,

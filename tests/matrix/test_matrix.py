@@ -198,6 +198,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:draft_id>", "1")
         .replace("<token>", objects["token"])
         .replace("<currency>", "SAR")
+        .replace("<feed_token>", "no-such-feed-token-0123456789")
         .replace("<key>", "no-such-press-key")
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])

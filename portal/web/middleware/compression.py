@@ -24,7 +24,7 @@ TYPES: Final = (
 LEAST: Final = 1024
 """Bytes from which an answer is compressed."""
 LEVEL: Final = 6
-SECRET: Final = ("api_accounts.", "api_keys.", "api_tokens.", "email_proofs.", "outbox.")
+SECRET: Final = ("api_accounts.", "api_keys.", "api_tokens.", "calendars.", "email_proofs.", "outbox.")
 """Endpoints whose answers hold passwords' links, codes, tokens or keys."""
 PUBLIC: Final = ("api_docs.",)
 """Endpoints whose answers are the same for everybody. The examples of the API's document look like links."""

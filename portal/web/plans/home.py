@@ -48,7 +48,7 @@ def _context(actor: Actor, note: Note | None) -> dict[str, Any]:
     first = rows[0] if rows else None
     pressed = db.session.get(Installment, note.installment_id) if note and note.takes_focus else None
     failed = note if note and note.belongs_to_headline(first) else None
-    together = failed is None and len(overview.due) > 1
+    together = len(overview.due) > 1 and not (note and note.takes_focus)
     return {
         "home": overview,
         "first": first,
