@@ -48,10 +48,11 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
     sets its key. `early_reminders` is the customer's choice to get reminders before the due date. `language` is the
     code of the catalogue for the account's pages and mails; None until one was chosen. `full_name` and `phone` are the
-    person's own, shown to nobody else. `calendar_hash` is the digest of their calendar's secret address. An account
-    with `is_demo` belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work
-    allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a tombstone: deactivated, without
-    a username, and with a random placeholder as its email.
+    person's own, shown to nobody else. `calendar_hash` is the digest of their calendar's secret address.
+
+    An account with `is_demo` belongs to the demo data and has a public password: it signs in only where
+    Settings.demo_logins_work allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a
+    tombstone: deactivated, without a username, and with a random placeholder as its email.
     """
 
     __tablename__ = "users"
