@@ -81,7 +81,8 @@ def plan(plan_id: int) -> Response:
 
 
 def _calendar(rows: Sequence[Installment], name: str) -> Response:
-    from icalendar import Calendar, Event
+    from icalendar import Calendar
+    from icalendar import Event as DueDate
 
     host, now = urlsplit(current_app.config["QIST"].public_url).hostname, clock.now()
     calendar = Calendar()
@@ -90,14 +91,14 @@ def _calendar(rows: Sequence[Installment], name: str) -> Response:
     calendar.add("x-wr-calname", name)
     calendar.add("refresh-interval", REFRESH, parameters={"value": "DURATION"})
     for row in rows:
-        event = Event()
-        event.add("uid", f"installment-{row.id}@{host}")
-        event.add("dtstamp", now)
-        event.add("dtstart", row.due_date)
-        event.add("dtend", row.due_date + timedelta(days=1))
-        event.add("transp", "TRANSPARENT")
-        event.add("summary", _summary(row))
-        calendar.add_component(event)
+        date = DueDate()
+        date.add("uid", f"installment-{row.id}@{host}")
+        date.add("dtstamp", now)
+        date.add("dtstart", row.due_date)
+        date.add("dtend", row.due_date + timedelta(days=1))
+        date.add("transp", "TRANSPARENT")
+        date.add("summary", _summary(row))
+        calendar.add_component(date)
     return Response(calendar.to_ical(), mimetype="text/calendar")
 
 
