@@ -37,6 +37,7 @@ SHAPES = {
     "PlanWrittenOff": (5, "906b67b1b729"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
+    "ShopPaymentBegun": (1, "ec61ba420020"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

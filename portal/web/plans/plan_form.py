@@ -144,6 +144,7 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     elif rows:
         first = rows[0][0]
     if kind == "deposit":
+        deposit = 0
         try:
             deposit = money.parse(form.deposit.data or "", currency)
         except money.BadAmount as error:

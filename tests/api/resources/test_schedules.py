@@ -89,8 +89,9 @@ def test_what_does_not_fit_together_is_refused(amal, more, expected):
 def test_the_document_names_both_ways(api):
     schemas = api.get("/api/openapi.json").json()["components"]["schemas"]
     for name in ("NewPlan", "PlanTerms"):
-        first, second = schemas[name]["oneOf"]
-        assert first["required"] == ["num_installments", "start_date"] and second["required"] == ["installments"]
+        assert schemas[name]["if"]["required"] == ["installments"]
+        assert schemas[name]["else"]["required"] == ["num_installments", "start_date"]
+        assert schemas[name]["then"]["properties"]["deposit"] == {"type": "null"}
         kinds = [option.get("type") for option in schemas[name]["properties"]["num_installments"]["anyOf"]]
         assert "null" in kinds
     own = schemas["OwnInstallment"]

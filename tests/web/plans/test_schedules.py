@@ -64,11 +64,11 @@ def test_errors_stand_beside_the_rows_and_the_typed_text_stays(app, amal):
     page = response.text
     assert response.status_code == 422
     wrong = re.findall(r'id="(rows-\d_\w+)-error"', page)
-    assert wrong == ["rows-1_amount", "rows-1_due_date"] or "rows-3_due_date" in wrong
+    assert wrong == ["rows-1_amount", "rows-1_due_date"]
     assert 'value="x"' in page and 'value="soon"' in page and 'value="75"' in page
     assert 'href="#rows-1_amount"' in page
     sums = amal.post("/plans", data=typed(("25", day(3)), ("74", day(4)), schedule="own"))
-    assert "These amounts sum to SAR 99.00, and the total is SAR 100.00." in sums.text
+    assert "These amounts sum to SAR 99.00, and the total is SAR 100.00." in sums.text.replace("\u00a0", " ")
     assert 'href="#rows"' in sums.text
     deposit = amal.post("/plans", data=typed(schedule="deposit", deposit="no", num_installments="2", start_date=day(1)))
     assert 'id="deposit-error"' in deposit.text
