@@ -61,9 +61,12 @@ build: .secrets .mail  ## Build the container image
 	docker compose build
 
 # The migration runs on its own first, because Compose would stop the old containers before it. The old version serves
-# during the migration, and goes on serving when it fails.
+# during the migration, and goes on serving when it fails. Then one web server is replaced after the other.
 up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); also upgrades
+	docker compose up --detach --wait database valkey
 	docker compose run --rm migrate
+	docker compose up --detach --wait --no-deps web
+	docker compose up --detach --wait --no-deps web2
 	docker compose up --detach --wait
 	@echo "Qist is ready: http://$$(docker compose port web 8000)"
 
@@ -73,11 +76,13 @@ down:  ## Stop the containers; the data stays
 logs:  ## Follow the containers' output
 	docker compose logs --follow --tail 100
 
-# Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it.
+# Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it. Then
+# it writes the files of secrets/, one for each secret of compose.yaml. The users of the containers must read the files;
+# only the folder's owner can enter the folder.
 .PHONY: .secrets
 .secrets:
 	@umask 077; \
-	for name in SECRET_KEY DATABASE_PASSWORD; do \
+	for name in SECRET_KEY DATABASE_PASSWORD DATABASE_APP_PASSWORD VALKEY_PASSWORD; do \
 		if ! grep -qsE "^[[:space:]]*(export[[:space:]]+)?$$name=[\"']?[^\"'[:space:]#]" .env; then \
 			if [ -s .env ] && [ -n "$$(tail -c 1 .env)" ]; then echo >> .env; fi; \
 			value=$$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n'); \
@@ -85,7 +90,22 @@ logs:  ## Follow the containers' output
 			echo "$$name=$$value" >> .env && chmod 600 .env || exit 1; \
 			echo "wrote a random $$name into .env"; \
 		fi; \
-	done
+	done; \
+	value() { sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$$1=//p" .env | tail -n 1 | sed -E "s/^'([^']*)'.*$$/\\1/; t; \
+		s/^\"([^\"]*)\".*$$/\\1/; t; s/[[:space:]]+#.*$$//; s/[[:space:]]+$$//" | tr -d '\n'; }; \
+	encoded() { value "$$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'; }; \
+	mkdir -p secrets && chmod 700 secrets && \
+	value SECRET_KEY > secrets/secret_key && \
+	value SECRET_KEY_PREVIOUS > secrets/secret_key_previous && \
+	value SMTP_PASSWORD > secrets/smtp_password && \
+	value DATABASE_PASSWORD > secrets/database_password && \
+	echo "postgresql://qist:$$(encoded DATABASE_PASSWORD)@database:5432/qist" > secrets/database_owner_url && \
+	echo "postgresql://qist_app:$$(encoded DATABASE_APP_PASSWORD)@database:5432/qist" > secrets/database_url && \
+	echo "redis://qist:$$(encoded VALKEY_PASSWORD)@valkey:6379/0" > secrets/redis_url && \
+	{ echo "user default on nopass resetkeys resetchannels -@all +ping"; \
+	  echo "user qist on >$$(value VALKEY_PASSWORD) ~* &* +@all -@admin -@dangerous +info +keys +client|list"; \
+	} > secrets/valkey_acl && \
+	chmod 644 secrets/*
 
 # Production confirms emails, for which it needs a mail server. An .env without one gets the other mode, in writing.
 .PHONY: .mail

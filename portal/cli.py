@@ -20,7 +20,7 @@ from flask.cli import FlaskGroup, routes_command, shell_command
 from portal import __version__
 from portal.commands import cli as data
 from portal.commands.cli import called, erase_again, list_erasures
-from portal.config import ConfigError, Settings, load
+from portal.config import NEEDED_BY_SCHEDULER, REQUIRED_IN_PRODUCTION, ConfigError, Settings, load
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,16 +30,16 @@ open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
 
 
-def settings() -> Settings:
+def settings(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
     try:
-        return load(os.environ)
+        return load(os.environ, needed=needed)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
 
 
-def settings_with_servers() -> Settings:
+def settings_with_servers(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
     """The settings, with the addresses of the local servers where none are set."""
-    configured = settings()
+    configured = settings(needed)
     if configured.production:
         return configured
     _use_local_servers(configured)
@@ -145,7 +145,7 @@ def scheduler() -> None:
     from portal import logs
     from portal.jobs import scheduler as scheduler_process
 
-    configured = settings_with_servers()
+    configured = settings_with_servers(NEEDED_BY_SCHEDULER)
     logs.configure(configured.log_level)
     scheduler_process.run(configured)
 
@@ -156,7 +156,7 @@ def alive(what: str) -> None:
     """Health check of this machine's web server, worker or scheduler. Exit code 1 when it is not at work."""
     from portal.jobs import healthcheck
 
-    trouble = healthcheck.check(what, settings())
+    trouble = healthcheck.check(what, settings(NEEDED_BY_SCHEDULER if what == "scheduler" else REQUIRED_IN_PRODUCTION))
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 
