@@ -13,7 +13,7 @@ MESSAGE_OPTIONS := --no-wrap --sort-by-file --add-location file --omit-header --
 	--keyword _l --keyword lazy_pgettext:1c,2 --keyword lazy_ngettext:1,2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt messages bench proof lock up down build logs clean
+.PHONY: help run test lint fmt messages bench proof lock audit sbom up down build logs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -55,6 +55,18 @@ lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer v
 	$(COMPILE) $(UPGRADE) --extra build --extra local -o requirements-local.lock
 	$(COMPILE) $(UPGRADE) --extra build --extra local --extra dev -o requirements-dev.lock
 	rm -rf $(UV)
+
+sbom: $(DEV_READY)  ## Write sbom.json: the packages of the image with their hashes (CycloneDX)
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
+
+# Exit code 0 without an answer: the data of known faults is on the internet, which not every machine reaches.
+audit: $(DEV_READY)  ## Look for known faults of the packages of the image (pip-audit)
+	@out=$$(timeout 120 $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements.lock 2>&1); code=$$?; echo "$$out" | tail -n 40; \
+	if [ $$code -ne 0 ] && ! echo "$$out" | grep -q "^Found [0-9]* known"; then \
+		echo "audit: the data of known faults could not be reached; nothing was looked up"; exit 0; \
+	fi; exit $$code
 
 build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' portal/__init__.py)
 build: .secrets .mail  ## Build the container image

@@ -192,10 +192,13 @@ def prepare(demo: bool) -> None:
 
 
 @main.command("seed-demo")
-def seed_demo() -> None:
-    """Add the demo merchants, customers and plans. A second run changes nothing."""
+@click.option("--yes", is_flag=True, help="In production: don't ask.")
+def seed_demo(yes: bool) -> None:
+    """Add the demo merchants, customers and plans. A second run changes nothing. Asks first in production."""
     from portal.local import demo_data
 
+    if settings().production and not yes:
+        click.confirm("This is production. Add demo accounts, whose passwords are public, and their plans?", abort=True)
     called(demo_data.seed)
     click.echo(_logins())
 
@@ -276,14 +279,23 @@ def status() -> None:
 
 @main.command()
 @click.option("--mail", "address", metavar="ADDRESS", help="Send a test mail to this address.")
-def doctor(address: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array: part, code, level, sentence.")
+def doctor(address: str | None, as_json: bool) -> None:
     """Examine the installation: address, gateway, database, Valkey, clocks, mail server. Exit code 1 on an error."""
     from portal.services.maintenance import doctor as examination
     from portal.wording.doctor import MAIL_SUBJECT, MAIL_TEXT, sentence
 
     mail = examination.SampleMail(address, MAIL_SUBJECT, MAIL_TEXT) if address else None
     findings = examination.examine(mail=mail)
-    for found in findings:
+    if as_json:
+        names = ("part", "code", "level")
+        lines = [
+            {name: getattr(found, name) for name in names}
+            | {"sentence": sentence(found.part, found.code, found.facts), "facts": found.facts}
+            for found in findings
+        ]
+        click.echo(json.dumps(lines, indent=2))
+    for found in [] if as_json else findings:
         click.echo(f"{found.level:<8}{found.part}: {sentence(found.part, found.code, found.facts)}")
     sys.exit(1 if any(found.level == "error" for found in findings) else 0)
 

@@ -175,7 +175,9 @@ def test_the_containers_start_in_production_with_the_secrets_of_make_up(name: st
 
 def test_make_up_writes_the_files_of_secrets_in_a_folder_that_only_its_owner_enters(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
-        "SMTP_PASSWORD=\"a b#c\"\nexport DATABASE_PASSWORD='mi@ne/x'  # kept\nSECRET_KEY_PREVIOUS=one,two # newest first\n"
+        'SMTP_PASSWORD="a b#c"\n'
+        "export DATABASE_PASSWORD='mi@ne/x'  # kept\n"
+        "SECRET_KEY_PREVIOUS=one,two # newest first\n"
     )
     make_up_in(tmp_path)
     folder = tmp_path / "secrets"
