@@ -55,7 +55,7 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
     """Print each rule with the number of rows that break it. Returns the exit code."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from portal.reports.operations import checks, recent_checks, revisions
+    from portal.reports.operations import checks, revisions
     from portal.wording import installation
     from portal.wording.checks import rule
 
@@ -63,7 +63,7 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
         state = revisions.of_this_database()
         if state in ("behind", "unreleased"):
             return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
-        counts = dict(recent_checks.run(since.replace(tzinfo=UTC)) if since else checks.run())
+        counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run())
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         return _could_not(f"The database does not answer: {cause[0] if cause else type(error).__name__}")

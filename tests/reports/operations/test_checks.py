@@ -11,7 +11,7 @@ from portal import cli
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways.payment.simulated import checks as simulated
-from portal.reports.operations import checks, recent_checks
+from portal.reports.operations import checks
 from tests.fixtures import people
 from tests.fixtures.business import everything
 from tests.models.sample_plans import sample_plans
@@ -164,7 +164,7 @@ def fired():
 def test_data_written_by_the_services_breaks_no_rule():
     everything()
     assert fired() == {}
-    assert not [rule for rule, count in recent_checks.run(LONG_AGO) if count]
+    assert not [rule for rule, count in checks.run_recent(LONG_AGO) if count]
 
 
 def test_the_quick_check_looks_at_plans_that_changed_since(app):
@@ -176,8 +176,8 @@ def test_the_quick_check_looks_at_plans_that_changed_since(app):
             text("UPDATE payments SET created_at = now() - interval '3 days' WHERE plan_id = :plan"), ids
         )
         connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
-    assert dict(recent_checks.run(clock.now() - timedelta(days=1)))[NEXT] == 1
-    assert dict(recent_checks.run(clock.now() - timedelta(days=4)))[NEXT] == 2
+    assert dict(checks.run_recent(clock.now() - timedelta(days=1)))[NEXT] == 1
+    assert dict(checks.run_recent(clock.now() - timedelta(days=4)))[NEXT] == 2
     day = f"{clock.now() - timedelta(days=4):%Y-%m-%d}"
     result = app.test_cli_runner().invoke(cli.main, ["check", "--json", "--since", day])
     assert (result.exit_code, json.loads(result.stdout)[NEXT]) == (1, 2)
@@ -192,9 +192,9 @@ def test_each_statement_breaks_exactly_its_rules(subtests):
             assert connection.execute(text(statement), ids).rowcount >= 1
             broken = {rule for rule, count in checks.counts(connection) if count}
             assert broken == {part for part in parts if part in RULES}
-            recent = {rule for rule, count in recent_checks.counts(connection, LONG_AGO) if count}
+            recent = {rule for rule, count in checks.count_recent(connection, LONG_AGO) if count}
             assert recent == broken - set(simulated.RULES)
-            assert not [rule for rule, count in recent_checks.counts(connection, TOMORROW) if count]
+            assert not [rule for rule, count in checks.count_recent(connection, TOMORROW) if count]
             connection.rollback()
 
 
