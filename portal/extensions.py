@@ -1,19 +1,27 @@
 """Flask extensions, created unbound; app.py binds them to the application."""
 
 import secrets
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from flask import Flask, g
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
-from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine, MetaData, TextClause, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
+
+PING_AFTER: Final = 5.0
+"""Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
 
 
 class Base(DeclarativeBase):
@@ -66,11 +74,98 @@ def _xor(text: bytes, mask: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(text, mask, strict=True))
 
 
-db = SQLAlchemy(model_class=Base)
+class WriteOutsideUnitOfWork(RuntimeError):
+    """A write was about to commit by itself, because no transaction is open. Nothing was changed."""
+
+
+class Session(FlaskSession):
+    """The session: reads commit by themselves, and writes need a transaction that `start_transaction` opened.
+
+    A read outside a transaction is one round trip: no BEGIN before it and no ROLLBACK after it. When its connection
+    turns out to be dead, it runs once more on another one.
+    """
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        bind = super().get_bind(*args, **kwargs)
+        return _autocommitting(bind) if isinstance(bind, Engine) else bind
+
+    def start_transaction(self, limits: str = "") -> None:
+        """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open."""
+        self.connection().exec_driver_sql(f"BEGIN; {limits}", execution_options={"no_parameters": True})
+
+    @property
+    def has_transaction(self) -> bool:
+        """Whether the session's connection has an open transaction."""
+        dbapi_connection: Any = self.connection().connection.dbapi_connection
+        return bool(dbapi_connection.info.transaction_status != TransactionStatus.IDLE)
+
+
+_autocommit_engines: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+
+
+def _autocommitting(engine: Engine) -> Engine:
+    """The engine on the same pool whose statements commit by themselves where no BEGIN was sent."""
+    if engine not in _autocommit_engines:
+        _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return _autocommit_engines[engine]
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_flush(session: Session, *rest: Any) -> None:
+    if not session.has_transaction:
+        raise WriteOutsideUnitOfWork("a flush outside a unit of work")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
+    session = state.session
+    assert isinstance(session, Session)
+    if session.has_transaction:
+        return None
+    statement = state.statement
+    is_read = state.is_select or (isinstance(statement, TextClause) and statement.text.lstrip()[:6].upper() == "SELECT")
+    if not is_read or getattr(statement, "_for_update_arg", None) is not None:
+        raise WriteOutsideUnitOfWork(f"{type(statement).__name__} outside a unit of work")
+    try:
+        return state.invoke_statement()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        session.rollback()  # gives the dead connection back
+        return state.invoke_statement()
+
+
+def watch_connections(engine: Engine) -> None:
+    """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one."""
+
+    @event.listens_for(engine, "checkin")
+    def note(dbapi_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(dbapi_connection: Any, record: Any, proxy: Any) -> None:
+        idle_since = record.info.get("idle_since")
+        if idle_since is not None and time.monotonic() - idle_since > PING_AFTER:
+            try:
+                engine.dialect.do_ping(dbapi_connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError() from error
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": Session})
 login = LoginManager()
 csrf = MaskedCSRF()
 limiter = Limiter(key_func=get_remote_address)
 htmx = Htmx()
+
+
+
+def session() -> Session:
+    """The session of this context, with the methods that `db.session` does not pass on."""
+    current = db.session()
+    assert isinstance(current, Session)
+    return current
+
 
 if TYPE_CHECKING:
     Model = Base
