@@ -159,7 +159,6 @@ limiter = Limiter(key_func=get_remote_address)
 htmx = Htmx()
 
 
-
 def session() -> Session:
     """The session of this context, with the methods that `db.session` does not pass on."""
     current = db.session()

@@ -49,7 +49,6 @@ SERVERS = pytest.StashKey[servers.Servers]()
 GUARDIAN = pytest.StashKey[Guardian]()
 
 
-
 @event.listens_for(Session, "before_flush", insert=True)
 @event.listens_for(Session, "do_orm_execute", insert=True)
 def open_transaction(subject: Any, *rest: Any) -> None:
