@@ -62,9 +62,14 @@ def open_transaction(subject: Any, *rest: Any) -> None:
 def _is_written_by_a_test() -> bool:
     """Whether the nearest frame of the project's code is a test's, and not the product's."""
     frame = sys._getframe(2)
-    while frame is not None and "site-packages" in frame.f_code.co_filename:
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if "site-packages" not in name and f"{os.sep}portal{os.sep}" in name:
+            return False
+        if f"{os.sep}tests{os.sep}" in name:
+            return True
         frame = frame.f_back
-    return frame is not None and f"{os.sep}tests{os.sep}" in frame.f_code.co_filename
+    return False
 
 
 # The test client of every application.
