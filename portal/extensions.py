@@ -3,7 +3,7 @@
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from flask import Flask, g
@@ -118,8 +118,7 @@ def _refuse_flush(session: Session, *rest: Any) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
-    session = state.session
-    assert isinstance(session, Session)
+    session = cast(Session, state.session)
     if session.has_transaction:
         return None
     statement = state.statement
@@ -161,9 +160,7 @@ htmx = Htmx()
 
 def session() -> Session:
     """The session of this context, with the methods that `db.session` does not pass on."""
-    current = db.session()
-    assert isinstance(current, Session)
-    return current
+    return cast(Session, db.session())
 
 
 if TYPE_CHECKING:
