@@ -1,5 +1,6 @@
 """Flask extensions, created unbound; app.py binds them to the application."""
 
+import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -22,6 +23,9 @@ from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
 
 PING_AFTER: Final = 5.0
 """Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
+
+_CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
+"""The words of SQL that change something."""
 
 
 class Base(DeclarativeBase):
@@ -122,7 +126,7 @@ def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
     if session.has_transaction:
         return None
     statement = state.statement
-    is_read = state.is_select or (isinstance(statement, TextClause) and statement.text.lstrip()[:6].upper() == "SELECT")
+    is_read = state.is_select or (isinstance(statement, TextClause) and not _CHANGES.search(statement.text))
     if not is_read or getattr(statement, "_for_update_arg", None) is not None:
         raise WriteOutsideUnitOfWork(f"{type(statement).__name__} outside a unit of work")
     try:
