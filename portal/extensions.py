@@ -17,7 +17,7 @@ from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Engine, MetaData, TextClause, event
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClause, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
 
@@ -26,6 +26,9 @@ PING_AFTER: Final = 5.0
 
 _CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
 """The words of SQL that change something."""
+
+_ENDED_BY_SERVER: Final = "57P0"
+"""The beginning of PostgreSQL's error codes of a connection that it ends: admin_shutdown, crash_shutdown and more."""
 
 
 class Base(DeclarativeBase):
@@ -94,7 +97,19 @@ class Session(FlaskSession):
         return _autocommitting(bind) if isinstance(bind, Engine) else bind
 
     def start_transaction(self, limits: str = "") -> None:
-        """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open."""
+        """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open.
+
+        When its connection turns out to be dead, it takes another one: nothing happened on the first.
+        """
+        try:
+            self._begin(limits)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self.rollback()
+            self._begin(limits)
+
+    def _begin(self, limits: str) -> None:
         self.connection().exec_driver_sql(f"BEGIN; {limits}", execution_options={"no_parameters": True})
 
     @property
@@ -125,10 +140,8 @@ def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
     session = cast(Session, state.session)
     if session.has_transaction:
         return None
-    statement = state.statement
-    is_read = state.is_select or (isinstance(statement, TextClause) and not _CHANGES.search(statement.text))
-    if not is_read or getattr(statement, "_for_update_arg", None) is not None:
-        raise WriteOutsideUnitOfWork(f"{type(statement).__name__} outside a unit of work")
+    if not is_read(state):
+        raise WriteOutsideUnitOfWork(f"{type(state.statement).__name__} outside a unit of work")
     try:
         return state.invoke_statement()
     except DBAPIError as error:
@@ -138,8 +151,24 @@ def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
         return state.invoke_statement()
 
 
+def is_read(state: ORMExecuteState) -> bool:
+    """Whether the statement changes and locks nothing."""
+    statement = state.statement
+    if isinstance(statement, TextClause):
+        return not _CHANGES.search(statement.text)
+    return state.is_select and getattr(statement, "_for_update_arg", None) is None
+
+
 def watch_connections(engine: Engine) -> None:
-    """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one."""
+    """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one.
+
+    A connection that the server ends is dead, even if psycopg has not noticed the closed socket yet.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def ended(context: ExceptionContext) -> None:
+        if str(getattr(context.original_exception, "sqlstate", None)).startswith(_ENDED_BY_SERVER):
+            context.is_disconnect = True
 
     @event.listens_for(engine, "checkin")
     def note(dbapi_connection: Any, record: Any) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import event
 
 from portal import logs
 from portal.app import create_app
-from portal.extensions import Session, db, limiter
+from portal.extensions import Session, db, is_read, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
 from tests.fixtures import people, servers
@@ -54,7 +54,7 @@ GUARDIAN = pytest.StashKey[Guardian]()
 def open_transaction(subject: Any, *rest: Any) -> None:
     """A test may write without a unit of work: its first write opens a transaction, as its own commit expects."""
     own = subject if isinstance(subject, Session) else subject.session
-    writes = isinstance(subject, Session) or not subject.is_select
+    writes = isinstance(subject, Session) or not is_read(subject)
     if writes and not own.has_transaction and _is_written_by_a_test():
         own.start_transaction()
 
