@@ -18,7 +18,7 @@ from portal.models.accounts.users import User
 from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
-from portal.models.ledger import LedgerEntry, LedgerLine
+from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -29,11 +29,13 @@ from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
+from portal.models.public_events import PublicEvent
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
 
 __all__ = [
     "Acceptance",
+    "AccountName",
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
@@ -42,6 +44,7 @@ __all__ = [
     "Email",
     "EmailChange",
     "EmailProof",
+    "EntryNumber",
     "Erasure",
     "Event",
     "IdempotencyKey",
@@ -58,6 +61,7 @@ __all__ = [
     "PaymentMethod",
     "Plan",
     "PlanDraft",
+    "PublicEvent",
     "RefreshToken",
     "Refund",
     "Reminder",
