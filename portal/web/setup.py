@@ -15,7 +15,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import movements
+from portal.web.books import books, movements
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -61,6 +61,7 @@ BLUEPRINTS = (
     answers.bp,
     api_keys.bp,
     automatic.bp,
+    books.bp,
     callbacks.bp,
     cancellations.bp,
     closing.bp,
