@@ -30,8 +30,11 @@ def names_on(merchant_id: int, day: date) -> dict[str, Named]:
 def naming(merchant_id: int) -> Callable[[date], dict[str, Named]]:
     """A function from a day to `names_on` of it, from one query. It remembers each period."""
     query = select(AccountName).where(AccountName.merchant_id == merchant_id).order_by(AccountName.since)
-    rows = list(db.session.scalars(query))
-    changes = sorted({row.since for row in rows})
+    rows = [
+        (row.since, Named(row.account, CHART[row.account].type, row.code, row.name, row.export_name))
+        for row in db.session.scalars(query)
+    ]
+    changes = sorted({since for since, _ in rows})
     periods: dict[date | None, dict[str, Named]] = {}
 
     def on(day: date) -> dict[str, Named]:
@@ -40,11 +43,7 @@ def naming(merchant_id: int) -> Callable[[date], dict[str, Named]]:
             names = {
                 key: Named(key, account.type, account.code, "", account.export_name) for key, account in CHART.items()
             }
-            for row in rows:
-                if row.since <= day:
-                    names[row.account] = Named(
-                        row.account, CHART[row.account].type, row.code, row.name, row.export_name
-                    )
+            names |= {named.account: named for since, named in rows if since <= day}
             periods[period] = names
         return periods[period]
 

@@ -49,8 +49,10 @@ def number_all() -> int:
     """Number the entries of all businesses: at most BATCH of them. Returns how many had entries without a number."""
     newest = select(EntryNumber.entry_id).order_by(EntryNumber.entry_id.desc()).limit(1).scalar_subquery()
     has_number = select(EntryNumber.entry_id).where(EntryNumber.entry_id == LedgerEntry.id).exists()
-    query = select(LedgerEntry.merchant_id.distinct()).where(
-        LedgerEntry.id > db.func.coalesce(newest, 0) - WINDOW, ~has_number
+    query = (
+        select(LedgerEntry.merchant_id)
+        .distinct()
+        .where(LedgerEntry.id > db.func.coalesce(newest, 0) - WINDOW, ~has_number)
     )
     ids = list(db.session.scalars(query.limit(BATCH)))
     return sweeps.sweep(ids, number_entries, budget=BUDGET, event="entries.not_numbered", field="merchant_id")

@@ -1,11 +1,13 @@
 """The books: the day until which they are closed, the chart of accounts, and the trial balance."""
 
+from typing import Final
+
 from flask import Blueprint, Response, abort, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from wtforms import DateField, StringField
+from wtforms import StringField
 
-from portal.domain import clock
+from portal.domain import clock, schedule
 from portal.domain.chart import CHART
 from portal.errors import Invalid
 from portal.reports.books import balances, chart
@@ -24,8 +26,11 @@ from portal.wording.lazy import lazy_gettext as _l
 bp = Blueprint("books", __name__)
 
 
+NO_DAY: Final = _l("Choose a day.")
+
+
 class ClosingForm(Form):
-    until = DateField(_l("Close the books until"), [Needed(_l("Choose a day."))])
+    until = StringField(_l("Close the books until"), [Needed(NO_DAY)])
 
 
 class AccountForm(Form):
@@ -49,14 +54,19 @@ def show() -> Response:
 def close() -> Response:
     """Close the books until a day."""
     form = ClosingForm()
-    if not form.validate() or form.until.data is None:
+    if not form.validate():
         return _page(form, 422)
     try:
-        closing.close(my_actor(), until=form.until.data)
+        until = schedule.read_date((form.until.data or "").strip())
+    except ValueError:
+        form.until.errors = [str(NO_DAY)]
+        return _page(form, 422)
+    try:
+        closing.close(my_actor(), until=until)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    flash(_("The books are closed until %(date)s.", date=dates.day(form.until.data)), "success")
+    flash(_("The books are closed until %(date)s.", date=dates.day(until)), "success")
     return go(url_for("books.show"))
 
 
