@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Final
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
@@ -34,7 +34,11 @@ def show() -> ResponseReturnValue:
 @bp.get("/journal.csv")
 @needs("export")
 def export() -> ResponseReturnValue:
-    """The journal as a CSV file; without days, all of it."""
+    """The journal as a CSV file, or in the format of the form; without days, all of it."""
+    if request.args.get("format") == "hledger":
+        return export_hledger()
+    if request.args.get("format") == "beancount":
+        return export_beancount()
     return _file(
         lambda first, last: csv_file(
             "journal", export_journal(my_actor(), first=first, last=last, causes=causes()), my_merchant()

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from tests.api.conftest import Api, Person, create_plan
+from tests.api import Api, Person, create_plan
 
 ANOTHER_DAY = "from=2001-01-01&to=2001-01-02"
 
