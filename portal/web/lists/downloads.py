@@ -23,7 +23,8 @@ _HARMLESS: Final = re.compile(r"-?[0-9,.]+|[+-]\w[\w.+-]*@[\w-]+(?:\.[\w-]+)+")
 def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
     """An attachment like plans-2026-12-31.csv, dated by the merchant's local date, in UTF-8 (RFC 4180).
 
-    Texts are quoted, numbers are not. A text that a spreadsheet would evaluate gets an apostrophe before the formula.
+    It begins with a byte order mark, without which Excel reads Arabic in another encoding. Texts are quoted, numbers
+    are not. A text that a spreadsheet would evaluate gets an apostrophe before the formula.
     """
     name = f"{noun}-{clock.today(merchant.time_zone)}"
     rows = export.rows
@@ -36,6 +37,29 @@ def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
     return response
 
 
+def text_file(noun: str, extension: str, parts: Iterator[str], merchant: Merchant) -> Response:
+    """An attachment like journal-2026-12-31.hledger, dated by the merchant's local date, in UTF-8."""
+    name = f"{noun}-{clock.today(merchant.time_zone)}.{extension}"
+    first = next(parts, "")
+    db.session.rollback()
+    response = Response(stream_with_context(_joined(first, parts)), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _joined(first: str, parts: Iterator[str]) -> Iterator[bytes]:
+    """The parts in chunks of about CHUNK_CHARACTERS."""
+    chunk = [first]
+    length = len(first)
+    for part in parts:
+        chunk.append(part)
+        length += len(part)
+        if length >= CHUNK_CHARACTERS:
+            yield "".join(chunk).encode()
+            chunk, length = [], 0
+    yield "".join(chunk).encode()
+
+
 def safe(cell: Cell) -> Cell:
     """The cell as text that no spreadsheet evaluates."""
     if not isinstance(cell, str) or _HARMLESS.fullmatch(cell):
@@ -46,6 +70,7 @@ def safe(cell: Cell) -> Cell:
 def _encode(header: tuple[str, ...], first: list[Cell] | None, rows: Iterator[list[Cell]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC)
+    buffer.write("\ufeff")
     writer.writerow(header)
     if first is not None:
         writer.writerow([safe(cell) for cell in first])
