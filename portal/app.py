@@ -104,6 +104,7 @@ def bind_migrations(app: Flask) -> None:
 def _flask_config(settings: Settings) -> dict[str, Any]:
     return {
         "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": list(settings.secret_key_previous),
         "SESSION_COOKIE_NAME": "__Host-qist" if settings.production else "qist",
         "SESSION_COOKIE_SECURE": settings.production,
         "SESSION_COOKIE_HTTPONLY": True,

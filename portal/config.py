@@ -66,6 +66,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    secret_key_previous: tuple[str, ...] = field(repr=False)
     email_confirmation: Literal["required", "off"]
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
@@ -127,6 +128,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
+        secret_key_previous=reader.optional("SECRET_KEY_PREVIOUS", _secret_keys, secret=True) or (),
         email_confirmation=cast(
             'Literal["required", "off"]',
             reader.value("EMAIL_CONFIRMATION", "required" if production else "off", _choice("required", "off")),
@@ -333,6 +335,11 @@ def _secret_key(text: str) -> str:
     if any(word in lowered for word in EXAMPLE_WORDS):
         raise ValueError("it looks like an example's; accepted: random characters, such as openssl rand -hex 32 prints")
     return text
+
+
+def _secret_keys(text: str) -> tuple[str, ...]:
+    """The keys before SECRET_KEY, newest first."""
+    return tuple(_secret_key(key) for key in re.split(r"[,\s]+", text) if key)
 
 
 def _sender(text: str) -> str:

@@ -22,6 +22,8 @@ FAILURES: Final = "10 per 15 minutes"
 """Wrong passwords for one account from one address."""
 ALL_FAILURES: Final = "100 per hour"
 """Wrong passwords for one account, from all addresses that it does not know."""
+CODE_FAILURES: Final = "20 per hour"
+"""Wrong codes of a second factor for one account, from all addresses that it does not know."""
 WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
 
 Limit = str | Callable[[], str]
@@ -54,6 +56,22 @@ def trying_password(
     """
     from_here = counted(FAILURES, "login-failures", lambda: f"{account()} {client_address()}", failed)
     from_anywhere = counted(ALL_FAILURES, "all-login-failures", account, failed, exempt=is_known)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        return from_anywhere(from_here(view))
+
+    return decorate
+
+
+def trying_code(
+    account: Callable[[], str], failed: Counts, is_known: Callable[[], bool]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Limit by FAILURES for each account and address, and by CODE_FAILURES for each account.
+
+    Counts as `trying_password` does, in counts of its own.
+    """
+    from_here = counted(FAILURES, "code-failures", lambda: f"{account()} {client_address()}", failed)
+    from_anywhere = counted(CODE_FAILURES, "all-code-failures", account, failed, exempt=is_known)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         return from_anywhere(from_here(view))

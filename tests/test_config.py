@@ -169,3 +169,10 @@ def test_emails_are_confirmed_in_production_and_not_on_a_laptop() -> None:
 def test_production_can_not_confirm_emails_without_a_mail_server(mode: str) -> None:
     text = refusal(PRODUCTION | {"SMTP_HOST": "", "EMAIL_CONFIRMATION": mode})
     assert "SMTP_HOST: not set; EMAIL_CONFIRMATION=required" in text
+
+
+def test_keys_before_the_present_one_are_read_and_never_shown() -> None:
+    settings = load({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{STRONG}1, {STRONG}2"})
+    assert settings.secret_key_previous == (f"{STRONG}1", f"{STRONG}2")
+    assert STRONG not in repr(settings)
+    assert "SECRET_KEY_PREVIOUS: its value is not accepted" in refusal({**PRODUCTION, "SECRET_KEY_PREVIOUS": "short"})

@@ -22,6 +22,15 @@ def trying_password(step: Callable[P, R]) -> Callable[P, R]:
     return rate_limits.trying_password(lambda: access.login_key(g.login), _failed, _is_known)(step)
 
 
+def trying_code(step: Callable[P, R]) -> Callable[P, R]:
+    """The limits of wrong codes of a second factor, by `g.user_id`. Only answers with `g.wrong_code` count."""
+    return rate_limits.trying_code(lambda: f"user:{g.user_id}", _code_was_wrong, _is_known)(step)
+
+
+def _code_was_wrong(response: Response) -> bool:
+    return bool(g.get("wrong_code", False))
+
+
 def _is_known() -> bool:
     return sessions.knows(g.login, browser="", address=access.client_address())
 

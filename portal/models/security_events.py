@@ -37,6 +37,11 @@ SecurityKind = Literal[
     "member_left",
     "account_deactivated",
     "account_reactivated",
+    "factor_added",
+    "factor_removed",
+    "factor_failed",
+    "recovery_codes_made",
+    "recovery_code_used",
 ]
 SECURITY_KINDS: Final[tuple[SecurityKind, ...]] = get_args(SecurityKind)
 

@@ -47,9 +47,32 @@ def _password_was_wrong(response: Response) -> bool:
     return bool(g.get("wrong_password", False))
 
 
+def count_wrong_code() -> None:
+    """Called by the view when the code of a second factor is wrong: only such requests are counted."""
+    g.wrong_code = True
+
+
+def _code_was_wrong(response: Response) -> bool:
+    return bool(g.get("wrong_code", False))
+
+
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, and the limits of wrong passwords. A correct password is not counted."""
     return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong, _is_known)(view))
+
+
+def trying_code(account: Callable[[], int | None]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The limits of wrong codes of a second factor. `account` is the id of the account that signs in."""
+
+    def key() -> str:
+        user_id = account()
+        return client_address() if user_id is None else f"user:{user_id}"
+
+    def is_known() -> bool:
+        user_id, browser = account(), request.cookies.get(browser_cookie(), "")
+        return user_id is not None and sessions.is_known(user_id, browser=browser, address=client_address())
+
+    return rate_limits.trying_code(key, _code_was_wrong, is_known)
 
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:

@@ -12,6 +12,7 @@ from portal.web.accounts import (
     password_resets,
     registrations,
     sessions,
+    sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
@@ -50,7 +51,7 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
-from portal.web.security import fresh_sign_ins, security_events, user_sessions
+from portal.web.security import fresh_sign_ins, second_factors, security_events, user_sessions
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -104,6 +105,8 @@ BLUEPRINTS = (
     reminders.bp,
     reversals.bp,
     fresh_sign_ins.bp,
+    second_factors.bp,
+    sign_in_steps.bp,
     security_events.bp,
     user_sessions.bp,
     sessions.bp,

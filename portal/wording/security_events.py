@@ -35,8 +35,15 @@ SENTENCES: Final = {
     "member_left": _l("%(name)s left the team."),
     "account_deactivated": _l("An operator deactivated the account of %(name)s."),
     "account_reactivated": _l("An operator reactivated the account of %(name)s."),
+    "factor_added": _l("%(name)s turned a second factor on: %(factor)s."),
+    "factor_removed": _l("%(name)s turned a second factor off: %(factor)s."),
+    "factor_failed": _l("A second factor of %(name)s was wrong."),
+    "recovery_codes_made": _l("%(name)s made new recovery codes."),
+    "recovery_code_used": _l("%(name)s used a recovery code."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
+FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey")}
+"""By code, as they stand in a sentence."""
 LIMIT_CHANGED: Final = _l("%(by)s changed the limit of refunds a day of %(name)s.")
 
 
@@ -46,6 +53,7 @@ def security_event(kind: str, facts: Mapping[str, Any], *, name: str | None, by:
         "name": name or _("an unknown account"),
         "by": by or _("an unknown account"),
         "prefix": facts.get("prefix", ""),
+        "factor": str(FACTORS[facts["factor"]]) if "factor" in facts else "",
         "role": labels.team_role(facts["role"]) if "role" in facts else "",
     }
     is_limit = kind == "member_changed" and facts.get("what") == "refund_limit"

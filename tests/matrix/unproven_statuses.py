@@ -31,6 +31,8 @@ OPEN: Final[dict[str, int]] = {
     "GET /outbox/open/<outbox_token>": 404,
     "GET /register": 303,
     "GET /login": 303,
+    "GET /login/code": 303,
+    "POST /login/code": 303,
     "POST /theme": 303,
     "POST /language": 303,
     "GET /robots.txt": 200,

@@ -5,6 +5,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 # ruff: noqa: S608 (SQL from constants)
 
 from tests.models.agreement_guards import AGREEMENT_GUARDS
+from tests.models.factor_guards import FACTOR_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -37,6 +38,7 @@ BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     *PLAN_GUARDS,
+    *FACTOR_GUARDS,
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,
     *AGREEMENT_GUARDS,

@@ -37,7 +37,7 @@ class UserSession(Model):
     out ends the row, and so do IDLE without a request and `expires_at`. The end of a membership takes its hat off.
 
     `address` is that of the last use. `confirmed_at` is the last instant at which the password was typed here.
-    `kept_form` is a form that waits for the password until `kept_until` (services/accounts/fresh_sign_ins.py).
+    `kept_form` is a form that waits for the password until `kept_until` (services/security/fresh_sign_ins.py).
     """
 
     __tablename__ = "user_sessions"

@@ -224,10 +224,20 @@ def _read(token: str, kind: Kind) -> _Claims:
     """The claims of a token of this kind: signed with our key and not expired. Refuses: bad_token."""
     if len(token) > MAX_LENGTH or not token.isascii():
         raise BadToken()
+    claims = next(filter(None, (_decode(token, _derive(secret)) for secret in _secrets())), None)
+    if claims is None:
+        raise BadToken()
+    user_id, family_id = _number(claims["sub"]), _number(claims["fam"])
+    if claims["typ"] != kind or user_id is None or family_id is None:
+        raise BadToken()
+    return _Claims(user_id, family_id, str(claims["jti"]))
+
+
+def _decode(token: str, key: bytes) -> dict[str, Any] | None:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            _key(),
+            key,
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
@@ -235,11 +245,8 @@ def _read(token: str, kind: Kind) -> _Claims:
             options={"require": list(CLAIMS), "strict_aud": True},
         )
     except jwt.PyJWTError:
-        raise BadToken() from None
-    user_id, family_id = _number(claims["sub"]), _number(claims["fam"])
-    if claims["typ"] != kind or user_id is None or family_id is None:
-        raise BadToken()
-    return _Claims(user_id, family_id, str(claims["jti"]))
+        return None
+    return claims
 
 
 def _number(text: Any) -> int | None:
@@ -249,7 +256,13 @@ def _number(text: Any) -> int | None:
 
 
 def _key() -> bytes:
-    return _derive(str(current_app.config["QIST"].secret_key))
+    return _derive(_secrets()[0])
+
+
+def _secrets() -> tuple[str, ...]:
+    """SECRET_KEY, which signs, and the keys before it, whose tokens are still read."""
+    settings = current_app.config["QIST"]
+    return (str(settings.secret_key), *settings.secret_key_previous)
 
 
 @functools.cache

@@ -1,10 +1,11 @@
-"""Mails that tell an account of a new browser, a changed password or a new API key."""
+"""Mails that tell an account of a new browser, a changed password, a changed second factor or a new API key."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.extensions import db
 from portal.models import ApiKey, Email, Membership, User
@@ -46,6 +47,71 @@ def password_changed(row: Email) -> Facts:
         "advice": advice,
         "button": _("Ask for a new password"),
         "url": link("/password-resets/new"),
+    }
+
+
+def factor_added(row: Email) -> Facts:
+    """The account has a new second factor."""
+    text = (
+        _("Signing in to your account at %(host)s now takes a code of your authenticator app, too.", host=_host())
+        if row.data["factor"] == "app"
+        else _("Your account at %(host)s has a new passkey.", host=_host())
+    )
+    return _of_factors(row, _("A second factor was turned on"), text)
+
+
+def factor_removed(row: Email) -> Facts:
+    """The account has a second factor less."""
+    text = (
+        _("Signing in to your account at %(host)s takes no code of an authenticator app any more.", host=_host())
+        if row.data["factor"] == "app"
+        else _("A passkey was removed from your account at %(host)s.", host=_host())
+    )
+    return _of_factors(row, _("A second factor was turned off"), text)
+
+
+def recovery_codes_made(row: Email) -> Facts:
+    """The account has new recovery codes."""
+    text = _("Your account at %(host)s has new recovery codes. The codes from before work no more.", host=_host())
+    return _of_factors(row, _("New recovery codes"), text)
+
+
+def recovery_code_used(row: Email) -> Facts:
+    """A recovery code was used."""
+    text = ngettext(
+        "A recovery code of your account at %(host)s was used. %(num)s code is left.",
+        "A recovery code of your account at %(host)s was used. %(num)s codes are left.",
+        row.data["left"],
+        host=_host(),
+    )
+    return _of_factors(row, _("A recovery code was used"), text)
+
+
+def factor_failed(row: Email) -> Facts:
+    """The password was right, and five codes were wrong."""
+    text = _(
+        "Somebody at %(address)s typed your right password at %(host)s, and then five wrong codes. Nobody was let in.",
+        address=row.data["address"] or _("an unknown address"),
+        host=_host(),
+    )
+    return {
+        **_account(row),
+        "title": _("Wrong codes after your password"),
+        "text": text,
+        "advice": _("If it was not you, change your password now: somebody knows it."),
+        "button": _("Change your password"),
+        "url": link("/account/password"),
+    }
+
+
+def _of_factors(row: Email, title: str, text: str) -> Facts:
+    return {
+        **_account(row),
+        "title": title,
+        "text": text,
+        "advice": _("If it was not you, change your password now: every other browser is signed out."),
+        "button": _("See your second factors"),
+        "url": link("/account/second-factors"),
     }
 
 

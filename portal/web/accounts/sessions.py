@@ -12,6 +12,7 @@ from wtforms.validators import Length
 from portal.extensions import login
 from portal.models import User
 from portal.services.accounts import hats, sessions
+from portal.services.security import second_factors, sign_in_steps
 from portal.web import rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
@@ -25,6 +26,10 @@ bp = Blueprint("sessions", __name__)
 BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 TOKEN = "_user_id"  # noqa: S105
 """The cookie key that flask-login reads."""
+
+
+STEP: Final = "sign_in_step"
+"""The cookie key of a sign-in that waits for its second factor."""
 
 
 class SignInForm(Form):
@@ -83,6 +88,20 @@ def _remember(response: Response, browser: str) -> Response:
     return response
 
 
+def second_step(user_id: int, next_path: str | None) -> Response:
+    """To the page that asks for the second factor, which leads on to `next_path`."""
+    session[STEP] = sign_in_steps.start(user_id)
+    return go(url_for("sign_in_steps.new", next=next_path))
+
+
+def enter(user_id: int, next_path: str | None) -> Response:
+    """Sign in, and go to `next_path` or to the start page."""
+    sign_in(user_id)
+    user = signed_in_user()
+    language.keep_choice(user_id)
+    return go((next_path if user is not None and user.is_proven else None) or start_page(user))
+
+
 @bp.get("/login")
 def new() -> Response:
     """The sign-in page. A signed-in account goes on to `next` or to its start page."""
@@ -109,10 +128,9 @@ def create() -> Response:
         return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
     except sessions.AccountDeactivated as error:
         return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
-    sign_in(user_id)
-    user = signed_in_user()
-    language.keep_choice(user_id)
-    return go((next_path if user is not None and user.is_proven else None) or start_page(user))
+    if second_factors.is_on(user_id):
+        return second_step(user_id, next_path)
+    return enter(user_id, next_path)
 
 
 @bp.post("/logout")

@@ -12,12 +12,12 @@ from flask import Blueprint, Response, current_app, flash, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
-from wtforms import PasswordField
+from wtforms import PasswordField, StringField
 
 from portal.errors import Invalid
-from portal.services.accounts import fresh_sign_ins
+from portal.services.security import fresh_sign_ins, second_factors
 from portal.web import rate_limits
-from portal.web.authorization import login_needed, my_session, signed_in_user
+from portal.web.authorization import login_needed, me, my_session, signed_in_user
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
@@ -33,6 +33,7 @@ NOT_KEPT: Final = ("csrf_token", "key")
 
 class PasswordAgainForm(Form):
     password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
+    code = StringField(_l("Code"))
 
 
 def fresh(form_page: str) -> Callable[[View[P]], View[P]]:
@@ -94,7 +95,7 @@ def create() -> Response:
         return _page(form, 422)
     path = fresh_sign_ins.kept_path(my_session())
     try:
-        fresh_sign_ins.confirm(my_session().id, form.password.data or "")
+        fresh_sign_ins.confirm(my_session().id, form.password.data or "", form.code.data or "")
     except Invalid as invalid:
         rate_limits.count_wrong_password()
         apply_faults(form, invalid)
@@ -109,5 +110,6 @@ def _page(form: PasswordAgainForm, status: int) -> Response:
         "security/fresh_sign_ins_new.html",
         status,
         form=form,
+        state=second_factors.state(me().id),
         back=fresh_sign_ins.kept_path(my_session()) or url_for("account.password"),
     )

@@ -117,6 +117,9 @@ FAULTS: Final[Table] = {
         "This is not the code of the newest mail. You have %(num)s tries left.",
         values["limit"],
     ),
+    ("wrong_code", "app"): _l("This is not the app’s code. Look at the app again: its code changes every 30 seconds."),
+    ("wrong_code", "sign_in"): _l("This code is not right, or it was used before. Wait for the next one."),
+    ("second_factor_required", ""): _l("This account has a second factor. Send the code of the app, too."),
     ("wrong_password", ""): _l("This is not your current password."),
     ("wrong_password", "registration"): _l("This is not the password that was chosen."),
     # New plans

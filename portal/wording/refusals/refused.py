@@ -56,6 +56,9 @@ REFUSALS: Final[Table] = {
     ("account_deactivated", ""): _l(
         "This account is deactivated. If you think that this is wrong, write to the operator of this installation."
     ),
+    ("factor_on", ""): _l("Your account has an authenticator app already. Turn it off first."),
+    ("sign_in_ended", ""): _l("This sign-in took too long. Sign in again."),
+    ("sign_in_ended", "tries"): _l("Too many wrong codes. Sign in again."),
     ("bad_credentials", ""): _l("The name or the password is not right."),
     ("bad_token", ""): _l("This token can't be used: it is not valid, has expired, or was revoked."),
     ("bad_token", "header"): _l("Send a token that is valid: Authorization: Bearer ..."),

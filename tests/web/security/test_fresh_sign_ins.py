@@ -12,7 +12,7 @@ from sqlalchemy import update
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import ApiKey, Membership, TeamInvitation, UserSession
-from portal.services.accounts import fresh_sign_ins
+from portal.services.security import fresh_sign_ins
 from tests.fixtures import people
 from tests.fixtures.people import PASSWORD
 from tests.web import HTMX, browser_of

@@ -1,4 +1,4 @@
-"""Fresh sign-ins: acts that a stolen session must not reach want the password again after FRESH.
+"""Fresh sign-ins: acts that a stolen session must not reach want the password again after FRESH, and the second factor.
 
 The form that was sent meanwhile is kept with the session, without passwords, and its page brings it back once. It is
 never sent by itself.
@@ -15,6 +15,7 @@ from portal.extensions import db
 from portal.models import User, UserSession
 from portal.services import security_events
 from portal.services.accounts import passwords
+from portal.services.security import second_factors
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 FRESH: Final = timedelta(minutes=15)
@@ -63,8 +64,11 @@ def take(session_id: int, path: str) -> Fields:
     return fields
 
 
-def confirm(session_id: int, password: str) -> None:
-    """Make the session fresh. Refuses: not_found; Invalid on password (wrong); busy."""
+def confirm(session_id: int, password: str, code: str = "") -> None:
+    """Make the session fresh. `code` counts for an account with a second factor.
+
+    Refuses: not_found; Invalid on password (wrong) or code (wrong, or used before); busy.
+    """
     session = db.session.get(UserSession, session_id)
     if session is None:
         raise NotFound()
@@ -73,14 +77,19 @@ def confirm(session_id: int, password: str) -> None:
     if not passwords.verify(password, hashed):
         security_events.record_alone("sign_in_failed", user_id, why="confirmation")
         raise Invalid(Fault("password", "wrong_password"))
-    _confirm(session_id)
+    if not _confirm(session_id, code):
+        raise Invalid(Fault("code", "wrong_code", about="sign_in"))
 
 
 @unit_of_work
-def _confirm(session_id: int) -> None:
+def _confirm(session_id: int, code: str) -> bool:
     session = _lock(session_id)
+    if second_factors.is_on(session.user_id) and not second_factors.use_inside(session.user_id, code):
+        security_events.record("factor_failed", session.user_id)
+        return False
     session.confirmed_at = clock.now()
     security_events.record("password_confirmed", session.user_id)
+    return True
 
 
 def _lock(session_id: int) -> UserSession:

@@ -1,0 +1,38 @@
+-- Second factors: the secrets of authenticator apps, recovery codes, and sign-ins that wait for a factor.
+
+CREATE TABLE totp_secrets (
+    user_id bigint CONSTRAINT pk_totp_secrets PRIMARY KEY
+        CONSTRAINT fk_totp_secrets_user_id REFERENCES users (id),
+    sealed bytea NOT NULL,
+    last_step bigint,
+    created_at timestamptz NOT NULL,
+    confirmed_at timestamptz,
+    CONSTRAINT ck_totp_secrets_confirmed CHECK ((confirmed_at IS NULL) = (last_step IS NULL))
+);
+
+CREATE TABLE recovery_codes (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_recovery_codes PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_recovery_codes_user_id REFERENCES users (id),
+    code_hash bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    used_at timestamptz,
+    CONSTRAINT ck_recovery_codes_code_hash CHECK (octet_length(code_hash) = 32)
+);
+
+CREATE UNIQUE INDEX uq_recovery_codes_user_id_code_hash ON recovery_codes (user_id, code_hash);
+
+CREATE TABLE sign_in_steps (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_sign_in_steps PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_sign_in_steps_user_id REFERENCES users (id),
+    token_hash bytea NOT NULL CONSTRAINT uq_sign_in_steps_token_hash UNIQUE,
+    wrong_codes smallint DEFAULT 0 NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_sign_in_steps_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_sign_in_steps_token_hash CHECK (octet_length(token_hash) = 32),
+    CONSTRAINT ck_sign_in_steps_wrong_codes CHECK (wrong_codes BETWEEN 0 AND 5)
+);
+
+CREATE INDEX ix_sign_in_steps_expires_at ON sign_in_steps (expires_at);
+CREATE INDEX ix_sign_in_steps_user_id_id ON sign_in_steps (user_id, id);
