@@ -17,7 +17,8 @@ class TotpSecret(Model):
     """The secret that an account shares with an authenticator app (RFC 6238), at most one for each account.
 
     `sealed` is encrypted (services/security/sealing.py). Until `confirmed_at` the secret is being set up and protects
-    nothing. `last_step` is the time step of the last code that was used: no code of it or of an earlier step works again.
+    nothing. `last_step` is the time step of the last code that was used: no code of it or of an earlier step works
+    again.
     """
 
     __tablename__ = "totp_secrets"

@@ -2,29 +2,39 @@
 
 A missing or invalid value stops the start. The error lists every fault: the variable, its value (never a secret's) and
 the accepted values. An empty value counts as not set, because Compose files and CI systems pass empty strings.
+
+Each of SECRETS may come from a file: NAME_FILE is its path, and NAME is not set then.
 """
 
 import hmac
-import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, TypeVar, cast
-from urllib.parse import SplitResult, urlsplit
 
-from limits import parse_many
+from portal.config import parsers
+from portal.config.parsers import LOOPBACK
 
 T = TypeVar("T")
 
-SECRET_KEY_LENGTH = 32
-SECRET_KEY_VARIETY = 8
-EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
+__all__ = [
+    "JSON_PREFIXES",
+    "LOOPBACK",
+    "PAYMENT_GATEWAYS",
+    "POLICY",
+    "ConfigError",
+    "Settings",
+    "load",
+    "security_headers",
+]
+
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+SECRETS = ("SECRET_KEY", "SECRET_KEY_PREVIOUS", "DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD")
+"""The settings whose values no error and no log shows, and that NAME_FILE may give."""
+MAX_SECRET_BYTES = 65_536
 PAYMENT_GATEWAYS = ("simulated",)
 """The accepted values of PAYMENT_GATEWAY. portal/gateways/payment/registry.py makes the gateway of each."""
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 JSON_PREFIXES = ("/api/", "/auth/", "/token/")
 """The addresses of the JSON API, compared with a path that ends in a slash. gunicorn's worker reads them before it
@@ -46,9 +56,6 @@ POLICY = "; ".join(
 )
 """The Content-Security-Policy of pages."""
 
-ON = ("1", "on", "true", "yes")
-OFF = ("0", "off", "false", "no")
-
 
 class ConfigError(Exception):
     """The environment holds invalid settings. The message has one line for each, for the person at the terminal."""
@@ -66,7 +73,11 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+<<<<<<< HEAD:portal/config.py
     secret_key_previous: tuple[str, ...] = field(repr=False)
+=======
+    secret_keys_previous: tuple[str, ...] = field(repr=False)
+>>>>>>> main:portal/config/__init__.py
     email_confirmation: Literal["required", "off"]
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
@@ -97,6 +108,11 @@ class Settings:
         return self.env == "production"
 
     @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """SECRET_KEY, which signs, and the previous ones, whose signatures still count: newest first."""
+        return (self.secret_key or "", *self.secret_keys_previous)
+
+    @property
     def outbox_token(self) -> str:
         """The token of the outbox of this installation, which only the terminal of `qist dev` shows."""
         return hmac.new((self.secret_key or "").encode(), b"qist outbox v1", "sha256").hexdigest()
@@ -109,75 +125,92 @@ class Settings:
     @property
     def demo_logins_work(self) -> bool:
         """Whether demo accounts may sign in: only on a loopback address, and never in production."""
-        return not self.production and _is_loopback(self.host)
+        return not self.production and parsers.is_loopback(self.host)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
     """Parse Settings from a mapping such as os.environ. Raises ConfigError, which names every invalid variable."""
     reader = _Reader(environ)
-    production = reader.value("QIST_ENV", "development", _choice("development", "production")) == "production"
-    host = reader.value("HOST", "127.0.0.1", _host)
-    port = reader.value("PORT", "8000", _integer(1, 65535))
+    reader.read_files()
+    production = reader.value("QIST_ENV", "development", parsers.choice("development", "production")) == "production"
+    host = reader.value("HOST", "127.0.0.1", parsers.host)
+    port = reader.value("PORT", "8000", parsers.integer(1, 65535))
     settings = Settings(
         env="production" if production else "development",
         host=host,
         port=port,
         home=Path(reader.text("QIST_HOME") or ".qist").expanduser().absolute(),
+<<<<<<< HEAD:portal/config.py
         public_url=reader.optional("PUBLIC_URL", _public_address if production else _web_address("https", "http"))
         or _default_url(host, port),
         database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
         redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
         secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
         secret_key_previous=reader.optional("SECRET_KEY_PREVIOUS", _secret_keys, secret=True) or (),
+=======
+        public_url=reader.optional(
+            "PUBLIC_URL", parsers.public_address if production else parsers.web_address("https", "http")
+        )
+        or parsers.default_url(host, port),
+        database_url=reader.optional("DATABASE_URL", parsers.database_url),
+        redis_url=reader.optional("REDIS_URL", parsers.redis_url),
+        secret_key=reader.optional("SECRET_KEY", parsers.secret_key if production else str),
+        secret_keys_previous=reader.optional(
+            "SECRET_KEY_PREVIOUS", parsers.secret_keys if production else parsers.comma_separated
+        )
+        or (),
+>>>>>>> main:portal/config/__init__.py
         email_confirmation=cast(
             'Literal["required", "off"]',
-            reader.value("EMAIL_CONFIRMATION", "required" if production else "off", _choice("required", "off")),
+            reader.value("EMAIL_CONFIRMATION", "required" if production else "off", parsers.choice("required", "off")),
         ),
-        payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", _choice(*PAYMENT_GATEWAYS)),
+        payment_gateway=reader.value("PAYMENT_GATEWAY", "simulated", parsers.choice(*PAYMENT_GATEWAYS)),
         merchant_registration=cast(
             'Literal["approval", "open", "closed"]',
             reader.value(
-                "MERCHANT_REGISTRATION", "approval" if production else "open", _choice("approval", "open", "closed")
+                "MERCHANT_REGISTRATION",
+                "approval" if production else "open",
+                parsers.choice("approval", "open", "closed"),
             ),
         ),
         plan_acceptance=cast(
             'Literal["required", "off"]',
-            reader.value("PLAN_ACCEPTANCE", "required" if production else "off", _choice("required", "off")),
+            reader.value("PLAN_ACCEPTANCE", "required" if production else "off", parsers.choice("required", "off")),
         ),
         smtp_host=reader.text("SMTP_HOST"),
-        smtp_port=reader.value("SMTP_PORT", "587", _integer(1, 65535)),
+        smtp_port=reader.value("SMTP_PORT", "587", parsers.integer(1, 65535)),
         smtp_user=reader.text("SMTP_USER"),
         smtp_password=reader.text("SMTP_PASSWORD"),
         smtp_security=cast(
             'Literal["starttls", "tls", "none"]',
-            reader.value("SMTP_SECURITY", "starttls", _choice("starttls", "tls", "none")),
+            reader.value("SMTP_SECURITY", "starttls", parsers.choice("starttls", "tls", "none")),
         ),
-        mail_from=reader.value("MAIL_FROM", "Qist <qist@localhost>", _sender),
-        ratelimit_login=reader.value("RATELIMIT_LOGIN", "30 per minute", _rate_limit),
-        ratelimit_register=reader.value("RATELIMIT_REGISTER", "30 per minute;200 per hour", _rate_limit),
-        ratelimit_writes=reader.value("RATELIMIT_WRITES", "3000 per minute", _rate_limit),
-        cors_origins=reader.optional("CORS_ORIGINS", _origins) or (),
-        access_token_minutes=reader.value("ACCESS_TOKEN_MINUTES", "15", _integer(1, 1440)),
-        refresh_grace=reader.value("REFRESH_GRACE", "60", _integer(0, 600)),
-        refresh_rotation=reader.value("REFRESH_ROTATION", "on", _boolean),
-        retention_years=reader.value("RETENTION_YEARS", "10", _integer(1, 100)),
-        security_event_days=reader.value("SECURITY_EVENT_DAYS", "365", _integer(30, 3660)),
-        trusted_proxies=reader.value("TRUSTED_PROXIES", "0", _integer(0, 5)),
-        web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
-        web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),
-        hsts_subdomains=reader.value("HSTS_SUBDOMAINS", "off", _boolean),
-        log_level=reader.value("LOG_LEVEL", "info", _log_level),
+        mail_from=reader.value("MAIL_FROM", "Qist <qist@localhost>", parsers.sender),
+        ratelimit_login=reader.value("RATELIMIT_LOGIN", "30 per minute", parsers.rate_limit),
+        ratelimit_register=reader.value("RATELIMIT_REGISTER", "30 per minute;200 per hour", parsers.rate_limit),
+        ratelimit_writes=reader.value("RATELIMIT_WRITES", "3000 per minute", parsers.rate_limit),
+        cors_origins=reader.optional("CORS_ORIGINS", parsers.origins) or (),
+        access_token_minutes=reader.value("ACCESS_TOKEN_MINUTES", "15", parsers.integer(1, 1440)),
+        refresh_grace=reader.value("REFRESH_GRACE", "60", parsers.integer(0, 600)),
+        refresh_rotation=reader.value("REFRESH_ROTATION", "on", parsers.boolean),
+        retention_years=reader.value("RETENTION_YEARS", "10", parsers.integer(1, 100)),
+        security_event_days=reader.value("SECURITY_EVENT_DAYS", "365", parsers.integer(30, 3660)),
+        trusted_proxies=reader.value("TRUSTED_PROXIES", "0", parsers.integer(0, 5)),
+        web_threads=reader.value("WEB_THREADS", "8", parsers.integer(1, 64)),
+        web_workers=reader.value("WEB_WORKERS", "2" if production else "1", parsers.integer(1, 64)),
+        hsts_subdomains=reader.value("HSTS_SUBDOMAINS", "off", parsers.boolean),
+        log_level=reader.value("LOG_LEVEL", "info", parsers.log_level),
     )
     if production:
         for name in REQUIRED_IN_PRODUCTION:
-            if not reader.text(name):
+            if not reader.text(name) and name not in reader.unreadable:
                 reader.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
         if settings.email_confirmation == "required" and settings.smtp_host is None:
             reader.faults.append(
                 "SMTP_HOST: not set; EMAIL_CONFIRMATION=required, the default of production, needs a mail server "
                 "(EMAIL_CONFIRMATION=off lets anybody register with an email that is not theirs)"
             )
-        if (reader.text("FLASK_DEBUG") or "0").lower() not in OFF:
+        if (reader.text("FLASK_DEBUG") or "0").lower() not in parsers.OFF:
             reader.faults.append(
                 f"FLASK_DEBUG: {reader.text('FLASK_DEBUG')!r} is not accepted in production; leave it unset"
             )
@@ -209,8 +242,26 @@ class _Reader:
     """Parses variables and collects their faults, so that one start shows all of them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
+        self.environ = dict(environ)
         self.faults: list[str] = []
+        self.unreadable: list[str] = []
+
+    def read_files(self) -> None:
+        """Read each secret of which NAME_FILE has the path. An empty file counts as not set."""
+        for name in SECRETS:
+            path = self.text(f"{name}_FILE")
+            if path is None:
+                continue
+            if self.text(name) is not None:
+                self.faults.append(f"{name}: set, and {name}_FILE is set, too; set only one of them")
+                continue
+            try:
+                with open(path, "rb") as file:
+                    self.environ[name] = file.read(MAX_SECRET_BYTES).decode()
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+                self.faults.append(f"{name}_FILE: {path!r} can't be read: {reason}")
+                self.unreadable.append(name)
 
     def text(self, name: str) -> str | None:
         return self.environ.get(name, "").strip() or None
@@ -219,16 +270,17 @@ class _Reader:
         parsed = self.optional(name, parse)
         return parse(default) if parsed is None else parsed
 
-    def optional(self, name: str, parse: Callable[[str], T], *, secret: bool = False) -> T | None:
+    def optional(self, name: str, parse: Callable[[str], T]) -> T | None:
         text = self.text(name)
         if text is None:
             return None
         try:
             return parse(text)
         except ValueError as error:
-            shown = "its value" if secret else repr(text)
+            shown = "its value" if name in SECRETS else repr(text)
             self.faults.append(f"{name}: {shown} is not accepted; {error}")
             return None
+<<<<<<< HEAD:portal/config.py
 
 
 def _choice(*accepted: str) -> Callable[[str], str]:
@@ -358,3 +410,5 @@ def _rate_limit(text: str) -> str:
 
 def _log_level(text: str) -> str:
     return _choice("debug", "info", "warning", "error", "critical")(text)
+=======
+>>>>>>> main:portal/config/__init__.py
