@@ -171,13 +171,6 @@ def test_production_can_not_confirm_emails_without_a_mail_server(mode: str) -> N
     assert "SMTP_HOST: not set; EMAIL_CONFIRMATION=required" in text
 
 
-<<<<<<< HEAD
-def test_keys_before_the_present_one_are_read_and_never_shown() -> None:
-    settings = load({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{STRONG}1, {STRONG}2"})
-    assert settings.secret_key_previous == (f"{STRONG}1", f"{STRONG}2")
-    assert STRONG not in repr(settings)
-    assert "SECRET_KEY_PREVIOUS: its value is not accepted" in refusal({**PRODUCTION, "SECRET_KEY_PREVIOUS": "short"})
-=======
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_secret_may_come_from_a_file_in_place_of_its_variable(name: str, tmp_path: Path) -> None:
     value = {"DATABASE_URL": "postgresql://u:p@h/d", "REDIS_URL": "redis://:word@h:6379/0"}.get(name, STRONG)
@@ -223,4 +216,3 @@ def test_previous_keys_are_a_list_of_strong_keys() -> None:
     assert other not in repr(settings)
     text = refusal({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{other},short"})
     assert "SECRET_KEY_PREVIOUS: its value is not accepted" in text and other not in text
->>>>>>> main

@@ -73,11 +73,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
-<<<<<<< HEAD:portal/config.py
-    secret_key_previous: tuple[str, ...] = field(repr=False)
-=======
     secret_keys_previous: tuple[str, ...] = field(repr=False)
->>>>>>> main:portal/config/__init__.py
     email_confirmation: Literal["required", "off"]
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
@@ -140,14 +136,6 @@ def load(environ: Mapping[str, str]) -> Settings:
         host=host,
         port=port,
         home=Path(reader.text("QIST_HOME") or ".qist").expanduser().absolute(),
-<<<<<<< HEAD:portal/config.py
-        public_url=reader.optional("PUBLIC_URL", _public_address if production else _web_address("https", "http"))
-        or _default_url(host, port),
-        database_url=reader.optional("DATABASE_URL", _database_url, secret=True),
-        redis_url=reader.optional("REDIS_URL", _redis_url, secret=True),
-        secret_key=reader.optional("SECRET_KEY", _secret_key if production else str, secret=True),
-        secret_key_previous=reader.optional("SECRET_KEY_PREVIOUS", _secret_keys, secret=True) or (),
-=======
         public_url=reader.optional(
             "PUBLIC_URL", parsers.public_address if production else parsers.web_address("https", "http")
         )
@@ -159,7 +147,6 @@ def load(environ: Mapping[str, str]) -> Settings:
             "SECRET_KEY_PREVIOUS", parsers.secret_keys if production else parsers.comma_separated
         )
         or (),
->>>>>>> main:portal/config/__init__.py
         email_confirmation=cast(
             'Literal["required", "off"]',
             reader.value("EMAIL_CONFIRMATION", "required" if production else "off", parsers.choice("required", "off")),
@@ -280,135 +267,3 @@ class _Reader:
             shown = "its value" if name in SECRETS else repr(text)
             self.faults.append(f"{name}: {shown} is not accepted; {error}")
             return None
-<<<<<<< HEAD:portal/config.py
-
-
-def _choice(*accepted: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in accepted:
-            raise ValueError("accepted: " + ", ".join(accepted))
-        return text.lower()
-
-    return parse
-
-
-def _integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"accepted: a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in ON + OFF:
-        raise ValueError("accepted: on, off")
-    return text.lower() in ON
-
-
-def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
-        raise ValueError("accepted: an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
-    return text
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _default_url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _web_address(*schemes: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        accepted = (
-            f"accepted: an address such as {schemes[0]}://pay.example.org, without a path ({' or '.join(schemes)})"
-        )
-        parts = _parse_url(text, accepted)
-        if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError(accepted)
-        if parts.username or parts.password:
-            raise ValueError(accepted)
-        return f"{parts.scheme}://{parts.netloc}"
-
-    return parse
-
-
-def _public_address(text: str) -> str:
-    """https, or plain http on a loopback address: containers on one machine, before TLS is set up."""
-    host = _parse_url(text, "accepted: an address such as https://pay.example.org, without a path").hostname
-    return _web_address("https", "http")(text) if host in LOOPBACK else _web_address("https")(text)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    parse = _web_address("https", "http")
-    return tuple(parse(origin) for origin in re.split(r"[,\s]+", text) if origin)
-
-
-def _database_url(text: str) -> str:
-    accepted = "accepted: postgresql://user:password@host:port/name (postgres:// and postgresql+psycopg:// too)"
-    parts = _parse_url(text, accepted)
-    if parts.scheme not in ("postgres", "postgresql", "postgresql+psycopg") or "://" not in text:
-        raise ValueError(accepted)
-    if not parts.path.strip("/"):
-        raise ValueError(accepted + ", with the name of a database")
-    return "postgresql+psycopg://" + text.split("://", 1)[1]
-
-
-def _redis_url(text: str) -> str:
-    accepted = "accepted: redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
-    parts = _parse_url(text, accepted)
-    target = parts.path if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in ("redis", "rediss", "unix") or not target:
-        raise ValueError(accepted)
-    return text
-
-
-def _parse_url(text: str, accepted: str) -> SplitResult:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(accepted) from None
-    return parts
-
-
-def _secret_key(text: str) -> str:
-    lowered = text.lower()
-    if len(text) < SECRET_KEY_LENGTH or len(set(text)) < SECRET_KEY_VARIETY:
-        raise ValueError(
-            f"accepted: at least {SECRET_KEY_LENGTH} random characters, such as openssl rand -hex 32 prints"
-        )
-    if any(word in lowered for word in EXAMPLE_WORDS):
-        raise ValueError("it looks like an example's; accepted: random characters, such as openssl rand -hex 32 prints")
-    return text
-
-
-def _secret_keys(text: str) -> tuple[str, ...]:
-    """The keys before SECRET_KEY, newest first."""
-    return tuple(_secret_key(key) for key in re.split(r"[,\s]+", text) if key)
-
-
-def _sender(text: str) -> str:
-    if not re.fullmatch(r"[^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", text):
-        raise ValueError("accepted: an address such as pay@example.org or Shop <pay@example.org>")
-    return text
-
-
-def _rate_limit(text: str) -> str:
-    try:
-        parse_many(text)
-    except ValueError:
-        raise ValueError('accepted: limits such as "30 per minute;200 per hour"') from None
-    return text
-
-
-def _log_level(text: str) -> str:
-    return _choice("debug", "info", "warning", "error", "critical")(text)
-=======
->>>>>>> main:portal/config/__init__.py

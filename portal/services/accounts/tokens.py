@@ -224,36 +224,11 @@ def _read(token: str, kind: Kind) -> _Claims:
     """The claims of a token of this kind: signed with our key and not expired. Refuses: bad_token."""
     if len(token) > MAX_LENGTH or not token.isascii():
         raise BadToken()
-<<<<<<< HEAD
-    claims = next(filter(None, (_decode(token, _derive(secret)) for secret in _secrets())), None)
-    if claims is None:
-        raise BadToken()
-=======
     claims = _claims(token)
->>>>>>> main
     user_id, family_id = _number(claims["sub"]), _number(claims["fam"])
     if claims["typ"] != kind or user_id is None or family_id is None:
         raise BadToken()
     return _Claims(user_id, family_id, str(claims["jti"]))
-<<<<<<< HEAD
-
-
-def _decode(token: str, key: bytes) -> dict[str, Any] | None:
-    try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            key,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            leeway=LEEWAY,
-            options={"require": list(CLAIMS), "strict_aud": True},
-        )
-    except jwt.PyJWTError:
-        return None
-    return claims
-=======
->>>>>>> main
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -282,24 +257,6 @@ def _number(text: Any) -> int | None:
     return None
 
 
-<<<<<<< HEAD
-def _key() -> bytes:
-    return _derive(_secrets()[0])
-
-
-def _secrets() -> tuple[str, ...]:
-    """SECRET_KEY, which signs, and the keys before it, whose tokens are still read."""
-    settings = current_app.config["QIST"]
-    return (str(settings.secret_key), *settings.secret_key_previous)
-
-
-@functools.cache
-def _derive(secret: str) -> bytes:
-    """HKDF-SHA256 (RFC 5869), one block: the key of the cookies and the key of the tokens differ."""
-    extracted = hmac.new(b"\x00" * 32, secret.encode(), hashlib.sha256).digest()
-    return hmac.new(extracted, b"qist api tokens v1\x01", hashlib.sha256).digest()
-=======
 def _keys() -> list[bytes]:
     """The signing keys, that of SECRET_KEY first. The keys of the cookies are others."""
     return [derive(secret, "qist api tokens v1") for secret in current_app.config["QIST"].secret_keys]
->>>>>>> main

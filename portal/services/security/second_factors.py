@@ -27,7 +27,7 @@ STEP_SECONDS: Final = 30
 WINDOW: Final = 1
 """Steps before and after the present one whose codes are accepted, for clocks that differ."""
 CODE_DIGITS: Final = 6
-_PURPOSE: Final = "totp"
+_PURPOSE: Final = "second factors v1"
 
 Factor = Literal["app", "passkey"]
 
@@ -70,7 +70,7 @@ def begin_app(user_id: int) -> None:
     if row is None:
         row = TotpSecret(user_id=user_id)
         db.session.add(row)
-    row.sealed = sealing.seal(_PURPOSE, pyotp.random_base32().encode(), about=str(user_id))
+    row.sealed = sealing.seal(_PURPOSE, pyotp.random_base32(), about=str(user_id))
     row.created_at = clock.now()
 
 
@@ -178,7 +178,7 @@ def use_inside(user_id: int, code: str) -> bool:
     if step is None or step <= row.last_step:
         return False
     row.last_step = step
-    row.sealed = sealing.seal(_PURPOSE, secret.encode(), about=str(user_id))
+    row.sealed = sealing.seal(_PURPOSE, secret, about=str(user_id))
     return True
 
 
@@ -207,7 +207,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _secret(row: TotpSecret) -> str:
-    return sealing.unseal(_PURPOSE, row.sealed, about=str(row.user_id)).decode()
+    return sealing.unseal(_PURPOSE, row.sealed, about=str(row.user_id))
 
 
 def _lock(user_id: int) -> None:

@@ -23,7 +23,7 @@ def turn_on(user_id: int) -> list[str]:
 
 def code_of(user_id: int, step: int = 0) -> str:
     """The code that the app of this account shows, `step` steps from now."""
-    secret = sealing.unseal("totp", db.session.get_one(TotpSecret, user_id).sealed, about=str(user_id)).decode()
+    secret = sealing.unseal("second factors v1", db.session.get_one(TotpSecret, user_id).sealed, about=str(user_id))
     db.session.rollback()
     return pyotp.TOTP(secret).at(clock.now() + step * STEP)
 

@@ -142,17 +142,23 @@ def test_no_secret_is_stored_in_plain_text(omar):
 
 
 def test_a_sealed_text_opens_for_its_row_and_under_the_keys_before(app, monkeypatch):
-    sealed = sealing.seal("totp", b"secret", about="7")
-    for purpose, about, text in (("totp", "8", sealed), ("other", "7", sealed), ("totp", "7", sealed[:-1] + b"x")):
+    sealed = sealing.seal("second factors v1", "secret", about="7")
+    changed = sealed[:-9] + b"x" + sealed[-8:]
+    for purpose, about, text in (
+        ("second factors v1", "8", sealed),
+        ("kept forms v1", "7", sealed),
+        ("second factors v1", "7", changed),
+        ("second factors v1", "7", b"\xff"),
+    ):
         with pytest.raises(sealing.Unopenable):
             sealing.unseal(purpose, text, about=about)
     settings: Settings = app.config["QIST"]
-    newer = replace(settings, secret_key="n" * 20 + "ewer-key-7261904", secret_key_previous=(settings.secret_key,))
+    newer = replace(settings, secret_key="n" * 20 + "ewer-key-7261904", secret_keys_previous=(settings.secret_key,))
     monkeypatch.setitem(app.config, "QIST", newer)
-    assert sealing.unseal("totp", sealed, about="7") == b"secret"
-    monkeypatch.setitem(app.config, "QIST", replace(newer, secret_key_previous=()))
+    assert sealing.unseal("second factors v1", sealed, about="7") == "secret"
+    monkeypatch.setitem(app.config, "QIST", replace(newer, secret_keys_previous=()))
     with pytest.raises(sealing.Unopenable):
-        sealing.unseal("totp", sealed, about="7")
+        sealing.unseal("second factors v1", sealed, about="7")
 
 
 def test_erasure_takes_the_factors_along(omar):
