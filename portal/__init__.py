@@ -6,6 +6,7 @@ cli.py              the command line `qist`
 local/              servers for a laptop: supervisor, PostgreSQL, Valkey, data folder, demo data
 gunicorn_worker.py  the worker class of the web server
 request_reader.py   reads a request as its bytes arrive, without a thread
+commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
 web/                entry point: pages and fragments
     accounts/ adjustments/ agreements/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/
