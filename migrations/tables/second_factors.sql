@@ -36,3 +36,39 @@ CREATE TABLE sign_in_steps (
 
 CREATE INDEX ix_sign_in_steps_expires_at ON sign_in_steps (expires_at);
 CREATE INDEX ix_sign_in_steps_user_id_id ON sign_in_steps (user_id, id);
+
+CREATE TABLE passkeys (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_passkeys PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_passkeys_user_id REFERENCES users (id),
+    credential_id bytea NOT NULL CONSTRAINT uq_passkeys_credential_id UNIQUE,
+    public_key bytea NOT NULL,
+    sign_count bigint NOT NULL,
+    name varchar(200) NOT NULL,
+    created_at timestamptz NOT NULL,
+    last_used_at timestamptz,
+    CONSTRAINT ck_passkeys_credential_id CHECK (octet_length(credential_id) BETWEEN 1 AND 1023),
+    CONSTRAINT ck_passkeys_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
+    CONSTRAINT ck_passkeys_sign_count CHECK (sign_count >= 0)
+);
+
+CREATE INDEX ix_passkeys_user_id_id ON passkeys (user_id, id);
+
+CREATE TABLE passkey_challenges (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_passkey_challenges PRIMARY KEY,
+    purpose varchar(7) NOT NULL,
+    user_id bigint CONSTRAINT fk_passkey_challenges_user_id REFERENCES users (id),
+    browser_hash bytea NOT NULL,
+    challenge bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT ck_passkey_challenges_browser_hash CHECK (octet_length(browser_hash) = 32),
+    CONSTRAINT ck_passkey_challenges_challenge CHECK (octet_length(challenge) = 32),
+    CONSTRAINT ck_passkey_challenges_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_passkey_challenges_purpose CHECK (purpose IN ('add', 'sign_in', 'second', 'confirm')),
+    CONSTRAINT ck_passkey_challenges_user CHECK ((purpose = 'sign_in') = (user_id IS NULL))
+);
+
+CREATE INDEX ix_passkey_challenges_expires_at ON passkey_challenges (expires_at);
+CREATE UNIQUE INDEX uq_passkey_challenges_browser_hash_purpose ON passkey_challenges (browser_hash, purpose);

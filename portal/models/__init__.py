@@ -30,6 +30,7 @@ from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
+from portal.models.security.passkeys import Passkey, PasskeyChallenge
 from portal.models.security.second_factors import RecoveryCode, SignInStep, TotpSecret
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
@@ -55,6 +56,8 @@ __all__ = [
     "Merchant",
     "Mute",
     "OperatorAct",
+    "Passkey",
+    "PasskeyChallenge",
     "PasswordReset",
     "Payment",
     "PaymentMethod",

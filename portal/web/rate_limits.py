@@ -61,6 +61,11 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong, _is_known)(view))
 
 
+def trying_passkey(view: Callable[P, R]) -> Callable[P, R]:
+    """RATELIMIT_LOGIN by address, for challenges and answers of passkeys at sign-in."""
+    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "passkeys", client_address)(view)
+
+
 def trying_code(account: Callable[[], int | None]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """The limits of wrong codes of a second factor. `account` is the id of the account that signs in."""
 

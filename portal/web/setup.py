@@ -9,6 +9,7 @@ from portal.web.accounts import (
     email_changes,
     email_proofs,
     hats,
+    passkey_sign_ins,
     password_resets,
     registrations,
     sessions,
@@ -51,7 +52,7 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
-from portal.web.security import fresh_sign_ins, second_factors, security_events, user_sessions
+from portal.web.security import fresh_sign_ins, passkeys, second_factors, security_events, user_sessions
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -106,6 +107,8 @@ BLUEPRINTS = (
     reversals.bp,
     fresh_sign_ins.bp,
     second_factors.bp,
+    passkeys.bp,
+    passkey_sign_ins.bp,
     sign_in_steps.bp,
     security_events.bp,
     user_sessions.bp,

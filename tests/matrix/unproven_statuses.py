@@ -33,6 +33,8 @@ OPEN: Final[dict[str, int]] = {
     "GET /login": 303,
     "GET /login/code": 303,
     "POST /login/code": 303,
+    "POST /login/passkey/options": 200,
+    "POST /login/passkey": 422,
     "POST /theme": 303,
     "POST /language": 303,
     "GET /robots.txt": 200,

@@ -12,7 +12,42 @@ def a_step(hash: str = "sha256('a')", wrong: int = 0, minutes: int = 10) -> str:
     return A_STEP.format(hash=hash, wrong=wrong, minutes=minutes)
 
 
+A_PASSKEY = (
+    "INSERT INTO passkeys (user_id, credential_id, public_key, sign_count, name, created_at) "
+    "VALUES (:omar, {credential}, 'x', {count}, {name}, now())"
+)
+A_CHALLENGE = (
+    "INSERT INTO passkey_challenges (purpose, user_id, browser_hash, challenge, created_at, expires_at) "
+    "VALUES ({purpose}, {user}, {browser}, {challenge}, now(), now() + interval '{minutes} minutes')"
+)
+
+
+def a_passkey(credential: str = "'c'", count: int = 0, name: str = "'Phone'") -> str:
+    return A_PASSKEY.format(credential=credential, count=count, name=name)
+
+
+def a_challenge(
+    purpose: str = "'add'",
+    user: str = ":omar",
+    browser: str = "sha256('b')",
+    challenge: str = "sha256('c')",
+    minutes: int = 5,
+) -> str:
+    return A_CHALLENGE.format(purpose=purpose, user=user, browser=browser, challenge=challenge, minutes=minutes)
+
+
 FACTOR_GUARDS = [
+    Guard("a passkey twice", "uq_passkeys_credential_id", a_passkey() + ";" + a_passkey()),
+    Guard("a passkey without an id", "ck_passkeys_credential_id", a_passkey(credential="''")),
+    Guard("a passkey without a name", "ck_passkeys_named", a_passkey(name="''")),
+    Guard("a counter under zero", "ck_passkeys_sign_count", a_passkey(count=-1)),
+    Guard("a challenge under half a hash", "ck_passkey_challenges_browser_hash", a_challenge(browser="'x'")),
+    Guard("a short challenge", "ck_passkey_challenges_challenge", a_challenge(challenge="'x'")),
+    Guard("a challenge that lapsed before it began", "ck_passkey_challenges_expires", a_challenge(minutes=-1)),
+    Guard("a challenge for nothing", "ck_passkey_challenges_purpose", a_challenge(purpose="'other'")),
+    Guard("a sign-in by name without its account", "ck_passkey_challenges_user", a_challenge(user="NULL")),
+    Guard("two challenges of a browser", "uq_passkey_challenges_browser_hash_purpose",
+          a_challenge() + ";" + a_challenge()),
     Guard("an app that is on without a used step", "ck_totp_secrets_confirmed",
           "INSERT INTO totp_secrets (user_id, sealed, created_at, confirmed_at) VALUES (:omar, 'x', now(), now())"),
     Guard("two apps of an account", "pk_totp_secrets",

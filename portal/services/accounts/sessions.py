@@ -67,6 +67,12 @@ def authenticate(login: str, password: str) -> int:
     return user_id
 
 
+def may_sign_in(user_id: int) -> bool:
+    """Whether the account may sign in at all: it has a password and is not deactivated."""
+    user = db.session.get(User, user_id)
+    return user is not None and user.is_active and not _is_blocked(user)
+
+
 @unit_of_work
 def start(user_id: int, user_agent: str = "", *, browser: str = "") -> str:
     """Start a session of this user, under the default hat; if there is none, the customer's.

@@ -11,7 +11,7 @@ from portal.services import idempotency, security_events
 from portal.services.accounts import password_resets, proofs, registrations, sessions, tokens
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
-from portal.services.security import sign_in_steps
+from portal.services.security import passkeys, sign_in_steps
 from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
@@ -33,6 +33,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "registrations": registrations.purge,
     "user_sessions": sessions.purge,
     "sign_in_steps": sign_in_steps.purge,
+    "passkey_challenges": passkeys.purge,
     "security_events": security_events.purge,
 }
 

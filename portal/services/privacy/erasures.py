@@ -44,6 +44,8 @@ from portal.models import (
     Merchant,
     Mute,
     OperatorAct,
+    Passkey,
+    PasskeyChallenge,
     PasswordReset,
     Payment,
     PaymentMethod,
@@ -199,7 +201,10 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
     security_events.erase_origins(user.id)
-    tables = (UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep)
+    tables = (
+        *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
+        *(Passkey, PasskeyChallenge),
+    )
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))

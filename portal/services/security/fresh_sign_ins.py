@@ -82,6 +82,17 @@ def confirm(session_id: int, password: str, code: str = "") -> None:
 
 
 @unit_of_work
+def confirm_by_passkey(session_id: int) -> None:
+    """Make the session fresh. The caller has checked a passkey of its account, whose device knew the person.
+
+    Refuses: not_found; busy.
+    """
+    session = _lock(session_id)
+    session.confirmed_at = clock.now()
+    security_events.record("password_confirmed", session.user_id)
+
+
+@unit_of_work
 def _confirm(session_id: int, code: str) -> bool:
     session = _lock(session_id)
     if second_factors.is_on(session.user_id) and not second_factors.use_inside(session.user_id, code):

@@ -1,4 +1,4 @@
-"""Second factors of an account: authenticator app and recovery codes. Turn on, check, turn off.
+"""Second factors of an account: authenticator app, passkeys (passkeys.py) and recovery codes. Turn on, check, turn off.
 
 While the old address can undo a change of the account's email, no factor changes. Each change is mailed to the account
 and is a security event.
@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Final, Literal
 
 import pyotp
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from portal.domain import clock
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import TotpSecret, User
+from portal.models import Passkey, TotpSecret, User
 from portal.services import emails, security_events
 from portal.services.accounts import email_changes
 from portal.services.security import recovery_codes, sealing
@@ -37,23 +37,25 @@ class State:
     """The factors of an account. `app_since` is the aware instant at which the app was turned on."""
 
     app_since: datetime | None
+    passkeys: int
     codes_left: int
 
     @property
     def is_on(self) -> bool:
-        return self.app_since is not None
+        return self.app_since is not None or self.passkeys > 0
 
 
 def state(user_id: int) -> State:
     """The factors of an account, as its page shows them."""
     app = select(TotpSecret.confirmed_at).where(TotpSecret.user_id == user_id)
-    return State(db.session.scalar(app), recovery_codes.count_left(user_id))
+    passkeys = select(func.count()).where(Passkey.user_id == user_id)
+    return State(db.session.scalar(app), db.session.scalar(passkeys) or 0, recovery_codes.count_left(user_id))
 
 
 def is_on(user_id: int) -> bool:
     """Whether a sign-in to the account needs a factor besides the password."""
     app = exists().where(TotpSecret.user_id == user_id, TotpSecret.confirmed_at.is_not(None))
-    return bool(db.session.scalar(select(app)))
+    return bool(db.session.scalar(select(or_(app, exists().where(Passkey.user_id == user_id)))))
 
 
 @unit_of_work
@@ -62,7 +64,7 @@ def begin_app(user_id: int) -> None:
 
     Refuses: not_found; factor_on (the account has an app already); email_changed; busy.
     """
-    _lock(user_id)
+    lock(user_id)
     row = db.session.get(TotpSecret, user_id)
     if row is not None and row.confirmed_at is not None:
         raise Refused("factor_on")
@@ -91,7 +93,7 @@ def confirm_app(user_id: int, code: str) -> list[str]:
 
     Refuses: not_found (nothing is being set up); Invalid on code (wrong); email_changed; busy.
     """
-    _lock(user_id)
+    lock(user_id)
     row = db.session.get(TotpSecret, user_id)
     if row is None or row.confirmed_at is not None:
         raise NotFound()
@@ -117,7 +119,7 @@ def remove_app(user_id: int) -> None:
 
     Refuses: not_found; email_changed; busy.
     """
-    _lock(user_id)
+    lock(user_id)
     row = db.session.get(TotpSecret, user_id)
     if row is None or row.confirmed_at is None:
         raise NotFound()
@@ -140,7 +142,7 @@ def renew_codes(user_id: int) -> list[str]:
 
     Refuses: not_found (the account has no factor); email_changed; busy.
     """
-    _lock(user_id)
+    lock(user_id)
     if not is_on(user_id):
         raise NotFound()
     email_changes.require_settled(user_id)
@@ -210,6 +212,7 @@ def _secret(row: TotpSecret) -> str:
     return sealing.unseal(_PURPOSE, row.sealed, about=str(row.user_id))
 
 
-def _lock(user_id: int) -> None:
+def lock(user_id: int) -> None:
+    """Inside a unit of work: lock the account, so that its factors change one after another. Refuses: not_found."""
     if db.session.get(User, user_id, with_for_update={"key_share": True}, populate_existing=True) is None:
         raise NotFound()

@@ -12,7 +12,7 @@ from wtforms.validators import Length
 from portal.extensions import login
 from portal.models import User
 from portal.services.accounts import hats, sessions
-from portal.services.security import second_factors, sign_in_steps
+from portal.services.security import passkeys, second_factors, sign_in_steps
 from portal.web import rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
@@ -88,6 +88,12 @@ def _remember(response: Response, browser: str) -> Response:
     return response
 
 
+def sign_in_page(form: SignInForm, status: int, *, problem: str = "") -> Response:
+    """The sign-in page."""
+    works = passkeys.relying_party() is not None
+    return page("accounts/sessions_new.html", status, form=form, problem=problem, passkeys_work=works)
+
+
 def second_step(user_id: int, next_path: str | None) -> Response:
     """To the page that asks for the second factor, which leads on to `next_path`."""
     session[STEP] = sign_in_steps.start(user_id)
@@ -110,7 +116,7 @@ def new() -> Response:
         return go(next_path or start_page(user))
     form = SignInForm()
     form.next.data = next_path
-    return page("accounts/sessions_new.html", form=form)
+    return sign_in_page(form, 200)
 
 
 @bp.post("/login")
@@ -120,14 +126,14 @@ def create() -> Response:
     form = SignInForm()
     next_path = form.next.data = local_path(form.next.data)
     if not form.validate():
-        return page("accounts/sessions_new.html", 422, form=form)
+        return sign_in_page(form, 422)
     try:
         user_id = sessions.authenticate(form.login.data or "", form.password.data or "")
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
-        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
+        return sign_in_page(form, error.status, problem=sentence(error))
     except sessions.AccountDeactivated as error:
-        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
+        return sign_in_page(form, error.status, problem=sentence(error))
     if second_factors.is_on(user_id):
         return second_step(user_id, next_path)
     return enter(user_id, next_path)

@@ -42,7 +42,7 @@ def new() -> Response:
     """The page that asks for the second factor."""
     form = CodeForm()
     form.next.data = local_path(request.args.get("next"))
-    return _page(form, 200)
+    return page_of(form, 200)
 
 
 @bp.post("/code")
@@ -53,14 +53,14 @@ def create() -> Response:
     form.next.data = local_path(form.next.data)
     step, token = waiting(), session.get(sessions.STEP, "")
     if step is None or not form.validate():
-        return _page(form, 422)
+        return page_of(form, 422)
     g.pop("sign_in_step")
     try:
         user_id = sign_in_steps.use_code(token, form.code.data or "")
     except Invalid as invalid:
         rate_limits.count_wrong_code()
         apply_faults(form, invalid)
-        return _page(form, invalid.status)
+        return page_of(form, invalid.status)
     except Refused as refused:
         rate_limits.count_wrong_code()
         return _again(sentence(refused), form.next.data)
@@ -74,10 +74,17 @@ def _again(reason: str, next_path: str | None) -> Response:
     return go(url_for("sessions.new", next=next_path))
 
 
-def _page(form: CodeForm, status: int) -> Response:
+def page_of(form: CodeForm, status: int, *, problem: str = "") -> Response:
+    """The page that asks for the second factor; back to the password if no sign-in waits for one."""
     step = waiting()
     if step is None:
         if (user := signed_in_user()) is not None:
             return go(form.next.data or start_page(user))
         return _again(_("This sign-in took too long. Sign in again."), form.next.data)
-    return page("accounts/sign_in_steps_new.html", status, form=form, state=second_factors.state(step.user_id))
+    return page(
+        "accounts/sign_in_steps_new.html",
+        status,
+        form=form,
+        problem=problem,
+        state=second_factors.state(step.user_id),
+    )

@@ -12,15 +12,17 @@ from flask import Blueprint, Response, current_app, flash, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
-from wtforms import PasswordField, StringField
+from wtforms import HiddenField, PasswordField, StringField
 
 from portal.errors import Invalid
-from portal.services.security import fresh_sign_ins, second_factors
+from portal.services.security import fresh_sign_ins, passkeys, second_factors
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, me, my_session, signed_in_user
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import go, page
+from portal.web.security.challenges import browser, challenge
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
@@ -34,6 +36,10 @@ NOT_KEPT: Final = ("csrf_token", "key")
 class PasswordAgainForm(Form):
     password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
     code = StringField(_l("Code"))
+
+
+class PasskeyAgainForm(Form):
+    credential = HiddenField()
 
 
 def fresh(form_page: str) -> Callable[[View[P]], View[P]]:
@@ -100,16 +106,45 @@ def create() -> Response:
         rate_limits.count_wrong_password()
         apply_faults(form, invalid)
         return _page(form, invalid.status)
+    return _back(path)
+
+
+@bp.post("/passkey/options")
+@login_needed
+@rate_limits.writing
+def options() -> Response:
+    """The challenge for a passkey in place of password and code."""
+    return challenge("confirm", me().id)
+
+
+@bp.post("/passkey")
+@login_needed
+@rate_limits.writing
+def create_by_passkey() -> Response:
+    """Check the passkey, and go back to the form that waits."""
+    form = PasskeyAgainForm()
+    path = fresh_sign_ins.kept_path(my_session())
+    session_id = my_session().id
+    try:
+        passkeys.use("confirm", browser(), form.credential.data or "", me().id)
+    except Invalid as invalid:
+        return _page(PasswordAgainForm(formdata=None), invalid.status, problem=sentence(invalid))
+    fresh_sign_ins.confirm_by_passkey(session_id)
+    return _back(path)
+
+
+def _back(path: str | None) -> Response:
     if path is not None:
         flash(_("Thank you. Nothing was sent yet: look at the form again and press its button."), "info")
     return go(path or url_for("account.password"))
 
 
-def _page(form: PasswordAgainForm, status: int) -> Response:
+def _page(form: PasswordAgainForm, status: int, *, problem: str = "") -> Response:
     return page(
         "security/fresh_sign_ins_new.html",
         status,
         form=form,
+        problem=problem,
         state=second_factors.state(me().id),
         back=fresh_sign_ins.kept_path(my_session()) or url_for("account.password"),
     )

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, current_app, flash, request, url_for
+from flask import Blueprint, Response, current_app, flash, url_for
 from flask_babel import gettext as _
 from wtforms import StringField
 
@@ -12,10 +12,9 @@ from portal.web import rate_limits
 from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import confidential, go, page
-from portal.web.security import qr_codes
+from portal.web.security import factor_pages, qr_codes
 from portal.web.security.fresh_sign_ins import brings_back, fresh
 from portal.wording.lazy import lazy_gettext as _l
-from portal.wording.refusals import sentence
 
 bp = Blueprint("second_factors", __name__, url_prefix="/account/second-factors")
 
@@ -29,7 +28,7 @@ class AppForm(Form):
 @brings_back
 def index() -> Response:
     """What the account proves besides its password."""
-    return _index(200)
+    return factor_pages.index(200)
 
 
 @bp.post("/app")
@@ -41,7 +40,7 @@ def create() -> Response:
     try:
         second_factors.begin_app(me().id)
     except Refused as refused:
-        return _refused(refused)
+        return factor_pages.refused(refused)
     return go(url_for("second_factors.edit"))
 
 
@@ -70,9 +69,9 @@ def confirm() -> Response:
     except NotFound:
         return go(url_for("second_factors.index"))
     except Refused as refused:
-        return _refused(refused)
+        return factor_pages.refused(refused)
     flash(_("The authenticator app is on."), "success")
-    return _codes_page(codes) if codes else go(url_for("second_factors.index"))
+    return factor_pages.codes_page(codes) if codes else go(url_for("second_factors.index"))
 
 
 @bp.post("/app/remove")
@@ -86,7 +85,7 @@ def destroy() -> Response:
     except NotFound:
         return go(url_for("second_factors.index"))
     except Refused as refused:
-        return _refused(refused)
+        return factor_pages.refused(refused)
     flash(_("The authenticator app is off."), "success")
     return go(url_for("second_factors.index"))
 
@@ -98,25 +97,11 @@ def destroy() -> Response:
 def renew() -> Response:
     """Make new recovery codes, and show them once."""
     try:
-        return _codes_page(second_factors.renew_codes(me().id))
+        return factor_pages.codes_page(second_factors.renew_codes(me().id))
     except NotFound:
         return go(url_for("second_factors.index"))
     except Refused as refused:
-        return _refused(refused)
-
-
-def _refused(refused: Refused) -> Response:
-    return _index(refused.status, problem=sentence(refused))
-
-
-def _index(status: int, *, problem: str = "") -> Response:
-    return page(
-        "security/second_factors_index.html",
-        status,
-        state=second_factors.state(me().id),
-        problem=problem,
-        asks_off="off" in request.args,
-    )
+        return factor_pages.refused(refused)
 
 
 def _setup_page(form: AppForm, status: int) -> Response:
@@ -133,7 +118,3 @@ def _setup_page(form: AppForm, status: int) -> Response:
             secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         )
     )
-
-
-def _codes_page(codes: list[str]) -> Response:
-    return confidential(page("security/second_factors_codes.html", 201, codes=codes))

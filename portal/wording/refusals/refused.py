@@ -56,6 +56,12 @@ REFUSALS: Final[Table] = {
     ("account_deactivated", ""): _l(
         "This account is deactivated. If you think that this is wrong, write to the operator of this installation."
     ),
+    ("no_passkeys", ""): _l("Passkeys need an address with a name. This site runs at a bare number."),
+    ("too_many_passkeys", ""): lambda values: ngettext(
+        "An account has at most %(num)s passkey. Remove one first.",
+        "An account has at most %(num)s passkeys. Remove one first.",
+        values["limit"],
+    ),
     ("factor_on", ""): _l("Your account has an authenticator app already. Turn it off first."),
     ("sign_in_ended", ""): _l("This sign-in took too long. Sign in again."),
     ("sign_in_ended", "tries"): _l("Too many wrong codes. Sign in again."),

@@ -15,6 +15,7 @@ ERASED: Final = {
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
     "operator_acts": {"reason"},
+    "passkeys": {"name"},
     "payment_methods": {"token", "brand", "last4"},
     "plan_drafts": {"customer_email", "description"},
     "security_events": {"address", "browser"},
@@ -43,7 +44,17 @@ IMPERSONAL: Final = {
         "last_error",
         "link",
     ),
-    *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
+    *(
+        "maker_role",
+        "purpose",
+        "message_id",
+        "method",
+        "outcome",
+        "prefix",
+        "reference",
+        "refund_group",
+        "registered_as",
+    ),
     *("revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
 }
 """Codes, references and keys, in any table."""
