@@ -8,6 +8,7 @@ CREATE TABLE users (
     email_proven_at timestamptz,
     username varchar(150),
     username_key text,
+    username_skeleton text,
     password_hash varchar(255),
     early_reminders boolean DEFAULT true NOT NULL,
     language varchar(20),
@@ -35,6 +36,7 @@ CREATE TABLE users (
 
 CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
 CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
+CREATE INDEX ix_users_username_skeleton ON users (username_skeleton) WHERE username_skeleton IS NOT NULL;
 CREATE INDEX ix_users_unproven_created_at ON users (created_at)
     WHERE email_proven_at IS NULL AND password_hash IS NOT NULL;
 CREATE UNIQUE INDEX uq_users_email_key ON users (email_key)
@@ -269,7 +271,7 @@ CREATE TABLE operator_acts (
     created_at timestamptz NOT NULL,
     CONSTRAINT ck_operator_acts_kind CHECK (kind IN (
         'set_up', 'merchant_approved', 'merchant_declined', 'merchant_deactivated', 'merchant_reactivated',
-        'merchant_objected', 'account_deactivated', 'account_reactivated', 'refund_released', 'refund_withheld'
+        'merchant_objected', 'account_deactivated', 'account_reactivated', 'factor_removal_asked', 'refund_released', 'refund_withheld'
     )),
     CONSTRAINT ck_operator_acts_subject CHECK (num_nonnulls(merchant_id, user_id) >= 1)
 );

@@ -72,3 +72,17 @@ CREATE TABLE passkey_challenges (
 
 CREATE INDEX ix_passkey_challenges_expires_at ON passkey_challenges (expires_at);
 CREATE UNIQUE INDEX uq_passkey_challenges_browser_hash_purpose ON passkey_challenges (browser_hash, purpose);
+
+CREATE TABLE factor_removals (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_factor_removals PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_factor_removals_user_id REFERENCES users (id),
+    token_hash bytea CONSTRAINT uq_factor_removals_token_hash UNIQUE,
+    created_at timestamptz NOT NULL,
+    due_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    CONSTRAINT ck_factor_removals_due CHECK (due_at > created_at),
+    CONSTRAINT ck_factor_removals_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_factor_removals_open_due_at ON factor_removals (due_at) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX uq_factor_removals_open_user_id ON factor_removals (user_id) WHERE ended_at IS NULL;

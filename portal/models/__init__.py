@@ -30,6 +30,7 @@ from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
+from portal.models.security.factor_removals import FactorRemoval
 from portal.models.security.passkeys import Passkey, PasskeyChallenge
 from portal.models.security.second_factors import RecoveryCode, SignInStep, TotpSecret
 from portal.models.security_events import SecurityEvent
@@ -47,6 +48,7 @@ __all__ = [
     "EmailProof",
     "Erasure",
     "Event",
+    "FactorRemoval",
     "IdempotencyKey",
     "Installment",
     "Invitation",

@@ -42,6 +42,10 @@ SecurityKind = Literal[
     "factor_failed",
     "recovery_codes_made",
     "recovery_code_used",
+    "factor_removal_asked",
+    "factor_removal_stopped",
+    "sign_in_refused",
+    "sign_in_code_mailed",
 ]
 SECURITY_KINDS: Final[tuple[SecurityKind, ...]] = get_args(SecurityKind)
 

@@ -5,9 +5,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, cast
+from typing import Final, ParamSpec, cast
 
-from flask import Response, g, url_for
+from flask import Response, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -15,11 +15,14 @@ from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden
 from portal.extensions import db
 from portal.models import Merchant, User, UserSession
+from portal.services.security import second_factors
 from portal.web.respond import current_page, go, is_htmx, local_path, redirect_whole_page
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
 
+FACTOR_PAGES: Final = frozenset({"second_factors", "passkeys", "fresh_sign_ins"})
+"""The blueprints that are open to an operator who lacks a second factor."""
 START_ENDPOINTS = {"merchant": "dashboard.show", "customer": "home.show", "operator": "operator.show"}
 
 
@@ -60,6 +63,11 @@ def start_page(user: User | None) -> str:
     return url_for(START_ENDPOINTS[my_actor().hat] if user is not None else "public.home")
 
 
+def _lacks_factor() -> bool:
+    """Whether this is an operator without the second factor that is required, on any page but those that set it up."""
+    return request.blueprint not in FACTOR_PAGES and second_factors.is_missing(me())
+
+
 def login_needed(view: View[P]) -> View[P]:
     """Redirect an anonymous visitor to the sign-in page, which leads back to the view.
 
@@ -71,6 +79,8 @@ def login_needed(view: View[P]) -> View[P]:
         if signed_in_user() is None:
             return sign_in_first()
         my_actor().require_proof()
+        if _lacks_factor():
+            return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
     return guarded
@@ -83,6 +93,8 @@ def login_or_registration_needed(view: View[P]) -> View[P]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if signed_in_user() is None:
             return sign_in_first()
+        if _lacks_factor():
+            return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
     return guarded
@@ -96,6 +108,8 @@ def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if signed_in_user() is None:
                 return sign_in_first()
+            if _lacks_factor():
+                return go(url_for("second_factors.index"))
             my_actor().require(permission)
             return view(*args, **kwargs)
 

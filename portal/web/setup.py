@@ -52,7 +52,14 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
-from portal.web.security import fresh_sign_ins, passkeys, second_factors, security_events, user_sessions
+from portal.web.security import (
+    factor_removals,
+    fresh_sign_ins,
+    passkeys,
+    second_factors,
+    security_events,
+    user_sessions,
+)
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -108,6 +115,7 @@ BLUEPRINTS = (
     fresh_sign_ins.bp,
     second_factors.bp,
     passkeys.bp,
+    factor_removals.bp,
     passkey_sign_ins.bp,
     sign_in_steps.bp,
     security_events.bp,

@@ -38,11 +38,15 @@ SENTENCES: Final = {
     "factor_added": _l("%(name)s turned a second factor on: %(factor)s."),
     "factor_removed": _l("%(name)s turned a second factor off: %(factor)s."),
     "factor_failed": _l("A second factor of %(name)s was wrong."),
+    "factor_removal_asked": _l("An operator asked for the removal of the second factors of %(name)s."),
+    "factor_removal_stopped": _l("%(name)s stopped the removal of the second factors."),
+    "sign_in_refused": _l("A sign-in to the account of %(name)s was refused after too many wrong ones."),
+    "sign_in_code_mailed": _l("A code for signing in was mailed to %(name)s."),
     "recovery_codes_made": _l("%(name)s made new recovery codes."),
     "recovery_code_used": _l("%(name)s used a recovery code."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
-FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey")}
+FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey"), "all": _l("all of them")}
 """By code, as they stand in a sentence."""
 LIMIT_CHANGED: Final = _l("%(by)s changed the limit of refunds a day of %(name)s.")
 

@@ -33,6 +33,8 @@ OPEN: Final[dict[str, int]] = {
     "GET /login": 303,
     "GET /login/code": 303,
     "POST /login/code": 303,
+    "GET /factor-removals/<removal_token>": 404,
+    "POST /factor-removals/<removal_token>": 404,
     "POST /login/passkey/options": 200,
     "POST /login/passkey": 422,
     "POST /theme": 303,

@@ -36,7 +36,23 @@ def a_challenge(
     return A_CHALLENGE.format(purpose=purpose, user=user, browser=browser, challenge=challenge, minutes=minutes)
 
 
+A_REMOVAL = (
+    "INSERT INTO factor_removals (user_id, token_hash, created_at, due_at) "
+    "VALUES ({user}, {hash}, now(), now() + interval '{hours} hours')"
+)
+
+
+def a_removal(user: str = ":omar", hash: str = "sha256('a')", hours: int = 24) -> str:
+    return A_REMOVAL.format(user=user, hash=hash, hours=hours)
+
+
 FACTOR_GUARDS = [
+    Guard("a removal that was due before it was asked for", "ck_factor_removals_due", a_removal(hours=-1)),
+    Guard("a removal under half a hash", "ck_factor_removals_token_hash", a_removal(hash="'x'")),
+    Guard("two removals under one token", "uq_factor_removals_token_hash",
+          a_removal() + ";" + a_removal(user=":amal")),
+    Guard("two open removals of an account", "uq_factor_removals_open_user_id",
+          a_removal() + ";" + a_removal(hash="sha256('b')")),
     Guard("a passkey twice", "uq_passkeys_credential_id", a_passkey() + ";" + a_passkey()),
     Guard("a passkey without an id", "ck_passkeys_credential_id", a_passkey(credential="''")),
     Guard("a passkey without a name", "ck_passkeys_named", a_passkey(name="''")),

@@ -45,6 +45,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "email_proof": accounts.email_proof,
     "factor_added": security.factor_added,
     "factor_failed": security.factor_failed,
+    "factor_removal_asked": security.factor_removal_asked,
     "factor_removed": security.factor_removed,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
@@ -104,8 +105,8 @@ TEMPLATES: Final = {
     ),
     **dict.fromkeys(
         (
-            *("api_key_made", "factor_added", "factor_failed", "factor_removed", "new_browser", "password_changed"),
-            *("recovery_code_used", "recovery_codes_made"),
+            *("api_key_made", "factor_added", "factor_failed", "factor_removal_asked", "factor_removed", "new_browser"),
+            *("password_changed", "recovery_code_used", "recovery_codes_made"),
         ),
         security.NOTICE,
     ),

@@ -8,8 +8,9 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.extensions import db
-from portal.models import ApiKey, Email, Membership, User
+from portal.models import ApiKey, Email, FactorRemoval, Membership, User
 from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.operations import lost_factors
 
 NOTICE: Final = "security_notice"
 """The template of all of them."""
@@ -60,6 +61,31 @@ def factor_added(row: Email) -> Facts:
     return _of_factors(row, _("A second factor was turned on"), text)
 
 
+def factor_removal_asked(row: Email) -> Facts:
+    """An operator was asked to remove the account's factors. The link stops it."""
+    removal = db.session.get(FactorRemoval, row.data["removal_id"], populate_existing=True)
+    if removal is None or removal.ended_at is not None:
+        raise NoLongerTrue("removal_ended")
+    user = _account(row)
+    db.session.rollback()
+    token = lost_factors.issue(row.data["removal_id"])
+    if token is None:
+        raise NoLongerTrue("removal_ended")
+    return {
+        **user,
+        "title": _("Your second factors are to be removed"),
+        "text": _(
+            "An operator of %(host)s was asked to remove your second factors, because they are lost. It happens in "
+            "24 hours. Signing in then takes your password alone.",
+            host=_host(),
+        ),
+        "advice": _("If you did not ask for this, keep them, and change your password: somebody may know it."),
+        "button": _("Keep my second factors"),
+        "url": link(f"/factor-removals/{token}"),
+        "secret": [token],
+    }
+
+
 def factor_removed(row: Email) -> Facts:
     """The account has a second factor less."""
     text = (
@@ -67,6 +93,10 @@ def factor_removed(row: Email) -> Facts:
         if row.data["factor"] == "app"
         else _("A passkey was removed from your account at %(host)s.", host=_host())
     )
+    if row.data["factor"] == "all":
+        text = _(
+            "All second factors of your account at %(host)s were removed, as an operator was asked to.", host=_host()
+        )
     return _of_factors(row, _("A second factor was turned off"), text)
 
 

@@ -38,6 +38,7 @@ from portal.models import (
     EmailChange,
     EmailProof,
     Erasure,
+    FactorRemoval,
     IdempotencyKey,
     Invitation,
     Membership,
@@ -203,7 +204,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
-        *(Passkey, PasskeyChallenge),
+        *(FactorRemoval, Passkey, PasskeyChallenge),
     )
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))

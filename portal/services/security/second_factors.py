@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 import pyotp
+from flask import current_app
 from sqlalchemy import delete, exists, func, or_, select
 
 from portal.domain import clock
@@ -56,6 +57,16 @@ def is_on(user_id: int) -> bool:
     """Whether a sign-in to the account needs a factor besides the password."""
     app = exists().where(TotpSecret.user_id == user_id, TotpSecret.confirmed_at.is_not(None))
     return bool(db.session.scalar(select(or_(app, exists().where(Passkey.user_id == user_id)))))
+
+
+def is_missing(user: User) -> bool:
+    """Whether this account must turn a factor on before it can do anything else: an operator, where that is required.
+
+    OPERATOR_SECOND_FACTOR says so; production's default.
+    """
+    if not user.is_operator or current_app.config["QIST"].operator_factor != "required":
+        return False
+    return not is_on(user.id)
 
 
 @unit_of_work
@@ -117,7 +128,7 @@ def added(user_id: int, factor: Factor) -> list[str]:
 def remove_app(user_id: int) -> None:
     """Turn the app off. Without another factor the recovery codes end, too.
 
-    Refuses: not_found; email_changed; busy.
+    Refuses: not_found; email_changed; last_factor (an operator needs one); busy.
     """
     lock(user_id)
     row = db.session.get(TotpSecret, user_id)
@@ -130,6 +141,8 @@ def remove_app(user_id: int) -> None:
 
 def removed(user_id: int, factor: Factor) -> None:
     """Inside a unit of work: record and mail the end of a factor."""
+    if is_missing(db.session.get_one(User, user_id)):
+        raise Refused("last_factor")
     if not is_on(user_id):
         recovery_codes.end_inside(user_id)
     security_events.record("factor_removed", user_id, factor=factor)

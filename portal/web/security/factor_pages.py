@@ -25,6 +25,7 @@ def index(status: int, *, problem: str = "", passkey_form: PasskeyForm | None = 
         status,
         state=second_factors.state(me().id),
         passkeys=passkeys.of_user(me().id),
+        must=second_factors.is_missing(me()),
         party=party,
         is_origin=party is not None and request.host_url.rstrip("/") == party.origin,
         form=passkey_form or PasskeyForm(formdata=None),

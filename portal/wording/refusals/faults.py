@@ -65,6 +65,7 @@ FAULTS: Final[Table] = {
         values["limit"],
     ),
     ("like_staff", ""): _l("This reads like an account of the people who run this site. Choose another username."),
+    ("like_another", ""): _l("This reads like the username of another account. Choose one that differs more."),
     ("currency_fixed", ""): _l("The home currency can't change once you have a plan."),
     ("date_in_past", "expires_on"): _l("Choose today or a later day."),
     ("email_taken", ""): _l("There is an account with this email already. Sign in instead."),

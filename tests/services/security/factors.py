@@ -10,6 +10,7 @@ from portal.domain import clock
 from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.models import TotpSecret
+from portal.services.operations import lost_factors
 from portal.services.security import sealing, second_factors, sign_in_steps
 
 STEP: Final = timedelta(seconds=second_factors.STEP_SECONDS)
@@ -36,5 +37,6 @@ def send_every_mail(user_id: int) -> None:
     for _ in range(5):
         with contextlib.suppress(Refused, Invalid):
             sign_in_steps.use_code(token, "000000")
+    lost_factors.ask(user_id, actor=None, reason="Lost")
     second_factors.renew_codes(user_id)
     second_factors.remove_app(user_id)
