@@ -17,6 +17,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.books import movements
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -91,6 +92,7 @@ BLUEPRINTS = (
     journal.bp,
     merchants.bp,
     link_agreements.bp,
+    movements.bp,
     mutes.bp,
     objections.bp,
     operator.bp,
