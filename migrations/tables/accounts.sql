@@ -140,12 +140,9 @@ CREATE TABLE user_sessions (
     confirmed_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
-    kept_form jsonb,
-    kept_until timestamptz,
     CONSTRAINT fk_user_sessions_hat FOREIGN KEY (user_id, merchant_id)
         REFERENCES memberships (user_id, merchant_id) ON DELETE SET NULL (merchant_id),
     CONSTRAINT ck_user_sessions_browser_hash CHECK (octet_length(browser_hash) = 32),
-    CONSTRAINT ck_user_sessions_kept CHECK ((kept_form IS NULL) = (kept_until IS NULL)),
     CONSTRAINT ck_user_sessions_token_hash CHECK (octet_length(token_hash) = 32)
 );
 

@@ -86,3 +86,17 @@ CREATE TABLE factor_removals (
 
 CREATE INDEX ix_factor_removals_open_due_at ON factor_removals (due_at) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX uq_factor_removals_open_user_id ON factor_removals (user_id) WHERE ended_at IS NULL;
+
+CREATE TABLE kept_forms (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_kept_forms PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_kept_forms_user_id REFERENCES users (id),
+    token_hash bytea NOT NULL CONSTRAINT uq_kept_forms_token_hash UNIQUE,
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    CONSTRAINT ck_kept_forms_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_kept_forms_token_hash CHECK (octet_length(token_hash) = 32)
+);
+
+CREATE INDEX ix_kept_forms_expires_at ON kept_forms (expires_at);
+CREATE INDEX ix_kept_forms_user_id ON kept_forms (user_id);

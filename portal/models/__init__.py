@@ -31,6 +31,7 @@ from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
 from portal.models.security.factor_removals import FactorRemoval
+from portal.models.security.kept_forms import KeptForm
 from portal.models.security.passkeys import Passkey, PasskeyChallenge
 from portal.models.security.second_factors import RecoveryCode, SignInStep, TotpSecret
 from portal.models.security_events import SecurityEvent
@@ -54,6 +55,7 @@ __all__ = [
     "IdempotencyKey",
     "Installment",
     "Invitation",
+    "KeptForm",
     "LedgerEntry",
     "LedgerLine",
     "Membership",

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Final, ParamSpec, cast
 
-from flask import Response, g, request, url_for
+from flask import Response, flash, g, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden
 from portal.extensions import db
 from portal.models import Merchant, User, UserSession
+from portal.services.accounts import sessions
 from portal.services.security import second_factors
+from portal.web import kept_forms
 from portal.web.respond import current_page, go, is_htmx, local_path, redirect_whole_page
 
 P = ParamSpec("P")
@@ -119,6 +122,16 @@ def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
 
 
 def sign_in_first() -> Response:
-    """To the sign-in page, which leads back to the current page. For htmx the whole page is replaced (401)."""
-    url = url_for("sessions.new", next=local_path(current_page()))
+    """To the sign-in page, which leads back to the current page. For htmx the whole page is replaced (401).
+
+    The form of a POST whose session ended is kept, and comes back to the same account (web/kept_forms.py).
+    """
+    path = local_path(current_page())
+    token = session.get("_user_id")
+    if request.method == "POST" and isinstance(token, str):
+        flash(_("You were signed out. Nothing was charged."), "warn")
+        user_id = sessions.owner_of(token)
+        if user_id is not None and path is not None:
+            kept_forms.keep(user_id, path)
+    url = url_for("sessions.new", next=path)
     return redirect_whole_page(url, 401) if is_htmx() else go(url)

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from portal.web import error_pages, filters, labels, method_labels, public
+from portal.web import error_pages, filters, kept_forms, labels, method_labels, public
 from portal.web.accounts import (
     account,
     api_keys,
@@ -145,6 +145,7 @@ def init_app(app: Flask) -> None:
     for module in (
         request_bodies,
         sessions,
+        kept_forms,
         filters,
         language,
         labels,

@@ -46,7 +46,20 @@ def a_removal(user: str = ":omar", hash: str = "sha256('a')", hours: int = 24) -
     return A_REMOVAL.format(user=user, hash=hash, hours=hours)
 
 
+A_FORM = (
+    "INSERT INTO kept_forms (user_id, token_hash, sealed, created_at, expires_at) "
+    "VALUES (:omar, {hash}, 'x', now(), now() + interval '{minutes} minutes')"
+)
+
+
+def a_form(hash: str = "sha256('a')", minutes: int = 15) -> str:
+    return A_FORM.format(hash=hash, minutes=minutes)
+
+
 FACTOR_GUARDS = [
+    Guard("a form that lapsed before it was kept", "ck_kept_forms_expires", a_form(minutes=-1)),
+    Guard("a form under half a hash", "ck_kept_forms_token_hash", a_form(hash="'x'")),
+    Guard("two forms under one token", "uq_kept_forms_token_hash", a_form() + ";" + a_form()),
     Guard("a removal that was due before it was asked for", "ck_factor_removals_due", a_removal(hours=-1)),
     Guard("a removal under half a hash", "ck_factor_removals_token_hash", a_removal(hash="'x'")),
     Guard("two removals under one token", "uq_factor_removals_token_hash",

@@ -163,16 +163,11 @@ def knows(login: str, *, browser: str, address: str) -> bool:
 
 @unit_of_work
 def purge(limit: int = 10_000) -> int:
-    """Delete at most `limit` sessions whose last use was longer than KNOWN ago and that have ended. Returns how many.
-
-    Also forgets the forms that sessions kept too long.
-    """
+    """Delete at most `limit` ended sessions whose last use was longer than KNOWN ago. Returns how many."""
     now = clock.now()
     over = or_(UserSession.ended_at.is_not(None), UserSession.expires_at < now)
     old = select(UserSession.id).where(UserSession.last_used_at < now - KNOWN, over).limit(limit)
     deleted = db.session.execute(delete(UserSession).where(UserSession.id.in_(old)).returning(UserSession.id))
-    lapsed = update(UserSession).where(UserSession.kept_until < now)
-    db.session.execute(lapsed.values(kept_form=None, kept_until=None))
     return len(deleted.all())
 
 
@@ -201,6 +196,11 @@ def find(token: str) -> UserSession | None:
             _touch(session.id)
         session = db.session.scalars(query).unique().one_or_none()
     return None if session is not None and _is_blocked(session.user) else session
+
+
+def owner_of(token: str) -> int | None:
+    """The id of the user whose session had this token, ended or not."""
+    return db.session.scalar(select(UserSession.user_id).where(UserSession.token_hash == digest(token)))
 
 
 def _is_blocked(user: User) -> bool:

@@ -41,6 +41,7 @@ from portal.models import (
     FactorRemoval,
     IdempotencyKey,
     Invitation,
+    KeptForm,
     Membership,
     Merchant,
     Mute,
@@ -204,7 +205,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
-        *(FactorRemoval, Passkey, PasskeyChallenge),
+        *(FactorRemoval, KeptForm, Passkey, PasskeyChallenge),
     )
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))

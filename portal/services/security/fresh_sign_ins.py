@@ -1,11 +1,8 @@
 """Fresh sign-ins: acts that a stolen session must not reach want the password again after FRESH, and the second factor.
 
-The form that was sent meanwhile is kept with the session, without passwords, and its page brings it back once. It is
-never sent by itself.
+The form that was sent meanwhile comes back (kept_forms.py).
 """
 
-import json
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -19,49 +16,12 @@ from portal.services.security import second_factors
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 FRESH: Final = timedelta(minutes=15)
-"""The time after a password was typed for which a session is fresh, and for which a form is kept."""
-MAX_KEPT: Final = 20_000
-"""Characters of a form that is kept; a longer one is not."""
-
-Fields = Sequence[tuple[str, str]]
+"""The time after a password was typed for which a session is fresh."""
 
 
 def is_fresh(session: UserSession) -> bool:
     """The password was typed in this session less than FRESH ago."""
     return session.confirmed_at > clock.now() - FRESH
-
-
-def kept_path(session: UserSession) -> str | None:
-    """The page of the form that waits for the password; None without one."""
-    if session.kept_until is None or session.kept_until <= clock.now() or session.kept_form is None:
-        return None
-    return str(session.kept_form["path"])
-
-
-@unit_of_work
-def keep(session_id: int, path: str, fields: Fields) -> None:
-    """Keep a form of the page `path` in place of any other. Without its fields, if it is over MAX_KEPT characters or
-    holds a NUL.
-
-    Refuses: not_found; busy.
-    """
-    session = _lock(session_id)
-    sent = [list(field) for field in fields]
-    is_storable = all("\x00" not in part for field in sent for part in field)
-    is_kept = is_storable and len(json.dumps(sent)) <= MAX_KEPT
-    session.kept_form = {"path": path, "fields": sent if is_kept else []}
-    session.kept_until = clock.now() + FRESH
-
-
-@unit_of_work
-def take(session_id: int, path: str) -> Fields:
-    """The fields of the form that was kept for this page, once; empty if there are none. Refuses: not_found; busy."""
-    session = _lock(session_id)
-    if kept_path(session) != path or session.kept_form is None:
-        return []
-    fields = [(str(name), str(value)) for name, value in session.kept_form["fields"]]
-    session.kept_form, session.kept_until = None, None
-    return fields
 
 
 def confirm(session_id: int, password: str, code: str = "") -> None:

@@ -13,7 +13,7 @@ from portal.extensions import login
 from portal.models import User
 from portal.services.accounts import hats, sessions
 from portal.services.security import passkeys, second_factors, sign_in_steps
-from portal.web import rate_limits
+from portal.web import kept_forms, rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
 from portal.web.middleware import language
@@ -70,8 +70,11 @@ def sign_in(user_id: int) -> None:
         browser = secrets.token_urlsafe(24)
     token = sessions.start(user_id, request.user_agent.string, browser=browser)
     after_this_request(lambda response: _remember(response, browser))
+    kept_form = session.get(kept_forms.TOKEN)
     session.clear()
     session.permanent = True
+    if kept_form is not None:
+        session[kept_forms.TOKEN] = kept_form
     session[TOKEN] = token
     g.pop("_login_user", None)
 

@@ -13,7 +13,7 @@ from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import confidential, go, page
 from portal.web.security import factor_pages, qr_codes
-from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("second_factors", __name__, url_prefix="/account/second-factors")
@@ -25,7 +25,6 @@ class AppForm(Form):
 
 @bp.get("")
 @login_needed
-@brings_back
 def index() -> Response:
     """What the account proves besides its password."""
     return factor_pages.index(200)

@@ -21,7 +21,7 @@ ERASED: Final = {
     "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
-    "user_sessions": {"user_agent", "address", "kept_form"},
+    "user_sessions": {"user_agent", "address"},
     "users": {"email", "email_key", "language", "username", "username_key", "username_skeleton", "password_hash"},
 }
 KEPT: Final = {
