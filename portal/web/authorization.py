@@ -66,7 +66,7 @@ def start_page(user: User | None) -> str:
     return url_for(START_ENDPOINTS[my_actor().hat] if user is not None else "public.home")
 
 
-def _lacks_factor() -> bool:
+def lacks_factor() -> bool:
     """Whether this is an operator without the second factor that is required, on any page but those that set it up."""
     return request.blueprint not in FACTOR_PAGES and second_factors.is_missing(me())
 
@@ -82,7 +82,7 @@ def login_needed(view: View[P]) -> View[P]:
         if signed_in_user() is None:
             return sign_in_first()
         my_actor().require_proof()
-        if _lacks_factor():
+        if lacks_factor():
             return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
@@ -96,7 +96,7 @@ def login_or_registration_needed(view: View[P]) -> View[P]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if signed_in_user() is None:
             return sign_in_first()
-        if _lacks_factor():
+        if lacks_factor():
             return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
@@ -111,7 +111,7 @@ def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if signed_in_user() is None:
                 return sign_in_first()
-            if _lacks_factor():
+            if lacks_factor():
                 return go(url_for("second_factors.index"))
             my_actor().require(permission)
             return view(*args, **kwargs)

@@ -35,7 +35,7 @@ def olga(app: Flask, database: str) -> int:
 @pytest.mark.usefixtures("required")
 def test_an_operator_without_a_factor_can_only_turn_one_on(app: Flask, olga: int) -> None:
     browser = browser_of(app, "olga")
-    for path in ("/operator", "/operator/accounts", "/account/password", "/account/sessions", "/outbox"):
+    for path in ("/operator", "/operator/accounts", "/account/password", "/account/sessions"):
         assert browser.get(path).location == PAGE, path
     assert browser.post("/operator/jobs/clear").location == PAGE
     assert "Turn one on first" in browser.get(PAGE).text
