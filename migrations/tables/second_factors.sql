@@ -100,3 +100,20 @@ CREATE TABLE kept_forms (
 
 CREATE INDEX ix_kept_forms_expires_at ON kept_forms (expires_at);
 CREATE INDEX ix_kept_forms_user_id ON kept_forms (user_id);
+
+CREATE TABLE sign_in_codes (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_sign_in_codes PRIMARY KEY,
+    user_id bigint NOT NULL CONSTRAINT fk_sign_in_codes_user_id REFERENCES users (id),
+    browser_hash bytea NOT NULL,
+    code_hash bytea,
+    wrong_codes smallint DEFAULT 0 NOT NULL,
+    created_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    used_at timestamptz,
+    CONSTRAINT ck_sign_in_codes_digests CHECK (octet_length(browser_hash) = 32 AND octet_length(code_hash) = 32),
+    CONSTRAINT ck_sign_in_codes_expires CHECK (expires_at > created_at),
+    CONSTRAINT ck_sign_in_codes_wrong_codes CHECK (wrong_codes BETWEEN 0 AND 5)
+);
+
+CREATE INDEX ix_sign_in_codes_expires_at ON sign_in_codes (expires_at);
+CREATE INDEX ix_sign_in_codes_user_id_created_at ON sign_in_codes (user_id, created_at);

@@ -34,6 +34,7 @@ from portal.models.security.factor_removals import FactorRemoval
 from portal.models.security.kept_forms import KeptForm
 from portal.models.security.passkeys import Passkey, PasskeyChallenge
 from portal.models.security.second_factors import RecoveryCode, SignInStep, TotpSecret
+from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
 
@@ -76,6 +77,7 @@ __all__ = [
     "Reminder",
     "SecurityEvent",
     "ShopReport",
+    "SignInCode",
     "SignInStep",
     "TeamInvitation",
     "TokenFamily",

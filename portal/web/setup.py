@@ -13,6 +13,7 @@ from portal.web.accounts import (
     password_resets,
     registrations,
     sessions,
+    sign_in_codes,
     sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
@@ -120,6 +121,7 @@ BLUEPRINTS = (
     factor_removals.bp,
     passkey_sign_ins.bp,
     sign_in_steps.bp,
+    sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
     sessions.bp,

@@ -56,7 +56,20 @@ def a_form(hash: str = "sha256('a')", minutes: int = 15) -> str:
     return A_FORM.format(hash=hash, minutes=minutes)
 
 
+A_CODE = (
+    "INSERT INTO sign_in_codes (user_id, browser_hash, wrong_codes, created_at, expires_at) "
+    "VALUES (:omar, {hash}, {wrong}, now(), now() + interval '{minutes} minutes')"
+)
+
+
+def a_code(hash: str = "sha256('a')", wrong: int = 0, minutes: int = 15) -> str:
+    return A_CODE.format(hash=hash, wrong=wrong, minutes=minutes)
+
+
 FACTOR_GUARDS = [
+    Guard("a mailed code under half a hash", "ck_sign_in_codes_digests", a_code(hash="'x'")),
+    Guard("a mailed code that lapsed before it was made", "ck_sign_in_codes_expires", a_code(minutes=-1)),
+    Guard("six wrong tries of a mailed code", "ck_sign_in_codes_wrong_codes", a_code(wrong=6)),
     Guard("a form that lapsed before it was kept", "ck_kept_forms_expires", a_form(minutes=-1)),
     Guard("a form under half a hash", "ck_kept_forms_token_hash", a_form(hash="'x'")),
     Guard("two forms under one token", "uq_kept_forms_token_hash", a_form() + ";" + a_form()),

@@ -162,6 +162,13 @@ def knows(login: str, *, browser: str, address: str) -> bool:
 
 
 @unit_of_work
+def record_refusal(login: str) -> None:
+    """Record that a sign-in with this name was refused (429) after too many wrong ones. Refuses: busy."""
+    user_id = db.session.scalar(User.by_login(login).with_only_columns(User.id)) if login.strip() else None
+    security_events.record("sign_in_refused", user_id)
+
+
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Delete at most `limit` ended sessions whose last use was longer than KNOWN ago. Returns how many."""
     now = clock.now()

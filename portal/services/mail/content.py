@@ -79,6 +79,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "reminder": reminders.reminder,
     "shop_report_cleared": accounts.shop_report_cleared,
     "shop_reported": accounts.shop_reported,
+    "sign_in_code": security.sign_in_code,
     "team_invitation": team.invitation,
     "team_membership": team.membership,
     "team_news": team.news,
@@ -106,7 +107,7 @@ TEMPLATES: Final = {
     **dict.fromkeys(
         (
             *("api_key_made", "factor_added", "factor_failed", "factor_removal_asked", "factor_removed", "new_browser"),
-            *("password_changed", "recovery_code_used", "recovery_codes_made"),
+            *("password_changed", "sign_in_code", "recovery_code_used", "recovery_codes_made"),
         ),
         security.NOTICE,
     ),

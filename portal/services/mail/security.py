@@ -11,6 +11,7 @@ from portal.extensions import db
 from portal.models import ApiKey, Email, FactorRemoval, Membership, User
 from portal.services.mail.facts import Facts, NoLongerTrue, link
 from portal.services.operations import lost_factors
+from portal.services.security import sign_in_codes
 
 NOTICE: Final = "security_notice"
 """The template of all of them."""
@@ -142,6 +143,32 @@ def _of_factors(row: Email, title: str, text: str) -> Facts:
         "advice": _("If it was not you, change your password now: every other browser is signed out."),
         "button": _("See your second factors"),
         "url": link("/account/second-factors"),
+    }
+
+
+def sign_in_code(row: Email) -> Facts:
+    """The code by which a new browser may try the password."""
+    user = _account(row)
+    db.session.rollback()
+    code = sign_in_codes.issue(row.data["code_id"])
+    if code is None:
+        raise NoLongerTrue("code_lapsed")
+    return {
+        **user,
+        "title": _("Your code for signing in"),
+        "text": _(
+            "The code is %(code)s. It works for 15 minutes, in the browser at %(address)s that asked for it.",
+            code=code,
+            address=row.data["address"] or _("an unknown address"),
+        ),
+        "advice": _(
+            "Many wrong passwords were tried for your account at %(host)s. If you did not ask for it, do nothing: "
+            "it lets nobody in without your password.",
+            host=_host(),
+        ),
+        "button": _("Sign in"),
+        "url": link("/login"),
+        "secret": [code],
     }
 
 

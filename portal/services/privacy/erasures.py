@@ -55,6 +55,7 @@ from portal.models import (
     PlanDraft,
     RecoveryCode,
     Refund,
+    SignInCode,
     SignInStep,
     TeamInvitation,
     TokenFamily,
@@ -205,7 +206,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
-        *(FactorRemoval, KeptForm, Passkey, PasskeyChallenge),
+        *(FactorRemoval, KeptForm, Passkey, PasskeyChallenge, SignInCode),
     )
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))

@@ -65,11 +65,7 @@ def sign_in(user_id: int) -> None:
     previous = session.get(TOKEN)
     if isinstance(previous, str):
         sessions.end(previous)
-    browser = request.cookies.get(rate_limits.browser_cookie(), "")
-    if not BROWSER.fullmatch(browser):
-        browser = secrets.token_urlsafe(24)
-    token = sessions.start(user_id, request.user_agent.string, browser=browser)
-    after_this_request(lambda response: _remember(response, browser))
+    token = sessions.start(user_id, request.user_agent.string, browser=remember_browser())
     kept_form = session.get(kept_forms.TOKEN)
     session.clear()
     session.permanent = True
@@ -77,6 +73,15 @@ def sign_in(user_id: int) -> None:
         session[kept_forms.TOKEN] = kept_form
     session[TOKEN] = token
     g.pop("_login_user", None)
+
+
+def remember_browser() -> str:
+    """The text of the long-lived cookie by which this browser is known again; the response sets it."""
+    browser = request.cookies.get(rate_limits.browser_cookie(), "")
+    if not BROWSER.fullmatch(browser):
+        browser = secrets.token_urlsafe(24)
+    after_this_request(lambda response: _remember(response, browser))
+    return browser
 
 
 def _remember(response: Response, browser: str) -> Response:

@@ -123,6 +123,7 @@ FAULTS: Final[Table] = {
         values["limit"],
     ),
     ("wrong_code", "app"): _l("This is not the app’s code. Look at the app again: its code changes every 30 seconds."),
+    ("wrong_code", "mailed"): _l("This is not the code of the newest mail, or it lapsed. Ask for another one."),
     ("wrong_code", "sign_in"): _l("This code is not right, or it was used before. Wait for the next one."),
     ("passkey_refused", ""): _l("This passkey was not accepted. Try again, or use another way."),
     ("passkey_known", ""): _l("This passkey belongs to an account already."),

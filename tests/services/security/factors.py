@@ -11,7 +11,7 @@ from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.models import TotpSecret
 from portal.services.operations import lost_factors
-from portal.services.security import sealing, second_factors, sign_in_steps
+from portal.services.security import sealing, second_factors, sign_in_codes, sign_in_steps
 
 STEP: Final = timedelta(seconds=second_factors.STEP_SECONDS)
 
@@ -37,6 +37,7 @@ def send_every_mail(user_id: int) -> None:
     for _ in range(5):
         with contextlib.suppress(Refused, Invalid):
             sign_in_steps.use_code(token, "000000")
+    sign_in_codes.ask("omar", "a browser")
     lost_factors.ask(user_id, actor=None, reason="Lost")
     second_factors.renew_codes(user_id)
     second_factors.remove_app(user_id)

@@ -240,7 +240,10 @@ def test_a_hundred_failures_stop_all_but_known_browsers_and_addresses(app: Flask
     assert guess(app, "amal", "192.0.2.1", PASSWORD, known) == 303
     for number in range(100):
         assert guess(app, "amal", f"198.51.100.{number}") == 401
-    assert guess(app, "amal", "203.0.113.1", PASSWORD) == 429, "a stranger"
+    stranger = app.test_client()
+    assert guess(app, "amal", "203.0.113.1", PASSWORD, stranger) == 303, "a stranger needs a code by mail"
+    assert stranger.get("/account/sessions").location == "/login?next=/account/sessions"
+    assert "A code by mail first" in stranger.get("/login/mailed-code").text
     assert guess(app, "amal", "203.0.113.1", PASSWORD, known) == 303, "a browser that signed in before"
     assert guess(app, "amal", "192.0.2.1", PASSWORD) == 303, "an address that signed in before"
     api = app.test_client()
