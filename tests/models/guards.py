@@ -7,7 +7,6 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 from tests.models.agreement_guards import AGREEMENT_GUARDS
 from tests.models.books_guards import BOOKS_GUARDS
 from tests.models.event_guards import EVENT_GUARDS
-from tests.models.factor_guards import FACTOR_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -34,6 +33,7 @@ from tests.models.guard_inserts import (
 from tests.models.operator_guards import OPERATOR_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
 from tests.models.team_guards import TEAM_GUARDS
+from tests.services.security.factor_guards import FACTOR_GUARDS
 
 NEWEST_TEXT = "(SELECT max(id) FROM texts)"
 BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"

@@ -258,7 +258,7 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
         faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
         faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
-    faults += _taken(new.username) or _like_another(new.username)
+    faults += _taken(new.username) or registrations.like_another(new.username)
     if email is not None and _is_proven_at_once(new) and (holder := _holder_of(email)) is not None:
         faults += [Fault("email", "email_taken")] if holder.is_claimed else []
     end_reading()
@@ -301,15 +301,6 @@ def _taken(username: str) -> list[Fault]:
     """The fault of a username that another account has, proven or not."""
     other = db.session.scalar(select(User.id).where(User.has_username(username)))
     return [Fault("username", "username_taken")] if other is not None else []
-
-
-def _like_another(username: str) -> list[Fault]:
-    """The fault of a username that reads like that of another account: "amal" and "аmal" in Cyrillic, "arnal"."""
-    if not username or "@" in username or not identifiers.is_username(username):
-        return []
-    alike = User.username_skeleton == lookalikes.skeleton(username), User.deactivated_at.is_(None)
-    other = db.session.scalar(select(User.id).where(*alike).limit(1))
-    return [Fault("username", "like_another")] if other is not None else []
 
 
 def _holder_of(email: str) -> User | None:

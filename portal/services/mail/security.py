@@ -68,7 +68,6 @@ def factor_removal_asked(row: Email) -> Facts:
     if removal is None or removal.ended_at is not None:
         raise NoLongerTrue("removal_ended")
     user = _account(row)
-    db.session.rollback()
     token = lost_factors.issue(row.data["removal_id"])
     if token is None:
         raise NoLongerTrue("removal_ended")
@@ -149,7 +148,6 @@ def _of_factors(row: Email, title: str, text: str) -> Facts:
 def sign_in_code(row: Email) -> Facts:
     """The code by which a new browser may try the password."""
     user = _account(row)
-    db.session.rollback()
     code = sign_in_codes.issue(row.data["code_id"])
     if code is None:
         raise NoLongerTrue("code_lapsed")

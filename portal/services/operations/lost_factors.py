@@ -19,7 +19,7 @@ from portal.models import FactorRemoval, Passkey, TotpSecret, User
 from portal.services import emails, security_events
 from portal.services.operations import acts
 from portal.services.security import recovery_codes, second_factors
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import end_reading, unit_of_work
 
 WAIT: Final = timedelta(hours=24)
 
@@ -91,7 +91,7 @@ def remove_due(limit: int = 100) -> int:
     """Remove the factors of the accounts whose removal is due, at most `limit`. Returns how many. The job calls it."""
     due = select(FactorRemoval.id).where(FactorRemoval.ended_at.is_(None), FactorRemoval.due_at <= clock.now())
     ids = list(db.session.scalars(due.order_by(FactorRemoval.due_at).limit(limit)))
-    db.session.rollback()
+    end_reading()
     return sum(_remove(removal_id) for removal_id in ids)
 
 

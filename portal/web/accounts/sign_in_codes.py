@@ -60,4 +60,4 @@ def _login() -> str:
 def _page(form: MailedCodeForm, status: int) -> Response:
     if not _login():
         return go(url_for("sessions.new"))
-    return page("accounts/sign_in_codes_new.html", status, form=form)
+    return page("security/sign_in_codes_new.html", status, form=form)
