@@ -22,7 +22,17 @@ ERASED: Final = {
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent", "address"},
-    "users": {"email", "email_key", "language", "username", "username_key", "username_skeleton", "password_hash"},
+    "users": {
+        "email",
+        "email_key",
+        "language",
+        "username",
+        "username_key",
+        "username_skeleton",
+        "password_hash",
+        "full_name",
+        "phone",
+    },
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
