@@ -46,6 +46,8 @@ SecurityKind = Literal[
     "factor_removal_stopped",
     "sign_in_refused",
     "sign_in_code_mailed",
+    "books_closed",
+    "account_renamed",
 ]
 SECURITY_KINDS: Final[tuple[SecurityKind, ...]] = get_args(SecurityKind)
 

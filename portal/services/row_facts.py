@@ -11,14 +11,14 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from portal.domain.events import Cause
-from portal.domain.schedule import Interval
+from portal.domain.schedule import PlanInterval
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Merchant, Payment, Plan, Refund, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
-from portal.models.plans.plans import PlanStatus
+from portal.models.plans.plans import ClosedBy, PlanStatus
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -106,7 +106,7 @@ class PlanFacts:
     total: int
     currency: str
     num_installments: int
-    interval: Interval
+    interval: PlanInterval
     start_date: date
     status: PlanStatus
     refunded: int
@@ -121,6 +121,8 @@ class PlanFacts:
     disputed_at: datetime | None
     installments: tuple[InstallmentFacts, ...]
     merchant_name: str = ""
+    deposit: int | None = None
+    closed_by: ClosedBy | None = None
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -137,7 +139,7 @@ def of_installment(row: Installment) -> InstallmentFacts:
         paid=row.paid,
         credited=row.credited,
         written_off=row.written_off,
-        remaining=row.remaining,
+        remaining=row.left,
     )
 
 
@@ -152,7 +154,7 @@ def of_payment(row: Payment) -> PaymentFacts:
         state=row.state,
         method=row.method if is_public else SAVED_CARD,
         is_recorded=row.is_recorded,
-        reference=row.reference,
+        reference=row.reference if row.reference_id is not None else "",
         received_on=row.received_on,
         refunded=row.refunded,
         refunding=row.refunding,
@@ -220,6 +222,8 @@ def of_plan(
         disputed_at=plan.disputed_at if plan.disputed else None,
         installments=tuple(of_installment(row) for row in installments),
         merchant_name=parties[1],
+        deposit=plan.deposit,
+        closed_by=plan.closed_by,
     )
 
 
@@ -242,4 +246,7 @@ def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | 
     facts = of_payment(payment)
     if len(facts.parts) != 1:
         return facts, None
-    return facts, of_installment(db.session.get_one(Installment, facts.parts[0].installment_id, populate_existing=True))
+    row = db.session.get_one(Installment, facts.parts[0].installment_id)
+    if (row.counted, row.disputed) != (row.plan.counted, row.plan.disputed):  # the plan's change reached the row
+        db.session.refresh(row)
+    return facts, of_installment(row)

@@ -1,11 +1,13 @@
 """Security events in words."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext as _
 
-from portal.wording import labels
+from portal.wording import dates, labels
+from portal.wording.accounts import account_name
 from portal.wording.lazy import lazy_gettext as _l
 
 SENTENCES: Final = {
@@ -44,6 +46,8 @@ SENTENCES: Final = {
     "sign_in_code_mailed": _l("A code for signing in was mailed to %(name)s."),
     "recovery_codes_made": _l("%(name)s made new recovery codes."),
     "recovery_code_used": _l("%(name)s used a recovery code."),
+    "books_closed": _l("%(name)s closed the books until %(until)s."),
+    "account_renamed": _l("%(name)s changed the account “%(account)s” of the books."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
 FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey"), "all": _l("all of them")}
@@ -58,6 +62,8 @@ def security_event(kind: str, facts: Mapping[str, Any], *, name: str | None, by:
         "by": by or _("an unknown account"),
         "prefix": facts.get("prefix", ""),
         "factor": str(FACTORS[facts["factor"]]) if "factor" in facts else "",
+        "until": dates.day(date.fromisoformat(facts["until"])) if "until" in facts else "",
+        "account": account_name(facts["account"]) if "account" in facts else "",
         "role": labels.team_role(facts["role"]) if "role" in facts else "",
     }
     is_limit = kind == "member_changed" and facts.get("what") == "refund_limit"
