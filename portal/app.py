@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import config, extensions, logs, models, queue
+from portal import config, counters, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
@@ -51,6 +51,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    if settings.metrics_port is not None:
+        counters.start(settings.metrics_dir, pool_size=settings.web_threads * 2 + 2)
     extensions.db.init_app(app)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)

@@ -276,6 +276,7 @@ def check(as_json: bool) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from portal.reports.operations import checks, revisions
+    from portal.services.maintenance import last_check
     from portal.wording import installation
     from portal.wording.checks import rule
 
@@ -286,6 +287,7 @@ def check(as_json: bool) -> None:
             click.echo(f"Migrations: {problem}", err=True)
             sys.exit(COULD_NOT_LOOK)
         counts = dict(checks.run())
+        last_check.remember(counts.values())
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         click.echo(f"The database does not answer: {cause[0] if cause else type(error).__name__}", err=True)
@@ -303,7 +305,7 @@ def status() -> None:
     """Print the figures of the operator's page as JSON, without addresses of mails and traces of jobs."""
     from portal.reports.operations import background, health
 
-    click.echo(json.dumps(background.status(health.check()), indent=2, default=datetime.isoformat))
+    click.echo(json.dumps(background.status(health.check(thorough=True)), indent=2, default=datetime.isoformat))
 
 
 @main.command()

@@ -6,7 +6,9 @@ the accepted values. An empty value counts as not set, because Compose files and
 
 import hmac
 import ipaddress
+import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -89,6 +91,9 @@ class Settings:
     web_threads: int
     web_workers: int
     hsts_subdomains: bool
+    metrics_port: int | None
+    metrics_address: str
+    metrics_dir: Path
     log_level: str
 
     @property
@@ -164,8 +169,13 @@ def load(environ: Mapping[str, str]) -> Settings:
         web_threads=reader.value("WEB_THREADS", "8", _integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", _integer(1, 64)),
         hsts_subdomains=reader.value("HSTS_SUBDOMAINS", "off", _boolean),
+        metrics_port=reader.optional("METRICS_PORT", _integer(1, 65535)),
+        metrics_address=reader.value("METRICS_ADDRESS", "127.0.0.1", _host),
+        metrics_dir=Path(reader.text("METRICS_DIR") or f"{tempfile.gettempdir()}/qist-metrics-{os.geteuid()}"),
         log_level=reader.value("LOG_LEVEL", "info", _log_level),
     )
+    if settings.metrics_port == port:
+        reader.faults.append("METRICS_PORT: it is PORT, which is public; choose another")
     if production:
         for name in REQUIRED_IN_PRODUCTION:
             if not reader.text(name):
