@@ -39,6 +39,7 @@ GUARDS = (
     "refunds_sum",
     "ledger_balanced",
     "security_events_kept",
+    "events_published",
 )
 
 

@@ -38,6 +38,7 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "events_published_insert": "tests/api/resources/test_events.py",
     "pk_merchants": "a plain key",
     "pk_alembic_version": "a table of Alembic",
     "alembic_version_pkc": "a table of Alembic",

@@ -15,6 +15,7 @@ from portal.api.schemas.accounts import (
     me,
 )
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
     InstallmentQuery,
@@ -58,6 +59,7 @@ __all__ = [
     "CustomerEmail",
     "CustomerQuery",
     "Dashboard",
+    "EventQuery",
     "FaultShape",
     "Installment",
     "InstallmentQuery",
@@ -92,6 +94,7 @@ __all__ = [
     "Preview",
     "Problem",
     "Proof",
+    "PublishedEvent",
     "Refresh",
     "Refund",
     "RefundAnswer",
@@ -106,6 +109,7 @@ __all__ = [
     "cancelled_plan",
     "customer",
     "dashboard",
+    "events",
     "installment",
     "link",
     "me",
