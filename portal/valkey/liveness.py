@@ -6,9 +6,9 @@ from typing import Final
 
 SEEN: Final = "seen"
 """Field of a worker's hash: Unix seconds at which the process last said that it runs. RQ does not use it."""
-SEEN_EVERY: Final = 5.0
+SEEN_EVERY: Final = 4.0
 """Seconds between two of them."""
-UNSEEN_AFTER: Final = 20.0
+UNSEEN_AFTER: Final = 16.0
 """Seconds without one after which the process counts as silent: it is frozen, killed or cut off."""
 SILENT_AFTER: Final = timedelta(seconds=75)
 """Age of RQ's heartbeat from which a worker counts as silent: its main thread hangs. One is sent every 45 s, and every
