@@ -29,6 +29,8 @@ from portal.valkey.liveness import SEEN, SEEN_EVERY
 
 log = structlog.get_logger(__name__)
 
+BIRTH_EVERY: Final = 0.1
+"""Seconds between two looks at a worker that has not begun."""
 RESTART_PAUSE: Final = 2.0
 """Seconds before a worker that lost Valkey starts again."""
 
@@ -108,7 +110,8 @@ def _stay_registered(worker: Worker, connection: Redis, stopped: threading.Event
 
     RQ's heartbeats make a new hash with a few fields once the worker's hash has expired.
     """
-    while not stopped.wait(SEEN_EVERY):
+    is_seen = False
+    while not stopped.wait(SEEN_EVERY if is_seen else BIRTH_EVERY):
         with suppress(RedisError):
             if worker.birth_date is None:
                 continue
@@ -122,6 +125,7 @@ def _stay_registered(worker: Worker, connection: Redis, stopped: threading.Event
                 pipe.hset(worker.key, SEEN, str(clock.now().timestamp()))
                 pipe.expire(worker.key, worker.worker_ttl + 60)
                 pipe.execute()
+            is_seen = True
 
 
 def _is_registered(worker: Worker, connection: Redis) -> bool:

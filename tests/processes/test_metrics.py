@@ -84,7 +84,7 @@ def test_one_port_shows_the_sums_of_all_processes(
     assert scrapes.value("qist_up", part="postgres") == scrapes.value("qist_up", part="valkey") == 1
     web.send_signal(signal.SIGTERM)
     web.wait(30)
-    until(lambda: scrapes.value("qist_requests_total", route="none", status="404") == 40, 20, running.output)
+    until(lambda: scrapes.value("qist_requests_total", route="none", status="404") == 41, 20, running.output)
     assert scrapes.value("qist_pool_size") == 18
 
 

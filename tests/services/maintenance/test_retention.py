@@ -46,7 +46,8 @@ def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
     app: Flask, database: str, valkey: redis.Redis, worker: SimpleWorker, log_lines: LogLines
 ) -> None:
     with app.app_context():
-        business.everything()
+        amal, omar = people.amal(), people.omar()
+        people.pay(people.installments_of(people.a_plan(amal, count=2, first=40))[0].id, omar)
         begin, sizes, keys, lines = clock.now() + timedelta(days=3), [], [], []
         for hour in range(26):
             with time_machine.travel(begin + timedelta(hours=hour), tick=True):
@@ -54,23 +55,24 @@ def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
                 worker.work(burst=True, logging_level="WARNING")
             sizes.append(rows())
             keys.append(valkey.dbsize())
-            lines.append(len(log_lines()))
+            lines.append([line["event"] for line in log_lines()])
     assert not queue.queue_on(valkey).failed_job_registry.get_job_ids()
     assert sizes[1] == sizes[-1], sizes[-1] - sizes[1]
     assert max(keys[2:]) <= keys[1] + len(SCHEDULE), keys
-    assert lines[1:] == [lines[1]] * 25, lines
+    assert lines[-1] == lines[1]
 
 
 def test_rows_end_by_their_age(app: Flask, database: str, client: FlaskClient) -> None:
     with app.app_context():
-        business.everything()
-        omar = people.omar()
+        omar = business.everything()["omar"]
         sessions.start(omar)
         tokens.start(omar)
-        delivery.drain()
-        before = rows()
+        before, now = rows(), clock.now()
+        for day in range(15):  # a mailbox gets a few mails a day
+            with time_machine.travel(now + timedelta(days=day)):
+                delivery.drain()
         assert all(before[table] for table in ("user_sessions", "token_families", "security_events", "emails"))
-        with time_machine.travel(clock.now() + timedelta(days=400)):
+        with time_machine.travel(now + timedelta(days=400)):
             while retention.purge_expired():
                 pass
             after = rows()
