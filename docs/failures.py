@@ -243,12 +243,12 @@ def failures(system: System) -> dict[str, tuple[Callable[[], object], Callable[[
             lambda: system.worker.send_signal(signal.SIGCONT),
         ),
         "Valkey away": (system.valkey.kill, system.valkey.restart),
-        "mail server gone": (mail_gone, system.mail.start),
         "disk full": (
             lambda: subprocess.run(["dd", "if=/dev/zero", f"of={rest}", "bs=64k"], capture_output=True),
             rest.unlink,
         ),
         "wrong password": (wrong_password, lambda: system.set_password("first-word")),
+        "mail server gone": (mail_gone, system.mail.start),
     }
 
 
@@ -267,12 +267,18 @@ def main() -> None:
                 print(rows[-1], flush=True)
             end()
             began = time.monotonic()
-            until(lambda: system.internal() == "ok", 300, system.running.output)
+            until(lambda: system.internal() == "ok", 450, system.running.output)
             rows.append([name, "well again", f"all parts are well after {time.monotonic() - began:.0f} s", *[""] * 6])
             print(rows[-1], flush=True)
-            until(lambda: system.alerts() == "none", 300)
+            write(rows)
+            until(lambda: system.alerts() == "none", 450)
+
+
+def write(rows: list[list[str]]) -> None:
+    """Write the table into the page."""
     head = f"| failure | after | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}\n"
     table = head + "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+    table = re.sub(r"/\w+/qist-\w+/?", "", re.sub(r"Worker [\w.-]+: ", "worker: ", table))
     text = PAGE.read_text()
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")

@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.db.init_app(app)
     with app.app_context():
         event.listen(extensions.db.engine, "connect", _use_utc)
+        extensions.watch_connections(extensions.db.engine)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
@@ -134,7 +135,6 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
             "pool_size": settings.web_threads + 2,
             "max_overflow": settings.web_threads,
             "pool_timeout": 5,
-            "pool_pre_ping": True,
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
             "hide_parameters": True,

@@ -97,11 +97,15 @@ def start(folder: Path, *, pool_size: int) -> None:
     counters = _Active.counters = _Counters(folder)
     counters.pool_size.set(pool_size)
 
-    def taken(*_: Any) -> None:
-        counters.pool.inc()
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        """SQLAlchemy calls this again for the same record if the connection was dead."""
+        if not record.record_info.get("counted"):
+            record.record_info["counted"] = True
+            counters.pool.inc()
 
-    def returned(*_: Any) -> None:
-        counters.pool.dec()
+    def returned(_connection: Any, record: Any) -> None:
+        if record.record_info.pop("counted", False):
+            counters.pool.dec()
 
     def failed(context: Any) -> None:
         counters.database.labels(logs.database_kind(context.original_exception)).inc()
