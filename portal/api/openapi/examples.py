@@ -54,7 +54,9 @@ _PLAN: Final[dict[str, Any]] = {
     "num_installments": 3,
     "interval": "monthly",
     "start_date": "2026-08-31",
+    "deposit": None,
     "status": "active",
+    "closed_by": None,
     "paid": "0.00",
     "credited": "0.00",
     "written_off": "0.00",
@@ -165,6 +167,7 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     "MerchantMembership": {"merchant": 7, "name": "Amal's Bakery", "role": "owner"},
     "PlanTerms": _TERMS,
+    "OwnInstallment": {"amount": "40.00", "due_date": "2026-08-31"},
     "NewPlan": {
         **_TERMS,
         "customer_email": "omar@example.com",
@@ -178,6 +181,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "num_installments": 3,
         "interval": "monthly",
         "start_date": "2026-08-31",
+        "deposit": None,
         "installments": [
             {"number": 1, "amount": "33.34", "due_date": "2026-08-31"},
             {"number": 2, "amount": "33.33", "due_date": "2026-09-30"},
@@ -213,6 +217,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "CancelledPlan": {
         **_PLAN,
         "status": "cancelled",
+        "closed_by": "cancel",
         "paid": "33.34",
         "credited": "66.66",
         "remaining": "0.00",

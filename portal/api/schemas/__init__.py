@@ -55,7 +55,17 @@ from portal.api.schemas.plan_actions import (
     NewWriteOff,
     cancelled_plan,
 )
-from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, plan_row, preview
+from portal.api.schemas.plans import (
+    NewPlan,
+    OwnInstallment,
+    Plan,
+    PlanQuery,
+    PlanTerms,
+    Preview,
+    plan,
+    plan_row,
+    preview,
+)
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
 
 __all__ = [
@@ -91,6 +101,7 @@ __all__ = [
     "NewVoid",
     "NewWriteOff",
     "Nothing",
+    "OwnInstallment",
     "PaidInstallment",
     "Pay",
     "PayPlan",
