@@ -72,8 +72,9 @@ API: Final = {
     **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
-        ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/cancel/",
-        "/api/plans/<row:plan_id>/write-off/", "/api/plans/<row:plan_id>/reschedule/",
+        ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/reschedule/",
+        "/api/plans/<row:plan_id>/cancel/",
+        "/api/plans/<row:plan_id>/write-off/",
         "/api/payments/<row:payment_id>/void/",
     ),
     **rows((409, 403, 403, 404, 403), "POST", "/api/payments/<row:payment_id>/reverse/"),
