@@ -28,7 +28,7 @@ wording/            words for people: codes and facts become sentences, by gette
     refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events, texts
-config.py           settings
+config/             settings, from the environment and from files of secrets
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions
 logs.py             structured logs
