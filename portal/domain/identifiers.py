@@ -7,9 +7,11 @@ section 2.4), so a caseless comparison beyond ASCII would give one mailbox's acc
 Python makes the keys, not the database: its lower() knows the letters of one locale, or none.
 """
 
+import re
 import string
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -25,6 +27,12 @@ USERNAME_MAX: Final = 150
 
 _USERNAME_SIGNS: Final = ".@+-_"
 _ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def public_id(prefix: str, name: str) -> UUID | None:
+    """The random number of a public id, which is a prefix and 32 hexadecimal digits; None for another text."""
+    match = re.fullmatch(rf"{prefix}([0-9a-f]{{32}})", name)
+    return UUID(match[1]) if match else None
 
 
 def email(typed: str) -> str | None:

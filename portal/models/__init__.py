@@ -32,6 +32,7 @@ from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "Acceptance",
@@ -70,4 +71,7 @@ __all__ = [
     "TypedText",
     "User",
     "UserSession",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -75,6 +75,16 @@ API = {
     "GET /api/analytics/merchant/": MERCHANTS,
     "GET /api/analytics/ageing/": MERCHANTS,
     "GET /api/events/": MERCHANTS,
+    "GET /api/webhook-endpoints/": (401, 403, 403, 200, 200, 403, 403, 403),
+    "POST /api/webhook-endpoints/": (401, 403, 403, 422, 422, 403, 403, 403),
+    "GET /api/webhook-endpoints/<endpoint_name>/": PLANS_MERCHANT,
+    "PATCH /api/webhook-endpoints/<endpoint_name>/": PLANS_MERCHANT,
+    "DELETE /api/webhook-endpoints/<endpoint_name>/": (401, 403, 403, 204, 404, 403, 403, 403),
+    "POST /api/webhook-endpoints/<endpoint_name>/rotate/": PLANS_MERCHANT,
+    "GET /api/webhook-endpoints/<endpoint_name>/deliveries/": PLANS_MERCHANT,
+    "POST /api/webhook-endpoints/<endpoint_name>/deliveries/<event_name>/send/": (
+        *(401, 403, 403, 404, 404, 403, 403, 403),  # an event that the endpoint never got
+    ),
     "GET /api/merchant/": MERCHANTS,
     "PATCH /api/merchant/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/customers/": MERCHANTS,

@@ -43,6 +43,7 @@ DECISIONS: Final = (
     "/operator/accounts/<int:user_id>/reactivate",
     "/operator/refunds/<int:refund_id>/withhold",
 )
+WEBHOOKS: Final = ("/api/webhook-endpoints/", "/api/webhook-endpoints/<endpoint_name>/")
 
 API: Final = {
     **rows(
@@ -62,6 +63,10 @@ API: Final = {
         "/api/events/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
+    **rows(FORBIDDEN, "GET", *WEBHOOKS, f"{WEBHOOKS[1]}deliveries/"),
+    **rows(FORBIDDEN, "POST", WEBHOOKS[0], f"{WEBHOOKS[1]}rotate/", f"{WEBHOOKS[1]}deliveries/<event_name>/send/"),
+    **rows(FORBIDDEN, "PATCH", WEBHOOKS[1]),
+    **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
     **rows(MANAGERS, "PATCH", "/api/merchant/"),
     **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
     **rows((404, 404, 404, 404, 404), "DELETE", "/auth/registration/", "/api/auth/registration/"),

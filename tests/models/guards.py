@@ -5,7 +5,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 # ruff: noqa: S608 (SQL from constants)
 
 from tests.models.agreement_guards import AGREEMENT_GUARDS
-from tests.models.event_guards import EVENT_GUARDS
+from tests.models.event_guards import EVENT_GUARDS, WEBHOOK_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -42,6 +42,7 @@ GUARDS = [
     *OPERATOR_GUARDS,
     *AGREEMENT_GUARDS,
     *EVENT_GUARDS,
+    *WEBHOOK_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),

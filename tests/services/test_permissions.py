@@ -26,7 +26,8 @@ from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, mutes, settings
 from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
-from tests.fixtures import people
+from portal.services.webhooks import delivery, endpoints
+from tests.fixtures import people, webhooks
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -76,6 +77,14 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: plans.open_plan(actor, NEW_PLAN, past_dates=True),
     ),
     "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till")),
+    "make an endpoint": ("keys", lambda actor, ids: endpoints.create(actor, url="https://shop.example.com/")),
+    "change an endpoint": ("keys", lambda actor, ids: endpoints.change(ids["endpoint"], actor=actor, enabled=False)),
+    "rotate a secret": ("keys", lambda actor, ids: endpoints.rotate(ids["endpoint"], actor=actor)),
+    "delete an endpoint": ("keys", lambda actor, ids: endpoints.delete(ids["endpoint"], actor=actor)),
+    "send a webhook again": (
+        "keys",
+        lambda actor, ids: delivery.send_again(ids["endpoint"], ids["sent_event"], actor=actor),
+    ),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
     "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
     "invite to the team": (
@@ -96,7 +105,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     ),
     "remove a member": ("team", lambda actor, ids: members.remove(ids["badr"], actor=actor, revoke_keys=True)),
     "hand over": ("team", lambda actor, ids: members.hand_over(ids["badr"], actor=actor)),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=3)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
@@ -116,7 +125,8 @@ OF_OPERATORS: dict[str, Act] = {
 }
 TABLES = (
     *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),
-    *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts"),
+    *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts", "webhook_endpoints"),
+    "webhook_deliveries",
 )
 
 
@@ -133,10 +143,13 @@ def ids(context: object) -> Ids:
     )
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
+    endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "endpoint": endpoint,
+        "sent_event": sent_event,
         "badr": badr,
         "team_invitation": db.session.scalar(text("SELECT max(id) FROM team_invitations")),
         "amal": amal,

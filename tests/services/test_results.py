@@ -20,7 +20,9 @@ SHAPES = {
     "ApiKeyCreated": (1, "6a0fc159d71d"),
     "CreditGiven": (3, "7c54bae74ea8"),
     "CustomerCorrected": (2, "592bbbbbacfa"),
+    "DeliveryQueued": (1, "0c6365da5b6e"),
     "Disputed": (2, "592bbbbbacfa"),
+    "EndpointCreated": (1, "65714373fe09"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
     "PaymentDeclined": (2, "9f00722843c0"),
@@ -36,6 +38,7 @@ SHAPES = {
     "PlanWrittenOff": (3, "7c54bae74ea8"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
+    "SecretRotated": (1, "65714373fe09"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

@@ -130,6 +130,19 @@ _SAVED: Final[dict[str, Any]] = {
     "created_at": "2026-08-29T18:20:11.730020Z",
 }
 
+_SIGNING: Final = {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD2Y7mQx0iXQk="}
+_ENDPOINT: Final[dict[str, Any]] = {
+    "id": "we_7d1f0b4c5a6e4f0d9b8a7c6d5e4f3a2b",
+    "url": "https://shop.example.com/webhooks",
+    "types": ["payment.succeeded"],
+    "enabled": True,
+    "disabled_for": None,
+    "created_at": "2026-08-23T04:12:34.309931Z",
+    "failing_since": None,
+    "old_secret_until": None,
+}
+_ATTEMPT: Final = {"started_at": "2026-08-30T09:15:04Z", "duration_ms": 180, "status": 200, "problem": None}
+
 _SHAPES: Final[dict[str, Any]] = {
     "Registration": {
         "username": "amal",
@@ -244,6 +257,21 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
+    "NewEndpoint": {"url": "https://shop.example.com/webhooks", "types": ["payment.succeeded"]},
+    "ChangedEndpoint": {"enabled": True},
+    "WebhookEndpoint": _ENDPOINT,
+    "EndpointWithSecret": {**_ENDPOINT, **_SIGNING},
+    "NewSecret": {"id": _ENDPOINT["id"], **_SIGNING, "old_secret_until": "2026-08-24T04:12:34.309931Z"},
+    "QueuedDelivery": {"event": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728"},
+    "WebhookSent": {
+        "event": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
+        "type": "payment.succeeded",
+        "state": "delivered",
+        "created_at": "2026-08-30T09:15:02.120044Z",
+        "next_try_at": None,
+        "ended_at": "2026-08-30T09:15:04.520101Z",
+        "attempts": [{**_ATTEMPT, "response": "ok"}],
+    },
     "EventObject": {"type": "plan", "id": 1},
     "PublishedEvent": {
         "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
@@ -321,6 +349,10 @@ _REFUSED: Final = {
         Refused("refund_limit", about="member", limit=_SAR, allowance="33.33"),
         Refused("shop_reported", about="invitation"),
         StillRunning(),
+        Refused("delivery_waiting"),
+        Refused("endpoint_disabled"),
+        Refused("merchant_draft", about="webhooks"),
+        Refused("too_many_endpoints", limit=10),
         Refused("too_many_methods", limit=10),
         Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
         Invalid(Fault("customer_email", "blocked")),
@@ -340,6 +372,9 @@ _REFUSED: Final = {
         Invalid(Fault("received_on", "date_in_future")),
         Invalid(Fault("time_zone", "owners_zone")),
         Invalid(Fault("total_amount", "total_too_small")),
+        Invalid(Fault("url", "bad_url")),
+        Invalid(Fault("url", "not_https")),
+        Invalid(Fault("url", "refused_address")),
         Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
         Invalid(Fault("username", "username_taken")),
     )

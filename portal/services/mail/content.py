@@ -76,6 +76,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "team_invitation": team.invitation,
     "team_membership": team.membership,
     "team_news": team.news,
+    "webhook_disabled": security.webhook_disabled,
 }
 """Kind -> builder. None means that the mail has nothing to say."""
 AFTER_SENDING: Final[dict[str, Callable[[int], None]]] = {"reminder": reminders.sent}
@@ -97,7 +98,7 @@ TEMPLATES: Final = {
         ),
         plans.NOTICE,
     ),
-    **dict.fromkeys(("api_key_made", "new_browser", "password_changed"), security.NOTICE),
+    **dict.fromkeys(("api_key_made", "new_browser", "password_changed", "webhook_disabled"), security.NOTICE),
 }
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})

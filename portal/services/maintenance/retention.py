@@ -13,6 +13,7 @@ from portal.services.mail import delivery
 from portal.services.privacy import erasures
 from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
+from portal.services.webhooks import delivery as webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "registrations": registrations.purge,
     "user_sessions": sessions.purge,
     "security_events": security_events.purge,
+    "webhook_deliveries": webhooks.purge,
 }
 
 

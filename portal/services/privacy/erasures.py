@@ -49,12 +49,15 @@ from portal.models import (
     PaymentMethod,
     Plan,
     PlanDraft,
+    PublicEvent,
     Refund,
     TeamInvitation,
     TokenFamily,
     TypedText,
     User,
     UserSession,
+    WebhookAttempt,
+    WebhookDelivery,
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
@@ -195,6 +198,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
+    _blank_webhooks(user.id)
     security_events.erase_origins(user.id)
     for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
         db.session.execute(delete(table).where(table.user_id == user.id))
@@ -254,6 +258,13 @@ def _delete_mails(user_id: int, email_key: str) -> None:
         )
     )
     db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
+
+
+def _blank_webhooks(user_id: int) -> None:
+    """Blank what receivers answered to events of the person's plans. The bodies that were sent are not stored."""
+    plans = select(Plan.id).where(Plan.customer_id == user_id)
+    deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id.in_(plans))
+    db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
 
 
 def _change_stored_answers(user_id: int, placeholder: str) -> None:

@@ -21,6 +21,7 @@ ERASED: Final = {
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent", "address", "kept_form"},
+    "webhook_attempts": {"excerpt"},
     "users": {"email", "email_key", "language", "username", "username_key", "password_hash"},
 }
 KEPT: Final = {
@@ -28,6 +29,7 @@ KEPT: Final = {
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
@@ -44,7 +46,7 @@ IMPERSONAL: Final = {
         "link",
     ),
     *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
-    *("revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
+    *("disabled_for", "problem", "revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
 }
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {
