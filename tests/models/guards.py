@@ -30,9 +30,8 @@ from tests.models.guard_inserts import (
     an_invitation,
     insert,
 )
-from tests.models.operator_guards import OPERATOR_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
-from tests.models.team_guards import TEAM_GUARDS
+from tests.models.team_guards import OPERATOR_GUARDS, TEAM_GUARDS
 
 NEWEST_TEXT = "(SELECT max(id) FROM texts)"
 BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
