@@ -24,7 +24,7 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
+from portal.web.merchants import closing, customers, dashboard, journal, objections, settings, webhooks
 from portal.web.middleware import (
     compression,
     language,
@@ -116,6 +116,7 @@ BLUEPRINTS = (
     team.bp,
     team_invitations.bp,
     memberships.bp,
+    webhooks.bp,
     voids.bp,
     theme.bp,
     language.bp,

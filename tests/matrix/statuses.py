@@ -285,6 +285,16 @@ PAGES = {
     "POST /customers/<int:customer_id>/unmute": OWN_MERCHANTS_BUTTON,
     "POST /plans/<int:plan_id>/automatic-payment": (303, 303, 404, 403, 403, 403, 303, 303),
     "POST /plans/<int:plan_id>/automatic-payment/off": (303, 303, 404, 403, 403, 403, 303, 303),
+    "GET /settings/webhooks": MERCHANTS_PAGE,
+    "POST /settings/webhooks": MERCHANTS_FORM,
+    "GET /settings/webhooks/<endpoint_name>": (303, 403, 403, 200, 404, 403, 303, 303),
+    "POST /settings/webhooks/<endpoint_name>": (303, 403, 403, 422, 404, 403, 303, 303),
+    "POST /settings/webhooks/<endpoint_name>/rotate": (303, 403, 403, 200, 404, 403, 303, 303),
+    "POST /settings/webhooks/<endpoint_name>/state": OWN_MERCHANTS_BUTTON,
+    "POST /settings/webhooks/<endpoint_name>/delete": OWN_MERCHANTS_BUTTON,
+    "POST /settings/webhooks/<endpoint_name>/deliveries/<event_name>/send": (
+        *(303, 403, 403, 404, 404, 403, 303, 303),  # an event that the endpoint never got
+    ),
     "GET /settings/api-keys": MERCHANTS_PAGE,
     "POST /settings/api-keys": MERCHANTS_FORM,
     "POST /settings/api-keys/<int:key_id>/revoke": OWN_MERCHANTS_BUTTON,

@@ -122,7 +122,12 @@ PAGES: Final = {
         FORBIDDEN, "GET", "/home", "/operator", "/operator/checks", "/payment-methods", "/account/reminders",
         "/settings/api-keys", "/settings/closing", "/settings/objection", "/operator/merchants", "/operator/accounts",
         "/operator/refunds", "/operator/merchants/<int:merchant_id>", "/operator/accounts/<int:user_id>", *DECISIONS,
-        "/account/shops", "/operator/disputes",
+        "/account/shops", "/operator/disputes", "/settings/webhooks", "/settings/webhooks/<endpoint_name>",
+    ),
+    **rows(
+        FORBIDDEN, "POST", "/settings/webhooks", "/settings/webhooks/<endpoint_name>",
+        "/settings/webhooks/<endpoint_name>/rotate", "/settings/webhooks/<endpoint_name>/state",
+        "/settings/webhooks/<endpoint_name>/delete", "/settings/webhooks/<endpoint_name>/deliveries/<event_name>/send",
     ),
     **rows(
         FORBIDDEN, "POST", "/settings/closing", "/settings/closing/stop", "/settings/objection",

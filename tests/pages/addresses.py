@@ -45,6 +45,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings",
         "/settings/reminders",
         "/settings/api-keys",
+        "/settings/webhooks",
         "/settings/team",
         "first member of /settings/team",
         "first member of /settings/team, then /remove",

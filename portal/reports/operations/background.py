@@ -22,6 +22,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Payment, Refund
 from portal.models.emails import PENDING_STATES
+from portal.reports import webhooks
 from portal.reports.operations.health import Health
 from portal.valkey import connections
 
@@ -150,6 +151,7 @@ def status(health: Health) -> dict[str, Any]:
         counts = mail()
         figures["mail"] = {name: getattr(counts, name) for name in ("depth", "oldest_at", "late", "dead_count")}
         figures["in_flight"] = asdict(in_flight())
+        figures["webhooks"] = asdict(webhooks.counts())
     return figures
 
 
