@@ -43,6 +43,7 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX ix_webhook_deliveries_endpoint_id_id ON webhook_deliveries (endpoint_id, id);
 CREATE INDEX ix_webhook_deliveries_event_id ON webhook_deliveries (event_id);
 CREATE INDEX ix_webhook_deliveries_ended_at ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_webhook_deliveries_failed_id ON webhook_deliveries (id) WHERE state = 'failed';
 CREATE INDEX ix_webhook_deliveries_pending_next_try_at ON webhook_deliveries (next_try_at, id)
     WHERE state IN ('waiting', 'claimed');
 

@@ -134,6 +134,7 @@ class WebhookDelivery(Model):
         Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
         Index("ix_webhook_deliveries_event_id", "event_id"),
         Index("ix_webhook_deliveries_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_webhook_deliveries_failed_id", "id", postgresql_where=text("state = 'failed'")),
         Index("ix_webhook_deliveries_pending_next_try_at", "next_try_at", "id", postgresql_where=_PENDING),
     )
 

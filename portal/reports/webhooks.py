@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
@@ -47,8 +47,8 @@ def list_deliveries(
 
 def counts() -> Webhooks:
     """The counts of the whole installation."""
-    waiting, oldest = db.session.execute(
-        select(func.count(), func.min(WebhookDelivery.created_at)).where(WebhookDelivery.state.in_(PENDING_DELIVERIES))
-    ).one()
-    failed = select(func.count()).select_from(WebhookDelivery).where(WebhookDelivery.state == "failed")
-    return Webhooks(waiting, oldest, db.session.scalar(failed) or 0)
+    pending = select(func.count().label("number"), func.min(WebhookDelivery.created_at).label("oldest_at"))
+    waiting = pending.where(WebhookDelivery.state.in_(PENDING_DELIVERIES)).subquery()
+    failed = select(func.count().label("number")).where(WebhookDelivery.state == "failed").subquery()
+    query = select(waiting.c.number, waiting.c.oldest_at, failed.c.number).select_from(waiting.join(failed, true()))
+    return Webhooks(*db.session.execute(query).one())

@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.exceptions import DeserializationError
 from rq.job import Job, JobStatus
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import joinedload
 
 from portal import __version__, queue
@@ -127,14 +127,16 @@ def mail() -> Mail:
 
 def in_flight() -> InFlight:
     """The payments and refunds whose outcome is not known yet, without refunds that await their release."""
-    (payments, oldest_payment), (refunds, oldest_refund) = (
-        db.session.execute(select(func.count(), func.min(table.created_at)).where(*at_gateway)).one()
-        for table, at_gateway in (
+    payments, refunds = (
+        select(func.count().label("number"), func.min(table.created_at).label("oldest_at")).where(*there).subquery()
+        for table, there in (
             (Payment, (Payment.state == "in_flight",)),
             (Refund, (Refund.state == "in_flight", Refund.awaits_release.is_(False))),
         )
     )
-    return InFlight(payments, refunds, min((at for at in (oldest_payment, oldest_refund) if at), default=None))
+    oldest = func.least(payments.c.oldest_at, refunds.c.oldest_at)
+    query = select(payments.c.number, refunds.c.number, oldest).select_from(payments.join(refunds, true()))
+    return InFlight(*db.session.execute(query).one())
 
 
 def status(health: Health) -> dict[str, Any]:
