@@ -16,6 +16,7 @@ api/                entry point: the JSON API
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
     accounts/ adjustments/ agreements/ mail/ maintenance/ operations/ payments/ plans/ privacy/ reminders/ team/
+    webhooks/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the actor or raise NotFound

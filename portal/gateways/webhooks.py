@@ -56,7 +56,11 @@ _REFUSED: Final = tuple(
 
 
 class BadUrl(ValueError):
-    """The address can't be an endpoint. The text is the code of the reason."""
+    """The address can't be an endpoint. `code` is the reason."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,8 @@ def _check(url: str, types: Collection[str]) -> None:
     try:
         webhooks.check_url(url, allow_loopback=allows_loopback())
     except webhooks.BadUrl as bad:
-        faults.append(Fault("url", str(bad)))
+        code = "refused_address" if bad.code == "refused_address" else "bad_url"
+        faults.append(Fault("url", "not_https" if bad.code == "not_https" else code))
     if any(name not in EVENT_TYPES for name in types):
         faults.append(Fault("types", "unknown_event_type", names=EVENT_TYPES))
     if faults:
