@@ -39,6 +39,7 @@ SHAPES = {
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
     "SecretRotated": (1, "65714373fe09"),
+    "ShopPaymentBegun": (1, "ec61ba420020"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

@@ -11,7 +11,7 @@ class PaymentFilters:
 
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
-    between them.
+    between them. `declined`: declined payments are in the list; a list of receipts has none.
     """
 
     plan_id: int | None = None
@@ -20,6 +20,7 @@ class PaymentFilters:
     currency: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    declined: bool = True
 
 
 ALL_PAYMENTS: Final = PaymentFilters()

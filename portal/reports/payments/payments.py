@@ -50,6 +50,8 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.plan_id == filters.plan_id)
     if filters.customer_id is not None:
         query = query.where(Payment.customer_id == filters.customer_id)
+    if not filters.declined:
+        query = query.where(Payment.state != "declined")
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     if filters.since or filters.until:

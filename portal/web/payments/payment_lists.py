@@ -22,6 +22,8 @@ PAGE_LENGTH: Final = 30
 STATES: Final = {
     state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed", "voided")
 }
+RECEIPTS: Final = {state: words for state, words in STATES.items() if state != "declined"}
+"""A customer's list holds no declined payments."""
 
 
 @bp.get("/payments")
@@ -38,7 +40,7 @@ def index() -> ResponseReturnValue:
         page="payments/payment_lists_index.html",
         first=query.day("from"),
         last=query.day("to"),
-        states=STATES,
+        states=STATES if actor.merchant_id is not None else RECEIPTS,
         merchant=actor.merchant_id is not None,
         today=clock.today(zone),
     )
@@ -57,6 +59,12 @@ def export() -> ResponseReturnValue:
 def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
     """The filters of the list and of its file. The local days `from` and `to` are both included."""
     since, until = instants_between(query.day("from"), query.day("to"), zone)
+    is_business = my_actor().merchant_id is not None
+    states = {*STATES, *PAYMENT_STATES} - (set() if is_business else {"declined"})
     return PaymentFilters(
-        state=query.choice("state", {*STATES, *PAYMENT_STATES}), currency=query.currency(), since=since, until=until
+        state=query.choice("state", states),
+        currency=query.currency(),
+        since=since,
+        until=until,
+        declined=is_business,
     )

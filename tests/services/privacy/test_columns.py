@@ -22,7 +22,7 @@ ERASED: Final = {
     "texts": {"text"},
     "user_sessions": {"user_agent", "address", "kept_form"},
     "webhook_attempts": {"excerpt"},
-    "users": {"email", "email_key", "language", "username", "username_key", "password_hash"},
+    "users": {"email", "email_key", "language", "username", "username_key", "password_hash", "full_name", "phone"},
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
