@@ -189,8 +189,8 @@ def test_a_redirect_is_a_failure_and_is_not_followed(amal: int) -> None:
 
 
 def test_a_slow_receiver_is_given_up_and_does_not_hold_up_another(amal: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.send, "__kwdefaults__", {**gateway.send.__kwdefaults__, "max_seconds": 0.5})  # type: ignore[attr-defined]
-    with receiving(slowly(2)) as slow, receiving() as quick:
+    monkeypatch.setattr(gateway.send, "__kwdefaults__", {**gateway.send.__kwdefaults__, "max_seconds": 2.0})  # type: ignore[attr-defined]
+    with receiving(slowly(4)) as slow, receiving() as quick:
         an_endpoint(people.owner(amal), slow.url)
         an_endpoint(people.owner(amal), quick.url)
         happen(people.a_plan(amal), 6 - 1)
