@@ -97,7 +97,11 @@ def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] |
 def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
     """The accepted query parameters, each with the name of its field."""
     fields = schema.__struct_fields__ if schema else ()
-    return {name: field for field in fields for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field,))}
+    return {
+        name: field
+        for field in fields
+        for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field.rstrip("_"),))
+    }
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:

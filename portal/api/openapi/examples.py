@@ -257,6 +257,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
+<<<<<<< HEAD
     "NewEndpoint": {"url": "https://shop.example.com/webhooks", "types": ["payment.succeeded"]},
     "ChangedEndpoint": {"enabled": True},
     "WebhookEndpoint": _ENDPOINT,
@@ -271,6 +272,24 @@ _SHAPES: Final[dict[str, Any]] = {
         "next_try_at": None,
         "ended_at": "2026-08-30T09:15:04.520101Z",
         "attempts": [{**_ATTEMPT, "response": "ok"}],
+=======
+    "JournalLine": {
+        "number": 17,
+        "line": 40,
+        "booked_on": "2026-08-31",
+        "value_on": None,
+        "recorded_at": "2026-08-31T09:12:34.309931Z",
+        "kind": "payment",
+        "plan": 1,
+        "payment": 9,
+        "refund": None,
+        "method": "card",
+        "gateway_reference": "ch_76919232be2d08183a7c5a11",
+        "account": "clearing",
+        "debit": "33.34",
+        "credit": None,
+        "currency": "SAR",
+>>>>>>> main
     },
     "EventObject": {"type": "plan", "id": 1},
     "PublishedEvent": {

@@ -14,7 +14,15 @@ from portal.api.schemas.accounts import (
     account,
     me,
 )
-from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.analytics import (
+    AgeingReport,
+    Dashboard,
+    JournalLine,
+    JournalQuery,
+    ageing,
+    dashboard,
+    journal_line,
+)
 from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
@@ -80,6 +88,8 @@ __all__ = [
     "FaultShape",
     "Installment",
     "InstallmentQuery",
+    "JournalLine",
+    "JournalQuery",
     "Link",
     "LinkChoice",
     "Login",
@@ -136,6 +146,7 @@ __all__ = [
     "endpoint_with_secret",
     "events",
     "installment",
+    "journal_line",
     "link",
     "me",
     "merchant",

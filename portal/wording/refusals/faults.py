@@ -5,6 +5,7 @@ from typing import Final
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from portal.wording import dates
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals.sentences import Sentence, Table, Values
 
@@ -49,6 +50,16 @@ AMOUNTS: Final[dict[str, Sentence]] = {
 
 FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
+    # The books
+    ("books_after_yesterday", ""): lambda values: _(
+        "Choose %(day)s or an earlier day.", day=dates.day(values["limit"])
+    ),
+    ("books_closed_already", ""): lambda values: _(
+        "The books are closed until %(day)s already. Choose a later day.", day=dates.day(values["limit"])
+    ),
+    ("bad_code", ""): _l("Write letters, digits, points and hyphens, up to 20."),
+    ("bad_export_name", ""): _l("Write letters, digits and hyphens, with colons between the parts."),
+    ("name_taken", ""): _l("Another account has this already."),
     # Accounts and settings
     ("already_member", ""): _l("This person is in the team already."),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
