@@ -106,16 +106,12 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     ),
     "remove a member": ("team", lambda actor, ids: members.remove(ids["badr"], actor=actor, revoke_keys=True)),
     "hand over": ("team", lambda actor, ids: members.hand_over(ids["badr"], actor=actor)),
-<<<<<<< HEAD
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
-=======
     "close the books": ("own", lambda actor, ids: closing.close(actor, until=date(2020, 1, 1))),
     "name an account": (
         "own",
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
     ),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=3)),
->>>>>>> main
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS

@@ -257,7 +257,6 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
-<<<<<<< HEAD
     "NewEndpoint": {"url": "https://shop.example.com/webhooks", "types": ["payment.succeeded"]},
     "ChangedEndpoint": {"enabled": True},
     "WebhookEndpoint": _ENDPOINT,
@@ -272,7 +271,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "next_try_at": None,
         "ended_at": "2026-08-30T09:15:04.520101Z",
         "attempts": [{**_ATTEMPT, "response": "ok"}],
-=======
+    },
     "JournalLine": {
         "number": 17,
         "line": 40,
@@ -289,7 +288,6 @@ _SHAPES: Final[dict[str, Any]] = {
         "debit": "33.34",
         "credit": None,
         "currency": "SAR",
->>>>>>> main
     },
     "EventObject": {"type": "plan", "id": 1},
     "PublishedEvent": {
