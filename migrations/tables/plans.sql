@@ -12,6 +12,7 @@ CREATE TABLE plans (
     num_installments smallint NOT NULL,
     interval varchar(8) NOT NULL,
     start_date date NOT NULL,
+    deposit bigint,
     time_zone varchar(64) NOT NULL,
     grace_days smallint NOT NULL,
     state varchar(9) NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE plans (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     closed_at timestamptz,
+    closed_by varchar(9),
     cancelled_at timestamptz,
     muted_at timestamptz,
     reported_at timestamptz,
@@ -47,10 +49,13 @@ CREATE TABLE plans (
     CONSTRAINT uq_plans_id_merchant_id_customer_id_currency UNIQUE (id, merchant_id, customer_id, currency),
     CONSTRAINT ck_plans_automatic CHECK ((automatic_method_id IS NULL) = (automatic_since IS NULL)),
     CONSTRAINT ck_plans_closed CHECK ((state = 'active') = (closed_at IS NULL)),
+    CONSTRAINT ck_plans_closed_by CHECK (closed_by IN ('paid', 'cancel', 'write_off', 'refund')),
+    CONSTRAINT ck_plans_closed_for CHECK ((closed_at IS NULL) = (closed_by IS NULL)),
     CONSTRAINT ck_plans_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_plans_deposit CHECK (deposit > 0 AND deposit < total),
     CONSTRAINT ck_plans_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_plans_grace_days CHECK (grace_days BETWEEN 0 AND 30),
-    CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
     CONSTRAINT ck_plans_num_installments CHECK (num_installments BETWEEN 1 AND 60),
     CONSTRAINT ck_plans_start_date CHECK (start_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_plans_state CHECK (state IN ('active', 'completed', 'cancelled')),
@@ -64,6 +69,7 @@ CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
+CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
 CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
@@ -87,7 +93,8 @@ CREATE TABLE installments (
     paid bigint NOT NULL,
     credited bigint NOT NULL,
     written_off bigint NOT NULL,
-    remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
+    moved bigint DEFAULT 0 NOT NULL,
+    remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off - moved) STORED NOT NULL,
     paid_at timestamptz,
     credited_at timestamptz,
     written_off_at timestamptz,
@@ -96,18 +103,20 @@ CREATE TABLE installments (
     disputed boolean DEFAULT false NOT NULL,
     CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency, counted, disputed)
         REFERENCES plans (id, merchant_id, customer_id, currency, counted, disputed) ON UPDATE CASCADE,
-    CONSTRAINT uq_installments_plan_id_number UNIQUE (plan_id, number),
     CONSTRAINT ck_installments_amount CHECK (amount > 0),
     CONSTRAINT ck_installments_cancelled_owes_nothing CHECK (cancelled_at IS NULL OR remaining = 0),
     CONSTRAINT ck_installments_credited CHECK (credited >= 0),
     CONSTRAINT ck_installments_due_date CHECK (due_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_installments_late_after_due CHECK (late_on > due_date),
+    CONSTRAINT ck_installments_moved CHECK (moved >= 0),
     CONSTRAINT ck_installments_number CHECK (number BETWEEN 1 AND 60),
     CONSTRAINT ck_installments_paid CHECK (paid >= 0),
     CONSTRAINT ck_installments_remaining CHECK (remaining >= 0),
     CONSTRAINT ck_installments_written_off CHECK (written_off >= 0)
 );
 
+CREATE UNIQUE INDEX uq_installments_plan_id_number ON installments (plan_id, number) WHERE moved < amount;
+CREATE INDEX ix_installments_plan_id_id ON installments (plan_id, id);
 CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
 CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     INCLUDE (currency, paid, remaining, counted);
@@ -162,10 +171,13 @@ CREATE TABLE plan_drafts (
     num_installments smallint NOT NULL,
     interval varchar(8) NOT NULL,
     start_date date NOT NULL,
+    deposit bigint,
+    schedule jsonb,
     created_at timestamptz NOT NULL,
     tried_at timestamptz,
     fault varchar(40),
-    CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
+    CONSTRAINT ck_plan_drafts_schedule CHECK ((schedule IS NOT NULL) = (interval = 'custom')),
     CONSTRAINT ck_plan_drafts_tried CHECK (fault IS NULL OR tried_at IS NOT NULL)
 );
 

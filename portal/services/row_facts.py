@@ -11,14 +11,14 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from portal.domain.events import Cause
-from portal.domain.schedule import Interval
+from portal.domain.schedule import PlanInterval
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Merchant, Payment, Plan, Refund, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
-from portal.models.plans.plans import PlanStatus
+from portal.models.plans.plans import ClosedBy, PlanStatus
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -40,6 +40,7 @@ class InstallmentFacts:
     credited: int
     written_off: int
     remaining: int
+    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class PlanFacts:
     total: int
     currency: str
     num_installments: int
-    interval: Interval
+    interval: PlanInterval
     start_date: date
     status: PlanStatus
     refunded: int
@@ -121,6 +122,8 @@ class PlanFacts:
     disputed_at: datetime | None
     installments: tuple[InstallmentFacts, ...]
     merchant_name: str = ""
+    deposit: int | None = None
+    closed_by: ClosedBy | None = None
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -138,6 +141,7 @@ def of_installment(row: Installment) -> InstallmentFacts:
         credited=row.credited,
         written_off=row.written_off,
         remaining=row.left,
+        moved=row.moved,
     )
 
 
@@ -220,6 +224,8 @@ def of_plan(
         disputed_at=plan.disputed_at if plan.disputed else None,
         installments=tuple(of_installment(row) for row in installments),
         merchant_name=parties[1],
+        deposit=plan.deposit,
+        closed_by=plan.closed_by,
     )
 
 
@@ -227,7 +233,8 @@ def changed_plan(plan_id: int) -> PlanFacts:
     """Inside the unit of work that changes the plan, after the change: the plan, read again."""
     db.session.flush()
     plan = db.session.get_one(Plan, plan_id, populate_existing=True)
-    rows = select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
+    rows = select(Installment).where(Installment.plan_id == plan_id, Installment.is_live())
+    rows = rows.order_by(Installment.due_date, Installment.number)
     installments = db.session.scalars(rows.execution_options(populate_existing=True))
     names = select(User.email, Merchant.business_name).join(Merchant, Merchant.id == plan.merchant_id)
     email, merchant_name = db.session.execute(names.where(User.id == plan.customer_id)).one()

@@ -6,6 +6,7 @@ Pages, the JSON API and mails share them. Services and rows hold codes only.
 from typing import Final
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
@@ -20,6 +21,7 @@ STATES: Final = {
     "late": lazy_pgettext("state of an installment", "Late"),
     "paid": lazy_pgettext("state of an installment", "Paid"),
     "waived": lazy_pgettext("state of an installment", "Waived"),
+    "replaced": lazy_pgettext("state of an installment", "Replaced"),
     "cancelled": lazy_pgettext("state of a plan or an installment", "Cancelled"),
     "written_off": lazy_pgettext("state of an installment", "Written off"),
     "checking": lazy_pgettext("state of a payment", "Checking"),
@@ -46,8 +48,20 @@ FIGURES: Final = {
     "remaining": _l("Remaining"),
 }
 """By the name in PlanFigures, in the order of the plan's page."""
-INTERVALS: Final = {"weekly": _l("every week"), "biweekly": _l("every two weeks"), "monthly": _l("every month")}
-"""By `portal.domain.schedule.Interval`, as part of a sentence."""
+INTERVALS: Final = {
+    "weekly": _l("every week"),
+    "biweekly": _l("every two weeks"),
+    "monthly": _l("every month"),
+    "custom": _l("on agreed days"),
+}
+"""By `portal.domain.schedule.PlanInterval`, as part of a sentence."""
+CLOSED_BY: Final = {
+    "paid": lazy_pgettext("why a plan is closed", "Paid"),
+    "cancel": lazy_pgettext("why a plan is closed", "Cancelled"),
+    "write_off": lazy_pgettext("why a plan is closed", "Written off"),
+    "refund": lazy_pgettext("why a plan is closed", "Refunded"),
+}
+"""By `portal.models.plans.plans.ClosedBy`."""
 INTERVAL_CHOICES: Final = {"weekly": _l("Every week"), "biweekly": _l("Every two weeks"), "monthly": _l("Every month")}
 """The same, as the choices of a form."""
 OPERATOR_ACTS: Final = {
@@ -157,6 +171,22 @@ def standing(code: str) -> str:
 def interval(code: str) -> str:
     """ "every two weeks", as part of a sentence."""
     return str(INTERVALS[code])
+
+
+def rescheduled(how: str, amount: str, num: int) -> str:
+    """ "SAR 9.00 split over 3 new installments", by `portal.domain.rescheduling.Change`."""
+    if how == "move":
+        return str(_("%(amount)s moved to another day", amount=amount))
+    if how == "shift":
+        return str(_("%(amount)s shifted to other days", amount=amount))
+    return str(
+        ngettext(
+            "%(amount)s put into %(num)s new installment",
+            "%(amount)s split over %(num)s new installments",
+            num,
+            amount=amount,
+        )
+    )
 
 
 def manual_method(code: str) -> str:

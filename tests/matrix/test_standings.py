@@ -22,6 +22,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/",
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
+    "POST /api/plans/<row:plan_id>/reschedule/",
     "PATCH /api/merchant/",
     *(f"{method} /api/webhook-endpoints/" for method in ("GET", "POST")),
     *(f"{method} /api/webhook-endpoints/<endpoint_name>/" for method in ("GET", "PATCH", "DELETE")),

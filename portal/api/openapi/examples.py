@@ -26,6 +26,7 @@ _INSTALLMENT: Final[dict[str, Any]] = {
     "amount_paid": "0.00",
     "credited": "0.00",
     "written_off": "0.00",
+    "moved": "0.00",
     "remaining": "33.34",
 }
 _SECOND: Final = {
@@ -55,7 +56,9 @@ _PLAN: Final[dict[str, Any]] = {
     "num_installments": 3,
     "interval": "monthly",
     "start_date": "2026-08-31",
+    "deposit": None,
     "status": "active",
+    "closed_by": None,
     "paid": "0.00",
     "credited": "0.00",
     "written_off": "0.00",
@@ -166,6 +169,7 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     "MerchantMembership": {"merchant": 7, "name": "Amal's Bakery", "role": "owner"},
     "PlanTerms": _TERMS,
+    "OwnInstallment": {"amount": "40.00", "due_date": "2026-08-31"},
     "NewPlan": {
         **_TERMS,
         "customer_email": "omar@example.com",
@@ -179,6 +183,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "num_installments": 3,
         "interval": "monthly",
         "start_date": "2026-08-31",
+        "deposit": None,
         "installments": [
             {"number": 1, "amount": "33.34", "due_date": "2026-08-31"},
             {"number": 2, "amount": "33.33", "due_date": "2026-09-30"},
@@ -207,6 +212,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "refunds": [_REFUND],
     },
     "NewCredit": {"amount": "10.00", "how": "last", "reason": "Delivered late", "expected": "100.00"},
+    "NewReschedule": {"how": "shift", "days": 14, "reason": "Salary comes later", "expected": "100.00"},
     "NewWriteOff": {"reason": "The customer can't be found", "expected": "100.00"},
     "NewCancellation": {"reason": "The cake was returned", "refund": "20.00", "expected": "66.66"},
     "NewReversal": {},
@@ -214,6 +220,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "CancelledPlan": {
         **_PLAN,
         "status": "cancelled",
+        "closed_by": "cancel",
         "paid": "33.34",
         "credited": "66.66",
         "remaining": "0.00",
@@ -329,6 +336,7 @@ _REFUSED: Final = {
         Refused("not_reversed_by_gateway"),
         Refused("not_voidable"),
         Refused("nothing_due", about="payment"),
+        Refused("consent_needed"),
         Refused("nothing_owed", about="write_off"),
         Refused("nothing_to_refund"),
         Refused("own_plan_of_business"),

@@ -50,12 +50,23 @@ from portal.api.schemas.plan_actions import (
     CancelledPlan,
     NewCancellation,
     NewCredit,
+    NewReschedule,
     NewReversal,
     NewVoid,
     NewWriteOff,
     cancelled_plan,
 )
-from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, plan_row, preview
+from portal.api.schemas.plans import (
+    NewPlan,
+    OwnInstallment,
+    Plan,
+    PlanQuery,
+    PlanTerms,
+    Preview,
+    plan,
+    plan_row,
+    preview,
+)
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
 from portal.api.schemas.webhooks import (
     ChangedEndpoint,
@@ -105,11 +116,13 @@ __all__ = [
     "NewPlan",
     "NewRecordedPayment",
     "NewRefund",
+    "NewReschedule",
     "NewReversal",
     "NewSecret",
     "NewVoid",
     "NewWriteOff",
     "Nothing",
+    "OwnInstallment",
     "PaidInstallment",
     "Pay",
     "PayPlan",

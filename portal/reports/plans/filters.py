@@ -10,14 +10,15 @@ class PlanFilters:
     """A field that is None or empty does not narrow the list.
 
     `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
-    dispute, or the others. `customer_email` is a whole address, `external_id` the merchant's own number for the plan.
-    `search` is the beginning of the customer's email or username or of that number, or any part of the description.
-    `due_before` and `due_after` are local dates, both exclusive, and apply to the oldest open installment: a plan with
-    nothing left to pay passes neither.
+    dispute, or the others. `closed_by` is one of CLOSED_BY, why a plan is closed. `customer_email` is a whole address,
+    `external_id` the merchant's own number for the plan. `search` is the beginning of the customer's email or username
+    or of that number, or any part of the description. `due_before` and `due_after` are local dates, both exclusive, and
+    apply to the oldest open installment: a plan with nothing left to pay passes neither.
     """
 
     status: str | None = None
     disputed: bool | None = None
+    closed_by: str | None = None
     customer_email: str | None = None
     customer_id: int | None = None
     external_id: str | None = None
@@ -32,10 +33,12 @@ class InstallmentFilters:
     """A field that is None or empty does not narrow the list.
 
     `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
-    INSTALLMENT_STATUSES. `due_before` and `due_after` are local dates, both exclusive.
+    INSTALLMENT_STATUSES. With `replaced` the installments that a rescheduling replaced are listed, too. `due_before`
+    and `due_after` are local dates, both exclusive.
     """
 
     plan_id: int | None = None
+    replaced: bool = False
     status: str | None = None
     customer_email: str | None = None
     customer_id: int | None = None

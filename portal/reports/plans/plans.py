@@ -45,6 +45,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.has_status(filters.status, clock.now()))
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
+    if filters.closed_by:
+        query = query.where(Plan.closed_by == filters.closed_by)
     if filters.customer_email:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
@@ -101,6 +103,8 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
     query = select(Installment).where(of_actor(actor, Installment, plan_id=filters.plan_id))
     if filters.plan_id is not None:
         query = query.where(Installment.plan_id == filters.plan_id)
+    if not filters.replaced and filters.status != "replaced":
+        query = query.where(Installment.is_live())
     now = clock.now()
     if filters.status in ("counted", "past"):
         counts = or_(Installment.remaining > 0, Installment.is_paid())

@@ -165,9 +165,15 @@ FAULTS: Final[Table] = {
     ),
     ("bad_date", "start_date"): _l("Choose a date."),
     ("bad_dates", ""): _l("Due dates lie between %(first)s and %(last)s."),
+    ("bad_deposit", ""): _l("The deposit is above zero and less than the total."),
     ("bad_interval", ""): _l("Choose weekly, every two weeks, or monthly."),
     ("bad_total", ""): _l("Enter an amount above zero."),
+    ("date_after_deposit", ""): _l("The deposit is due today. Choose a later day for the payment after it."),
+    ("date_in_past", "installments"): _l("Choose today or a later day."),
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
+    ("dates_not_rising", ""): _l("Choose a day after the one before."),
+    ("not_with_installments", ""): _l("Leave it out: the installments say it."),
+    ("wrong_sum", ""): _l("These amounts sum to %(sum)s, and the total is %(total)s."),
     ("blocked", "customer_email"): _l(
         "This person takes no new plans from your business at present. They can allow it on their account’s page."
     ),
@@ -190,6 +196,9 @@ FAULTS: Final[Table] = {
     ("bad_amount", "zero"): _l("Enter an amount above zero."),
     ("bad_amount", "zero_in_form"): _l("Enter more than zero."),
     ("bad_choice", "choice"): _l("Choose what is due, all of it, or an amount."),
+    ("bad_choice", "reschedule"): _l("Choose to move one, to shift all, or to split the rest."),
+    ("date_taken", ""): _l("Another installment is due on that day. Choose another day."),
+    ("not_open", ""): _l("Choose an installment that is open."),
     ("bad_choice", "how"): _l("Choose from the last installment backwards, or spread."),
     ("bad_choice", "method"): _l("Choose cash or bank transfer."),
     ("bad_date", "before_plan"): _l("The plan is younger than that. Choose %(limit)s or a later day."),
@@ -209,6 +218,9 @@ FAULTS: Final[Table] = {
     ("bad_cursor", ""): _l("This cursor is not one that a page gave."),
     ("bad_date", "api"): _l("Send a date like 2026-08-31."),
     ("bad_idempotency_key", ""): _l("Use 1 to 255 visible ASCII characters, no blanks."),
+    ("bad_length", ""): lambda values: ngettext(
+        "Send a list of 1 to %(num)s object.", "Send a list of 1 to %(num)s objects.", values["limit"]
+    ),
     ("bad_number", ""): _l("Send a whole number from %(least)s to %(most)s."),
     ("bad_text", ""): _l("Send text without NUL characters."),
     ("conflicting_parameters", ""): _l("This is the same filter as %(other)s: send one of the two."),

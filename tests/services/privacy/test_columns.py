@@ -34,7 +34,17 @@ KEPT: Final = {
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
-    *("account", "card", "charge_key", "currency", "decline_code", "dedupe_key", "error_detail", "fingerprint"),
+    *(
+        "account",
+        "card",
+        "charge_key",
+        "closed_by",
+        "currency",
+        "decline_code",
+        "dedupe_key",
+        "error_detail",
+        "fingerprint",
+    ),
     *(
         "gateway_key",
         "gateway_reference",
@@ -53,7 +63,7 @@ IMPERSONAL: Final = {
 IMPERSONAL_IN: Final = {
     "events": {"data"},
     "security_events": {"facts"},
-    "plan_drafts": {"fault"},
+    "plan_drafts": {"fault", "schedule"},
     "gateway_charges": {"token"},
     "gateway_cards": {"token"},
 }
