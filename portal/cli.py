@@ -274,7 +274,7 @@ def status() -> None:
     """Print the figures of the operator's page as JSON, without addresses of mails and traces of jobs."""
     from portal.reports.operations import background, health
 
-    click.echo(json.dumps(background.status(health.check()), indent=2, default=datetime.isoformat))
+    click.echo(json.dumps(background.status(health.check(thorough=True)), indent=2, default=datetime.isoformat))
 
 
 @main.command()

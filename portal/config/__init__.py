@@ -7,6 +7,8 @@ Each of SECRETS may come from a file: NAME_FILE is its path, and NAME is not set
 """
 
 import hmac
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -102,6 +104,9 @@ class Settings:
     web_threads: int
     web_workers: int
     hsts_subdomains: bool
+    metrics_port: int | None
+    metrics_address: str
+    metrics_dir: Path
     log_level: str
 
     @property
@@ -195,8 +200,13 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
         web_threads=reader.value("WEB_THREADS", "8", parsers.integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", parsers.integer(1, 64)),
         hsts_subdomains=reader.value("HSTS_SUBDOMAINS", "off", parsers.boolean),
+        metrics_port=reader.optional("METRICS_PORT", parsers.integer(1, 65535)),
+        metrics_address=reader.value("METRICS_ADDRESS", "127.0.0.1", parsers.host),
+        metrics_dir=Path(reader.text("METRICS_DIR") or f"{tempfile.gettempdir()}/qist-metrics-{os.geteuid()}"),
         log_level=reader.value("LOG_LEVEL", "info", parsers.log_level),
     )
+    if settings.metrics_port == port:
+        reader.faults.append("METRICS_PORT: it is PORT, which is public; choose another")
     if production:
         for name in needed:
             if not reader.text(name) and name not in reader.unreadable:

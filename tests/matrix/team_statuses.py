@@ -100,7 +100,7 @@ PAGES: Final = {
         "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/trial-balance",
-        "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/refunds.csv",        "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
         "/payments/<int:payment_id>",
     ),
     **rows(ALL, "POST", "/reminders/off/<off_token>"),

@@ -124,4 +124,6 @@ def destroy() -> Response:
     session.clear()
     g.pop("_login_user", None)
     flash(_("You are signed out."), "success")
-    return go(url_for("sessions.new"))
+    response = go(url_for("sessions.new"))
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response

@@ -90,7 +90,8 @@ def test_signing_out_ends_the_session_on_the_server(app: Flask, client: FlaskCli
     sign_in(client, "amal")
     cookie = client.get_cookie("qist")
     assert cookie
-    assert client.post("/logout").location == "/login"
+    response = client.post("/logout")
+    assert response.location == "/login" and response.headers["Clear-Site-Data"] == '"cache", "storage"'
     assert not signed_in(client)
     client.set_cookie("qist", cookie.value)
     assert not signed_in(client)
