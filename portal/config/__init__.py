@@ -85,6 +85,7 @@ class Settings:
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
     plan_acceptance: Literal["required", "off"]
+    operator_factor: Literal["required", "off"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -172,6 +173,12 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
                 "MERCHANT_REGISTRATION",
                 "approval" if production else "open",
                 parsers.choice("approval", "open", "closed"),
+            ),
+        ),
+        operator_factor=cast(
+            'Literal["required", "off"]',
+            reader.value(
+                "OPERATOR_SECOND_FACTOR", "required" if production else "off", parsers.choice("required", "off")
             ),
         ),
         plan_acceptance=cast(

@@ -14,7 +14,6 @@ EventType = Literal[
     "plan.disputed",
     "plan.dispute_ended",
     "plan.rescheduled",
-    "plan.rescheduled",
     "plan.completed",
     "plan.cancelled",
     "plan.written_off",
@@ -49,7 +48,6 @@ PUBLIC: Final[dict[str, Public]] = {
     "plan.accepted": Public("plan.accepted"),
     "plan.disputed": Public("plan.disputed"),
     "plan.dispute_ended": Public("plan.dispute_ended"),
-    "plan.rescheduled": Public("plan.rescheduled"),
     "plan.rescheduled": Public("plan.rescheduled"),
     "plan.completed": Public("plan.completed"),
     "plan.closed": Public("plan.cancelled"),  # nothing remains, and no money was kept
