@@ -19,7 +19,7 @@ from portal.web.forms import Form, Needed, apply_faults
 from portal.web.labels import KEY, one_use_key
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import go, page
-from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
@@ -48,7 +48,6 @@ class EndpointForm(Form):
 
 @bp.get("")
 @needs("keys")
-@brings_back
 def index() -> Response:
     """The list of endpoints, and the form for a new one."""
     return _index(EndpointForm(), 200)
@@ -83,7 +82,6 @@ def create() -> Response:
 
 @bp.get("/<endpoint_name>")
 @needs("keys")
-@brings_back
 def show(endpoint_name: str) -> Response:
     """An endpoint with its newest deliveries and their attempts."""
     return _show(endpoint_name, EndpointForm(obj=endpoints.find(my_merchant().id, endpoint_name)), 200)
