@@ -38,6 +38,11 @@ class Payload:
 
     kind: ClassVar[str]
 
+    @property
+    def is_private(self) -> bool:
+        """The plan's customer does not see the event."""
+        return False
+
     def __init_subclass__(cls) -> None:
         """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
         if "kind" not in vars(cls):
@@ -314,11 +319,19 @@ class ShopCleared(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerUpdated(Payload):
-    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`."""
+    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`.
+
+    Without `before_id` it changed its own words about the customer: the `fields` of name, phone and note.
+    """
 
     kind = "customer.updated"
     customer_id: int
-    before_id: int
+    before_id: int | None = None
+    fields: tuple[str, ...] = ()
+
+    @property
+    def is_private(self) -> bool:
+        return self.before_id is None
 
 
 @dataclass(frozen=True, kw_only=True)

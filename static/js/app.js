@@ -109,6 +109,22 @@
     if (chosen) chosen.checked = true;
   });
 
+  // Selected rows of a list: the button counts them, and the box in the head selects all.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-selection]");
+    if (!form) return;
+    const boxes = [...form.querySelectorAll("input[type=checkbox][name]:not(:disabled)")];
+    const all = form.querySelector("[data-select-all]");
+    if (event.target === all) for (const box of boxes) box.checked = all.checked;
+    const count = boxes.filter((box) => box.checked).length;
+    all.checked = count > 0 && count === boxes.length;
+    all.indeterminate = count > 0 && count < boxes.length;
+    const button = form.querySelector("[data-counted]");
+    const label = button.querySelector(".btn-label");
+    label.dataset.before ??= label.textContent;
+    label.textContent = count ? button.dataset.counted.replace("{count}", count) : label.dataset.before;
+  });
+
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));

@@ -61,6 +61,7 @@ API: Final = {
         "/swagger/", "/api/openapi.json", "/api/merchant/", "/api/customers/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
+    **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
     **rows(MANAGERS, "PATCH", "/api/merchant/"),
     **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
     **rows((404, 404, 404, 404, 404), "DELETE", "/auth/registration/", "/api/auth/registration/"),
@@ -153,6 +154,9 @@ PAGES: Final = {
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>"),
+    **rows((200, 200, 403, 404, 403), "GET", "/customers/<int:customer_id>/edit"),
+    **rows(REMIND, "POST", "/customers/<int:customer_id>", "/customers/<int:customer_id>/reminders"),
+    **rows((303, 303, 403, 303, 303), "POST", "/customers/reminders"),
     **rows(
         INVITE, "POST", "/plans/<int:plan_id>/invitation", "/plans/<int:plan_id>/invitation/revoke",
         "/plans/<int:plan_id>/invitation/mail", "/plans/<int:plan_id>/invitation/mail/revoke",

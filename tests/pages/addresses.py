@@ -36,6 +36,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/customers?show=overdue",
         "/customers?search=nobody-of-this-name",
         "first customer of /customers",
+        "first customer of /customers, then /edit",
         "/payments",
         "/payments?state=declined",
         "/payments?from=2026-01-01",

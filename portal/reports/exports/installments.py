@@ -29,6 +29,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
             Plan.external_id,
             Installment.number,
             customer.email.label("customer_email"),
+            Plan.pair_name.label("customer_name"),
             Plan.description,
             Installment.due_date,
             Installment.late_on,
@@ -50,7 +51,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         return max(days, 0)
 
     columns = [
-        *plain("plan", "external_id", "number", "customer_email", "description"),
+        *plain("plan", "external_id", "number", "customer_email", "customer_name", "description"),
         *dates("due_date", "late_on"),
         *plain("currency"),
         *amounts("amount", *figures.SUMMED),

@@ -14,7 +14,9 @@ from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
 COLUMNS: Final[list[Column]] = [
-    *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
+    *plain(
+        "payment", "plan", "external_id", "customer_email", "customer_name", "description", "installments", "currency"
+    ),
     *amounts("amount", "refunded", "reversed", "kept"),
     *plain("state", "decline_code", "method"),
     *texts("reference"),
@@ -43,6 +45,7 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Exp
             Payment.plan_id.label("plan"),
             Plan.external_id,
             customer.email.label("customer_email"),
+            Payment.pair_name.label("customer_name"),
             Plan.description,
             numbers.c.installments,
             Payment.currency,

@@ -15,7 +15,7 @@ from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_PLANS, PlanFilters
 
 COLUMNS: Final[list[Column]] = [
-    *plain("plan", "external_id", "customer_email", "customer_username", "description", "currency"),
+    *plain("plan", "external_id", "customer_email", "customer_username", "customer_name", "description", "currency"),
     *amounts("total", *figures.SUMMED),
     *plain("installments", "installments_paid", "interval"),
     *dates("start_date", "next_due_on"),
@@ -39,6 +39,7 @@ def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
             Plan.id.label("plan"),
             Plan.external_id,
             customer.email.label("customer_email"),
+            Plan.pair_name.label("customer_name"),
             customer.username.label("customer_username"),
             Plan.description,
             Plan.currency,

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select, text, tuple_
 
 from portal.domain import clock
 from portal.extensions import db
+from portal.models import Customer as Pair
 from portal.models import Installment, Merchant, Mute, Plan, User
 from portal.reports import paging
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
@@ -30,7 +31,7 @@ _NEWEST = text(
 class Customer:
     """A customer's plans with one merchant: counts of plans, minor units by currency.
 
-    `muted`: the merchant sends them no reminders.
+    `muted`: the merchant sends them no reminders. `name`, `phone` and `note` are the merchant's own words about them.
     """
 
     user: User
@@ -39,6 +40,9 @@ class Customer:
     outstanding: dict[str, int] = field(default_factory=dict)
     overdue: dict[str, int] = field(default_factory=dict)
     muted: bool = False
+    name: str | None = None
+    phone: str | None = None
+    note: str | None = None
 
 
 def list_customers(
@@ -63,13 +67,18 @@ def list_customers(
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     """These customers, in this order, with their plans and amounts (minor units) with this merchant."""
     mine = and_(Mute.merchant_id == merchant_id, Mute.customer_id == User.id)
-    accounts = select(User, Mute.customer_id).outerjoin(Mute, mine).where(User.id.in_(customer_ids))
-    users = {user.id: (user, muted is not None) for user, muted in db.session.execute(accounts)}
-    customers = {
-        customer_id: Customer(users[customer_id][0], muted=users[customer_id][1])
-        for customer_id in customer_ids
-        if customer_id in users
+    theirs = and_(Pair.merchant_id == merchant_id, Pair.user_id == User.id)
+    accounts = (
+        select(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note)
+        .outerjoin(Mute, mine)
+        .outerjoin(Pair, theirs)
+        .where(User.id.in_(customer_ids))
+    )
+    described = {
+        user.id: Customer(user, muted=muted is not None, name=name, phone=phone, note=note)
+        for user, muted, name, phone, note in db.session.execute(accounts)
     }
+    customers = {customer_id: described[customer_id] for customer_id in customer_ids if customer_id in described}
     counts = (
         select(Plan.customer_id, func.count(), func.count().filter(Plan.state == "active"))
         .where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(customer_ids))

@@ -58,5 +58,9 @@ def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
     """The filters of the list and of its file. The local days `from` and `to` are both included."""
     since, until = instants_between(query.day("from"), query.day("to"), zone)
     return PaymentFilters(
-        state=query.choice("state", {*STATES, *PAYMENT_STATES}), currency=query.currency(), since=since, until=until
+        customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
+        state=query.choice("state", {*STATES, *PAYMENT_STATES}),
+        currency=query.currency(),
+        since=since,
+        until=until,
     )

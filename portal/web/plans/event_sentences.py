@@ -109,7 +109,8 @@ def entries(
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
     scene = Scene(plan, numbers, paid)
-    pairs = [(row, row.payload) for row in rows]
+    pays = viewer.owes(plan.customer_id)
+    pairs = [(row, payload) for row in rows if not ((payload := row.payload).is_private and pays)]
     settled = {
         payload.refund_id for _, payload in pairs if isinstance(payload, events.RefundSucceeded | events.RefundDeclined)
     }
@@ -141,6 +142,8 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
+    if event.actor_id == plan.customer_id:
+        return filters.customer_of(plan)
     return filters.name_of(event.actor) if event.actor is not None else "Qist"
 
 
@@ -347,7 +350,7 @@ def _shop_cleared(payload: events.ShopCleared, scene: Scene) -> str:
 
 @sentence(events.CustomerUpdated, icon="pencil")
 def _customer_updated(payload: events.CustomerUpdated, scene: Scene) -> str:
-    return str(_("Customer’s email corrected"))
+    return str(_("Customer’s email corrected") if payload.before_id else _("Customer’s details changed"))
 
 
 @sentence(events.CustomerClaimed, icon="user")

@@ -61,6 +61,7 @@ def filters_of(query: ListQuery) -> InstallmentFilters:
     return InstallmentFilters(
         status=query.choice("status", STATUSES),
         currency=query.currency(),
+        customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
         due_after=first - timedelta(days=1) if first else None,
         due_before=last + timedelta(days=1) if last else None,
     )

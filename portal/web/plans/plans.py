@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal import access
-from portal.domain import clock
+from portal.domain import clock, money
 from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
@@ -82,6 +82,7 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
         status=query.choice("status", STATUSES),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
+        customer_id=query.row("customer") if merchant else None,
     )
 
 
@@ -90,8 +91,27 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
 def new() -> ResponseReturnValue:
     """The form for a new plan."""
     merchant = my_merchant()
-    form = PlanForm(start_date=clock.today(merchant.time_zone).isoformat())
+    form = PlanForm(**_prefilled(), start_date=clock.today(merchant.time_zone).isoformat())
     return _form_page(form, merchant, preview_of(form, merchant))
+
+
+def _prefilled() -> dict[str, str]:
+    """The values of the plan `plan`, or the email of the customer `customer`, of the address. Raises NotFound."""
+    query = ListQuery()
+    plan_id, customer_id = query.row("plan"), query.row("customer")
+    query.require_valid()
+    if plan_id is not None:
+        plan = access.our_plan(my_actor(), plan_id)
+        values = {
+            "total_amount": money.plain(plan.total, plan.currency),
+            "num_installments": str(plan.num_installments),
+            "interval": plan.interval,
+            "description": plan.description,
+        }
+        return values | ({} if plan.customer.erased_at else {"customer_email": plan.customer.email})
+    if customer_id is not None:
+        return {"customer_email": access.my_customer(my_actor(), customer_id).email}
+    return {}
 
 
 @bp.post("/plans/preview")
