@@ -39,6 +39,10 @@ GUARDS = (
     "refunds_sum",
     "ledger_balanced",
     "security_events_kept",
+    "grams",
+    "plans_grams",
+    "customers_grams",
+    "users_grams",
 )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     DateTime,
     ForeignKey,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     column,
     select,
     table,
+    text,
 )
 from sqlalchemy.orm import mapped_column
 
@@ -24,6 +26,8 @@ Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 _CUSTOMERS: Final = table(
     "customers", column("merchant_id", BigInteger), column("user_id", BigInteger), column("name", String)
 )
+Grams = Annotated[list[int], mapped_column(ARRAY(BigInteger), deferred=True, server_default=text("'{}'::bigint[]"))]
+"""What a search finds the row by. Triggers keep it (models/guards/search)."""
 UserId = Annotated[int, mapped_column(BigInteger, ForeignKey("users.id"))]
 
 

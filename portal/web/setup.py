@@ -23,7 +23,7 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
+from portal.web.merchants import closing, customers, dashboard, journal, objections, search, settings
 from portal.web.middleware import (
     compression,
     language,
@@ -107,6 +107,7 @@ BLUEPRINTS = (
     security_events.bp,
     user_sessions.bp,
     sessions.bp,
+    search.bp,
     settings.bp,
     shop_reports.bp,
     shops.bp,

@@ -170,6 +170,20 @@
     menu.querySelector("summary").focus();
   });
 
+  // "/" and Ctrl+K lead to the search: to the page's own field, otherwise to the page of the search.
+  document.addEventListener("keydown", (event) => {
+    const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
+    const isShortcut = slash || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey));
+    if (!isShortcut || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (slash && event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = slash && document.getElementById("search");
+    const page = document.querySelector('a[href$="/search"]');
+    if (!field && !page) return;
+    event.preventDefault();
+    if (field) field.focus();
+    else page.click();
+  });
+
   async function copy(button) {
     const source = document.getElementById(button.dataset.copy);
     const label = button.querySelector(".btn-label") || button;

@@ -195,6 +195,7 @@ PAGES = {
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
     "GET /customers/<int:customer_id>": (303, 403, 403, 200, 404, 403, 303, 303),
+    "GET /search": MERCHANTS_PAGE,
     "GET /customers/<int:customer_id>/edit": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /customers/<int:customer_id>": OWN_MERCHANTS_BUTTON,
     "GET /payments": PAGE,

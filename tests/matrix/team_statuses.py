@@ -155,6 +155,7 @@ PAGES: Final = {
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>"),
     **rows((200, 200, 403, 404, 403), "GET", "/customers/<int:customer_id>/edit"),
+    **rows(ALL, "GET", "/search"),
     **rows(REMIND, "POST", "/customers/<int:customer_id>", "/customers/<int:customer_id>/reminders"),
     **rows((303, 303, 403, 303, 303), "POST", "/customers/reminders"),
     **rows(

@@ -37,6 +37,8 @@ PAGES: Final[dict[str, list[str]]] = {
         "/customers?search=nobody-of-this-name",
         "first customer of /customers",
         "first customer of /customers, then /edit",
+        "/search",
+        "/search?search=oma",
         "/payments",
         "/payments?state=declined",
         "/payments?from=2026-01-01",

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 from portal.domain.events import DISPUTE_OUTCOMES, DisputeOutcome
 from portal.extensions import Model
 from portal.models.accounts.merchants import Merchant
-from portal.models.columns import Instant, UserId, is_one_line
+from portal.models.columns import Grams, Instant, UserId, is_one_line
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
@@ -50,11 +50,13 @@ class Customer(Model):
     phone: Mapped[str | None] = mapped_column(String(40))
     note: Mapped[str | None] = mapped_column(String(500))
     reminded_at: Mapped[Instant | None]
+    grams: Mapped[Grams]
 
     merchant: Mapped[Merchant] = relationship()
 
     __table_args__ = (
         Index("ix_customers_user_id", "user_id", "merchant_id"),
+        Index("ix_customers_grams", "grams", postgresql_using="gin"),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="name"),
         CheckConstraint(f"note <> '' AND {is_one_line('note')}", name="note"),
         CheckConstraint("phone ~ '^[+(]?[0-9][0-9 ().-]*$'", name="phone"),

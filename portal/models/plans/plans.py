@@ -29,7 +29,7 @@ from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAY
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
-from portal.models.columns import Currency, Id, Instant, Minor, UserId, pair_name
+from portal.models.columns import Currency, Grams, Id, Instant, Minor, UserId, pair_name
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
@@ -100,6 +100,7 @@ class Plan(Model):
     dispute_ended_at: Mapped[Instant | None]
     withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     delivered_at: Mapped[Instant | None]
+    grams: Mapped[Grams]
 
     pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
     """The merchant's own name for the customer."""
@@ -149,6 +150,7 @@ class Plan(Model):
             postgresql_where=text("automatic_method_id IS NOT NULL"),
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
+        Index("ix_plans_grams", "grams", postgresql_using="gin"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(

@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Customer, Installment, Plan, User
+from portal.reports import search
 from portal.reports.exports.columns import Column, Export, amounts, export, plain
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 
@@ -56,8 +57,7 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
         .order_by(customer.id, Plan.currency)
     )
     if filters.search and filters.search.strip():
-        matching = select(User.id).where(User.starts_with(filters.search.strip()))
-        query = query.where(Plan.customer_id.in_(matching))
+        query = query.where(Plan.customer_id.in_(search.customer_ids(actor.business("export"), filters.search)))
     if filters.show == "owing":
         query = query.having(func.sum(sums.c.remaining) > 0)
     elif filters.show == "overdue":

@@ -6,7 +6,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain.permissions import Actor
 from portal.models import Allocation, Payment, Plan
 from portal.models.payments.payments import RECEIVED as RECEIVED
-from portal.reports import paging
+from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
@@ -50,6 +50,8 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.plan_id == filters.plan_id)
     if filters.customer_id is not None:
         query = query.where(Payment.customer_id == filters.customer_id)
+    if filters.search and filters.search.strip() and actor.merchant_id is not None:
+        query = query.where(search.payments(actor.merchant_id, filters.search))
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     if filters.since or filters.until:

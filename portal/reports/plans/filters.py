@@ -11,7 +11,8 @@ class PlanFilters:
 
     `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
     dispute, or the others. `customer_email` is a whole address, `external_id` the merchant's own number for the plan.
-    `search` is the beginning of the customer's email or username or of that number, or any part of the description.
+    A merchant's `search` is looked for in the customer, the description and that number (reports/search.py), a
+    customer's in the description.
     `due_before` and `due_after` are local dates, both exclusive, and apply to the oldest open installment: a plan with
     nothing left to pay passes neither.
     """

@@ -8,7 +8,7 @@ from portal.domain.events import KINDS
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
-from portal.reports import paging
+from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
@@ -65,17 +65,12 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
 
 
 def _mentions(actor: Actor, text: str) -> ColumnElement[bool]:
+    if actor.merchant_id is not None:
+        return search.plans(actor.merchant_id, text)
     try:
-        described = Plan.description.icontains(typed_text.read(text), autoescape=True)
+        return Plan.description.icontains(typed_text.read(text), autoescape=True)
     except typed_text.BadText:
         return false()
-    if actor.merchant_id is None:
-        return described
-    return or_(
-        Plan.customer_id.in_(select(User.id).where(User.starts_with(text))),
-        described,
-        Plan.external_id.istartswith(text, autoescape=True),
-    )
 
 
 def list_installments(

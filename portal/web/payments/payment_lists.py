@@ -61,6 +61,7 @@ def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
         customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
         state=query.choice("state", {*STATES, *PAYMENT_STATES}),
         currency=query.currency(),
+        search=query.text("search") if my_actor().merchant_id is not None else None,
         since=since,
         until=until,
     )
