@@ -125,6 +125,16 @@
     label.textContent = count ? button.dataset.counted.replace("{count}", count) : label.dataset.before;
   });
 
+  // A choice fills a field and tells it, as typing would.
+  document.addEventListener("click", (event) => {
+    const choice = event.target.closest("[data-fill]");
+    if (!choice) return;
+    const field = document.getElementById(choice.dataset.fill);
+    field.value = choice.dataset.value;
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));

@@ -205,6 +205,7 @@ PAGES = {
     "GET /journal.csv": MERCHANTS_PAGE,
     "GET /plans/new": MERCHANTS_PAGE,
     "POST /plans/preview": MERCHANTS_PAGE,
+    "GET /plans/customers": (303, 403, 403, 303, 303, 403, 303, 303),
     "GET /plans/preview": (303, 403, 403, 303, 303, 403, 303, 303),
     "GET /plans/<int:plan_id>": (303, 200, 404, 200, 404, 404, 303, 303),
     "POST /plans/<int:plan_id>/invitation": OWN_MERCHANTS_BUTTON,

@@ -152,7 +152,7 @@ PAGES: Final = {
     **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
     **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
     **rows(MANAGERS, "POST", "/plans/preview"),
-    **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
+    **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>"),
     **rows((200, 200, 403, 404, 403), "GET", "/customers/<int:customer_id>/edit"),
     **rows(ALL, "GET", "/search"),

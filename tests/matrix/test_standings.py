@@ -33,6 +33,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /plans",
     "GET /plans/new",
     "GET /plans/preview",
+    "GET /plans/customers",
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
     *(

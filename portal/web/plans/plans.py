@@ -1,5 +1,7 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
+from typing import Any
+
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -11,6 +13,8 @@ from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
 from portal.reports.exports.plans import export_plans
+from portal.reports.merchants import customers as customer_reports
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
 from portal.services.idempotency import RequestKey
@@ -26,12 +30,14 @@ from portal.web.lists.list_page import list_page
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
-from portal.web.respond import fragments, go, is_htmx, page
+from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
+CHOICES = 6
+"""Customers that the form of a new plan offers."""
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
 STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
 """The filters of the list: the statuses, and two more of active plans."""
@@ -114,6 +120,29 @@ def _prefilled() -> dict[str, str]:
     return {}
 
 
+@bp.get("/plans/customers")
+@needs("create_plans")
+def customers() -> ResponseReturnValue:
+    """The customers that the typed beginning of the form's email means: a fragment for htmx, else the list."""
+    typed = ListQuery().text("customer_email")
+    if not is_htmx():
+        return vary_on_htmx(go(url_for("customers.index", search=typed or None)))
+    return vary_on_htmx(fragments(("plans/_customer_choices.html", _choices(my_merchant(), typed))))
+
+
+def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
+    """The variables of the customers to choose from. With the whole email of a customer it is that customer alone."""
+    typed = typed.strip()
+    if len(typed) < 2:
+        return {"customers": [], "typed": typed}
+    whole = customer_reports.list_customers(merchant, CustomerFilters(email=typed), limit=1).items
+    found = whole or customer_reports.list_customers(merchant, CustomerFilters(search=typed), limit=CHOICES).items
+    return {
+        "customers": [row for row in found if row.user.erased_at is None],
+        "typed": whole[0].user.email if whole else "",
+    }
+
+
 @bp.post("/plans/preview")
 @needs("create_plans")
 def preview() -> ResponseReturnValue:
@@ -123,7 +152,11 @@ def preview() -> ResponseReturnValue:
     shown = preview_of(form, merchant)
     if is_htmx():
         context = {"preview": shown, "merchant": merchant}
-        return fragments(("plans/_preview.html", context), ("plans/_submit_label.html", context))
+        return fragments(
+            ("plans/_preview.html", context),
+            ("plans/_submit_label.html", context),
+            ("plans/_result_line.html", context),
+        )
     return _form_page(form, merchant, shown)
 
 
@@ -189,7 +222,10 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
-    return page("plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant))
+    choices = _choices(merchant, form.customer_email.data or "")
+    return page(
+        "plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant), **choices
+    )
 
 
 def _today(merchant: Merchant) -> str:
