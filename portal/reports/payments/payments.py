@@ -1,6 +1,6 @@
 """Lists of payments of a merchant or a customer."""
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, case, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain.permissions import Actor
@@ -10,6 +10,7 @@ from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
+from portal.reports.tallies import Tally, tally
 
 
 def list_payments(
@@ -41,6 +42,12 @@ def list_with_plans(
     query = find(actor, filters).options(parties, installments)
     keys = (Payment.value_at, Payment.id) if filters.since or filters.until else (Payment.id,)
     return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
+
+
+def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:
+    """The payments that pass the filters, and what was received by them, less refunds and reversals."""
+    net = Payment.amount - Payment.refunded - Payment.reversed
+    return tally(find(actor, filters), Payment.currency, case((Payment.state.in_(RECEIVED), net), else_=0))
 
 
 def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:

@@ -12,6 +12,7 @@ from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
+from portal.reports.tallies import Tally, tally
 
 TIMELINE_LENGTH = 100
 
@@ -36,6 +37,21 @@ def list_plans(
         open_plans = query.where(Plan.state == "active")
         return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
     return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
+
+
+def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
+    """The plans that pass the filters, and their totals."""
+    return tally(find_plans(actor, filters), Plan.currency, Plan.total)
+
+
+def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
+    """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
+    expected (the amount without what was credited or written off).
+    """
+    expected = Installment.amount - Installment.credited - Installment.written_off
+    amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
+    amount = amounts.get(filters.status or "", expected)
+    return tally(find_installments(actor, filters), Installment.currency, amount)
 
 
 def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:

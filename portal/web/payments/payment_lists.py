@@ -14,6 +14,7 @@ from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
 from portal.wording import labels
 
 bp = Blueprint("payment_lists", __name__)
@@ -36,11 +37,13 @@ def index() -> ResponseReturnValue:
         lambda: reports.list_with_plans(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="payments",
         page="payments/payment_lists_index.html",
+        count=lambda: reports.tally_payments(actor, filters),
         first=query.day("from"),
         last=query.day("to"),
         states=STATES,
         merchant=actor.merchant_id is not None,
         today=clock.today(zone),
+        ranges=past_ranges(clock.today(zone)),
     )
 
 

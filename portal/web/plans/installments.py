@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
         lambda: reports.list_installments(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="installments",
         page="installments/index.html",
+        count=lambda: reports.tally_installments(actor, filters),
         first=query.day("from"),
         last=query.day("to"),
         filters=FILTERS,

@@ -65,6 +65,7 @@ def index() -> ResponseReturnValue:
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
+        count=lambda: reports.tally_plans(actor, filters),
         statuses=STATUSES,
         sorts=SORTS,
         merchant=actor.merchant_id is not None,
