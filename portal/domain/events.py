@@ -24,6 +24,9 @@ DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 
 
+CustomerWord = Literal["name", "phone", "note"]
+"""A business's own word about a customer."""
+
 Link = Literal["pay", "customer"]
 """A kind of link of a plan."""
 
@@ -327,7 +330,7 @@ class CustomerUpdated(Payload):
     kind = "customer.updated"
     customer_id: int
     before_id: int | None = None
-    fields: tuple[str, ...] = ()
+    fields: tuple[CustomerWord, ...] = ()
 
     @property
     def is_private(self) -> bool:

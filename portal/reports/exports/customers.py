@@ -13,8 +13,9 @@ from portal.reports.exports.columns import Column, Export, amounts, export, plai
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 
 COLUMNS: Final[list[Column]] = [
-    *plain("customer_email", "customer_username", "customer_name", "customer_phone", "plans", "open_plans", "currency"),
+    *plain("customer_email", "customer_username", "plans", "open_plans", "currency"),
     *amounts("total", "paid", "outstanding", "overdue"),
+    *plain("customer_name", "customer_phone"),
 ]
 
 

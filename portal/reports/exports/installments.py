@@ -51,12 +51,13 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         return max(days, 0)
 
     columns = [
-        *plain("plan", "external_id", "number", "customer_email", "customer_name", "description"),
+        *plain("plan", "external_id", "number", "customer_email", "description"),
         *dates("due_date", "late_on"),
         *plain("currency"),
         *amounts("amount", *figures.SUMMED),
         *plain("status"),
         Column("days_past_due", days_past_due),
         *dates("paid_at"),
+        *plain("customer_name"),
     ]
     return export(query, columns)

@@ -14,13 +14,12 @@ from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
 COLUMNS: Final[list[Column]] = [
-    *plain(
-        "payment", "plan", "external_id", "customer_email", "customer_name", "description", "installments", "currency"
-    ),
+    *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
     *amounts("amount", "refunded", "reversed", "kept"),
     *plain("state", "decline_code", "method"),
     *texts("reference"),
     *dates("received_on", "created_at", "settled_at", "reversed_at"),
+    *plain("customer_name"),
 ]
 
 

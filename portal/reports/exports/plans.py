@@ -15,12 +15,13 @@ from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_PLANS, PlanFilters
 
 COLUMNS: Final[list[Column]] = [
-    *plain("plan", "external_id", "customer_email", "customer_username", "customer_name", "description", "currency"),
+    *plain("plan", "external_id", "customer_email", "customer_username", "description", "currency"),
     *amounts("total", *figures.SUMMED),
     *plain("installments", "installments_paid", "interval"),
     *dates("start_date", "next_due_on"),
     *plain("status"),
     *dates("created_at", "closed_at"),
+    *plain("customer_name"),
 ]
 
 

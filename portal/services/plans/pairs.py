@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock, identifiers, typed_text
-from portal.domain.events import CustomerUpdated
+from portal.domain.events import CustomerUpdated, CustomerWord
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
@@ -109,11 +109,11 @@ def word_faults(words: Words) -> list[Fault]:
     return faults + text_faults("note", words.note or "", limit=NOTE_MAX)
 
 
-def _read(words: Words) -> dict[str, str | None]:
+def _read(words: Words) -> dict[CustomerWord, str | None]:
     """The words that are given, as they are stored. Refuses: Invalid."""
     if faults := word_faults(words):
         raise Invalid(*faults)
-    stored: dict[str, str | None] = {}
+    stored: dict[CustomerWord, str | None] = {}
     if words.name is not None:
         stored["name"] = typed_text.read(words.name) or None
     if words.phone is not None:
