@@ -6,6 +6,7 @@ cli.py              the command line `qist`
 local/              servers for a laptop: supervisor, PostgreSQL, Valkey, data folder, demo data
 gunicorn_worker.py  the worker class of the web server
 request_reader.py   reads a request as its bytes arrive, without a thread
+commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
 web/                entry point: pages and fragments
     accounts/ adjustments/ agreements/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/ payments/
@@ -28,7 +29,7 @@ wording/            words for people: codes and facts become sentences, by gette
     refusals/         the sentences of refusals and faults, by code
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events, texts
-config.py           settings
+config/             settings, from the environment and from files of secrets
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions
 logs.py             structured logs

@@ -104,6 +104,8 @@ def bind_migrations(app: Flask) -> None:
 def _flask_config(settings: Settings) -> dict[str, Any]:
     return {
         "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": list(settings.secret_keys_previous),
+        "WTF_CSRF_SECRET_KEY": list(reversed(settings.secret_keys)),  # itsdangerous signs with the last one
         "SESSION_COOKIE_NAME": "__Host-qist" if settings.production else "qist",
         "SESSION_COOKIE_SECURE": settings.production,
         "SESSION_COOKIE_HTTPONLY": True,

@@ -18,16 +18,14 @@ import click
 from flask.cli import FlaskGroup, routes_command, shell_command
 
 from portal import __version__
+from portal.commands import cli as data
+from portal.commands.cli import called, erase_again, list_erasures
 from portal.config import ConfigError, Settings, load
-from portal.errors import Invalid, QistError
 
 if TYPE_CHECKING:
     from flask import Flask
 
 ROOT = Path(__file__).resolve().parent.parent
-COULD_NOT_LOOK = 2
-"""Exit code of `qist check` when it read nothing."""
-
 open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
 
@@ -102,8 +100,8 @@ def main() -> None:
     """Qist: a Buy Now, Pay Later portal."""
 
 
-main.add_command(routes_command)
-main.add_command(shell_command)
+for command in (routes_command, shell_command, data.backup, data.restore, data.check, list_erasures, erase_again):
+    main.add_command(command)
 
 
 @main.command(with_appcontext=False)
@@ -196,7 +194,7 @@ def seed_demo() -> None:
     """Add the demo merchants, customers and plans. A second run changes nothing."""
     from portal.local import demo_data
 
-    _call(demo_data.seed)
+    called(demo_data.seed)
     click.echo(_logins())
 
 
@@ -208,7 +206,7 @@ def create_operator(username: str, email: str, password: str) -> None:
     """Create an operator's account."""
     from portal.services.accounts import accounts
 
-    _call(accounts.create_operator, username, email, password)
+    called(accounts.create_operator, username, email, password)
     click.echo(f"{username} can sign in now.")
 
 
@@ -227,7 +225,7 @@ def setup(
     from portal.services.operations import setup as setups
 
     new = setups.Installation(operator, operator_email, owner, owner_email, business, currency, time_zone)
-    tokens = _call(setups.set_up, new)
+    tokens = called(setups.set_up, new)
     click.echo(f"{business} is ready. Each link sets a password once, within a day:")
     click.echo(f"  operator {operator}: {_reset_url(tokens.operator)}")
     click.echo(f"  owner {owner}: {_reset_url(tokens.owner)}")
@@ -239,7 +237,7 @@ def sign_in_link(login: str) -> None:
     """Print a link that sets a new password for the account LOGIN (a username or an email), once, within an hour."""
     from portal.services.accounts import password_resets
 
-    click.echo(_reset_url(_call(password_resets.make_for, login)))
+    click.echo(_reset_url(called(password_resets.make_for, login)))
 
 
 @main.command()
@@ -267,38 +265,6 @@ def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the broken rows by rule.")
-def check(as_json: bool) -> None:
-    """Check every invariant of the data, and compare it with the payment gateway's record.
-
-    Exit code 0 when all hold, 1 when a row breaks one, 2 when the database is away or not migrated.
-    """
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from portal.reports.operations import checks, revisions
-    from portal.wording import installation
-    from portal.wording.checks import rule
-
-    try:
-        state = revisions.of_this_database()
-        if state in ("behind", "unreleased"):
-            problem = installation.PROBLEMS[state]
-            click.echo(f"Migrations: {problem}", err=True)
-            sys.exit(COULD_NOT_LOOK)
-        counts = dict(checks.run())
-    except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-        click.echo(f"The database does not answer: {cause[0] if cause else type(error).__name__}", err=True)
-        sys.exit(COULD_NOT_LOOK)
-    if as_json:
-        click.echo(json.dumps(counts))
-    else:
-        for code, count in counts.items():
-            click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
-    sys.exit(1 if any(counts.values()) else 0)
-
-
-@main.command()
 def status() -> None:
     """Print the figures of the operator's page as JSON, without addresses of mails and traces of jobs."""
     from portal.reports.operations import background, health
@@ -320,33 +286,6 @@ def doctor(address: str | None) -> None:
     sys.exit(1 if any(found.level == "error" for found in findings) else 0)
 
 
-@main.command("erasures")
-@click.option("--export", "file", type=click.File("w", encoding="utf-8"), default="-", help="The file; default stdout.")
-def list_erasures(file: Any) -> None:
-    """List the erased accounts, one JSON object a line, for `qist erase-again`. Keep the file beside your backups."""
-    from portal.services.privacy import erasures
-
-    for row in erasures.listed():
-        names = {"user_id": row.user_id, "created_at": row.created_at, "erased_at": row.erased_at}
-        file.write(json.dumps(names, default=str) + "\n")
-
-
-@main.command("erase-again")
-@click.argument("file", type=click.File(encoding="utf-8"))
-def erase_again(file: Any) -> None:
-    """After a restore: erase the accounts that `qist erasures` listed after the backup was made."""
-    from portal.services.privacy import erasures
-
-    for line in filter(str.strip, file):
-        try:
-            row = json.loads(line)
-            user_id = int(row["user_id"])
-            instants = [datetime.fromisoformat(row[name]) for name in ("created_at", "erased_at")]
-        except (ValueError, TypeError, KeyError):
-            raise click.ClickException(f"not a line of qist erasures: {line.strip()}") from None
-        click.echo(f"{user_id}: {_call(erasures.erase_again, user_id, *instants)}")
-
-
 def _logins() -> str:
     from portal.local import demo_data
 
@@ -360,28 +299,15 @@ def _act(login: str | None, merchant: int | None, reason: str, on_account: Any, 
     if (login is None) == (merchant is None):
         raise click.UsageError("Name an account, or --merchant with the id of a business.")
     if merchant is not None:
-        _call(on_merchant, merchant, actor=None, reason=reason)
+        called(on_merchant, merchant, actor=None, reason=reason)
     else:
-        _call(on_account, _call(accounts.find_login, login), actor=None, reason=reason)
+        called(on_account, called(accounts.find_login, login), actor=None, reason=reason)
 
 
 def _reset_url(token: str) -> str:
     from flask import current_app
 
     return f"{current_app.config['QIST'].public_url}/password-resets/{token}"
-
-
-def _call(service: Any, *args: Any, **options: Any) -> Any:
-    """Call a service function. A refusal ends the command with its sentences."""
-    from portal.wording.refusals import fault_sentence, sentence
-
-    try:
-        return service(*args, **options)
-    except Invalid as invalid:
-        lines = [f"{fault.field}: {fault_sentence(fault)}" for fault in invalid.faults]
-        raise click.ClickException("\n".join(lines)) from None
-    except QistError as error:
-        raise click.ClickException(sentence(error)) from None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.config import ConfigError, load
+from portal.config import SECRETS, ConfigError, load
 
 ROOT = Path(__file__).parent.parent
 STRONG = "9f2c41d7a08be3566d1c0f7e92ab8345c6d7e8f901a2b3c4"
@@ -40,7 +40,7 @@ def test_an_empty_string_is_not_set() -> None:
 
 def test_the_example_holds_the_defaults_and_the_same_names_as_config() -> None:
     lines = re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
-    source = (ROOT / "portal" / "config.py").read_text()
+    source = (ROOT / "portal" / "config" / "__init__.py").read_text()
     read = set(re.findall(r'reader\.(?:value|optional|text)\(\s*"([A-Z_]+)"', source)) - {"FLASK_DEBUG"}
     assert {name for name, _ in lines} == read
     assert load(dict(lines)) == load({})
@@ -169,3 +169,50 @@ def test_emails_are_confirmed_in_production_and_not_on_a_laptop() -> None:
 def test_production_can_not_confirm_emails_without_a_mail_server(mode: str) -> None:
     text = refusal(PRODUCTION | {"SMTP_HOST": "", "EMAIL_CONFIRMATION": mode})
     assert "SMTP_HOST: not set; EMAIL_CONFIRMATION=required" in text
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_come_from_a_file_in_place_of_its_variable(name: str, tmp_path: Path) -> None:
+    value = {"DATABASE_URL": "postgresql://u:p@h/d", "REDIS_URL": "redis://:word@h:6379/0"}.get(name, STRONG)
+    file = tmp_path / "secret"
+    file.write_text(value + "\n")
+    others = {"SMTP_USER": "u"}
+    assert load({**others, f"{name}_FILE": str(file)}) == load({**others, name: value})
+    file.write_text("\n")
+    assert load({**others, f"{name}_FILE": str(file)}) == load(others)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_and_its_file_together_are_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hidden-word")
+    text = refusal({"SMTP_USER": "u", name: STRONG, f"{name}_FILE": str(tmp_path / "secret")})
+    assert f"{name}: set, and {name}_FILE is set, too; set only one of them" in text
+    assert len(text.splitlines()) == (3 if name in ("DATABASE_URL", "REDIS_URL") else 2)
+    assert "hidden-word" not in text and STRONG not in text
+
+
+def test_an_unreadable_file_of_a_secret_is_named_once(tmp_path: Path) -> None:
+    environ = {**PRODUCTION, "SECRET_KEY": "", "SECRET_KEY_FILE": str(tmp_path / "missing")}
+    text = refusal(environ)
+    assert text.splitlines()[1:] == [
+        f"  SECRET_KEY_FILE: '{tmp_path}/missing' can't be read: No such file or directory"
+    ]
+    (tmp_path / "missing").write_bytes(b"\xff\xfe")
+    assert "can't be read: it is not text in UTF-8" in refusal(environ)
+
+
+def test_production_accepts_secrets_from_files(tmp_path: Path) -> None:
+    files = {}
+    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL"):
+        (tmp_path / name).write_text(PRODUCTION[name])
+        files |= {name: "", f"{name}_FILE": str(tmp_path / name)}
+    assert load(PRODUCTION | files) == load(PRODUCTION)
+
+
+def test_previous_keys_are_a_list_of_strong_keys() -> None:
+    other = STRONG[::-1]
+    settings = load({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{other}, {STRONG}a"})
+    assert settings.secret_keys == (STRONG, other, f"{STRONG}a")
+    assert other not in repr(settings)
+    text = refusal({**PRODUCTION, "SECRET_KEY_PREVIOUS": f"{other},short"})
+    assert "SECRET_KEY_PREVIOUS: its value is not accepted" in text and other not in text

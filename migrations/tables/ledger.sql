@@ -49,6 +49,7 @@ CREATE TABLE events (
     actor_id bigint CONSTRAINT fk_events_actor_id REFERENCES users (id),
     reason_id bigint,
     kind varchar(40) NOT NULL,
+    type varchar(40),
     data jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT fk_events_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id)
@@ -56,3 +57,18 @@ CREATE TABLE events (
 
 CREATE INDEX ix_events_plan_id_id ON events (plan_id, id);
 CREATE UNIQUE INDEX uq_events_late_installment_id ON events (installment_id) WHERE kind = 'installment.late';
+
+CREATE TABLE public_events (
+    event_id bigint NOT NULL CONSTRAINT pk_public_events PRIMARY KEY
+        CONSTRAINT fk_public_events_event_id REFERENCES events (id),
+    public_id uuid DEFAULT gen_random_uuid() NOT NULL CONSTRAINT uq_public_events_public_id UNIQUE,
+    merchant_id bigint NOT NULL CONSTRAINT fk_public_events_merchant_id REFERENCES merchants (id),
+    plan_id bigint NOT NULL CONSTRAINT fk_public_events_plan_id REFERENCES plans (id),
+    type varchar(40) NOT NULL,
+    number bigint CONSTRAINT uq_public_events_number UNIQUE,
+    CONSTRAINT ck_public_events_number CHECK (number > 0)
+);
+
+CREATE INDEX ix_public_events_merchant_id_number ON public_events (merchant_id, number) WHERE number IS NOT NULL;
+CREATE INDEX ix_public_events_plan_id_number ON public_events (plan_id, number) WHERE number IS NOT NULL;
+CREATE INDEX ix_public_events_unnumbered_event_id ON public_events (event_id) WHERE number IS NULL;

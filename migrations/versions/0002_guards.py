@@ -43,6 +43,7 @@ GUARDS = (
     "plans_grams",
     "customers_grams",
     "users_grams",
+    "events_published",
 )
 
 

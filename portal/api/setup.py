@@ -12,6 +12,7 @@ from portal.api.resources import (
     accounts,
     agreements,
     analytics,
+    events,
     installments,
     merchants,
     payment_methods,
@@ -38,6 +39,7 @@ BLUEPRINTS: Final = (
     agreements.bp,
     plan_invitations.bp,
     analytics.bp,
+    events.bp,
     docs.bp,
 )
 for _blueprint in BLUEPRINTS:

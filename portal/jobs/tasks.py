@@ -1,5 +1,6 @@
 """Entry point 3: every job that RQ may run, by name. RQ may run a job twice, even at once, so a job is idempotent."""
 
+from portal.services import events
 from portal.services.agreements import acceptances
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
@@ -37,6 +38,11 @@ def deliver_callbacks() -> int:
 def drain_outbox() -> int:
     """Send the mails that wait in the outbox."""
     return delivery.drain()
+
+
+def number_events() -> int:
+    """Give the new events for outsiders their places in the feed."""
+    return events.number_new()
 
 
 def sweep_stuck() -> dict[str, int]:

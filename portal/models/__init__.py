@@ -29,6 +29,7 @@ from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
+from portal.models.public_events import PublicEvent
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
 
@@ -58,6 +59,7 @@ __all__ = [
     "PaymentMethod",
     "Plan",
     "PlanDraft",
+    "PublicEvent",
     "RefreshToken",
     "Refund",
     "Reminder",

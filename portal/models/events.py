@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, Stri
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from portal.domain import events
+from portal.domain import events, public_events
 from portal.extensions import Model
 from portal.models.accounts.users import User
 from portal.models.columns import Id, Instant
@@ -19,8 +19,9 @@ PAYLOAD_COLUMNS: Final = ("installment_id", "payment_id", "reason_id")
 class Event(Model):
     """An event of a plan. `actor_id` is None for an event that the system caused.
 
-    `kind` is "noun.participle" and names the class of `payload` (domain/events). `reason` is the text that the actor
-    typed: "" without one, None once it is erased.
+    `kind` is "noun.participle" and names the class of `payload` (domain/events). `type` is the public type of an event
+    for outsiders (domain/public_events): a trigger then adds the row of `PublicEvent`. `reason` is the text that the
+    actor typed: "" without one, None once it is erased.
     """
 
     __tablename__ = "events"
@@ -32,6 +33,7 @@ class Event(Model):
     actor_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
     reason_id: Mapped[int | None] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(String(40))
+    type: Mapped[str | None] = mapped_column(String(40))
     data: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default=text("'{}'::jsonb"))
     created_at: Mapped[Instant]
 
@@ -57,6 +59,7 @@ class Event(Model):
 
     @staticmethod
     def columns_of(payload: events.Payload) -> dict[str, Any]:
-        """The columns `kind`, `data` and PAYLOAD_COLUMNS of an event with this payload."""
+        """The columns `kind`, `type`, `data` and PAYLOAD_COLUMNS of an event with this payload."""
         data = events.facts(payload)
-        return {"kind": payload.kind, **{name: data.pop(name, None) for name in PAYLOAD_COLUMNS}, "data": data}
+        kinds = {"kind": payload.kind, "type": public_events.type_of(payload.kind)}
+        return {**kinds, **{name: data.pop(name, None) for name in PAYLOAD_COLUMNS}, "data": data}

@@ -74,6 +74,7 @@ API = {
     "GET /api/plans/analytics/dashboard/": MERCHANTS,
     "GET /api/analytics/merchant/": MERCHANTS,
     "GET /api/analytics/ageing/": MERCHANTS,
+    "GET /api/events/": MERCHANTS,
     "GET /api/merchant/": MERCHANTS,
     "PATCH /api/merchant/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/customers/": MERCHANTS,

@@ -59,6 +59,7 @@ API: Final = {
         "/api/refunds/", "/api/refunds/<row:refund_id>/", "/api/analytics/dashboard/",
         "/api/plans/analytics/dashboard/", "/api/analytics/merchant/", "/api/analytics/ageing/", "/api/docs/",
         "/swagger/", "/api/openapi.json", "/api/merchant/", "/api/customers/",
+        "/api/events/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
     **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),

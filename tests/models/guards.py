@@ -5,6 +5,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 # ruff: noqa: S608 (SQL from constants)
 
 from tests.models.agreement_guards import AGREEMENT_GUARDS
+from tests.models.event_guards import EVENT_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -40,6 +41,7 @@ GUARDS = [
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,
     *AGREEMENT_GUARDS,
+    *EVENT_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),
@@ -314,7 +316,11 @@ GUARDS = [
 
 for table, column in {"ledger_entries": "plan_id", "ledger_lines": "amount", "events": "kind"}.items():
     rule = f"{table}_append_only"
-    keys = {"ledger_entries": ("fk_ledger_lines_entry_id", "ledger_balanced"), "ledger_lines": (), "events": ()}[table]
+    keys = {
+        "ledger_entries": ("fk_ledger_lines_entry_id", "ledger_balanced"),
+        "ledger_lines": (),
+        "events": ("fk_public_events_event_id",),
+    }[table]
     GUARDS.append(Guard(f"{table} changed", rule, f"UPDATE {table} SET {column} = {column}"))
     GUARDS.append(Guard(f"{table} deleted", rule, f"DELETE FROM {table}", beside=keys))
 

@@ -41,6 +41,7 @@ ELSEWHERE = {
     "plans_grams": "test_grams_follow_what_a_search_finds",
     "customers_grams": "test_grams_follow_what_a_search_finds",
     "users_grams": "test_grams_follow_what_a_search_finds",
+    "events_published_insert": "tests/api/resources/test_events.py",
     "pk_merchants": "a plain key",
     "pk_alembic_version": "a table of Alembic",
     "alembic_version_pkc": "a table of Alembic",

@@ -7,6 +7,7 @@ from portal.api import parsing, problems
 from portal.api.problems import HttpRefusal
 from portal.domain.money import Money
 from portal.domain.permissions import EmailUnproven
+from portal.domain.public_events import EVENT_TYPES
 from portal.errors import Fault, Invalid, Refused, StillRunning
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.wording.http_statuses import http_status
@@ -243,6 +244,16 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
+    "EventObject": {"type": "plan", "id": 1},
+    "PublishedEvent": {
+        "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
+        "type": "plan.created",
+        "created_at": "2026-08-23T04:12:34.309931Z",
+        "version": 1,
+        "plan": 1,
+        "object": {"type": "plan", "id": 1},
+        "data": _PLAN,
+    },
     "Merchant": _MERCHANT,
     "MerchantChange": {"grace_days": 3, "withdrawal_days": 14},
     "Customer": {
@@ -330,6 +341,7 @@ _REFUSED: Final = {
         Invalid(Fault("received_on", "date_in_future")),
         Invalid(Fault("time_zone", "owners_zone")),
         Invalid(Fault("total_amount", "total_too_small")),
+        Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
         Invalid(Fault("username", "username_taken")),
     )
 }

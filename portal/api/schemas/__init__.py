@@ -15,6 +15,7 @@ from portal.api.schemas.accounts import (
     me,
 )
 from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
     InstallmentQuery,
@@ -67,6 +68,7 @@ __all__ = [
     "CustomerQuery",
     "CustomerWords",
     "Dashboard",
+    "EventQuery",
     "FaultShape",
     "Installment",
     "InstallmentQuery",
@@ -101,6 +103,7 @@ __all__ = [
     "Preview",
     "Problem",
     "Proof",
+    "PublishedEvent",
     "Refresh",
     "Refund",
     "RefundAnswer",
@@ -115,6 +118,7 @@ __all__ = [
     "cancelled_plan",
     "customer",
     "dashboard",
+    "events",
     "installment",
     "link",
     "me",

@@ -152,7 +152,8 @@ def issue(proof_id: int) -> Issued | None:
         return None
     token, code = secrets.token_urlsafe(32), f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
     proof.token_hash = digest(token)
-    proof.code_hash = _code_digest(proof.id, code) if proof.has_code else None
+    newest = current_app.config["QIST"].secret_keys[0]
+    proof.code_hash = _code_digest(newest, proof.id, code) if proof.has_code else None
     proof.expires_at = clock.now() + LIFETIME
     return Issued(token, code if proof.has_code else None)
 
@@ -262,7 +263,10 @@ def _try(user_id: int, code: str, session_id: int | None, family_id: int | None)
     if _wrong_codes_today(proof.email_key) >= WRONG_CODES_PER_DAY:
         raise TooMany("code_limit")
     typed = "".join(_digit(character) for character in code if character.isalnum())
-    if proof.code_hash is not None and hmac.compare_digest(proof.code_hash, _code_digest(proof.id, typed)):
+    if proof.code_hash is not None and any(
+        hmac.compare_digest(proof.code_hash, _code_digest(secret, proof.id, typed))
+        for secret in current_app.config["QIST"].secret_keys
+    ):
         return _prove(user, proof, None, session_id, family_id)
     proof.wrong_codes += 1
     if proof.wrong_codes == MAX_WRONG_CODES:
@@ -362,8 +366,7 @@ def _digit(character: str) -> str:
     return character if value is None else str(value)
 
 
-def _code_digest(proof_id: int, code: str) -> bytes:
-    """The digest of a code under SECRET_KEY: six digits alone could be tried from a copy of the database."""
-    secret: str = current_app.config["SECRET_KEY"]
+def _code_digest(secret: str, proof_id: int, code: str) -> bytes:
+    """The digest of a code under a secret key: six digits alone could be tried from a copy of the database."""
     key = hmac.digest(secret.encode(), b"email proofs", "sha256")
     return hmac.digest(key, f"{proof_id}:{code}".encode("utf-8", "surrogatepass"), "sha256")

@@ -7,8 +7,6 @@ reused refresh token) ends the access token at once. Rotation follows RFC 9700, 
 
 import base64
 import contextlib
-import functools
-import hashlib
 import hmac
 import re
 import secrets
@@ -23,7 +21,7 @@ from sqlalchemy import delete, func, select, update
 from portal.domain import clock, permissions
 from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor
-from portal.domain.tokens import digest
+from portal.domain.tokens import derive, digest
 from portal.errors import QistError
 from portal.extensions import db
 from portal.models import RefreshToken, TokenFamily, User
@@ -203,7 +201,9 @@ def _end_of(family: TokenFamily, issued_at: datetime) -> datetime:
 
 def _successor(jti: str) -> str:
     """The id of the refresh token that follows the one with this id. Nobody else can compute it."""
-    return base64.urlsafe_b64encode(hmac.digest(_key(), f"after {jti}".encode(), "sha256")[:16]).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(hmac.digest(_keys()[0], f"after {jti}".encode(), "sha256")[:16]).decode().rstrip("=")
+    )
 
 
 def _make(kind: Kind, family: TokenFamily, issued_at: datetime, expires_at: datetime, jti: str) -> str:
@@ -217,29 +217,38 @@ def _make(kind: Kind, family: TokenFamily, issued_at: datetime, expires_at: date
         "typ": kind,
         "fam": str(family.id),
     }
-    return jwt.encode(claims, _key(), algorithm=ALGORITHM)
+    return jwt.encode(claims, _keys()[0], algorithm=ALGORITHM)
 
 
 def _read(token: str, kind: Kind) -> _Claims:
     """The claims of a token of this kind: signed with our key and not expired. Refuses: bad_token."""
     if len(token) > MAX_LENGTH or not token.isascii():
         raise BadToken()
-    try:
-        claims: dict[str, Any] = jwt.decode(
-            token,
-            _key(),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            issuer=ISSUER,
-            leeway=LEEWAY,
-            options={"require": list(CLAIMS), "strict_aud": True},
-        )
-    except jwt.PyJWTError:
-        raise BadToken() from None
+    claims = _claims(token)
     user_id, family_id = _number(claims["sub"]), _number(claims["fam"])
     if claims["typ"] != kind or user_id is None or family_id is None:
         raise BadToken()
     return _Claims(user_id, family_id, str(claims["jti"]))
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of a token signed under SECRET_KEY or a previous one."""
+    for key in _keys():
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                leeway=LEEWAY,
+                options={"require": list(CLAIMS), "strict_aud": True},
+            )
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.PyJWTError:
+            break
+    raise BadToken()
 
 
 def _number(text: Any) -> int | None:
@@ -248,12 +257,6 @@ def _number(text: Any) -> int | None:
     return None
 
 
-def _key() -> bytes:
-    return _derive(str(current_app.config["QIST"].secret_key))
-
-
-@functools.cache
-def _derive(secret: str) -> bytes:
-    """HKDF-SHA256 (RFC 5869), one block: the key of the cookies and the key of the tokens differ."""
-    extracted = hmac.new(b"\x00" * 32, secret.encode(), hashlib.sha256).digest()
-    return hmac.new(extracted, b"qist api tokens v1\x01", hashlib.sha256).digest()
+def _keys() -> list[bytes]:
+    """The signing keys, that of SECRET_KEY first. The keys of the cookies are others."""
+    return [derive(secret, "qist api tokens v1") for secret in current_app.config["QIST"].secret_keys]

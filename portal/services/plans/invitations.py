@@ -122,9 +122,12 @@ def _reissue(customer_id: int, plan_ids: Sequence[int]) -> dict[int, str]:
 
 
 def token_of(invitation: Invitation) -> str | None:
-    """The token of this link; None when it was created under another SECRET_KEY (such a link stays valid)."""
-    token = _token(invitation.kind, invitation.seed)
-    return token if digest(token) == invitation.token_hash else None
+    """The token of this link; None when none of the secret keys made it (such a link stays valid)."""
+    for secret in current_app.config["QIST"].secret_keys:
+        token = _token(secret, invitation.kind, invitation.seed)
+        if digest(token) == invitation.token_hash:
+            return token
+    return None
 
 
 def _make(plan: Plan, kind: LinkKind) -> tuple[Invitation, str]:
@@ -132,7 +135,7 @@ def _make(plan: Plan, kind: LinkKind) -> tuple[Invitation, str]:
     for before in db.session.scalars(_open(plan.id, kind).with_for_update()):
         before.revoked_at, before.revoked_for = now, "renewed"
     db.session.flush()
-    token = _token(kind, seed)
+    token = _token(current_app.config["QIST"].secret_keys[0], kind, seed)
     invitation = Invitation(
         plan_id=plan.id, kind=kind, token_hash=digest(token), seed=seed, created_at=now, expires_at=now + LIFETIME
     )
@@ -266,7 +269,6 @@ def begin_claim(token: str, *, username: str, password: str) -> int:
     return accounts.register(NewAccount("customer", username, customer.email, password))
 
 
-def _token(kind: LinkKind, seed: bytes) -> str:
-    secret: str = current_app.config["SECRET_KEY"]
+def _token(secret: str, kind: LinkKind, seed: bytes) -> str:
     key = hmac.digest(secret.encode(), f"invitations.{kind}".encode(), "sha256")
     return base64.urlsafe_b64encode(hmac.digest(key, seed, "sha256")).rstrip(b"=").decode()

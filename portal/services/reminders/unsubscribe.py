@@ -22,4 +22,5 @@ def customer_of(token: str) -> User | None:
 
 
 def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(current_app.config["SECRET_KEY"], salt="early-reminders")
+    keys = current_app.config["QIST"].secret_keys
+    return URLSafeSerializer(list(reversed(keys)), salt="early-reminders")  # it signs with the last one

@@ -28,6 +28,10 @@ def _too_precise(values: Values) -> str:
     )
 
 
+def _unknown_event_type(values: Values) -> str:
+    return str(_("This type of event is not known. Known here: %(names)s.", names=", ".join(values["names"])))
+
+
 def _unknown_parameter(values: Values) -> str:
     if not values["names"]:
         return str(_("This parameter is not known. No parameter is known here."))
@@ -203,6 +207,7 @@ FAULTS: Final[Table] = {
     ("required", "api"): _l("This field is required."),
     ("required", "pay_plan"): _l("Say how much to pay."),
     ("unknown_field", ""): _l("This field is not known here."),
+    ("unknown_event_type", ""): _unknown_event_type,
     ("unknown_parameter", ""): _unknown_parameter,
     ("wrong_type", ""): _l("This value has another type than the field."),
     ("wrong_type", "choice"): _l("Invalid enum value %(value)s."),

@@ -41,7 +41,7 @@ def works(pair: Pair) -> bool:
 def signed(changed: dict[str, Any], *, key: bytes | str | None = None, algorithm: str = "HS256", **headers: Any) -> str:
     """An access token with these claims (None: without that claim)."""
     claims = {name: value for name, value in changed.items() if value is not None}
-    return jwt.encode(claims, tokens._key() if key is None else key, algorithm=algorithm, headers=headers)
+    return jwt.encode(claims, tokens._keys()[0] if key is None else key, algorithm=algorithm, headers=headers)
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def test_only_digests_are_stored(omar: int) -> None:
 
 def test_cookies_and_tokens_are_signed_with_different_keys(app: Flask, omar: int) -> None:
     secret = app.config["QIST"].secret_key
-    assert tokens._key() != secret.encode() and len(tokens._key()) == 32
+    assert tokens._keys()[0] != secret.encode() and len(tokens._keys()[0]) == 32
     token = signed(claims_of(tokens.start(omar).access), key=secret)
     with pytest.raises(BadToken):
         tokens.find(token)
@@ -205,7 +205,7 @@ def forged(pair: Pair) -> dict[str, str]:
     invalid = {
         "no algorithm": f"{nothing}.{body}.",
         "no algorithm, with a signature": f"{nothing}.{body}.{signature}",
-        "another algorithm": signed(good, key=tokens._key() * 2, algorithm="HS512"),
+        "another algorithm": signed(good, key=tokens._keys()[0] * 2, algorithm="HS512"),
         "another key": signed(good, key="x" * 32),
         "an empty key": signed(good, key=b"\x00" * 32),
         "a changed body": f"{head}.{base64.urlsafe_b64encode(changed).decode().rstrip('=')}.{signature}",

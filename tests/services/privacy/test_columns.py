@@ -45,7 +45,7 @@ IMPERSONAL: Final = {
         "link",
     ),
     *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
-    *("revoked_for", "role", "scope", "state", "time_zone", "version_num"),
+    *("revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
 }
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {

@@ -43,7 +43,7 @@ class SimulatedGateway:
     is_simulated = True
 
     def __init__(self, settings: Settings) -> None:
-        self.secret = settings.secret_key or ""
+        self.secrets = settings.secret_keys
 
     def offered_methods(self) -> Sequence[OfferedMethod]:
         return OFFERED
@@ -186,7 +186,8 @@ class SimulatedGateway:
 
     def callback_key(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The key in the body `{"key": ...}`, if the header Qist-Signature signs it."""
-        if not signatures.is_signed(self.secret, body, headers.get(signatures.HEADER, "")):
+        signature = headers.get(signatures.HEADER, "")
+        if not any(signatures.is_signed(secret, body, signature) for secret in self.secrets):
             raise BadSignature()
         try:
             key = json.loads(body)["key"]
@@ -198,7 +199,7 @@ class SimulatedGateway:
 
     def signed(self, body: bytes) -> dict[str, str]:
         """The headers of a callback with this body, signed at this instant."""
-        return {signatures.HEADER: signatures.sign(self.secret, body)}
+        return {signatures.HEADER: signatures.sign(self.secrets[0], body)}
 
     def check(self, connection: Connection) -> Sequence[tuple[str, int]]:
         counts = connection.execute(text(checks.SQL)).one()

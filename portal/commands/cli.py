@@ -1,0 +1,168 @@
+"""The commands about all data of an installation: backup, restore, check, and the list of erasures.
+
+Like portal/cli.py, a command imports the modules that it needs inside its function.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+from flask.cli import with_appcontext
+
+if TYPE_CHECKING:
+    from portal.commands.erasure_lists import Erased
+
+T = TypeVar("T")
+
+COULD_NOT: Final = 2
+"""Exit code when a command could not begin or finish. 1 stands for bad data: a damaged file, a broken rule."""
+
+
+def called(service: Any, *args: Any, **options: Any) -> Any:
+    """Call a service function. A refusal ends the command with its sentences."""
+    from portal.errors import Invalid, QistError
+    from portal.wording.refusals import fault_sentence, sentence
+
+    try:
+        return service(*args, **options)
+    except Invalid as invalid:
+        lines = [f"{fault.field}: {fault_sentence(fault)}" for fault in invalid.faults]
+        raise click.ClickException("\n".join(lines)) from None
+    except QistError as error:
+        raise click.ClickException(sentence(error)) from None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the broken rows by rule.")
+@with_appcontext
+def check(as_json: bool) -> None:
+    """Check every invariant of the data, and compare it with the payment gateway's record.
+
+    Exit code 0 when all hold, 1 when a row breaks one, 2 when the database is away or not migrated.
+    """
+    sys.exit(_check(as_json=as_json))
+
+
+def _check(*, as_json: bool) -> int:
+    """Print each rule with the number of rows that break it. Returns the exit code."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from portal.reports.operations import checks, revisions
+    from portal.wording import installation
+    from portal.wording.checks import rule
+
+    try:
+        state = revisions.of_this_database()
+        if state in ("behind", "unreleased"):
+            return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
+        counts = dict(checks.run())
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+        return _could_not(f"The database does not answer: {cause[0] if cause else type(error).__name__}")
+    if as_json:
+        click.echo(json.dumps(counts))
+    else:
+        for code, count in counts.items():
+            click.echo(f"{'ok' if not count else 'BROKEN':<7} {rule(code)}" + (f": {count}" if count else ""))
+    return 1 if any(counts.values()) else 0
+
+
+@click.command("erasures")
+@click.option("--export", "file", type=click.File("w", encoding="utf-8"), default="-", help="The file; default stdout.")
+@with_appcontext
+def list_erasures(file: Any) -> None:
+    """List the erased accounts, one JSON object a line, for `qist restore`. Keep the file beside your backups."""
+    from portal.commands import erasure_lists
+
+    file.writelines(erasure_lists.written())
+
+
+@click.command("erase-again")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@with_appcontext
+def erase_again(file: Any) -> None:
+    """After a restore: erase the accounts that `qist erasures` listed after the backup was made."""
+    from portal.commands import erasure_lists
+
+    try:
+        erased = erasure_lists.read(file)
+    except erasure_lists.NotAList as error:
+        raise click.ClickException(str(error)) from None
+    _erase_again(erased)
+
+
+def _erase_again(erased: "list[Erased]") -> None:
+    from portal.services.privacy import erasures
+
+    for row in erased:
+        click.echo(f"{row.user_id}: {called(erasures.erase_again, row.user_id, row.created_at, row.erased_at)}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_appcontext
+def backup(file: Path) -> None:
+    """Write a backup of the database to the new FILE, read it back, and write its checksum to FILE.sha256.
+
+    FILE has mode 600 and appears when it is complete. It holds personal data: store it encrypted, on another machine.
+    Exit code 0 when FILE is complete, 1 when what was written can't be read back, 2 when it could not be written.
+    """
+    from portal.commands import backups
+
+    tables, size = _carry_out(lambda: backups.backup(_owner_url(), file))
+    click.echo(f"{file}: {tables} tables, {size} bytes, read back. Keep it with qist erasures --export.")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--erasures", "erased_file", type=click.File(encoding="utf-8"), help="The newest list of qist erasures.")
+@click.option("--no-erasures", is_flag=True, help="Without a list: people erased after the backup come back.")
+@with_appcontext
+def restore(file: Path, erased_file: Any, no_erasures: bool) -> None:
+    """Restore FILE into an empty database, migrate it, erase again the people of the list, and check every rule.
+
+    Exit code 0 when all rules hold, 1 when FILE is damaged or a row breaks a rule, 2 when nothing could be restored.
+    """
+    import flask_migrate
+
+    from portal.commands import backups, erasure_lists
+
+    if (erased_file is None) != no_erasures:
+        raise click.UsageError("Give either --erasures FILE, the newest list of qist erasures, or --no-erasures.")
+    try:
+        erased = erasure_lists.read(erased_file or ())
+    except erasure_lists.NotAList as error:
+        sys.exit(_could_not(f"Error: {error}"))
+    _carry_out(lambda: backups.restore(_owner_url(), file))
+    click.echo(f"{file}: restored")
+    flask_migrate.upgrade()
+    _erase_again(erased)
+    sys.exit(_check(as_json=False))
+
+
+def _carry_out(act: Callable[[], T]) -> T:
+    """The result of a backup or a restore. A failure ends the command with one line."""
+    from portal.commands import backups
+
+    try:
+        return act()
+    except backups.Damaged as error:
+        raise click.ClickException(str(error)) from None
+    except backups.BackupError as error:
+        sys.exit(_could_not(f"Error: {error}"))
+
+
+def _could_not(line: str) -> int:
+    click.echo(line, err=True)
+    return COULD_NOT
+
+
+def _owner_url() -> str:
+    """The address of the database for a role that may read and make every table."""
+    from flask import current_app
+
+    url: str = current_app.config["QIST"].database_url
+    return url

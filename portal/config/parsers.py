@@ -1,0 +1,147 @@
+"""Parsers of settings: a text becomes a value, or a ValueError names the accepted values."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from urllib.parse import SplitResult, urlsplit
+
+from limits import parse_many
+
+SECRET_KEY_LENGTH = 32
+SECRET_KEY_VARIETY = 8
+EXAMPLE_WORDS = ("change", "example", "default", "secret", "password", "insecure", "development", "qist")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+ON = ("1", "on", "true", "yes")
+OFF = ("0", "off", "false", "no")
+
+
+def choice(*accepted: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in accepted:
+            raise ValueError("accepted: " + ", ".join(accepted))
+        return text.lower()
+
+    return parse
+
+
+def integer(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"accepted: a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in ON + OFF:
+        raise ValueError("accepted: on, off")
+    return text.lower() in ON
+
+
+def host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", text):
+        raise ValueError("accepted: an address or host name to listen on, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def default_url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def web_address(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        accepted = (
+            f"accepted: an address such as {schemes[0]}://pay.example.org, without a path ({' or '.join(schemes)})"
+        )
+        parts = parse_url(text, accepted)
+        if parts.scheme not in schemes or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError(accepted)
+        if parts.username or parts.password:
+            raise ValueError(accepted)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    return parse
+
+
+def public_address(text: str) -> str:
+    """https, or plain http on a loopback address: containers on one machine, before TLS is set up."""
+    host = parse_url(text, "accepted: an address such as https://pay.example.org, without a path").hostname
+    return web_address("https", "http")(text) if host in LOOPBACK else web_address("https")(text)
+
+
+def origins(text: str) -> tuple[str, ...]:
+    parse = web_address("https", "http")
+    return tuple(parse(origin) for origin in re.split(r"[,\s]+", text) if origin)
+
+
+def database_url(text: str) -> str:
+    accepted = "accepted: postgresql://user:password@host:port/name (postgres:// and postgresql+psycopg:// too)"
+    parts = parse_url(text, accepted)
+    if parts.scheme not in ("postgres", "postgresql", "postgresql+psycopg") or "://" not in text:
+        raise ValueError(accepted)
+    if not parts.path.strip("/"):
+        raise ValueError(accepted + ", with the name of a database")
+    return "postgresql+psycopg://" + text.split("://", 1)[1]
+
+
+def redis_url(text: str) -> str:
+    accepted = "accepted: redis://host:port/0, rediss://host:port/0 or unix:///path/to/socket"
+    parts = parse_url(text, accepted)
+    target = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in ("redis", "rediss", "unix") or not target:
+        raise ValueError(accepted)
+    return text
+
+
+def parse_url(text: str, accepted: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(accepted) from None
+    return parts
+
+
+def secret_key(text: str) -> str:
+    lowered = text.lower()
+    if len(text) < SECRET_KEY_LENGTH or len(set(text)) < SECRET_KEY_VARIETY:
+        raise ValueError(
+            f"accepted: at least {SECRET_KEY_LENGTH} random characters, such as openssl rand -hex 32 prints"
+        )
+    if any(word in lowered for word in EXAMPLE_WORDS):
+        raise ValueError("it looks like an example's; accepted: random characters, such as openssl rand -hex 32 prints")
+    return text
+
+
+def comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def secret_keys(text: str) -> tuple[str, ...]:
+    return tuple(secret_key(part) for part in comma_separated(text))
+
+
+def sender(text: str) -> str:
+    if not re.fullmatch(r"[^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+", text):
+        raise ValueError("accepted: an address such as pay@example.org or Shop <pay@example.org>")
+    return text
+
+
+def rate_limit(text: str) -> str:
+    try:
+        parse_many(text)
+    except ValueError:
+        raise ValueError('accepted: limits such as "30 per minute;200 per hour"') from None
+    return text
+
+
+def log_level(text: str) -> str:
+    return choice("debug", "info", "warning", "error", "critical")(text)
