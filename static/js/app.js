@@ -129,6 +129,7 @@
   document.addEventListener("click", (event) => {
     const choice = event.target.closest("[data-fill]");
     if (!choice) return;
+    event.preventDefault();
     const field = document.getElementById(choice.dataset.fill);
     field.value = choice.dataset.value;
     field.focus();
