@@ -229,11 +229,12 @@ class PaymentDeclined(OfPayment):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentReversed(Payload):
-    """The bank took `amount` of a payment back."""
+    """The bank took `amount` of a payment back, and `lost` beyond what refunds had left of it."""
 
     kind = "payment.reversed"
     payment_id: int
     amount: int
+    lost: int = 0
     cause: Cause | None = None
 
 

@@ -272,10 +272,7 @@ REVERSED: Final = Variants(
     _l("%(amount)s paid was taken back by the bank"),
     _l("%(amount)s paid for %(installments)s was taken back by the bank"),
 )
-VOIDED: Final = Variants(
-    _l("%(amount)s paid was voided"),
-    _l("%(amount)s paid for %(installments)s was voided"),
-)
+VOIDED: Final = Variants(_l("%(amount)s paid was voided"), _l("%(amount)s paid for %(installments)s was voided"))
 
 
 @sentence(events.PaymentSucceeded, icon="banknote")
@@ -296,6 +293,10 @@ def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
 
 @sentence(events.PaymentReversed, icon="undo-2")
 def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
+    if payload.lost and not payload.amount:
+        return str(
+            _("%(amount)s refunded before was taken back by the bank: a loss", amount=scene.amount(payload.lost))
+        )
     return scene.payment(REVERSED, payload)
 
 
