@@ -109,8 +109,7 @@ def entries(
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
     scene = Scene(plan, numbers, paid)
-    pays = viewer.owes(plan.customer_id)
-    pairs = [(row, payload) for row in rows if not ((payload := row.payload).is_private and pays)]
+    pairs = [(row, it) for row in rows if not ((it := row.payload).is_private and viewer.owes(plan.customer_id))]
     settled = {
         payload.refund_id for _, payload in pairs if isinstance(payload, events.RefundSucceeded | events.RefundDeclined)
     }
@@ -142,8 +141,6 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
-    if event.actor_id == plan.customer_id:
-        return filters.customer_of(plan)
     return filters.name_of(event.actor) if event.actor is not None else "Qist"
 
 
