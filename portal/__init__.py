@@ -21,7 +21,8 @@ reports/            reads across tables
 access.py           look-ups that return an object of the actor or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
+    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ guards/search/
+    payments/ plans/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
     payment/ payment/simulated/
 queue.py            enqueues jobs by name

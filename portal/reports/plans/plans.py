@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
-from portal.domain.events import KINDS
+from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
@@ -152,3 +152,9 @@ def timeline_of(plan_id: int) -> list[Event]:
     """
     query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
+
+
+def is_private(event: Event) -> bool:
+    """The plan's customer does not see the event: it is about the business's own words of them."""
+    payload = event.payload
+    return isinstance(payload, CustomerUpdated) and payload.before_id is None

@@ -109,7 +109,7 @@ def entries(
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
     scene = Scene(plan, numbers, paid)
-    pairs = [(row, it) for row in rows if not ((it := row.payload).is_private and viewer.owes(plan.customer_id))]
+    pairs = [(row, row.payload) for row in rows]
     settled = {
         payload.refund_id for _, payload in pairs if isinstance(payload, events.RefundSucceeded | events.RefundDeclined)
     }
