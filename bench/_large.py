@@ -58,16 +58,17 @@ INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, am
                      created_by, created_at, settled_at)
     SELECT id, plan_id, 1, customer_id, 'SAR', 10, 'succeeded', 'g' || id, 'back' || id, 1, settled_at, settled_at
     FROM payments WHERE refunded > 0;
-INSERT INTO ledger_entries (plan_id, kind, created_at) SELECT id, 'plan_opened', created_at FROM plans;
-INSERT INTO ledger_entries (plan_id, payment_id, kind, created_at)
-    SELECT plan_id, id, 'payment', settled_at FROM payments;
-INSERT INTO ledger_entries (plan_id, refund_id, kind, created_at)
-    SELECT plan_id, id, 'refund', settled_at FROM refunds;
+INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at)
+    SELECT 1, id, 'plan_opened', created_at::date, created_at FROM plans;
+INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, kind, booked_on, recorded_at)
+    SELECT 1, plan_id, id, 'payment', settled_at::date, settled_at FROM payments;
+INSERT INTO ledger_entries (merchant_id, plan_id, refund_id, kind, booked_on, recorded_at)
+    SELECT 1, plan_id, id, 'refund', settled_at::date, settled_at FROM refunds;
 INSERT INTO ledger_lines (entry_id, account, currency, amount)
     SELECT id, account, 'SAR', amount FROM ledger_entries, LATERAL (VALUES
         ('plan_opened', 'receivable', 400), ('plan_opened', 'sales', -400),
-        ('payment', 'cash', 100), ('payment', 'receivable', -100),
-        ('refund', 'refunds', 10), ('refund', 'cash', -10)) AS line (of, account, amount)
+        ('payment', 'clearing', 100), ('payment', 'receivable', -100),
+        ('refund', 'refunds', 10), ('refund', 'clearing', -10)) AS line (of, account, amount)
     WHERE of = kind;
 INSERT INTO events (plan_id, actor_id, kind, data, created_at)
     SELECT id, 1, 'plan.opened', jsonb_build_object('amount', 400, 'installments', 4), created_at FROM plans;

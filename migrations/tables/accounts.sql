@@ -57,6 +57,7 @@ CREATE TABLE merchants (
     sending_hour smallint DEFAULT 9 NOT NULL,
     reminding_since timestamptz,
     withdrawal_days smallint DEFAULT 0 NOT NULL,
+    books_closed_until date,
     updated_at timestamptz NOT NULL,
     name_skeleton text DEFAULT '' NOT NULL,
     approved_at timestamptz,

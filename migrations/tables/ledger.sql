@@ -2,6 +2,7 @@
 
 CREATE TABLE ledger_entries (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_ledger_entries PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_ledger_entries_merchant_id REFERENCES merchants (id),
     plan_id bigint NOT NULL CONSTRAINT fk_ledger_entries_plan_id REFERENCES plans (id),
     payment_id bigint CONSTRAINT fk_ledger_entries_payment_id REFERENCES payments (id),
     refund_id bigint CONSTRAINT fk_ledger_entries_refund_id REFERENCES refunds (id)
@@ -9,7 +10,9 @@ CREATE TABLE ledger_entries (
     kind varchar(12) NOT NULL,
     reason_id bigint,
     created_by bigint CONSTRAINT fk_ledger_entries_created_by REFERENCES users (id),
-    created_at timestamptz NOT NULL,
+    booked_on date NOT NULL,
+    value_on date,
+    recorded_at timestamptz NOT NULL,
     CONSTRAINT fk_ledger_entries_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_ledger_entries_kind CHECK (
         kind IN (
@@ -17,10 +20,12 @@ CREATE TABLE ledger_entries (
         )
     ),
     CONSTRAINT ck_ledger_entries_payment CHECK ((kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)),
-    CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL))
+    CONSTRAINT ck_ledger_entries_refund CHECK ((kind = 'refund') = (refund_id IS NOT NULL)),
+    CONSTRAINT ck_ledger_entries_value_on CHECK (value_on < booked_on)
 );
 
-CREATE INDEX ix_ledger_entries_created_at_id ON ledger_entries (created_at, id);
+CREATE INDEX ix_ledger_entries_merchant_id_booked_on_id ON ledger_entries (merchant_id, booked_on, id);
+CREATE INDEX ix_ledger_entries_merchant_id_recorded_at_id ON ledger_entries (merchant_id, recorded_at, id);
 CREATE INDEX ix_ledger_entries_plan_id_id ON ledger_entries (plan_id, id);
 CREATE UNIQUE INDEX uq_ledger_entries_payment_id_kind ON ledger_entries (payment_id, kind)
     WHERE payment_id IS NOT NULL;
@@ -28,18 +33,45 @@ CREATE UNIQUE INDEX uq_ledger_entries_payment_id_kind ON ledger_entries (payment
 CREATE TABLE ledger_lines (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_ledger_lines PRIMARY KEY,
     entry_id bigint NOT NULL CONSTRAINT fk_ledger_lines_entry_id REFERENCES ledger_entries (id),
-    account varchar(12) NOT NULL,
+    account varchar(15) NOT NULL,
     currency varchar(3) NOT NULL,
     amount bigint NOT NULL,
     CONSTRAINT ck_ledger_lines_account CHECK (
         account IN (
-            'receivable', 'sales', 'cash', 'refunds', 'credits', 'write_offs', 'losses', 'overpayments', 'prepayments'
+            'cash', 'bank', 'clearing', 'receivable', 'sales', 'credits', 'refunds', 'bad_debt', 'recoveries', 'losses',
+            'refunds_payable', 'overpayments', 'prepayments'
         )
     ),
     CONSTRAINT ck_ledger_lines_amount CHECK (amount <> 0)
 );
 
 CREATE INDEX ix_ledger_lines_entry_id ON ledger_lines (entry_id);
+
+CREATE TABLE entry_numbers (
+    merchant_id bigint CONSTRAINT fk_entry_numbers_merchant_id REFERENCES merchants (id),
+    number bigint,
+    entry_id bigint NOT NULL CONSTRAINT fk_entry_numbers_entry_id REFERENCES ledger_entries (id)
+        CONSTRAINT uq_entry_numbers_entry_id UNIQUE,
+    CONSTRAINT pk_entry_numbers PRIMARY KEY (merchant_id, number),
+    CONSTRAINT ck_entry_numbers_number CHECK (number > 0)
+);
+
+CREATE TABLE account_names (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_account_names PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_account_names_merchant_id REFERENCES merchants (id),
+    account varchar(15) NOT NULL,
+    since date NOT NULL,
+    code varchar(20) NOT NULL,
+    name varchar(60) NOT NULL,
+    export_name varchar(100) NOT NULL,
+    CONSTRAINT uq_account_names_merchant_id_account_since UNIQUE (merchant_id, account, since),
+    CONSTRAINT ck_account_names_account CHECK (
+        account IN (
+            'cash', 'bank', 'clearing', 'receivable', 'sales', 'credits', 'refunds', 'bad_debt', 'recoveries', 'losses',
+            'refunds_payable', 'overpayments', 'prepayments'
+        )
+    )
+);
 
 CREATE TABLE events (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_events PRIMARY KEY,

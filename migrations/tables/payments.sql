@@ -44,7 +44,7 @@ CREATE TABLE payments (
     ),
     CONSTRAINT ck_payments_reversed CHECK (
         (state IN ('reversed', 'voided')) = (reversed_at IS NOT NULL)
-        AND (state IN ('reversed', 'voided')) = (reversed > 0)
+        AND (state IN ('reversed', 'voided')) = (reversed + lost > 0)
     ),
     CONSTRAINT ck_payments_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
     CONSTRAINT ck_payments_state CHECK (state IN ('in_flight', 'succeeded', 'declined', 'reversed', 'voided')),

@@ -92,6 +92,7 @@ CREATE TABLE installments (
     remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
     paid_at timestamptz,
     credited_at timestamptz,
+    written_off_at timestamptz,
     cancelled_at timestamptz,
     counted boolean DEFAULT true NOT NULL,
     disputed boolean DEFAULT false NOT NULL,
@@ -122,6 +123,9 @@ CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merch
 CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
     INCLUDE (currency, late_at, plan_id)
     WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted;
+
+CREATE INDEX ix_installments_given_up_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
+    WHERE counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL);
 
 CREATE TABLE invitations (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_invitations PRIMARY KEY,

@@ -42,7 +42,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("COMMENT ON TABLE alembic_version IS NULL")
     op.execute(
-        "DROP TABLE security_events, public_events, ledger_lines, ledger_entries, events, automatic_attempts, mutes, reminders, emails, "
+        "DROP TABLE security_events, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
+        "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
         "operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "

@@ -38,6 +38,7 @@ GUARDS = (
     "installment_paid_sum",
     "refunds_sum",
     "ledger_balanced",
+    "books_closed",
     "security_events_kept",
     "grams",
     "plans_grams",

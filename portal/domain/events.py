@@ -41,11 +41,6 @@ class Payload:
 
     kind: ClassVar[str]
 
-    @property
-    def is_private(self) -> bool:
-        """The plan's customer does not see the event."""
-        return False
-
     def __init_subclass__(cls) -> None:
         """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
         if "kind" not in vars(cls):
@@ -229,11 +224,12 @@ class PaymentDeclined(OfPayment):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentReversed(Payload):
-    """The bank took `amount` of a payment back."""
+    """The bank took `amount` of a payment back, and `lost` beyond what refunds had left of it."""
 
     kind = "payment.reversed"
     payment_id: int
     amount: int
+    lost: int = 0
     cause: Cause | None = None
 
 
@@ -331,10 +327,6 @@ class CustomerUpdated(Payload):
     customer_id: int
     before_id: int | None = None
     fields: tuple[CustomerWord, ...] = ()
-
-    @property
-    def is_private(self) -> bool:
-        return self.before_id is None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from portal.models.accounts.users import User
 from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
-from portal.models.ledger import LedgerEntry, LedgerLine
+from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -35,6 +35,7 @@ from portal.models.texts import TypedText
 
 __all__ = [
     "Acceptance",
+    "AccountName",
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
@@ -43,6 +44,7 @@ __all__ = [
     "Email",
     "EmailChange",
     "EmailProof",
+    "EntryNumber",
     "Erasure",
     "Event",
     "IdempotencyKey",

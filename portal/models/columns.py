@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from sqlalchemy import (
-    ARRAY,
     BigInteger,
     DateTime,
     ForeignKey,
@@ -16,6 +15,7 @@ from sqlalchemy import (
     table,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import mapped_column
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]

@@ -1,5 +1,6 @@
 """The ledger: double-entry and append-only. Triggers refuse every UPDATE and DELETE."""
 
+from datetime import date
 from typing import Literal, get_args
 
 from sqlalchemy import (
@@ -9,6 +10,8 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    String,
+    UniqueConstraint,
     and_,
     case,
     select,
@@ -28,28 +31,49 @@ EntryKind = Literal[
 ENTRY_KINDS: tuple[EntryKind, ...] = get_args(EntryKind)
 
 Account = Literal[
-    "receivable", "sales", "cash", "refunds", "credits", "write_offs", "losses", "overpayments", "prepayments"
+    "cash",
+    "bank",
+    "clearing",
+    "receivable",
+    "sales",
+    "credits",
+    "refunds",
+    "bad_debt",
+    "recoveries",
+    "losses",
+    "refunds_payable",
+    "overpayments",
+    "prepayments",
 ]
 ACCOUNTS: tuple[Account, ...] = get_args(Account)
+MONEY_ACCOUNTS: tuple[Account, ...] = ("cash", "bank", "clearing")
+"""The accounts of received money: cash, bank transfers, and what the payment gateway owes."""
+COLLECTED: tuple[Account, ...] = (*MONEY_ACCOUNTS, "losses")
+"""The lines of an entry that sum to what was collected: a loss at the bank is no refund of what was collected."""
 
 
 class LedgerEntry(Model):
     """A booking. Its lines sum to zero in each currency (deferred trigger).
 
     `reason` is the merchant's text: "" without one, None once it is erased. `cause` tells why the system booked it.
-    `created_by` is None for a booking by the system.
+    `created_by` is None for a booking by the system. `booked_on` is the local date of the business that the entry
+    belongs to, which no later change of its time zone alters. `value_on` is set if the books were closed over that
+    date: then `booked_on` is the first open day. `recorded_at` is the instant at which it was written.
     """
 
     __tablename__ = "ledger_entries"
 
     id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
     plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"))
     payment_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("payments.id"))
     refund_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("refunds.id"), unique=True)
     kind: Mapped[EntryKind] = mapped_column(Enum(*ENTRY_KINDS, name="kind", native_enum=False, create_constraint=True))
     reason_id: Mapped[int | None] = mapped_column(BigInteger)
     created_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id"))
-    created_at: Mapped[Instant]
+    booked_on: Mapped[date]
+    value_on: Mapped[date | None]
+    recorded_at: Mapped[Instant]
 
     reason: Mapped[str | None] = column_property(typed_text(reason_id))
     cause: Mapped[Cause | None] = column_property(
@@ -71,7 +95,8 @@ class LedgerEntry(Model):
     __table_args__ = (
         ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_ledger_entries_reason"),
         Index("ix_ledger_entries_plan_id_id", "plan_id", "id"),
-        Index("ix_ledger_entries_created_at_id", "created_at", "id"),
+        Index("ix_ledger_entries_merchant_id_booked_on_id", "merchant_id", "booked_on", "id"),
+        Index("ix_ledger_entries_merchant_id_recorded_at_id", "merchant_id", "recorded_at", "id"),
         Index(
             "uq_ledger_entries_payment_id_kind",
             "payment_id",
@@ -81,6 +106,7 @@ class LedgerEntry(Model):
         ),
         CheckConstraint("(kind IN ('payment', 'reversal', 'void')) = (payment_id IS NOT NULL)", name="payment"),
         CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund"),
+        CheckConstraint("value_on < booked_on", name="value_on"),
     )
 
 
@@ -101,3 +127,34 @@ class LedgerLine(Model):
         CheckConstraint("amount <> 0", name="amount"),
         Index("ix_ledger_lines_entry_id", "entry_id"),
     )
+
+
+class EntryNumber(Model):
+    """The number of a ledger entry in the books of its business: from 1, without gaps. Rows are inserted only."""
+
+    __tablename__ = "entry_numbers"
+
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("ledger_entries.id"), unique=True)
+
+    __table_args__ = (CheckConstraint("number > 0", name="number"),)
+
+
+class AccountName(Model):
+    """How a business calls an account from the local date `since` on: its code, its name, its name in exported files.
+
+    A row whose `since` lies in closed books never changes (trigger), so files of a closed period stay as they are.
+    """
+
+    __tablename__ = "account_names"
+
+    id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
+    account: Mapped[Account] = mapped_column(Enum(*ACCOUNTS, name="account", native_enum=False, create_constraint=True))
+    since: Mapped[date]
+    code: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(60))
+    export_name: Mapped[str] = mapped_column(String(100))
+
+    __table_args__ = (UniqueConstraint("merchant_id", "account", "since"),)

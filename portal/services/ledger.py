@@ -1,18 +1,26 @@
 """Write a plan's ledger entries. Called inside a unit of work; never commits.
 
 Debits are positive and credits negative, in minor units of the plan's currency. The balances of a plan: receivable is
-the remaining amount, credits and write_offs equal those of its installments, cash is the money received and kept. Of a
-plan that is not counted only the money is booked: cash against prepayments. `reason_id` is the id of a typed text
+the remaining amount, credits equal those of its installments, bad debt less recoveries what is written off. The money
+received and kept is on the account of its method: cash, bank, or clearing for what the gateway collected. Of a plan
+that is not counted only the money is booked, against prepayments. `reason_id` is the id of a typed text
 (services/texts).
+
+An entry is booked on the local date of its value instant, in the business's time zone as it is then: the charge, the
+day that cash was received, the gateway's refund, the bounce; for every other act the press. While the books are closed
+over that date it is booked on the first open day and keeps the date as `value_on`.
 """
 
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
+
+from sqlalchemy import select
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
-from portal.models.ledger import EntryKind
+from portal.models import LedgerEntry, LedgerLine, Merchant, Payment, Plan, Refund
+from portal.models.ledger import Account, EntryKind
 
 
 @dataclass(slots=True)
@@ -54,21 +62,26 @@ def _opening(plan: Plan, paid: int, refunded: int) -> dict[str, int]:
 
 
 def book_payment(plan: Plan, payment: Payment, *, recovered: int = 0, excess: int = 0, reason_id: int | None) -> None:
-    """Money came in: cash up, receivable down. `recovered` was written off before; `excess` was no longer owed."""
+    """Money came in: its account up, receivable down. `recovered` was written off before; `excess` was not owed."""
     lines = {
-        "cash": payment.amount,
+        money_account(payment.method): payment.amount,
         _owed(plan): -(payment.amount - recovered - excess),
-        "write_offs": -recovered,
+        "recoveries": -recovered,
         "overpayments": -excess,
     }
-    _book("payment", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=payment.created_by)
+    on = payment.received_on or payment.value_at
+    _book("payment", plan, lines, on, payment_id=payment.id, reason_id=reason_id, created_by=payment.created_by)
 
 
-def book_refund(plan: Plan, refund: Refund) -> None:
-    """Money went back: cash down; refunds up, or overpayments down when the money was not owed."""
+def book_refund(plan: Plan, payment: Payment, refund: Refund, refunded_at: datetime | None) -> None:
+    """Money went back: its account down; refunds up, or overpayments down when the money was not owed.
+
+    `refunded_at` is the gateway's instant of the refund; without one it is the instant of the outcome.
+    """
     account = "overpayments" if refund.excess else "refunds" if plan.counted else "prepayments"
-    lines = {account: refund.amount, "cash": -refund.amount}
-    _book("refund", plan, lines, refund_id=refund.id, reason_id=refund.reason_id, created_by=refund.created_by)
+    lines = {account: refund.amount, money_account(payment.method): -refund.amount}
+    on = refunded_at or refund.settled_at
+    _book("refund", plan, lines, on, refund_id=refund.id, reason_id=refund.reason_id, created_by=refund.created_by)
 
 
 def book_credit(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:
@@ -83,24 +96,25 @@ def book_cancellation(plan: Plan, amount: int, *, by: int | None, reason_id: int
 
 
 def book_write_off(plan: Plan, amount: int, *, by: int, reason_id: int | None) -> None:
-    """The unpaid rest is written off: write-offs up, receivable down."""
-    _book("write_off", plan, {"write_offs": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
+    """The unpaid rest is written off: bad debt up, receivable down."""
+    _book("write_off", plan, {"bad_debt": amount, "receivable": -amount}, reason_id=reason_id, created_by=by)
 
 
 def book_reversal(plan: Plan, payment: Payment, effects: Effects) -> None:
-    """The bank took a payment back: cash down by all that it took. What it took beyond the payment is a loss."""
-    lines = _taken_back(plan, effects) | {"cash": -(payment.reversed + payment.lost), "losses": payment.lost}
-    _book("reversal", plan, lines, payment_id=payment.id, created_by=None)
+    """The bank took a payment back: clearing down by all that it took. What it took beyond the payment is a loss."""
+    taken = -(payment.reversed + payment.lost)
+    lines = _taken_back(plan, effects) | {money_account(payment.method): taken, "losses": payment.lost}
+    _book("reversal", plan, lines, payment.reversed_at, payment_id=payment.id, created_by=None)
 
 
 def book_void(plan: Plan, payment: Payment, effects: Effects, *, by: int, reason_id: int | None) -> None:
-    """A recorded payment was a mistake: cash down."""
-    lines = _taken_back(plan, effects) | {"cash": -payment.reversed}
+    """A recorded payment was a mistake: cash or bank down."""
+    lines = _taken_back(plan, effects) | {money_account(payment.method): -payment.reversed}
     _book("void", plan, lines, payment_id=payment.id, reason_id=reason_id, created_by=by)
 
 
 def _taken_back(plan: Plan, effects: Effects) -> dict[str, int]:
-    """Receivable up by what is owed again; write-offs and credits up by what is written off or void again.
+    """Receivable up by what is owed again, credits by what is void again; recoveries down by what is written off again.
 
     A plan that is not counted only held the money: prepayments down.
     """
@@ -109,7 +123,7 @@ def _taken_back(plan: Plan, effects: Effects) -> dict[str, int]:
         return {"prepayments": held, "overpayments": effects.rest}
     return {
         "receivable": effects.reopened,
-        "write_offs": effects.written_off,
+        "recoveries": effects.written_off,
         "credits": effects.cancelled,
         "overpayments": effects.rest,
     }
@@ -120,9 +134,31 @@ def _owed(plan: Plan) -> str:
     return "receivable" if plan.counted else "prepayments"
 
 
-def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], **entry: Any) -> None:
+def money_account(method: str) -> Account:
+    """The account of money that came by this method of a payment."""
+    return "cash" if method == "cash" else "bank" if method == "transfer" else "clearing"
+
+
+def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], on: date | datetime | None = None, **entry: Any) -> None:
+    """Write the entry. `on` is its local date or its value instant; without it, the entry is of this instant.
+
+    The lock on the business makes a closing of its books and a booking wait for one another.
+    """
     db.session.flush()
-    row = LedgerEntry(plan_id=plan.id, kind=kind, created_at=clock.now(), **entry)
+    now = clock.now()
+    books = select(Merchant.time_zone, Merchant.books_closed_until).where(Merchant.id == plan.merchant_id)
+    zone, closed = db.session.execute(books.with_for_update(read=True, key_share=True)).one()
+    value_on = clock.local_date(on or now, zone) if on is None or isinstance(on, datetime) else on
+    open_from = closed + timedelta(days=1) if closed is not None and value_on <= closed else None
+    row = LedgerEntry(
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        kind=kind,
+        booked_on=value_on if open_from is None else open_from,
+        value_on=None if open_from is None else value_on,
+        recorded_at=now,
+        **entry,
+    )
     row.lines = [
         LedgerLine(account=account, currency=plan.currency, amount=amount)
         for account, amount in lines.items()

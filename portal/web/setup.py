@@ -15,6 +15,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.books import movements
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -82,6 +83,7 @@ BLUEPRINTS = (
     journal.bp,
     merchants.bp,
     link_agreements.bp,
+    movements.bp,
     mutes.bp,
     objections.bp,
     operator.bp,

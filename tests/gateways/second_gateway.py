@@ -197,7 +197,7 @@ class SecondGateway:
         if record.code is not None:
             return Outcome("declined", f"second-{key}"[:64], record.code)
         if record.of:
-            return Outcome("succeeded", f"second-{key}"[:64])
+            return Outcome("succeeded", f"second-{key}"[:64], charged_at=record.at)
         return Outcome(
             "succeeded",
             f"second-{key}"[:64],

@@ -102,7 +102,7 @@ def test_charges_and_questions_at_once_give_one_answer(app: Flask, case: Case) -
 def test_refunds_never_exceed_the_charge(case: Case) -> None:
     case.gateway.charge("k", 10_00, "SAR", case.good)
     first = case.gateway.refund("r1", "k", 6_00)
-    assert (first.state, first.charged_at) == ("succeeded", None)
+    assert first.state == "succeeded" and first.charged_at is not None and first.charged_at <= clock.now()
     assert case.gateway.refund("r1", "k", 6_00) == case.gateway.look_up_refund("r1") == first
     over = case.gateway.refund("r2", "k", 4_01)
     assert (over.state, over.decline_code) == ("declined", "over_refunded")

@@ -203,6 +203,7 @@ PAGES = {
     "GET /payments.csv": MERCHANTS_PAGE,
     "GET /installments.csv": MERCHANTS_PAGE,
     "GET /journal": MERCHANTS_PAGE,
+    "GET /movements": MERCHANTS_PAGE,
     "GET /journal.csv": MERCHANTS_PAGE,
     "GET /plans/new": MERCHANTS_PAGE,
     "POST /plans/preview": MERCHANTS_PAGE,

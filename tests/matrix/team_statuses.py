@@ -92,7 +92,7 @@ PAGES: Final = {
         "/reminders/off/<off_token>", "/account/password", "/account/email", "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
-        "/installments", "/installments.csv", "/journal", "/journal.csv", "/plans/<int:plan_id>",
+        "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/plans/<int:plan_id>",
         "/payments/<int:payment_id>",
     ),
     **rows(ALL, "POST", "/reminders/off/<off_token>"),

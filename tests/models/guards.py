@@ -5,6 +5,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 # ruff: noqa: S608 (SQL from constants)
 
 from tests.models.agreement_guards import AGREEMENT_GUARDS
+from tests.models.books_guards import BOOKS_GUARDS
 from tests.models.event_guards import EVENT_GUARDS
 from tests.models.guard_inserts import (
     Guard,
@@ -41,6 +42,7 @@ GUARDS = [
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,
     *AGREEMENT_GUARDS,
+    *BOOKS_GUARDS,
     *EVENT_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
@@ -102,7 +104,8 @@ GUARDS = [
     Guard("a card payment that the merchant voids", "ck_payments_taken_back_by",
           "UPDATE payments SET state = 'voided', reversed = amount, reversed_at = now() WHERE id = :payment"),
     Guard("a loss of a payment that the bank left alone", "ck_payments_lost",
-          "UPDATE payments SET lost = 1 WHERE id = :payment", beside=("payments_fixed",)),
+          "UPDATE payments SET lost = 1 WHERE id = :payment",
+          beside=("payments_fixed", "ck_payments_reversed")),
     Guard("charged for what is paid already", "held_within_owed",
           a_payment(plan_id=":plan").replace(":late,", ":paid,")),
     # Refunds
@@ -327,6 +330,7 @@ for table, column in {"ledger_entries": "plan_id", "ledger_lines": "amount", "ev
 KEPT = (
     "ledger_entries",
     "ledger_lines",
+    "entry_numbers",
     "events",
     "texts",
     "payments",

@@ -43,6 +43,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/payments?state=declined",
         "/payments?from=2026-01-01",
         "/journal",
+        "/movements",
         "first payment of /dashboard",
         "/settings",
         "/settings/reminders",

@@ -13,7 +13,7 @@ class Outcome:
     `reference` is the gateway's own number. `decline_code` is set if declined: `insufficient_funds`, `not_charged`,
     `not_refunded`, `charge_reversed`, `over_refunded`, or any other code, which means "the card was declined".
 
-    `charged_at` is the aware instant of a successful charge; None for a refund. If the bank reversed the charge
+    `charged_at` is the aware instant of a successful charge or refund. If the bank reversed the charge
     afterwards, the state stays succeeded, `reversed_at` is the aware instant of the reversal, and `reversed_amount` is
     the amount that the bank took back, in minor units.
     """

@@ -1,5 +1,6 @@
 """Businesses (merchants) and their settings."""
 
+from datetime import date
 from typing import Literal
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, String, Text, text
@@ -23,7 +24,8 @@ class Merchant(Model):
 
     `reminder_days` are signed days from the due date, ascending. Customers are reminded on them from `sending_hour` on
     (0 to 23, local). `reminding_since` is the last change of the days: earlier days are not made up for. Within
-    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered.
+    `withdrawal_days` of a plan's creation its customer may withdraw, unless the goods were delivered. Nothing is booked
+    on `books_closed_until` (local date) or before it; a trigger lets it move forward only.
 
     `name_skeleton` is equal for names that read alike (domain/lookalikes.py). Setting the name sets it. A business
     without `approved_at` waits for an operator, or was declined (`declined_at`). `deactivated_at` is an operator's act.
@@ -45,6 +47,7 @@ class Merchant(Model):
     sending_hour: Mapped[int] = mapped_column(SmallInteger, default=9, server_default=text("9"))
     reminding_since: Mapped[Instant | None]
     withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
+    books_closed_until: Mapped[date | None]
     updated_at: Mapped[Instant]
     name_skeleton: Mapped[str] = mapped_column(Text, default="", server_default=text("''"))
     approved_at: Mapped[Instant | None]

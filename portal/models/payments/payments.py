@@ -116,7 +116,7 @@ class Payment(Model):
         ),
         CheckConstraint(
             "(state IN ('reversed', 'voided')) = (reversed_at IS NOT NULL)"
-            " AND (state IN ('reversed', 'voided')) = (reversed > 0)",
+            " AND (state IN ('reversed', 'voided')) = (reversed + lost > 0)",
             name="reversed",
         ),
         CheckConstraint(

@@ -38,7 +38,8 @@ class Installment(Model):
 
     An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
     the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. `credited_at` is the instant
-    of the last credit; `paid_at` is described in services/plans/paid_at.py. Merchant, customer, currency,
+    of the last credit, `written_off_at` of the last write-off; `paid_at` is described in services/plans/paid_at.py.
+    Merchant, customer, currency,
     `counted` and `disputed` repeat those of the plan (foreign key with ON UPDATE CASCADE), so that lists and sums need
     no join. An amount is *owed* while it remains and is counted; it is *chased* while it is owed and not disputed.
     """
@@ -63,6 +64,7 @@ class Installment(Model):
     )
     paid_at: Mapped[Instant | None]
     credited_at: Mapped[Instant | None]
+    written_off_at: Mapped[Instant | None]
     cancelled_at: Mapped[Instant | None]
     counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
@@ -122,6 +124,15 @@ class Installment(Model):
             postgresql_include=["currency", "late_at", "plan_id"],
             postgresql_where=text(
                 "remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted"
+            ),
+        ),
+        Index(
+            "ix_installments_given_up_merchant_id_due_date_id",
+            "merchant_id",
+            "due_date",
+            "id",
+            postgresql_where=text(
+                "counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL)"
             ),
         ),
         Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),

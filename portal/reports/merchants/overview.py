@@ -1,7 +1,7 @@
 """The dashboard page: this month compared with the previous one, amounts due soon, and the last months.
 
-Comparisons are like for like: both sides leave out amounts that have been credited, cancelled or written off since, and
-reversed payments count on neither side. So a comparison needs no stored history.
+A comparison is with the figure that the page showed then: what the ledger had recorded by that instant. What was
+collected in a month is what is booked in it, so a refund or a bounce belongs to the month it was made.
 """
 
 from collections.abc import Callable
@@ -11,22 +11,23 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, DateTime, func, literal, select, text
+from sqlalchemy import ARRAY, Date, and_, case, func, literal, or_, select, text
+from sqlalchemy.orm import aliased
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Installment, Merchant, Payment, Plan
-from portal.models.payments.payments import RECEIVED
+from portal.models import Allocation, Installment, LedgerEntry, LedgerLine, Merchant, Plan
+from portal.models.ledger import COLLECTED
 from portal.reports.merchants import ageing
 from portal.reports.merchants.ageing import Ageing
-from portal.reports.merchants.dashboard import NET, percent
+from portal.reports.merchants.dashboard import percent
 
 MONTHS: Final = 6
 
 
 @dataclass(slots=True)
 class Month:
-    """Minor units: `expected` is due in this month, `collected` was received in it, less refunds and reversals."""
+    """Minor units: `expected` is due in this month, `collected` was received in it, less its refunds and bounces."""
 
     first: date
     expected: int = 0
@@ -37,8 +38,9 @@ class Month:
 class Totals:
     """One currency: amounts in minor units, counts of installments. `collected` is this month's net amount.
 
-    Fields that end in `_before` are the state at the beginning of the month. `collected_before` is the amount of the
-    previous month up to the same day and hour.
+    Fields that end in `_before` are what the page showed at the beginning of the month. `collected_before` is what it
+    showed for the previous month at the same day and hour. Of what was due by today, `paid_of_due` was paid and
+    `due` is the whole: paid, owed, written off, or cancelled after its time.
     """
 
     currency: str
@@ -52,9 +54,9 @@ class Totals:
     overdue_installments: int = 0
     overdue_before: int = 0
     paid: int = 0
-    paid_before: int = 0
     counted: int = 0
-    counted_before: int = 0
+    due: int = 0
+    paid_of_due: int = 0
     due_in_7: int = 0
     due_in_7_count: int = 0
     due_in_30: int = 0
@@ -64,18 +66,16 @@ class Totals:
     months: list[Month] = field(default_factory=list)
 
     @property
-    def success_rate(self) -> Decimal:
-        """Paid installments as a percentage of counted ones."""
-        return percent(self.paid, self.counted) or Decimal("0.00")
-
-    @property
-    def success_rate_before(self) -> Decimal | None:
-        """The success rate at the beginning of the month. None if no installment counted then."""
-        return percent(self.paid_before, self.counted_before)
+    def due_rate(self) -> Decimal | None:
+        """The paid part of what was due by today, by amount, in percent. None if nothing was due."""
+        return percent(self.paid_of_due, self.due)
 
     @property
     def on_time_rate(self) -> Decimal | None:
-        """Installments paid before `late_at`, as a percentage of all counted ones past it. None if there are none."""
+        """Installments paid before `late_at`, as a percentage of all whose time has passed. None if there are none.
+
+        An installment that was written off or cancelled after its time counts as not paid on time.
+        """
         return percent(self.on_time, self.past)
 
 
@@ -94,7 +94,7 @@ class Overview:
 def overview(merchant: Merchant) -> Overview:
     """The figures of the dashboard by currency (minor units). Currencies are never added together.
 
-    Months begin at the merchant's local midnight. A payment belongs to the month of its value instant.
+    Months are those of the local dates that are stored with the ledger's entries.
     """
     firsts = month_starts(clock.today(merchant.time_zone), MONTHS)
     since = clock.midnight(firsts[-1], merchant.time_zone)
@@ -109,9 +109,12 @@ def overview(merchant: Merchant) -> Overview:
     days = ageing.open_days(merchant, since=since, last_plan=last_plan)
     for day in days:
         _add_open(of(day.currency), day)
-    _add_paid(of, merchant, since, last_plan)
-    _add_payments(of, merchant, firsts, last_plan)
+    _add_paid(of, merchant)
+    _add_given_up(of, merchant, since)
+    _add_recorded(of, merchant, since)
+    _add_collected(of, merchant, firsts)
     _add_expected(of, merchant, firsts)
+    _add_due(of, merchant)
     ages = ageing.by_age(merchant, days)
     for age in (ages.home, *ages.others):
         of(age.currency).ages = age
@@ -141,9 +144,7 @@ def _add_open(totals: Totals, day: ageing.OpenDay) -> None:
     totals.open += day.count
     totals.counted += day.count
     totals.outstanding += day.amount
-    if not day.is_new:
-        totals.counted_before += day.count
-        totals.outstanding_before += day.amount
+    totals.outstanding_before += day.amount
     if day.late:
         totals.overdue += day.amount
         totals.overdue_installments += day.count
@@ -158,60 +159,136 @@ def _add_open(totals: Totals, day: ageing.OpenDay) -> None:
         totals.due_in_30_count += day.count
 
 
-def _add_paid(of: TotalsOf, merchant: Merchant, since: datetime, last_plan: int) -> None:
-    """Add all paid installments. Subtract those paid in this month from the figures of its beginning."""
+def _add_paid(of: TotalsOf, merchant: Merchant) -> None:
+    """Add all paid installments, and those of them that were paid before `late_at`."""
     mine = Installment.is_paid() & Installment.counted & (Installment.merchant_id == merchant.id)
     past = Installment.late_at <= clock.now()
-    everything = select(
+    query = select(
         Installment.currency,
         func.count(),
         func.count().filter(past),
         func.count().filter(past, Installment.paid_at < Installment.late_at),
     ).where(mine)
-    for currency, paid, passed, on_time in db.session.execute(everything.group_by(Installment.currency)):
+    for currency, paid, passed, on_time in db.session.execute(query.group_by(Installment.currency)):
         totals = of(currency)
         totals.paid += paid
         totals.counted += paid
-        totals.paid_before += paid
-        totals.counted_before += paid
         totals.past += passed
         totals.on_time += on_time
-    lately = select(
-        Installment.currency,
-        func.count(),
-        func.count().filter(Installment.plan_id > last_plan),
-        func.count().filter(Installment.late_at <= since, Installment.plan_id <= last_plan),
-    ).where(mine, Installment.paid_at >= since)
-    for currency, paid, of_new_plans, was_late in db.session.execute(lately.group_by(Installment.currency)):
-        totals = of(currency)
-        totals.paid_before -= paid
-        totals.counted_before -= of_new_plans
-        totals.overdue_before += was_late
 
 
-def _add_payments(of: TotalsOf, merchant: Merchant, firsts: list[date], last_plan: int) -> None:
-    """Add the received payments of each month. The previous month is split at the same day and hour."""
-    starts = [clock.midnight(first, merchant.time_zone) for first in firsts]
-    edges = [*starts[:-1], _a_month_ago(firsts, merchant.time_zone), starts[-1]]
-    bucket_number = func.width_bucket(Payment.value_at, literal(edges, ARRAY(DateTime(timezone=True))))
-    paid_off = func.sum(Payment.amount - Payment.reversed).filter(Payment.plan_id <= last_plan)
+def _add_given_up(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
+    """Add the installments that were written off or cancelled after their time: they were not paid on time.
+
+    Those that were late at `since` and were given up or waived since count as late then. What was due by today is also
+    what was written off of it, or cancelled after its time.
+    """
+    settled = Installment.remaining == 0
+    given_up = and_(settled, or_(Installment.cancelled_at.is_not(None), Installment.written_off > 0))
+    ended_at = func.coalesce(Installment.cancelled_at, Installment.written_off_at)
+    waived = and_(settled, Installment.paid == 0, ~given_up)
+    closed_since = or_(and_(given_up, ended_at >= since), and_(waived, Installment.credited_at >= since))
+    void = case((Installment.cancelled_at >= Installment.late_at, Installment.credited), else_=0)
+    due = func.sum(Installment.written_off + void)
     query = (
-        select(Payment.currency, bucket_number, func.sum(NET), paid_off)
+        select(
+            Installment.currency,
+            func.count().filter(given_up, ended_at >= Installment.late_at),
+            func.count().filter(Installment.late_at <= since, closed_since),
+            func.coalesce(due.filter(Installment.due_date <= clock.today(merchant.time_zone)), 0),
+        )
         .where(
-            Payment.merchant_id == merchant.id,
-            Payment.state.in_(RECEIVED),
-            Payment.value_at >= starts[0],
+            Installment.merchant_id == merchant.id,
+            Installment.counted,
+            or_(
+                Installment.cancelled_at.is_not(None),
+                Installment.written_off > 0,
+                Installment.credited_at.is_not(None),
+            ),
+        )
+        .group_by(Installment.currency)
+    )
+    for currency, too_late, was_late, amount in db.session.execute(query):
+        totals = of(currency)
+        totals.past += too_late
+        totals.overdue_before += was_late
+        totals.due += int(amount)
+
+
+def _add_recorded(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
+    """Take back what was recorded since this instant: what is owed, and what payments closed or bounces reopened."""
+    recorded = LedgerEntry.merchant_id == merchant.id, LedgerEntry.recorded_at >= since
+    owed = select(LedgerLine.currency, func.sum(LedgerLine.amount))
+    owed = owed.join(LedgerEntry, LedgerEntry.id == LedgerLine.entry_id)
+    owed = owed.where(*recorded, LedgerLine.account == "receivable").group_by(LedgerLine.currency)
+    for currency, change in db.session.execute(owed):
+        of(currency).outstanding_before -= int(change)
+    paid_before = aliased(LedgerEntry)
+    is_old = select(paid_before.id).where(
+        paid_before.payment_id == LedgerEntry.payment_id,
+        paid_before.kind == "payment",
+        paid_before.recorded_at < since,
+    )
+    touched = (
+        select(
+            Installment.currency,
+            func.count(Installment.id.distinct()).filter(LedgerEntry.kind == "payment", Installment.is_paid()),
+            func.count(Installment.id.distinct()).filter(
+                LedgerEntry.kind != "payment", Installment.remaining > 0, is_old.exists()
+            ),
+        )
+        .select_from(LedgerEntry)
+        .join(Allocation, Allocation.payment_id == LedgerEntry.payment_id)
+        .join(Installment, Installment.id == Allocation.installment_id)
+        .where(*recorded, Installment.late_at <= since, Installment.counted)
+        .group_by(Installment.currency)
+    )
+    for currency, closed, reopened in db.session.execute(touched):
+        of(currency).overdue_before += closed - reopened
+
+
+def _add_collected(of: TotalsOf, merchant: Merchant, firsts: list[date]) -> None:
+    """Add what is booked as collected in each month. Of the previous one also what was recorded a month ago."""
+    bucket_number = func.width_bucket(LedgerEntry.booked_on, literal(firsts, ARRAY(Date)))
+    amount = func.sum(LedgerLine.amount)
+    a_month_ago = _a_month_ago(firsts, merchant.time_zone)
+    query = (
+        select(
+            LedgerLine.currency,
+            bucket_number,
+            amount,
+            func.coalesce(amount.filter(LedgerEntry.recorded_at < a_month_ago), 0),
+        )
+        .join(LedgerEntry, LedgerEntry.id == LedgerLine.entry_id)
+        .where(
+            LedgerEntry.merchant_id == merchant.id,
+            LedgerEntry.booked_on >= firsts[0],
+            LedgerEntry.booked_on < month_after(firsts[-1]),
+            LedgerLine.account.in_(COLLECTED),
         )
         .group_by(text("1"), text("2"))
     )
-    for currency, bucket, net, of_older_plans in db.session.execute(query):
-        totals, amount = of(currency), int(net)
-        totals.months[bucket - (1 if bucket < len(firsts) else 2)].collected += amount
-        if bucket == len(edges):
-            totals.collected += amount
-            totals.outstanding_before += int(of_older_plans or 0)
+    for currency, bucket, total, shown_then in db.session.execute(query):
+        totals = of(currency)
+        totals.months[bucket - 1].collected += int(total)
+        if bucket == len(firsts):
+            totals.collected += int(total)
         elif bucket == len(firsts) - 1:
-            totals.collected_before += amount
+            totals.collected_before += int(shown_then)
+
+
+def _add_due(of: TotalsOf, merchant: Merchant) -> None:
+    """Add the amounts due by today that are paid or owed, and their paid part."""
+    whole = func.sum(Installment.paid + Installment.remaining)
+    query = select(Installment.currency, whole, func.sum(Installment.paid)).where(
+        Installment.merchant_id == merchant.id,
+        Installment.counted,
+        Installment.due_date <= clock.today(merchant.time_zone),
+    )
+    for currency, due, paid in db.session.execute(query.group_by(Installment.currency)):
+        totals = of(currency)
+        totals.due += int(due)
+        totals.paid_of_due += int(paid)
 
 
 def _a_month_ago(firsts: list[date], zone: str) -> datetime:

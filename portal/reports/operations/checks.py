@@ -72,8 +72,8 @@ PLANS: Final = Check(
                sum(amount) FILTER (WHERE account = 'sales') AS sales,
                coalesce(sum(amount) FILTER (WHERE account = 'receivable'), 0) AS receivable,
                coalesce(sum(amount) FILTER (WHERE account = 'credits'), 0) AS credits,
-               coalesce(sum(amount) FILTER (WHERE account = 'write_offs'), 0) AS write_offs,
-               sum(amount) FILTER (WHERE account = 'cash') AS cash,
+               coalesce(sum(amount) FILTER (WHERE account IN ('bad_debt', 'recoveries')), 0) AS write_offs,
+               sum(amount) FILTER (WHERE account IN ('cash', 'bank', 'clearing')) AS cash,
                sum(amount) FILTER (WHERE account = 'refunds') AS refunds,
                sum(amount) FILTER (WHERE account = 'prepayments') AS prepayments
         FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id GROUP BY plan_id
@@ -134,7 +134,8 @@ PAYMENTS: Final = Check(
     LEFT JOIN (
         SELECT payment_id, sum(amount) FILTER (WHERE kind = 'payment') AS paid,
                sum(amount) FILTER (WHERE kind IN ('reversal', 'void')) AS reversed
-        FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id AND account = 'cash'
+        FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
+                            AND account IN ('cash', 'bank', 'clearing')
         WHERE payment_id IS NOT NULL GROUP BY payment_id
     ) AS books ON books.payment_id = payments.id
     LEFT JOIN (
@@ -163,7 +164,8 @@ REFUNDS: Final = Check(
                                   <> CASE WHEN refunds.state = 'succeeded' THEN -refunds.amount ELSE 0 END)
     FROM refunds LEFT JOIN (
         SELECT refund_id, sum(amount) AS cash
-        FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id AND account = 'cash'
+        FROM ledger_entries JOIN ledger_lines ON ledger_lines.entry_id = ledger_entries.id
+                            AND account IN ('cash', 'bank', 'clearing')
         WHERE refund_id IS NOT NULL GROUP BY refund_id
     ) AS books ON books.refund_id = refunds.id
     """,

@@ -1,26 +1,27 @@
 """The statement of a plan, from its ledger: the opening balance, and every change of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 
 from sqlalchemy import ColumnElement, func, select
 
 from portal.domain.events import Cause
 from portal.extensions import db
 from portal.models import LedgerEntry, LedgerLine, Payment, Plan
-from portal.models.ledger import Account, EntryKind
+from portal.models.ledger import MONEY_ACCOUNTS, Account, EntryKind
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """A ledger entry. Amounts are minor units of the plan's currency.
 
-    `reason` is "" without one, None once it is erased. `cause` tells why the system booked the entry.
+    `on` is the date on which it is booked. `reason` is "" without one, None once it is erased. `cause` tells why the
+    system booked the entry.
     `owed` is the change of the balance, `cash` the money that moved (positive when it came in). `balance` is the amount
     owed after the entry, `kept` the cash received less refunds and reversals up to it.
     """
 
-    at: datetime
+    on: date
     kind: EntryKind
     reason: str | None
     cause: Cause | None
@@ -54,26 +55,26 @@ def statement(plan: Plan) -> Statement:
 
     entries = db.session.execute(
         select(
-            LedgerEntry.created_at,
+            LedgerEntry.booked_on,
             LedgerEntry.kind,
             LedgerEntry.reason.label("reason"),
             LedgerEntry.cause.label("cause"),
             LedgerEntry.payment_id,
             of("receivable", "prepayments"),
-            of("cash"),
+            of(*MONEY_ACCOUNTS),
             of("credits"),
-            of("write_offs"),
+            of("bad_debt", "recoveries"),
         )
         .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
         .where(LedgerEntry.plan_id == plan.id)
         .group_by(LedgerEntry.id)
-        .order_by(LedgerEntry.id)
+        .order_by(LedgerEntry.booked_on, LedgerEntry.id)
     ).all()
     payments = {row.id: row for row in db.session.scalars(Payment.of_plan(plan.id))}
     lines: list[Line] = []
     balance = kept = credited = written_off = 0
-    for at, kind, reason, cause, payment_id, *amounts in entries:
+    for on, kind, reason, cause, payment_id, *amounts in entries:
         owed, cash, credit, write_off = (int(amount) for amount in amounts)
         balance, kept, credited, written_off = balance + owed, kept + cash, credited + credit, written_off + write_off
-        lines.append(Line(at, kind, reason, cause, payments.get(payment_id or 0), owed, cash, balance, kept))
+        lines.append(Line(on, kind, reason, cause, payments.get(payment_id or 0), owed, cash, balance, kept))
     return Statement(lines, plan.total, kept, credited, written_off, balance)

@@ -1,10 +1,10 @@
 """Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
-from sqlalchemy import ColumnElement, Select, false, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
-from portal.domain.events import KINDS
+from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
@@ -114,9 +114,15 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.plan_id == filters.plan_id)
     now = clock.now()
     if filters.status in ("counted", "past"):
-        query = query.where(Installment.counted, or_(Installment.remaining > 0, Installment.is_paid()))
+        counts = or_(Installment.remaining > 0, Installment.is_paid())
         if filters.status == "past":
-            query = query.where(Installment.late_at <= now)
+            given_up_at = func.coalesce(Installment.cancelled_at, Installment.written_off_at)
+            gone = and_(
+                Installment.remaining == 0, or_(Installment.cancelled_at.is_not(None), Installment.written_off > 0)
+            )
+            too_late = and_(gone, given_up_at >= Installment.late_at)
+            counts = and_(or_(counts, too_late), Installment.late_at <= now)
+        query = query.where(Installment.counted, counts)
     elif filters.status:
         query = query.where(Installment.has_status(filters.status, now))
     if filters.customer_email:
@@ -146,3 +152,9 @@ def timeline_of(plan_id: int) -> list[Event]:
     """
     query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
+
+
+def is_private(event: Event) -> bool:
+    """The plan's customer does not see the event: it is about the business's own words of them."""
+    payload = event.payload
+    return isinstance(payload, CustomerUpdated) and payload.before_id is None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from portal.domain import clock
 from portal.domain import events as payloads
 from portal.domain.permissions import Actor
 from portal.errors import Refused
@@ -41,8 +42,11 @@ def write_off(
     preconditions.unchanged(shown, remaining, plan.currency)
     if not remaining:
         raise Refused("nothing_owed", about="write_off")
+    now = clock.now()
     for row in rows:
-        row.written_off += row.left
+        if row.left:
+            row.written_off += row.left
+            row.written_off_at = now
     reason_id = texts.keep(plan.id, "reason", reason)
     ledger.book_write_off(plan, remaining, by=actor.user_id, reason_id=reason_id)
     events.record(payloads.PlanWrittenOff(amount=remaining, reason_id=reason_id), plan_id=plan.id, by=actor.user_id)

@@ -8,7 +8,7 @@ refunds within the payment's amount.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -142,7 +142,7 @@ def record_outcome(refund_id: int, outcome: gateway.Outcome) -> None:
     refund.gateway_reference = outcome.reference
     payment.refunding -= refund.amount
     if outcome.state == "succeeded":
-        _apply(plan, payment, refund)
+        _apply(plan, payment, refund, _between(refund.created_at, outcome.charged_at))
         plan_status.recompute(plan, rows)
     else:
         _decline(refund, outcome.decline_code or "declined")
@@ -343,11 +343,17 @@ def _is_deactivated(merchant_id: int) -> bool:
     return db.session.scalar(query) is not None
 
 
-def _apply(plan: Plan, payment: Payment, refund: Refund) -> None:
+def _between(created_at: datetime, refunded_at: datetime | None) -> datetime:
+    """The gateway's instant of the refund, but not before it was asked for and not after now."""
+    now = clock.now()
+    return max(created_at, min(refunded_at or now, now))
+
+
+def _apply(plan: Plan, payment: Payment, refund: Refund, refunded_at: datetime | None = None) -> None:
     refund.state = "succeeded"
     payment.refunded += refund.amount
     plan.updated_at = refund.settled_at or clock.now()
-    ledger.book_refund(plan, refund)
+    ledger.book_refund(plan, payment, refund, refunded_at)
     _record_event(RefundSucceeded, refund)
     is_own = payment.link != "pay" and not payment.is_recorded
     emails.post(

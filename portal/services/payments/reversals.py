@@ -65,7 +65,7 @@ def _key_of(payment_id: int, actor: Actor) -> str:
 
 
 def reverse_by_gateway(payment_id: int, outcome: gateway.Outcome) -> None:
-    """Record a reversal that the gateway reported. A recorded reversal, or a full refund, stays as it is.
+    """Record a reversal that the gateway reported. A recorded reversal stays as it is.
 
     The payment's installments are owed again by the amount that the bank took back, less the refunded part; what the
     bank took beyond that is a loss. Automatic payment of the plan stops. The customer and the business are told. The
@@ -82,7 +82,7 @@ def _reverse(payment_id: int, outcome: gateway.Outcome, *, request_key: RequestK
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
-    if payment.state == "succeeded" and payment.kept:
+    if payment.state == "succeeded" and (payment.kept or outcome.reversed_amount):
         preconditions.nothing_in_flight(plan.id)
         _take_back(plan, rows, payment, outcome)
     db.session.flush()
@@ -100,7 +100,9 @@ def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: g
     db.session.flush()
     effects = taken_back.take_back(plan, rows, payment, payment.reversed)
     ledger.book_reversal(plan, payment, effects)
-    reversal = payloads.PaymentReversed(payment_id=payment.id, amount=payment.reversed, cause="taken_back")
+    reversal = payloads.PaymentReversed(
+        payment_id=payment.id, amount=payment.reversed, lost=payment.lost, cause="taken_back"
+    )
     events.record(reversal, plan_id=plan.id, by=None)
     stopped = automatic.stop_after_reversal(plan)
     plan_status.recompute(plan, rows)

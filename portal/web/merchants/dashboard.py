@@ -1,7 +1,6 @@
 """A merchant's dashboard."""
 
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, url_for
@@ -68,10 +67,10 @@ class Links:
         return url_for("installments.index", **days, **self._currency(currency))
 
     def collected(self, currency: str, month: date | None = None) -> str:
-        """Payments received in a month, by default the current one."""
+        """Money in and out in a month, by default the current one."""
         first = month or self.month
         days: dict[str, Any] = {"from": first, "to": month_after(first) - timedelta(days=1)}
-        return url_for("payment_lists.index", **days, **self._currency(currency))
+        return url_for("movements.index", **days, **self._currency(currency))
 
     def _day(self, days: int | None) -> date | None:
         return self.today + timedelta(days=days) if days is not None else None
@@ -89,7 +88,6 @@ def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
         "collected": _collected(home, before.replace(day=min(today.day, before.day))),
         "outstanding": _than_on(home.outstanding - home.outstanding_before, home.currency, month_start),
         "overdue": _late(home.overdue_installments - home.overdue_before, month_start),
-        "rate": _points(home, month_start),
     }
 
 
@@ -130,15 +128,3 @@ def _late(change: int, day: str) -> str:
     return str(
         ngettext("%(count)s fewer than on %(date)s", "%(count)s fewer than on %(date)s", -change, count=count, date=day)
     )
-
-
-def _points(home: Totals, day: str) -> str:
-    """The success rate in percentage points compared with the rate on `day`."""
-    if home.success_rate_before is None:
-        return ""
-    change = home.success_rate - home.success_rate_before
-    if change == Decimal(0):
-        return str(_("As on %(date)s", date=day))
-    if change > 0:
-        return str(_("%(points)s points more than on %(date)s", points=change, date=day))
-    return str(_("%(points)s points less than on %(date)s", points=-change, date=day))

@@ -9,7 +9,7 @@ from portal.domain import clock
 from portal.reports.exports.journal import export_journal
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import ListQuery, instants_between
+from portal.web.lists.filters import ListQuery
 from portal.web.respond import page
 from portal.wording.causes import causes
 from portal.wording.lazy import lazy_gettext as _l
@@ -43,8 +43,7 @@ def export() -> ResponseReturnValue:
     if faults:
         return _form_page(faults, 422)
     merchant = my_merchant()
-    since, until = instants_between(days["from"], days["to"], merchant.time_zone)
-    journal = export_journal(my_actor(), since=since, until=until, causes=causes())
+    journal = export_journal(my_actor(), first=days["from"], last=days["to"], causes=causes())
     return csv_file("journal", journal, merchant)
 
 

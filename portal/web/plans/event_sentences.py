@@ -109,8 +109,7 @@ def entries(
     numbers = {row.id: row.number for row in installments}
     paid = {payment.id: [numbers[part.installment_id] for part in payment.allocations] for payment in payments}
     scene = Scene(plan, numbers, paid)
-    pays = viewer.owes(plan.customer_id)
-    pairs = [(row, payload) for row in rows if not ((payload := row.payload).is_private and pays)]
+    pairs = [(row, row.payload) for row in rows]
     settled = {
         payload.refund_id for _, payload in pairs if isinstance(payload, events.RefundSucceeded | events.RefundDeclined)
     }
@@ -142,8 +141,6 @@ def _who(event: Event, plan: Plan, viewer: Actor) -> str:
         return str(pgettext("actor", "The operator"))
     if viewer.owes(plan.customer_id):
         return plan.merchant.business_name
-    if event.actor_id == plan.customer_id:
-        return filters.customer_of(plan)
     return filters.name_of(event.actor) if event.actor is not None else "Qist"
 
 
@@ -272,10 +269,7 @@ REVERSED: Final = Variants(
     _l("%(amount)s paid was taken back by the bank"),
     _l("%(amount)s paid for %(installments)s was taken back by the bank"),
 )
-VOIDED: Final = Variants(
-    _l("%(amount)s paid was voided"),
-    _l("%(amount)s paid for %(installments)s was voided"),
-)
+VOIDED: Final = Variants(_l("%(amount)s paid was voided"), _l("%(amount)s paid for %(installments)s was voided"))
 
 
 @sentence(events.PaymentSucceeded, icon="banknote")
@@ -296,6 +290,10 @@ def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
 
 @sentence(events.PaymentReversed, icon="undo-2")
 def _payment_reversed(payload: events.PaymentReversed, scene: Scene) -> str:
+    if payload.lost and not payload.amount:
+        return str(
+            _("%(amount)s refunded before was taken back by the bank: a loss", amount=scene.amount(payload.lost))
+        )
     return scene.payment(REVERSED, payload)
 
 

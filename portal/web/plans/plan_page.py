@@ -88,6 +88,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         if payment.state == "succeeded"
         for part in payment.allocations
     }
+    events = [row for row in reports.timeline_of(plan.id) if not (payer and reports.is_private(row))]
     return {
         "plan": plan,
         "payer": payer,
@@ -103,7 +104,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         "upcoming": upcoming,
         "payments": payments,
         "receipts": paid_by,
-        "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
+        "events": event_sentences.entries(events, plan, installments, viewer, payments),
         "note": note,
         "failed": note if note and note.belongs_to_headline(upcoming) else None,
         "new": filled or None,

@@ -128,7 +128,7 @@ def customers() -> ResponseReturnValue:
     typed = ListQuery().text("customer_email")
     if not is_htmx():
         return vary_on_htmx(go(url_for("customers.index", search=typed or None)))
-    return vary_on_htmx(fragments(("plans/_customer_choices.html", _choices(my_merchant(), typed))))
+    return vary_on_htmx(fragments(("plans/form/_customer_choices.html", _choices(my_merchant(), typed))))
 
 
 def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
@@ -154,9 +154,9 @@ def preview() -> ResponseReturnValue:
     if is_htmx():
         context = {"preview": shown, "merchant": merchant}
         return fragments(
-            ("plans/_preview.html", context),
-            ("plans/_submit_label.html", context),
-            ("plans/_result_line.html", context),
+            ("plans/form/_preview.html", context),
+            ("plans/form/_submit_label.html", context),
+            ("plans/form/_result_line.html", context),
         )
     return _form_page(form, merchant, shown)
 

@@ -49,8 +49,8 @@ BREAKS = {
     "late at another moment": (NEXT, "UPDATE plans SET next_late_at = now() WHERE id = :plan"),
     "due on another day": (NEXT, "UPDATE plans SET next_due_on = NULL WHERE id = :plan"),
     "a plan booked twice": (
-        OPENED, RECEIVABLE, "WITH entry AS (INSERT INTO ledger_entries (plan_id, kind, created_at) "
-        "VALUES (:plan, 'plan_opened', now()) RETURNING id) "
+        OPENED, RECEIVABLE, "WITH entry AS (INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, "
+        "recorded_at) VALUES (:amal, :plan, 'plan_opened', current_date, now()) RETURNING id) "
         "INSERT INTO ledger_lines (entry_id, account, currency, amount) "
         "SELECT id, account, 'SAR', amount FROM entry, "
         "(VALUES ('receivable', 1), ('sales', -1)) AS line (account, amount)"),
@@ -62,9 +62,9 @@ BREAKS = {
     "a cancellation under another name": (
         CREDITS, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
     "a write-off under another name": (
-        WRITE_OFFS, lines("write_off", ":lost_plan", "'write_offs'", "account = 'losses'")),
+        WRITE_OFFS, lines("write_off", ":lost_plan", "'bad_debt'", "account = 'losses'")),
     "a recovery under another name": (
-        WRITE_OFFS, lines("payment", ":lost_plan", "'write_offs'", "account = 'losses'")),
+        WRITE_OFFS, lines("payment", ":lost_plan", "'recoveries'", "account = 'losses'")),
     "cash that nobody paid": (
         CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
@@ -104,12 +104,12 @@ BREAKS = {
         GIVEN, REFUND_BOOKED, RETURNED, REFUNDED, "INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, "
         "currency, amount, state, group_key, gateway_key, created_at, settled_at) "
         "VALUES (:payment, :plan, :amal, :omar, 'SAR', 1, 'succeeded', 'g', 'nobody', now(), now())"),
-    "a payment that is not booked": (BOOKED, CASH, lines("payment", ":done_plan", "'cash'", "account = 'sales'")
+    "a payment that is not booked": (BOOKED, CASH, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
         + " AND entry.payment_id IS NOT NULL", OPENED),
     "a payment that is booked though it was declined": (
         BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
     "a reversal that is not booked": (
-        BOOKED, CASH, lines("reversal", ":bounced_plan", "'cash'", "account = 'losses'")),
+        BOOKED, CASH, lines("reversal", ":bounced_plan", "'clearing'", "account = 'losses'")),
     "a success that was never charged": (
         CHARGED, f"DELETE FROM gateway_charges WHERE key = {KEY.format(':payment')}"),
     "a success that was charged another amount": (
@@ -129,7 +129,7 @@ BREAKS = {
     "a refund of an excess that there is not": (
         OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
-        REFUND_BOOKED, CASH, REFUNDED, lines("refund", ":back_plan", "'cash', 'refunds'", "amount = 2 * amount")),
+        REFUND_BOOKED, CASH, REFUNDED, lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
     "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
     "a refund of another charge": (
         RETURNED, f"UPDATE gateway_refunds SET charge_key = {KEY.format(':payment')} WHERE key = {BACK}"),
@@ -138,7 +138,8 @@ BREAKS = {
     "lines in another currency": (
         BALANCED, lines("plan_opened", ":plan", "'sales', 'receivable'", "currency = 'USD'")),
     "an entry without lines": (
-        BALANCED, "INSERT INTO ledger_entries (plan_id, kind, created_at) VALUES (:plan, 'credit', now())"),
+        BALANCED, "INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at) "
+        "VALUES (:amal, :plan, 'credit', current_date, now())"),
     "a charge that nobody knows": (
         KNOWN, "INSERT INTO gateway_charges (key, amount, currency, outcome, reference, created_at) "
         "VALUES ('stray', 1, 'SAR', 'charged', 'stray', now())"),

@@ -170,7 +170,7 @@ class TestPaying:
         pay(plan_id, omar, 10_00, accepting=ACCEPTING)
         assert people.plan_of(plan_id).accepted_at is not None
         assert db.session.get_one(Acceptance, plan_id).way == "payment"
-        assert books(plan_id) == {"receivable": 90_00, "sales": -100_00, "cash": 10_00}
+        assert books(plan_id) == {"receivable": 90_00, "sales": -100_00, "clearing": 10_00}
         assert event_kinds(plan_id) == ["plan.opened", "plan.accepted", "payment.succeeded"]
         assert no_rule_is_broken()
 
@@ -188,7 +188,7 @@ class TestPaying:
         plan = people.plan_of(plan_id)
         assert (plan.accepted_at, plan.counted, plan.status) == (None, False, "active")
         assert pair_of(amal, omar).accepted_at is None
-        assert books(plan_id) == {"cash": 1, "prepayments": -1}
+        assert books(plan_id) == {"clearing": 1, "prepayments": -1}
         assert outstanding(amal) == (0, 0)
         collect_everything()
         assert event_kinds(plan_id) == ["plan.opened", "payment.succeeded"]
@@ -197,9 +197,9 @@ class TestPaying:
     def test_what_was_prepaid_counts_once_the_plan_is_accepted(self, amal, omar, plan_id):
         paid = pay(plan_id, omar, 30_00)
         refunds.refund(plan_id, actor=people.owner(amal), amount=10_00, reason="Sorry", payment_id=paid)
-        assert books(plan_id) == {"cash": 20_00, "prepayments": -20_00}
+        assert books(plan_id) == {"clearing": 20_00, "prepayments": -20_00}
         accept(plan_id)
-        assert books(plan_id) == {"cash": 20_00, "refunds": 10_00, "receivable": 70_00, "sales": -100_00}
+        assert books(plan_id) == {"clearing": 20_00, "refunds": 10_00, "receivable": 70_00, "sales": -100_00}
         assert outstanding(amal) == (70_00, 70_00)
         assert no_rule_is_broken()
 
@@ -209,7 +209,7 @@ class TestPaying:
         accept(plan_id)
         with time_machine.travel(clock.now() + timedelta(minutes=1)):
             refunds.settle_unknown_refunds()
-        assert books(plan_id) == {"cash": 20_00, "refunds": 10_00, "receivable": 70_00, "sales": -100_00}
+        assert books(plan_id) == {"clearing": 20_00, "refunds": 10_00, "receivable": 70_00, "sales": -100_00}
         assert no_rule_is_broken()
 
     def test_a_bounce_before_the_acceptance_takes_the_prepayment_back(self, amal, omar, plan_id):
@@ -223,7 +223,7 @@ class TestPaying:
         paid, actor = pay(plan_id, omar, 30_00), people.owner(amal)
         cancellations.cancel(plan_id, actor=actor, reason="Sold out", refund=0 if cancelled_first else 30_00)
         if cancelled_first:
-            assert books(plan_id) == {"cash": 30_00, "prepayments": -30_00}
+            assert books(plan_id) == {"clearing": 30_00, "prepayments": -30_00}
             people.bounce(paid)
         assert books(plan_id) == {}
         assert no_rule_is_broken()
@@ -232,7 +232,7 @@ class TestPaying:
         pay_all(plan_id, omar)
         plan = people.plan_of(plan_id)
         assert (plan.status, plan.accepted_at, plan.counted) == ("completed", None, True)
-        assert books(plan_id) == {"cash": 100_00, "sales": -100_00}
+        assert books(plan_id) == {"clearing": 100_00, "sales": -100_00}
         assert not people.plan_of(people.a_plan(amal)).counted
         assert no_rule_is_broken()
 
@@ -256,7 +256,7 @@ class TestPaying:
         accept(plan_id)
         with time_machine.travel(clock.now() + timedelta(minutes=1)):
             outcomes.settle_unknown_payments()
-        assert books(plan_id) == {"cash": 30_00, "receivable": 70_00, "sales": -100_00}
+        assert books(plan_id) == {"clearing": 30_00, "receivable": 70_00, "sales": -100_00}
         assert no_rule_is_broken()
 
     def test_acceptance_and_payments_race(self, app, omar, plan_id):
@@ -317,7 +317,7 @@ class TestFollowUp:
         plan = people.plan_of(plan_id)
         assert (plan.status, plan.counted) == ("cancelled", False)
         assert event_kinds(plan_id)[-1] == "plan.cancelled"
-        assert books(plan_id) == {"cash": 1_00, "prepayments": -1_00}
+        assert books(plan_id) == {"clearing": 1_00, "prepayments": -1_00}
         assert no_rule_is_broken()
         assert kinds().count("plan_news") == 1
 

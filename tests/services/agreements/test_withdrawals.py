@@ -49,7 +49,7 @@ def test_the_rest_is_void_and_the_business_is_told(amal, omar):
     payments.pay_plan(plan_id, customer_id=omar, choice="amount", amount=10_00, shown=None, method="card_ok")
     withdrawals.withdraw(plan_id, customer_id=omar)
     assert people.plan_of(plan_id).status == "cancelled"
-    assert books(plan_id) == {"cash": 10_00, "sales": -100_00, "credits": 90_00}
+    assert books(plan_id) == {"clearing": 10_00, "sales": -100_00, "credits": 90_00}
     assert [(mail.kind, mail.data.get("news")) for mail in mails.outbox()][1:] == [
         ("plan_withdrawn", None), ("plan_news", "withdrawn"),
     ]  # fmt: skip

@@ -61,6 +61,11 @@ class Money:
         return self.method in CHARGES
 
     @property
+    def account(self) -> str:
+        """The ledger account of its money."""
+        return {"cash": "cash", "transfer": "bank"}.get(self.method, "clearing")
+
+    @property
     def refundable(self) -> int:
         return self.amount - self.refunded - sum(self.waiting) if self.state == "succeeded" else 0
 
@@ -199,7 +204,7 @@ class PlanModel:
             part.paid += share
             money.recovered[place] = again
             recovered += again
-        self.book(**{"cash": money.amount, self.receivable: recovered - money.amount, "write_offs": -recovered})
+        self.book(**{money.account: money.amount, self.receivable: recovered - money.amount, "recoveries": -recovered})
         if not self.counted and self.state == "completed":
             self.open_books(1)
 
@@ -234,7 +239,7 @@ class PlanModel:
 
     def _give_back(self, money: Money, amount: int) -> None:
         money.refunded += amount
-        self.book(**{"refunds" if self.counted else "prepayments": amount, "cash": -amount})
+        self.book(**{"refunds" if self.counted else "prepayments": amount, money.account: -amount})
 
     def credit(self, amount: int, how: str) -> None:
         self.book(credits=amount, receivable=-amount)
@@ -254,7 +259,7 @@ class PlanModel:
                 amount -= share
 
     def write_off(self) -> None:
-        self.book(write_offs=self.remaining, receivable=-self.remaining)
+        self.book(bad_debt=self.remaining, receivable=-self.remaining)
         for part in self.parts:
             part.written_off += part.left
 
@@ -273,7 +278,7 @@ class PlanModel:
         """The bank took the payment back, or the merchant voided it."""
         back = money.reversed = money.amount - money.refunded
         money.state = state
-        self.book(**{"cash": -back, self.receivable: back})
+        self.book(**{money.account: -back, self.receivable: back})
         for place in sorted(money.applied):
             share, part = min(back, money.applied[place]), self.parts[place]
             back -= share
@@ -287,7 +292,7 @@ class PlanModel:
                 again = min(share, money.recovered[place])
                 money.recovered[place] -= again
                 part.written_off += again
-                self.book(write_offs=again, receivable=-again)
+                self.book(recoveries=again, receivable=-again)
         if self.waits and self.counted and self.remaining:
             self.open_books(-1)
 

@@ -57,7 +57,7 @@ class TestSucceeded:
         ]
         entry = db.session.scalars(select(LedgerEntry).where(LedgerEntry.payment_id == payment.id)).one()
         assert {(line.account, line.amount, line.currency) for line in entry.lines} == {
-            ("cash", 33_34, "SAR"),
+            ("clearing", 33_34, "SAR"),
             ("receivable", -33_34, "SAR"),
         }
         assert kinds(plan_id) == ["plan.opened", "payment.succeeded"]

@@ -202,7 +202,10 @@ def charged_too_much(plan_id, omar):
     (payment_id,) = paid(plan_id, omar, "card_lost_charged")
     row = people.installments_of(plan_id)[0]
     db.session.execute(text("UPDATE installments SET credited = 10_00 WHERE id = :id"), {"id": row.id})
-    entry = "INSERT INTO ledger_entries (plan_id, kind, created_at) VALUES (:plan, 'credit', now()) RETURNING id"
+    entry = (
+        "INSERT INTO ledger_entries (merchant_id, plan_id, kind, booked_on, recorded_at) "
+        "SELECT merchant_id, id, 'credit', current_date, now() FROM plans WHERE id = :plan RETURNING id"
+    )
     entry_id = db.session.scalar(text(entry), {"plan": plan_id})
     line = "INSERT INTO ledger_lines (entry_id, account, currency, amount) VALUES (:id, :account, 'SAR', :amount)"
     db.session.execute(text(line), {"id": entry_id, "account": "credits", "amount": 10_00})
@@ -222,7 +225,7 @@ def test_an_excess_charge_is_refunded_at_once(plan_id, amal, omar):
     assert (excess.excess, excess.created_by, excess.state, excess.amount) == (True, None, "succeeded", 10_00)
     assert given_back() == 10_00
     assert balance_of("overpayments") == 0
-    assert balance_of("cash") == 15_00
+    assert balance_of("clearing") == 15_00
     assert broken() == []
     assert db.session.scalar(select(func.count(Payment.id))) == 1
 
@@ -277,7 +280,7 @@ def test_the_refund_of_an_excess_charge_is_sent_by_the_sweep(plan_id, amal, omar
     assert (given_back(), balance_of("overpayments")) == (0, -10_00)
     assert broken() == []
     sweep_later()
-    assert (given_back(), balance_of("overpayments"), balance_of("cash")) == (10_00, 0, 15_00)
+    assert (given_back(), balance_of("overpayments"), balance_of("clearing")) == (10_00, 0, 15_00)
     assert broken() == []
 
 

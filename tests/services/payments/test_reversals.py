@@ -147,7 +147,7 @@ class TestTheGateway:
         assert (payment.reversed, payment.lost) == (30_00, 20_00)
         assert remains(plan_id) == [25_00, 5_00, 25_00, 25_00]
         assert books(plan_id) == {
-            "receivable": 80_00, "sales": -100_00, "cash": -20_00, "refunds": 20_00, "losses": 20_00
+            "receivable": 80_00, "sales": -100_00, "clearing": -20_00, "refunds": 20_00, "losses": 20_00
         }  # fmt: skip
         assert_checks_hold()
 
@@ -177,7 +177,7 @@ class TestTheGateway:
         bounce(payment)
         reversals.ask_gateway(payment.id, actor=people.owner(amal))
         assert statuses(plan_id) == ["written_off"] * 4
-        assert books(plan_id) == {"sales": -100_00, "write_offs": 100_00}
+        assert books(plan_id) == {"sales": -100_00, "bad_debt": 100_00}
         assert_checks_hold()
 
     def test_automatic_payment_stops(self, plan_id, amal, omar):

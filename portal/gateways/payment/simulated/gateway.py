@@ -293,7 +293,7 @@ def _left() -> ColumnElement[int]:
 
 def _outcome(row: Row[Any]) -> Outcome:
     if row.outcome == "refunded":
-        return Outcome("succeeded", row.reference)
+        return Outcome("succeeded", row.reference, charged_at=row.created_at)
     if row.outcome != "charged":
         return Outcome("declined", row.reference, row.decline_code)
     return Outcome(

@@ -12,6 +12,9 @@ CREATE TRIGGER ledger_entries_append_only BEFORE UPDATE OR DELETE ON ledger_entr
 CREATE TRIGGER ledger_lines_append_only BEFORE UPDATE OR DELETE ON ledger_lines
     FOR EACH ROW EXECUTE FUNCTION qist_append_only();
 
+CREATE TRIGGER entry_numbers_append_only BEFORE UPDATE OR DELETE ON entry_numbers
+    FOR EACH ROW EXECUTE FUNCTION qist_append_only();
+
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE ON events
     FOR EACH ROW EXECUTE FUNCTION qist_append_only();
 
@@ -19,6 +22,9 @@ CREATE TRIGGER ledger_entries_never_emptied BEFORE TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
 
 CREATE TRIGGER ledger_lines_never_emptied BEFORE TRUNCATE ON ledger_lines
+    FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
+
+CREATE TRIGGER entry_numbers_never_emptied BEFORE TRUNCATE ON entry_numbers
     FOR EACH STATEMENT EXECUTE FUNCTION qist_append_only();
 
 CREATE TRIGGER events_never_emptied BEFORE TRUNCATE ON events

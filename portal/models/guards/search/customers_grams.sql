@@ -2,11 +2,11 @@
 -- username. Refuses nothing.
 CREATE FUNCTION qist_customers_grams() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.grams := (
+    NEW.grams := coalesce((
         SELECT qist_grams(NEW.merchant_id,
                           ARRAY[NEW.name, regexp_replace(NEW.phone, '[^0-9]', '', 'g'), email, username])
         FROM users WHERE id = NEW.user_id
-    );
+    ), '{}');
     RETURN NEW;
 END $$;
 

@@ -1,0 +1,45 @@
+"""Money in and out: what a business collected between two days, entry by entry."""
+
+from typing import Final
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from portal.domain import clock
+from portal.models.ledger import EntryKind
+from portal.reports.books import movements as reports
+from portal.reports.books.movements import MovementFilters
+from portal.web.authorization import my_actor, my_merchant, needs
+from portal.web.lists.filters import ListQuery
+from portal.web.lists.list_page import list_page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
+
+bp = Blueprint("movements", __name__)
+
+PAGE_LENGTH: Final = 30
+KINDS: Final[dict[EntryKind, str]] = {
+    "payment": _l("Payment"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "reversal": lazy_pgettext("line of a statement", "Bounce"),
+    "void": lazy_pgettext("line of a statement", "Void"),
+}
+
+
+@bp.get("/movements")
+@needs("view")
+def index() -> ResponseReturnValue:
+    """Payments, refunds, bounces and voids by their booking date, the newest first, with the sum of the whole list."""
+    actor, query = my_actor(), ListQuery()
+    filters = MovementFilters(query.day("from"), query.day("to"), query.currency())
+    return list_page(
+        query,
+        lambda: reports.list_movements(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        rows="movements",
+        page="books/movements_index.html",
+        sums=[] if query.invalid else reports.sums(actor, filters),
+        first=filters.first,
+        last=filters.last,
+        kinds=KINDS,
+        today=clock.today(my_merchant().time_zone),
+    )

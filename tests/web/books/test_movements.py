@@ -1,0 +1,71 @@
+"""Money in and out: the list that the dashboard's figure links to has the figure's own sum."""
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+
+import time_machine
+from flask import Flask
+
+from portal.services.accounts import accounts
+from portal.services.payments import manual_payments, refunds
+from tests.fixtures import people
+from tests.web import browser_of
+
+MARCH_30 = datetime(2026, 3, 30, 9, tzinfo=UTC)
+
+
+def plain(page: str) -> str:
+    return unescape(re.sub(r"<[^>]+>", " ", page)).replace("\u00a0", " ")
+
+
+def collected(page: str, month: str) -> str:
+    """The amount of a month in the table beside the chart."""
+    row = re.search(rf'datetime="{month}".*?</tr>', page, re.DOTALL)
+    assert row
+    return re.findall(r'<bdi class="money">([^<]+)</bdi>', row[0])[1].replace("\u00a0", " ")
+
+
+def test_a_month_and_its_list_agree_also_after_a_change_of_the_zone(app: Flask, database: str) -> None:
+    """At 22:30 UTC on 31 March it is April in Riyadh. Before, a change of the zone moved the payment to March."""
+    with time_machine.travel(MARCH_30, tick=False) as now:
+        with app.app_context():
+            amal, omar = people.amal(), people.omar()
+            plan_id = people.a_plan(amal, total=90_00, count=3)
+            first, second, _ = people.installments_of(plan_id)
+            people.pay(first.id, omar)
+            now.move_to(datetime(2026, 3, 31, 22, 30, tzinfo=UTC))
+            late = people.pay(second.id, omar)
+            now.move_to(datetime(2026, 4, 10, 9, tzinfo=UTC))
+            refunds.refund(plan_id, actor=people.owner(amal), amount=10_00, reason="Torn", payment_id=late.id)
+            manual_payments.record(
+                plan_id, actor=people.owner(amal), amount=5_00, method="cash", received_on=MARCH_30.date()
+            )
+        browser = browser_of(app, "amal")
+        before = browser.get("/dashboard").text
+        assert (collected(before, "2026-03"), collected(before, "2026-04")) == ("SAR 35.00", "SAR 20.00")
+        with app.app_context():
+            accounts.update_merchant(
+                people.owner(amal),
+                business_name="Amal",
+                time_zone="America/New_York",
+                grace_days=0,
+                home_currency="SAR",
+            )
+        after = browser.get("/dashboard").text
+        assert (collected(after, "2026-03"), collected(after, "2026-04")) == ("SAR 35.00", "SAR 20.00")
+        march = browser.get("/movements?from=2026-03-01&to=2026-03-31").text
+        april = browser.get("/movements?from=2026-04-01&to=2026-04-30").text
+    assert "2 entries, together SAR 35.00" in " ".join(plain(march).split())
+    assert "2 entries, together SAR 20.00" in " ".join(plain(april).split())
+    assert "-SAR 10.00" in plain(april) and "-SAR" not in plain(march)
+
+
+def test_the_list_is_for_the_business_alone(app: Flask, database: str) -> None:
+    with app.app_context():
+        amal, omar, _ = people.amal(), people.omar(), people.badr()
+        people.pay(people.installments_of(people.a_plan(amal, description="A secret cake"))[0].id, omar)
+    assert "secret cake" in browser_of(app, "amal").get("/movements").text
+    assert "secret cake" not in browser_of(app, "badr").get("/movements").text
+    assert browser_of(app, "omar").get("/movements").status_code == 403
+    assert browser_of(app, "amal").get("/movements?from=soon").status_code == 400
