@@ -24,7 +24,7 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, objections, search, settings
+from portal.web.merchants import closing, customers, dashboard, journal, live, objections, search, settings
 from portal.web.middleware import (
     compression,
     language,
@@ -84,6 +84,7 @@ BLUEPRINTS = (
     merchants.bp,
     link_agreements.bp,
     movements.bp,
+    live.bp,
     mutes.bp,
     objections.bp,
     operator.bp,

@@ -181,6 +181,27 @@
     menu.querySelector("summary").focus();
   });
 
+  // An open home or plan page asks every few seconds whether it is out of date, and then shows its new content. A
+  // hidden tab does not ask. While the reader types, has chosen something or has a dialog or menu open, the page stays.
+  const LIVE_INTERVAL = 8000;
+  let failures = 0;
+  setInterval(async () => {
+    const mark = document.querySelector("[data-live]");
+    const isBusy = document.querySelector("dialog[open], details[data-menu][open], #main :focus-visible")
+      || busy.size || !getSelection().isCollapsed;
+    if (!mark || document.hidden || isBusy || failures > 5) return;
+    try {
+      const address = `${mark.dataset.live}?seen=${encodeURIComponent(mark.dataset.seen)}`;
+      const response = await fetch(address, { redirect: "error" });
+      failures = response.ok ? 0 : failures + 1;
+      if (response.status !== 200 || !mark.isConnected) return;
+      mark.dataset.seen = await response.text();
+      htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+    } catch {
+      failures += 1;
+    }
+  }, LIVE_INTERVAL);
+
   // "/" and Ctrl+K lead to the search: to the page's own field, otherwise to the page of the search.
   document.addEventListener("keydown", (event) => {
     const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;

@@ -196,6 +196,8 @@ PAGES = {
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
     "GET /customers/<int:customer_id>": (303, 403, 403, 200, 404, 403, 303, 303),
+    "GET /dashboard/version": MERCHANTS_PAGE,
+    "GET /plans/<int:plan_id>/version": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /search": MERCHANTS_PAGE,
     "GET /customers/<int:customer_id>/edit": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /customers/<int:customer_id>": OWN_MERCHANTS_BUTTON,

@@ -10,6 +10,7 @@ from flask_babel import ngettext
 
 from portal.domain import clock, money
 from portal.models import Merchant
+from portal.reports import live
 from portal.reports.merchants import chasing, dashboard
 from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
@@ -26,8 +27,9 @@ bp = Blueprint("dashboard", __name__)
 def show() -> ResponseReturnValue:
     """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
+    version = live.version_of_merchant(merchant.id)
     if not dashboard.has_plans(merchant.id):
-        return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
+        return page("merchants/dashboard_show.html", merchant=merchant, overview=None, version=version)
     overview = reports.overview(merchant)
     attention = dashboard.plans_needing_attention(merchant.id)
     home = overview.home
@@ -43,6 +45,7 @@ def show() -> ResponseReturnValue:
         attention=attention,
         chases=chasing.chases(merchant, {plan.customer_id for plan in attention}),
         reader=my_actor().user_id,
+        version=version,
         payments=dashboard.latest_payments(merchant.id),
     )
 

@@ -12,6 +12,7 @@ from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import PLAN_STATUSES
+from portal.reports import live
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
@@ -213,12 +214,14 @@ def show(plan_id: int) -> ResponseReturnValue:
     """One plan, for its merchant and its customer."""
     actor = my_actor()
     plan = access.my_plan(actor, plan_id)
+    version = live.version_of_plan(plan.id)
     shown = plan_page.context(plan, actor, plan_page.take_note())
     return page(
         "plans/show.html",
         **shown,
         plan_links=plan_page.links_of(plan, actor, request.args.get("ask", "")),
         may_correct_email=plan_page.may_correct_email(plan, actor),
+        version=version,
     )
 
 
