@@ -49,3 +49,18 @@ def test_the_search_costs_the_same_for_any_number_of_plans(app: Flask, ids: dict
             for _ in range(4):
                 people.a_plan(ids["amal"], "omar@example.com")
     assert counts[0] == counts[1]
+
+
+def test_lists_say_how_many_and_how_much_and_lead_back(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    for path in ("/plans", "/payments", "/installments", "/installments?status=late"):
+        assert 'class="muted small list-tally" role="status"' in amal.get(path).text
+    this_month = amal.get("/payments").text.split('aria-label="Usual days"')[1].split("</nav>")[0]
+    assert "This month" in this_month and "from=" in this_month
+    with app.app_context():
+        for _ in range(25):
+            people.a_plan(ids["amal"])
+    second = amal.get("/plans").text.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    page = amal.get(second).text
+    back = page.split('rel="prev" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "cursor=~" in back and "Previous" in page and amal.get(back).status_code == 200
