@@ -1,4 +1,4 @@
-"""The search of a business: part of a word from three letters, the beginning of a word from two.
+"""The search of a business: part of a word from three letters, otherwise the beginning of a word.
 
 Rows hold their grams, hashes of three letters each with the business as the seed (portal/models/guards/search). A GIN
 index finds the rows with all grams of what was typed; LIKE then checks the letters, which grams alone don't prove.
@@ -78,12 +78,12 @@ def _of_customers(merchant_id: int, typed: str, column: InstrumentedAttribute[in
 
 
 def _words(typed: str) -> list[str]:
-    """The words that are looked for; none if nothing of this kind is stored. A single letter narrows nothing."""
+    """The words that are looked for; none if nothing of this kind is stored."""
     try:
         text = typed_text.read(typed, limit=1_000)
     except typed_text.BadText:
         return []
-    return [word for word in text.split() if len(word) > 1 or word.isdecimal()][:MAX_WORDS]
+    return text.split()[:MAX_WORDS]
 
 
 def _minor(merchant_id: int, typed: str) -> list[int]:
@@ -102,9 +102,7 @@ def _has(
     columns: Sequence[Any],
 ) -> ColumnElement[bool]:
     """The row has this word in one of the columns."""
-    if len(word) == 1:
-        return false()
-    if len(word) == 2:
+    if len(word) < 3:
         return grams.contains(_hashes(merchant_id, [f"^{word}"]))
     parts = [word[place : place + 3] for place in range(len(word) - 2)]
     found = grams.contains(_hashes(merchant_id, list(dict.fromkeys(parts))))

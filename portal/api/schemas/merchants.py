@@ -78,7 +78,7 @@ class CustomerQuery(PageQuery, kw_only=True):
         Meta(description="Those who owe something, or something late, come with the largest amount first."),
     ] = "all"
     email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
-    search: Annotated[Text | None, Meta(description="The beginning of the email or the username.")] = None
+    search: Annotated[Text | None, Meta(description="A part of the name, phone, email or username.")] = None
 
 
 def merchant(row: models.Merchant) -> Merchant:
