@@ -1,4 +1,4 @@
-"""A merchant's morning: late customers reminded, one found by phone, cash recorded, and a new plan like the last one."""
+"""A merchant's morning: late customers are reminded, one is found by phone, cash is recorded, a plan is made again."""
 
 import re
 
