@@ -9,8 +9,9 @@ from flask import current_app
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from migrations import roles as application_roles
 from portal.extensions import db
-from portal.reports.operations import revisions
+from portal.reports.operations import revisions, roles
 from portal.wording import installation
 
 ADVISORY_LOCK_KEY = 7_117_115_116
@@ -21,7 +22,7 @@ RETRIED_SQLSTATES = ("55P03", "40P01")
 
 
 def run_migrations() -> None:
-    with db.engine.connect() as connection:
+    with roles.owner_engine() as engine, engine.connect() as connection:
         _acquire_advisory_lock(connection)
         try:
             _refuse_unknown_revisions(connection)
@@ -37,6 +38,7 @@ def run_migrations() -> None:
                 try:
                     with context.begin_transaction():
                         context.run_migrations()
+                    application_roles.prepare(connection, str(current_app.config["SQLALCHEMY_DATABASE_URI"]))
                     return
                 except OperationalError as error:
                     connection.rollback()

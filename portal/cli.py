@@ -89,7 +89,7 @@ def _use_local_servers(configured: Settings) -> None:
             if not url:
                 open_until_exit.enter_context(data_dir.locked(configured.home))
                 url = open_until_exit.enter_context(postgres.Postgres(configured.home)).url
-            os.environ["DATABASE_URL"] = url
+            os.environ |= {"DATABASE_OWNER_URL": url, "DATABASE_URL": postgres.Postgres.application_url(url)}
     except data_dir.DataDirError as error:
         raise click.ClickException(str(error)) from None
 
@@ -172,10 +172,12 @@ def prepare(demo: bool) -> None:
 
     from portal.gateways import payment
     from portal.local import data_dir
-    from portal.reports.operations import revisions
+    from portal.reports.operations import revisions, roles
     from portal.wording import installation
 
-    if revisions.of_this_database() == "unreleased":
+    with roles.owner_engine() as engine, engine.connect() as connection:
+        state = revisions.state(connection)
+    if state == "unreleased":
         click.echo(installation.refusal("unreleased"), err=True)
         sys.exit(data_dir.UNRELEASED)
     flask_migrate.upgrade()

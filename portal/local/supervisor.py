@@ -126,8 +126,9 @@ class Supervisor:
         self.readers: list[threading.Thread] = []
         self.servers: list[Server] = []
         self.guardian: Guardian | None = None
+        self.owner_url = settings.database_owner_url
         self.environ = {
-            **environ,
+            **{name: value for name, value in environ.items() if not name.startswith("DATABASE_OWNER_URL")},
             MARK: os.path.realpath(settings.home),
             "QIST_HOME": str(settings.home),
             "PYTHONUNBUFFERED": "1",
@@ -165,7 +166,8 @@ class Supervisor:
         if not settings.secret_key:
             self.environ["SECRET_KEY"] = secret_key(settings.home)
         if not settings.database_url:
-            self.environ["DATABASE_URL"] = self.serve(Postgres(settings.home, say=self.output.say))
+            self.owner_url = self.serve(Postgres(settings.home, say=self.output.say))
+            self.environ["DATABASE_URL"] = Postgres.application_url(self.owner_url)
         if not settings.redis_url:
             self.environ["REDIS_URL"] = self.serve(Valkey(settings.home, say=self.output.say))
         self.prepare()
@@ -180,10 +182,14 @@ class Supervisor:
         return server.start().url
 
     def child(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start a child in a session of its own, so that Ctrl-C does not interrupt the jobs of workers."""
+        """Start a child in a session of its own, so that Ctrl-C does not interrupt the jobs of workers.
+
+        Only the migration gets the address of the owner of the tables.
+        """
+        more = {"DATABASE_OWNER_URL": self.owner_url} if name == "prepare" and self.owner_url else {}
         child = subprocess.Popen(
             [sys.executable, "-m", "portal.cli", name, *options],
-            env=self.environ,
+            env=self.environ | more,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -15,6 +15,9 @@ SENTENCES: Final = {
     ("database", "behind"): "migrations are not up to date: run qist db upgrade",
     ("database", "unreleased"): "made by an unreleased version: give DATABASE_URL= an empty database",
     ("database", "too_old"): "PostgreSQL %(version)s is older than 17, which Qist needs",
+    ("database", "may_alter"): "the role of DATABASE_URL may alter tables, so the guards don't bind it: "
+    "give the owner to DATABASE_OWNER_URL, and another role to DATABASE_URL",
+    ("database", "owner_url"): "this process has DATABASE_OWNER_URL, which only qist db upgrade and backups need",
     ("database", "unreachable"): "does not answer: %(reason)s",
     ("database", "clock"): "its clock differs by %(seconds)s s: synchronise both machines (NTP)",
     ("valkey", "version"): "%(version)s",

@@ -19,7 +19,7 @@ from portal.config import LOOPBACK, Settings
 from portal.domain import clock
 from portal.extensions import db
 from portal.gateways import email, payment
-from portal.reports.operations import revisions
+from portal.reports.operations import revisions, roles
 from portal.valkey import connections
 
 MAX_SKEW_SECONDS: Final = 2.0
@@ -53,7 +53,7 @@ def examine(*, ask_mail_server: bool = True, mail: SampleMail | None = None) -> 
     found = [Finding("qist", "version", facts={"version": __version__, "python": python_version()})]
     found += _public_url(settings)
     found += _gateway(settings)
-    found += _database()
+    found += _database(settings)
     found += _valkey(settings)
     found += _mail_server(settings, ask=ask_mail_server, mail=mail)
     return found
@@ -74,7 +74,7 @@ def _gateway(settings: Settings) -> Iterator[Finding]:
         yield Finding("gateway", "real", facts={"name": settings.payment_gateway})
 
 
-def _database() -> Iterator[Finding]:
+def _database(settings: Settings) -> Iterator[Finding]:
     try:
         with db.engine.connect() as connection:
             state, before = revisions.state(connection), clock.now()
@@ -87,6 +87,10 @@ def _database() -> Iterator[Finding]:
         yield Finding("database", "version", facts={"version": version})
     else:
         yield Finding("database", state, "error", {"version": version})
+    if roles.may_alter():
+        yield Finding("database", "may_alter", "warning" if settings.production else "ok")
+    if settings.production and settings.database_owner_url:
+        yield Finding("database", "owner_url", "warning")
     yield from _skew("database", (theirs - before).total_seconds())
 
 

@@ -50,6 +50,7 @@ def test_production_needs_an_address_a_mail_server_and_a_gateway(settings: Any) 
     settings(env="production", public_url="https://localhost")
     assert faults() == {
         ("public_url", "loopback"): "error", ("gateway", "simulated"): "warning", ("smtp", "not_configured"): "warning",
+        ("database", "may_alter"): "warning",
     }  # fmt: skip
 
 
@@ -103,7 +104,8 @@ def test_a_start_in_production_logs_what_is_wrong(app: Flask, settings: Any, log
     settings(env="production", smtp_host="smtp.shop.test")
     log_findings(app)
     assert [(line["event"], line["part"], line["code"]) for line in log_lines()] == [
-        ("doctor.found", "gateway", "simulated")
+        ("doctor.found", "gateway", "simulated"),
+        ("doctor.found", "database", "may_alter"),
     ]
 
 
