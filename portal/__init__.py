@@ -9,13 +9,13 @@ request_reader.py   reads a request as its bytes arrive, without a thread
 commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
 web/                entry point: pages and fragments
-    accounts/ adjustments/ agreements/ books/ confirmations/ invitations/ lists/ merchants/ middleware/ operations/
-    payments/ plans/ privacy/ reminders/ security/ team/
+    accounts/ adjustments/ agreements/ books/ confirmations/ dues/ invitations/ lists/ merchants/ middleware/
+    operations/ payments/ plans/ privacy/ reminders/ security/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ agreements/ mail/ maintenance/ operations/ payments/ plans/ privacy/ reminders/ team/
+    accounts/ adjustments/ agreements/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/ reminders/ team/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the actor or raise NotFound

@@ -11,15 +11,26 @@ CREATE TABLE users (
     password_hash varchar(255),
     early_reminders boolean DEFAULT true NOT NULL,
     language varchar(20),
+    full_name varchar(200) DEFAULT '' NOT NULL,
+    phone varchar(40) DEFAULT '' NOT NULL,
+    calendar_hash bytea,
+    calendar_made_at timestamptz,
     is_demo boolean DEFAULT false NOT NULL,
     created_at timestamptz NOT NULL,
     deactivated_at timestamptz,
     erased_at timestamptz,
+    CONSTRAINT ck_users_calendar CHECK (
+        CASE WHEN calendar_hash IS NULL THEN calendar_made_at IS NULL
+        ELSE calendar_made_at IS NOT NULL AND octet_length(calendar_hash) = 32 AND deactivated_at IS NULL END
+    ),
     CONSTRAINT ck_users_claimed_whole CHECK ((username IS NULL) = (password_hash IS NULL)),
     CONSTRAINT ck_users_email_key CHECK (email_key = lower(email COLLATE "C")),
     CONSTRAINT ck_users_erased CHECK (
         erased_at IS NULL
-        OR (email LIKE 'erased-%@erased.invalid' AND username IS NULL AND deactivated_at IS NOT NULL)
+        OR (
+            email LIKE 'erased-%@erased.invalid' AND username IS NULL AND deactivated_at IS NOT NULL
+            AND full_name = '' AND phone = ''
+        )
     ),
     CONSTRAINT ck_users_language CHECK (language ~ '^[A-Za-z]+(_[A-Za-z0-9]+)*$'),
     CONSTRAINT ck_users_named CHECK (username <> '' AND position('@' in email) > 1),
@@ -33,6 +44,7 @@ CREATE TABLE users (
     )
 );
 
+CREATE UNIQUE INDEX uq_users_calendar_hash ON users (calendar_hash) WHERE calendar_hash IS NOT NULL;
 CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
 CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
 CREATE INDEX ix_users_unproven_created_at ON users (created_at)

@@ -16,6 +16,7 @@ from portal.web.accounts import (
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.books import movements
+from portal.web.dues import calendars, shop_payments
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -49,7 +50,7 @@ from portal.web.payments import (
     statements,
 )
 from portal.web.plans import drafts, home, installments, plans
-from portal.web.privacy import erasures, personal_data
+from portal.web.privacy import erasures, personal_data, profiles
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
 from portal.web.security import fresh_sign_ins, security_events, user_sessions
 from portal.web.team import memberships, team, team_invitations
@@ -61,6 +62,7 @@ BLUEPRINTS = (
     answers.bp,
     api_keys.bp,
     automatic.bp,
+    calendars.bp,
     callbacks.bp,
     cancellations.bp,
     closing.bp,
@@ -95,6 +97,7 @@ BLUEPRINTS = (
     payment_methods.bp,
     payments.bp,
     personal_data.bp,
+    profiles.bp,
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,
@@ -112,6 +115,7 @@ BLUEPRINTS = (
     sessions.bp,
     search.bp,
     settings.bp,
+    shop_payments.bp,
     shop_reports.bp,
     shops.bp,
     statements.bp,

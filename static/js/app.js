@@ -138,10 +138,20 @@
 
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
+  // So does the outcome of a payment that was being checked, unless the focus is elsewhere on the page.
+  document.addEventListener("htmx:afterSettle", () => {
+    const outcome = document.querySelector("[data-outcome]");
+    if (outcome && document.activeElement === document.body) outcome.focus();
+  });
   document.addEventListener("htmx:afterSettle", (event) => focusSummary(event.detail.elt?.parentElement || document));
   // On a new page autofocus does this, except when the address has a fragment (#...).
   window.addEventListener("load", () => {
-    setTimeout(() => document.activeElement === document.body && focusSummary(document), 50);
+    setTimeout(() => {
+      if (document.activeElement !== document.body) return;
+      focusSummary(document);
+      // What was done before this page takes the focus as errors do.
+      if (document.activeElement === document.body) document.querySelector("#flashes > .notice-success")?.focus();
+    }, 50);
   });
 
   document.addEventListener("click", (event) => {
@@ -158,6 +168,18 @@
     const copier = event.target.closest("[data-copy]");
     if (copier) {
       copy(copier);
+      return;
+    }
+
+    const revealer = event.target.closest("[data-reveal]");
+    if (revealer) {
+      reveal(revealer);
+      return;
+    }
+
+    const sharer = event.target.closest("[data-share]");
+    if (sharer) {
+      navigator.share({ text: sharer.dataset.share, url: sharer.dataset.shareUrl }).catch(() => {});
       return;
     }
 
@@ -215,6 +237,34 @@
     if (field) field.focus();
     else page.click();
   });
+
+  // A menu closes when the focus leaves it.
+  document.addEventListener("focusout", (event) => {
+    const menu = event.target.closest("[data-menu][open]");
+    if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+  });
+
+  // Where the device can share, the buttons that do it are shown.
+  if (navigator.share) {
+    for (const button of document.querySelectorAll("[data-share]")) button.hidden = false;
+  }
+
+  // Show a password, or hide it again. It is hidden when its form is sent, so that browsers know it as a password.
+  function reveal(button, shown = document.getElementById(button.dataset.reveal).type === "password") {
+    const label = button.querySelector(".btn-label");
+    label.dataset.show ??= label.textContent;
+    document.getElementById(button.dataset.reveal).type = shown ? "text" : "password";
+    label.textContent = shown ? button.dataset.hide : label.dataset.show;
+  }
+  document.addEventListener("submit", (event) => {
+    for (const button of event.target.querySelectorAll("[data-reveal]")) reveal(button, false);
+  }, true);
+
+  // A form that was not filled yet suggests the browser's time zone.
+  for (const select of document.querySelectorAll("select[data-suggest-zone]")) {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if ([...select.options].some((option) => option.value === zone)) select.value = zone;
+  }
 
   async function copy(button) {
     const source = document.getElementById(button.dataset.copy);

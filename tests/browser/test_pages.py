@@ -75,7 +75,9 @@ FOLDERS: Final = {
     "business": "/account/businesses",
 }
 """The addresses of lists that are not called like their rows."""
-FIRST = re.compile(r"first (plan|payment|customer|mail|merchant|account|member|business) of ([^\s,]+)(?:, then (\S+))?")
+FIRST = re.compile(
+    r"first (plan|payment|customer|mail|merchant|account|member|business|shop) of ([^\s,]+)(?:, then (\S+))?"
+)
 
 
 def follow(page: Page, path: str) -> str:

@@ -130,6 +130,13 @@ PAGES = {
     "GET /robots.txt": (200,) * 8,
     "GET /favicon.ico": (302,) * 8,
     "GET /apple-touch-icon.png": (302,) * 8,
+    "GET /account": PAGE,
+    "POST /account": (303, 422, 422, 422, 422, 422, 303, 303),  # without a language
+    "GET /account/calendar": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/calendar": (303, 200, 200, 403, 403, 403, 303, 303),
+    "POST /account/calendar/end": (303, 303, 303, 403, 403, 403, 303, 303),
+    "GET /calendar/<feed_token>": (404,) * 8,
+    "GET /plans/<int:plan_id>/calendar.ics": (303, 200, 404, 403, 404, 404, 303, 303),
     "GET /account/password": PAGE,
     "POST /account/password": (303, 422, 422, 422, 422, 422, 303, 303),
     "GET /account/email": PAGE,
@@ -240,6 +247,9 @@ PAGES = {
     "GET /account/shops": (303, 200, 200, 403, 403, 403, 303, 303),
     "POST /account/shops/<int:merchant_id>/block": (303, 303, 404, 403, 403, 403, 303, 303),
     "POST /account/shops/<int:merchant_id>/allow": (303, 303, 404, 403, 403, 403, 303, 303),
+    "GET /shops/<int:merchant_id>/due/<currency>": (303, 200, 404, 404, 404, 404, 303, 303),
+    "POST /shops/<int:merchant_id>/due/<currency>": (303, 422, 404, 404, 404, 404, 303, 303),
+    "GET /shops/<int:merchant_id>/due/<currency>/<key>": (303, 404, 404, 404, 404, 404, 303, 303),  # no such press
     "GET /operator/disputes": OPERATORS_PAGE,
     "POST /operator/disputes/<int:plan_id>": (303, 403, 403, 403, 403, 404, 303, 303),  # without a decision
     "GET /invitations/<token>/dispute": ANYONE,

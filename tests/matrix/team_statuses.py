@@ -89,7 +89,8 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/reminders/off/<off_token>", "/account/password", "/account/email", "/email-proofs/<proof_token>",
+        "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
+        "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/plans/<int:plan_id>",
@@ -99,7 +100,7 @@ PAGES: Final = {
     **rows(ALL, "POST", "/reminders/off/<off_token>"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
-        "/invitations/<token>", "/invitations/<token>/pay", "/account/password", "/account/email",
+        "/invitations/<token>", "/invitations/<token>/pay", "/account", "/account/password", "/account/email",
         "/account/email/proof", "/account/registration", "/account/fresh-sign-in",
         "/email-proofs/<proof_token>", "/email-undos/<undo_token>",
     ),
@@ -126,6 +127,12 @@ PAGES: Final = {
         "/operator/merchants/<int:merchant_id>/approve", "/operator/refunds/<int:refund_id>/release", *DECISIONS,
     ),
     **rows((404, 403, 403, 404, 404), "POST", "/plans/drafts/<int:draft_id>/discard"),
+    **rows((404, 404, 404, 200, 200), "GET", "/shops/<int:merchant_id>/due/<currency>"),
+    **rows((404, 404, 404, 422, 422), "POST", "/shops/<int:merchant_id>/due/<currency>"),
+    **rows(NOT_THERE, "GET", "/shops/<int:merchant_id>/due/<currency>/<key>", "/calendar/<feed_token>"),
+    **rows(OWING, "GET", "/plans/<int:plan_id>/calendar.ics"),
+    **rows(FORBIDDEN, "GET", "/account/calendar"),
+    **rows(FORBIDDEN, "POST", "/account/calendar", "/account/calendar/end"),
     **rows(
         FORBIDDEN, "POST", "/operator/jobs/<job_id>/retry", "/operator/jobs/<job_id>/clear", "/operator/jobs/clear",
         "/outbox/<int:outbox_id>/resend", "/payment-methods", "/payment-methods/<int:method_id>/remove",

@@ -29,6 +29,7 @@ OPEN: Final[dict[str, int]] = {
         422,
     ),
     "GET /outbox/open/<outbox_token>": 404,
+    "GET /calendar/<feed_token>": 404,
     "GET /register": 303,
     "GET /login": 303,
     "POST /theme": 303,

@@ -85,6 +85,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/payments",
         "first plan of /plans?status=overdue, then /statement",
         "first payment of /home",
+        "first shop of /home",
         "first plan of /plans?status=overdue, then /pay?choice=amount",
         "first plan of /plans?status=completed, then /pay",
         "/payment-methods",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from tests.pages.html_tree import Element, Fault, Tree
 
@@ -164,6 +165,8 @@ def _links(tree: Tree, answers: Answers) -> Iterator[Fault]:
         address = element.get("href")
         if address.startswith(("#", "https://", "http://", "mailto:", "tel:")):
             continue
+        if address.startswith("webcal://"):  # an address of this installation, which a calendar program opens
+            address = urlsplit(address).path
         if not answers(address, "GET"):
             yield Fault("link", f"no route answers GET {address!r}", element.start_tag)
 

@@ -36,6 +36,7 @@ SHAPES = {
     "PlanWrittenOff": (3, "7c54bae74ea8"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
+    "ShopPaymentBegun": (1, "ec61ba420020"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

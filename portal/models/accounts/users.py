@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Enum,
     Index,
+    LargeBinary,
     Select,
     String,
     Text,
@@ -46,10 +47,12 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
 
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
     sets its key. `early_reminders` is the customer's choice to get reminders before the due date. `language` is the
-    code of the catalogue for the account's pages and mails; None until one was chosen. An account with `is_demo`
-    belongs to the demo data and has a public password: it signs in only where Settings.demo_logins_work allows it,
-    and no mail is sent to it. The row of an erased person (`erased_at`) stays as a tombstone: deactivated, without
-    a username, and with a random placeholder as its email.
+    code of the catalogue for the account's pages and mails; None until one was chosen. `full_name` and `phone` are the
+    person's own, shown to nobody else. `calendar_hash` is the digest of their calendar's secret address.
+
+    An account with `is_demo` belongs to the demo data and has a public password: it signs in only where
+    Settings.demo_logins_work allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a
+    tombstone: deactivated, without a username, and with a random placeholder as its email.
     """
 
     __tablename__ = "users"
@@ -66,6 +69,10 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     password_hash: Mapped[str | None] = mapped_column(String(255))
     early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     language: Mapped[str | None] = mapped_column(String(20))
+    full_name: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
+    phone: Mapped[str] = mapped_column(String(40), default="", server_default=text("''"))
+    calendar_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    calendar_made_at: Mapped[Instant | None]
     is_demo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     created_at: Mapped[Instant]
     deactivated_at: Mapped[Instant | None]
@@ -84,6 +91,14 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         Index("ix_users_unproven_created_at", "created_at", postgresql_where=text(_UNPROVEN)),
         Index("ix_users_email_key_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
         Index("ix_users_username_key_prefix", "username_key", postgresql_ops={"username_key": "text_pattern_ops"}),
+        Index(
+            "uq_users_calendar_hash", "calendar_hash", unique=True, postgresql_where=text("calendar_hash IS NOT NULL")
+        ),
+        CheckConstraint(
+            "CASE WHEN calendar_hash IS NULL THEN calendar_made_at IS NULL"
+            " ELSE calendar_made_at IS NOT NULL AND octet_length(calendar_hash) = 32 AND deactivated_at IS NULL END",
+            name="calendar",
+        ),
         CheckConstraint("(username IS NULL) = (password_hash IS NULL)", name="claimed_whole"),
         CheckConstraint("username IS NOT NULL OR registered_as = 'customer'", name="only_customers_are_invited"),
         CheckConstraint("position('@' in username) = 0 OR username_key = email_key", name="username_is_no_other_email"),
@@ -95,7 +110,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
         ),
         CheckConstraint(
             "erased_at IS NULL OR (email LIKE 'erased-%@erased.invalid' AND username IS NULL"
-            " AND deactivated_at IS NOT NULL)",
+            " AND deactivated_at IS NOT NULL AND full_name = '' AND phone = '')",
             name="erased",
         ),
         CheckConstraint("username <> '' AND position('@' in email) > 1", name="named"),

@@ -88,6 +88,9 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
             User.created_at,
             User.early_reminders,
             User.language,
+            User.full_name,
+            User.phone,
+            User.calendar_made_at,
         ).where(User.id == user_id),
         "businesses": select(Merchant.id, business, Membership.role, Membership.created_at)
         .join(Merchant, Merchant.id == Membership.merchant_id)

@@ -12,6 +12,7 @@ class PaymentFilters:
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
     between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
+    `declined`: declined payments are in the list; a list of receipts has none.
     """
 
     plan_id: int | None = None
@@ -21,6 +22,7 @@ class PaymentFilters:
     search: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    declined: bool = True
 
 
 ALL_PAYMENTS: Final = PaymentFilters()

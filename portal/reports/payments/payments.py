@@ -59,6 +59,8 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.customer_id == filters.customer_id)
     if filters.search and filters.search.strip() and actor.merchant_id is not None:
         query = query.where(search.payments(actor.merchant_id, filters.search))
+    if not filters.declined:
+        query = query.where(Payment.state != "declined")
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     if filters.since or filters.until:

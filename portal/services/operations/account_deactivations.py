@@ -12,13 +12,15 @@ from portal.extensions import db
 from portal.models import ApiKey, PasswordReset, User, UserSession
 from portal.services import emails, security_events
 from portal.services.accounts import operators, tokens
+from portal.services.dues import calendar_feeds
 from portal.services.operations import acts
 from portal.services.unit_of_work import unit_of_work
 
 
 @unit_of_work
 def deactivate(user_id: int, *, actor: Actor | None, reason: str) -> None:
-    """Deactivate an account. Its sessions, API tokens, reset links and the API keys that it made end for good.
+    """Deactivate an account. Its sessions, API tokens, reset links, calendar's address and the API keys that it made
+    end for good.
 
     `actor` is an operator; None: the command line. Refuses: forbidden; not_found; already_deactivated; own_account;
     last_operator; Invalid on reason; busy.
@@ -34,6 +36,7 @@ def deactivate(user_id: int, *, actor: Actor | None, reason: str) -> None:
         raise Refused("last_operator")
     now = clock.now()
     user.deactivated_at = now
+    calendar_feeds.end(user)
     db.session.execute(
         update(UserSession).where(UserSession.user_id == user.id, UserSession.ended_at.is_(None)).values(ended_at=now)
     )

@@ -217,7 +217,8 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     links = update(Invitation).where(Invitation.plan_id.in_(plans), Invitation.claimed_at.is_(None))
     db.session.execute(links.where(Invitation.revoked_at.is_(None)).values(revoked_at=now, revoked_for="revoked"))
     user.email, user.username, user.password_hash, user.registered_as = placeholder, None, None, "customer"
-    user.email_proven_at, user.language = None, None
+    user.email_proven_at, user.language, user.full_name, user.phone = None, None, "", ""
+    user.calendar_hash = user.calendar_made_at = None
     for of_person in (EmailProof.user_id, EmailChange.user_id):
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
     db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))

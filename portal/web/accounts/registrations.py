@@ -1,9 +1,10 @@
 """Registration of merchants and customers, on one page, and what a registration may change before its proof."""
 
 import functools
+import re
 from typing import Any
 
-from babel.numbers import get_currency_name
+from babel.numbers import get_currency_name, get_territory_currencies
 from flask import Blueprint, Response, flash, g, request, session, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
@@ -68,9 +69,19 @@ class RegistrationForm(Form):
     """The roles that the form offers."""
 
 
+def _readers_currency() -> str | None:
+    """The currency of the first region that the browser names, such as SAR for "ar-SA"; a suggestion."""
+    tags = [tag for tag, quality in request.accept_languages if quality]
+    regions = [tag[-2:].upper() for tag in tags if re.fullmatch(r"[a-z]{2,3}-[a-z]{2}", tag, re.IGNORECASE)]
+    codes = get_territory_currencies(regions[0]) if regions else []
+    return codes[0] if codes and codes[0] in money.CURRENCIES else None
+
+
 def _form() -> RegistrationForm:
     """The form. Without the merchant's role where the installation takes no new businesses."""
     form = RegistrationForm()
+    if not form.is_submitted():
+        form.home_currency.data = _readers_currency() or form.home_currency.data
     form.roles = [role for role in ROLES if role == "customer" or operators.takes_merchants()]
     form.role.choices = choices((role, ROLES[role]) for role in form.roles)
     if form.roles == ["customer"] and not form.is_submitted():

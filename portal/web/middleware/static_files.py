@@ -2,11 +2,10 @@
 
 The path contains one hash of the whole folder (/static/<hash>/css/qist.css). Relative addresses in a style sheet
 therefore contain the hash too, and a page never mixes files of two versions. css/qist.css is served from memory with
-its imports bundled, and so is each file that was asked for in gzip; every other file is served from disk.
+its imports bundled, and so is each file that was asked for in brotli or gzip; every other file is served from disk.
 """
 
 import functools
-import gzip
 import hashlib
 import os
 from pathlib import Path
@@ -59,9 +58,9 @@ def init_app(app: Flask) -> None:
         sheet = folder / SHEET
         return _cached_response(stylesheet.bundle(sheet)) if sheet.exists() else None
 
-    @functools.lru_cache(maxsize=64)
-    def compressed(version: str, name: str) -> Response | None:
-        """The response in gzip, or None for a file of another kind, of few bytes, or that is not there."""
+    @functools.lru_cache(maxsize=128)
+    def compressed(version: str, name: str, coding: str) -> Response | None:
+        """The response in this coding, or None for a file of another kind, of few bytes, or that is not there."""
         path = folder / name
         if path.suffix not in COMPRESSED or str(path) not in {each for each, *_ in _files(folder)}:
             return None
@@ -69,8 +68,8 @@ def init_app(app: Flask) -> None:
         body = sheet.get_data() if sheet is not None else path.read_bytes()
         if len(body) < compression.LEAST:
             return None
-        response = _cached_response(gzip.compress(body, 9, mtime=0), COMPRESSED[path.suffix])
-        response.headers["Content-Encoding"] = "gzip"
+        response = _cached_response(compression.encode(body, coding, once=True), COMPRESSED[path.suffix])
+        response.headers["Content-Encoding"] = coding
         return response
 
     def found(environ: Any, current: str) -> Response | None:
@@ -79,8 +78,9 @@ def init_app(app: Flask) -> None:
         if not environ["PATH_INFO"].startswith(prefix) or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return None
         name = environ["PATH_INFO"].removeprefix(prefix)
-        in_gzip = compressed(current, name) if compression.accepts_gzip(environ) else None
-        return in_gzip or (bundled(current) if name == SHEET else None)
+        coding = compression.coding_of(environ)
+        encoded = compressed(current, name, coding) if coding is not None else None
+        return encoded or (bundled(current) if name == SHEET else None)
 
     def serve(environ: Any, start_response: Any) -> Any:
         current = environ[_VERSION] = version()

@@ -23,6 +23,8 @@ PAGE_LENGTH: Final = 30
 STATES: Final = {
     state: labels.STATES[state] for state in ("received", "in_flight", "declined", "refunded", "reversed", "voided")
 }
+RECEIPTS: Final = {state: words for state, words in STATES.items() if state != "declined"}
+"""A customer's list holds no declined payments."""
 
 
 @bp.get("/payments")
@@ -40,7 +42,7 @@ def index() -> ResponseReturnValue:
         count=lambda: reports.tally_payments(actor, filters),
         first=query.day("from"),
         last=query.day("to"),
-        states=STATES,
+        states=STATES if actor.merchant_id is not None else RECEIPTS,
         merchant=actor.merchant_id is not None,
         today=clock.today(zone),
         ranges=past_ranges(clock.today(zone)),
@@ -60,11 +62,14 @@ def export() -> ResponseReturnValue:
 def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
     """The filters of the list and of its file. The local days `from` and `to` are both included."""
     since, until = instants_between(query.day("from"), query.day("to"), zone)
+    is_business = my_actor().merchant_id is not None
+    states = {*STATES, *PAYMENT_STATES} - (set() if is_business else {"declined"})
     return PaymentFilters(
-        customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
-        state=query.choice("state", {*STATES, *PAYMENT_STATES}),
+        customer_id=query.row("customer") if is_business else None,
+        state=query.choice("state", states),
         currency=query.currency(),
-        search=query.text("search") if my_actor().merchant_id is not None else None,
+        search=query.text("search") if is_business else None,
         since=since,
         until=until,
+        declined=is_business,
     )

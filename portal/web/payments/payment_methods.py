@@ -1,17 +1,20 @@
 """A customer's saved cards. A row holds the gateway's token, the brand and the last four digits."""
 
-from flask import Blueprint, Response, flash, url_for
+import re
+
+from flask import Blueprint, Response, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms import RadioField
 
+from portal import access
 from portal.errors import Invalid, Refused
 from portal.extensions import db
 from portal.models import PaymentMethod
 from portal.reports.payments import offered_methods
 from portal.services.payments import payment_methods
 from portal.web import rate_limits
-from portal.web.authorization import me, needs
+from portal.web.authorization import me, my_actor, needs
 from portal.web.forms import Form, apply_faults, choices
 from portal.web.labels import card_words
 from portal.web.respond import go, page
@@ -40,8 +43,8 @@ def index() -> ResponseReturnValue:
 @rate_limits.writing
 @needs("customer")
 def create() -> ResponseReturnValue:
-    """Save a card."""
-    form = CardForm()
+    """Save a card, and go back to the receipt that offered it."""
+    form, back = CardForm(), _receipt()
     if not form.validate():
         return _page(form, 422)
     try:
@@ -53,7 +56,7 @@ def create() -> ResponseReturnValue:
         form.form_errors.append(sentence(refused))
         return _page(form, refused.status)
     flash(_("Card saved. It stands first wherever you pay."), "success")
-    return go(url_for("payment_methods.index"))
+    return go(back or url_for("payment_methods.index"))
 
 
 @bp.post("/payment-methods/<int:method_id>/remove")
@@ -64,6 +67,14 @@ def destroy(method_id: int) -> ResponseReturnValue:
     payment_methods.remove(me().id, method_id)
     flash(_("Card removed. Payments made with it stay as they are."), "success")
     return go(url_for("payment_methods.index"))
+
+
+def _receipt() -> str | None:
+    """The address of the receipt that offered to save its card. Raises NotFound for somebody else's."""
+    typed = request.form.get("payment", "")
+    if not re.fullmatch(r"[0-9]{1,18}", typed):
+        return None
+    return url_for("payments.show", payment_id=access.my_payment(my_actor(), int(typed)).id)
 
 
 def _page(form: CardForm, status: int) -> Response:

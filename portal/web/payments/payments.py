@@ -12,6 +12,7 @@ from portal.services.payments.payments import Paid
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor
 from portal.web.one_use_keys import NotDone, carry_out, request_key
+from portal.web.payments import after_paying
 from portal.web.plans import pay_button
 from portal.web.plans.payment_notes import CHECKING, USED, outcome_of
 from portal.web.respond import fragment_or_page, go, is_htmx, vary_on_htmx
@@ -65,12 +66,14 @@ def show(payment_id: int) -> ResponseReturnValue:
         return vary_on_htmx(Response(status=204))
     plan = access.my_plan(my_actor(), payment.plan_id)
     receipt = receipts.receipt(payment.id)
+    payer = my_actor().owes(payment.customer_id)
     return fragment_or_page(
         "payments/_receipt.html",
         "payments/show.html",
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
-        payer=my_actor().owes(payment.customer_id),
+        payer=payer,
+        after=after_paying.after(payment, plan) if payer else None,
         polls=request.path,
     )

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Installment
+from portal.reports.payments import shop_dues
 from portal.reports.plans import home
 from portal.web.authorization import my_actor, needs
 from portal.web.labels import state_of
@@ -46,11 +47,15 @@ def _context(actor: Actor, note: Note | None) -> dict[str, Any]:
     rows = overview.due + overview.coming
     first = rows[0] if rows else None
     pressed = db.session.get(Installment, note.installment_id) if note and note.takes_focus else None
+    failed = note if note and note.belongs_to_headline(first) else None
+    together = len(overview.due) > 1 and not (note and note.takes_focus)
     return {
         "home": overview,
         "first": first,
-        "also_due": _also_due(overview, note, pressed),
-        "failed": note if note and note.belongs_to_headline(first) else None,
+        "together": together,
+        "shops": shop_dues.by_shop(actor.user_id) if together else [],
+        "also_due": _also_due(overview, note, pressed, every=together),
+        "failed": failed,
         "pressed": pressed,
         "busy_plans": {row.plan_id for row in rows if state_of(row) == "checking"},
         "receipts": home.latest_payments(actor.user_id),
@@ -59,9 +64,12 @@ def _context(actor: Actor, note: Note | None) -> dict[str, Any]:
     }
 
 
-def _also_due(overview: home.Home, note: Note | None, pressed: Installment | None) -> list[Installment]:
-    """The due installments below the headline. A refused row keeps its place, so that no other button moves there."""
-    rows = overview.due if note and note.kind == "success" else overview.due[1:]
+def _also_due(overview: home.Home, note: Note | None, pressed: Installment | None, *, every: bool) -> list[Installment]:
+    """The due installments below the headline; `every` one when the headline is the sum of what is due.
+
+    A refused row keeps its place, so that no other button moves there.
+    """
+    rows = overview.due if every or (note and note.kind == "success") else overview.due[1:]
     if note is None or note.place != "row" or pressed is None or pressed in rows:
         return rows
     return sorted([*rows, pressed], key=lambda row: (row.due_date, row.id))

@@ -19,6 +19,7 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.plans import customer_emails, invitations
 from portal.web import respond
 from portal.web.agreements.acceptances import addresses, agreement_of
+from portal.web.invitations.sharing import Sharing, sharing
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
@@ -129,6 +130,7 @@ class Links:
     mail: Email | None
     opened_at: datetime | None
     ask: str
+    sharing: Sharing | None
 
 
 def links_of(plan: Plan, viewer: Actor, ask: str = "") -> Links | None:
@@ -138,13 +140,15 @@ def links_of(plan: Plan, viewer: Actor, ask: str = "") -> Links | None:
         return None
     newest = plan_links.links_of(plan)
     pay, customer = (link if plan_links.works(link) else None for link in (newest.pay, newest.customer))
+    address = pay_url(pay)
     return Links(
         pay=pay,
-        pay_url=pay_url(pay),
+        pay_url=address,
         customer=customer,
         mail=newest.mail,
         opened_at=newest.customer.opened_at if newest.customer is not None else None,
         ask=ask if ask in ASKS else "",
+        sharing=sharing(address, plan.merchant.business_name) if address is not None else None,
     )
 
 

@@ -53,6 +53,7 @@ FAULTS: Final[Table] = {
     ("already_member", ""): _l("This person is in the team already."),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
     ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
+    ("bad_phone", ""): _l("Enter a phone number, such as +966 50 123 4567, or leave it empty."),
     ("bad_text", "typed_text"): _l(
         "Write it on one line, without control characters and marks that turn the direction of other text."
     ),

@@ -22,7 +22,7 @@ ERASED: Final = {
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent", "address", "kept_form"},
-    "users": {"email", "email_key", "language", "username", "username_key", "password_hash"},
+    "users": {"email", "email_key", "language", "username", "username_key", "password_hash", "full_name", "phone"},
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS

@@ -27,7 +27,7 @@ def undo_path(app: Flask) -> str:
 
 def test_an_email_is_changed_by_code_and_undone_by_link(app: Flask, client: FlaskClient) -> None:
     browser = omar(app)
-    assert "omar@example.com" in browser.get("/account/password").text
+    assert "omar@example.com" in browser.get("/account").text
     assert "<bdi>omar@example.com</bdi>" in browser.get("/account/email").text
     assert browser.post("/account/email", data=NEW).location == "/account/email/proof"
     page = browser.get("/account/email/proof")

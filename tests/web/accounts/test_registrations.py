@@ -189,3 +189,26 @@ def test_registrations_are_limited_to_thirty_a_minute_by_address(client: FlaskCl
     responses = [client.post("/register", data={}) for _ in range(31)]
     assert [response.status_code for response in responses] == [422] * 30 + [429]
     assert 1 <= int(responses[-1].headers["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("languages", "currency"),
+    [
+        ("ar-SA,ar;q=0.9", "SAR"),
+        ("en-GB,en;q=0.8", "GBP"),
+        ("en, ar-KW;q=0.5", "KWD"),
+        ("en", "USD"),
+        ("en-ZZ", "USD"),
+        ("", "USD"),
+    ],
+)
+def test_the_browsers_region_suggests_the_currency(client: FlaskClient, languages: str, currency: str) -> None:
+    page = client.get("/register", headers={"Accept-Language": languages}).text
+    assert re.search(rf'<option selected value="{currency}">', page)
+    assert "data-suggest-zone" in page
+
+
+def test_what_was_chosen_is_kept_over_the_suggestion(client: FlaskClient, database: str) -> None:
+    fields = {"role": "merchant", "home_currency": "EUR", "time_zone": "UTC"}
+    page = client.post("/register", data=fields, headers={"Accept-Language": "ar-SA"}).text
+    assert re.search(r'<option selected value="EUR">', page) and "data-suggest-zone" not in page

@@ -187,7 +187,7 @@ class TestDisputed:
 
 def test_a_shop_is_blocked_and_allowed_on_the_shops_page(app, ids):
     omar = browser_of(app, "omar")
-    assert "/account/shops" in omar.get("/account/password").text
+    assert "/account/shops" in omar.get("/account").text
     assert omar.post(f"/account/shops/{ids['amal']}/block").status_code == 303
     assert "Blocked since" in omar.get("/account/shops").text
     with app.app_context():

@@ -1,5 +1,8 @@
 """The links on the plan's page of a business: what was mailed and opened, and the acts with their confirmations."""
 
+import re
+from urllib.parse import unquote_plus
+
 import pytest
 from flask import Flask
 
@@ -91,3 +94,24 @@ def test_a_plan_beyond_the_limit_is_refused_beside_the_email(app: Flask, plan: i
     assert page.status_code == 422 and 'id="customer_email-error"' in page.text
     assert "This address got 3 mails from you within a day, which is the most. Try again tomorrow." in words(page)
     assert 'value="60"' in page.text
+
+
+def test_the_pay_link_is_passed_on_by_whatsapp_qr_code_and_the_device(app: Flask, database: str) -> None:
+    with app.app_context():
+        amal = people.amal()
+        plan_id = people.a_plan(amal, "new@example.com")
+        token = people.token_of(plan_id, "pay")
+    page = browser_of(app, "amal").get(f"/plans/{plan_id}").text
+    address = f"/invitations/{token}"
+    assert f'value="http://localhost{address}"' in page and f'data-share-url="http://localhost{address}"' in page
+    whatsapp = re.search(r'href="https://wa\.me/\?text=([^"]+)"', page)
+    assert whatsapp and unquote_plus(whatsapp[1]).endswith(f"{address}")
+    assert "Amal" in unquote_plus(whatsapp[1]) and "A cake" not in unquote_plus(whatsapp[1])
+    assert "<svg" in page and 'class="qr"' in page and "style=" not in page[page.index('class="qr"') :][:2000]
+    customers = people_token(app, plan_id)
+    assert customers not in page, "the customer's own link is on no page"
+
+
+def people_token(app: Flask, plan_id: int) -> str:
+    with app.app_context():
+        return people.token_of(plan_id, "customer") or "none"

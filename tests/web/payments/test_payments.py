@@ -323,3 +323,44 @@ def test_a_payment_without_a_valid_csrf_token_is_refused(
     assert press(omar, first).status_code == 400
     assert press(omar, first, csrf_token="not this session's").status_code == 400
     assert charged(app) == 0
+
+
+class TestAfterPaying:
+    """What the receipt offers its payer."""
+
+    def test_it_says_what_is_left_and_saves_the_card_that_paid(self, app: Flask, database: str) -> None:
+        with app.app_context():
+            amal, omar = people.amal(), people.omar()
+            plan_id = people.a_plan(amal, total=90_00, count=3)
+            payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
+        browser, receipt = browser_of(app, "omar"), f"/payments/{payment_id}"
+        page = browser.get(receipt).text
+        assert "SAR\u00a060.00</bdi> remaining" in page and "Next:" in page and "Add to calendar" in page
+        assert "Save this card" in page and "Pay the rest automatically" not in page
+        saved = browser.post("/payment-methods", data={"card": "card_ok", "payment": str(payment_id)})
+        assert (saved.status_code, saved.location) == (303, receipt)
+        page = browser.get(receipt).text
+        assert "Save this card" not in page and "Pay the rest automatically with Visa ending in 4242" in page
+        token = re.search(r'name="method" value="([^"]+)"', page)
+        assert token
+        browser.post(f"/plans/{plan_id}/automatic-payment", data={"method": token[1]})
+        assert "Pay the rest automatically" not in browser.get(receipt).text
+        assert "after-paying" not in browser_of(app, "amal").get(receipt).text
+
+    def test_the_last_payment_says_that_all_is_paid(self, app: Flask, database: str) -> None:
+        with app.app_context():
+            amal, omar = people.amal(), people.omar()
+            plan_id = people.a_plan(amal, total=90_00, count=1)
+            payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
+        page = browser_of(app, "omar").get(f"/payments/{payment_id}").text
+        assert "All paid" in page and "1 of 1 paid" in page and "Save this card" not in page
+
+    def test_the_receipt_of_somebody_else_saves_nothing(self, app: Flask, database: str) -> None:
+        with app.app_context():
+            amal, omar = people.amal(), people.omar()
+            people.sara()
+            payment_id = people.pay(people.installments_of(people.a_plan(amal))[0].id, omar).id
+        sara = browser_of(app, "sara")
+        data = {"card": "card_ok", "payment": str(payment_id)}
+        assert sara.post("/payment-methods", data=data).status_code == 404
+        assert "Visa ending in 4242" not in sara.get("/payment-methods").text.split("<form")[0]

@@ -56,9 +56,9 @@ def test_a_late_installment_comes_first_with_its_due_date(app: Flask, ids: dict[
     plan(app, ids["amal"], total=100_00, count=1, description="Cake")
     plan(app, ids["badr"], total=3_000, count=1, first=-3, description="Cable")
     page = browser_of(app, "omar").get("/home").text
-    assert re.fullmatch(r"KWD 3\.000 was due on \d+ \w+", headline(page))
+    assert headline(page) == "KWD 3.000 and SAR 100.00 are due"
     assert "3 days late" in page
-    assert "Also due" in page and "Cake" in page
+    assert page.index("Cable") < page.index("Cake")
 
 
 def test_with_nothing_due_the_next_installment_is_shown(app: Flask, ids: dict[str, int]) -> None:

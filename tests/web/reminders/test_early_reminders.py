@@ -10,7 +10,7 @@ from portal.services.reminders import unsubscribe
 
 
 def test_a_customer_turns_early_reminders_off_and_on(app: Flask, omar: FlaskClient, ids: dict[str, int]) -> None:
-    assert "/account/reminders" in omar.get("/account/password").text
+    assert "/account/reminders" in omar.get("/account").text
     assert "checked" in omar.get("/account/reminders").text
     omar.post("/account/reminders", data={})
     page = omar.get("/account/reminders").text

@@ -15,7 +15,7 @@ def test_an_account_sees_its_sign_ins_with_address_and_browser(app, client):
     text = client.get("/account/security-events").text
     assert "omar signed in." in text and "A sign-in to the account of omar failed." in text
     assert "127.0.0.1" in text and "curl/8.5" in text
-    assert "/account/security-events" in client.get("/account/password").text
+    assert "/account/security-events" in client.get("/account").text
     with app.app_context():
         people.an_operator()
     seen = browser_of(app, "olga").get(f"/operator/accounts/{omar}").text

@@ -1,0 +1,45 @@
+"""What follows a payment: what is left, what is due next, the card that can be saved, and automatic payment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from portal.models import Installment, Payment, Plan
+from portal.reports.payments import offered_methods, shop_dues
+from portal.reports.plans.figures import plan_figures
+from portal.services.payments import payment_methods
+from portal.web.method_labels import Method, methods_of
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """`owed` is in minor units of the plan's currency. `is_over`: everything of the plan is paid.
+
+    `saved` is the saved card that paid, else the first one; None without one, and while automatic payment is on.
+    `card` is the token of the card that paid, if it can be saved.
+    """
+
+    owed: int
+    next: Installment | None
+    is_over: bool
+    states: Sequence[str]
+    saved: Method | None
+    card: str | None
+
+
+def after(payment: Payment, plan: Plan) -> After | None:
+    """For the payer of a payment that succeeded; None for others."""
+    if payment.state != "succeeded" or payment.is_recorded:
+        return None
+    is_active = plan.state == "active"
+    methods = [method for method in methods_of(payment.customer_id) if method.saved] if is_active else []
+    used = next((method for method in methods if method.token == payment.method), None)
+    saved = used or next(iter(methods), None)
+    may_save = not methods and offered_methods.find(payment.method) is not None
+    return After(
+        owed=plan_figures(plan.id).owed if is_active else 0,
+        next=shop_dues.next_due(payment.customer_id, [plan.id]) if is_active else None,
+        is_over=plan.state == "completed" and all(row.status == "paid" for row in plan.installments),
+        states=[row.status for row in plan.installments],
+        saved=saved if plan.automatic_method_id is None else None,
+        card=payment.method if is_active and may_save and len(methods) < payment_methods.LIMIT else None,
+    )
