@@ -59,7 +59,6 @@ FAULTS: Final[Table] = {
     ),
     ("too_long", ""): _one_line,
     ("invisible_text", ""): _l("Write it in letters that can be seen."),
-    ("bad_phone", ""): _l("Enter a phone number like +966 50 123 4567."),
     ("bad_hour", ""): _l("Choose an hour of the day."),
     ("bad_username", ""): lambda values: ngettext(
         "Use up to %(num)s letter, digit and . + - _ and nothing else.",
