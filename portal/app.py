@@ -52,6 +52,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     extensions.db.init_app(app)
+    with app.app_context():
+        extensions.watch_connections(extensions.db.engine)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
@@ -122,7 +124,6 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
             "pool_size": settings.web_threads + 2,
             "max_overflow": settings.web_threads,
             "pool_timeout": 5,
-            "pool_pre_ping": True,
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
             "hide_parameters": True,

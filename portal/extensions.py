@@ -1,19 +1,34 @@
 """Flask extensions, created unbound; app.py binds them to the application."""
 
+import re
 import secrets
+import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from flask import Flask, g
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
-from sqlalchemy import MetaData
-from sqlalchemy.orm import DeclarativeBase
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClause, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
+
+PING_AFTER: Final = 5.0
+"""Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
+
+_CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
+"""The words of SQL that change something."""
+
+_ENDED_BY_SERVER: Final = "57P0"
+"""The beginning of PostgreSQL's error codes of a connection that it ends: admin_shutdown, crash_shutdown and more."""
 
 
 class Base(DeclarativeBase):
@@ -66,11 +81,120 @@ def _xor(text: bytes, mask: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(text, mask, strict=True))
 
 
-db = SQLAlchemy(model_class=Base)
+class WriteOutsideUnitOfWork(RuntimeError):
+    """A write was about to commit by itself, because no transaction is open. Nothing was changed."""
+
+
+class Session(FlaskSession):
+    """The session: reads commit by themselves, and writes need a transaction that `start_transaction` opened.
+
+    A read outside a transaction is one round trip: no BEGIN before it and no ROLLBACK after it. When its connection
+    turns out to be dead, it runs once more on another one.
+    """
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
+        bind = super().get_bind(*args, **kwargs)
+        return _autocommitting(bind) if isinstance(bind, Engine) else bind
+
+    def start_transaction(self, limits: str = "") -> None:
+        """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open.
+
+        When its connection turns out to be dead, it takes another one: nothing happened on the first.
+        """
+        try:
+            self._begin(limits)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self.rollback()
+            self._begin(limits)
+
+    def _begin(self, limits: str) -> None:
+        self.connection().exec_driver_sql(f"BEGIN; {limits}", execution_options={"no_parameters": True})
+
+    @property
+    def has_transaction(self) -> bool:
+        """Whether the session's connection has an open transaction."""
+        dbapi_connection: Any = self.connection().connection.dbapi_connection
+        return bool(dbapi_connection.info.transaction_status != TransactionStatus.IDLE)
+
+
+_autocommit_engines: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+
+
+def _autocommitting(engine: Engine) -> Engine:
+    """The engine on the same pool whose statements commit by themselves where no BEGIN was sent."""
+    if engine not in _autocommit_engines:
+        _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return _autocommit_engines[engine]
+
+
+@event.listens_for(Session, "before_flush")
+def _refuse_flush(session: Session, *rest: Any) -> None:
+    if not session.has_transaction:
+        raise WriteOutsideUnitOfWork("a flush outside a unit of work")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
+    session = cast(Session, state.session)
+    if session.has_transaction:
+        return None
+    if not is_read(state):
+        raise WriteOutsideUnitOfWork(f"{type(state.statement).__name__} outside a unit of work")
+    try:
+        return state.invoke_statement()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        session.rollback()  # gives the dead connection back
+        return state.invoke_statement()
+
+
+def is_read(state: ORMExecuteState) -> bool:
+    """Whether the statement changes and locks nothing."""
+    statement = state.statement
+    if isinstance(statement, TextClause):
+        return not _CHANGES.search(statement.text)
+    return state.is_select and getattr(statement, "_for_update_arg", None) is None
+
+
+def watch_connections(engine: Engine) -> None:
+    """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one.
+
+    A connection that the server ends is dead, even if psycopg has not noticed the closed socket yet.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def ended(context: ExceptionContext) -> None:
+        if str(getattr(context.original_exception, "sqlstate", None)).startswith(_ENDED_BY_SERVER):
+            context.is_disconnect = True
+
+    @event.listens_for(engine, "checkin")
+    def note(dbapi_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(dbapi_connection: Any, record: Any, proxy: Any) -> None:
+        idle_since = record.info.get("idle_since")
+        if idle_since is not None and time.monotonic() - idle_since > PING_AFTER:
+            try:
+                engine.dialect.do_ping(dbapi_connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError() from error
+
+
+db = SQLAlchemy(model_class=Base, session_options={"class_": Session})
 login = LoginManager()
 csrf = MaskedCSRF()
 limiter = Limiter(key_func=get_remote_address)
 htmx = Htmx()
+
+
+def session() -> Session:
+    """The session of this context, with the methods that `db.session` does not pass on."""
+    return cast(Session, db.session())
+
 
 if TYPE_CHECKING:
     Model = Base

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
@@ -23,6 +23,9 @@ RETENTION: Final = timedelta(hours=24)
 WAIT_SECONDS: Final = 3.0
 """Seconds to wait for the same request when it runs elsewhere."""
 _POLL_SECONDS: Final = 0.05
+_ATTACHED: Final = "attached_key"
+"""The session's key of the request key that this unit of work attached."""
+_UNSYNCED: Final = {"synchronize_session": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +50,35 @@ def claim(request_key: RequestKey) -> Result | None:
     under it has no outcome); answer_gone. Waiting inside the database would hold a connection; `waiting` waits outside.
     """
     name = f"once:{request_key.user_id}:{request_key.scope}:{request_key.key}"
-    if not db.session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0)))):
-        raise StillRunning()
+    locked = func.pg_try_advisory_xact_lock(func.hashtextextended(name, 0))
     now = clock.now()
-    mine = (
-        IdempotencyKey.user_id == request_key.user_id,
-        IdempotencyKey.scope == request_key.scope,
-        IdempotencyKey.key == request_key.key,
-    )
-    db.session.execute(
-        delete(IdempotencyKey).where(*mine, IdempotencyKey.state == "done", IdempotencyKey.created_at < now - RETENTION)
-    )
+    values: dict[str, Any] = {
+        "user_id": request_key.user_id,
+        "scope": request_key.scope,
+        "key": request_key.key,
+        "fingerprint": request_key.fingerprint,
+        "state": "running",
+        "created_at": now,
+    }
+    columns = IdempotencyKey.__table__.c
+    fresh = select(*(literal(value, columns[name].type) for name, value in values.items())).where(locked)
+    statement = insert(IdempotencyKey).from_select(list(values), fresh, include_defaults=False)
+    replaced = {name: statement.excluded[name] for name in ("fingerprint", "state", "created_at")}
     claimed = db.session.execute(
-        insert(IdempotencyKey)
-        .values(
-            user_id=request_key.user_id,
-            scope=request_key.scope,
-            key=request_key.key,
-            fingerprint=request_key.fingerprint,
-            state="running",
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyKey.key)
+        statement.on_conflict_do_update(
+            index_elements=["user_id", "scope", "key"],
+            set_=replaced | {"payment_id": None, "refund_group": None, "result": None},
+            where=and_(IdempotencyKey.state == "done", IdempotencyKey.created_at < now - RETENTION),
+        ).returning(IdempotencyKey.key)
     ).scalar()
+    db.session.info.pop(_ATTACHED, None)
     if claimed is not None:
         return None
-    row = db.session.scalars(select(IdempotencyKey).where(*mine).execution_options(populate_existing=True)).one()
+    if not db.session.scalar(select(locked)):
+        raise StillRunning()
+    row = db.session.scalar(select(IdempotencyKey).where(*_mine(request_key)).execution_options(populate_existing=True))
+    if row is None:  # its owner rolled back between the two statements
+        raise StillRunning()
     if row.fingerprint != request_key.fingerprint:
         raise KeyReused()
     if row.result is None:
@@ -83,30 +88,28 @@ def claim(request_key: RequestKey) -> Result | None:
 
 def attach(request_key: RequestKey, *, payment_id: int | None = None, refund_group: str | None = None) -> None:
     """Inside a unit of work: tie the key to the payment or the refunds whose outcomes will finish it."""
-    row = _row(request_key)
-    row.payment_id, row.refund_group = payment_id, refund_group
+    values = {"payment_id": payment_id, "refund_group": refund_group}
+    db.session.info[_ATTACHED] = request_key
+    db.session.execute(update(IdempotencyKey).where(*_mine(request_key)).values(values), execution_options=_UNSYNCED)
 
 
 def finish(request_key: RequestKey, result: object) -> None:
     """Inside a unit of work, as its last step: store the result. A Pending one leaves the attached key running."""
-    row = _row(request_key)
-    if isinstance(result, Pending) and (row.payment_id is not None or row.refund_group is not None):
+    if isinstance(result, Pending) and db.session.info.pop(_ATTACHED, None) == request_key:
         return
     if isinstance(result, Pending) or not isinstance(result, Result):
         raise TypeError(f"A unit of work under a request key returns a Result, not {type(result).__name__}.")
-    _store(row, result)
+    _store(result, *_mine(request_key))
 
 
 def finish_payment(payment_id: int, result: Result) -> None:
     """Inside the unit of work that records a payment's outcome: store its result under every key attached to it."""
-    for row in db.session.scalars(_running().where(IdempotencyKey.payment_id == payment_id)):
-        _store(row, result)
+    _store(result, IdempotencyKey.state == "running", IdempotencyKey.payment_id == payment_id)
 
 
 def finish_refunds(refund_group: str, result: Result) -> None:
     """As `finish_payment`, for the refunds of one request."""
-    for row in db.session.scalars(_running().where(IdempotencyKey.refund_group == refund_group)):
-        _store(row, result)
+    _store(result, IdempotencyKey.state == "running", IdempotencyKey.refund_group == refund_group)
 
 
 def result_of_payment(payment_id: int) -> Result | None:
@@ -144,13 +147,14 @@ def purge(limit: int = 10_000) -> int:
     return len(deleted.all())
 
 
-def _store(row: IdempotencyKey, result: Result) -> None:
-    row.result, row.state = results.encode(result), "done"
+def _store(result: Result, *conditions: ColumnElement[bool]) -> None:
+    values = {"result": results.encode(result), "state": "done"}
+    db.session.execute(update(IdempotencyKey).where(*conditions).values(values), execution_options=_UNSYNCED)
 
 
-def _running() -> Select[IdempotencyKey]:
-    return select(IdempotencyKey).where(IdempotencyKey.state == "running")
-
-
-def _row(request_key: RequestKey) -> IdempotencyKey:
-    return db.session.get_one(IdempotencyKey, (request_key.user_id, request_key.scope, request_key.key))
+def _mine(request_key: RequestKey) -> tuple[ColumnElement[bool], ...]:
+    return (
+        IdempotencyKey.user_id == request_key.user_id,
+        IdempotencyKey.scope == request_key.scope,
+        IdempotencyKey.key == request_key.key,
+    )

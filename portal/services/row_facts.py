@@ -137,7 +137,7 @@ def of_installment(row: Installment) -> InstallmentFacts:
         paid=row.paid,
         credited=row.credited,
         written_off=row.written_off,
-        remaining=row.remaining,
+        remaining=row.left,
     )
 
 
@@ -152,7 +152,7 @@ def of_payment(row: Payment) -> PaymentFacts:
         state=row.state,
         method=row.method if is_public else SAVED_CARD,
         is_recorded=row.is_recorded,
-        reference=row.reference,
+        reference=row.reference if row.reference_id is not None else "",
         received_on=row.received_on,
         refunded=row.refunded,
         refunding=row.refunding,
@@ -242,4 +242,7 @@ def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | 
     facts = of_payment(payment)
     if len(facts.parts) != 1:
         return facts, None
-    return facts, of_installment(db.session.get_one(Installment, facts.parts[0].installment_id, populate_existing=True))
+    row = db.session.get_one(Installment, facts.parts[0].installment_id)
+    if (row.counted, row.disputed) != (row.plan.counted, row.plan.disputed):  # the plan's change reached the row
+        db.session.refresh(row)
+    return facts, of_installment(row)

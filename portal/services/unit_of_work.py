@@ -9,13 +9,12 @@ from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import logs
 from portal.errors import Busy, Unsure
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.services import idempotency
 from portal.services.idempotency import RequestKey
 
@@ -31,10 +30,7 @@ LOCK_SECONDS: Final = 3
 STATEMENT_SECONDS: Final = 5
 MAX_SECONDS: Final = MAX_ATTEMPTS * STATEMENT_SECONDS
 """Seconds of a unit of work in which each attempt waits as long as one statement may."""
-_LIMITS = text(
-    f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true),"
-    f" set_config('statement_timeout', '{STATEMENT_SECONDS}s', true)"
-)
+_LIMITS: Final = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"
 
 _AFTER_COMMIT: Final = "after_commit"
 _RUNNING: Final = "unit_of_work"
@@ -91,7 +87,7 @@ def _carry_out(name: str, function: Callable[[], R]) -> R:
             db.session.rollback()
             info.pop(_AFTER_COMMIT, None)
             info[_RUNNING] = name
-            db.session.execute(_LIMITS)
+            session().start_transaction(_LIMITS)
             result = function()
             db.session.flush()
             committing = True

@@ -22,6 +22,7 @@ from portal.services import idempotency
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, payments
 from portal.services.payments.outcomes import PaymentDeclined, PaymentMade
+from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import people, servers
 from tests.fixtures.concurrency import at_once
 
@@ -108,14 +109,14 @@ def test_a_refused_request_does_not_use_up_its_key(first, request_key):
 def test_a_key_counts_for_24_hours_and_is_purged_afterwards(first, request_key):
     pay(first, request_key)
     with time_machine.travel(clock.now() + timedelta(hours=23, minutes=59)):
-        assert idempotency.purge() == 0
+        assert unit_of_work(idempotency.purge)() == 0
         assert pay(first, request_key).replayed
     with time_machine.travel(clock.now() + timedelta(hours=24, minutes=1)):
         with pytest.raises(Refused) as refused:
             pay(first, request_key)
         assert refused.value.code == "already_paid"
-        assert idempotency.purge() == 1
-        assert idempotency.purge() == 0
+        assert unit_of_work(idempotency.purge)() == 1
+        assert unit_of_work(idempotency.purge)() == 0
 
 
 def test_eight_equal_requests_at_once_are_one_payment(app, first, request_key):

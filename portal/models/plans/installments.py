@@ -142,7 +142,7 @@ class Installment(Model):
     @property
     def status(self) -> InstallmentStatus:
         """pending, late, paid, waived, cancelled or written_off, at the present instant."""
-        if self.remaining > 0:
+        if self.left > 0:
             return "late" if self.is_chased and self.late_at <= clock.now() else "pending"
         if self.cancelled_at is not None:
             return "cancelled"
@@ -153,17 +153,17 @@ class Installment(Model):
     @property
     def is_open(self) -> bool:
         """A part of the amount is still owed."""
-        return self.remaining > 0
+        return self.left > 0
 
     @property
     def is_chased(self) -> bool:
         """A part of the amount is owed and may be late, reminded of and collected automatically."""
-        return self.remaining > 0 and self.counted and not self.disputed
+        return self.left > 0 and self.counted and not self.disputed
 
     @property
     def payable(self) -> int:
         """The amount that may be paid, in minor units: the remaining one, or the written-off one (a recovery)."""
-        return self.remaining or (self.written_off if self.cancelled_at is None else 0)
+        return self.left or (self.written_off if self.cancelled_at is None else 0)
 
     @property
     def left(self) -> int:

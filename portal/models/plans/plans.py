@@ -11,6 +11,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     Index,
+    ScalarSelect,
     Select,
     SmallInteger,
     String,
@@ -244,8 +245,11 @@ class Plan(Model):
         return select(Plan).where(Plan.customer_id == customer_id)
 
     @staticmethod
-    def lock(plan_id: int) -> "Plan | None":
-        """Lock the row against other changes to this plan until the transaction ends, and re-read it."""
+    def lock(plan_id: int | ScalarSelect[int]) -> "Plan | None":
+        """Lock the row against other changes to this plan until the transaction ends, and re-read it.
+
+        `plan_id` may be a query that finds the id.
+        """
         return db.session.scalar(
             select(Plan)
             .where(Plan.id == plan_id)

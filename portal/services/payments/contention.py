@@ -7,17 +7,18 @@ still unknown and the second one is refused.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import and_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal.domain import clock
 from portal.errors import Busy, Refused
 from portal.extensions import db
-from portal.models import Payment
+from portal.models import Merchant, Payment, Plan
 from portal.services import idempotency
 from portal.services.unit_of_work import unit_of_work
 
@@ -39,17 +40,33 @@ class ChargeInProgress(Refused):
     """Another payment of the plan is at the gateway, and its answer is due within seconds."""
 
 
-def refuse_if_in_flight(plan_id: int) -> None:
-    """Call after the plan is locked. Refuses: payment_in_flight (facts: payment_id), as ChargeInProgress while an
-    answer is due.
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What stands beside a locked plan: its business's deactivation, and its payment in flight (None: there is none).
+
+    `is_due`: the answer of that payment is expected within seconds.
     """
-    payment = Payment.in_flight_of_plan(plan_id)
-    if payment is None:
-        return
-    is_due = payment.unanswered_at is None and clock.now() - payment.created_at < ANSWER_DUE_AFTER
-    if is_due:
-        raise ChargeInProgress("payment_in_flight", about="payment", payment_id=payment.id)
-    raise Refused("payment_in_flight", about="payment", payment_id=payment.id)
+
+    merchant_is_deactivated: bool
+    payment_id: int | None
+    is_due: bool
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> "InFlight":
+        """Read in one query. Call after the plan is locked."""
+        columns = Merchant.deactivated_at, Payment.id, Payment.unanswered_at, Payment.created_at
+        in_flight = and_(Payment.plan_id == plan.id, Payment.state == "in_flight")
+        query = select(*columns).select_from(Merchant).outerjoin(Payment, in_flight)
+        row = db.session.execute(query.where(Merchant.id == plan.merchant_id).limit(1)).one()
+        deactivated_at, payment_id, unanswered_at, created_at = row
+        recent = payment_id is not None and clock.now() - created_at < ANSWER_DUE_AFTER
+        return cls(deactivated_at is not None, payment_id, recent and unanswered_at is None)
+
+    def refuse(self) -> None:
+        """Refuses: payment_in_flight (facts: payment_id), as ChargeInProgress while an answer is due."""
+        if self.payment_id is not None:
+            kind = ChargeInProgress if self.is_due else Refused
+            raise kind("payment_in_flight", about="payment", payment_id=self.payment_id)
 
 
 def waiting(attempt: Callable[[], R]) -> R:

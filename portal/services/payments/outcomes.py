@@ -79,12 +79,11 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome) -> PaymentMade | P
 @unit_of_work
 def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | PaymentDeclined, int | None]:
     """Return the result, and the id of the refund that must be sent when the charge exceeded the amount owed."""
-    plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
-    plan = Plan.lock(plan_id) if plan_id is not None else None
+    plan = Plan.lock(select(Payment.plan_id).where(Payment.id == payment_id).scalar_subquery())
     if plan is None:
         raise NotFound()
     installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
-    payment = db.session.get_one(Payment, payment_id, populate_existing=True)
+    payment = Payment.read_again(payment_id)
     if payment.state != "in_flight":
         stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
         return stored or _result(payment), None

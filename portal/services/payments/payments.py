@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, select
 
 from portal import queue
 from portal.domain import allocation, clock
@@ -19,7 +19,7 @@ from portal.domain.terms import Accepting
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Allocation, Installment, Merchant, Payment, Plan
+from portal.models import Allocation, Installment, Payment, Plan
 from portal.models.plans.invitations import LinkKind
 from portal.services import idempotency, row_facts
 from portal.services.agreements import acceptances
@@ -81,8 +81,8 @@ def pay_installment(
         return _take([(row, payable)], payable if amount is None else amount, plan)
 
     conditions = Installment.id == installment_id, Installment.customer_id == customer_id
-    query = select(Installment.plan_id).where(*conditions)
-    return _pay(lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting)
+    plan_id = select(Installment.plan_id).where(*conditions).scalar_subquery()
+    return _pay(plan_id, choose, customer_id, method, request_key, accepting=accepting)
 
 
 def pay_plan(
@@ -120,10 +120,7 @@ def pay_plan(
             raise Invalid(Fault("amount", "required"))
         return _take(owed, total if amount is None or choice != "amount" else amount, plan)
 
-    query = select(Plan.id).where(Plan.id == plan_id, Plan.customer_id == customer_id)
-    return _pay(
-        lambda: db.session.scalar(query), choose, customer_id, method, request_key, accepting=accepting, link=link
-    )
+    return _pay(plan_id, choose, customer_id, method, request_key, accepting=accepting, link=link)
 
 
 def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Plan, Owed], Owed]) -> Paid:
@@ -132,11 +129,11 @@ def collect(plan_id: int, *, customer_id: int, method: str, choose: Callable[[Pl
     `choose` runs inside the transaction that starts the payment, after the plan is locked. It never waits for another
     payment's outcome. Refuses: every refusal of `pay_plan`.
     """
-    return _pay(lambda: plan_id, choose, customer_id, method, None, automatic=True)
+    return _pay(plan_id, choose, customer_id, method, None, automatic=True)
 
 
 def _pay(
-    find_plan_id: Callable[[], int | None],
+    plan_id: int | ScalarSelect[int],
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
@@ -147,7 +144,7 @@ def _pay(
     automatic: bool = False,
 ) -> Paid:
     def start() -> _Held | PaymentMade | PaymentDeclined:
-        return _start(find_plan_id, choose, customer_id, method, accepting, link, automatic, request_key=request_key)
+        return _start(plan_id, choose, customer_id, method, accepting, link, automatic, request_key=request_key)
 
     started = start() if automatic else contention.waiting(start)
     if not isinstance(started, _Held):
@@ -164,7 +161,7 @@ def _pay(
 
 @unit_of_work
 def _start(
-    find_plan_id: Callable[[], int | None],
+    plan_id: int | ScalarSelect[int],
     choose: Callable[[Plan, Owed], Owed],
     customer_id: int,
     method: str,
@@ -175,8 +172,7 @@ def _start(
     request_key: RequestKey | None,
 ) -> _Held | PaymentMade | PaymentDeclined:
     """Lock the plan, check the amounts again, and write a payment in flight. A repeated request gets its result."""
-    plan_id = find_plan_id()
-    plan = Plan.lock(plan_id) if plan_id is not None else None
+    plan = Plan.lock(plan_id)
     if plan is None or plan.customer_id != customer_id:  # the plan's email was corrected meanwhile
         raise NotFound()
     rows = Installment.lock_of_plan(plan.id)
@@ -189,7 +185,8 @@ def _start(
 
 
 def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
-    if db.session.get_one(Merchant, plan.merchant_id, populate_existing=True).deactivated_at is not None:
+    in_flight = contention.InFlight.of_plan(plan)
+    if in_flight.merchant_is_deactivated:
         raise Refused("merchant_deactivated", about="payment")
     if not preconditions.is_usable(customer_id, method):
         raise Refused("unknown_method", about="payment")
@@ -197,7 +194,7 @@ def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> Non
         raise Refused("plan_cancelled", about="payment")
     if not owed:
         raise Refused("already_paid", about="plan")
-    contention.refuse_if_in_flight(plan.id)
+    in_flight.refuse()
 
 
 def _check_shown(shown: int | None, owed: int, plan: Plan) -> None:

@@ -31,6 +31,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.privacy import erasures
 from portal.services.reminders import mutes
 from portal.services.team import members
+from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import agreements, operations, people, proofs
 from tests.fixtures.concurrency import at_once
 
@@ -66,7 +67,7 @@ def a_life(amal, omar):
     tokens.start(omar)
     password_resets.make(omar)
     people.a_member("omar", amal, "manager")
-    members.tell_owners(amal, omar, "joined")
+    unit_of_work(members.tell_owners)(amal, omar, "joined")
     delivery.drain()
     return plan_id
 

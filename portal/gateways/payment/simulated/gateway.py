@@ -75,8 +75,8 @@ class SimulatedGateway:
             if effect == "slow":
                 time.sleep(SLOW)
             code = None if effect in ("charged", "lost_charged", "slow") else effect
-            with db.engine.begin() as connection:
-                connection.execute(
+            with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                new = connection.execute(
                     insert(charges)
                     .values(
                         key=key,
@@ -89,8 +89,9 @@ class SimulatedGateway:
                         created_at=clock.now(),
                     )
                     .on_conflict_do_nothing(index_elements=["key"])
-                )
-                row = connection.execute(_query(charges, key)).one()
+                    .returning(*charges.c)
+                ).one_or_none()
+                row = new or connection.execute(_query(charges, key)).one()
         except SQLAlchemyError:
             log.warning("gateway.no_answer", key=key, exc_info=True)
             return UNKNOWN
