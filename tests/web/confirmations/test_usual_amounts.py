@@ -16,8 +16,9 @@ from tests.web import browser_of
 def plan_id(app: Flask, database: str) -> int:
     """Three installments of SAR 30.00: one paid, one late, one in the future."""
     with app.app_context():
-        plan_id = people.a_plan(people.amal(), total=90_00, count=3, first=-40)
-        people.pay(people.installments_of(plan_id)[0].id, people.omar())
+        amal, omar = people.amal(), people.omar()
+        plan_id = people.a_plan(amal, total=90_00, count=3, first=-40)
+        people.pay(people.installments_of(plan_id)[0].id, omar)
         return plan_id
 
 
