@@ -13,7 +13,7 @@ MESSAGE_OPTIONS := --no-wrap --sort-by-file --add-location file --omit-header --
 	--keyword _l --keyword lazy_pgettext:1c,2 --keyword lazy_ngettext:1,2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt messages bench proof lock up down build logs clean
+.PHONY: help run test lint fmt messages bench proof lock audit sbom up down build logs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -56,14 +56,29 @@ lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer v
 	$(COMPILE) $(UPGRADE) --extra build --extra local --extra dev -o requirements-dev.lock
 	rm -rf $(UV)
 
+sbom: $(DEV_READY)  ## Write sbom.json: the packages of the image with their hashes (CycloneDX)
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
+
+# Exit code 0 without an answer: the data of known faults is on the internet, which not every machine reaches.
+audit: $(DEV_READY)  ## Look for known faults of the packages of the image (pip-audit)
+	@out=$$(timeout 120 $(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off \
+		--requirement requirements.lock 2>&1); code=$$?; echo "$$out" | tail -n 40; \
+	if [ $$code -ne 0 ] && ! echo "$$out" | grep -q "^Found [0-9]* known"; then \
+		echo "audit: the data of known faults could not be reached; nothing was looked up"; exit 0; \
+	fi; exit $$code
+
 build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' portal/__init__.py)
 build: .secrets .mail  ## Build the container image
 	docker compose build
 
 # The migration runs on its own first, because Compose would stop the old containers before it. The old version serves
-# during the migration, and goes on serving when it fails.
+# during the migration, and goes on serving when it fails. Then one web server is replaced after the other.
 up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); also upgrades
+	docker compose up --detach --wait database valkey
 	docker compose run --rm migrate
+	docker compose up --detach --wait --no-deps web
+	docker compose up --detach --wait --no-deps web2
 	docker compose up --detach --wait
 	@echo "Qist is ready: http://$$(docker compose port web 8000)"
 
@@ -73,11 +88,13 @@ down:  ## Stop the containers; the data stays
 logs:  ## Follow the containers' output
 	docker compose logs --follow --tail 100
 
-# Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it.
+# Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it. Then
+# it writes the files of secrets/, one for each secret of compose.yaml. The users of the containers must read the files;
+# only the folder's owner can enter the folder.
 .PHONY: .secrets
 .secrets:
 	@umask 077; \
-	for name in SECRET_KEY DATABASE_PASSWORD; do \
+	for name in SECRET_KEY DATABASE_PASSWORD DATABASE_APP_PASSWORD VALKEY_PASSWORD; do \
 		if ! grep -qsE "^[[:space:]]*(export[[:space:]]+)?$$name=[\"']?[^\"'[:space:]#]" .env; then \
 			if [ -s .env ] && [ -n "$$(tail -c 1 .env)" ]; then echo >> .env; fi; \
 			value=$$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n'); \
@@ -85,7 +102,22 @@ logs:  ## Follow the containers' output
 			echo "$$name=$$value" >> .env && chmod 600 .env || exit 1; \
 			echo "wrote a random $$name into .env"; \
 		fi; \
-	done
+	done; \
+	value() { sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$$1=//p" .env | tail -n 1 | sed -E "s/^'([^']*)'.*$$/\\1/; t; \
+		s/^\"([^\"]*)\".*$$/\\1/; t; s/[[:space:]]+#.*$$//; s/[[:space:]]+$$//" | tr -d '\n'; }; \
+	encoded() { value "$$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'; }; \
+	mkdir -p secrets && chmod 700 secrets && \
+	value SECRET_KEY > secrets/secret_key && \
+	value SECRET_KEY_PREVIOUS > secrets/secret_key_previous && \
+	value SMTP_PASSWORD > secrets/smtp_password && \
+	value DATABASE_PASSWORD > secrets/database_password && \
+	echo "postgresql://qist:$$(encoded DATABASE_PASSWORD)@database:5432/qist" > secrets/database_owner_url && \
+	echo "postgresql://qist_app:$$(encoded DATABASE_APP_PASSWORD)@database:5432/qist" > secrets/database_url && \
+	echo "redis://qist:$$(encoded VALKEY_PASSWORD)@valkey:6379/0" > secrets/redis_url && \
+	{ echo "user default on nopass resetkeys resetchannels -@all +ping"; \
+	  echo "user qist on >$$(value VALKEY_PASSWORD) ~* &* +@all -@admin -@dangerous +info +keys +client|list"; \
+	} > secrets/valkey_acl && \
+	chmod 644 secrets/*
 
 # Production confirms emails, for which it needs a mail server. An .env without one gets the other mode, in writing.
 .PHONY: .mail

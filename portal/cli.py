@@ -20,7 +20,7 @@ from flask.cli import FlaskGroup, routes_command, shell_command
 from portal import __version__
 from portal.commands import cli as data
 from portal.commands.cli import called, erase_again, list_erasures
-from portal.config import ConfigError, Settings, load
+from portal.config import NEEDED_BY_SCHEDULER, REQUIRED_IN_PRODUCTION, ConfigError, Settings, load
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,16 +30,16 @@ open_until_exit = ExitStack()
 atexit.register(open_until_exit.close)
 
 
-def settings() -> Settings:
+def settings(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
     try:
-        return load(os.environ)
+        return load(os.environ, needed=needed)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
 
 
-def settings_with_servers() -> Settings:
+def settings_with_servers(needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
     """The settings, with the addresses of the local servers where none are set."""
-    configured = settings()
+    configured = settings(needed)
     if configured.production:
         return configured
     _use_local_servers(configured)
@@ -145,7 +145,7 @@ def scheduler() -> None:
     from portal import logs
     from portal.jobs import scheduler as scheduler_process
 
-    configured = settings_with_servers()
+    configured = settings_with_servers(NEEDED_BY_SCHEDULER)
     logs.configure(configured.log_level)
     scheduler_process.run(configured)
 
@@ -156,7 +156,7 @@ def alive(what: str) -> None:
     """Health check of this machine's web server, worker or scheduler. Exit code 1 when it is not at work."""
     from portal.jobs import healthcheck
 
-    trouble = healthcheck.check(what, settings())
+    trouble = healthcheck.check(what, settings(NEEDED_BY_SCHEDULER if what == "scheduler" else REQUIRED_IN_PRODUCTION))
     click.echo(f"{what} {trouble or 'is at work'}")
     sys.exit(1 if trouble else 0)
 
@@ -192,10 +192,13 @@ def prepare(demo: bool) -> None:
 
 
 @main.command("seed-demo")
-def seed_demo() -> None:
-    """Add the demo merchants, customers and plans. A second run changes nothing."""
+@click.option("--yes", is_flag=True, help="In production: don't ask.")
+def seed_demo(yes: bool) -> None:
+    """Add the demo merchants, customers and plans. A second run changes nothing. Asks first in production."""
     from portal.local import demo_data
 
+    if settings().production and not yes:
+        click.confirm("This is production. Add demo accounts, whose passwords are public, and their plans?", abort=True)
     called(demo_data.seed)
     click.echo(_logins())
 
@@ -276,14 +279,23 @@ def status() -> None:
 
 @main.command()
 @click.option("--mail", "address", metavar="ADDRESS", help="Send a test mail to this address.")
-def doctor(address: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array: part, code, level, sentence.")
+def doctor(address: str | None, as_json: bool) -> None:
     """Examine the installation: address, gateway, database, Valkey, clocks, mail server. Exit code 1 on an error."""
     from portal.services.maintenance import doctor as examination
     from portal.wording.doctor import MAIL_SUBJECT, MAIL_TEXT, sentence
 
     mail = examination.SampleMail(address, MAIL_SUBJECT, MAIL_TEXT) if address else None
     findings = examination.examine(mail=mail)
-    for found in findings:
+    if as_json:
+        names = ("part", "code", "level")
+        lines = [
+            {name: getattr(found, name) for name in names}
+            | {"sentence": sentence(found.part, found.code, found.facts), "facts": found.facts}
+            for found in findings
+        ]
+        click.echo(json.dumps(lines, indent=2))
+    for found in [] if as_json else findings:
         click.echo(f"{found.level:<8}{found.part}: {sentence(found.part, found.code, found.facts)}")
     sys.exit(1 if any(found.level == "error" for found in findings) else 0)
 

@@ -6,6 +6,7 @@ Like portal/cli.py, a command imports the modules that it needs inside its funct
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -37,16 +38,20 @@ def called(service: Any, *args: Any, **options: Any) -> Any:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: the broken rows by rule.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Only plans that changed since (UTC).")
 @with_appcontext
-def check(as_json: bool) -> None:
+def check(as_json: bool, since: datetime | None) -> None:
     """Check every invariant of the data, and compare it with the payment gateway's record.
+
+    With --since check the plans that had an event or a payment since that day, without the gateway's record: quick, for
+    every night. The full check finds what was changed without an event, too.
 
     Exit code 0 when all hold, 1 when a row breaks one, 2 when the database is away or not migrated.
     """
-    sys.exit(_check(as_json=as_json))
+    sys.exit(_check(as_json=as_json, since=since))
 
 
-def _check(*, as_json: bool) -> int:
+def _check(*, as_json: bool, since: datetime | None = None) -> int:
     """Print each rule with the number of rows that break it. Returns the exit code."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -58,7 +63,7 @@ def _check(*, as_json: bool) -> int:
         state = revisions.of_this_database()
         if state in ("behind", "unreleased"):
             return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
-        counts = dict(checks.run())
+        counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run())
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         return _could_not(f"The database does not answer: {cause[0] if cause else type(error).__name__}")

@@ -21,8 +21,10 @@ T = TypeVar("T")
 __all__ = [
     "JSON_PREFIXES",
     "LOOPBACK",
+    "NEEDED_BY_SCHEDULER",
     "PAYMENT_GATEWAYS",
     "POLICY",
+    "REQUIRED_IN_PRODUCTION",
     "ConfigError",
     "Settings",
     "load",
@@ -33,6 +35,8 @@ REQUIRED_IN_PRODUCTION = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL")
 SECRETS = ("SECRET_KEY", "SECRET_KEY_PREVIOUS", "DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SMTP_PASSWORD")
 """The settings whose values no error and no log shows, and that NAME_FILE may give."""
 MAX_SECRET_BYTES = 65_536
+NEEDED_BY_SCHEDULER = ("REDIS_URL",)
+"""The scheduler serves nobody and reads no row, so its container gets no other secret."""
 PAYMENT_GATEWAYS = ("simulated",)
 """The accepted values of PAYMENT_GATEWAY. portal/gateways/payment/registry.py makes the gateway of each."""
 
@@ -125,8 +129,11 @@ class Settings:
         return not self.production and parsers.is_loopback(self.host)
 
 
-def load(environ: Mapping[str, str]) -> Settings:
-    """Parse Settings from a mapping such as os.environ. Raises ConfigError, which names every invalid variable."""
+def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PRODUCTION) -> Settings:
+    """Parse Settings from a mapping such as os.environ. Raises ConfigError, which names every invalid variable.
+
+    `needed`: the settings that this process needs in production.
+    """
     reader = _Reader(environ)
     reader.read_files()
     production = reader.value("QIST_ENV", "development", parsers.choice("development", "production")) == "production"
@@ -191,7 +198,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         log_level=reader.value("LOG_LEVEL", "info", parsers.log_level),
     )
     if production:
-        for name in REQUIRED_IN_PRODUCTION:
+        for name in needed:
             if not reader.text(name) and name not in reader.unreadable:
                 reader.faults.append(f"{name}: not set; production needs it (only development starts its own servers)")
         if settings.email_confirmation == "required" and settings.smtp_host is None:

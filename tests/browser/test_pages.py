@@ -54,11 +54,13 @@ JOURNEY: Final = {
 STORIES: Final = {
     "/settings/team/<id>/hand-over",
     "/team-invitations/<id>",
+    "/shops/<id>/due/<id>",
+    "/shops/<id>/due/<id>/<id>",
     "/account/email/proof",
     "/email-proofs/<id>",
     "/email-undos/<id>",
 }
-"""Pages that test_team.py and test_email_proofs.py visit."""
+"""Pages that test_team.py, test_story.py and test_email_proofs.py visit."""
 STATES: Final = {
     "/invitations/<id>/dispute",
     "/plans/<id>/dispute",
@@ -279,7 +281,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
 def test_every_page_is_listed(app: Flask) -> None:
     """A new page must be in PAGES or JOURNEY, whose pages the tests above visit."""
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
-    excluded |= {"/account/data/file"}
+    excluded |= {"/account/data/file", "/calendar/<id>", "/plans/<id>/calendar.ics"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
     excluded |= {"/outbox/open/<id>"}  # redirects to the outbox
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}

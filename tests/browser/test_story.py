@@ -331,3 +331,41 @@ def test_an_expired_login_leads_to_the_sign_in_page(visit: Visit) -> None:
     expect(page).to_have_url(re.compile("/login"))
     omar.sign_in(name)
     expect(omar.open(plan).locator("main")).to_contain_text("0 of 4 paid")
+
+
+@BOTH
+@pytest.mark.parametrize("arabic", [False, True], ids=["English", "Arabic"])
+def test_a_customers_evening_on_a_phone(visit: Visit, scripts: bool, arabic: bool) -> None:
+    """Everything due is paid in two presses, the card is saved on a receipt, and the calendar has the other dates."""
+    amal, omar = visit(scripts=scripts), visit(scripts=scripts, width=390)
+    name = omar.register("customer", "omar")
+    amal.create_account("merchant", "amal")
+    for total, count in (("1200", "4"), ("100", "1")):
+        amal.create_plan(f"{name}@example.com", total=total, count=count)
+    page = omar.open("/home")
+    if arabic:
+        page.locator(".language-switch button").click()
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    expect(page.locator("h1")).to_contain_text("SAR\u00a0400.00")
+    page.locator("#pay-all").click()
+    fits(page)
+    page.locator("#pay-now").click()
+    expect(page.locator("#outcome h1")).to_contain_text("SAR\u00a0400.00")
+    expect(page.locator("#outcome h1")).to_be_focused()
+    expect(page.locator("#parts [data-state=succeeded]")).to_have_count(2)
+    fits(page)
+    page.locator("#parts a[href^='/payments/']").first.click()
+    page.locator("#save-card").click()
+    expect(page.locator("#pay-automatically")).to_be_visible()
+    fits(page)
+    omar.open("/account/calendar").locator("#make-calendar").click()
+    address = page.locator("#calendar-address").input_value()
+    fits(page)
+    feed = page.request.get("/calendar/" + address.rsplit("/", 1)[1]).text()
+    assert feed.count("BEGIN:VEVENT") == 3 and "Oak desk" not in feed
+    expect(omar.open("/home").locator("h1")).not_to_contain_text("SAR")
+
+
+def fits(page: Page) -> None:
+    """Nothing scrolls sideways."""
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

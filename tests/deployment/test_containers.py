@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
+from limits.storage import storage_from_string
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+from rq_scheduler import Scheduler
+from sqlalchemy import make_url
 
 from portal.cli import main
-from portal.config import load
+from portal.config import NEEDED_BY_SCHEDULER, load
+from portal.config import REQUIRED_IN_PRODUCTION as REQUIRED
+from portal.domain import clock
+from portal.local.valkey import Valkey
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -42,12 +51,12 @@ def instructions(name: str) -> list[str]:
 
 
 def test_the_services_are_complete() -> None:
-    assert set(SERVICES) == {*QIST, "database", "valkey"}
+    assert set(SERVICES) == {*QIST, "web2", "database", "valkey"}
 
 
 def test_only_the_web_server_can_be_reached_and_only_from_this_machine() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {"web": ["127.0.0.1:${PORT:-8000}:8000"]}
+    assert published == {"web": ["127.0.0.1:${PORT:-8000}:8000"], "web2": ["127.0.0.1:${PORT2:-8001}:8000"]}
     assert not any("network_mode" in service for service in SERVICES.values())
 
 
@@ -65,7 +74,7 @@ def test_long_running_services_have_a_health_check_and_restart(name: str) -> Non
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "scheduler"])
+@pytest.mark.parametrize("name", ["web", "web2", "worker", "scheduler"])
 def test_each_process_starts_after_the_migration(name: str) -> None:
     waits = {other: options["condition"] for other, options in SERVICES[name]["depends_on"].items()}
     assert waits == {
@@ -109,31 +118,113 @@ def test_every_image_can_be_replaced() -> None:
     assert {line.split()[0] for line in instructions("FROM")} == {"${PYTHON_IMAGE}"}
 
 
-def test_there_is_no_default_password() -> None:
-    passwords = [match.groups() for match in VARIABLE.finditer(COMPOSE) if re.search("PASSWORD|SECRET|_KEY$", match[1])]
-    assert {name for name, _, _ in passwords} == {"DATABASE_PASSWORD"}
-    assert {kind for _, kind, _ in passwords} == {":?"}
-    for service in SERVICES.values():
-        for name, value in service.get("environment", {}).items():
-            assert "PASSWORD" not in name or value.startswith("${DATABASE_PASSWORD:?")
-    with pytest.raises(AssertionError, match="make up writes one"):
-        interpolate(SERVICES["database"]["environment"]["POSTGRES_PASSWORD"], {})
+SECRETS = {
+    "web": ["database_url", "redis_url", "secret_key", "secret_key_previous"],
+    "web2": ["database_url", "redis_url", "secret_key", "secret_key_previous"],
+    "worker": ["database_url", "redis_url", "secret_key", "secret_key_previous", "smtp_password"],
+    "scheduler": ["redis_url"],
+    "migrate": ["database_owner_url", "database_url", "redis_url", "secret_key", "secret_key_previous"],
+    "database": ["database_password"],
+    "valkey": ["valkey_acl"],
+}
 
 
-@pytest.mark.parametrize("name", QIST)
+def test_each_service_gets_its_own_secrets_as_files_and_no_other() -> None:
+    assert {name: sorted(service["secrets"]) for name, service in SERVICES.items()} == SECRETS
+    files = yaml.safe_load(COMPOSE)["secrets"]
+    assert files == {
+        name: {"file": f"secrets/{name}"} for name in {name for names in SECRETS.values() for name in names}
+    }
+    assert not [match[1] for match in VARIABLE.finditer(COMPOSE) if re.search("PASSWORD|SECRET|_KEY$", match[1])]
+    for name, service in SERVICES.items():
+        environment = service.get("environment", {})
+        paths = {value for key, value in environment.items() if key.endswith("_FILE")}
+        assert paths == {f"/run/secrets/{secret}" for secret in service["secrets"] if secret != "valkey_acl"}
+        assert not [key for key, value in environment.items() if re.search("PASSWORD$|SECRET|_KEY$", key) and value
+                    and not key.endswith("_FILE")], name  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*QIST, "web2"])
 def test_the_containers_start_in_production_with_the_secrets_of_make_up(name: str, tmp_path: Path) -> None:
     service = SERVICES[name]
     assert service["env_file"] == ".env"
     secrets = make_up_in(tmp_path, ".mail")
-    environment = {key: interpolate(value, secrets) for key, value in service["environment"].items()}
-    settings = load({**secrets, **environment})
+    environment = {
+        key: interpolate(value, secrets).replace("/run/secrets", str(tmp_path / "secrets"))
+        for key, value in service["environment"].items()
+    }
+    settings = load({**secrets, **environment}, needed=NEEDED_BY_SCHEDULER if name == "scheduler" else REQUIRED)
     assert settings.production
     assert settings.public_url == "http://127.0.0.1:8000"
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
-    assert environment["PGPASSWORD"] == secrets["DATABASE_PASSWORD"]
-    assert secrets["DATABASE_PASSWORD"] not in (settings.database_url or "")
     other_port = interpolate(service["environment"]["PUBLIC_URL"], {"PORT": "8080"})
     assert other_port == "http://127.0.0.1:8080"
+    url = make_url(settings.redis_url or "")
+    assert (url.host, url.username, url.password) == ("valkey", "qist", secrets["VALKEY_PASSWORD"])
+    if name == "scheduler":
+        assert settings.secret_key is settings.database_url is None
+        return
+    url = make_url(settings.database_url or "")
+    assert (url.host, url.username, url.password) == ("database", "qist_app", secrets["DATABASE_APP_PASSWORD"])
+    if name == "migrate":
+        owner = make_url(settings.database_owner_url or "")
+        assert (owner.username, owner.password) == ("qist", secrets["DATABASE_PASSWORD"])
+    else:
+        assert settings.database_owner_url is None
+
+
+def test_make_up_writes_the_files_of_secrets_in_a_folder_that_only_its_owner_enters(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        'SMTP_PASSWORD="a b#c"\n'
+        "export DATABASE_PASSWORD='mi@ne/x'  # kept\n"
+        "SECRET_KEY_PREVIOUS=one,two # newest first\n"
+    )
+    make_up_in(tmp_path)
+    folder = tmp_path / "secrets"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {file.name for file in folder.iterdir()} == {name for names in SECRETS.values() for name in names}
+    assert (folder / "smtp_password").read_text() == "a b#c"
+    assert (folder / "secret_key_previous").read_text() == "one,two"
+    assert (folder / "database_password").read_text() == "mi@ne/x"
+    assert make_url((folder / "database_owner_url").read_text().strip()).password == "mi@ne/x"
+    assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_the_users_of_valkey_do_what_qist_needs_and_strangers_only_ping(tmp_path: Path) -> None:
+    """The users of compose.yaml in a real Valkey: jobs, schedules, rate limits and health checks work with them."""
+    secrets = make_up_in(tmp_path)
+    with Valkey(tmp_path / "valkey", durable=False) as server:
+        path = server.url.removeprefix("unix://")
+        with redis.Redis(unix_socket_path=path) as administrator:
+            # The default user, which this connection is, loses its rights last.
+            for line in reversed((tmp_path / "secrets" / "valkey_acl").read_text().splitlines()):
+                _, name, *rules = line.split()
+                administrator.execute_command("ACL SETUSER", name, "reset", *rules)
+        with redis.Redis(unix_socket_path=path) as stranger:
+            assert stranger.ping()
+            for command in (["GET", "rq:queues"], ["KEYS", "*"], ["INFO"], ["ACL", "LIST"], ["FLUSHALL"]):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    stranger.execute_command(*command)
+        with redis.Redis(unix_socket_path=path, username="qist", password=secrets["VALKEY_PASSWORD"]) as client:
+            queue = Queue("test", connection=client, serializer=JSONSerializer)
+            job = queue.enqueue("operator.add", 1, 2)
+            worker = SimpleWorker([queue], connection=client, serializer=JSONSerializer)
+            assert worker.work(burst=True, with_scheduler=False) and job.return_value() == 3
+            worker.run_maintenance_tasks()
+            assert SimpleWorker.all(connection=client) == []
+            scheduler = Scheduler(queue=queue, connection=client)
+            scheduler.schedule(clock.now(), "operator.add", [1, 2], interval=5, id="entry")
+            assert scheduler.acquire_lock() and len(list(scheduler.get_jobs())) == 1
+            limits = storage_from_string(f"redis+unix://qist:{secrets['VALKEY_PASSWORD']}@{path}")
+            assert limits.incr("key", 60) == 1 and limits.check()
+            assert client.info()["maxmemory_policy"] == "noeviction" and client.time()
+            for command in (["CONFIG", "SET", "dir", "/"], ["FLUSHALL"], ["ACL", "LIST"], ["SHUTDOWN"]):
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    client.execute_command(*command)
+
+
+def test_the_number_of_workers_stays() -> None:
+    assert SERVICES["worker"]["deploy"] == {"replicas": "${WORKERS:-1}"}
 
 
 @pytest.mark.parametrize("name", QIST)
@@ -184,7 +275,14 @@ def test_an_update_migrates_before_it_replaces_containers() -> None:
     makefile = ROOT / "Makefile"
     result = subprocess.run(["make", "--dry-run", "-f", makefile, "up"], cwd=ROOT, capture_output=True, text=True)
     steps = re.findall(r"^docker compose ([a-z]+.*)$", result.stdout, re.MULTILINE)
-    assert steps == ["build", "run --rm migrate", "up --detach --wait"]
+    assert steps == [
+        "build",
+        "up --detach --wait database valkey",
+        "run --rm migrate",
+        "up --detach --wait --no-deps web",
+        "up --detach --wait --no-deps web2",
+        "up --detach --wait",
+    ]
 
 
 def make_up_in(folder: Path, step: str = ".secrets") -> dict[str, str]:
@@ -203,8 +301,9 @@ def test_make_up_writes_random_secrets_with_mode_600(tmp_path: Path) -> None:
     (tmp_path / "first").mkdir()
     (tmp_path / "second").mkdir()
     first, second = make_up_in(tmp_path / "first"), make_up_in(tmp_path / "second")
-    assert first.keys() == second.keys() == {"SECRET_KEY", "DATABASE_PASSWORD"}
-    assert len({*first.values(), *second.values()}) == 4
+    names = {"SECRET_KEY", "DATABASE_PASSWORD", "DATABASE_APP_PASSWORD", "VALKEY_PASSWORD"}
+    assert first.keys() == second.keys() == names
+    assert len({*first.values(), *second.values()}) == 8
     assert all(re.fullmatch("[0-9a-f]{64}", value) for value in first.values())
     assert stat.S_IMODE((tmp_path / "first" / ".env").stat().st_mode) == 0o600
 
@@ -250,6 +349,8 @@ def test_make_up_adds_missing_secrets_only(tmp_path: Path) -> None:
     "line", ["SECRET_KEY=mine", 'SECRET_KEY="mine"', "export SECRET_KEY=mine", "SECRET_KEY='mine'"]
 )
 def test_make_up_recognises_every_notation_of_a_key(line: str, tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"{line}\nDATABASE_PASSWORD=mine-too\n")
+    own = f"{line}\nDATABASE_PASSWORD=a\nDATABASE_APP_PASSWORD=b\nVALKEY_PASSWORD=c\n"
+    (tmp_path / ".env").write_text(own)
     make_up_in(tmp_path)
-    assert (tmp_path / ".env").read_text() == f"{line}\nDATABASE_PASSWORD=mine-too\n"
+    assert (tmp_path / ".env").read_text() == own
+    assert (tmp_path / "secrets" / "secret_key").read_text() == "mine"

@@ -24,7 +24,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 MAX_FILES: Final = 12
 MAX_LINES: Final = 400
-MADE_AT_RUN_TIME: Final = {".qist/"}
+MADE_AT_RUN_TIME: Final = {".qist/", "secrets/"}
 Graph = Mapping[str, set[str]]
 
 

@@ -74,7 +74,9 @@ PAGES: Final[dict[str, list[str]]] = {
     ],
     "omar": [
         "/account/reminders",
+        "/account",
         "/account/email",
+        "/account/calendar",
         "/account/shops",
         "/home",
         "/plans",

@@ -5,6 +5,7 @@ and refunds may stay in flight without limit. The payment gateway compares its o
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -201,6 +202,22 @@ AGREEMENTS: Final = Check(
 
 CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, AGREEMENTS)
 
+OF_TOUCHED: Final = ("installments", "payments", "refunds", "ledger_entries", "events", "disputes", "acceptances")
+_ROWS: Final = ",\n".join(
+    f"{table} AS (SELECT * FROM public.{table} WHERE plan_id IN (SELECT plan_id FROM touched))"  # noqa: S608 names above
+    for table in OF_TOUCHED
+)
+RECENT: Final = f"""
+    WITH touched AS MATERIALIZED (
+        SELECT plan_id FROM public.events WHERE created_at >= :since
+        UNION SELECT plan_id FROM public.payments WHERE created_at >= :since
+    ),
+    plans AS (SELECT * FROM public.plans WHERE id IN (SELECT plan_id FROM touched)),
+    {_ROWS},
+    allocations AS (SELECT * FROM public.allocations WHERE payment_id IN (SELECT id FROM payments)),
+    ledger_lines AS (SELECT * FROM public.ledger_lines WHERE entry_id IN (SELECT id FROM ledger_entries))
+"""  # noqa: S608 names above
+"""Common table expressions in front of a rule's SELECT: each hides the table of its name."""
 
 SESSION_SETTINGS = text(
     "SELECT set_config('work_mem', '128MB', true), set_config('max_parallel_workers_per_gather', '0', true)"
@@ -229,3 +246,27 @@ def counts(connection: Connection) -> list[tuple[str, int]]:
         for rule, count in zip(check.rules, connection.execute(text(check.sql)).one(), strict=True)
     ]
     return [*own, *payment.active().check(connection)]
+
+
+def run_recent(since: datetime) -> list[tuple[str, int]]:
+    """The code of each rule with the number of violating rows of plans with an event or a payment since an instant.
+
+    `since` is aware. A row that was changed without an event is found by the full check only, and so is a difference
+    from the payment gateway's record. The counts are of one snapshot, like those of the full check.
+    """
+    with db.engine.connect().execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    ) as connection:
+        connection.execute(SESSION_SETTINGS)
+        return count_recent(connection, since)
+
+
+def count_recent(connection: Connection, since: datetime) -> list[tuple[str, int]]:
+    """The code of each rule with the number of rows that this connection sees to break it."""
+    return [
+        (rule, int(count))
+        for check in CHECKS
+        for rule, count in zip(
+            check.rules, connection.execute(text(RECENT + check.sql), {"since": since}).one(), strict=True
+        )
+    ]

@@ -52,6 +52,7 @@ def examine(*, ask_mail_server: bool = True, mail: SampleMail | None = None) -> 
     settings: Settings = current_app.config["QIST"]
     found = [Finding("qist", "version", facts={"version": __version__, "python": python_version()})]
     found += _public_url(settings)
+    found += _proxies(settings)
     found += _gateway(settings)
     found += _database(settings)
     found += _valkey(settings)
@@ -65,6 +66,15 @@ def _public_url(settings: Settings) -> Iterator[Finding]:
         yield Finding("public_url", "loopback", "error" if settings.production else "warning", facts)
     else:
         yield Finding("public_url", "set", facts=facts)
+
+
+def _proxies(settings: Settings) -> Iterator[Finding]:
+    """Behind TLS a proxy forwards every request. What it sends is not seen here, but the setting is."""
+    facts = {"count": settings.trusted_proxies}
+    if settings.public_url.startswith("https:") and settings.trusted_proxies == 0:
+        yield Finding("proxies", "none", "warning" if settings.production else "ok", facts)
+    else:
+        yield Finding("proxies", "trusted", facts=facts)
 
 
 def _gateway(settings: Settings) -> Iterator[Finding]:
@@ -106,6 +116,9 @@ def _valkey(settings: Settings) -> Iterator[Finding]:
         yield Finding("valkey", "unreachable", "error", {"reason": str(error)})
         return
     yield Finding("valkey", "version", facts={"version": info.get("valkey_version") or info.get("redis_version")})
+    parts = urlsplit(settings.redis_url)
+    if parts.scheme != "unix" and parts.password is None:
+        yield Finding("valkey", "no_password", "warning" if settings.production else "ok")
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         yield Finding("valkey", "evicts", "error", {"policy": policy})

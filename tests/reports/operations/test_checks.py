@@ -1,10 +1,14 @@
 """`qist check`: no violation in data that the services write, and one statement that breaks each rule."""
 
+import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from portal import cli
+from portal.domain import clock
 from portal.extensions import db
 from portal.gateways.payment.simulated import checks as simulated
 from portal.reports.operations import checks
@@ -34,6 +38,7 @@ def lines(kind: str, plan: str, accounts: str, change: str) -> str:
     )
 
 
+LONG_AGO, TOMORROW = datetime(2000, 1, 1, tzinfo=UTC), clock.now() + timedelta(days=1)
 MORE = "amount = amount + sign(amount)"
 BREAKS = {
     "a plan with one installment too few": (
@@ -159,6 +164,23 @@ def fired():
 def test_data_written_by_the_services_breaks_no_rule():
     everything()
     assert fired() == {}
+    assert not [rule for rule, count in checks.run_recent(LONG_AGO) if count]
+
+
+def test_the_quick_check_looks_at_plans_that_changed_since(app):
+    ids = sample_plans()
+    with db.engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("UPDATE events SET created_at = now() - interval '3 days' WHERE plan_id = :plan"), ids)
+        connection.execute(
+            text("UPDATE payments SET created_at = now() - interval '3 days' WHERE plan_id = :plan"), ids
+        )
+        connection.execute(text("UPDATE plans SET next_due_on = NULL WHERE id IN (:plan, :late_plan)"), ids)
+    assert dict(checks.run_recent(clock.now() - timedelta(days=1)))[NEXT] == 1
+    assert dict(checks.run_recent(clock.now() - timedelta(days=4)))[NEXT] == 2
+    day = f"{clock.now() - timedelta(days=4):%Y-%m-%d}"
+    result = app.test_cli_runner().invoke(cli.main, ["check", "--json", "--since", day])
+    assert (result.exit_code, json.loads(result.stdout)[NEXT]) == (1, 2)
 
 
 def test_each_statement_breaks_exactly_its_rules(subtests):
@@ -170,6 +192,9 @@ def test_each_statement_breaks_exactly_its_rules(subtests):
             assert connection.execute(text(statement), ids).rowcount >= 1
             broken = {rule for rule, count in checks.counts(connection) if count}
             assert broken == {part for part in parts if part in RULES}
+            recent = {rule for rule, count in checks.count_recent(connection, LONG_AGO) if count}
+            assert recent == broken - set(simulated.RULES)
+            assert not [rule for rule, count in checks.count_recent(connection, TOMORROW) if count]
             connection.rollback()
 
 

@@ -1,7 +1,10 @@
 """What `qist doctor` finds: each fault with the real server."""
 
+import json
+import socket
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +13,11 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from portal import cli
+from portal import __version__, cli
 from portal.app import log_findings
 from portal.domain import clock
 from portal.extensions import db
+from portal.local.valkey import Valkey
 from portal.reports.operations import revisions
 from portal.services.maintenance import doctor
 from portal.wording.doctor import SENTENCES, sentence
@@ -50,7 +54,7 @@ def test_production_needs_an_address_a_mail_server_and_a_gateway(settings: Any) 
     settings(env="production", public_url="https://localhost")
     assert faults() == {
         ("public_url", "loopback"): "error", ("gateway", "simulated"): "warning", ("smtp", "not_configured"): "warning",
-        ("database", "may_alter"): "warning",
+        ("proxies", "none"): "warning", ("database", "may_alter"): "warning",
     }  # fmt: skip
 
 
@@ -104,10 +108,36 @@ def test_a_start_in_production_logs_what_is_wrong(app: Flask, settings: Any, log
     settings(env="production", smtp_host="smtp.shop.test")
     log_findings(app)
     assert [(line["event"], line["part"], line["code"]) for line in log_lines()] == [
+        ("doctor.found", "proxies", "none"),
         ("doctor.found", "gateway", "simulated"),
         ("doctor.found", "database", "may_alter"),
     ]
 
 
 def test_no_sentence_is_without_a_finding() -> None:
-    assert {part for part, _ in SENTENCES} == {"qist", "public_url", "gateway", "database", "valkey", "smtp"}
+    parts = {"qist", "public_url", "proxies", "gateway", "database", "valkey", "smtp"}
+    assert {part for part, _ in SENTENCES} == parts
+
+
+def test_the_command_prints_json(app: Flask, settings: Any) -> None:
+    result = app.test_cli_runner().invoke(cli.main, ["doctor", "--json"])
+    findings = {found["part"]: found for found in json.loads(result.output)}
+    assert result.exit_code == 0 and findings["proxies"]["code"] == "none"
+    assert findings["qist"]["facts"]["version"] == __version__
+    assert set(findings["smtp"]) == {"part", "code", "level", "sentence", "facts"}
+
+
+def test_a_valkey_over_the_network_needs_a_password(settings: Any, tmp_path: Path) -> None:
+    """A relay from a port of this machine to a Valkey with its own socket."""
+    with Valkey(tmp_path / "valkey", durable=False) as server:
+        with redis.Redis.from_url(server.url) as administrator:
+            administrator.config_set("port", "0")
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            administrator.config_set("bind", "127.0.0.1")
+            administrator.config_set("port", str(port))
+            administrator.execute_command("ACL", "SETUSER", "qist", "on", ">a-word", "~*", "&*", "+@all")
+        settings(env="production", redis_url=f"redis://127.0.0.1:{port}/0")
+        assert faults(ask_mail_server=False)["valkey", "no_password"] == "warning"
+        settings(env="production", redis_url=f"redis://qist:a-word@127.0.0.1:{port}/0")
+        assert not [part for part, _ in faults(ask_mail_server=False) if part == "valkey"]
