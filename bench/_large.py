@@ -27,12 +27,14 @@ INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, 
     VALUES (1, 'Big shop', 'SAR', 'Asia/Riyadh', 0, now(), now());
 INSERT INTO memberships (user_id, merchant_id, role, created_at) VALUES (1, 1, 'owner', now());
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
-                   time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)
+                   time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at,
+                   closed_by)
     SELECT 1, 2 + (n::bigint * 7919) % (:plans / 4), 'Order ' || n, 400, 'SAR', 4, 'monthly', start, 'Asia/Riyadh', 0,
            CASE WHEN paid = 4 THEN 'completed' ELSE 'active' END,
            CASE WHEN paid < 4 THEN start + 30 * paid END,
            CASE WHEN paid < 4 THEN (start + 30 * paid + 1)::timestamp AT TIME ZONE 'Asia/Riyadh' END,
-           start - 1, now(), CASE WHEN paid = 4 THEN now() END
+           start - 1, now(), CASE WHEN paid = 4 THEN now() END,
+           CASE WHEN paid = 4 THEN 'paid' END
     FROM generate_series(1, :plans) AS n,
          LATERAL (SELECT current_date - 740 + (n::bigint * 760 / :plans)::int AS start) AS first,
          LATERAL (SELECT least(CASE n % 25 WHEN 0 THEN 1 ELSE 4 END, greatest(0, (current_date - start + 30) / 30))

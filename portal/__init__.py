@@ -15,7 +15,8 @@ api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ agreements/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/ reminders/ team/
+    accounts/ adjustments/ agreements/ books/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/
+    reminders/ team/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 access.py           look-ups that return an object of the actor or raise NotFound

@@ -12,6 +12,7 @@ CREATE TABLE plans (
     num_installments smallint NOT NULL,
     interval varchar(8) NOT NULL,
     start_date date NOT NULL,
+    deposit bigint,
     time_zone varchar(64) NOT NULL,
     grace_days smallint NOT NULL,
     state varchar(9) NOT NULL,
@@ -20,6 +21,7 @@ CREATE TABLE plans (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     closed_at timestamptz,
+    closed_by varchar(9),
     cancelled_at timestamptz,
     muted_at timestamptz,
     reported_at timestamptz,
@@ -48,10 +50,15 @@ CREATE TABLE plans (
     CONSTRAINT uq_plans_id_merchant_id_customer_id_currency UNIQUE (id, merchant_id, customer_id, currency),
     CONSTRAINT ck_plans_automatic CHECK ((automatic_method_id IS NULL) = (automatic_since IS NULL)),
     CONSTRAINT ck_plans_closed CHECK ((state = 'active') = (closed_at IS NULL)),
+    CONSTRAINT ck_plans_closed_by CHECK (closed_by IN ('paid', 'cancel', 'write_off', 'refund')),
+    CONSTRAINT ck_plans_closed_for CHECK ((closed_at IS NULL) = (closed_by IS NULL)),
     CONSTRAINT ck_plans_currency CHECK (currency ~ '^[A-Z]{3}$'),
+    CONSTRAINT ck_plans_deposit CHECK (
+        deposit IS NULL OR (deposit > 0 AND deposit < total AND interval <> 'custom')
+    ),
     CONSTRAINT ck_plans_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_plans_grace_days CHECK (grace_days BETWEEN 0 AND 30),
-    CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
     CONSTRAINT ck_plans_num_installments CHECK (num_installments BETWEEN 1 AND 60),
     CONSTRAINT ck_plans_start_date CHECK (start_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_plans_state CHECK (state IN ('active', 'completed', 'cancelled')),
@@ -66,6 +73,7 @@ CREATE INDEX ix_plans_grams ON plans USING gin (grams);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
+CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
 CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
@@ -164,10 +172,13 @@ CREATE TABLE plan_drafts (
     num_installments smallint NOT NULL,
     interval varchar(8) NOT NULL,
     start_date date NOT NULL,
+    deposit bigint,
+    schedule jsonb,
     created_at timestamptz NOT NULL,
     tried_at timestamptz,
     fault varchar(40),
-    CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
+    CONSTRAINT ck_plan_drafts_schedule CHECK ((schedule IS NOT NULL) = (interval = 'custom')),
     CONSTRAINT ck_plan_drafts_tried CHECK (fault IS NULL OR tried_at IS NOT NULL)
 );
 

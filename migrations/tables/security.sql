@@ -17,7 +17,8 @@ CREATE TABLE security_events (
         'password_changed', 'password_reset_asked', 'password_reset', 'email_proven', 'record_claimed',
         'email_changed', 'email_change_undone', 'key_made', 'key_revoked', 'token_made', 'token_reused',
         'token_revoked', 'member_invited', 'invitation_revoked', 'member_joined', 'member_changed',
-        'member_removed', 'member_left', 'account_deactivated', 'account_reactivated'
+        'member_removed', 'member_left', 'account_deactivated', 'account_reactivated',
+        'books_closed', 'account_renamed'
     ))
 );
 

@@ -54,11 +54,11 @@ _rules: dict[type, Callable[[Values], list[Fault]]] = {}
 
 
 class _BadValue(Exception):
-    """A field's value cannot be read as its type. The fault's field is the path below the field, or ""."""
+    """A field's value cannot be read as its type. Each fault's field is the path below the field, or ""."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.code)
-        self.fault = fault
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(faults[0].code)
+        self.faults = faults
 
 
 def whole(least: int, most: int) -> Meta:
@@ -68,7 +68,10 @@ def whole(least: int, most: int) -> Meta:
 
 
 def further_faults(schema: type[S]) -> Callable[[Callable[[Values], list[Fault]]], Callable[[Values], list[Fault]]]:
-    """Register a rule for bodies of this schema. If parsing finds a fault, the rule adds the other faults."""
+    """Register a rule for bodies of this schema. If parsing finds a fault, the rule adds the other faults.
+
+    It gets the fields that could be read, and None for those that were not sent and are None then.
+    """
 
     def register(rule: Callable[[Values], list[Fault]]) -> Callable[[Values], list[Fault]]:
         _rules[schema] = rule
@@ -97,7 +100,11 @@ def read(parameters: type[msgspec.Struct] | None, fields: type[msgspec.Struct] |
 def parameter_names(schema: type[msgspec.Struct] | None) -> dict[str, str]:
     """The accepted query parameters, each with the name of its field."""
     fields = schema.__struct_fields__ if schema else ()
-    return {name: field for field in fields for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field,))}
+    return {
+        name: field
+        for field in fields
+        for name in ((field, *STATE_NAMES) if field in STATE_NAMES else (field.rstrip("_"),))
+    }
 
 
 def unknown_parameter(name: str, known: Iterable[str]) -> Fault:
@@ -135,7 +142,12 @@ def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
     faults += [Fault(_escape(name), "unknown_field") for name in sent if name not in schema.__struct_fields__]
     if faults and schema in _rules:
         named = {fault.field for fault in faults}
-        faults += [fault for fault in _rules[schema](values) if fault.field not in named]
+        absent = {
+            field.name: None
+            for field in msgspec.structs.fields(schema)
+            if field.default is None and field.name not in sent
+        }
+        faults += [fault for fault in _rules[schema](absent | values) if fault.field not in named]
     return values, faults
 
 
@@ -168,7 +180,7 @@ def _fields(schema: type[S], sent: Mapping[str, bytes]) -> tuple[Values, list[Fa
         try:
             values[name] = read(raw)
         except _BadValue as bad:
-            faults.append(bad.fault.at(name + bad.fault.field))
+            faults += [fault.at(name + fault.field) for fault in bad.faults]
     return values, faults
 
 
@@ -180,6 +192,9 @@ def _readers(schema: type[msgspec.Struct]) -> list[tuple[str, bool, Callable[[by
 def _reader(kind: Any) -> Callable[[bytes], Any]:
     """The function that reads a field of this type from its raw JSON text."""
     base, metas, nullable = _unwrap(kind)
+    if get_origin(base) is list and issubclass(get_args(base)[0], msgspec.Struct):
+        item, limit = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
+        return lambda raw: None if nullable and raw == b"null" else _list(raw, item, limit)
     if base is not Any:
         return lambda raw: _by_msgspec(raw, kind)
     if _AMOUNT in metas:
@@ -189,6 +204,27 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     bounds = next(meta.extra_json_schema["oneOf"][0] for meta in metas if meta.extra_json_schema)
     least, most = bounds["minimum"], bounds["maximum"]
     return lambda raw: None if nullable and raw == b"null" else _whole(raw, least, most)
+
+
+def _list(raw: bytes, item: type[msgspec.Struct], limit: int) -> list[Any]:
+    """1 to `limit` objects of this schema, with the faults of all of them."""
+    try:
+        rows = msgspec.json.decode(raw, type=list[dict[str, msgspec.Raw]])
+    except msgspec.ValidationError as error:
+        raise _BadValue(_wrong_type(error)) from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Unreadable() from None
+    if not 1 <= len(rows) <= limit:
+        raise _BadValue(Fault("", "bad_length", limit=limit))
+    values, faults = [], []
+    for place, row in enumerate(rows):
+        fields, row_faults = _fields(item, {name: bytes(part) for name, part in row.items()})
+        row_faults += [Fault(_escape(name), "unknown_field") for name in row if name not in item.__struct_fields__]
+        faults += [fault.at(f"/{place}/{fault.field}") for fault in row_faults]
+        values.append(fields)
+    if faults:
+        raise _BadValue(*faults)
+    return [item(**fields) for fields in values]
 
 
 def _unwrap(kind: Any) -> tuple[Any, list[Meta], bool]:

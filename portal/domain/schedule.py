@@ -2,6 +2,7 @@
 
 import calendar
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, get_args
@@ -10,6 +11,9 @@ from portal.domain import clock, money
 
 Interval = Literal["weekly", "biweekly", "monthly"]
 INTERVALS: Final[tuple[Interval, ...]] = get_args(Interval)
+PlanInterval = Literal["weekly", "biweekly", "monthly", "custom"]
+"""The interval of a plan. A plan of the business's own dates has the interval `custom`."""
+PLAN_INTERVALS: Final[tuple[PlanInterval, ...]] = get_args(PlanInterval)
 
 MAX_INSTALLMENTS: Final = 60
 MAX_GRACE_DAYS: Final = 30
@@ -46,6 +50,23 @@ def build(total: int, count: int, interval: Interval, first: date) -> list[Row]:
     return [
         Row(n, due, amount) for n, (due, amount) in enumerate(zip(dates, money.split(total, count), strict=True), 1)
     ]
+
+
+def with_deposit(total: int, deposit: int, on: date, count: int, interval: Interval, first: date) -> list[Row]:
+    """A deposit of `deposit` minor units on local date `on`, and the rest of `total` in `count` installments after it.
+
+    Raises ValueError as `build` does, and if the deposit is not between zero and the total, `first` is not after `on`,
+    or the installments with the deposit are more than MAX_INSTALLMENTS.
+    """
+    if not 0 < deposit < total or first <= on or count >= MAX_INSTALLMENTS:
+        raise ValueError("The deposit is due before the rest, and leaves a rest.")
+    rest = build(total - deposit, count, interval, first)
+    return [Row(1, on, deposit), *(Row(row.number + 1, row.due_date, row.amount) for row in rest)]
+
+
+def of_own(rows: Sequence[tuple[date, int]]) -> list[Row]:
+    """The schedule of the business's own local dates and amounts (minor units), in their order."""
+    return [Row(number, due, amount) for number, (due, amount) in enumerate(rows, 1)]
 
 
 def read_date(text: str) -> date:

@@ -13,7 +13,10 @@ VERSION: Final = "2026-11"
 
 @dataclass(frozen=True, slots=True)
 class TermsFacts:
-    """A plan as its terms tell it. Dates are local dates of the plan's time zone."""
+    """A plan as its terms tell it. Dates are local dates of the plan's time zone.
+
+    With `deposit` the first payment of the schedule is a deposit, due at once.
+    """
 
     business: str
     customer_email: str
@@ -23,6 +26,7 @@ class TermsFacts:
     schedule: tuple[tuple[date, Money], ...]
     grace_days: int
     withdrawal_days: int
+    deposit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from portal.services import events
 from portal.services.agreements import acceptances
+from portal.services.books import numbers
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
 from portal.services.operations import closings
@@ -83,6 +84,11 @@ def open_drafts() -> int:
 def end_closed_merchants() -> int:
     """End the businesses whose wind-down is over."""
     return closings.end_closed()
+
+
+def number_entries() -> int:
+    """Give the ledger entries of each business their numbers."""
+    return numbers.number_all()
 
 
 def purge_expired() -> int:

@@ -37,6 +37,8 @@ SecurityKind = Literal[
     "member_left",
     "account_deactivated",
     "account_reactivated",
+    "books_closed",
+    "account_renamed",
 ]
 SECURITY_KINDS: Final[tuple[SecurityKind, ...]] = get_args(SecurityKind)
 

@@ -11,14 +11,14 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from portal.domain.events import Cause
-from portal.domain.schedule import Interval
+from portal.domain.schedule import PlanInterval
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Merchant, Payment, Plan, Refund, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
-from portal.models.plans.plans import PlanStatus
+from portal.models.plans.plans import ClosedBy, PlanStatus
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -106,7 +106,7 @@ class PlanFacts:
     total: int
     currency: str
     num_installments: int
-    interval: Interval
+    interval: PlanInterval
     start_date: date
     status: PlanStatus
     refunded: int
@@ -121,6 +121,8 @@ class PlanFacts:
     disputed_at: datetime | None
     installments: tuple[InstallmentFacts, ...]
     merchant_name: str = ""
+    deposit: int | None = None
+    closed_by: ClosedBy | None = None
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -220,6 +222,8 @@ def of_plan(
         disputed_at=plan.disputed_at if plan.disputed else None,
         installments=tuple(of_installment(row) for row in installments),
         merchant_name=parties[1],
+        deposit=plan.deposit,
+        closed_by=plan.closed_by,
     )
 
 

@@ -15,7 +15,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import movements
+from portal.web.books import books, movements
 from portal.web.dues import calendars, shop_payments
 from portal.web.invitations import (
     customer_emails,
@@ -62,6 +62,7 @@ BLUEPRINTS = (
     answers.bp,
     api_keys.bp,
     automatic.bp,
+    books.bp,
     calendars.bp,
     callbacks.bp,
     cancellations.bp,

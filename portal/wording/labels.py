@@ -46,8 +46,20 @@ FIGURES: Final = {
     "remaining": _l("Remaining"),
 }
 """By the name in PlanFigures, in the order of the plan's page."""
-INTERVALS: Final = {"weekly": _l("every week"), "biweekly": _l("every two weeks"), "monthly": _l("every month")}
-"""By `portal.domain.schedule.Interval`, as part of a sentence."""
+INTERVALS: Final = {
+    "weekly": _l("every week"),
+    "biweekly": _l("every two weeks"),
+    "monthly": _l("every month"),
+    "custom": _l("on agreed days"),
+}
+"""By `portal.domain.schedule.PlanInterval`, as part of a sentence."""
+CLOSED_BY: Final = {
+    "paid": lazy_pgettext("why a plan is closed", "Paid"),
+    "cancel": lazy_pgettext("why a plan is closed", "Cancelled"),
+    "write_off": lazy_pgettext("why a plan is closed", "Written off"),
+    "refund": lazy_pgettext("why a plan is closed", "Refunded"),
+}
+"""By `portal.models.plans.plans.ClosedBy`."""
 INTERVAL_CHOICES: Final = {"weekly": _l("Every week"), "biweekly": _l("Every two weeks"), "monthly": _l("Every month")}
 """The same, as the choices of a form."""
 OPERATOR_ACTS: Final = {

@@ -1,11 +1,13 @@
 """Security events in words."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from flask_babel import gettext as _
 
-from portal.wording import labels
+from portal.wording import dates, labels
+from portal.wording.accounts import account_name
 from portal.wording.lazy import lazy_gettext as _l
 
 SENTENCES: Final = {
@@ -35,6 +37,8 @@ SENTENCES: Final = {
     "member_left": _l("%(name)s left the team."),
     "account_deactivated": _l("An operator deactivated the account of %(name)s."),
     "account_reactivated": _l("An operator reactivated the account of %(name)s."),
+    "books_closed": _l("%(name)s closed the books until %(until)s."),
+    "account_renamed": _l("%(name)s changed the account “%(account)s” of the books."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
 LIMIT_CHANGED: Final = _l("%(by)s changed the limit of refunds a day of %(name)s.")
@@ -46,6 +50,8 @@ def security_event(kind: str, facts: Mapping[str, Any], *, name: str | None, by:
         "name": name or _("an unknown account"),
         "by": by or _("an unknown account"),
         "prefix": facts.get("prefix", ""),
+        "until": dates.day(date.fromisoformat(facts["until"])) if "until" in facts else "",
+        "account": account_name(facts["account"]) if "account" in facts else "",
         "role": labels.team_role(facts["role"]) if "role" in facts else "",
     }
     is_limit = kind == "member_changed" and facts.get("what") == "refund_limit"

@@ -26,10 +26,12 @@ def terms_lines(facts: TermsFacts) -> list[str]:
     if facts.description:
         lines.append(str(_("The purchase: %(purchase)s.", purchase=facts.description)))
     lines.append(str(_("You pay %(business)s %(total)s in all:", business=business, total=total)))
-    lines += [
-        str(_("%(amount)s on %(day)s", amount=money.show(part.minor, part.currency), day=dates.long_day(due)))
-        for due, part in facts.schedule
-    ]
+    for place, (due, part) in enumerate(facts.schedule):
+        line = {"amount": money.show(part.minor, part.currency), "day": dates.long_day(due)}
+        if facts.deposit and place == 0:
+            lines.append(str(_("%(amount)s on %(day)s, as a deposit", **line)))
+        else:
+            lines.append(str(_("%(amount)s on %(day)s", **line)))
     lines.append(
         str(
             ngettext(

@@ -36,6 +36,7 @@ UNTRANSLATED = {
     'tabindex="-1" autofocus data-refusal': "attributes",
     "CSRFTokenField": "a class of WTForms",
     "HiddenField": "a class of WTForms",
+    "FieldList": "a class of WTForms",
     "ListWidget": "a class of WTForms",
     "RadioField": "a class of WTForms",
     "Select": "a class of WTForms",

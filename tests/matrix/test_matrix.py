@@ -193,6 +193,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:method_id>", str(objects["method_id" if api else "saved_id"]))
         .replace("<int:merchant_id>", str(objects["merchant_id"]))
         .replace("<int:customer_id>", str(objects["customer_id"]))
+        .replace("<account>", "cash")
         .replace("<int:key_id>", str(objects["key_id"]))
         .replace("<int:user_id>", str(objects["customer_id"]))
         .replace("<int:draft_id>", "1")

@@ -200,7 +200,7 @@ def test_all_of_one_plan_may_be_credited_when_the_plan_is_closed_in_the_same_com
     plan_id = people.a_plan(people.amal(), count=2)
     with raw() as connection:
         connection.execute(text("UPDATE installments SET credited = remaining"))
-        connection.execute(text("UPDATE plans SET state = 'cancelled', closed_at = now()"))
+        connection.execute(text("UPDATE plans SET state = 'cancelled', closed_at = now(), closed_by = 'cancel'"))
     assert people.plan_of(plan_id).state == "cancelled"
     assert {row.status for row in people.installments_of(plan_id)} == {"waived"}
 

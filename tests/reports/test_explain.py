@@ -44,10 +44,12 @@ INSERT INTO merchants (id, business_name, home_currency, time_zone, grace_days, 
     SELECT id, 'Shop ' || id, 'SAR', 'UTC', 0, now(), now() FROM users WHERE registered_as = 'merchant';
 INSERT INTO memberships (user_id, merchant_id, role, created_at) SELECT id, id, 'owner', now() FROM merchants;
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
-                   time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at)
+                   time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at,
+                   closed_by)
     SELECT 1 + n % :merchants, 1 + :merchants + (n * 7919) % (:people - :merchants), 'Cake number ' || n, 400, 'SAR', 4,
            'monthly', day, 'UTC', 0, CASE WHEN done THEN 'completed' ELSE 'active' END, CASE WHEN NOT done THEN day END,
-           CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END
+           CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END,
+           CASE WHEN done THEN 'paid' END
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
 UPDATE plans SET grams = qist_grams(merchant_id, ARRAY[description, external_id]);
 INSERT INTO customers (merchant_id, user_id, created_at, name, grams)

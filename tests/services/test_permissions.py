@@ -19,6 +19,7 @@ from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys
 from portal.services.adjustments import cancellations, credits, voids, write_offs
 from portal.services.agreements import disputes, withdrawals
+from portal.services.books import chart, closing
 from portal.services.operations import approvals, closings, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -99,6 +100,11 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     ),
     "remove a member": ("team", lambda actor, ids: members.remove(ids["badr"], actor=actor, revoke_keys=True)),
     "hand over": ("team", lambda actor, ids: members.hand_over(ids["badr"], actor=actor)),
+    "close the books": ("own", lambda actor, ids: closing.close(actor, until=date(2020, 1, 1))),
+    "name an account": (
+        "own",
+        lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
+    ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=3)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }

@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 from flask import Flask
 
-from portal.domain.schedule import INTERVALS
+from portal.domain.schedule import INTERVALS, PLAN_INTERVALS
 from portal.gateways.payment.simulated import checks as simulated_checks
 from portal.gateways.payment.simulated.cards import OFFERED
 from portal.models.payments.payments import PAYMENT_STATES, RECORDED_METHODS
 from portal.models.payments.refunds import REFUND_STATES
 from portal.models.plans.installments import INSTALLMENT_STATUSES
-from portal.models.plans.plans import PLAN_STATUSES
+from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
 from portal.reports.operations import checks, revisions
 from portal.reports.plans.figures import PlanFigures
 from portal.wording import installation, labels, simulated_cards
@@ -36,7 +36,8 @@ def test_figures_are_those_of_a_plan(app: Flask) -> None:
 
 
 def test_intervals_and_manual_methods(app: Flask) -> None:
-    assert set(labels.INTERVALS) == set(labels.INTERVAL_CHOICES) == set(INTERVALS)
+    assert set(labels.INTERVALS) == set(PLAN_INTERVALS) and set(labels.INTERVAL_CHOICES) == set(INTERVALS)
+    assert set(labels.CLOSED_BY) == set(CLOSED_BY)
     assert set(labels.MANUAL_METHODS) == set(RECORDED_METHODS)
     with app.app_context():
         assert [str(labels.INTERVAL_CHOICES[code]) for code in INTERVALS] == [

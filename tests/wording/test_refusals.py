@@ -38,6 +38,8 @@ VALUES = {
     "name_limit": 40,
     "names": ("page",),
     "other": "status",
+    "sum": "SAR 99.00",
+    "total": "SAR 100.00",
     "value": "'x'",
 }
 

@@ -42,6 +42,21 @@ WORDS: Final = {
 }
 
 
+_NULL: Final = {"type": "null"}
+_WAYS: Final[Json] = {
+    "if": {"required": ["installments"], "properties": {"installments": {"not": _NULL}}},
+    "then": {"properties": dict.fromkeys(("num_installments", "start_date", "interval", "deposit"), _NULL)},
+    "else": {
+        "required": ["num_installments", "start_date"],
+        "properties": {"num_installments": {"not": _NULL}, "start_date": {"not": _NULL}},
+    },
+}
+"""The two ways to say a schedule: the installments one by one, or a count with a first date.
+
+Generators of clients take a `oneOf` for a union of types, and leave out a schema that has one beside its properties.
+"""
+
+
 def build() -> Json:
     """The whole document. Requires an app context."""
     methods = offered_methods.list_methods()
@@ -71,6 +86,8 @@ def build() -> Json:
         _tidy(schema)
         if name in shapes:
             schema["examples"] = [shapes[name]]
+    for name in ("NewPlan", "PlanTerms"):
+        schemas[name].update(_WAYS)
     document["paths"] = dict(sorted(document["paths"].items()))
     components["schemas"] = dict(sorted(schemas.items()))
     return document

@@ -1,16 +1,19 @@
-"""A merchant's dashboard figures and ageing report."""
+"""A merchant's dashboard figures, ageing report and journal."""
 
 from flask import Blueprint
 from spectree.models import Tag
 
 from portal.api import schemas
-from portal.api.callers import merchant
-from portal.api.endpoints import endpoint
+from portal.api.callers import caller, merchant
+from portal.api.endpoints import endpoint, page_links
+from portal.reports.books import journal as journals
 from portal.reports.merchants import ageing as ages
 from portal.reports.merchants import dashboard as dashboards
+from portal.services.books import numbers
 
 bp = Blueprint("api_analytics", __name__)
 TAG = Tag("Analytics", "A merchant's figures, by currency and never added across.")
+JOURNAL = Tag("Journal", "The books in double entry: numbered entries that never change.")
 
 
 @endpoint(
@@ -50,3 +53,31 @@ def ageing() -> schemas.AgeingReport:
     """
     report = ages.ageing(merchant())
     return schemas.ageing(report.home, report.others)
+
+
+@endpoint(
+    bp,
+    "GET",
+    "/api/journal/",
+    ok={200: list[schemas.JournalLine]},
+    tag=JOURNAL,
+    needs="export",
+    forbidden="see_figures",
+)
+def journal(query: schemas.JournalQuery) -> tuple[list[schemas.JournalLine], int, dict[str, str]]:
+    """List the lines of your journal
+
+    For the merchant: each line of each entry, in the order of the entries' numbers. The lines of an entry sum to zero.
+    `from` and `to` are booking dates, both included. The next page is in the Link header.
+    """
+    actor = caller().actor
+    numbers.number_entries(actor.business("export"))
+    page = journals.list_lines(
+        actor,
+        first=query.from_,
+        last=query.to,
+        account=query.account,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return [schemas.journal_line(row) for row in page.items], 200, page_links(page.next_cursor)

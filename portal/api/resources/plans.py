@@ -1,6 +1,7 @@
 """Plans: merchants create them, and both parties read them."""
 
-from typing import Any
+from datetime import date
+from typing import Any, Final
 
 import msgspec
 from flask import Blueprint, Response
@@ -21,6 +22,8 @@ from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan, PlanFound
 
 bp = Blueprint("api_plans", __name__)
+UNREADABLE: Final = object()
+"""Stands for a field that could not be read, and has a fault already."""
 TAG = Tag("Plans", "A purchase, split into installments.")
 
 
@@ -43,6 +46,7 @@ def create(json: schemas.NewPlan) -> Response:
 
     The total is split exactly: every installment above zero, the larger ones first, at most one minor unit apart. A
     first date in the past is accepted, for plans from another system. A customer without an account is invited.
+    A deposit is due at once, on top of `num_installments`. With `installments` the amounts and days are your own.
     """
     new, faults = _read(msgspec.structs.asdict(json))
     if faults:
@@ -72,8 +76,9 @@ def preview(json: schemas.PlanTerms) -> schemas.Preview:
     new, faults = _read(msgspec.structs.asdict(json))
     if faults:
         raise Invalid(*faults)
-    rows = schedule.build(new.total, new.num_installments, new.interval, new.start_date)
-    return schemas.preview(merchant().home_currency, new.total, new.interval, rows)
+    seller = merchant()
+    rows = plans.schedule_of(new, clock.today(seller.time_zone))
+    return schemas.preview(seller.home_currency, new, rows)
 
 
 @endpoint(bp, "GET", "/api/plans/", ok={200: list[schemas.Plan]}, tag=TAG)
@@ -86,6 +91,7 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
         caller().actor,
         PlanFilters(
             status=query.status,
+            closed_by=query.closed_by,
             disputed=None if query.disputed is None else query.disputed == "true",
             customer_email=query.customer_email,
             customer_id=query.customer,
@@ -130,17 +136,54 @@ def _read(values: dict[str, Any]) -> tuple[NewPlan, list[Fault]]:
             total = money.parse(values["total_amount"], seller.home_currency)
         except money.BadAmount as bad:
             faults.append(Fault("total_amount", "bad_amount", about=bad.about, **bad.facts))
+    deposit, rows, more = _schedule(values, seller.home_currency)
+    faults += more
+    count, first = values.get("num_installments"), values.get("start_date")
     new = NewPlan(
         customer_email=values.get("customer_email") or "",
         total=money.MAX_MINOR if total is None else total,
-        num_installments=values.get("num_installments", 1),
-        start_date=values.get("start_date", today),
-        interval=values.get("interval", "monthly"),
+        num_installments=1 if count is None else count,
+        start_date=first or (today if deposit is None else schedule.LAST_DATE),
+        interval=values.get("interval") or "monthly",
+        deposit=deposit,
+        rows=rows,
         description=values.get("description", ""),
         external_id=values.get("external_id"),
         notes=values.get("metadata", {}),
     )
-    faults += plans.plan_faults(new, today, past_dates=True)
+    named = {fault.field for fault in faults}
+    found = plans.plan_faults(new, today, seller.home_currency, past_dates=True)
+    faults += [fault for fault in found if fault.field not in named]
     if values.get("customer_email") is not None:
         faults = accounts.email_faults(new.customer_email, "customer_email") + faults
     return new, faults
+
+
+def _schedule(
+    values: dict[str, Any], currency: str
+) -> tuple[int | None, tuple[tuple[date, int], ...] | None, list[Fault]]:
+    """The deposit in minor units, the own dates and amounts, and the faults of the fields that belong together."""
+    faults: list[Fault] = []
+    deposit, sent = None, values.get("installments")
+    if values.get("deposit") is not None:
+        deposit = _amount(values["deposit"], "deposit", currency, faults)
+    own = ("num_installments", "start_date", "interval", "deposit")
+    if sent is None:
+        if "installments" in values:
+            faults += [Fault(name, "required", about="api") for name in own[:2] if values.get(name, UNREADABLE) is None]
+        return deposit, None, faults
+    faults += [Fault(name, "not_with_installments") for name in own if values.get(name) is not None]
+    rows = []
+    for place, row in enumerate(sent):
+        amount = _amount(row.amount, f"installments/{place}/amount", currency, faults)
+        rows.append((row.due_date, amount or 0))
+    return None, tuple(rows), faults
+
+
+def _amount(text: str, field: str, currency: str, faults: list[Fault]) -> int | None:
+    """The amount in minor units. A bad one is None, and one more of the faults; zero is left to the service."""
+    try:
+        return money.parse(text, currency)
+    except money.BadAmount as bad:
+        faults.append(Fault(field, "bad_amount", about=bad.about, **bad.facts))
+        return None

@@ -14,7 +14,15 @@ from portal.api.schemas.accounts import (
     account,
     me,
 )
-from portal.api.schemas.analytics import AgeingReport, Dashboard, ageing, dashboard
+from portal.api.schemas.analytics import (
+    AgeingReport,
+    Dashboard,
+    JournalLine,
+    JournalQuery,
+    ageing,
+    dashboard,
+    journal_line,
+)
 from portal.api.schemas.events import EventQuery, PublishedEvent, events
 from portal.api.schemas.installments import (
     Installment,
@@ -55,7 +63,17 @@ from portal.api.schemas.plan_actions import (
     NewWriteOff,
     cancelled_plan,
 )
-from portal.api.schemas.plans import NewPlan, Plan, PlanQuery, PlanTerms, Preview, plan, plan_row, preview
+from portal.api.schemas.plans import (
+    NewPlan,
+    OwnInstallment,
+    Plan,
+    PlanQuery,
+    PlanTerms,
+    Preview,
+    plan,
+    plan_row,
+    preview,
+)
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
 
 __all__ = [
@@ -72,6 +90,8 @@ __all__ = [
     "FaultShape",
     "Installment",
     "InstallmentQuery",
+    "JournalLine",
+    "JournalQuery",
     "Link",
     "LinkChoice",
     "Login",
@@ -90,6 +110,7 @@ __all__ = [
     "NewVoid",
     "NewWriteOff",
     "Nothing",
+    "OwnInstallment",
     "PaidInstallment",
     "Pay",
     "PayPlan",
@@ -120,6 +141,7 @@ __all__ = [
     "dashboard",
     "events",
     "installment",
+    "journal_line",
     "link",
     "me",
     "merchant",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, field
 
 from portal import models
-from portal.api.parsing import Day, whole
+from portal.api.parsing import Amount, Day, whole
 from portal.api.schemas.installments import Installment, installment
 from portal.api.schemas.kinds import (
     AmountField,
@@ -21,11 +21,12 @@ from portal.api.schemas.kinds import (
     Text,
     decimal,
 )
-from portal.domain.schedule import MAX_INSTALLMENTS, Interval, Row
-from portal.models.plans.plans import PlanStatus
+from portal.domain.schedule import MAX_INSTALLMENTS, Interval, PlanInterval, Row
+from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.reports.payments.refunds import RefundTotals
 from portal.reports.plans import figures
 from portal.services import row_facts
+from portal.services.plans.plans import NewPlan as NewPlanInput
 from portal.services.row_facts import PlanFacts
 
 Metadata = Annotated[
@@ -34,13 +35,32 @@ Metadata = Annotated[
 ]
 
 
+class OwnInstallment(In, kw_only=True):
+    """An installment of a schedule of your own."""
+
+    amount: AmountField
+    due_date: Day
+
+
 class PlanTerms(In, kw_only=True):
-    """The terms of a new plan, in the merchant's home currency."""
+    """The terms of a new plan, in the merchant's home currency.
+
+    Send `num_installments` and `start_date`, and a `deposit` if one is due at once; or `installments` in their place.
+    """
 
     total_amount: AmountField
-    num_installments: Annotated[Any, whole(1, MAX_INSTALLMENTS)]
-    start_date: Day
-    interval: Interval = "monthly"
+    num_installments: Annotated[
+        Annotated[Any, whole(1, MAX_INSTALLMENTS)] | None, Meta(description="Without the deposit, which comes on top.")
+    ] = None
+    start_date: Annotated[Day | None, Meta(description="The first due date; with a deposit, the first after it.")] = (
+        None
+    )
+    interval: Annotated[Interval | None, Meta(description="`monthly`, if it is left out.")] = None
+    deposit: Annotated[Amount | None, Meta(description="Due at once. The rest of the total is split.")] = None
+    installments: Annotated[
+        Annotated[list[OwnInstallment], Meta(min_length=1, max_length=MAX_INSTALLMENTS)] | None,
+        Meta(description="Your own amounts and dates: rising dates, the exact sum."),
+    ] = None
     customer_email: Text | None = None
 
 
@@ -70,8 +90,9 @@ class Preview(Out, kw_only=True):
     total_amount: Money
     currency: str
     num_installments: int
-    interval: Interval
+    interval: PlanInterval
     start_date: date
+    deposit: Money | None
     installments: list[ScheduleRow]
 
 
@@ -89,10 +110,12 @@ class Plan(Out, kw_only=True):
     customer_email: str
     total_amount: Money
     currency: str
-    num_installments: int
-    interval: Interval
+    num_installments: Annotated[int, Meta(description="A deposit counts.")]
+    interval: Annotated[PlanInterval, Meta(description="`custom`: the installments were sent one by one.")]
     start_date: date
+    deposit: Annotated[Money | None, Meta(description="The amount of the first installment, if it is a deposit.")]
     status: PlanStatus
+    closed_by: Annotated[ClosedBy | None, Meta(description="Why nothing more is owed; null while the plan is active.")]
     paid: Money
     credited: Money
     written_off: Money
@@ -119,6 +142,7 @@ class PlanQuery(PageQuery, kw_only=True):
     disputed: Annotated[
         Literal["true", "false"] | None, Meta(description="Whether the customer says that the plan is not theirs.")
     ] = None
+    closed_by: Annotated[ClosedBy | None, Meta(description="Why the plan is closed.")] = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
     customer: CustomerId | None = None
     external_id: Annotated[Text | None, Meta(description="The merchant's own id of the plan, whole.")] = None
@@ -154,7 +178,9 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
         "num_installments": facts.num_installments,
         "interval": facts.interval,
         "start_date": facts.start_date,
+        "deposit": None if facts.deposit is None else decimal(facts.deposit, facts.currency),
         "status": facts.status,
+        "closed_by": facts.closed_by,
         "description": facts.description,
         "external_id": facts.external_id,
         "metadata": facts.notes,
@@ -168,13 +194,14 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
     }
 
 
-def preview(currency: str, total: int, interval: Interval, rows: list[Row]) -> Preview:
+def preview(currency: str, new: NewPlanInput, rows: list[Row]) -> Preview:
     return Preview(
-        total_amount=decimal(total, currency),
+        total_amount=decimal(new.total, currency),
         currency=currency,
         num_installments=len(rows),
-        interval=interval,
-        start_date=rows[0].due_date,
+        interval=new.interval if new.rows is None else "custom",
+        start_date=new.start_date if new.rows is None else rows[0].due_date,
+        deposit=None if new.deposit is None else decimal(new.deposit, currency),
         installments=[
             ScheduleRow(number=row.number, amount=decimal(row.amount, currency), due_date=row.due_date) for row in rows
         ],

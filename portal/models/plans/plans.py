@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
-from portal.domain.schedule import INTERVALS, MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS, Interval
+from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS, PLAN_INTERVALS, PlanInterval
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
@@ -40,6 +40,9 @@ PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
 PlanStatus = Literal["active", "overdue", "completed", "cancelled"]
 PLAN_STATUSES: tuple[PlanStatus, ...] = get_args(PlanStatus)
 """The statuses that pages and the API show: `overdue` is an active plan with a late installment."""
+ClosedBy = Literal["paid", "cancel", "write_off", "refund"]
+CLOSED_BY: tuple[ClosedBy, ...] = get_args(ClosedBy)
+"""Why a plan is closed: it is paid, or was cancelled or credited whole, written off, or refunded whole."""
 
 
 class Plan(Model):
@@ -49,7 +52,8 @@ class Plan(Model):
     of the oldest open installment, and a trigger maintains them. Time zone and grace days are copied from the merchant
     when the plan is created.
 
-    A plan without a remaining amount is completed if payments were kept, else cancelled. `cancelled_at` marks a plan
+    A plan without a remaining amount is completed if payments were kept, else cancelled; `closed_by` says why. A
+    `deposit` (minor units) is the amount of its first installment, due at once. `cancelled_at` marks a plan
     that its merchant cancelled, which is final. `external_id` is the merchant's id for the plan, unique for each
     merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders,
     and neither does a plan whose customer reported the shop (`reported_at`), until an operator has looked at it.
@@ -73,10 +77,11 @@ class Plan(Model):
     total: Mapped[Minor]
     currency: Mapped[Currency]
     num_installments: Mapped[int] = mapped_column(SmallInteger)
-    interval: Mapped[Interval] = mapped_column(
-        Enum(*INTERVALS, name="interval", native_enum=False, create_constraint=True)
+    interval: Mapped[PlanInterval] = mapped_column(
+        Enum(*PLAN_INTERVALS, name="interval", native_enum=False, create_constraint=True)
     )
     start_date: Mapped[date]
+    deposit: Mapped[int | None] = mapped_column(BigInteger)
     time_zone: Mapped[str] = mapped_column(String(64))
     grace_days: Mapped[int] = mapped_column(SmallInteger)
     state: Mapped[PlanState] = mapped_column(
@@ -87,6 +92,9 @@ class Plan(Model):
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
     closed_at: Mapped[Instant | None]
+    closed_by: Mapped[ClosedBy | None] = mapped_column(
+        Enum(*CLOSED_BY, name="closed_by", native_enum=False, create_constraint=True)
+    )
     cancelled_at: Mapped[Instant | None]
     muted_at: Mapped[Instant | None]
     reported_at: Mapped[Instant | None]
@@ -125,6 +133,10 @@ class Plan(Model):
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
+        CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="closed_for"),
+        CheckConstraint(
+            "deposit IS NULL OR (deposit > 0 AND deposit < total AND interval <> 'custom')", name="deposit"
+        ),
         CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         CheckConstraint(
@@ -153,6 +165,13 @@ class Plan(Model):
         Index("ix_plans_customer_id_id", "customer_id", "id"),
         Index("ix_plans_grams", "grams", postgresql_using="gin"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
+        Index(
+            "ix_plans_merchant_id_closed_by_id",
+            "merchant_id",
+            "closed_by",
+            "id",
+            postgresql_where=text("closed_by IS NOT NULL"),
+        ),
         Index("ix_plans_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(
             "ix_plans_merchant_id_next_late_at",

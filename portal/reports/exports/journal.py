@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, true
-from sqlalchemy.orm import aliased
+from sqlalchemy import Row
 
 from portal.domain.events import CancelCause, Cause
 from portal.domain.permissions import Actor
-from portal.models import LedgerEntry, LedgerLine, Plan, User
+from portal.reports.books import chart
+from portal.reports.books.journal import lines, method_code
 from portal.reports.exports.columns import ERASED, Cell, Column, Export, amount, dates, export, iso, plain
 
 
@@ -20,55 +20,35 @@ def export_journal(
     last: date | None = None,
     causes: Mapping[Cause | CancelCause, str] | None = None,
 ) -> Export:
-    """The ledger lines of this merchant's plans, oldest first. They sum to zero in each currency.
+    """The lines of the numbered entries of this merchant, by booking date. They sum to zero in each currency.
 
     `first` and `last` are booking dates, both included. Debits and credits are in columns of their own. `date` is the
-    local date on which an entry is booked; no later change of the time zone alters it. `who` is None for an entry of
-    the system. `causes` has the words for the reason of such an entry; without them the cell has the code.
+    local date on which an entry is booked, which no later change of the time zone alters; `value_date` is the date that
+    it belongs to, if the books were closed over that. Codes and names of accounts are those that hold on the booking
+    date. `who` is None for an entry of the system. `causes` has the words for the reason of such an entry; without them
+    the cell has the code.
     """
     merchant_id = actor.business("export")
-    author = aliased(User)
-    query = (
-        select(
-            LedgerEntry.recorded_at,
-            LedgerEntry.booked_on,
-            LedgerEntry.value_on,
-            LedgerEntry.id.label("entry"),
-            LedgerEntry.kind,
-            LedgerEntry.plan_id.label("plan"),
-            Plan.external_id,
-            LedgerLine.account,
-            LedgerLine.amount,
-            LedgerLine.currency,
-            LedgerEntry.reason.label("reason"),
-            LedgerEntry.cause.label("cause"),
-            func.coalesce(author.username, author.email).label("who"),
-        )
-        .join(Plan, Plan.id == LedgerEntry.plan_id)
-        .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
-        .outerjoin(author, author.id == LedgerEntry.created_by)
-        .where(
-            and_(
-                LedgerEntry.merchant_id == merchant_id,
-                LedgerEntry.booked_on >= first if first else true(),
-                LedgerEntry.booked_on <= last if last else true(),
-            )
-        )
-        .order_by(LedgerEntry.booked_on, LedgerEntry.id, LedgerLine.id)
-    )
+    names = chart.naming(merchant_id)
 
     def reason(row: Row[Any]) -> Cell:
         return (causes or {}).get(row.cause, row.cause) or (ERASED if row.reason is None else row.reason)
 
     columns = [
+        *plain("number"),
         Column("date", lambda row: iso(row.booked_on)),
         Column("value_date", lambda row: iso(row.value_on or row.booked_on)),
         *dates("recorded_at"),
-        *plain("entry", "kind", "plan", "external_id", "account"),
+        *plain("entry", "kind", "plan", "external_id", "payment", "refund"),
+        Column("method", lambda row: method_code(row.method)),
+        *plain("gateway_reference"),
+        Column("code", lambda row: names(row.booked_on)[row.account].code),
+        *plain("account"),
+        Column("account_name", lambda row: names(row.booked_on)[row.account].export_name),
         Column("debit", lambda row: amount(row.amount, row.currency) if row.amount > 0 else None),
         Column("credit", lambda row: amount(-row.amount, row.currency) if row.amount < 0 else None),
         *plain("currency"),
         Column("reason", reason),
         *plain("who"),
     ]
-    return export(query, columns)
+    return export(lines(merchant_id, first, last), columns)

@@ -1,9 +1,11 @@
-"""The statement of a plan, from its ledger: the opening balance, and every change of it."""
+"""The statements of a plan and of a customer, from the ledger: opening balance, every change, closing balance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from portal.domain.events import Cause
 from portal.extensions import db
@@ -22,6 +24,7 @@ class Line:
     """
 
     on: date
+    plan_id: int
     kind: EntryKind
     reason: str | None
     cause: Cause | None
@@ -34,28 +37,49 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The lines, oldest first. The last `balance` equals the sum of the installments' remaining amounts.
+    """The lines, the oldest booking date first. Amounts are minor units of `currency`.
 
-    A plan that does not count has no balance to pay: what was paid of it is below zero.
+    `opening` and `closing` are what is owed before the first and after the last line; without days the last balance
+    equals the sum of the installments' remaining amounts. The sums are those at the end of the last day. A plan that
+    does not count has no balance to pay: what was paid of it is below zero.
     """
 
+    currency: str
     lines: list[Line]
+    opening: int
     total: int
     kept: int
     credited: int
     written_off: int
-    balance: int
+    closing: int
 
 
-def statement(plan: Plan) -> Statement:
-    """The plan's statement, from its ledger alone. Minor units of the plan's currency."""
+def statement(plan: Plan, first: date | None = None, last: date | None = None) -> Statement:
+    """The plan's statement between two booking dates (both included), from its ledger alone."""
+    found = _statements(LedgerEntry.plan_id == plan.id, Payment.of_plan(plan.id), first, last)
+    return replace(found[0] if found else Statement(plan.currency, [], 0, 0, 0, 0, 0, 0), total=plan.total)
 
+
+def of_customer(
+    merchant_id: int, customer_id: int, first: date | None = None, last: date | None = None
+) -> list[Statement]:
+    """The statement over all plans of a customer with a business, for each currency."""
+    plans = select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.customer_id == customer_id)
+    payments = select(Payment).where(Payment.merchant_id == merchant_id, Payment.customer_id == customer_id)
+    return _statements(LedgerEntry.plan_id.in_(plans), payments, first, last)
+
+
+def _statements(
+    of_these: ColumnElement[bool], payments_query: Select[Payment], first: date | None, last: date | None
+) -> list[Statement]:
     def of(*accounts: Account) -> ColumnElement[int]:
         return func.coalesce(func.sum(LedgerLine.amount).filter(LedgerLine.account.in_(accounts)), 0)
 
-    entries = db.session.execute(
+    query = (
         select(
+            LedgerLine.currency,
             LedgerEntry.booked_on,
+            LedgerEntry.plan_id,
             LedgerEntry.kind,
             LedgerEntry.reason.label("reason"),
             LedgerEntry.cause.label("cause"),
@@ -64,17 +88,28 @@ def statement(plan: Plan) -> Statement:
             of(*MONEY_ACCOUNTS),
             of("credits"),
             of("bad_debt", "recoveries"),
+            of("sales"),
         )
         .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
-        .where(LedgerEntry.plan_id == plan.id)
-        .group_by(LedgerEntry.id)
-        .order_by(LedgerEntry.booked_on, LedgerEntry.id)
-    ).all()
-    payments = {row.id: row for row in db.session.scalars(Payment.of_plan(plan.id))}
-    lines: list[Line] = []
-    balance = kept = credited = written_off = 0
-    for on, kind, reason, cause, payment_id, *amounts in entries:
-        owed, cash, credit, write_off = (int(amount) for amount in amounts)
-        balance, kept, credited, written_off = balance + owed, kept + cash, credited + credit, written_off + write_off
-        lines.append(Line(on, kind, reason, cause, payments.get(payment_id or 0), owed, cash, balance, kept))
-    return Statement(lines, plan.total, kept, credited, written_off, balance)
+        .where(of_these)
+        .group_by(LedgerEntry.id, LedgerLine.currency)
+        .order_by(LedgerLine.currency, LedgerEntry.booked_on, LedgerEntry.id)
+    )
+    if last is not None:
+        query = query.where(LedgerEntry.booked_on <= last)
+    payments = {row.id: row for row in db.session.scalars(payments_query)}
+    found = []
+    for currency, entries in groupby(db.session.execute(query).all(), key=itemgetter(0)):
+        lines: list[Line] = []
+        opening = balance = kept = credited = written_off = sold = 0
+        for _, on, plan_id, kind, reason, cause, payment_id, *amounts in entries:
+            owed, cash, credit, write_off, sales = (int(amount) for amount in amounts)
+            balance, kept, credited = balance + owed, kept + cash, credited + credit
+            written_off, sold = written_off + write_off, sold - sales
+            if first is not None and on < first:
+                opening = balance
+                continue
+            payment = payments.get(payment_id or 0)
+            lines.append(Line(on, plan_id, kind, reason, cause, payment, owed, cash, balance, kept))
+        found.append(Statement(currency, lines, opening, sold, kept, credited, written_off, balance))
+    return found

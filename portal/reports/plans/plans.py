@@ -61,6 +61,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.has_status(filters.status, clock.now()))
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
+    if filters.closed_by:
+        query = query.where(Plan.closed_by == filters.closed_by)
     if filters.customer_email:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:

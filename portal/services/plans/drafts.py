@@ -1,7 +1,7 @@
 """Drafts: what a business that waits for approval saves in place of plans. `open_all` makes plans of them."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import structlog
@@ -51,7 +51,7 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
     if merchant.standing != "draft":
         raise Refused("merchant_live")
     faults = accounts.email_faults(new.customer_email, "customer_email")
-    faults += plans.plan_faults(new, clock.today(merchant.time_zone))
+    faults += plans.plan_faults(new, clock.today(merchant.time_zone), merchant.home_currency)
     if faults:
         raise Invalid(*faults)
     count = select(func.count()).select_from(PlanDraft).where(PlanDraft.merchant_id == merchant_id)
@@ -65,8 +65,10 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
         total=new.total,
         currency=merchant.home_currency,
         num_installments=new.num_installments,
-        interval=new.interval,
+        interval=new.interval if new.rows is None else "custom",
         start_date=new.start_date,
+        deposit=new.deposit if new.rows is None else None,
+        schedule=None if new.rows is None else [[due.isoformat(), amount] for due, amount in new.rows],
         created_at=clock.now(),
     )
     db.session.add(draft)
@@ -121,10 +123,20 @@ def _open(draft_id: int) -> None:
         start_date=draft.start_date,
         interval=draft.interval,
         description=draft.description,
+        deposit=draft.deposit,
+        deposit_on=clock.local_date(draft.created_at, merchant.time_zone),
+        rows=_rows(draft),
     )
     maker = Actor(draft.created_by, draft.merchant_id, frozenset({"create_plans"}))
     db.session.delete(draft)
     plans.open_inside(maker, new, past_dates=True)
+
+
+def _rows(draft: PlanDraft) -> tuple[tuple[date, int], ...] | None:
+    """The own dates and amounts of the draft."""
+    if draft.schedule is None:
+        return None
+    return tuple((date.fromisoformat(due), amount) for due, amount in draft.schedule)
 
 
 @unit_of_work

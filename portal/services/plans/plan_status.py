@@ -8,7 +8,7 @@ from portal.domain import clock
 from portal.domain.events import PlanClosed, PlanCompleted, PlanReopened
 from portal.extensions import db
 from portal.models import Installment, Payment, Plan
-from portal.models.plans.plans import PlanState
+from portal.models.plans.plans import ClosedBy, PlanState
 from portal.services import emails, events, mail_limits
 from portal.services.plans import agreement
 
@@ -27,12 +27,13 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
     plan.updated_at = clock.now()
     if any(row.left > 0 for row in installments):
         if plan.state != "active":
-            plan.state, plan.closed_at = "active", None
+            plan.state, plan.closed_at, plan.closed_by = "active", None, None
             agreement.wait_again(plan, installments)
             events.record(PlanReopened(), plan_id=plan.id, by=None)
         return
     state: PlanState = "completed" if plan.cancelled_at is None and _kept(plan.id) > 0 else "cancelled"
     changed = plan.state != state
+    plan.closed_by = _closed_by(plan, installments, state)
     if changed:
         plan.state = state
         plan.closed_at = plan.closed_at or plan.updated_at
@@ -51,6 +52,17 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
             dedupe_key=f"plan_completed:{plan.id}:{plan.closed_at:%Y%m%dT%H%M%S}",
             data=mail_limits.UNASKED if unasked else {},
         )
+
+
+def _closed_by(plan: Plan, installments: Collection[Installment], state: PlanState) -> ClosedBy:
+    """Why nothing is owed any more. A plan that was credited whole counts as cancelled."""
+    if plan.cancelled_at is not None:
+        return "cancel"
+    if any(row.written_off for row in installments):
+        return "write_off"
+    if state == "completed":
+        return "paid"
+    return "refund" if any(row.paid for row in installments) else "cancel"
 
 
 def _kept(plan_id: int) -> int:

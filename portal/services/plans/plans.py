@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 
 from portal.domain import clock, money, permissions, schedule, typed_text
 from portal.domain.events import PlanOpened
+from portal.domain.money import Money
 from portal.domain.permissions import Actor
-from portal.domain.schedule import Interval
+from portal.domain.schedule import PlanInterval, Row
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.models import Installment, Merchant, Plan
@@ -34,23 +35,30 @@ class NewPlan:
 
     `external_id` is the merchant's own identifier of the plan, a typed text of at most EXTERNAL_ID_MAX code points.
     `notes` are the merchant's own texts, which the product stores as they are and does not read.
+
+    With a `deposit` (minor units) that amount is due at once, on `deposit_on` (None: the day of creation), and the rest
+    is split into `num_installments` from `start_date`. With `rows` these local dates and amounts are the schedule, the
+    interval is `custom`, and `num_installments` and `start_date` are not read.
     """
 
     customer_email: str
     total: int
     num_installments: int
     start_date: date
-    interval: Interval = "monthly"
+    interval: PlanInterval = "monthly"
     description: str = ""
     external_id: str | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    deposit: int | None = None
+    deposit_on: date | None = None
+    rows: tuple[tuple[date, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     plan: PlanFacts
 
@@ -63,7 +71,7 @@ class PlanCreated(Result):
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     plan: PlanFacts
 
@@ -84,9 +92,9 @@ def open_plan(
     `past_dates` allows a first due date before the merchant's today (for migrations over the API).
     Refuses: forbidden; merchant_draft (an operator has not approved the business yet), merchant_deactivated,
     merchant_closing, merchant_closed; Invalid, with all faults at once, on customer_email (also blocked: by the
-    customer, or since a dispute), total_amount, num_installments, start_date, interval, description, external_id and
-    metadata; Invalid on customer_email for an invitation beyond the limits (plan_limit, mail_limit); external_id_used
-    (by a different plan; facts: plan_id); idempotency_key_reused; still_running; busy.
+    customer, or since a dispute), total_amount, num_installments, start_date, interval, deposit, installments,
+    description, external_id and metadata; Invalid on customer_email for an invitation beyond the limits (plan_limit,
+    mail_limit); external_id_used (by a different plan; facts: plan_id); idempotency_key_reused; still_running; busy.
     """
     return open_inside(actor, new, past_dates=past_dates)
 
@@ -97,7 +105,8 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
     hats.confirm(actor, "create_plans")
     _check_standing(merchant)
-    faults = plan_faults(new, clock.today(merchant.time_zone), past_dates=past_dates)
+    today = clock.today(merchant.time_zone)
+    faults = plan_faults(new, today, merchant.home_currency, past_dates=past_dates)
     try:
         customer = accounts.find_or_invite(new.customer_email, merchant_id)
     except Invalid as invalid:
@@ -116,6 +125,7 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
     if not customer.is_claimed:
         mail_limits.check_invitation(merchant_id, customer)
     now, asks = clock.now(), pair.accepted_at is None and agreement.is_required()
+    rows = schedule_of(new, today)
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
@@ -124,9 +134,10 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         notes=new.notes,
         total=new.total,
         currency=merchant.home_currency,
-        num_installments=new.num_installments,
-        interval=new.interval,
-        start_date=new.start_date,
+        num_installments=len(rows),
+        interval=new.interval if new.rows is None else "custom",
+        start_date=new.start_date if new.rows is None else rows[0].due_date,
+        deposit=new.deposit if new.rows is None else None,
         time_zone=merchant.time_zone,
         grace_days=merchant.grace_days,
         withdrawal_days=merchant.withdrawal_days,
@@ -137,7 +148,7 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
     )
     db.session.add(plan)
     db.session.flush()
-    db.session.add_all(_installments(plan))
+    db.session.add_all(installments_of(plan, rows))
     if plan.counted:
         ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
@@ -157,26 +168,86 @@ def _check_standing(merchant: Merchant) -> None:
         raise permissions.STOPS[merchant.standing]()
 
 
-def plan_faults(new: NewPlan, today: date, *, past_dates: bool = False) -> list[Fault]:
+def schedule_of(new: NewPlan, today: date) -> list[Row]:
+    """The schedule that saving creates on `today` (the merchant's local date). Previews call it, too.
+
+    Raises ValueError for a plan with faults.
+    """
+    if new.rows is not None:
+        return schedule.of_own(new.rows)
+    if new.interval == "custom":
+        raise ValueError("Own dates come with the rows.")
+    if new.deposit is None:
+        return schedule.build(new.total, new.num_installments, new.interval, new.start_date)
+    day = new.deposit_on or today
+    return schedule.with_deposit(new.total, new.deposit, day, new.num_installments, new.interval, new.start_date)
+
+
+def plan_faults(new: NewPlan, today: date, currency: str, *, past_dates: bool = False) -> list[Fault]:
     """The faults of a new plan, apart from its customer. `today` is the merchant's local date."""
     faults = []
     if not 0 < new.total <= money.MAX_MINOR:
         faults.append(Fault("total_amount", "bad_total"))
-    if not 1 <= new.num_installments <= schedule.MAX_INSTALLMENTS:
-        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
-    elif 0 < new.total < new.num_installments:
+    if new.rows is not None:
+        faults += _row_faults(new, new.rows, today, currency, past_dates=past_dates)
+    else:
+        faults += _term_faults(new, today, past_dates=past_dates, bad_total=bool(faults))
+    return faults + text_faults("description", new.description) + _reference_faults(new)
+
+
+def _term_faults(new: NewPlan, today: date, *, past_dates: bool, bad_total: bool) -> list[Fault]:
+    """The faults of a count, an interval, a first date and a deposit."""
+    faults = []
+    deposit = new.deposit or 0
+    limit = schedule.MAX_INSTALLMENTS - (new.deposit is not None)
+    if new.deposit is not None and not bad_total and not 0 < new.deposit < new.total:
+        faults.append(Fault("deposit", "bad_deposit"))
+    if not 1 <= new.num_installments <= limit:
+        faults.append(Fault("num_installments", "bad_count", limit=limit))
+    elif 0 < new.total - deposit < new.num_installments:
         faults.append(Fault("total_amount", "total_too_small"))
     if new.interval not in schedule.INTERVALS:
         faults.append(Fault("interval", "bad_interval"))
-    if not past_dates and new.start_date < today:
+    if new.deposit is not None and new.start_date <= (new.deposit_on or today):
+        faults.append(Fault("start_date", "date_after_deposit"))
+    elif not past_dates and new.start_date < today:
         faults.append(Fault("start_date", "date_in_past"))
-    elif not faults:
+    elif not faults and not bad_total:
         try:
-            schedule.build(new.total, new.num_installments, new.interval, new.start_date)
+            schedule_of(new, today)
         except ValueError:
-            first, last = schedule.FIRST_DATE.year, schedule.LAST_DATE.year
-            faults.append(Fault("start_date", "bad_dates", first=first, last=last))
-    return faults + text_faults("description", new.description) + _reference_faults(new)
+            faults.append(_bad_dates("start_date"))
+    return faults
+
+
+def _row_faults(
+    new: NewPlan, rows: tuple[tuple[date, int], ...], today: date, currency: str, *, past_dates: bool
+) -> list[Fault]:
+    """The faults of own dates and amounts: amounts above zero that sum to the total, on rising dates."""
+    if not 1 <= len(rows) <= schedule.MAX_INSTALLMENTS:
+        return [Fault("installments", "bad_count", limit=schedule.MAX_INSTALLMENTS)]
+    faults = []
+    before = date.min
+    for place, (due, amount) in enumerate(rows):
+        if amount < 1:
+            faults.append(Fault(f"installments/{place}/amount", "bad_amount", about="zero"))
+        day = f"installments/{place}/due_date"
+        if not schedule.FIRST_DATE <= due <= schedule.LAST_DATE:
+            faults.append(_bad_dates(day))
+        elif not past_dates and due < today:
+            faults.append(Fault(day, "date_in_past", about="installments"))
+        elif due <= before:
+            faults.append(Fault(day, "dates_not_rising"))
+        before = due
+    in_all = sum(amount for _, amount in rows)
+    if not faults and 0 < new.total <= money.MAX_MINOR and in_all != new.total:
+        total = Money(new.total, currency)
+        faults.append(Fault("installments", "wrong_sum", sum=Money(in_all, currency), total=total))
+    return faults
+
+
+def _bad_dates(field: str) -> Fault:
+    return Fault(field, "bad_dates", first=schedule.FIRST_DATE.year, last=schedule.LAST_DATE.year)
 
 
 def _reference_faults(new: NewPlan) -> list[Fault]:
@@ -210,13 +281,20 @@ def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
 
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     description = typed_text.read(new.description)
-    new_facts = (customer_id, new.total, new.num_installments, new.start_date, new.interval, description)
-    plan_facts = (plan.customer_id, plan.total, plan.num_installments, plan.start_date, plan.interval, plan.description)
-    return new_facts == plan_facts and new.notes == plan.notes
+    interval = new.interval if new.rows is None else "custom"
+    new_facts = (customer_id, new.total, interval, description, new.notes)
+    if new_facts != (plan.customer_id, plan.total, plan.interval, plan.description, plan.notes):
+        return False
+    made = select(Installment.due_date, Installment.amount).where(Installment.plan_id == plan.id)
+    rows = db.session.execute(made.order_by(Installment.number)).all()
+    if new.deposit != plan.deposit and new.rows is None:
+        return False
+    expected = schedule_of(replace(new, deposit_on=rows[0].due_date), plan.today)
+    return [(row.due_date, row.amount) for row in expected] == [tuple(row) for row in rows]
 
 
-def _installments(plan: Plan) -> list[Installment]:
-    rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
+def installments_of(plan: Plan, rows: list[Row]) -> list[Installment]:
+    """New installments of the plan, as this schedule says."""
     return [
         Installment(
             plan_id=plan.id,

@@ -36,6 +36,29 @@ def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
     return response
 
 
+def text_file(noun: str, extension: str, parts: Iterator[str], merchant: Merchant) -> Response:
+    """An attachment like journal-2026-12-31.hledger, dated by the merchant's local date, in UTF-8."""
+    name = f"{noun}-{clock.today(merchant.time_zone)}.{extension}"
+    first = next(parts, "")
+    db.session.rollback()
+    response = Response(stream_with_context(_joined(first, parts)), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def _joined(first: str, parts: Iterator[str]) -> Iterator[bytes]:
+    """The parts in chunks of about CHUNK_CHARACTERS."""
+    chunk = [first]
+    length = len(first)
+    for part in parts:
+        chunk.append(part)
+        length += len(part)
+        if length >= CHUNK_CHARACTERS:
+            yield "".join(chunk).encode()
+            chunk, length = [], 0
+    yield "".join(chunk).encode()
+
+
 def safe(cell: Cell) -> Cell:
     """The cell as text that no spreadsheet evaluates."""
     if not isinstance(cell, str) or _HARMLESS.fullmatch(cell):

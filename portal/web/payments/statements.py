@@ -11,7 +11,8 @@ from portal.domain import clock
 from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
-from portal.web.authorization import login_needed, my_actor
+from portal.web.authorization import login_needed, my_actor, my_merchant, needs
+from portal.web.lists.filters import ListQuery
 from portal.web.method_labels import method_words
 from portal.web.respond import page
 from portal.wording.causes import typed_words
@@ -36,16 +37,43 @@ WORDS: Final[dict[EntryKind, str]] = {
 @bp.get("/plans/<int:plan_id>/statement")
 @login_needed
 def show(plan_id: int) -> ResponseReturnValue:
-    """Every change of the amount owed, with the balance after it."""
-    actor = my_actor()
+    """Every change of the amount owed, with the balance after it; between two days with the balances around them."""
+    actor, query = my_actor(), ListQuery()
     plan = access.my_plan(actor, plan_id)
+    first, last = query.day("from"), query.day("to")
     return page(
         "payments/statements_show.html",
+        400 if query.invalid else 200,
+        first=first,
+        last=last,
+        invalid=query.invalid,
+        parameters=query.parameters,
         plan=plan,
         payer=actor.owes(plan.customer_id),
-        statement=statements.statement(plan),
+        statement=statements.statement(plan, first, last),
         words=_words,
         now=clock.now(),
+    )
+
+
+@bp.get("/customers/<int:customer_id>/statement")
+@needs("view")
+def of_customer(customer_id: int) -> ResponseReturnValue:
+    """The same over all plans of a customer with this business."""
+    customer, merchant, query = access.my_customer(my_actor(), customer_id), my_merchant(), ListQuery()
+    first, last = query.day("from"), query.day("to")
+    return page(
+        "payments/statements_of_customer.html",
+        400 if query.invalid else 200,
+        customer=customer,
+        merchant=merchant,
+        statements=statements.of_customer(merchant.id, customer.id, first, last),
+        words=_words,
+        now=clock.now(),
+        first=first,
+        last=last,
+        invalid=query.invalid,
+        parameters=query.parameters,
     )
 
 

@@ -5,21 +5,32 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from wtforms import HiddenField, SelectField, StringField
+from wtforms import FieldList, FormField, HiddenField, RadioField, SelectField, StringField
+from wtforms import Form as Fields
 from wtforms.validators import Regexp
 
 from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Row
 from portal.errors import Fault
 from portal.models import Merchant
-from portal.services.plans.plans import NewPlan, plan_faults
+from portal.services.plans.plans import NewPlan, plan_faults, schedule_of
 from portal.web.forms import Form, choices
 from portal.web.labels import KEY, one_use_key
 from portal.wording.labels import INTERVAL_CHOICES
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import fault_sentence
 
+SHOWN_ROWS = 4
+"""Rows for own dates and amounts that an empty form has, and that "More rows" adds."""
 NO_TOTAL = _l("Enter a total to see the schedule.")
+NO_ROWS = _l("Enter amounts and days to see the schedule.")
+
+
+class RowFields(Fields):
+    """One installment of own dates and amounts."""
+
+    amount = StringField(_l("Amount"))
+    due_date = StringField(_l("Due on"))
 
 
 class PlanForm(Form):
@@ -29,14 +40,62 @@ class PlanForm(Form):
     customer_email = StringField(_l("Customer’s email"))
     total_amount = StringField(_l("Total"))
     num_installments = StringField(_l("Number of installments"), default="4")
+    rows = FieldList(FormField(RowFields, separator="_"), max_entries=schedule.MAX_INSTALLMENTS)
+    schedule = RadioField(
+        _l("How it is paid"),
+        choices=choices(
+            (
+                ("even", _l("In equal payments")),
+                ("deposit", _l("A deposit now, the rest in equal payments")),
+                ("own", _l("On days and in amounts of your own")),
+            )
+        ),
+    )
+    deposit = StringField(_l("Deposit"))
     interval = SelectField(_l("How often"), choices=choices(INTERVAL_CHOICES.items()))
     start_date = StringField(_l("First payment is due on"))
     description = StringField(_l("What was bought"))
 
     def __init__(self, **values: Any) -> None:
         values.setdefault("interval", "monthly")
+        values.setdefault("schedule", "even")
         super().__init__(**values)
         self.interval.validate_choice = False
+        self.schedule.validate_choice = False
+        if self.schedule.data not in ("deposit", "own"):
+            self.schedule.data = "even"
+        self.add_rows(max(SHOWN_ROWS - len(self.rows.entries), 0))
+
+    def add_rows(self, count: int) -> None:
+        """Add this many empty rows, up to the largest schedule."""
+        for _ in range(min(count, schedule.MAX_INSTALLMENTS - len(self.rows.entries))):
+            self.rows.append_entry()
+
+    @property
+    def typed_rows(self) -> list[tuple[int, Any]]:
+        """The rows with a text in them, each with its place in the form."""
+        entries = enumerate(entry.form for entry in self.rows.entries)
+        return [(place, row) for place, row in entries if _text(row.amount) or _text(row.due_date)]
+
+    def take_row_faults(self, faults: list[Fault]) -> list[Fault]:
+        """Put the faults of rows beside their fields. Returns the other faults."""
+        places = [place for place, _ in self.typed_rows]
+        others = []
+        for fault in faults:
+            _, _, path = fault.field.partition("installments/")
+            place, _, name = path.partition("/")
+            if not name:
+                others.append(fault.at("rows") if fault.field == "installments" else fault)
+                continue
+            field = self.rows.entries[places[int(place)]].form[name]
+            field.errors = [*field.errors, fault_sentence(fault)]
+        return others
+
+    @property
+    def row_errors(self) -> list[tuple[str, str]]:
+        """The errors of the rows, for the summary: the id of the field, and the sentence."""
+        fields = [field for _, row in self.typed_rows for field in (row.amount, row.due_date)]
+        return [(field.id, str(text)) for field in fields for text in field.errors]
 
     def renew_key(self, message: str) -> None:
         """Replace a used or malformed one-use key and say so: the next submit creates another plan."""
@@ -54,6 +113,7 @@ class Preview:
     hints: tuple[str, ...] = ()
     description: str = ""
     business_name: str = ""
+    deposit: int | None = None
 
 
 def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
@@ -63,29 +123,64 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     """
     faults: list[Fault] = []
     today = clock.today(merchant.time_zone)
-    total, count, first = 0, 0, date.min
+    kind, currency = form.schedule.data, merchant.home_currency
+    total, count, first, deposit = 0, 0, date.min, None
     try:
-        total = money.parse(form.total_amount.data or "", merchant.home_currency)
+        total = money.parse(form.total_amount.data or "", currency)
     except money.BadAmount as error:
         faults.append(Fault("total_amount", "bad_total", about=error.about, **error.facts))
-    typed = (form.num_installments.data or "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", typed):
-        count = int(typed)
-    else:
-        faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
-    try:
-        first = schedule.read_date((form.start_date.data or "").strip())
-    except ValueError:
-        faults.append(Fault("start_date", "bad_date"))
+    rows, row_faults = _own_rows(form, currency) if kind == "own" else (None, [])
+    faults += row_faults
+    if rows is None:
+        typed = (form.num_installments.data or "").strip()
+        if re.fullmatch(r"[0-9]{1,9}", typed):
+            count = int(typed)
+        else:
+            faults.append(Fault("num_installments", "bad_count", limit=schedule.MAX_INSTALLMENTS))
+        try:
+            first = schedule.read_date((form.start_date.data or "").strip())
+        except ValueError:
+            faults.append(Fault("start_date", "bad_date"))
+    elif rows:
+        first = rows[0][0]
+    if kind == "deposit":
+        deposit = 0
+        try:
+            deposit = money.parse(form.deposit.data or "", currency)
+        except money.BadAmount as error:
+            faults.append(Fault("deposit", "bad_amount", about=error.about, **error.facts))
     plan = NewPlan(
         customer_email=(form.customer_email.data or "").strip(),
         total=total,
-        num_installments=count,
+        num_installments=count if rows is None else len(rows),
         start_date=first,
         interval=form.interval.data,
         description=form.description.data or "",
+        deposit=deposit,
+        rows=rows,
     )
-    return plan, without_repeats(faults + plan_faults(plan, today))
+    return plan, without_repeats(faults + plan_faults(plan, today, currency))
+
+
+def _own_rows(form: PlanForm, currency: str) -> tuple[tuple[tuple[date, int], ...], list[Fault]]:
+    """The typed rows, and the faults of those that can't be read. An unreadable value is 0 or date.min."""
+    rows, faults = [], []
+    for number, (_, row) in enumerate(form.typed_rows):
+        due, amount = date.min, 0
+        try:
+            amount = money.parse(_text(row.amount), currency)
+        except money.BadAmount as error:
+            faults.append(Fault(f"installments/{number}/amount", "bad_amount", about=error.about, **error.facts))
+        try:
+            due = schedule.read_date(_text(row.due_date))
+        except ValueError:
+            faults.append(Fault(f"installments/{number}/due_date", "bad_date", about="start_date"))
+        rows.append((due, amount))
+    return tuple(rows), faults
+
+
+def _text(field: Any) -> str:
+    return (field.data or "").strip()
 
 
 def without_repeats(faults: list[Fault]) -> list[Fault]:
@@ -96,6 +191,8 @@ def without_repeats(faults: list[Fault]) -> list[Fault]:
 def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
     """The schedule that saving would create now."""
     plan, faults = read(form, merchant)
+    if form.schedule.data == "own" and not form.typed_rows:
+        return Preview(merchant.home_currency, hints=(str(NO_ROWS),), business_name=merchant.business_name)
     described = "" if any(fault.field == "description" for fault in faults) else typed_text.read(plan.description)
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
@@ -103,5 +200,5 @@ def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
         hints = [str(NO_TOTAL)] if missing else []
         hints += [fault_sentence(fault) for fault in faults if not (missing and fault.field == "total_amount")]
         return Preview(merchant.home_currency, hints=tuple(dict.fromkeys(hints)), business_name=merchant.business_name)
-    rows = schedule.build(plan.total, plan.num_installments, plan.interval, plan.start_date)
-    return Preview(merchant.home_currency, plan.total, tuple(rows), (), described, merchant.business_name)
+    rows = schedule_of(plan, clock.today(merchant.time_zone))
+    return Preview(merchant.home_currency, plan.total, tuple(rows), (), described, merchant.business_name, plan.deposit)

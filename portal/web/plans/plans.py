@@ -30,7 +30,7 @@ from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
-from portal.web.plans.plan_form import PlanForm, Preview, preview_of, read, without_repeats
+from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -152,6 +152,8 @@ def preview() -> ResponseReturnValue:
     merchant = my_merchant()
     form = PlanForm()
     shown = preview_of(form, merchant)
+    if "more_rows" in request.form:
+        form.add_rows(SHOWN_ROWS)
     if is_htmx():
         context = {"preview": shown, "merchant": merchant}
         return fragments(
@@ -186,7 +188,9 @@ def create() -> ResponseReturnValue:
     opened = carry_out(lambda: _save(actor, new_plan, key), {})
     if isinstance(opened, NotDone):
         if isinstance(opened.error, Invalid):
-            apply_faults(form, Invalid(*without_repeats([*faults, *opened.error.faults])))
+            faults = form.take_row_faults(without_repeats([*faults, *opened.error.faults]))
+            if faults:
+                apply_faults(form, Invalid(*faults))
         elif isinstance(opened.error, KeyReused):
             form.renew_key(ALREADY_MADE)
         elif opened.error.code == "too_many_drafts":

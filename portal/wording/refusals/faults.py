@@ -5,6 +5,7 @@ from typing import Final
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from portal.wording import dates
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals.sentences import Sentence, Table, Values
 
@@ -49,6 +50,16 @@ AMOUNTS: Final[dict[str, Sentence]] = {
 
 FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
+    # The books
+    ("books_after_yesterday", ""): lambda values: _(
+        "Choose %(day)s or an earlier day.", day=dates.day(values["limit"])
+    ),
+    ("books_closed_already", ""): lambda values: _(
+        "The books are closed until %(day)s already. Choose a later day.", day=dates.day(values["limit"])
+    ),
+    ("bad_code", ""): _l("Write letters, digits, points and hyphens, up to 20."),
+    ("bad_export_name", ""): _l("Write letters, digits and hyphens, with colons between the parts."),
+    ("name_taken", ""): _l("Another account has this already."),
     # Accounts and settings
     ("already_member", ""): _l("This person is in the team already."),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
@@ -154,9 +165,15 @@ FAULTS: Final[Table] = {
     ),
     ("bad_date", "start_date"): _l("Choose a date."),
     ("bad_dates", ""): _l("Due dates lie between %(first)s and %(last)s."),
+    ("bad_deposit", ""): _l("The deposit is above zero and less than the total."),
     ("bad_interval", ""): _l("Choose weekly, every two weeks, or monthly."),
     ("bad_total", ""): _l("Enter an amount above zero."),
+    ("date_after_deposit", ""): _l("The deposit is due today. Choose a later day for the payment after it."),
+    ("date_in_past", "installments"): _l("Choose today or a later day."),
     ("date_in_past", "start_date"): _l("The first due date is today or later."),
+    ("dates_not_rising", ""): _l("Choose a day after the one before."),
+    ("not_with_installments", ""): _l("Leave it out: the installments say it."),
+    ("wrong_sum", ""): _l("These amounts sum to %(sum)s, and the total is %(total)s."),
     ("blocked", "customer_email"): _l(
         "This person takes no new plans from your business at present. They can allow it on their account’s page."
     ),
@@ -198,6 +215,9 @@ FAULTS: Final[Table] = {
     ("bad_cursor", ""): _l("This cursor is not one that a page gave."),
     ("bad_date", "api"): _l("Send a date like 2026-08-31."),
     ("bad_idempotency_key", ""): _l("Use 1 to 255 visible ASCII characters, no blanks."),
+    ("bad_length", ""): lambda values: ngettext(
+        "Send a list of 1 to %(num)s object.", "Send a list of 1 to %(num)s objects.", values["limit"]
+    ),
     ("bad_number", ""): _l("Send a whole number from %(least)s to %(most)s."),
     ("bad_text", ""): _l("Send text without NUL characters."),
     ("conflicting_parameters", ""): _l("This is the same filter as %(other)s: send one of the two."),

@@ -84,7 +84,7 @@ def test_waived_cancelled_and_written_off_count_neither_as_late_nor_in_the_rate(
     _write("UPDATE installments SET written_off = remaining WHERE plan_id = :plan AND number = 2", plan=whole)
     _write(
         "UPDATE installments SET credited = remaining, cancelled_at = now() WHERE plan_id = :plan AND number = 3",
-        "UPDATE plans SET state = 'cancelled', closed_at = now() WHERE id = :plan",
+        "UPDATE plans SET state = 'cancelled', closed_at = now(), closed_by = 'cancel' WHERE id = :plan",
         plan=whole,
     )
     assert [row.status for row in people.installments_of(whole)] == ["waived", "written_off", "cancelled"]

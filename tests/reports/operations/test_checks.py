@@ -45,9 +45,10 @@ BREAKS = {
         TOTAL, "UPDATE plans SET num_installments = num_installments + 1 WHERE id = :plan"),
     "a plan with another total": (TOTAL, OPENED, "UPDATE plans SET total = total + 1 WHERE id = :plan"),
     "closed though something is owed": (
-        ACTIVE, "UPDATE plans SET state = 'cancelled', closed_at = now(), cancelled_at = now() WHERE id = :plan"),
+        ACTIVE, "UPDATE plans SET state = 'cancelled', closed_at = now(), closed_by = 'cancel', cancelled_at = now() "
+        "WHERE id = :plan"),
     "active though nothing is owed": (
-        ACTIVE, "UPDATE plans SET state = 'active', closed_at = NULL WHERE id = :done_plan"),
+        ACTIVE, "UPDATE plans SET state = 'active', closed_at = NULL, closed_by = NULL WHERE id = :done_plan"),
     "cancelled though it was paid": (CLOSED, "UPDATE plans SET state = 'cancelled' WHERE id = :done_plan"),
     "completed though its merchant cancelled it": (
         CLOSED, "UPDATE plans SET state = 'completed' WHERE id = :void_plan"),

@@ -17,7 +17,7 @@ def test_the_last_balance_of_every_statement_is_the_remaining_amount(app: Flask,
         payments = db.session.scalars(Payment.of_plan(plan.id)).all()
         statement = statements.statement(plan)
         assert statement.lines[0].kind == "plan_opened" and statement.lines[0].balance == plan.total
-        assert statement.balance == statement.lines[-1].balance == sum(row.remaining for row in rows)
+        assert statement.closing == statement.lines[-1].balance == sum(row.remaining for row in rows)
         assert statement.kept == sum(payment.kept for payment in payments)
         assert statement.credited == sum(row.credited for row in rows)
         assert statement.written_off == sum(row.written_off for row in rows)

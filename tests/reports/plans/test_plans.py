@@ -52,7 +52,10 @@ def shop(amal, omar):
         credit = "UPDATE installments SET credited = remaining WHERE plan_id = :plan AND number = 2"
         write_off = "UPDATE installments SET written_off = remaining WHERE plan_id = :plan AND number = 3"
         void = "UPDATE installments SET credited = remaining, cancelled_at = now() WHERE plan_id = :plan AND number = 4"
-        close = "UPDATE plans SET state = 'cancelled', closed_at = now(), cancelled_at = now() WHERE id = :plan"
+        close = (
+            "UPDATE plans SET state = 'cancelled', closed_at = now(), closed_by = 'cancel', cancelled_at = now() "
+            "WHERE id = :plan"
+        )
         for statement in (credit, write_off, void, close):
             connection.execute(text(statement), plan)
     return plan_ids

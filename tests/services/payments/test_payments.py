@@ -134,7 +134,7 @@ class TestRefused:
         plan_id = people.a_plan(amal)
         first = people.installments_of(plan_id)[0]
         db.session.execute(update(Installment).values(credited=Installment.remaining, cancelled_at=clock.now()))
-        db.session.execute(update(Plan).values(state="cancelled", closed_at=clock.now()))
+        db.session.execute(update(Plan).values(state="cancelled", closed_at=clock.now(), closed_by="cancel"))
         db.session.commit()
         assert refused(people.pay, first.id, omar).code == "plan_cancelled"
         assert charges() == 0

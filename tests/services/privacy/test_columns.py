@@ -29,10 +29,21 @@ KEPT: Final = {
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
-    *("account", "card", "charge_key", "currency", "decline_code", "dedupe_key", "error_detail", "fingerprint"),
+    *(
+        "account",
+        "card",
+        "charge_key",
+        "closed_by",
+        "currency",
+        "decline_code",
+        "dedupe_key",
+        "error_detail",
+        "fingerprint",
+    ),
     *(
         "gateway_key",
         "gateway_reference",
@@ -51,7 +62,7 @@ IMPERSONAL: Final = {
 IMPERSONAL_IN: Final = {
     "events": {"data"},
     "security_events": {"facts"},
-    "plan_drafts": {"fault"},
+    "plan_drafts": {"fault", "schedule"},
     "gateway_charges": {"token"},
     "gateway_cards": {"token"},
 }

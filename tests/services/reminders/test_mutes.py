@@ -30,7 +30,7 @@ class TestSuppressed:
 
     def cancel(self, amal, omar, cake):
         db.session.execute(update(Installment).values(credited=Installment.remaining, cancelled_at=clock.now()))
-        db.session.execute(update(Plan).values(state="cancelled", closed_at=clock.now()))
+        db.session.execute(update(Plan).values(state="cancelled", closed_at=clock.now(), closed_by="cancel"))
         db.session.commit()
 
     def mute_plan(self, amal, omar, cake):

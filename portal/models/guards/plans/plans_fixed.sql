@@ -14,10 +14,10 @@ BEGIN
                        WHERE plan_id = NEW.id AND revoked_at IS NULL AND claimed_at IS NULL)) THEN
         PERFORM qist_refuse('plans_customer_fixed', 'a plan''s customer is only corrected before anything happened');
     END IF;
-    IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.interval, NEW.start_date, NEW.time_zone,
+    IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.interval, NEW.start_date, NEW.deposit, NEW.time_zone,
         NEW.grace_days, NEW.withdrawal_days, NEW.created_at)
        IS DISTINCT FROM
-       (OLD.id, OLD.merchant_id, OLD.currency, OLD.interval, OLD.start_date, OLD.time_zone,
+       (OLD.id, OLD.merchant_id, OLD.currency, OLD.interval, OLD.start_date, OLD.deposit, OLD.time_zone,
         OLD.grace_days, OLD.withdrawal_days, OLD.created_at) THEN
         PERFORM qist_refuse('plans_fixed', 'a plan''s parties, currency and schedule never change');
     END IF;

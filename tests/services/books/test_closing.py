@@ -1,0 +1,204 @@
+"""Closed books never change again, byte for byte, and entries have numbers without gaps."""
+
+import subprocess
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import time_machine
+from beancount import loader
+from beancount.core import realization
+from sqlalchemy import func, select
+
+from portal.domain import chart as charts
+from portal.errors import Forbidden, Invalid
+from portal.extensions import db
+from portal.models import EntryNumber, LedgerEntry, LedgerLine, Merchant, SecurityEvent
+from portal.models.ledger import ACCOUNTS
+from portal.reports.books import balances, journal
+from portal.reports.books import chart as chart_reports
+from portal.reports.exports.journal import export_journal
+from portal.reports.payments import statements
+from portal.services.accounts import accounts
+from portal.services.adjustments import credits, voids, write_offs
+from portal.services.books import chart, closing, numbers
+from portal.services.payments import manual_payments, refunds
+from tests.fixtures import people
+from tests.fixtures.business import everything
+
+pytestmark = pytest.mark.usefixtures("context")
+MARCH = (date(2026, 3, 1), date(2026, 3, 31))
+
+
+def bytes_of(merchant_id: int, plan_id: int, first: date, last: date) -> str:
+    """Everything that a closed period shows: the journal in three forms, trial balance, statement."""
+    db.session.rollback()
+    numbers.number_entries(merchant_id)
+    actor = people.owner(merchant_id)
+    export = export_journal(actor, first=first, last=last)
+    rows = [export.header, *export.rows]
+    files = ["".join(journal.hledger(actor, first, last)), "".join(journal.beancount(actor, first, last))]
+    trial = balances.trial_balance(actor, last)
+    lines = statements.statement(people.plan_of(plan_id), first, last)
+    shown = [(line.on, line.kind, line.owed, line.cash, line.balance) for line in lines.lines]
+    return repr((rows, files, trial, lines.opening, lines.closing, shown))
+
+
+def minor(amount: str) -> int:
+    """Minor units of an amount in riyals, with its sign."""
+    return int(Decimal(amount) * 100)
+
+
+def close(merchant_id: int, until: date) -> None:
+    closing.close(people.owner(merchant_id), until=until)
+
+
+def entry(kind: str) -> LedgerEntry:
+    db.session.rollback()
+    return db.session.scalars(
+        select(LedgerEntry).where(LedgerEntry.kind == kind).order_by(LedgerEntry.id.desc())
+    ).first()
+
+
+class TestAClosedPeriod:
+    def test_it_stays_byte_for_byte_the_same(self):
+        with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as now:
+            amal, omar = people.amal(), people.omar()
+            plan_id = people.a_plan(amal, total=120_00, count=3)
+            card = people.pay(people.installments_of(plan_id)[0].id, omar)
+            cash = manual_payments.record(
+                plan_id, actor=people.owner(amal), amount=10_00, method="cash", received_on=date(2026, 3, 2)
+            )
+            now.move_to(datetime(2026, 4, 2, 9, tzinfo=UTC))
+            before = bytes_of(amal, plan_id, *MARCH)
+            close(amal, MARCH[1])
+            assert bytes_of(amal, plan_id, *MARCH) == before
+            owner = people.owner(amal)
+            refunds.refund(plan_id, actor=owner, amount=5_00, reason="Torn", payment_id=card.id)
+            voids.void(cash.payment_id, actor=owner, reason="Written twice")
+            accounts.update_merchant(
+                owner, business_name="Amal", time_zone="Pacific/Apia", grace_days=0, home_currency="SAR"
+            )
+            manual_payments.record(plan_id, actor=owner, amount=7_00, method="cash", received_on=date(2026, 3, 9))
+            credits.credit(plan_id, actor=owner, amount=1_00, how="last", reason="Sorry")
+            write_offs.write_off(plan_id, actor=owner, reason="Gone")
+            chart.rename(owner, "cash", code="1", name="Till", export_name="assets:till")
+            assert bytes_of(amal, plan_id, *MARCH) == before
+            late = entry("payment")
+            assert (late.booked_on, late.value_on) == (date(2026, 4, 1), date(2026, 3, 9))
+            assert entry("void").booked_on == date(2026, 4, 2) and entry("void").value_on is None
+            april = bytes_of(amal, plan_id, date(2026, 4, 1), date(2026, 4, 30))
+            assert "assets:till" in april and "2026-04-01=2026-03-09" in april
+
+    def test_closing_moves_forward_only_and_not_after_yesterday(self):
+        amal = people.amal()
+        today = people.today_of(amal)
+        yesterday = today - timedelta(days=1)
+        for until, code in ((today, "books_after_yesterday"), (today + timedelta(days=9), "books_after_yesterday")):
+            with pytest.raises(Invalid) as refused:
+                close(amal, until)
+            assert [(fault.field, fault.code) for fault in refused.value.faults] == [("until", code)]
+        close(amal, yesterday - timedelta(days=5))
+        for until in (yesterday - timedelta(days=5), yesterday - timedelta(days=6)):
+            with pytest.raises(Invalid) as refused:
+                close(amal, until)
+            assert refused.value.faults[0].code == "books_closed_already"
+        close(amal, yesterday)
+        db.session.rollback()
+        assert db.session.get_one(Merchant, amal).books_closed_until == yesterday
+        events = select(SecurityEvent).where(SecurityEvent.kind == "books_closed").order_by(SecurityEvent.id.desc())
+        event = db.session.scalars(events).first()
+        assert (event.merchant_id, event.facts) == (amal, {"until": yesterday.isoformat()})
+
+    def test_only_an_owner_closes_the_books(self):
+        amal = people.amal()
+        manager = people.actor_of(people.a_member("mona", amal, "manager"))
+        with pytest.raises(Forbidden):
+            closing.close(manager, until=people.today_of(amal) - timedelta(days=2))
+        with pytest.raises(Forbidden):
+            chart.rename(manager, "cash", code="1", name="", export_name="assets:cash")
+
+
+class TestNumbers:
+    def test_they_have_no_gaps_for_each_business(self):
+        ids = everything()
+        assert numbers.number_all() == 1
+        assert numbers.number_all() == 0
+        people.a_plan(ids["badr"], total=10_00, count=1)
+        people.a_plan(ids["amal"], total=10_00, count=1)
+        assert numbers.number_all() == 2
+        for merchant_id in (ids["amal"], ids["badr"]):
+            db.session.rollback()
+            given = select(EntryNumber.number).where(EntryNumber.merchant_id == merchant_id)
+            entries = select(func.count()).where(LedgerEntry.merchant_id == merchant_id)
+            assert sorted(db.session.scalars(given)) == list(range(1, db.session.scalar(entries) + 1))
+
+
+class TestTheChart:
+    def test_codes_and_names_are_checked(self):
+        amal = people.amal()
+        owner = people.owner(amal)
+        wrong = {
+            "code": ({"code": "1 000"}, "bad_code"),
+            "export_name": ({"export_name": "assets::cash"}, "bad_export_name"),
+        }
+        for field, (change, code) in wrong.items():
+            with pytest.raises(Invalid) as refused:
+                chart.rename(owner, "cash", **({"code": "1", "name": "", "export_name": "assets:cash"} | change))
+            assert [(fault.field, fault.code) for fault in refused.value.faults] == [(field, code)]
+        with pytest.raises(Invalid) as refused:
+            chart.rename(owner, "cash", code="1010", name="", export_name="assets:cash")
+        assert refused.value.faults[0].code == "name_taken"
+        with pytest.raises(Invalid) as refused:
+            chart.rename(owner, "cash", code="1", name="", export_name="Assets:Bank")
+        assert refused.value.faults[0].code == "name_taken"
+        chart.rename(owner, "cash", code="1", name="الصندوق", export_name="assets:till")
+        named = chart_reports.names_on(amal, people.today_of(amal))["cash"]
+        assert (named.code, named.name, named.export_name) == ("1", "الصندوق", "assets:till")
+
+    def test_every_account_of_the_ledger_is_in_the_chart_once(self):
+        assert set(charts.CHART) == set(ACCOUNTS)
+        assert len({row.code for row in charts.CHART.values()}) == len(charts.CHART)
+
+
+class TestFilesForOtherPrograms:
+    """hledger and beancount read the journal, and their balances are those of the books, to the unit."""
+
+    def books(self, merchant_id: int) -> dict[str, int]:
+        db.session.rollback()
+        query = select(LedgerLine.account, func.sum(LedgerLine.amount)).join(LedgerEntry)
+        rows = db.session.execute(query.where(LedgerEntry.merchant_id == merchant_id).group_by(LedgerLine.account))
+        return {account: int(amount) for account, amount in rows if amount}
+
+    def test_hledger(self, tmp_path: Path):
+        amal = everything()["amal"]
+        numbers.number_entries(amal)
+        path = tmp_path / "books.hledger"
+        path.write_text("".join(journal.hledger(people.owner(amal))))
+        command = ["hledger", "-f", str(path), "balance", "--flat", "--no-total", "-O", "csv"]
+        answer = subprocess.run([*command[:3], "check", "-s"], capture_output=True, text=True, check=False)
+        assert "undeclared" in answer.stderr or answer.returncode == 0, answer.stderr
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        rows = [line.strip('"').split('","') for line in text.splitlines()[1:]]
+        found = {name: minor(amount.removeprefix("SAR ")) for name, amount in rows}
+        names = {charts.CHART[key].export_name: amount for key, amount in self.books(amal).items()}
+        assert found == names
+
+    def test_beancount(self, tmp_path: Path):
+        amal = everything()["amal"]
+        numbers.number_entries(amal)
+        path = tmp_path / "books.beancount"
+        path.write_text("".join(journal.beancount(people.owner(amal))))
+        entries, errors, _ = loader.load_file(str(path))
+        assert errors == []
+        tree = realization.realize(entries)
+        found = {}
+        for account in realization.iter_children(tree, leaf_only=True):
+            for position in account.balance:
+                found[account.account] = minor(str(position.units.number))
+        names = {
+            charts.beancount_name(key, charts.CHART[key].export_name): amount
+            for key, amount in self.books(amal).items()
+        }
+        assert found == names
