@@ -53,9 +53,7 @@ CREATE TABLE plans (
     CONSTRAINT ck_plans_closed_by CHECK (closed_by IN ('paid', 'cancel', 'write_off', 'refund')),
     CONSTRAINT ck_plans_closed_for CHECK ((closed_at IS NULL) = (closed_by IS NULL)),
     CONSTRAINT ck_plans_currency CHECK (currency ~ '^[A-Z]{3}$'),
-    CONSTRAINT ck_plans_deposit CHECK (
-        deposit IS NULL OR (deposit > 0 AND deposit < total AND interval <> 'custom')
-    ),
+    CONSTRAINT ck_plans_deposit CHECK (deposit > 0 AND deposit < total),
     CONSTRAINT ck_plans_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_plans_grace_days CHECK (grace_days BETWEEN 0 AND 30),
     CONSTRAINT ck_plans_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
@@ -97,7 +95,8 @@ CREATE TABLE installments (
     paid bigint NOT NULL,
     credited bigint NOT NULL,
     written_off bigint NOT NULL,
-    remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off) STORED NOT NULL,
+    moved bigint DEFAULT 0 NOT NULL,
+    remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off - moved) STORED NOT NULL,
     paid_at timestamptz,
     credited_at timestamptz,
     written_off_at timestamptz,
@@ -106,18 +105,20 @@ CREATE TABLE installments (
     disputed boolean DEFAULT false NOT NULL,
     CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency, counted, disputed)
         REFERENCES plans (id, merchant_id, customer_id, currency, counted, disputed) ON UPDATE CASCADE,
-    CONSTRAINT uq_installments_plan_id_number UNIQUE (plan_id, number),
     CONSTRAINT ck_installments_amount CHECK (amount > 0),
     CONSTRAINT ck_installments_cancelled_owes_nothing CHECK (cancelled_at IS NULL OR remaining = 0),
     CONSTRAINT ck_installments_credited CHECK (credited >= 0),
     CONSTRAINT ck_installments_due_date CHECK (due_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_installments_late_after_due CHECK (late_on > due_date),
+    CONSTRAINT ck_installments_moved CHECK (moved >= 0),
     CONSTRAINT ck_installments_number CHECK (number BETWEEN 1 AND 60),
     CONSTRAINT ck_installments_paid CHECK (paid >= 0),
     CONSTRAINT ck_installments_remaining CHECK (remaining >= 0),
     CONSTRAINT ck_installments_written_off CHECK (written_off >= 0)
 );
 
+CREATE UNIQUE INDEX uq_installments_plan_id_number ON installments (plan_id, number) WHERE moved < amount;
+CREATE INDEX ix_installments_plan_id_id ON installments (plan_id, id);
 CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
 CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     INCLUDE (currency, paid, remaining, counted);

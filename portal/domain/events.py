@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, Literal, get_args
 import msgspec
 
 from portal.domain.allocation import How
+from portal.domain.rescheduling import Change
 
 Cause = Literal["overcharged", "taken_back"]
 """Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
@@ -171,6 +172,17 @@ class CreditGiven(Payload):
     kind = "credit.given"
     amount: int
     how: How
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRescheduled(Payload):
+    """`amount` of the plan got new dates in `installments` new rows: one moved, all shifted, or a split."""
+
+    kind = "plan.rescheduled"
+    amount: int
+    how: Change
+    installments: int
     reason_id: int | None = None
 
 

@@ -13,6 +13,7 @@ EventType = Literal[
     "plan.accepted",
     "plan.disputed",
     "plan.dispute_ended",
+    "plan.rescheduled",
     "plan.completed",
     "plan.cancelled",
     "plan.written_off",
@@ -47,6 +48,7 @@ PUBLIC: Final[dict[str, Public]] = {
     "plan.accepted": Public("plan.accepted"),
     "plan.disputed": Public("plan.disputed"),
     "plan.dispute_ended": Public("plan.dispute_ended"),
+    "plan.rescheduled": Public("plan.rescheduled"),
     "plan.completed": Public("plan.completed"),
     "plan.closed": Public("plan.cancelled"),  # nothing remains, and no money was kept
     "plan.cancelled": Public("plan.cancelled"),

@@ -40,6 +40,7 @@ class InstallmentFacts:
     credited: int
     written_off: int
     remaining: int
+    moved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ def of_installment(row: Installment) -> InstallmentFacts:
         credited=row.credited,
         written_off=row.written_off,
         remaining=row.left,
+        moved=row.moved,
     )
 
 
@@ -231,7 +233,8 @@ def changed_plan(plan_id: int) -> PlanFacts:
     """Inside the unit of work that changes the plan, after the change: the plan, read again."""
     db.session.flush()
     plan = db.session.get_one(Plan, plan_id, populate_existing=True)
-    rows = select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
+    rows = select(Installment).where(Installment.plan_id == plan_id, Installment.is_live())
+    rows = rows.order_by(Installment.due_date, Installment.number)
     installments = db.session.scalars(rows.execution_options(populate_existing=True))
     names = select(User.email, Merchant.business_name).join(Merchant, Merchant.id == plan.merchant_id)
     email, merchant_name = db.session.execute(names.where(User.id == plan.customer_id)).one()

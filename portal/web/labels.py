@@ -36,6 +36,7 @@ PARTS: Final = {
     "credited": _l("%(amount)s credited"),
     "void": _l("%(amount)s void"),
     "written_off": _l("%(amount)s written off"),
+    "moved": _l("%(amount)s moved to other days"),
     "left": _l("%(amount)s left"),
 }
 """The other parts."""
@@ -114,6 +115,7 @@ def amount_parts(installment: Installment) -> list[str]:
             (installment.paid, "paid"),
             (installment.credited, credited),
             (installment.written_off, "written_off"),
+            (installment.moved, "moved"),
             (installment.remaining, "left"),
         )
         if minor

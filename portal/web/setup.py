@@ -13,7 +13,7 @@ from portal.web.accounts import (
     registrations,
     sessions,
 )
-from portal.web.adjustments import cancellations, credits, voids, write_offs
+from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.books import books, movements
 from portal.web.dues import calendars, shop_payments
@@ -109,6 +109,7 @@ BLUEPRINTS = (
     registrations.bp,
     reminder_settings.bp,
     reminders.bp,
+    reschedules.bp,
     reversals.bp,
     fresh_sign_ins.bp,
     security_events.bp,

@@ -6,6 +6,7 @@ Pages, the JSON API and mails share them. Services and rows hold codes only.
 from typing import Final
 
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
@@ -20,6 +21,7 @@ STATES: Final = {
     "late": lazy_pgettext("state of an installment", "Late"),
     "paid": lazy_pgettext("state of an installment", "Paid"),
     "waived": lazy_pgettext("state of an installment", "Waived"),
+    "replaced": lazy_pgettext("state of an installment", "Replaced"),
     "cancelled": lazy_pgettext("state of a plan or an installment", "Cancelled"),
     "written_off": lazy_pgettext("state of an installment", "Written off"),
     "checking": lazy_pgettext("state of a payment", "Checking"),
@@ -158,6 +160,22 @@ def standing(code: str) -> str:
 def interval(code: str) -> str:
     """ "every two weeks", as part of a sentence."""
     return str(INTERVALS[code])
+
+
+def rescheduled(how: str, amount: str, num: int) -> str:
+    """ "SAR 9.00 split over 3 new installments", by `portal.domain.rescheduling.Change`."""
+    if how == "move":
+        return str(_("%(amount)s moved to another day", amount=amount))
+    if how == "shift":
+        return str(_("%(amount)s shifted to other days", amount=amount))
+    return str(
+        ngettext(
+            "%(amount)s put into %(num)s new installment",
+            "%(amount)s split over %(num)s new installments",
+            num,
+            amount=amount,
+        )
+    )
 
 
 def manual_method(code: str) -> str:

@@ -56,6 +56,7 @@ API = {
     "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
@@ -96,6 +97,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
+    "POST /api/plans/<row:plan_id>/reschedule/": {"how": "shift", "days": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
     "POST /api/payments/<row:payment_id>/reverse/": {},
@@ -273,6 +275,7 @@ PAGES = {
         for act in (
             "/plans/<int:plan_id>/record-payment",
             "/plans/<int:plan_id>/credit",
+            "/plans/<int:plan_id>/reschedule",
             "/plans/<int:plan_id>/refund",
             "/plans/<int:plan_id>/write-off",
             "/plans/<int:plan_id>/cancel",

@@ -30,6 +30,7 @@ REMIND: Final = (303, 303, 403, 404, 403)
 INVITE: Final = (303, 403, 403, 404, 403)
 ACTS: Final = (
     "/plans/<int:plan_id>/credit",
+    "/plans/<int:plan_id>/reschedule",
     "/plans/<int:plan_id>/refund",
     "/plans/<int:plan_id>/write-off",
     "/plans/<int:plan_id>/cancel",
@@ -73,7 +74,8 @@ API: Final = {
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
         ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/cancel/",
-        "/api/plans/<row:plan_id>/write-off/", "/api/payments/<row:payment_id>/void/",
+        "/api/plans/<row:plan_id>/write-off/", "/api/plans/<row:plan_id>/reschedule/",
+        "/api/payments/<row:payment_id>/void/",
     ),
     **rows((409, 403, 403, 404, 403), "POST", "/api/payments/<row:payment_id>/reverse/"),
     **rows(ACT, "GET", "/api/plans/<row:plan_id>/invitations/"),

@@ -22,6 +22,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/",
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
+    "POST /api/plans/<row:plan_id>/reschedule/",
     "PATCH /api/merchant/",
     "POST /api/plans/<row:plan_id>/cancel/",
     "POST /api/plans/<row:plan_id>/write-off/",

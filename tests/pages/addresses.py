@@ -69,7 +69,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/home",
         *(
             f"first plan of /plans?status=overdue, then {act}"
-            for act in ("/record-payment", "/credit", "/refund", "/write-off", "/cancel")
+            for act in ("/record-payment", "/credit", "/reschedule", "/refund", "/write-off", "/cancel")
         ),
         "first plan of /plans?status=completed, then /credit",
         "first payment of /dashboard, then /reverse",

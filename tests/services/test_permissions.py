@@ -17,7 +17,8 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys
-from portal.services.adjustments import cancellations, credits, voids, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
 from portal.services.operations import approvals, closings, merchant_deactivations, refund_releases
@@ -41,6 +42,12 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     "credit": (
         "credit",
         lambda actor, ids: credits.credit(ids["plan"], actor=actor, amount=1, how="last", reason="Sorry"),
+    ),
+    "reschedule": (
+        "credit",
+        lambda actor, ids: reschedules.reschedule(
+            ids["plan"], actor=actor, terms=NewTerms("shift", days=1), reason="Salary"
+        ),
     ),
     "write off": ("write_off", lambda actor, ids: write_offs.write_off(ids["plan"], actor=actor, reason="Gone")),
     "cancel": ("cancel", lambda actor, ids: cancellations.cancel(ids["plan"], actor=actor, reason="Sold out")),

@@ -25,6 +25,7 @@ _INSTALLMENT: Final[dict[str, Any]] = {
     "amount_paid": "0.00",
     "credited": "0.00",
     "written_off": "0.00",
+    "moved": "0.00",
     "remaining": "33.34",
 }
 _SECOND: Final = {
@@ -210,6 +211,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "refunds": [_REFUND],
     },
     "NewCredit": {"amount": "10.00", "how": "last", "reason": "Delivered late", "expected": "100.00"},
+    "NewReschedule": {"how": "shift", "days": 14, "reason": "Salary comes later", "expected": "100.00"},
     "NewWriteOff": {"reason": "The customer can't be found", "expected": "100.00"},
     "NewCancellation": {"reason": "The cake was returned", "refund": "20.00", "expected": "66.66"},
     "NewReversal": {},
@@ -332,6 +334,7 @@ _REFUSED: Final = {
         Refused("not_reversed_by_gateway"),
         Refused("not_voidable"),
         Refused("nothing_due", about="payment"),
+        Refused("consent_needed"),
         Refused("nothing_owed", about="write_off"),
         Refused("nothing_to_refund"),
         Refused("own_plan_of_business"),

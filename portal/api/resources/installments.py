@@ -29,6 +29,7 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
         caller().actor,
         InstallmentFilters(
             status=query.status,
+            replaced=query.include == "replaced",
             customer_email=query.customer_email,
             customer_id=query.customer,
             currency=query.currency,
@@ -59,6 +60,7 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
         InstallmentFilters(
             plan_id=access.my_plan(caller().actor, plan_id).id,
             status=query.status,
+            replaced=query.include == "replaced",
             due_before=query.due_before,
             due_after=query.due_after,
         ),

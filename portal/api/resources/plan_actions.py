@@ -7,13 +7,20 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
-from portal.services.adjustments import cancellations, credits, voids, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.payments import reversals
 
 bp = Blueprint("api_plan_actions", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
 
-for _schema in (schemas.NewCredit, schemas.NewWriteOff, schemas.NewCancellation, schemas.NewVoid):
+for _schema in (
+    schemas.NewCredit,
+    schemas.NewReschedule,
+    schemas.NewWriteOff,
+    schemas.NewCancellation,
+    schemas.NewVoid,
+):
     parsing.further_faults(_schema)(amounts.reason_faults)
 
 
@@ -55,6 +62,51 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
             reason=json.reason,
             shown=minor["expected"],
             request_key=key,
+        )
+    return idempotency.answer(result, 200, schemas.plan(result.plan))
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/reschedule/",
+    ok={200: schemas.Plan},
+    tag=TAG,
+    needs="credit",
+    writes=True,
+    forbidden="change_plan",
+    refuses={
+        409: (
+            "amount_changed",
+            "consent_needed",
+            "disputed",
+            "not_accepted",
+            "nothing_owed",
+            "payment_in_flight",
+            "still_running",
+        )
+    },
+)
+def reschedule(plan_id: int, json: schemas.NewReschedule) -> Response:
+    """Reschedule
+
+    Open installments close, and new ones take what remained of them: one on another day, all some days later, or the
+    rest in other parts. Answers the plan. 409 `consent_needed` if something would be due earlier, or more at once.
+    """
+    currency = access.our_plan(caller().actor, plan_id).currency
+    minor = amounts.read(currency, reason=json.reason, expected=json.expected)
+    key = idempotency.request_key(json)
+    terms = NewTerms(
+        how=json.how,
+        installment_id=json.installment,
+        due_date=json.due_date,
+        days=json.days,
+        count=json.num_installments,
+        interval=json.interval,
+    )
+    with amounts.refusals_as_decimals(currency):
+        result = reschedules.reschedule(
+            plan_id, actor=caller().actor, terms=terms, reason=json.reason, shown=minor["expected"], request_key=key
         )
     return idempotency.answer(result, 200, schemas.plan(result.plan))
 

@@ -29,6 +29,7 @@ class Installment(Out, kw_only=True):
     amount_paid: Money
     credited: Annotated[Money, Meta(description="Not owed any more: the merchant credited it, or cancelled the plan.")]
     written_off: Annotated[Money, Meta(description="Not expected any more. It may still be paid.")]
+    moved: Annotated[Money, Meta(description="Went to other installments, when the plan was rescheduled.")]
     remaining: Money
 
 
@@ -45,10 +46,16 @@ class PaidInstallment(Installment, kw_only=True):
     payment: PaymentRef
 
 
+Include = Annotated[
+    Literal["replaced"] | None, Meta(description="`replaced`: also those that a rescheduling replaced.")
+]
+
+
 class InstallmentQuery(PageQuery, kw_only=True):
     """Filters of installments. Both dates are exclusive."""
 
     status: InstallmentStatus | None = None
+    include: Include = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
     customer: CustomerId | None = None
     currency: Currency | None = None
@@ -62,6 +69,7 @@ class PlanInstallmentQuery(PageQuery, kw_only=True):
 
     limit: Annotated[Any, whole(1, MAX_LIMIT)] = MAX_INSTALLMENTS
     status: InstallmentStatus | None = None
+    include: Include = None
     due_before: Day | None = None
     due_after: Day | None = None
 
@@ -88,5 +96,6 @@ def _installment(row: models.Installment | InstallmentFacts) -> dict[str, Any]:
         "amount_paid": decimal(row.paid, currency),
         "credited": decimal(row.credited, currency),
         "written_off": decimal(row.written_off, currency),
+        "moved": decimal(row.moved, currency),
         "remaining": decimal(row.remaining, currency),
     }

@@ -1,13 +1,16 @@
 """Schemas of a merchant's actions: credit, write-off, cancellation, reversal, void."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from portal.api.parsing import Amount
+from portal.api.parsing import Amount, Day, whole
 from portal.api.schemas.kinds import AmountField, Id, In, Money, Out, Reason, decimal
 from portal.api.schemas.plans import Plan, fields_of
+from portal.domain.identifiers import MAX_ID
+from portal.domain.rescheduling import MAX_SHIFT_DAYS, Change
+from portal.domain.schedule import MAX_INSTALLMENTS, Interval
 from portal.services.row_facts import PlanFacts, RefundFacts
 
 Remaining = Annotated[
@@ -42,6 +45,23 @@ class NewCancellation(In, kw_only=True):
     expected_refundable: Annotated[
         Amount | None, Meta(description="The refundable amount that you expect. 409 amount_changed if it differs.")
     ] = None
+
+
+class NewReschedule(In, kw_only=True):
+    """New dates of what is open: `move` one installment, `shift` all by days, or `split` the rest."""
+
+    how: Change
+    installment: Annotated[Annotated[Any, whole(1, MAX_ID)] | None, Meta(description="The installment to move.")] = None
+    due_date: Annotated[Day | None, Meta(description="Its new date; of a split, the first date.")] = None
+    days: Annotated[
+        Annotated[Any, whole(1, MAX_SHIFT_DAYS)] | None, Meta(description="How many days later all open ones are due.")
+    ] = None
+    num_installments: Annotated[
+        Annotated[Any, whole(1, MAX_INSTALLMENTS)] | None, Meta(description="The number of parts of a split.")
+    ] = None
+    interval: Interval = "monthly"
+    reason: Reason
+    expected: Remaining | None = None
 
 
 class NewReversal(In, kw_only=True):

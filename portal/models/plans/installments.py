@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     Select,
     SmallInteger,
-    UniqueConstraint,
     and_,
     select,
     text,
@@ -27,14 +26,16 @@ from portal.models.plans.plans import Plan
 if TYPE_CHECKING:
     from portal.models.payments.payments import Allocation
 
-InstallmentStatus = Literal["pending", "late", "paid", "waived", "cancelled", "written_off"]
+InstallmentStatus = Literal["pending", "late", "paid", "waived", "replaced", "cancelled", "written_off"]
 INSTALLMENT_STATUSES: tuple[InstallmentStatus, ...] = get_args(InstallmentStatus)
 
 _OPEN = text("remaining > 0 AND counted")
 
 
 class Installment(Model):
-    """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited` and `written_off` change.
+    """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited`, `written_off`, `moved` change.
+
+    `moved` went to new installments by a rescheduling; of a `replaced` installment, all of it.
 
     An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
     the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. `credited_at` is the instant
@@ -59,8 +60,9 @@ class Installment(Model):
     paid: Mapped[Minor] = mapped_column(default=0)
     credited: Mapped[Minor] = mapped_column(default=0)
     written_off: Mapped[Minor] = mapped_column(default=0)
+    moved: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
     remaining: Mapped[int] = mapped_column(
-        BigInteger, Computed("amount - paid - credited - written_off", persisted=True)
+        BigInteger, Computed("amount - paid - credited - written_off - moved", persisted=True)
     )
     paid_at: Mapped[Instant | None]
     credited_at: Mapped[Instant | None]
@@ -69,9 +71,7 @@ class Installment(Model):
     counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
-    plan: Mapped[Plan] = relationship(
-        primaryjoin="Installment.plan_id == Plan.id", back_populates="installments", foreign_keys=[plan_id]
-    )
+    plan: Mapped[Plan] = relationship(primaryjoin="Installment.plan_id == Plan.id", foreign_keys=[plan_id])
     held_allocations: Mapped[list["Allocation"]] = relationship(
         primaryjoin="and_(Allocation.installment_id == Installment.id, Allocation.state == 'held')",
         viewonly=True,
@@ -91,7 +91,15 @@ class Installment(Model):
             name="fk_installments_plan",
             onupdate="CASCADE",
         ),
-        UniqueConstraint("plan_id", "number"),
+        Index(
+            "uq_installments_plan_id_number",
+            "plan_id",
+            "number",
+            unique=True,
+            postgresql_where=text("moved < amount"),
+        ),
+        Index("ix_installments_plan_id_id", "plan_id", "id"),
+        CheckConstraint("moved >= 0", name="moved"),
         CheckConstraint("number BETWEEN 1 AND 60", name="number"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("paid >= 0", name="paid"),
@@ -148,6 +156,8 @@ class Installment(Model):
             return "cancelled"
         if self.written_off > 0:
             return "written_off"
+        if self.moved == self.amount:
+            return "replaced"
         return "paid" if self.paid > 0 else "waived"
 
     @property
@@ -168,7 +178,7 @@ class Installment(Model):
     @property
     def left(self) -> int:
         """`remaining` in minor units, computed from the other columns. It is right between a change and its flush."""
-        return self.amount - self.paid - self.credited - self.written_off
+        return self.amount - self.paid - self.credited - self.written_off - (self.moved or 0)
 
     def days_past_due(self, today: date) -> int:
         """Days from the due date to `today` (both local). 0 until the due date has passed."""
@@ -178,6 +188,11 @@ class Installment(Model):
     def is_late(now: datetime) -> ColumnElement[bool]:
         """The same rule as `status == "late"`, in SQL. `now` is aware."""
         return and_(Installment.chased(), Installment.late_at <= now)
+
+    @staticmethod
+    def is_live() -> ColumnElement[bool]:
+        """No rescheduling replaced it whole."""
+        return Installment.moved < Installment.amount
 
     @staticmethod
     def owed() -> ColumnElement[bool]:
@@ -208,7 +223,8 @@ class Installment(Model):
             "pending": and_(Installment.remaining > 0, ~Installment.is_late(now)),
             "late": Installment.is_late(now),
             "paid": Installment.is_paid(),
-            "waived": and_(settled, Installment.paid == 0, Installment.written_off == 0),
+            "waived": and_(settled, Installment.is_live(), Installment.paid == 0, Installment.written_off == 0),
+            "replaced": ~Installment.is_live(),
             "cancelled": Installment.cancelled_at.is_not(None),
             "written_off": and_(settled, Installment.written_off > 0),
         }
@@ -224,8 +240,11 @@ class Installment(Model):
 
     @staticmethod
     def lock_of_plan(plan_id: int) -> list["Installment"]:
-        """Lock and re-read all installments of a plan, in order of id. The caller holds the lock of the plan's row."""
-        return list(
+        """Lock and re-read all installments of a plan. The caller holds the lock of the plan's row.
+
+        They are in the order in which they are paid: by due date.
+        """
+        rows = list(
             db.session.scalars(
                 select(Installment)
                 .where(Installment.plan_id == plan_id)
@@ -234,3 +253,4 @@ class Installment(Model):
                 .execution_options(populate_existing=True)
             )
         )
+        return sorted(rows, key=lambda row: (row.due_date, row.id))

@@ -116,10 +116,10 @@ class Plan(Model):
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
     installments: Mapped[list["Installment"]] = relationship(
-        primaryjoin="Installment.plan_id == Plan.id",
-        order_by="Installment.number",
-        back_populates="plan",
+        primaryjoin="and_(Installment.plan_id == Plan.id, Installment.moved < Installment.amount)",
+        order_by="(Installment.due_date, Installment.number)",
         foreign_keys="Installment.plan_id",
+        viewonly=True,
     )
 
     __table_args__ = (
@@ -134,9 +134,7 @@ class Plan(Model):
         CheckConstraint("start_date BETWEEN '2000-01-01' AND '2199-12-31'", name="start_date"),
         CheckConstraint("(state = 'active') = (closed_at IS NULL)", name="closed"),
         CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="closed_for"),
-        CheckConstraint(
-            "deposit IS NULL OR (deposit > 0 AND deposit < total AND interval <> 'custom')", name="deposit"
-        ),
+        CheckConstraint("deposit > 0 AND deposit < total", name="deposit"),
         CheckConstraint("(automatic_method_id IS NULL) = (automatic_since IS NULL)", name="automatic"),
         CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         CheckConstraint(

@@ -53,7 +53,8 @@ PLANS: Final = Check(
            count(*) FILTER (WHERE plans.counted AND coalesce(books.prepayments, 0) <> 0)
     FROM plans
     LEFT JOIN (
-        SELECT plan_id, sum(amount) AS amount, count(*) AS count, sum(remaining) AS remaining,
+        SELECT plan_id, sum(amount - moved) AS amount, count(*) FILTER (WHERE moved < amount) AS count,
+               sum(remaining) AS remaining,
                sum(credited) AS credited, sum(written_off) AS written_off,
                min(due_date) FILTER (WHERE remaining > 0) AS due,
                min(late_at) FILTER (WHERE remaining > 0 AND counted AND NOT disputed) AS late

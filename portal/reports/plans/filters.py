@@ -34,10 +34,12 @@ class InstallmentFilters:
     """A field that is None or empty does not narrow the list.
 
     `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
-    INSTALLMENT_STATUSES. `due_before` and `due_after` are local dates, both exclusive.
+    INSTALLMENT_STATUSES. With `replaced` the installments that a rescheduling replaced are listed, too. `due_before`
+    and `due_after` are local dates, both exclusive.
     """
 
     plan_id: int | None = None
+    replaced: bool = False
     status: str | None = None
     customer_email: str | None = None
     customer_id: int | None = None

@@ -114,6 +114,8 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
     query = select(Installment).where(of_actor(actor, Installment, plan_id=filters.plan_id))
     if filters.plan_id is not None:
         query = query.where(Installment.plan_id == filters.plan_id)
+    if not filters.replaced and filters.status != "replaced":
+        query = query.where(Installment.is_live())
     now = clock.now()
     if filters.status in ("counted", "past"):
         counts = or_(Installment.remaining > 0, Installment.is_paid())

@@ -36,7 +36,7 @@ MAX_STEP_SECONDS: Final = MAX_SECONDS
 class Accepted(Result):
     """The customer accepted the plan, now or before."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     plan: PlanFacts
 
 
@@ -86,7 +86,7 @@ def terms_of(plan: Plan, rows: Sequence[Installment], business: str, customer_em
         plan_id=plan.id,
         description=plan.description,
         total=Money(plan.total, plan.currency),
-        schedule=tuple((row.due_date, Money(row.amount, row.currency)) for row in rows),
+        schedule=tuple((row.due_date, Money(row.amount - row.moved, row.currency)) for row in rows),
         grace_days=plan.grace_days,
         withdrawal_days=plan.withdrawal_days,
         deposit=plan.deposit is not None,

@@ -65,6 +65,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_made": plans.plan_made,
     "plan_news": plans.plan_news,
     "plan_not_yours": accounts.plan_not_yours,
+    "plan_rescheduled": plan_changes.plan_rescheduled,
     "plan_withdrawn": plans.plan_withdrawn,
     "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
@@ -92,7 +93,7 @@ TEMPLATES: Final = {
     "shop_report_cleared": "notice",
     **dict.fromkeys(
         (
-            *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice"),
+            *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice", "plan_rescheduled"),
             *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
         ),
         plans.NOTICE,

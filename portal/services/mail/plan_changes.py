@@ -1,9 +1,14 @@
-"""Mails about a business's acts on a plan: a credit, a write-off, a cancellation. What changed, before and after.
+"""Mails about a business's acts on a plan: a credit, a write-off, a cancellation, new dates. What changed.
 
 `data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`.
 """
 
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
 from flask_babel import gettext as _
+from sqlalchemy import func, select
 
 from portal.domain import money
 from portal.extensions import db
@@ -13,6 +18,7 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, purchase
 from portal.wording import dates
 from portal.wording.causes import typed_words
+from portal.wording.lists import listed
 
 
 def plan_credited(row: Email) -> Facts:
@@ -56,6 +62,33 @@ def plan_cancelled(row: Email) -> Facts:
             _("%(merchant)s keeps %(kept)s that you paid.", merchant=who["merchant"], kept=_show(plan, kept))
         )
     return _change(row, plan, title, paragraphs)
+
+
+def plan_rescheduled(row: Email) -> Facts:
+    """New dates of what is to pay, with those before."""
+    plan, _rows = plan_of(row.plan_id)
+    live = select(func.count()).where(Installment.id.in_(row.data["added"]), Installment.is_live())
+    if plan.state != "active":
+        raise NoLongerTrue("plan_closed")
+    if not db.session.scalar(live):
+        raise NoLongerTrue("rescheduled_again")
+    who = {"merchant": plan.merchant.business_name, "purchase": purchase(plan)}
+    title = _("%(merchant)s changed when you pay", **who)
+    paragraphs = [
+        _("%(merchant)s changed the days on which you pay this plan: %(purchase)s.", **who),
+        _("Before: %(schedule)s.", schedule=_schedule(plan, row.data["before"])),
+        _("Now: %(schedule)s.", schedule=_schedule(plan, row.data["after"])),
+    ]
+    return _change(row, plan, title, paragraphs)
+
+
+def _schedule(plan: Plan, rows: Sequence[Sequence[Any]]) -> str:
+    """ "SAR 10.00 on 1 March 2026 and SAR 10.00 on 1 April 2026"."""
+    parts = [
+        str(_("%(amount)s on %(day)s", amount=_show(plan, amount), day=dates.long_day(date.fromisoformat(due))))
+        for due, amount in rows
+    ]
+    return listed(parts)
 
 
 def _change(row: Email, plan: Plan, title: str, paragraphs: list[str]) -> Facts:

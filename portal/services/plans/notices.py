@@ -4,6 +4,7 @@ Those to the business go to its owners, those to the operator to all operators.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -48,6 +49,30 @@ def tell_change(
         plan_id=plan.id,
         dedupe_key=f"{kind}:{plan.id}:{reason_id}",
         data={"amount": amount, "before": before, "reason_id": reason_id},
+    )
+
+
+def tell_rescheduled(
+    plan: Plan,
+    *,
+    before: Sequence[tuple[date, int]],
+    after: Sequence[tuple[date, int]],
+    added: Sequence[int],
+    reason_id: int | None,
+) -> None:
+    """Mail the customer the open dates and amounts (minor units) before and after. `added`: the new installments."""
+    emails.post(
+        "plan_rescheduled",
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"plan_rescheduled:{plan.id}:{reason_id}",
+        data={
+            "before": [[due.isoformat(), amount] for due, amount in before],
+            "after": [[due.isoformat(), amount] for due, amount in after],
+            "added": list(added),
+            "reason_id": reason_id,
+        },
     )
 
 

@@ -58,7 +58,7 @@ class NewPlan:
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     plan: PlanFacts
 
@@ -71,7 +71,7 @@ class PlanCreated(Result):
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     plan: PlanFacts
 
@@ -282,15 +282,18 @@ def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
 def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     description = typed_text.read(new.description)
     interval = new.interval if new.rows is None else "custom"
-    new_facts = (customer_id, new.total, interval, description, new.notes)
-    if new_facts != (plan.customer_id, plan.total, plan.interval, plan.description, plan.notes):
+    new_facts = (customer_id, new.total, description, new.notes)
+    if new_facts != (plan.customer_id, plan.total, plan.description, plan.notes):
+        return False
+    if plan.interval not in (interval, "custom"):
         return False
     made = select(Installment.due_date, Installment.amount).where(Installment.plan_id == plan.id)
-    rows = db.session.execute(made.order_by(Installment.number)).all()
+    rows = db.session.execute(made.order_by(Installment.id)).all()
     if new.deposit != plan.deposit and new.rows is None:
         return False
     expected = schedule_of(replace(new, deposit_on=rows[0].due_date), plan.today)
-    return [(row.due_date, row.amount) for row in expected] == [tuple(row) for row in rows]
+    first = [tuple(row) for row in rows[: len(expected)]]  # a rescheduling adds its rows after the first ones
+    return [(row.due_date, row.amount) for row in expected] == first
 
 
 def installments_of(plan: Plan, rows: list[Row]) -> list[Installment]:

@@ -85,7 +85,9 @@ def snapshot_of(plan_id: int) -> PlanSnapshot:
     """The snapshot of a plan of the actor's business. Raises NotFound; OwnPlan if the actor owes it."""
     plan = access.our_plan(my_actor(), plan_id)
     installments = db.session.scalars(
-        select(Installment).where(Installment.plan_id == plan_id).order_by(Installment.number)
+        select(Installment)
+        .where(Installment.plan_id == plan_id, Installment.is_live())
+        .order_by(Installment.due_date, Installment.number)
     )
     payments = db.session.scalars(
         Payment.of_plan(plan_id)

@@ -173,7 +173,7 @@ def _choices(plan: Plan, now: PlanFigures) -> list[Choice]:
     rows = db.session.scalars(
         select(Installment)
         .where(Installment.plan_id == plan.id, Installment.remaining > 0)
-        .order_by(Installment.number)
+        .order_by(Installment.due_date, Installment.number)
     ).all()
     for row in rows[:1]:
         offered.append(Choice("next", _("The next installment"), row.remaining, _about_next(row, plan)))

@@ -21,13 +21,8 @@ from portal.wording.causes import causes, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 
 P = TypeVar("P", bound=Payload)
-PaymentFacts = (
-    events.PaymentSucceeded
-    | events.PaymentRecorded
-    | events.PaymentDeclined
-    | events.PaymentReversed
-    | events.PaymentVoided
-)
+OfPayments = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined
+PaymentFacts = OfPayments | events.PaymentReversed | events.PaymentVoided
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +224,11 @@ def _credit_given(payload: events.CreditGiven, scene: Scene) -> str:
     if payload.how == "spread":
         return str(_("%(amount)s credited, spread over the open installments", amount=amount))
     return str(_("%(amount)s credited, the last installment first", amount=amount))
+
+
+@sentence(events.PlanRescheduled, icon="calendar-days")
+def _plan_rescheduled(payload: events.PlanRescheduled, scene: Scene) -> str:
+    return labels.rescheduled(payload.how, scene.amount(payload.amount), payload.installments)
 
 
 @sentence(events.InstallmentLate, icon="clock")

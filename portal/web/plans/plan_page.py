@@ -71,8 +71,8 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     installments = list(
         db.session.scalars(
             select(Installment)
-            .where(Installment.plan_id == plan.id)
-            .order_by(Installment.number)
+            .where(Installment.plan_id == plan.id, Installment.is_live())
+            .order_by(Installment.due_date, Installment.number)
             .options(selectinload(Installment.held_allocations))
         )
     )

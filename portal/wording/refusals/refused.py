@@ -217,6 +217,11 @@ REFUSALS: Final[Table] = {
     ("nothing_owed", "cancellation"): _l("Nothing is owed any more, so there is nothing to cancel."),
     ("nothing_owed", "credit"): _l("Nothing is owed any more. Nothing was credited."),
     ("nothing_owed", "manual_payment"): _l("Nothing is owed any more. Nothing was recorded."),
+    ("consent_needed", ""): _l(
+        "Something would be due earlier, or more at once, than your customer agreed to. Choose later days, or smaller "
+        "amounts. Nothing was changed."
+    ),
+    ("nothing_owed", "reschedule"): _l("Nothing is owed any more. Nothing was changed."),
     ("nothing_owed", "write_off"): _l("Nothing is owed any more. Nothing was written off."),
     ("nothing_to_refund", ""): _l("There is nothing that could be refunded."),
     ("not_reversed_by_gateway", ""): _l("The bank has not taken this payment back. Nothing was changed."),

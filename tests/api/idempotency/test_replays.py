@@ -93,6 +93,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     send(amal, f"{base}/refunds/", {"amount": "27.00", **WHY}, 201)
     send(amal, f"{base}/refunds/", {"amount": "1.00", "payment": unrefundable, **WHY}, 409)
     send(amal, f"{base}/credits/", {"amount": "3.00", "how": "spread", **WHY}, 200)
+    send(amal, f"{base}/reschedule/", {"how": "shift", "days": 1, **WHY}, 200)
     bounce(app, unrefundable)
     send(amal, f"/api/payments/{unrefundable}/reverse/", {}, 200)
     voided = send(amal, f"{base}/payments/", cash, 201)
@@ -127,6 +128,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
         assert shapes_of(results) == {
             "Accepted",
             "CreditGiven",
+            "PlanRescheduled",
             "CustomerCorrected",
             "Disputed",
             "LinkRenewed",

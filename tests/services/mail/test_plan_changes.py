@@ -6,7 +6,8 @@ import pytest
 
 from portal.extensions import db
 from portal.models import Email
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, write_offs
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.mail import delivery
 from portal.services.operations import account_deactivations, merchant_deactivations
 from portal.services.payments import automatic, payment_methods, payments
@@ -22,6 +23,9 @@ Act = Callable[[int, int], object]
 ACTS: dict[str, Act] = {
     "plan_credited": lambda plan_id, amal: credits.credit(
         plan_id, actor=people.owner(amal), amount=10_00, how="last", reason="It came late"
+    ),
+    "plan_rescheduled": lambda plan_id, amal: reschedules.reschedule(
+        plan_id, actor=people.owner(amal), terms=NewTerms("shift", days=7), reason="It came late"
     ),
     "plan_written_off": lambda plan_id, amal: write_offs.write_off(
         plan_id, actor=people.owner(amal), reason="It came late"
@@ -44,6 +48,22 @@ def plan_id(amal, omar):
 def act(kind, plan_id, amal):
     db.session.rollback()
     ACTS[kind](plan_id, amal)
+
+
+def test_new_days_are_told_with_those_before(plan_id, amal, catcher):
+    act("plan_rescheduled", plan_id, amal)
+    assert drained("plan_rescheduled") == ("sent", None)
+    text = " ".join(text_of(catcher.mails[-1]).split())
+    assert "Before: " in text and "Now: " in text and text.count("25.00") >= 8
+    assert "It came late" in text
+
+
+def test_older_new_days_are_not_told_after_newer_ones(plan_id, amal):
+    act("plan_rescheduled", plan_id, amal)
+    act("plan_rescheduled", plan_id, amal)
+    drained("plan_rescheduled")
+    states = [(mail.state, mail.last_error) for mail in mails.outbox() if mail.kind == "plan_rescheduled"]
+    assert sorted(states, key=str) == [("dropped", "rescheduled_again"), ("kept", None)]
 
 
 def drained(kind):

@@ -34,10 +34,11 @@ class Part:
     credited: int = 0
     written_off: int = 0
     cancelled: bool = False
+    moved: int = 0
 
     @property
     def left(self) -> int:
-        return self.amount - self.paid - self.credited - self.written_off
+        return self.amount - self.paid - self.credited - self.written_off - self.moved
 
 
 @dataclass
@@ -131,7 +132,7 @@ class PlanModel:
 
     @property
     def total(self) -> int:
-        return sum(part.amount for part in self.parts)
+        return sum(part.amount - part.moved for part in self.parts)
 
     @property
     def remaining(self) -> int:
@@ -151,6 +152,12 @@ class PlanModel:
     @property
     def in_flight(self) -> Money | None:
         return next((money for money in self.payments if money.state == "in_flight"), None)
+
+    def shift(self, days: int) -> None:
+        """Close the open installments, and add one for the rest of each, that many days later."""
+        for part in [part for part in self.parts if part.left]:
+            self.parts.append(Part(part.left, part.due + timedelta(days=days)))
+            part.moved += part.left
 
     def payable(self) -> dict[int, int]:
         """Index of an installment -> what remains of it, else what was written off of it."""

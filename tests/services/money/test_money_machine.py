@@ -24,7 +24,8 @@ from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Paymen
 from portal.reports.merchants import ageing, dashboard
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, voids, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import acceptances, disputes
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import pairs, plans
@@ -85,7 +86,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def pay_installment(self, which: int, place: int, card: str, part: int | None, accepts: bool) -> None:
         plan = self.pick(which)
         place %= len(plan.parts)
-        row = people.installments_of(plan.id)[place]
+        row = sorted(people.installments_of(plan.id), key=lambda row: row.id)[place]
         owed = plan.payable()
         chosen = {place: owed[place]} if place in owed else {}
         amount = None if part is None or not chosen else share(chosen[place], part)
@@ -176,6 +177,16 @@ class MoneyMachine(RuleBasedStateMachine):
             plan.credit(amount, how)
 
     @precondition(lambda self: self.plans)
+    @rule(which=places, days=st.integers(1, 40))
+    def shift(self, which: int, days: int) -> None:
+        plan = self.pick(which)
+        code = self.busy(plan) or plan.unsettled() or ("" if plan.remaining else "nothing_owed")
+        terms = NewTerms("shift", days=days)
+        shown = plan.remaining
+        if self.ask(code, reschedules.reschedule, plan.id, terms=terms, shown=shown, **self.seller("Salary")):
+            plan.shift(days)
+
+    @precondition(lambda self: self.plans)
     @rule(which=places)
     def write_off(self, which: int) -> None:
         plan = self.pick(which)
@@ -257,11 +268,15 @@ class MoneyMachine(RuleBasedStateMachine):
             assert (row.state, row.counted, row.disputed) == (plan.state, plan.counted, plan.is_disputed)
             assert (row.accepted_at is not None) == plan.accepted
             rows = db.session.scalars(
-                select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.number)
+                select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.id)
             )
             assert [
-                (row.amount, row.paid, row.credited, row.written_off, row.cancelled_at is not None) for row in rows
-            ] == [(part.amount, part.paid, part.credited, part.written_off, part.cancelled) for part in plan.parts]
+                (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None)
+                for row in rows
+            ] == [
+                (part.amount, part.paid, part.credited, part.written_off, part.moved, part.cancelled)
+                for part in plan.parts
+            ]
             payment_rows = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
             assert [
                 (row.id, row.amount, row.state, row.refunded, row.refunding, row.reversed) for row in payment_rows

@@ -1,4 +1,4 @@
--- A plan's parties, currency, schedule and withdrawal days never change, a cancelled plan stays cancelled, an acceptance
+-- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval custom), a cancelled plan stays cancelled, an acceptance
 -- stays, and a plan is disputed once. One exception: the customer of an active plan changes while nothing was paid or
 -- tried, nothing accepted or disputed, nothing is collected automatically, and every link of the former customer has
 -- ended.
@@ -14,11 +14,12 @@ BEGIN
                        WHERE plan_id = NEW.id AND revoked_at IS NULL AND claimed_at IS NULL)) THEN
         PERFORM qist_refuse('plans_customer_fixed', 'a plan''s customer is only corrected before anything happened');
     END IF;
-    IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.interval, NEW.start_date, NEW.deposit, NEW.time_zone,
+    IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.start_date, NEW.deposit, NEW.time_zone,
         NEW.grace_days, NEW.withdrawal_days, NEW.created_at)
        IS DISTINCT FROM
-       (OLD.id, OLD.merchant_id, OLD.currency, OLD.interval, OLD.start_date, OLD.deposit, OLD.time_zone,
-        OLD.grace_days, OLD.withdrawal_days, OLD.created_at) THEN
+       (OLD.id, OLD.merchant_id, OLD.currency, OLD.start_date, OLD.deposit, OLD.time_zone,
+        OLD.grace_days, OLD.withdrawal_days, OLD.created_at)
+       OR (NEW.interval <> OLD.interval AND NEW.interval <> 'custom') THEN
         PERFORM qist_refuse('plans_fixed', 'a plan''s parties, currency and schedule never change');
     END IF;
     IF OLD.cancelled_at IS NOT NULL AND NEW.cancelled_at IS DISTINCT FROM OLD.cancelled_at THEN

@@ -25,7 +25,7 @@ END $$;
 CREATE CONSTRAINT TRIGGER plans_state AFTER INSERT OR UPDATE OF state, total, num_installments, cancelled_at ON plans
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION qist_plans_state();
 
-CREATE CONSTRAINT TRIGGER plans_state_parts AFTER UPDATE OF paid, credited, written_off ON installments
+CREATE CONSTRAINT TRIGGER plans_state_parts AFTER UPDATE OF paid, credited, written_off, moved ON installments
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION qist_plans_state();
 
 CREATE CONSTRAINT TRIGGER plans_state_kept AFTER UPDATE OF state, refunded, reversed ON payments
