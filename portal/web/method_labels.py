@@ -50,6 +50,17 @@ def method_words(payment: Payment) -> str:
     return _saved_cards(payment.customer_id).get(payment.method) or str(_("Card"))
 
 
+def way_words(method: str, brand: str | None, last4: str | None) -> str:
+    """The same for files, from the method's code, and brand and last digits of a saved card."""
+    if method in MANUAL_METHODS:
+        return manual_method(method)
+    if brand and last4:
+        return card_ending(brand, last4)
+    if (option := offered_methods.find(method)) is not None:
+        return card_ending(option.brand, option.last4)
+    return str(_("Card"))
+
+
 def _short_words(option: OfferedMethod) -> str:
     """ "Test card 4242", or "Visa ending in 4242" for a card that moves money."""
     return simulated_cards.test_card(option.last4) if option.effect else card_words(option)

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select
 
-from portal.domain import money
+from portal.domain import clock, money
 from portal.extensions import db
+from portal.models import Merchant
 
 Cell = str | int | Decimal | None
 BATCH_ROWS: Final = 500
@@ -67,6 +68,24 @@ def texts(*names: str) -> list[Column]:
 def dates(*names: str) -> list[Column]:
     """Columns of dates or instants, shown as ISO 8601."""
     return [Column(name, _date(name)) for name in names]
+
+
+def local_days(zone: str, *names: str) -> list[Column]:
+    """Columns of the local dates of instants: `created_on` of `created_at`. `zone` is an IANA name."""
+    return [Column(f"{name.removesuffix('_at')}_on", _local_day(name, zone)) for name in names]
+
+
+def _local_day(name: str, zone: str) -> Callable[[Row[Any]], Cell]:
+    def cell(row: Row[Any]) -> Cell:
+        value = getattr(row, name)
+        return None if value is None else clock.local_date(value, zone).isoformat()
+
+    return cell
+
+
+def zone_of(merchant_id: int) -> str:
+    """The time zone of a business, for the local dates of its files."""
+    return db.session.get_one(Merchant, merchant_id).time_zone
 
 
 def _amount(name: str) -> Callable[[Row[Any]], Cell]:

@@ -9,7 +9,7 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Installment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
-from portal.reports.exports.columns import Cell, Column, Export, amounts, dates, export, plain
+from portal.reports.exports.columns import Cell, Column, Export, amounts, dates, export, local_days, plain, zone_of
 from portal.reports.plans import figures
 from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_INSTALLMENTS, InstallmentFilters
@@ -57,6 +57,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         *amounts("amount", *figures.SUMMED),
         *plain("status"),
         Column("days_past_due", days_past_due),
+        *local_days(zone_of(actor.business("export")), "paid_at"),
         *dates("paid_at"),
         *plain("customer_name"),
     ]

@@ -1,30 +1,34 @@
 """A merchant's payments as a file."""
 
+from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import String, case, cast, func, literal, select, true
+from sqlalchemy import ScalarSelect, String, case, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from portal.domain.permissions import Actor
-from portal.models import Allocation, Installment, Payment, Plan, User
-from portal.reports.exports.columns import Column, Export, amounts, dates, export, plain, texts
+from portal.models import Allocation, Installment, Payment, PaymentMethod, Plan, User
+from portal.reports.exports.columns import Column, Export, amounts, dates, export, local_days, plain, texts, zone_of
 from portal.reports.merchants.dashboard import NET
 from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
+Way = Callable[[str, str | None, str | None], str]
+"""The words of a payment's method: from the method's code, and brand and last digits of a saved card."""
+
 COLUMNS: Final[list[Column]] = [
     *plain("payment", "plan", "external_id", "customer_email", "description", "installments", "currency"),
     *amounts("amount", "refunded", "reversed", "kept"),
-    *plain("state", "decline_code", "method"),
-    *texts("reference"),
-    *dates("received_on", "created_at", "settled_at", "reversed_at"),
-    *plain("customer_name"),
+    *plain("state", "decline_code"),
 ]
 
 
-def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Export:
+def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS, *, way: Way | None = None) -> Export:
     """The payments to this merchant that pass the filters, in any state, oldest first.
+
+    `way` words the methods; without it the cell has the code. Columns that end in `_on` are local dates of the
+    business, beside the instants in UTC.
 
     `kept` is the amount received, less refunds and reversals. `installments` are the numbers of the installments paid.
     """
@@ -55,10 +59,13 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Exp
             Payment.state,
             Payment.decline_code,
             Payment.method,
+            of_card(PaymentMethod.brand).label("brand"),
+            of_card(PaymentMethod.last4).label("last4"),
             Payment.reference.label("reference"),
             Payment.received_on,
             Payment.created_at,
             Payment.settled_at,
+            Payment.value_at,
             Payment.reversed_at,
         )
         .join(Plan, Plan.id == Payment.plan_id)
@@ -66,4 +73,20 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS) -> Exp
         .join(numbers, true())
         .order_by(Payment.id)
     )
-    return export(query, COLUMNS)
+    zone = zone_of(actor.business("export"))
+    columns = [
+        *COLUMNS,
+        Column("method", lambda row: way(row.method, row.brand, row.last4) if way else row.method),
+        *texts("reference"),
+        *dates("received_on"),
+        *local_days(zone, "created_at", "value_at", "reversed_at"),
+        *dates("created_at", "settled_at", "value_at", "reversed_at"),
+        *plain("customer_name"),
+    ]
+    return export(query, columns)
+
+
+def of_card(column: InstrumentedAttribute[str]) -> ScalarSelect[str]:
+    """Brand or last digits of the customer's saved card, if the payment was made with one."""
+    mine = PaymentMethod.customer_id == Payment.customer_id, PaymentMethod.token == Payment.method
+    return select(column).where(*mine).limit(1).scalar_subquery()

@@ -23,7 +23,8 @@ _HARMLESS: Final = re.compile(r"-?[0-9,.]+|[+-]\w[\w.+-]*@[\w-]+(?:\.[\w-]+)+")
 def csv_file(noun: str, export: Export, merchant: Merchant) -> Response:
     """An attachment like plans-2026-12-31.csv, dated by the merchant's local date, in UTF-8 (RFC 4180).
 
-    Texts are quoted, numbers are not. A text that a spreadsheet would evaluate gets an apostrophe before the formula.
+    It begins with a byte order mark, without which Excel reads Arabic in another encoding. Texts are quoted, numbers
+    are not. A text that a spreadsheet would evaluate gets an apostrophe before the formula.
     """
     name = f"{noun}-{clock.today(merchant.time_zone)}"
     rows = export.rows
@@ -69,6 +70,7 @@ def safe(cell: Cell) -> Cell:
 def _encode(header: tuple[str, ...], first: list[Cell] | None, rows: Iterator[list[Cell]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC)
+    buffer.write("\ufeff")
     writer.writerow(header)
     if first is not None:
         writer.writerow([safe(cell) for cell in first])

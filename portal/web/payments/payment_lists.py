@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.domain import clock
 from portal.models.payments.payments import PAYMENT_STATES
 from portal.reports.exports.payments import export_payments
+from portal.reports.exports.refunds import export_refunds
 from portal.reports.payments import payments as reports
 from portal.reports.payments.filters import PaymentFilters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -15,6 +16,7 @@ from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
 from portal.web.lists.ranges import past_ranges
+from portal.web.method_labels import way_words
 from portal.wording import labels
 
 bp = Blueprint("payment_lists", __name__)
@@ -56,7 +58,14 @@ def export() -> ResponseReturnValue:
     query = ListQuery()
     filters = filters_of(query, my_merchant().time_zone)
     query.require_valid()
-    return csv_file("payments", export_payments(my_actor(), filters), my_merchant())
+    return csv_file("payments", export_payments(my_actor(), filters, way=way_words), my_merchant())
+
+
+@bp.get("/refunds.csv")
+@needs("export")
+def export_of_refunds() -> ResponseReturnValue:
+    """All refunds of this merchant, as a file."""
+    return csv_file("refunds", export_refunds(my_actor(), way=way_words), my_merchant())
 
 
 def filters_of(query: ListQuery, zone: str) -> PaymentFilters:

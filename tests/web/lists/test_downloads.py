@@ -13,9 +13,10 @@ from portal.web.lists import downloads
 from tests.fixtures import people
 from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
+from tests.pages.pseudo_language import english
 from tests.web import browser_of
 
-FILES = ("/plans.csv", "/customers.csv", "/payments.csv", "/installments.csv", "/journal.csv")
+FILES = ("/plans.csv", "/customers.csv", "/payments.csv", "/refunds.csv", "/installments.csv", "/journal.csv")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def ids(app: Flask, database: str) -> dict[str, int]:
 def rows(client: FlaskClient, address: str) -> list[dict[str, str]]:
     response = client.get(address)
     assert response.status_code == 200, response.text
-    return list(csv.DictReader(io.StringIO(response.get_data().decode("utf-8"), newline="")))
+    return list(csv.DictReader(io.StringIO(response.get_data().decode("utf-8-sig"), newline="")))
 
 
 @pytest.mark.parametrize("address", FILES)
@@ -96,7 +97,7 @@ def test_a_formula_is_defused_behind_every_separator_and_an_email_stays(cell: st
 def test_texts_are_quoted_and_numbers_are_not(app: Flask, ids: dict[str, int]) -> None:
     with app.app_context():
         people.a_plan(ids["badr"], "omar@example.com", total=1_500, count=1, description="Tea;cake")
-    header, row = browser_of(app, "badr").get("/plans.csv").text.splitlines()
+    header, row = browser_of(app, "badr").get("/plans.csv").text.removeprefix("\ufeff").splitlines()
     assert header.startswith('"plan","external_id","customer_email"')
     assert '"Tea;cake","KWD",1.500,' in row
 
@@ -161,3 +162,18 @@ def test_customers_have_no_files(app: Flask, ids: dict[str, int]) -> None:
     omar = browser_of(app, "omar")
     assert {omar.get(address).status_code for address in (*FILES, "/journal", "/customers")} == {403}
     assert ".csv" not in omar.get("/plans").text + omar.get("/payments").text
+
+
+def test_a_file_begins_with_a_byte_order_mark_and_words_the_methods(app: Flask, ids: dict[str, int]) -> None:
+    """Without the mark Excel shows Arabic as garbage. Before, the method of a payment was `card_ok`."""
+    amal = browser_of(app, "amal")
+    assert amal.get("/payments.csv").data.startswith(b"\xef\xbb\xbf")
+    payments = rows(amal, "/payments.csv")
+    assert not [row for row in payments if row["method"].startswith("card_")]
+    assert {"Cash", "Bank transfer"} < {english(row["method"]) for row in payments}
+    for row in payments:
+        assert row["created_on"] and row["created_at"].endswith("+00:00")
+    kept = {row["plan"]: row for row in rows(amal, "/plans.csv")}[str(ids["back_plan"])]
+    assert float(kept["kept"]) == float(kept["paid"]) - float(kept["refunded"]) and float(kept["refunded"]) > 0
+    refunded = sum(float(row["amount"]) for row in rows(amal, "/refunds.csv") if row["state"] == "succeeded")
+    assert refunded == sum(float(row["refunded"]) for row in payments)

@@ -54,7 +54,7 @@ def places(client: FlaskClient, plan: int) -> dict[str, str]:
 
 
 def file_of(client: FlaskClient, address: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(english(client.get(address).text).splitlines()))
+    return list(csv.DictReader(english(client.get(address).text).removeprefix("\ufeff").splitlines()))
 
 
 def api_of(app: Flask, address: str) -> Any:

@@ -1,0 +1,118 @@
+"""A model of one plan's money and books, written from PRODUCT.md's pages on money alone. It imports no service.
+
+Amounts are minor units. `booked` has what was collected by local date of the business.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+
+@dataclass
+class Row:
+    """An installment."""
+
+    amount: int
+    paid: int = 0
+    credited: int = 0
+    written_off: int = 0
+    cancelled: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.amount - self.paid - self.credited - self.written_off
+
+
+@dataclass
+class Received:
+    """A payment that came in: its parts by installment, and how much of each had been written off."""
+
+    by_card: bool
+    parts: dict[int, int]
+    recovered: dict[int, int]
+    refunded: int = 0
+    gone: bool = False
+
+    @property
+    def kept(self) -> int:
+        return 0 if self.gone else sum(self.parts.values()) - self.refunded
+
+
+@dataclass
+class Model:
+    """A plan. Each act returns whether it is possible."""
+
+    rows: list[Row]
+    received: list[Received] = field(default_factory=list)
+    cancelled: bool = False
+    booked: dict[date, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        return sum(row.left for row in self.rows)
+
+    @property
+    def kept(self) -> int:
+        return sum(payment.kept for payment in self.received)
+
+    def payable(self) -> dict[int, int]:
+        """What may be paid of each installment: what remains, else what was written off, unless it is cancelled."""
+        if self.cancelled:
+            return {}
+        remaining = {place: row.left for place, row in enumerate(self.rows) if row.left}
+        return remaining or {place: row.written_off for place, row in enumerate(self.rows) if row.written_off}
+
+    def book(self, day: date, amount: int) -> None:
+        self.booked[day] = self.booked.get(day, 0) + amount
+
+    def pay(self, day: date, amount: int, *, by_card: bool) -> None:
+        parts, recovered, left = {}, {}, amount
+        for place, size in self.payable().items():
+            share = min(size, left)
+            if share:
+                row = self.rows[place]
+                again = max(0, share - row.left)
+                row.written_off -= again
+                row.paid += share
+                parts[place], recovered[place], left = share, again, left - share
+        self.received.append(Received(by_card, parts, recovered))
+        self.book(day, amount)
+
+    def credit(self, amount: int) -> None:
+        for row in reversed(self.rows):
+            share = min(row.left, amount)
+            row.credited += share
+            amount -= share
+
+    def write_off(self) -> None:
+        for row in self.rows:
+            row.written_off += row.left
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        for row in self.rows:
+            if row.left or row.written_off:
+                row.credited += row.left
+                row.cancelled = True
+
+    def refund(self, day: date, amount: int) -> None:
+        self.book(day, -amount)
+        for payment in reversed(self.received):
+            share = min(payment.kept, amount)
+            payment.refunded += share
+            amount -= share
+
+    def take_back(self, day: date, payment: Received) -> None:
+        """A bounce or a void: what was not refunded is owed again, void on a cancelled plan, or written off again."""
+        back = payment.kept
+        self.book(day, -back)
+        payment.gone = True
+        for place, share in sorted(payment.parts.items()):
+            share = min(share, back)
+            back -= share
+            row = self.rows[place]
+            row.paid -= share
+            if self.cancelled:
+                row.credited += share
+                row.cancelled = row.cancelled or share > 0
+            else:
+                row.written_off += min(share, payment.recovered[place])
