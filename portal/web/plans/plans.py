@@ -11,7 +11,7 @@ from portal.domain import clock, money
 from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
-from portal.models.plans.plans import PLAN_STATUSES
+from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
 from portal.reports import live
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
@@ -32,6 +32,7 @@ from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
+from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
@@ -69,6 +70,7 @@ def index() -> ResponseReturnValue:
         count=lambda: reports.tally_plans(actor, filters),
         statuses=STATUSES,
         sorts=SORTS,
+        closed_by=labels.CLOSED_BY,
         merchant=actor.merchant_id is not None,
     )
 
@@ -88,6 +90,7 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search."""
     return PlanFilters(
         status=query.choice("status", STATUSES),
+        closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
