@@ -36,5 +36,16 @@ if settings.production:  # JSON lines, like the application's
     }
 proc_name = "qist"
 control_socket_disable = True
+
+
+def on_starting(_server):  # type: ignore[no-untyped-def]
+    """The arbiter, which no request can block, serves the metrics."""
+    if settings.metrics_port is not None:
+        from portal.metrics import server
+
+        logs.configure(settings.log_level)
+        server.serve(settings)
+
+
 limit_request_line = 4094
 limit_request_field_size = 16_380  # an overlong token gets the API's 401 instead of gunicorn's 400

@@ -16,13 +16,14 @@ api/                entry point: the JSON API
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
     accounts/ adjustments/ agreements/ books/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/
-    reminders/ team/
+    reminders/ security/ team/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
+metrics/            the internal port: metrics, and readiness with the kind of each failure
 access.py           look-ups that return an object of the actor or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/
+    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/ security/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
     payment/ payment/simulated/
 queue.py            enqueues jobs by name
@@ -31,6 +32,7 @@ wording/            words for people: codes and facts become sentences, by gette
 valkey/             connections to Valkey, circuit breaker, storage of rate limits
 domain/             pure rules: money, schedule, allocation, clock, identifiers, permissions, events, texts
 config/             settings, from the environment and from files of secrets
+counters.py         counts what each process does, for the metrics
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions
 logs.py             structured logs

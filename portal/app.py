@@ -6,10 +6,11 @@ from typing import Any
 
 import structlog
 from flask import Flask
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import config, extensions, logs, models, queue
+from portal import config, counters, extensions, logs, models, queue
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
@@ -51,8 +52,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    if settings.metrics_port is not None:
+        counters.start(settings.metrics_dir, pool_size=settings.web_threads * 2 + 2)
     extensions.db.init_app(app)
     with app.app_context():
+        event.listen(extensions.db.engine, "connect", _use_utc)
         extensions.watch_connections(extensions.db.engine)
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
@@ -65,6 +69,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     web.init_app(app)
     api.init_app(app)
     return app
+
+
+def _use_utc(connection: Any, _record: Any) -> None:
+    """The session's time zone. A startup option would do, but PgBouncer as Debian ships it refuses such options."""
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = False
 
 
 def refuse_old_database(app: Flask) -> None:
@@ -127,7 +138,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
             "pool_recycle": 1800,
             "isolation_level": "READ COMMITTED",
             "hide_parameters": True,
-            "connect_args": {"connect_timeout": 5, "application_name": "qist", "options": "-c timezone=UTC"},
+            "connect_args": {"connect_timeout": 5, "application_name": "qist"},
         },
         **_limiter_config(settings),
     }

@@ -270,11 +270,24 @@ def reactivate(login: str | None, merchant: int | None, reason: str) -> None:
 
 
 @main.command()
+@click.argument("login")
+@click.option("--reason", prompt=True, help="For the operators.")
+def remove_factors(login: str, reason: str) -> None:
+    """Remove the lost second factors of the account LOGIN, 24 hours from now, unless its mailed link stops it."""
+    from portal.services.accounts import accounts
+    from portal.services.operations import lost_factors
+
+    user_id = called(accounts.find_login, login)
+    called(lost_factors.ask, user_id, actor=None, reason=reason)
+    click.echo("The account is told by mail. Its second factors end in 24 hours.")
+
+
+@main.command()
 def status() -> None:
     """Print the figures of the operator's page as JSON, without addresses of mails and traces of jobs."""
     from portal.reports.operations import background, health
 
-    click.echo(json.dumps(background.status(health.check()), indent=2, default=datetime.isoformat))
+    click.echo(json.dumps(background.status(health.check(thorough=True)), indent=2, default=datetime.isoformat))
 
 
 @main.command()

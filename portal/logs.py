@@ -16,6 +16,34 @@ _NO_VALKEY = re.compile("Redis|[Rr]ate limit")
 """In the lines of RQ and flask-limiter while Valkey is away."""
 _VALUES: Final = re.compile(r"\n(?:DETAIL|CONTEXT|LINE \d+):.*(?:\n +\^)?")
 """The lines of PostgreSQL's errors that hold values of rows."""
+_KINDS: Final = {
+    "25006": "read_only",
+    "28000": "wrong_password",
+    "28P01": "wrong_password",
+    "3D000": "no_database",
+    "40001": "serialization",
+    "40P01": "deadlock",
+    "42501": "no_permission",
+    "53100": "disk_full",
+    "53300": "too_many_connections",
+    "55P03": "lock_timeout",
+    "57014": "statement_timeout",
+    "57P01": "stopping",
+    "57P02": "stopping",
+    "57P03": "starting",
+}
+"""What PostgreSQL's error codes mean to an operator."""
+_CONNECTING: Final = (
+    ("wrong_password", "password authentication failed|no password supplied|pg_hba.conf|SCRAM|role .* does not exist"),
+    ("no_database", "database .* does not exist"),
+    ("too_many_connections", "too many clients|remaining connection slots|too many connections"),
+    ("starting", "is starting up|not yet accepting connections|in recovery mode"),
+    ("stopping", "is shutting down"),
+    ("disk_full", "No space left on device"),
+)
+"""What the messages of failed connections mean. libpq gives no code for them."""
+DATABASE_KINDS: Final = (*sorted({*_KINDS.values()}), "away", "data", "other")
+"""Every answer of `database_kind`."""
 
 
 class _Quiet:
@@ -79,6 +107,21 @@ def request_id() -> str | None:
     return structlog.contextvars.get_contextvars().get("request_id")
 
 
+def database_kind(error: BaseException) -> str:
+    """What a database's failure means to an operator: one of DATABASE_KINDS.
+
+    `away`: no connection, or a lost one. `data`: a statement against a rule of the tables.
+    """
+    original = getattr(error, "orig", None) or error
+    code: str | None = getattr(original, "sqlstate", None)
+    if code is not None:
+        by_class = {"08": "away", "22": "data", "23": "data"}
+        return _KINDS.get(code) or by_class.get(code[:2], "other")
+    if type(original).__name__ not in ("OperationalError", "InterfaceError", "ConnectionTimeout", "TimeoutError"):
+        return "other"
+    return next((kind for kind, pattern in _CONNECTING if re.search(pattern, str(original))), "away")
+
+
 def database_facts(error: BaseException) -> dict[str, str | None]:
     """The facts of a database's failure for a log line: its kind, PostgreSQL's error code and message, and no value.
 
@@ -89,7 +132,8 @@ def database_facts(error: BaseException) -> dict[str, str | None]:
     message = getattr(getattr(original, "diag", None), "message_primary", None) or _VALUES.sub("", str(original))
     if code is not None and code.startswith("22"):
         message = message.partition(":")[0]
-    return {"error": type(original).__name__, "sqlstate": code, "reason": message.strip()[:500]}
+    facts = {"error": type(original).__name__, "kind": database_kind(error), "sqlstate": code}
+    return {**facts, "reason": message.strip()[:500]}
 
 
 def _first() -> list[structlog.typing.Processor]:

@@ -27,6 +27,8 @@ TICK_SECONDS: Final = 5
 """Seconds between two loops of the scheduler."""
 TICK_KEY: Final = "qist:scheduler:tick"
 """Key of the instant (Unix seconds) of the scheduler's last loop."""
+CHECK_KEY: Final = "qist:check"
+"""Key of the last `qist check`: a hash of its instant `at` (Unix seconds) and of the number of `broken` rows."""
 
 JOB_SECONDS: Final = 90
 """Time limit of a job. A worker that hangs in a job is freed a minute later, and a later job finds the rest.

@@ -22,6 +22,8 @@ FAILURES: Final = "10 per 15 minutes"
 """Wrong passwords for one account from one address."""
 ALL_FAILURES: Final = "100 per hour"
 """Wrong passwords for one account, from all addresses that it does not know."""
+CODE_FAILURES: Final = "20 per hour"
+"""Wrong codes of a second factor for one account, from all addresses that it does not know."""
 WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
 
 Limit = str | Callable[[], str]
@@ -44,16 +46,44 @@ def signing_in(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def trying_password(
-    account: Callable[[], str], failed: Counts, is_known: Callable[[], bool]
+    account: Callable[[], str],
+    failed: Counts,
+    is_known: Callable[[], bool],
+    refused: Callable[[], None],
+    refused_everywhere: Callable[[], Response | None],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Limit by FAILURES for each account and address, and by ALL_FAILURES for each account.
+
+    `refused` is called for a request above a limit, and `refused_everywhere` for one above ALL_FAILURES: its response,
+    if any, is the answer.
 
     Only responses for which `failed` is true count. A request for which `is_known` is true, from a browser or an
     address that the account knows, neither counts towards ALL_FAILURES nor is stopped by it: strangers can't lock the
     owner out.
     """
-    from_here = counted(FAILURES, "login-failures", lambda: f"{account()} {client_address()}", failed)
-    from_anywhere = counted(ALL_FAILURES, "all-login-failures", account, failed, exempt=is_known)
+
+    def everywhere() -> Response | None:
+        refused()
+        return refused_everywhere()
+
+    from_here = counted(FAILURES, "login-failures", lambda: f"{account()} {client_address()}", failed, above=refused)
+    from_anywhere = counted(ALL_FAILURES, "all-login-failures", account, failed, exempt=is_known, above=everywhere)
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        return from_anywhere(from_here(view))
+
+    return decorate
+
+
+def trying_code(
+    account: Callable[[], str], failed: Counts, is_known: Callable[[], bool]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Limit by FAILURES for each account and address, and by CODE_FAILURES for each account.
+
+    Counts as `trying_password` does, in counts of its own.
+    """
+    from_here = counted(FAILURES, "code-failures", lambda: f"{account()} {client_address()}", failed)
+    from_anywhere = counted(CODE_FAILURES, "all-code-failures", account, failed, exempt=is_known)
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         return from_anywhere(from_here(view))
@@ -73,10 +103,12 @@ def counted(
     counts: Counts | None = None,
     *,
     exempt: Callable[[], bool] | None = None,
+    above: Callable[[], Response | None] | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Limit writes by `key`, over all views of a `scope`. With `counts`, only the responses that it accepts count.
 
-    Requests for which `exempt` is true are not limited and don't count.
+    Requests for which `exempt` is true are not limited and don't count. `above` is called for each refused request;
+    its response, if any, is the answer in place of 429.
     """
     current_limit = limit if callable(limit) else lambda: limit
     decorator = limiter.shared_limit(
@@ -86,6 +118,7 @@ def counted(
         methods=WRITE_METHODS,
         deduct_when=counts,
         exempt_when=exempt,
+        on_breach=(lambda _: above()) if above is not None else None,
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:

@@ -17,6 +17,7 @@ from portal.models import Merchant, User
 from portal.reports.operations import checks
 from portal.services.accounts import password_resets, sessions
 from tests.fixtures import operations, people
+from tests.services.security import factors
 
 SETUP = (
     "setup", "--operator", "olga", "--operator-email", "olga@example.com", "--owner", "amal", "--owner-email",
@@ -63,6 +64,15 @@ def test_an_account_is_deactivated_and_reactivated_by_username_or_email(run: Fla
     code, output = call(run, "deactivate", "nobody", "--reason", "x")
     assert code == 1 and "There is no account with this username or email." in output
     assert call(run, "deactivate", "omar", "--reason", " ") == (1, "Error: reason: Say why, in a few words.\n")
+
+
+def test_lost_factors_are_removed_a_day_after_the_command(run: FlaskCliRunner) -> None:
+    omar = people.omar()
+    assert call(run, "remove-factors", "omar", "--reason", "Lost") == (1, "Error: This account has no second factor.\n")
+    factors.turn_on(omar)
+    code, output = call(run, "remove-factors", "omar@example.com", "--reason", "Lost")
+    assert code == 0 and "24 hours" in output
+    assert operations.acts() == [("factor_removal_asked", None, "Lost")]
 
 
 def test_a_business_is_deactivated_by_its_id(run: FlaskCliRunner) -> None:

@@ -8,6 +8,7 @@ CREATE TABLE users (
     email_proven_at timestamptz,
     username varchar(150),
     username_key text,
+    username_skeleton text,
     password_hash varchar(255),
     early_reminders boolean DEFAULT true NOT NULL,
     language varchar(20),
@@ -47,6 +48,7 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX uq_users_calendar_hash ON users (calendar_hash) WHERE calendar_hash IS NOT NULL;
 CREATE INDEX ix_users_email_key_prefix ON users (email_key text_pattern_ops);
 CREATE INDEX ix_users_username_key_prefix ON users (username_key text_pattern_ops);
+CREATE INDEX ix_users_username_skeleton ON users (username_skeleton) WHERE username_skeleton IS NOT NULL;
 CREATE INDEX ix_users_unproven_created_at ON users (created_at)
     WHERE email_proven_at IS NULL AND password_hash IS NOT NULL;
 CREATE UNIQUE INDEX uq_users_email_key ON users (email_key)
@@ -150,12 +152,9 @@ CREATE TABLE user_sessions (
     confirmed_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     ended_at timestamptz,
-    kept_form jsonb,
-    kept_until timestamptz,
     CONSTRAINT fk_user_sessions_hat FOREIGN KEY (user_id, merchant_id)
         REFERENCES memberships (user_id, merchant_id) ON DELETE SET NULL (merchant_id),
     CONSTRAINT ck_user_sessions_browser_hash CHECK (octet_length(browser_hash) = 32),
-    CONSTRAINT ck_user_sessions_kept CHECK ((kept_form IS NULL) = (kept_until IS NULL)),
     CONSTRAINT ck_user_sessions_token_hash CHECK (octet_length(token_hash) = 32)
 );
 
@@ -282,7 +281,7 @@ CREATE TABLE operator_acts (
     created_at timestamptz NOT NULL,
     CONSTRAINT ck_operator_acts_kind CHECK (kind IN (
         'set_up', 'merchant_approved', 'merchant_declined', 'merchant_deactivated', 'merchant_reactivated',
-        'merchant_objected', 'account_deactivated', 'account_reactivated', 'refund_released', 'refund_withheld'
+        'merchant_objected', 'account_deactivated', 'account_reactivated', 'factor_removal_asked', 'refund_released', 'refund_withheld'
     )),
     CONSTRAINT ck_operator_acts_subject CHECK (num_nonnulls(merchant_id, user_id) >= 1)
 );

@@ -29,6 +29,7 @@ FILES = (
     "ledger",
     "simulated_gateway",
     "security",
+    "second_factors",
 )
 """In the order of their foreign keys."""
 
@@ -42,7 +43,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("COMMENT ON TABLE alembic_version IS NULL")
     op.execute(
-        "DROP TABLE security_events, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
+        "DROP TABLE sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
+        "security_events, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "

@@ -13,6 +13,7 @@ from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.services.accounts import api_keys, tokens
+from portal.services.security import second_factors
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,6 +55,14 @@ class ReadOnly(Forbidden):
         self.code = "read_only_key"
 
 
+class FactorNeeded(Forbidden):
+    """An operator without the second factor that is required."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "second_factor_needed"
+
+
 def signed_in(
     needs: Permission | None = None, *, writes: bool = False, unproven: bool = False, forbidden: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -69,6 +78,8 @@ def signed_in(
             g.caller = identify()
             if not unproven:
                 g.caller.actor.require_proof()
+            if second_factors.is_missing(g.caller.user):
+                raise FactorNeeded()
             if writes and not g.caller.can_write and (needs is None or needs in permissions.GIVEN_TO_KEYS):
                 raise ReadOnly()
             if needs is not None:

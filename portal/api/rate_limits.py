@@ -19,7 +19,22 @@ def refreshing(view: Callable[P, R]) -> Callable[P, R]:
 
 def trying_password(step: Callable[P, R]) -> Callable[P, R]:
     """The limits of wrong passwords, by `g.login`. A program has no cookie: the account knows it by its address."""
-    return rate_limits.trying_password(lambda: access.login_key(g.login), _failed, _is_known)(step)
+    return rate_limits.trying_password(
+        lambda: access.login_key(g.login),
+        _failed,
+        _is_known,
+        lambda: sessions.record_refusal(g.login),
+        lambda: None,
+    )(step)
+
+
+def trying_code(step: Callable[P, R]) -> Callable[P, R]:
+    """The limits of wrong codes of a second factor, by `g.user_id`. Only answers with `g.wrong_code` count."""
+    return rate_limits.trying_code(lambda: f"user:{g.user_id}", _code_was_wrong, _is_known)(step)
+
+
+def _code_was_wrong(response: Response) -> bool:
+    return bool(g.get("wrong_code", False))
 
 
 def _is_known() -> bool:

@@ -56,6 +56,7 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
     from portal.reports.operations import checks, revisions
+    from portal.services.maintenance import last_check
     from portal.wording import installation
     from portal.wording.checks import rule
 
@@ -64,6 +65,8 @@ def _check(*, as_json: bool, since: datetime | None = None) -> int:
         if state in ("behind", "unreleased"):
             return _could_not(f"Migrations: {installation.PROBLEMS[state]}")
         counts = dict(checks.run_recent(since.replace(tzinfo=UTC)) if since else checks.run())
+        if since is None:
+            last_check.remember(counts.values())
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()
         return _could_not(f"The database does not answer: {cause[0] if cause else type(error).__name__}")

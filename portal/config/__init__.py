@@ -7,6 +7,8 @@ Each of SECRETS may come from a file: NAME_FILE is its path, and NAME is not set
 """
 
 import hmac
+import os
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
@@ -83,6 +85,7 @@ class Settings:
     payment_gateway: str
     merchant_registration: Literal["approval", "open", "closed"]
     plan_acceptance: Literal["required", "off"]
+    operator_factor: Literal["required", "off"]
     smtp_host: str | None
     smtp_port: int
     smtp_user: str | None
@@ -102,6 +105,9 @@ class Settings:
     web_threads: int
     web_workers: int
     hsts_subdomains: bool
+    metrics_port: int | None
+    metrics_address: str
+    metrics_dir: Path
     log_level: str
 
     @property
@@ -169,6 +175,12 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
                 parsers.choice("approval", "open", "closed"),
             ),
         ),
+        operator_factor=cast(
+            'Literal["required", "off"]',
+            reader.value(
+                "OPERATOR_SECOND_FACTOR", "required" if production else "off", parsers.choice("required", "off")
+            ),
+        ),
         plan_acceptance=cast(
             'Literal["required", "off"]',
             reader.value("PLAN_ACCEPTANCE", "required" if production else "off", parsers.choice("required", "off")),
@@ -195,8 +207,13 @@ def load(environ: Mapping[str, str], *, needed: tuple[str, ...] = REQUIRED_IN_PR
         web_threads=reader.value("WEB_THREADS", "8", parsers.integer(1, 64)),
         web_workers=reader.value("WEB_WORKERS", "2" if production else "1", parsers.integer(1, 64)),
         hsts_subdomains=reader.value("HSTS_SUBDOMAINS", "off", parsers.boolean),
+        metrics_port=reader.optional("METRICS_PORT", parsers.integer(1, 65535)),
+        metrics_address=reader.value("METRICS_ADDRESS", "127.0.0.1", parsers.host),
+        metrics_dir=Path(reader.text("METRICS_DIR") or f"{tempfile.gettempdir()}/qist-metrics-{os.geteuid()}"),
         log_level=reader.value("LOG_LEVEL", "info", parsers.log_level),
     )
+    if settings.metrics_port == port:
+        reader.faults.append("METRICS_PORT: it is PORT, which is public; choose another")
     if production:
         for name in needed:
             if not reader.text(name) and name not in reader.unreadable:

@@ -29,6 +29,7 @@ SCHEDULE: Final = (
     Entry("open_drafts", every=60),
     Entry("number_entries", every=60),
     Entry("follow_up_acceptances", every=300),
+    Entry("remove_lost_factors", every=300),
     Entry("purge_expired", every=3600),
     Entry("end_closed_merchants", every=3600),
 )

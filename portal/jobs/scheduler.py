@@ -18,6 +18,7 @@ from portal import queue
 from portal.config import Settings
 from portal.domain import clock
 from portal.jobs.schedule import SCHEDULE, Entry
+from portal.metrics import server
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
 
@@ -46,6 +47,7 @@ def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     connection = connections.for_scheduler(valkey_url(settings))
+    server.serve(settings)
     log.info("scheduler.started", entries=len(schedule), every=every)
     while not stop.is_set():
         try:

@@ -5,7 +5,7 @@ from portal.services.agreements import acceptances
 from portal.services.books import numbers
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
-from portal.services.operations import closings
+from portal.services.operations import closings, lost_factors
 from portal.services.payments import automatic, callbacks, outcomes, refunds
 from portal.services.plans import drafts, lateness
 from portal.services.reminders import reminders
@@ -34,6 +34,11 @@ def settle_unknown_refunds() -> int:
 def deliver_callbacks() -> int:
     """Record the reversals that no callback of the gateway has brought."""
     return callbacks.deliver_due()
+
+
+def remove_lost_factors() -> int:
+    """Remove the second factors whose removal an operator asked for a day ago."""
+    return lost_factors.remove_due()
 
 
 def drain_outbox() -> int:

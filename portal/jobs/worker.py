@@ -17,16 +17,20 @@ from rq import Worker, worker_registration
 from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 
-from portal import queue
+from portal import counters, queue
 from portal.config import Settings
+from portal.domain import clock
 from portal.extensions import db
+from portal.jobs import tasks
+from portal.metrics import server
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
+from portal.valkey.liveness import SEEN, SEEN_EVERY
 
 log = structlog.get_logger(__name__)
 
-REGISTERED_EVERY: Final = 5.0
-"""Seconds between two checks that Valkey still lists this worker."""
+BIRTH_EVERY: Final = 0.1
+"""Seconds between two looks at a worker that has not begun."""
 RESTART_PAUSE: Final = 2.0
 """Seconds before a worker that lost Valkey starts again."""
 
@@ -40,9 +44,15 @@ class WorkersJob(queue.JsonJob):
         structlog.contextvars.bind_contextvars(job=name, job_id=self.id)
         if (request_id := self.meta.get("request_id")) is not None:
             structlog.contextvars.bind_contextvars(request_id=request_id)
+        counters.begin_job()
+        outcome, started_at = "failed", time.monotonic()
         try:
-            return super().perform()
+            result = super().perform()
+            outcome = "done"
+            return result
         finally:
+            if not name.startswith("_") and hasattr(tasks, name):
+                counters.job(name, outcome, time.monotonic() - started_at)
             structlog.contextvars.clear_contextvars()
             db.session.remove()
             db.engine.dispose()
@@ -59,6 +69,7 @@ def run(app: Flask) -> None:
     """
     settings: Settings = app.config["QIST"]
     connection = connections.for_workers(valkey_url(settings))
+    server.serve(settings)
     with app.app_context():
         while not _work(connection, "WARNING" if settings.log_level == "info" else settings.log_level.upper()):
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,18 +106,26 @@ def _work(connection: Redis, level: str) -> bool:
 
 
 def _stay_registered(worker: Worker, connection: Redis, stopped: threading.Event) -> None:
-    """Register the worker again after Valkey was flushed or away. RQ registers it once.
+    """Say that the process runs, and register the worker again after Valkey was flushed or away. RQ registers it once.
 
     RQ's heartbeats make a new hash with a few fields once the worker's hash has expired.
     """
-    while not stopped.wait(REGISTERED_EVERY):
+    is_seen = False
+    while not stopped.wait(SEEN_EVERY if is_seen else BIRTH_EVERY):
         with suppress(RedisError):
-            if worker.birth_date is not None and not _is_registered(worker, connection):
+            if worker.birth_date is None:
+                continue
+            if not _is_registered(worker, connection):
                 with connection.pipeline() as pipe:
                     pipe.hset(worker.key, mapping=worker.serialize())
                     pipe.expire(worker.key, worker.worker_ttl + 60)
                     worker_registration.register(worker, pipe)
                     pipe.execute()
+            with connection.pipeline() as pipe:
+                pipe.hset(worker.key, SEEN, str(clock.now().timestamp()))
+                pipe.expire(worker.key, worker.worker_ttl + 60)
+                pipe.execute()
+            is_seen = True
 
 
 def _is_registered(worker: Worker, connection: Redis) -> bool:

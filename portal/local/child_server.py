@@ -255,10 +255,23 @@ class Server:
                 **self.user,
             )
 
-    def _open_log(self) -> IO[bytes]:
-        fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        if os.fstat(fd).st_size > MAX_LOG_BYTES:
+    def turn_over_log(self) -> None:
+        """Move the lines of a log of more than MAX_LOG_BYTES to `<name>.log.old`. The server writes on in the log."""
+        fd = os.open(self.log, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(fd, "a+b") as log:
+            if os.fstat(fd).st_size <= MAX_LOG_BYTES:
+                return
+            old = self.log.with_name(f"{self.log.name}.old")
+            old.unlink(missing_ok=True)
+            with os.fdopen(os.open(old, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+                log.seek(0)
+                shutil.copyfileobj(log, copy)
             os.ftruncate(fd, 0)
+        data_dir.keep_owner(old, self.data_dir)
+
+    def _open_log(self) -> IO[bytes]:
+        self.turn_over_log()
+        fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         data_dir.keep_owner(self.log, self.data_dir)
         return os.fdopen(fd, "ab")
 

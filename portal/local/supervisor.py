@@ -43,6 +43,7 @@ from portal.reports.operations import migration_files
 CHILDREN = ("web", "worker", "scheduler")
 TERMINATE_SECONDS = 4.0  # for the children; with the servers' time limits less than the 10 seconds of a Ctrl-C
 READY_SECONDS = 90.0
+LOGS_EVERY = 300  # ticks of 0.2 seconds between two looks at the sizes of the servers' logs
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 the keys are compared, not bound
 COLOURS = (36, 33, 35, 32, 34)
 
@@ -255,8 +256,11 @@ class Supervisor:
                 raise Ended(name, code)
 
     def watch(self) -> None:
-        while True:
+        for tick in itertools.count():
             self.check()
+            if tick % LOGS_EVERY == 0:
+                for server in self.servers:
+                    server.turn_over_log()
             time.sleep(0.2)
 
     def outbox_token(self) -> str:

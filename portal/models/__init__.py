@@ -30,6 +30,11 @@ from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
+from portal.models.security.factor_removals import FactorRemoval
+from portal.models.security.kept_forms import KeptForm
+from portal.models.security.passkeys import Passkey, PasskeyChallenge
+from portal.models.security.second_factors import RecoveryCode, SignInStep, TotpSecret
+from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
 
@@ -47,28 +52,36 @@ __all__ = [
     "EntryNumber",
     "Erasure",
     "Event",
+    "FactorRemoval",
     "IdempotencyKey",
     "Installment",
     "Invitation",
+    "KeptForm",
     "LedgerEntry",
     "LedgerLine",
     "Membership",
     "Merchant",
     "Mute",
     "OperatorAct",
+    "Passkey",
+    "PasskeyChallenge",
     "PasswordReset",
     "Payment",
     "PaymentMethod",
     "Plan",
     "PlanDraft",
     "PublicEvent",
+    "RecoveryCode",
     "RefreshToken",
     "Refund",
     "Reminder",
     "SecurityEvent",
     "ShopReport",
+    "SignInCode",
+    "SignInStep",
     "TeamInvitation",
     "TokenFamily",
+    "TotpSecret",
     "TypedText",
     "User",
     "UserSession",

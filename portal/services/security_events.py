@@ -13,6 +13,7 @@ import structlog
 from flask import current_app
 from sqlalchemy import delete, or_, select, update
 
+from portal import counters
 from portal.domain import browsers, clock
 from portal.extensions import db
 from portal.models import SecurityEvent
@@ -86,8 +87,9 @@ def record(
 
 
 def _write(kind: SecurityKind, line: dict[str, Any]) -> None:
-    """Write the log line. A log that can't be written must not fail a change that is committed."""
+    """Write the log line and count. A log that can't be written must not fail a change that is committed."""
     with contextlib.suppress(OSError, ValueError):
+        counters.security_event(kind)
         log.info(f"security.{kind}", **line)
 
 

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from portal import logs
+from portal import counters, logs
 from portal.errors import Busy, Unsure
 from portal.extensions import db, session
 from portal.services import idempotency
@@ -100,6 +100,7 @@ def _carry_out(name: str, function: Callable[[], R]) -> R:
                     log.error("database.away", function=name, **logs.database_facts(error))
                     raise (Unsure() if committing else Busy()) from error
                 raise
+            counters.retry(reason)
             log.warning("unit_of_work.retry", function=name, reason=reason, attempt=attempt)
             if attempt == MAX_ATTEMPTS:
                 raise Busy() from error

@@ -5,21 +5,27 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, cast
+from typing import Final, ParamSpec, cast
 
-from flask import Response, g, url_for
+from flask import Response, flash, g, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from flask_login import current_user
 
 from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden
 from portal.extensions import db
 from portal.models import Merchant, User, UserSession
+from portal.services.accounts import sessions
+from portal.services.security import second_factors
+from portal.web import kept_forms
 from portal.web.respond import current_page, go, is_htmx, local_path, redirect_whole_page
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
 
+FACTOR_PAGES: Final = frozenset({"second_factors", "passkeys", "fresh_sign_ins"})
+"""The blueprints that are open to an operator who lacks a second factor."""
 START_ENDPOINTS = {"merchant": "dashboard.show", "customer": "home.show", "operator": "operator.show"}
 
 
@@ -60,6 +66,11 @@ def start_page(user: User | None) -> str:
     return url_for(START_ENDPOINTS[my_actor().hat] if user is not None else "public.home")
 
 
+def lacks_factor() -> bool:
+    """Whether this is an operator without the second factor that is required, on any page but those that set it up."""
+    return request.blueprint not in FACTOR_PAGES and second_factors.is_missing(me())
+
+
 def login_needed(view: View[P]) -> View[P]:
     """Redirect an anonymous visitor to the sign-in page, which leads back to the view.
 
@@ -71,6 +82,8 @@ def login_needed(view: View[P]) -> View[P]:
         if signed_in_user() is None:
             return sign_in_first()
         my_actor().require_proof()
+        if lacks_factor():
+            return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
     return guarded
@@ -83,6 +96,8 @@ def login_or_registration_needed(view: View[P]) -> View[P]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if signed_in_user() is None:
             return sign_in_first()
+        if lacks_factor():
+            return go(url_for("second_factors.index"))
         return view(*args, **kwargs)
 
     return guarded
@@ -96,6 +111,8 @@ def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if signed_in_user() is None:
                 return sign_in_first()
+            if lacks_factor():
+                return go(url_for("second_factors.index"))
             my_actor().require(permission)
             return view(*args, **kwargs)
 
@@ -105,6 +122,16 @@ def needs(permission: Permission) -> Callable[[View[P]], View[P]]:
 
 
 def sign_in_first() -> Response:
-    """To the sign-in page, which leads back to the current page. For htmx the whole page is replaced (401)."""
-    url = url_for("sessions.new", next=local_path(current_page()))
+    """To the sign-in page, which leads back to the current page. For htmx the whole page is replaced (401).
+
+    The form of a POST whose session ended is kept, and comes back to the same account (web/kept_forms.py).
+    """
+    path = local_path(current_page())
+    token = session.get("_user_id")
+    if request.method == "POST" and isinstance(token, str):
+        flash(_("You were signed out. Nothing was charged."), "warn")
+        user_id = sessions.owner_of(token)
+        if user_id is not None and path is not None:
+            kept_forms.keep(user_id, path)
+    url = url_for("sessions.new", next=path)
     return redirect_whole_page(url, 401) if is_htmx() else go(url)

@@ -26,7 +26,7 @@ WTFORMS_MESSAGES: Final = (_l("Invalid input."), _l("Not a valid choice."))
 class Form(FlaskForm):  # type: ignore[misc]
     """A form that reads text fields of urlencoded and multipart bodies. It reads no files and no JSON.
 
-    On a page that brings a form back (web/security/fresh_sign_ins.py) it has the fields that were kept.
+    On a page that brings a form back (web/kept_forms.py) it has the fields that were kept.
     """
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]

@@ -6,18 +6,24 @@ Each decorator counts one kind of request, by address or by account. Above the l
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g, request, session, url_for
 from flask_login import current_user
 
 from portal import rate_limits
 from portal.access import client_address, login_key
 from portal.services.accounts import sessions
+from portal.services.security import sign_in_codes
+from portal.web.respond import go
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CALLBACKS: Final = "600 per minute"
 """Callbacks of the gateway from one address."""
+
+
+REFUSED_LOGIN: Final = "refused_login"
+"""The cookie key of the name whose sign-in needs a code by mail first."""
 
 
 def _user_or_address() -> str:
@@ -30,7 +36,8 @@ def _typed_login() -> str:
 
 def _is_known() -> bool:
     browser = request.cookies.get(browser_cookie(), "")
-    return sessions.knows(request.form.get("login", ""), browser=browser, address=client_address())
+    login = request.form.get("login", "")
+    return sessions.knows(login, browser=browser, address=client_address()) or sign_in_codes.allows(login, browser)
 
 
 def browser_cookie() -> str:
@@ -47,9 +54,55 @@ def _password_was_wrong(response: Response) -> bool:
     return bool(g.get("wrong_password", False))
 
 
+def count_wrong_code() -> None:
+    """Called by the view when the code of a second factor is wrong: only such requests are counted."""
+    g.wrong_code = True
+
+
+def _code_was_wrong(response: Response) -> bool:
+    return bool(g.get("wrong_code", False))
+
+
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
     """RATELIMIT_LOGIN by address, and the limits of wrong passwords. A correct password is not counted."""
-    return rate_limits.signing_in(rate_limits.trying_password(_typed_login, _password_was_wrong, _is_known)(view))
+    limited = rate_limits.trying_password(
+        _typed_login, _password_was_wrong, _is_known, _record_refusal, _ask_for_mailed_code
+    )
+    return rate_limits.signing_in(limited(view))
+
+
+def trying_mailed_code(view: Callable[P, R]) -> Callable[P, R]:
+    """FAILURES by address, for codes by mail before a sign-in."""
+    return rate_limits.counted(rate_limits.FAILURES, "mailed-codes", client_address, _code_was_wrong)(view)
+
+
+def _record_refusal() -> None:
+    sessions.record_refusal(request.form.get("login", ""))
+
+
+def _ask_for_mailed_code() -> Response:
+    """To the page that mails a code, for a browser that the account does not know."""
+    session[REFUSED_LOGIN] = request.form.get("login", "")[:254]
+    return go(url_for("sign_in_codes.new"))
+
+
+def trying_passkey(view: Callable[P, R]) -> Callable[P, R]:
+    """RATELIMIT_LOGIN by address, for challenges and answers of passkeys at sign-in."""
+    return rate_limits.counted(rate_limits.setting("ratelimit_login"), "passkeys", client_address)(view)
+
+
+def trying_code(account: Callable[[], int | None]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """The limits of wrong codes of a second factor. `account` is the id of the account that signs in."""
+
+    def key() -> str:
+        user_id = account()
+        return client_address() if user_id is None else f"user:{user_id}"
+
+    def is_known() -> bool:
+        user_id, browser = account(), request.cookies.get(browser_cookie(), "")
+        return user_id is not None and sessions.is_known(user_id, browser=browser, address=client_address())
+
+    return rate_limits.trying_code(key, _code_was_wrong, is_known)
 
 
 def asking_for_reset(view: Callable[P, R]) -> Callable[P, R]:

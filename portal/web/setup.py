@@ -2,16 +2,19 @@
 
 from flask import Flask
 
-from portal.web import error_pages, filters, labels, method_labels, public
+from portal.web import error_pages, filters, kept_forms, labels, method_labels, public
 from portal.web.accounts import (
     account,
     api_keys,
     email_changes,
     email_proofs,
     hats,
+    passkey_sign_ins,
     password_resets,
     registrations,
     sessions,
+    sign_in_codes,
+    sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
@@ -52,7 +55,14 @@ from portal.web.payments import (
 from portal.web.plans import drafts, home, installments, plans
 from portal.web.privacy import erasures, personal_data, profiles
 from portal.web.reminders import early_reminders, mutes, reminder_settings, reminders
-from portal.web.security import fresh_sign_ins, security_events, user_sessions
+from portal.web.security import (
+    factor_removals,
+    fresh_sign_ins,
+    passkeys,
+    second_factors,
+    security_events,
+    user_sessions,
+)
 from portal.web.team import memberships, team, team_invitations
 
 BLUEPRINTS = (
@@ -111,6 +121,12 @@ BLUEPRINTS = (
     reschedules.bp,
     reversals.bp,
     fresh_sign_ins.bp,
+    second_factors.bp,
+    passkeys.bp,
+    factor_removals.bp,
+    passkey_sign_ins.bp,
+    sign_in_steps.bp,
+    sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
     sessions.bp,
@@ -137,6 +153,7 @@ def init_app(app: Flask) -> None:
     for module in (
         request_bodies,
         sessions,
+        kept_forms,
         filters,
         language,
         labels,

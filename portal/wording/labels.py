@@ -73,6 +73,7 @@ OPERATOR_ACTS: Final = {
     "merchant_objected": _l("%(by)s objected for %(subject)s."),
     "account_deactivated": _l("%(by)s deactivated the account of %(subject)s."),
     "account_reactivated": _l("%(by)s reactivated the account of %(subject)s."),
+    "factor_removal_asked": _l("%(by)s asked for the removal of the second factors of %(subject)s."),
     "refund_released": _l("%(by)s released a refund of %(subject)s."),
     "refund_withheld": _l("%(by)s withheld a refund of %(subject)s."),
 }

@@ -20,6 +20,8 @@ MAIL_PROBLEMS: Final = {
     "nothing_owed": _l("Nothing is owed any more, or it was turned on again."),
     "owed_again": _l("Something is owed again."),
     "payment_reversed": _l("The payment was taken back since."),
+    "removal_ended": _l("The removal was stopped already, or it is done."),
+    "code_lapsed": _l("The code lapsed, or it was used."),
     "nothing_waits": _l("No business waits for approval any more."),
     "plan_answered": _l("The customer accepted the plan, or said that it is not theirs."),
     "plan_closed": _l("The plan is closed."),

@@ -37,10 +37,21 @@ SENTENCES: Final = {
     "member_left": _l("%(name)s left the team."),
     "account_deactivated": _l("An operator deactivated the account of %(name)s."),
     "account_reactivated": _l("An operator reactivated the account of %(name)s."),
+    "factor_added": _l("%(name)s turned a second factor on: %(factor)s."),
+    "factor_removed": _l("%(name)s turned a second factor off: %(factor)s."),
+    "factor_failed": _l("A second factor of %(name)s was wrong."),
+    "factor_removal_asked": _l("An operator asked for the removal of the second factors of %(name)s."),
+    "factor_removal_stopped": _l("%(name)s stopped the removal of the second factors."),
+    "sign_in_refused": _l("A sign-in to the account of %(name)s was refused after too many wrong ones."),
+    "sign_in_code_mailed": _l("A code for signing in was mailed to %(name)s."),
+    "recovery_codes_made": _l("%(name)s made new recovery codes."),
+    "recovery_code_used": _l("%(name)s used a recovery code."),
     "books_closed": _l("%(name)s closed the books until %(until)s."),
     "account_renamed": _l("%(name)s changed the account “%(account)s” of the books."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
+FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey"), "all": _l("all of them")}
+"""By code, as they stand in a sentence."""
 LIMIT_CHANGED: Final = _l("%(by)s changed the limit of refunds a day of %(name)s.")
 
 
@@ -50,6 +61,7 @@ def security_event(kind: str, facts: Mapping[str, Any], *, name: str | None, by:
         "name": name or _("an unknown account"),
         "by": by or _("an unknown account"),
         "prefix": facts.get("prefix", ""),
+        "factor": str(FACTORS[facts["factor"]]) if "factor" in facts else "",
         "until": dates.day(date.fromisoformat(facts["until"])) if "until" in facts else "",
         "account": account_name(facts["account"]) if "account" in facts else "",
         "role": labels.team_role(facts["role"]) if "role" in facts else "",

@@ -14,11 +14,13 @@ from portal.extensions import db, limiter
 from portal.models import User
 from portal.services.accounts import api_keys
 from portal.services.accounts.tokens import Pair
+from portal.services.security import second_factors
 from tests.api import Api, a_name, create_plan, customer, merchant, problem, sign_in
 from tests.fixtures import people
 from tests.fixtures.live import Live
 from tests.fixtures.people import PASSWORD
 from tests.services.accounts.test_tokens import forged
+from tests.services.security import factors
 
 
 def set_settings(app: Flask, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
@@ -190,3 +192,19 @@ def test_without_valkey_a_stricter_limit_applies(
     codes = [api.post("/auth/register/").status_code for _ in range(31)]
     assert codes[0] == 422 and 500 not in codes
     assert codes.count(422) <= 30 // (2 * workers) + 1 and codes[-1] == 429
+
+
+def test_an_account_with_a_second_factor_sends_its_code_once(api: Api, app: Flask) -> None:
+    omar = customer(api)
+    with app.app_context():
+        codes = factors.turn_on(omar.id)
+        code = factors.code_of(omar.id)
+    login = {"username": omar.username, "password": PASSWORD}
+    problem(api.post("/token/", login), 422, "second_factor_required")
+    problem(api.post("/token/", login | {"code": "000000"}), 422, "wrong_code")
+    assert api.post("/token/", login | {"code": code}).status_code == 200
+    problem(api.post("/token/", login | {"code": code}), 422, "wrong_code")
+    assert api.post("/token/", login | {"code": codes[0]}).status_code == 200
+    problem(api.post("/token/", login | {"password": "no", "code": codes[1]}), 401, "bad_credentials")
+    with app.app_context():
+        assert second_factors.state(omar.id).codes_left == 9

@@ -47,7 +47,7 @@ def test_a_ready_web_server_is_at_work(served: Settings) -> None:
 def test_a_web_server_without_its_migrations_is_not_ready(served: Settings, app: Flask) -> None:
     with app.app_context(), db.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'baseline_tables'")
-    assert healthcheck.check("web", served) == "not ready: migrations not up to date: run qist db upgrade"
+    assert healthcheck.check("web", served) == "not ready: qist status says why"
 
 
 def test_a_web_server_is_ready_on_a_newer_database(served: Settings, app: Flask) -> None:
@@ -74,7 +74,7 @@ def test_a_worker_whose_hash_expired_is_at_work_again(
     settings: Settings, valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RQ's heartbeat makes the hash again with a few of its fields."""
-    monkeypatch.setattr(worker_process, "REGISTERED_EVERY", 0.05)
+    monkeypatch.setattr(worker_process, "SEEN_EVERY", 0.05)
     worker, stopped = (
         Worker([queue.queue_on(valkey)], connection=valkey, serializer=queue.JSONSerializer),
         threading.Event(),

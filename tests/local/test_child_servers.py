@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import redis
 
+from portal.local import child_server
 from portal.local.child_server import Server, ServerError
 from portal.local.data_dir import DataDirError, locked, unprivileged_user
 from portal.local.postgres import Postgres
@@ -346,3 +347,20 @@ def test_root_starts_a_data_folder_of_a_user_without_a_name(open_folder: Path) -
         assert psutil.Process(main_pid(server)).uids().real == UNNAMED
     with Postgres(open_folder) as server:
         assert read(server) == "42"
+
+
+def test_a_long_log_is_turned_over_while_the_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log and one older part exist, and the server writes on in the log."""
+    monkeypatch.setattr(child_server, "MAX_LOG_BYTES", 10_000)
+    with Valkey(tmp_path, durable=False) as server:
+        for _ in range(3):
+            with server.log.open("ab") as log:
+                log.write(b"line\n" * 4_000)
+            server.turn_over_log()
+            assert server.log.stat().st_size == 0
+        server.turn_over_log()
+        old = tmp_path / "valkey.log.old"
+        assert old.read_bytes() == b"line\n" * 4_000
+        assert server.process
+    assert 0 < server.log.stat().st_size < 10_000
+    assert len(list(tmp_path.glob("valkey.log*"))) == 2

@@ -209,6 +209,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<job_id>", "no-such-job")
         .replace("<outbox_token>", "no-such-token")
         .replace("<int:session_id>", "999999")
+        .replace("<int:passkey_id>", "999999")
+        .replace("<removal_token>", "unknown")
         .replace("<int:report_id>", str(objects["report_id"]))
     )
     assert "<" not in address, address

@@ -33,12 +33,14 @@ from tests.models.guard_inserts import (
 from tests.models.operator_guards import OPERATOR_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
 from tests.models.team_guards import TEAM_GUARDS
+from tests.services.security.factor_guards import FACTOR_GUARDS
 
 NEWEST_TEXT = "(SELECT max(id) FROM texts)"
 BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     *PLAN_GUARDS,
+    *FACTOR_GUARDS,
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,
     *AGREEMENT_GUARDS,

@@ -47,7 +47,6 @@ PLAN_GUARDS = [
           "SELECT user_id, token_hash, '', '', now(), now(), now(), now() FROM user_sessions"),
     Guard("a browser under half a hash", "ck_user_sessions_browser_hash",
           "UPDATE user_sessions SET browser_hash = 'x'"),
-    Guard("a form that is kept for ever", "ck_user_sessions_kept", "UPDATE user_sessions SET kept_form = '{}'"),
     Guard("an API key that manages the team", "ck_api_keys_permissions", an_api_key(permissions="'{team}'")),
     # Memberships
     Guard("a role that does not exist", "ck_memberships_role", a_membership(role="'boss'")),

@@ -58,6 +58,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/plans/drafts",
         "/account/password",
         "/account/sessions",
+        "/account/second-factors",
         "/account/security-events",
         "/account/fresh-sign-in",
         "/settings/security-events",

@@ -3,7 +3,9 @@
 import json
 import signal
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -13,6 +15,7 @@ from rq import Retry, Worker
 from rq.job import Job
 
 from portal import queue
+from portal.extensions import db
 from tests.conftest import Figures
 from tests.fixtures import servers
 from tests.fixtures.live import free_port
@@ -182,3 +185,24 @@ def test_every_line_of_a_web_server_in_production_is_json(database: str, running
     lines = [json.loads(line) for line in running.output().splitlines() if not line.startswith("---")]
     assert {"event", "level", "timestamp", "logger"} <= lines[0].keys()
     assert any("Shutting down" in line["event"] for line in lines)
+
+
+def test_a_job_leaves_no_line_in_the_log_of_postgresql(
+    app: Flask, database: str, running: Running, valkey_server: ValkeyServer
+) -> None:
+    """A process that ends with an open transaction leaves "unexpected EOF on client connection" there."""
+    log = Path(tempfile.gettempdir()) / "home" / "postgres.log"
+    a_worker(running)
+    for _ in range(20):
+        enqueue(valkey_server.client, "ask_database")
+    until(lambda: len(records(valkey_server.client)) == 20, details=running.output)
+    pids = set(records(valkey_server.client))
+    until(lambda: pids.isdisjoint(backends(app)), details=running.output)
+    assert len(pids) == 20
+    assert [line for line in log.read_text().splitlines() if any(f"[{pid}]" in line for pid in pids)] == []
+
+
+def backends(app: Flask) -> set[str]:
+    """The processes of PostgreSQL that serve a client."""
+    with app.app_context(), db.engine.connect() as connection:
+        return {str(pid) for pid in connection.exec_driver_sql("SELECT pid FROM pg_stat_activity").scalars()}

@@ -21,7 +21,7 @@ from portal.services.adjustments import cancellations, credits, reschedules, voi
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
-from portal.services.operations import approvals, closings, merchant_deactivations, refund_releases
+from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, plans, shop_reports
 from portal.services.plans.plans import NewPlan
@@ -126,6 +126,7 @@ OF_OPERATORS: dict[str, Act] = {
     "release a refund": lambda actor, ids: refund_releases.release(1, actor=actor),
     "withhold a refund": lambda actor, ids: refund_releases.withhold(1, actor=actor, reason="Why not"),
     "clear a report": lambda actor, ids: shop_reports.clear(1, actor=actor),
+    "remove lost factors": lambda actor, ids: lost_factors.ask(ids["omar"], actor=actor, reason="Why not"),
 }
 TABLES = (
     *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),

@@ -58,6 +58,7 @@ CODE_BY_CLASS = {
     ("own_plan", ""),
     ("outcome_unknown", ""),
     ("read_only_key", ""),
+    ("second_factor_needed", ""),
     ("still_running", ""),
 }
 """The refusals whose code their class sets, or errors.py."""

@@ -322,6 +322,7 @@ _REFUSED: Final = {
         Refused("already_proven"),
         Refused("bad_credentials"),
         Refused("bad_token"),
+        Invalid(Fault("code", "second_factor_required")),
         Refused("code_limit"),
         Refused("declined", payment_id=9),
         Refused("disputed"),

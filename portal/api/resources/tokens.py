@@ -6,10 +6,12 @@ from spectree.models import Tag
 
 from portal.api import schemas
 from portal.api.endpoints import endpoint
-from portal.api.rate_limits import refreshing, trying_password
+from portal.api.rate_limits import refreshing, trying_code, trying_password
+from portal.errors import Fault, Invalid
 from portal.rate_limits import signing_in
 from portal.services.accounts import hats, sessions, tokens
 from portal.services.accounts.tokens import Pair
+from portal.services.security import second_factors
 
 bp = Blueprint("api_tokens", __name__)
 TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made on its settings page.")
@@ -24,7 +26,11 @@ TAG = Tag("Tokens", "Sign in. Servers of a merchant use an API key instead, made
     tag=TAG,
     anyone=True,
     limit=signing_in,
-    refuses={401: ("bad_credentials",), 403: ("account_deactivated",), 422: ("choose_merchant", "unknown_merchant")},
+    refuses={
+        401: ("bad_credentials",),
+        403: ("account_deactivated",),
+        422: ("choose_merchant", "second_factor_required", "unknown_merchant", "wrong_code"),
+    },
 )
 def create(json: schemas.Login) -> schemas.Tokens:
     """Sign in
@@ -33,11 +39,16 @@ def create(json: schemas.Login) -> schemas.Tokens:
     otherwise. `merchant` chooses the hat: one of your merchants by its id, or null to act as a customer. By default
     it is the hat of your registration, else your only merchant. If you have several, the answer is 422
     `choose_merchant` with a list of them in `merchants`. A deactivated account gets 403 `account_deactivated`, if the
-    password is right.
+    password is right. An account with a second factor sends `code`, too; without it the answer is 422
+    `second_factor_required`. A code works once: for a wrong or used one the answer is 422 `wrong_code`.
     """
     g.login = json.username
     hat: hats.Choice = hats.DEFAULT if json.merchant is UNSET else json.merchant
-    return _tokens(tokens.start(_authenticate(json), hat))
+    user_id = _authenticate(json)
+    if second_factors.is_on(user_id):
+        g.user_id = user_id
+        _check_code(json)
+    return _tokens(tokens.start(user_id, hat))
 
 
 @endpoint(
@@ -84,6 +95,15 @@ def revoke(json: schemas.Refresh) -> tuple[str, int]:
 @trying_password
 def _authenticate(json: schemas.Login) -> int:
     return sessions.authenticate(json.username, json.password)
+
+
+@trying_code
+def _check_code(json: schemas.Login) -> None:
+    if not json.code.strip():
+        raise Invalid(Fault("code", "second_factor_required"))
+    if not second_factors.check(g.user_id, json.code):
+        g.wrong_code = True
+        raise Invalid(Fault("code", "wrong_code", about="sign_in"))
 
 
 def _tokens(pair: Pair) -> schemas.Tokens:

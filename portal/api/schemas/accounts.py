@@ -25,10 +25,14 @@ class Registration(In, kw_only=True):
 
 
 class Login(In, kw_only=True):
-    """The username, or the email in its place, the password, and the hat."""
+    """The username, or the email in its place, the password, the code of a second factor, and the hat."""
 
     username: Text
     password: Text
+    code: Annotated[
+        Text,
+        Meta(description="For an account with a second factor: the app's six digits, or a recovery code."),
+    ] = ""
     merchant: Annotated[
         Id | UnsetType | None, Meta(description="One of your merchants, or null for the customer's hat.")
     ] = UNSET

@@ -19,6 +19,7 @@ ActKind = Literal[
     "merchant_objected",
     "account_deactivated",
     "account_reactivated",
+    "factor_removal_asked",
     "refund_released",
     "refund_withheld",
 ]

@@ -1,7 +1,7 @@
 """Signed-in browsers. The cookie holds a token, and the row decides whether the token is valid."""
 
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +17,6 @@ from sqlalchemy import (
     case,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, contains_eager, joinedload, mapped_column, relationship, undefer
 
 from portal.extensions import Model
@@ -37,7 +36,6 @@ class UserSession(Model):
     out ends the row, and so do IDLE without a request and `expires_at`. The end of a membership takes its hat off.
 
     `address` is that of the last use. `confirmed_at` is the last instant at which the password was typed here.
-    `kept_form` is a form that waits for the password until `kept_until` (services/accounts/fresh_sign_ins.py).
     """
 
     __tablename__ = "user_sessions"
@@ -54,8 +52,6 @@ class UserSession(Model):
     confirmed_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     ended_at: Mapped[Instant | None]
-    kept_form: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True), deferred=True)
-    kept_until: Mapped[Instant | None]
 
     user: Mapped[User] = relationship()
 
@@ -68,7 +64,6 @@ class UserSession(Model):
         ),
         CheckConstraint("octet_length(token_hash) = 32", name="token_hash"),
         CheckConstraint("octet_length(browser_hash) = 32", name="browser_hash"),
-        CheckConstraint("(kept_form IS NULL) = (kept_until IS NULL)", name="kept"),
         Index("ix_user_sessions_expires_at", "expires_at"),
         Index("ix_user_sessions_user_id_id", "user_id", "id"),
     )

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship, validates
 
-from portal.domain import identifiers
+from portal.domain import identifiers, lookalikes
 from portal.domain.permissions import HATS, Hat
 from portal.extensions import Model
 from portal.models.columns import Id, Instant
@@ -46,9 +46,10 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     customers; memberships do. An operator, made on the command line, looks after the installation.
 
     `email_key` and `username_key` compare emails and usernames (identifiers.py). Setting the email or the username
-    sets its key. `early_reminders` is the customer's choice to get reminders before the due date. `language` is the
-    code of the catalogue for the account's pages and mails; None until one was chosen. `full_name` and `phone` are the
-    person's own, shown to nobody else. `calendar_hash` is the digest of their calendar's secret address.
+    sets its key; the username also its skeleton (lookalikes.py), unless it is the email. `early_reminders` is the
+    customer's choice to get reminders before the due date. `language` is the code of the catalogue for the account's
+    pages and mails; None until one was chosen. `full_name` and `phone` are the person's own, shown to nobody else.
+    `calendar_hash` is the digest of their calendar's secret address.
 
     An account with `is_demo` belongs to the demo data and has a public password: it signs in only where
     Settings.demo_logins_work allows it, and no mail is sent to it. The row of an erased person (`erased_at`) stays as a
@@ -66,6 +67,7 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     email_proven_at: Mapped[Instant | None]
     username: Mapped[str | None] = mapped_column(String(150))
     username_key: Mapped[str | None] = mapped_column(Text)
+    username_skeleton: Mapped[str | None] = mapped_column(Text)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     early_reminders: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     language: Mapped[str | None] = mapped_column(String(20))
@@ -88,6 +90,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     __table_args__ = (
         Index("uq_users_email_key", "email_key", unique=True, postgresql_where=text(_HOLDS_EMAIL)),
         Index("uq_users_username_key", "username_key", unique=True, postgresql_where=text(_NO_EMAIL_AS_NAME)),
+        Index(
+            "ix_users_username_skeleton", "username_skeleton", postgresql_where=text("username_skeleton IS NOT NULL")
+        ),
         Index("ix_users_unproven_created_at", "created_at", postgresql_where=text(_UNPROVEN)),
         Index("ix_users_email_key_prefix", "email_key", postgresql_ops={"email_key": "text_pattern_ops"}),
         Index("ix_users_username_key_prefix", "username_key", postgresql_ops={"username_key": "text_pattern_ops"}),
@@ -145,6 +150,9 @@ class User(Model, UserMixin):  # type: ignore[misc]  # flask-login has no types
     def _set_key(self, column: str, value: str | None) -> str | None:
         key = identifiers.email_key if column == "email" else identifiers.username_key
         setattr(self, f"{column}_key", None if value is None else key(value))
+        if column == "username":
+            is_name = value is not None and "@" not in value
+            self.username_skeleton = lookalikes.skeleton(value) if is_name and value else None
         return value
 
     @staticmethod

@@ -27,6 +27,7 @@ from portal.models import (
     Membership,
     Merchant,
     OperatorAct,
+    Passkey,
     Payment,
     PaymentMethod,
     Plan,
@@ -108,6 +109,9 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         )
         .where(UserSession.user_id == user_id)
         .order_by(UserSession.id),
+        "passkeys": select(Passkey.name, Passkey.created_at, Passkey.last_used_at)
+        .where(Passkey.user_id == user_id)
+        .order_by(Passkey.id),
         "email_changes": select(
             EmailChange.old_email, EmailChange.new_email, EmailChange.created_at, EmailChange.ended_at
         )

@@ -24,13 +24,12 @@ from portal.models import Email, Payment, Refund
 from portal.models.emails import PENDING_STATES
 from portal.reports.operations.health import Health
 from portal.valkey import connections
+from portal.valkey.liveness import is_silent
 
 log = structlog.get_logger(__name__)
 
 MAX_LISTED: Final = 20
 """The most failed jobs and dead mails that the page lists. The counts include all of them."""
-SILENT_AFTER: Final = timedelta(seconds=75)
-"""The age of a heartbeat from which a worker counts as silent. Workers send one every 45 s, and every 10 s in a job."""
 LATE_AFTER: Final = timedelta(minutes=2)
 """A mail that has been due for longer counts as late: no worker has claimed it."""
 
@@ -193,7 +192,7 @@ def _workers(valkey: Redis, keys: list[str]) -> Iterable[Worker]:
             state=fields.get(b"state", b"started").decode(),
             job=_name(jobs[0]) if jobs else None,
             heartbeat_at=heartbeat_at,
-            silent=clock.now() - heartbeat_at > SILENT_AFTER,
+            silent=is_silent(fields, clock.now()),
         )
 
 

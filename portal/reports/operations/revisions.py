@@ -13,6 +13,11 @@ OLDEST_SERVER: Final = 17
 """The oldest major version of PostgreSQL that has what the tables and queries use, such as the collation pg_c_utf8."""
 
 
+_BASELINE: Final = text(
+    "SELECT to_regclass('alembic_version') IS NULL, obj_description(to_regclass('alembic_version'), 'pg_class')"
+)
+
+
 def state(connection: Connection, directory: Path = DIRECTORY) -> State:
     """The state of the database relative to the migrations in `directory`.
 
@@ -24,11 +29,11 @@ def state(connection: Connection, directory: Path = DIRECTORY) -> State:
     """
     if server_version(connection) < (OLDEST_SERVER,):
         return "too_old"
-    current = _of_database(connection)
+    current, comment = _of_database(connection)
     if not current:
         tables = set(inspect(connection).get_table_names())
         return "unreleased" if tables & set(db.metadata.tables) else "behind"
-    if _comment(connection) != BASELINE_COMMENT:
+    if comment != BASELINE_COMMENT:
         return "unreleased"
     known, newest = revisions(directory)
     if current <= known:
@@ -54,12 +59,7 @@ def of_this_database() -> State:
         return state(connection)
 
 
-def _of_database(connection: Connection) -> set[str]:
-    if connection.scalar(text("SELECT to_regclass('alembic_version') IS NULL")):
-        return set()
-    return set(connection.scalars(text("SELECT version_num FROM alembic_version")))
-
-
-def _comment(connection: Connection) -> str | None:
-    comment: str | None = connection.scalar(text("SELECT obj_description(to_regclass('alembic_version'), 'pg_class')"))
-    return comment
+def _of_database(connection: Connection) -> tuple[set[str], str | None]:
+    """The revisions of the database, and the comment of its baseline."""
+    is_missing, comment = connection.execute(_BASELINE).one()
+    return set() if is_missing else set(connection.scalars(text("SELECT version_num FROM alembic_version"))), comment

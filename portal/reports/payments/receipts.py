@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from portal.extensions import db
-from portal.models import Allocation, Payment, Refund
+from portal.models import Allocation, Installment, Payment, Refund
 
 REFUNDS_LIMIT = 200
 
@@ -17,6 +17,21 @@ class Receipt:
 
     payment: Payment
     refunds: list[Refund]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a plan: `remaining` in minor units, and the next open installment."""
+
+    remaining: int
+    coming: Installment | None
+
+
+def rest_of(plan_id: int) -> Rest:
+    """What is left to pay of the plan, and what is next. One query."""
+    query = select(Installment).where(Installment.plan_id == plan_id, Installment.remaining > 0)
+    rows = list(db.session.scalars(query.order_by(Installment.due_date, Installment.id)))
+    return Rest(sum(row.remaining for row in rows), rows[0] if rows else None)
 
 
 def receipt(payment_id: int, *, plan_id: int | None = None) -> Receipt | None:

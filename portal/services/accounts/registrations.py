@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import delete, func, insert, literal, or_, select, update
 
-from portal.domain import clock, identifiers
+from portal.domain import clock, identifiers, lookalikes
 from portal.domain.events import CustomerClaimed
-from portal.errors import NotFound, Refused
+from portal.errors import Fault, NotFound, Refused
 from portal.extensions import db
 from portal.models import (
     Email,
@@ -29,6 +29,15 @@ from portal.services.unit_of_work import unit_of_work
 
 LIFETIME: Final = timedelta(days=7)
 """The time for which a registration holds its username."""
+
+
+def like_another(username: str) -> list[Fault]:
+    """The fault of a username that reads like that of another account: "amal" and "arnal", or Cyrillic letters."""
+    if "@" in username or not identifiers.is_username(username):
+        return []
+    alike = User.username_skeleton == lookalikes.skeleton(username), User.deactivated_at.is_(None)
+    other = db.session.scalar(select(User.id).where(*alike).limit(1))
+    return [Fault("username", "like_another")] if other is not None else []
 
 
 def lock_email(email: str) -> None:

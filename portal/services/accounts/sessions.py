@@ -67,6 +67,12 @@ def authenticate(login: str, password: str) -> int:
     return user_id
 
 
+def may_sign_in(user_id: int) -> bool:
+    """Whether the account may sign in at all: it has a password and is not deactivated."""
+    user = db.session.get(User, user_id)
+    return user is not None and user.is_active and not _is_blocked(user)
+
+
 @unit_of_work
 def start(user_id: int, user_agent: str = "", *, browser: str = "") -> str:
     """Start a session of this user, under the default hat; if there is none, the customer's.
@@ -156,17 +162,19 @@ def knows(login: str, *, browser: str, address: str) -> bool:
 
 
 @unit_of_work
-def purge(limit: int = 10_000) -> int:
-    """Delete at most `limit` sessions whose last use was longer than KNOWN ago and that have ended. Returns how many.
+def record_refusal(login: str) -> None:
+    """Record that a sign-in with this name was refused (429) after too many wrong ones. Refuses: busy."""
+    user_id = db.session.scalar(User.by_login(login).with_only_columns(User.id)) if login.strip() else None
+    security_events.record("sign_in_refused", user_id)
 
-    Also forgets the forms that sessions kept too long.
-    """
+
+@unit_of_work
+def purge(limit: int = 10_000) -> int:
+    """Delete at most `limit` ended sessions whose last use was longer than KNOWN ago. Returns how many."""
     now = clock.now()
     over = or_(UserSession.ended_at.is_not(None), UserSession.expires_at < now)
     old = select(UserSession.id).where(UserSession.last_used_at < now - KNOWN, over).limit(limit)
     deleted = db.session.execute(delete(UserSession).where(UserSession.id.in_(old)).returning(UserSession.id))
-    lapsed = update(UserSession).where(UserSession.kept_until < now)
-    db.session.execute(lapsed.values(kept_form=None, kept_until=None))
     return len(deleted.all())
 
 
@@ -195,6 +203,11 @@ def find(token: str) -> UserSession | None:
             _touch(session.id)
         session = db.session.scalars(query).unique().one_or_none()
     return None if session is not None and _is_blocked(session.user) else session
+
+
+def owner_of(token: str) -> int | None:
+    """The id of the user whose session had this token, ended or not."""
+    return db.session.scalar(select(UserSession.user_id).where(UserSession.token_hash == digest(token)))
 
 
 def _is_blocked(user: User) -> bool:

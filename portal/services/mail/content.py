@@ -43,6 +43,10 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "email_changed_old": accounts.email_changed_old,
     "email_known": accounts.email_known,
     "email_proof": accounts.email_proof,
+    "factor_added": security.factor_added,
+    "factor_failed": security.factor_failed,
+    "factor_removal_asked": security.factor_removal_asked,
+    "factor_removed": security.factor_removed,
     "invitation": accounts.invitation,
     "invitation_again": accounts.invitation_again,
     "merchant_approved": operations.merchant_notice,
@@ -70,10 +74,13 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
     "receipt": payments.receipt,
+    "recovery_code_used": security.recovery_code_used,
+    "recovery_codes_made": security.recovery_codes_made,
     "refund": payments.refund,
     "reminder": reminders.reminder,
     "shop_report_cleared": accounts.shop_report_cleared,
     "shop_reported": accounts.shop_reported,
+    "sign_in_code": security.sign_in_code,
     "team_invitation": team.invitation,
     "team_membership": team.membership,
     "team_news": team.news,
@@ -98,7 +105,13 @@ TEMPLATES: Final = {
         ),
         plans.NOTICE,
     ),
-    **dict.fromkeys(("api_key_made", "new_browser", "password_changed"), security.NOTICE),
+    **dict.fromkeys(
+        (
+            *("api_key_made", "factor_added", "factor_failed", "factor_removal_asked", "factor_removed", "new_browser"),
+            *("password_changed", "sign_in_code", "recovery_code_used", "recovery_codes_made"),
+        ),
+        security.NOTICE,
+    ),
 }
 """Kind -> template's name, where it differs from the kind."""
 OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})

@@ -17,7 +17,7 @@ from flask_babel import gettext
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from portal import logs
+from portal import counters, logs
 from portal.domain import clock
 from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
@@ -109,13 +109,16 @@ def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "server_aw
         _deliver(claim, server)
     except _NotMarked as sent:
         facts = logs.database_facts(sent.__cause__ or sent)
+        counters.mail("not_marked")
         log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
         return "database_away"
     except email.ServerUnavailable as away:
+        counters.mail("server_away")
         log.warning("mail.server_away", reason=str(away))
         _fail(claim, away.code, away.detail)
         return "server_away"
     except Exception as error:
+        counters.mail("not_composed")
         log.exception("mail.not_sent", outbox_id=claim.id)
         _fail(claim, "not_composed", type(error).__name__)
     return "go_on"
@@ -203,11 +206,13 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
     end_reading()
     if settings.smtp_host is None or facts["is_demo"]:
         _finish(claim, composed, envelope.message_id, "kept", facts.get("secret"))
+        counters.mail("kept")
         log.info("mail.kept", kind=kind, to=envelope.to, subject=composed.subject, read=emails.url_of(claim.id))
         return
     try:
         server.send(email.message(settings, composed, envelope), envelope.to)
     except email.NotSent as error:
+        counters.mail("refused")
         log.warning("mail.refused", kind=kind, outbox_id=claim.id, reason=str(error))
         _fail(claim, error.code, error.detail, for_good=error.for_good)
         return
@@ -215,6 +220,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         _finish(claim, composed, envelope.message_id, "sent", facts.get("secret"))
     except (SQLAlchemyError, Busy) as error:
         raise _NotMarked(envelope.message_id) from error.__cause__ or error
+    counters.mail("sent")
     log.info("mail.sent", kind=kind, outbox_id=claim.id, message_id=envelope.message_id)
 
 
@@ -268,6 +274,7 @@ def _release(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
 
 def _mark_dead(row: Email, code: str, detail: str | None, now: datetime) -> None:
     _end(row, "dead", code, detail, now)
+    counters.mail("dead")
     log.error("mail.dead", kind=row.kind, outbox_id=row.id, reason=code, detail=detail)
 
 

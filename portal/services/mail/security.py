@@ -1,14 +1,17 @@
-"""Mails that tell an account of a new browser, a changed password or a new API key."""
+"""Mails that tell an account of a new browser, a changed password, a changed second factor or a new API key."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
 from flask import current_app
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.extensions import db
-from portal.models import ApiKey, Email, Membership, User
+from portal.models import ApiKey, Email, FactorRemoval, Membership, User
 from portal.services.mail.facts import Facts, NoLongerTrue, link
+from portal.services.operations import lost_factors
+from portal.services.security import sign_in_codes
 
 NOTICE: Final = "security_notice"
 """The template of all of them."""
@@ -46,6 +49,124 @@ def password_changed(row: Email) -> Facts:
         "advice": advice,
         "button": _("Ask for a new password"),
         "url": link("/password-resets/new"),
+    }
+
+
+def factor_added(row: Email) -> Facts:
+    """The account has a new second factor."""
+    text = (
+        _("Signing in to your account at %(host)s now takes a code of your authenticator app, too.", host=_host())
+        if row.data["factor"] == "app"
+        else _("Your account at %(host)s has a new passkey.", host=_host())
+    )
+    return _of_factors(row, _("A second factor was turned on"), text)
+
+
+def factor_removal_asked(row: Email) -> Facts:
+    """An operator was asked to remove the account's factors. The link stops it."""
+    removal = db.session.get(FactorRemoval, row.data["removal_id"], populate_existing=True)
+    if removal is None or removal.ended_at is not None:
+        raise NoLongerTrue("removal_ended")
+    user = _account(row)
+    token = lost_factors.issue(row.data["removal_id"])
+    if token is None:
+        raise NoLongerTrue("removal_ended")
+    return {
+        **user,
+        "title": _("Your second factors are to be removed"),
+        "text": _(
+            "An operator of %(host)s was asked to remove your second factors, because they are lost. It happens in "
+            "24 hours. Signing in then takes your password alone.",
+            host=_host(),
+        ),
+        "advice": _("If you did not ask for this, keep them, and change your password: somebody may know it."),
+        "button": _("Keep my second factors"),
+        "url": link(f"/factor-removals/{token}"),
+        "secret": [token],
+    }
+
+
+def factor_removed(row: Email) -> Facts:
+    """The account has a second factor less."""
+    text = (
+        _("Signing in to your account at %(host)s takes no code of an authenticator app any more.", host=_host())
+        if row.data["factor"] == "app"
+        else _("A passkey was removed from your account at %(host)s.", host=_host())
+    )
+    if row.data["factor"] == "all":
+        text = _(
+            "All second factors of your account at %(host)s were removed, as an operator was asked to.", host=_host()
+        )
+    return _of_factors(row, _("A second factor was turned off"), text)
+
+
+def recovery_codes_made(row: Email) -> Facts:
+    """The account has new recovery codes."""
+    text = _("Your account at %(host)s has new recovery codes. The codes from before work no more.", host=_host())
+    return _of_factors(row, _("New recovery codes"), text)
+
+
+def recovery_code_used(row: Email) -> Facts:
+    """A recovery code was used."""
+    text = ngettext(
+        "A recovery code of your account at %(host)s was used. %(num)s code is left.",
+        "A recovery code of your account at %(host)s was used. %(num)s codes are left.",
+        row.data["left"],
+        host=_host(),
+    )
+    return _of_factors(row, _("A recovery code was used"), text)
+
+
+def factor_failed(row: Email) -> Facts:
+    """The password was right, and five codes were wrong."""
+    text = _(
+        "Somebody at %(address)s typed your right password at %(host)s, and then five wrong codes. Nobody was let in.",
+        address=row.data["address"] or _("an unknown address"),
+        host=_host(),
+    )
+    return {
+        **_account(row),
+        "title": _("Wrong codes after your password"),
+        "text": text,
+        "advice": _("If it was not you, change your password now: somebody knows it."),
+        "button": _("Change your password"),
+        "url": link("/account/password"),
+    }
+
+
+def _of_factors(row: Email, title: str, text: str) -> Facts:
+    return {
+        **_account(row),
+        "title": title,
+        "text": text,
+        "advice": _("If it was not you, change your password now: every other browser is signed out."),
+        "button": _("See your second factors"),
+        "url": link("/account/second-factors"),
+    }
+
+
+def sign_in_code(row: Email) -> Facts:
+    """The code by which a new browser may try the password."""
+    user = _account(row)
+    code = sign_in_codes.issue(row.data["code_id"])
+    if code is None:
+        raise NoLongerTrue("code_lapsed")
+    return {
+        **user,
+        "title": _("Your code for signing in"),
+        "text": _(
+            "The code is %(code)s. It works for 15 minutes, in the browser at %(address)s that asked for it.",
+            code=code,
+            address=row.data["address"] or _("an unknown address"),
+        ),
+        "advice": _(
+            "Many wrong passwords were tried for your account at %(host)s. If you did not ask for it, do nothing: "
+            "it lets nobody in without your password.",
+            host=_host(),
+        ),
+        "button": _("Sign in"),
+        "url": link("/login"),
+        "secret": [code],
     }
 
 

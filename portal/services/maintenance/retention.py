@@ -11,6 +11,7 @@ from portal.services import idempotency, security_events
 from portal.services.accounts import password_resets, proofs, registrations, sessions, tokens
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
+from portal.services.security import kept_forms, passkeys, sign_in_codes, sign_in_steps
 from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
@@ -31,6 +32,10 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "email_proofs": proofs.purge,
     "registrations": registrations.purge,
     "user_sessions": sessions.purge,
+    "sign_in_steps": sign_in_steps.purge,
+    "passkey_challenges": passkeys.purge,
+    "kept_forms": kept_forms.purge,
+    "sign_in_codes": sign_in_codes.purge,
     "security_events": security_events.purge,
 }
 

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar, Final, cast
 
 import structlog
 from sqlalchemy import select
 
+from portal import counters
 from portal.domain import clock
 from portal.domain import events as payloads
 from portal.domain.events import Payload
@@ -20,7 +22,7 @@ from portal.services.plans import plan_status
 from portal.services.plans.paid_at import last_paid, paid_at
 from portal.services.results import Pending, Result
 from portal.services.row_facts import InstallmentFacts, PaymentFacts
-from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, after_commit, end_reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,7 @@ def record_outcome(payment_id: int, outcome: gateway.Outcome) -> PaymentMade | P
     amount owed by now, the excess is refunded at once. Refuses: not_found.
     """
     if outcome.state == "unknown":
+        counters.payment("unknown")
         return None
     result, refund_id = _record(payment_id, outcome)
     if refund_id is not None:
@@ -87,6 +90,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
     if payment.state != "in_flight":
         stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
         return stored or _result(payment), None
+    after_commit(partial(counters.payment, "succeeded" if outcome.state == "succeeded" else "declined"))
     payment.settled_at = clock.now()
     payment.gateway_reference = outcome.reference
     refund_id = None

@@ -38,20 +38,28 @@ from portal.models import (
     EmailChange,
     EmailProof,
     Erasure,
+    FactorRemoval,
     IdempotencyKey,
     Invitation,
+    KeptForm,
     Membership,
     Merchant,
     Mute,
     OperatorAct,
+    Passkey,
+    PasskeyChallenge,
     PasswordReset,
     Payment,
     PaymentMethod,
     Plan,
     PlanDraft,
+    RecoveryCode,
     Refund,
+    SignInCode,
+    SignInStep,
     TeamInvitation,
     TokenFamily,
+    TotpSecret,
     TypedText,
     User,
     UserSession,
@@ -196,7 +204,11 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
     security_events.erase_origins(user.id)
-    for table in (UserSession, TokenFamily, PasswordReset, IdempotencyKey):
+    tables = (
+        *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
+        *(FactorRemoval, KeptForm, Passkey, PasskeyChallenge, SignInCode),
+    )
+    for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
     db.session.execute(update(Customer).where(Customer.user_id == user.id).values(blocked_at=None, barred_at=None))

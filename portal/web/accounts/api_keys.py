@@ -21,7 +21,7 @@ from portal.web.forms import Form, Needed, apply_faults, choices, read_limit
 from portal.web.labels import KEY, one_use_key
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.respond import go, page
-from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -71,7 +71,6 @@ class KeyForm(Form):
 
 @bp.get("/settings/api-keys")
 @needs("keys")
-@brings_back
 def index() -> Response:
     """The list of keys. ?revoke=<id> asks for confirmation in browsers without JavaScript."""
     return _page(KeyForm(), 200, revoke_id=request.args.get("revoke", type=int))

@@ -16,6 +16,7 @@ from portal.web.authorization import login_needed, me
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import confidential, go, page
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 
@@ -41,6 +42,7 @@ def show() -> Response:
 @bp.post("/account/email")
 @rate_limits.proving
 @login_needed
+@fresh("email_changes.show")
 @rate_limits.checking_password
 def create() -> Response:
     """Mail a proof to the new email. The account keeps its own until the new one is proven."""

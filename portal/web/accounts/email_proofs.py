@@ -15,8 +15,9 @@ from portal.errors import Invalid, NotFound, Refused
 from portal.models import EmailProof
 from portal.services.accounts import proofs
 from portal.services.accounts.proofs import Asker
+from portal.services.security import second_factors
 from portal.web import rate_limits
-from portal.web.accounts.sessions import sign_in
+from portal.web.accounts.sessions import second_step, sign_in
 from portal.web.authorization import login_or_registration_needed, me, my_session, signed_in_user, start_page
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, Needed, apply_faults
@@ -143,6 +144,8 @@ def confirm(proof_token: str) -> Response:
         proof = proofs.find(proof_token)
         return _closed() if proof is None else _link_page(proof, proof_token, form, invalid.status)
     g.pop("_login_user", None)
+    if not is_here and second_factors.is_on(user_id):
+        return confidential(second_step(user_id, url_for("email_changes.show")))
     if not is_here:
         sign_in(user_id)
     return confidential(_proven(is_change=is_change))

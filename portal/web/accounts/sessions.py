@@ -12,7 +12,8 @@ from wtforms.validators import Length
 from portal.extensions import login
 from portal.models import User
 from portal.services.accounts import hats, sessions
-from portal.web import rate_limits
+from portal.services.security import passkeys, second_factors, sign_in_steps
+from portal.web import kept_forms, rate_limits
 from portal.web.authorization import signed_in_user, start_page
 from portal.web.forms import Form, Needed
 from portal.web.middleware import language
@@ -25,6 +26,10 @@ bp = Blueprint("sessions", __name__)
 BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{32}")
 TOKEN = "_user_id"  # noqa: S105
 """The cookie key that flask-login reads."""
+
+
+STEP: Final = "sign_in_step"
+"""The cookie key of a sign-in that waits for its second factor."""
 
 
 class SignInForm(Form):
@@ -60,15 +65,23 @@ def sign_in(user_id: int) -> None:
     previous = session.get(TOKEN)
     if isinstance(previous, str):
         sessions.end(previous)
+    token = sessions.start(user_id, request.user_agent.string, browser=remember_browser())
+    kept_form = session.get(kept_forms.TOKEN)
+    session.clear()
+    session.permanent = True
+    if kept_form is not None:
+        session[kept_forms.TOKEN] = kept_form
+    session[TOKEN] = token
+    g.pop("_login_user", None)
+
+
+def remember_browser() -> str:
+    """The text of the long-lived cookie by which this browser is known again; the response sets it."""
     browser = request.cookies.get(rate_limits.browser_cookie(), "")
     if not BROWSER.fullmatch(browser):
         browser = secrets.token_urlsafe(24)
-    token = sessions.start(user_id, request.user_agent.string, browser=browser)
     after_this_request(lambda response: _remember(response, browser))
-    session.clear()
-    session.permanent = True
-    session[TOKEN] = token
-    g.pop("_login_user", None)
+    return browser
 
 
 def _remember(response: Response, browser: str) -> Response:
@@ -83,6 +96,26 @@ def _remember(response: Response, browser: str) -> Response:
     return response
 
 
+def sign_in_page(form: SignInForm, status: int, *, problem: str = "") -> Response:
+    """The sign-in page."""
+    works = passkeys.relying_party() is not None
+    return page("accounts/sessions_new.html", status, form=form, problem=problem, passkeys_work=works)
+
+
+def second_step(user_id: int, next_path: str | None) -> Response:
+    """To the page that asks for the second factor, which leads on to `next_path`."""
+    session[STEP] = sign_in_steps.start(user_id)
+    return go(url_for("sign_in_steps.new", next=next_path))
+
+
+def enter(user_id: int, next_path: str | None) -> Response:
+    """Sign in, and go to `next_path` or to the start page."""
+    sign_in(user_id)
+    user = signed_in_user()
+    language.keep_choice(user_id)
+    return go((next_path if user is not None and user.is_proven else None) or start_page(user))
+
+
 @bp.get("/login")
 def new() -> Response:
     """The sign-in page. A signed-in account goes on to `next` or to its start page."""
@@ -91,7 +124,7 @@ def new() -> Response:
         return go(next_path or start_page(user))
     form = SignInForm()
     form.next.data = next_path
-    return page("accounts/sessions_new.html", form=form)
+    return sign_in_page(form, 200)
 
 
 @bp.post("/login")
@@ -101,18 +134,17 @@ def create() -> Response:
     form = SignInForm()
     next_path = form.next.data = local_path(form.next.data)
     if not form.validate():
-        return page("accounts/sessions_new.html", 422, form=form)
+        return sign_in_page(form, 422)
     try:
         user_id = sessions.authenticate(form.login.data or "", form.password.data or "")
     except sessions.BadCredentials as error:
         rate_limits.count_wrong_password()
-        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
+        return sign_in_page(form, error.status, problem=sentence(error))
     except sessions.AccountDeactivated as error:
-        return page("accounts/sessions_new.html", error.status, form=form, problem=sentence(error))
-    sign_in(user_id)
-    user = signed_in_user()
-    language.keep_choice(user_id)
-    return go((next_path if user is not None and user.is_proven else None) or start_page(user))
+        return sign_in_page(form, error.status, problem=sentence(error))
+    if second_factors.is_on(user_id):
+        return second_step(user_id, next_path)
+    return enter(user_id, next_path)
 
 
 @bp.post("/logout")
@@ -124,4 +156,6 @@ def destroy() -> Response:
     session.clear()
     g.pop("_login_user", None)
     flash(_("You are signed out."), "success")
-    return go(url_for("sessions.new"))
+    response = go(url_for("sessions.new"))
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response

@@ -18,7 +18,7 @@ from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.lists.filters import ListQuery
 from portal.web.respond import go, page
-from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording import dates
 from portal.wording.accounts import TYPES, account_name
 from portal.wording.lazy import lazy_gettext as _l
@@ -41,7 +41,6 @@ class AccountForm(Form):
 
 @bp.get("/settings/books")
 @needs("own")
-@brings_back
 def show() -> Response:
     """The closing day and the chart of accounts."""
     return _page(ClosingForm(), 200)
@@ -72,7 +71,6 @@ def close() -> Response:
 
 @bp.get("/settings/books/accounts/<account>")
 @needs("own")
-@brings_back
 def edit(account: str) -> Response:
     """The form of an account's code and names."""
     return _account_page(account, None, 200)

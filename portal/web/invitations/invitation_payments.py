@@ -67,6 +67,7 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
             payment=receipt.payment,
             refunds=receipt.refunds,
             plan=plan_of(invitation),
+            rest=receipts.rest_of(invitation.plan_id),
             payer=True,
             token=token,
             polls=request.path,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from flask import Flask, Response, g, request
 
+from portal import counters
 from portal.access import client_address
 from portal.services import security_events
 
@@ -67,13 +68,16 @@ def finish(response: Response) -> Response:
     The route is logged instead of the path, which may contain a token. An address without a route has its path.
     """
     if request.endpoint not in NOT_LOGGED:
-        where = {"route": request.url_rule.rule} if request.url_rule is not None else {"path": path_for_log()}
+        rule = request.url_rule.rule if request.url_rule is not None else None
+        where = {"route": rule} if rule is not None else {"path": path_for_log()}
+        seconds = time.monotonic() - g.get("started_at", time.monotonic())
+        counters.request(rule, request.method, response.status_code, seconds)
         log.info(
             "request",
             method=request.method,
             **where,
             status=response.status_code,
-            milliseconds=round((time.monotonic() - g.get("started_at", time.monotonic())) * 1000, 1),
+            milliseconds=round(seconds * 1000, 1),
             address=request.remote_addr,
             **_who(),
         )

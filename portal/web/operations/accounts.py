@@ -11,7 +11,8 @@ from portal.errors import NotFound
 from portal.reports import security_events
 from portal.reports.operations import accounts as reports
 from portal.reports.operations.accounts import AccountDetails
-from portal.services.operations import account_deactivations
+from portal.services.operations import account_deactivations, lost_factors
+from portal.services.security import second_factors
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.lists.filters import ListQuery
@@ -47,7 +48,13 @@ def show(user_id: int) -> Response:
     """One account: its businesses, what it is signed in with, the acts on it, and its newest security events."""
     details = _find(user_id)
     events = security_events.of_account(user_id).items
-    return page("operations/people/accounts_show.html", details=details, events=events)
+    return page(
+        "operations/people/accounts_show.html",
+        details=details,
+        events=events,
+        factors=second_factors.state(user_id),
+        removal=lost_factors.waiting(user_id),
+    )
 
 
 @bp.get("/<int:user_id>/deactivate")
@@ -83,6 +90,24 @@ def reactivate(user_id: int) -> Response:
     return decide(
         _reactivating(_find(user_id)),
         lambda reason: account_deactivations.reactivate(user_id, actor=my_actor(), reason=reason),
+    )
+
+
+@bp.get("/<int:user_id>/remove-factors")
+@needs("operate")
+def ask_to_remove_factors(user_id: int) -> Response:
+    """The page that says what the removal of lost factors means, with the form for the reason."""
+    return ask(_removing_factors(_find(user_id)))
+
+
+@bp.post("/<int:user_id>/remove-factors")
+@rate_limits.writing
+@needs("operate")
+def remove_factors(user_id: int) -> Response:
+    """Ask for the removal of the account's factors, 24 hours from now."""
+    return decide(
+        _removing_factors(_find(user_id)),
+        lambda reason: lost_factors.ask(user_id, actor=my_actor(), reason=reason),
     )
 
 
@@ -125,6 +150,21 @@ def _deactivating(details: AccountDetails) -> Decision:
         button=_("Deactivate account"),
         back=url_for("operator_accounts.show", user_id=details.user.id),
         done=_("The account is deactivated."),
+    )
+
+
+def _removing_factors(details: AccountDetails) -> Decision:
+    return Decision(
+        title=_("Remove the second factors?"),
+        subject=details.user.display_name,
+        about=[
+            _("The person is told by mail at once. A link in the mail stops the removal."),
+            _("24 hours from now all factors and recovery codes end, and signing in takes the password alone."),
+            _("Make sure who asks: a phone call to a number that you know, or a document."),
+        ],
+        button=_("Remove in 24 hours"),
+        back=url_for("operator_accounts.show", user_id=details.user.id),
+        done=_("The removal is asked for. The person is told by mail."),
     )
 
 

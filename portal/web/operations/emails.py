@@ -23,7 +23,7 @@ from portal.models.emails import EMAIL_STATES
 from portal.reports.operations import emails as reports
 from portal.services.mail import delivery
 from portal.web import rate_limits
-from portal.web.authorization import my_actor, needs, sign_in_first, signed_in_user
+from portal.web.authorization import lacks_factor, my_actor, needs, sign_in_first, signed_in_user
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
 from portal.web.middleware.security_headers import POLICY
@@ -169,6 +169,8 @@ def _refuse() -> Response | None:
         return None
     if signed_in_user() is None:
         return sign_in_first()
+    if lacks_factor():
+        return go(url_for("second_factors.index"))
     my_actor().require("operate")
     return None
 

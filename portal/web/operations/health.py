@@ -3,7 +3,6 @@
 from flask import Blueprint, Response, jsonify
 
 from portal.reports.operations import health
-from portal.wording.installation import PROBLEMS
 
 bp = Blueprint("health", __name__)
 
@@ -16,11 +15,9 @@ def healthz() -> Response:
 
 @bp.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """200 when requests can be served, 503 when the database is unavailable or its migrations are missing."""
+    """200 when requests can be served, 503 when the database is unavailable or its migrations are missing.
+
+    One word says how it is: ok, degraded or unavailable. The internal port, the operator's page and the log say why.
+    """
     report = health.check()
-    body = {"status": report.status, "problems": _texts(report.problems), "degraded": _texts(report.degraded)}
-    return jsonify(body), 200 if report.ready else 503
-
-
-def _texts(codes: dict[str, str]) -> dict[str, str]:
-    return {part: PROBLEMS[code] for part, code in codes.items()}
+    return jsonify(status=report.status), 200 if report.ready else 503

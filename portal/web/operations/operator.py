@@ -11,7 +11,7 @@ from portal import __version__
 from portal.domain import clock
 from portal.errors import Refused
 from portal.reports.operations import background, checks, health, merchants, shop_reports
-from portal.services.maintenance import failed_jobs
+from portal.services.maintenance import failed_jobs, last_check
 from portal.web import rate_limits
 from portal.web.authorization import needs
 from portal.web.respond import fragment_or_page, go, page
@@ -29,7 +29,7 @@ def show() -> Response:
     return fragment_or_page(
         "operations/_figures.html",
         "operations/operator_show.html",
-        health=health.check(),
+        health=health.check(thorough=True),
         background=background.background(),
         mail=background.mail(),
         in_flight=background.in_flight(),
@@ -45,7 +45,9 @@ def show() -> Response:
 @needs("operate")
 def checked() -> Response:
     """The violations of each rule, counted over the whole database. The count can take long: it has its own page."""
-    return page("operations/operator_checks.html", checks=[(rule(code), count) for code, count in checks.run()])
+    counts = list(checks.run())
+    last_check.remember(count for _code, count in counts)
+    return page("operations/operator_checks.html", checks=[(rule(code), count) for code, count in counts])
 
 
 @bp.post("/operator/jobs/<job_id>/retry")

@@ -73,6 +73,7 @@ def show(payment_id: int) -> ResponseReturnValue:
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
+        rest=receipts.rest_of(plan.id),
         payer=payer,
         after=after_paying.after(payment, plan) if payer else None,
         polls=request.path,

@@ -18,10 +18,10 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.plans import customer_emails, invitations
 from portal.web import respond
 from portal.web.agreements.acceptances import addresses, agreement_of
-from portal.web.invitations.sharing import Sharing, sharing
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
+from portal.web.plans.sharing import Sharing, sharing
 
 NOTE: Final = "note"
 """The session cookie's key of a stored note."""

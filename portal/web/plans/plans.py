@@ -9,7 +9,7 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
-from portal.models.plans.plans import PLAN_STATUSES
+from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
 from portal.reports.exports.plans import export_plans
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
@@ -27,6 +27,7 @@ from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page
+from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
@@ -61,6 +62,7 @@ def index() -> ResponseReturnValue:
         fragment="plans/_list.html",
         statuses=STATUSES,
         sorts=SORTS,
+        closed_by=labels.CLOSED_BY,
         merchant=actor.merchant_id is not None,
     )
 
@@ -80,6 +82,7 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search."""
     return PlanFilters(
         status=query.choice("status", STATUSES),
+        closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
     )

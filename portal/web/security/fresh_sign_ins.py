@@ -1,38 +1,40 @@
 """The page that asks for the password again before an act that a stolen session must not reach.
 
-`fresh` stands on the view of the act, `brings_back` on the page of its form: the form is kept while the page asks, and
-comes back as it was typed. The person presses its button again; nothing is sent by itself.
+`fresh` stands on the view of the act. The form is kept while the page asks, and comes back as it was typed
+(web/kept_forms.py). The person presses its button again; nothing is sent by itself.
 """
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Final, ParamSpec
+from typing import ParamSpec
 
-from flask import Blueprint, Response, current_app, flash, g, request, url_for
+from flask import Blueprint, Response, current_app, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from werkzeug.datastructures import MultiDict
-from wtforms import PasswordField
+from wtforms import HiddenField, PasswordField, StringField
 
 from portal.errors import Invalid
-from portal.services.accounts import fresh_sign_ins
-from portal.web import rate_limits
-from portal.web.authorization import login_needed, my_session, signed_in_user
+from portal.services.security import fresh_sign_ins, passkeys, second_factors
+from portal.web import kept_forms, rate_limits
+from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.respond import go, page
+from portal.web.security.challenges import browser, challenge
 from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
 
 bp = Blueprint("fresh_sign_ins", __name__, url_prefix="/account/fresh-sign-in")
 
-NOT_KEPT: Final = ("csrf_token", "key")
-"""Fields of a form that its page makes anew. Fields with a password are not kept either."""
-
 
 class PasswordAgainForm(Form):
     password = PasswordField(_l("Password"), [Needed(_l("Enter your password."))])
+    code = StringField(_l("Code"))
+
+
+class PasskeyAgainForm(Form):
+    credential = HiddenField()
 
 
 def fresh(form_page: str) -> Callable[[View[P]], View[P]]:
@@ -49,32 +51,12 @@ def fresh(form_page: str) -> Callable[[View[P]], View[P]]:
                 return view(*args, **kwargs)
             rule = next(current_app.url_map.iter_rules(form_page))
             path = url_for(form_page, **{name: kwargs[name] for name in rule.arguments})  # type: ignore[arg-type]
-            fields = [
-                (name, value)
-                for name, value in request.form.items(multi=True)
-                if name not in NOT_KEPT and "password" not in name
-            ]
-            fresh_sign_ins.keep(my_session().id, path, fields)
+            kept_forms.keep(me().id, path)
             return go(url_for("fresh_sign_ins.new"))
 
         return guarded
 
     return decorate
-
-
-def brings_back(view: View[P]) -> View[P]:
-    """Fill the form of this page with what was typed before the password was asked for. Stands below `needs`."""
-
-    @wraps(view)
-    def filled(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-        session = my_session()
-        if signed_in_user() is not None and session.kept_until is not None:
-            path = request.full_path if request.query_string else request.path
-            if fresh_sign_ins.is_fresh(session) and (fields := fresh_sign_ins.take(session.id, path)):
-                g.kept_fields = MultiDict(fields)
-        return view(*args, **kwargs)
-
-    return filled
 
 
 @bp.get("")
@@ -92,22 +74,50 @@ def create() -> Response:
     form = PasswordAgainForm()
     if not form.validate():
         return _page(form, 422)
-    path = fresh_sign_ins.kept_path(my_session())
+    path = kept_forms.path_of()
     try:
-        fresh_sign_ins.confirm(my_session().id, form.password.data or "")
+        fresh_sign_ins.confirm(my_session().id, form.password.data or "", form.code.data or "")
     except Invalid as invalid:
         rate_limits.count_wrong_password()
         apply_faults(form, invalid)
         return _page(form, invalid.status)
-    if path is not None:
-        flash(_("Thank you. Nothing was sent yet: look at the form again and press its button."), "info")
+    return _back(path)
+
+
+@bp.post("/passkey/options")
+@login_needed
+@rate_limits.writing
+def options() -> Response:
+    """The challenge for a passkey in place of password and code."""
+    return challenge("confirm", me().id)
+
+
+@bp.post("/passkey")
+@login_needed
+@rate_limits.writing
+def create_by_passkey() -> Response:
+    """Check the passkey, and go back to the form that waits."""
+    form = PasskeyAgainForm()
+    path = kept_forms.path_of()
+    session_id = my_session().id
+    try:
+        passkeys.use("confirm", browser(), form.credential.data or "", me().id)
+    except Invalid as invalid:
+        return _page(PasswordAgainForm(formdata=None), invalid.status, problem=sentence(invalid))
+    fresh_sign_ins.confirm_by_passkey(session_id)
+    return _back(path)
+
+
+def _back(path: str | None) -> Response:
     return go(path or url_for("account.password"))
 
 
-def _page(form: PasswordAgainForm, status: int) -> Response:
+def _page(form: PasswordAgainForm, status: int, *, problem: str = "") -> Response:
     return page(
         "security/fresh_sign_ins_new.html",
         status,
         form=form,
-        back=fresh_sign_ins.kept_path(my_session()) or url_for("account.password"),
+        problem=problem,
+        state=second_factors.state(me().id),
+        back=kept_forms.path_of() or url_for("account.password"),
     )

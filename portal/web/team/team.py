@@ -17,7 +17,7 @@ from portal.web import rate_limits
 from portal.web.authorization import me, my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults, choices, read_limit
 from portal.web.respond import go, page
-from portal.web.security.fresh_sign_ins import brings_back, fresh
+from portal.web.security.fresh_sign_ins import fresh
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
@@ -49,7 +49,6 @@ class RemovalForm(Form):
 
 @bp.get("")
 @needs("team")
-@brings_back
 def index() -> Response:
     """The members, the open invitations, the form that invites, and who made which API key."""
     return _index(InvitationForm(), 200)
@@ -102,7 +101,6 @@ def revoke(invitation_id: int) -> Response:
 
 @bp.get("/<int:member_id>")
 @needs("team")
-@brings_back
 def edit(member_id: int) -> Response:
     """The form with a member's role and refund limit."""
     member = _member(member_id)
@@ -138,7 +136,6 @@ def update(member_id: int) -> Response:
 
 @bp.get("/<int:member_id>/remove")
 @needs("team")
-@brings_back
 def confirm_removal(member_id: int) -> Response:
     """The confirmation: what ends with the membership, and which API keys the member made."""
     return _removal(RemovalForm(), _member(member_id), 200)

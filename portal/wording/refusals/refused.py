@@ -56,6 +56,20 @@ REFUSALS: Final[Table] = {
     ("account_deactivated", ""): _l(
         "This account is deactivated. If you think that this is wrong, write to the operator of this installation."
     ),
+    ("no_passkeys", ""): _l("Passkeys need an address with a name. This site runs at a bare number."),
+    ("too_many_passkeys", ""): lambda values: ngettext(
+        "An account has at most %(num)s passkey. Remove one first.",
+        "An account has at most %(num)s passkeys. Remove one first.",
+        values["limit"],
+    ),
+    ("not_found", "factor_removal"): _l("The removal was stopped already, or it is done."),
+    ("no_factor", ""): _l("This account has no second factor."),
+    ("removal_waits", ""): _l("The removal was asked for already. It happens 24 hours after that."),
+    ("last_factor", ""): _l("Operators need a second factor. Turn another one on before you turn this one off."),
+    ("second_factor_needed", ""): _l("Operators need a second factor. Sign in on the website and turn one on."),
+    ("factor_on", ""): _l("Your account has an authenticator app already. Turn it off first."),
+    ("sign_in_ended", ""): _l("This sign-in took too long. Sign in again."),
+    ("sign_in_ended", "tries"): _l("Too many wrong codes. Sign in again."),
     ("bad_credentials", ""): _l("The name or the password is not right."),
     ("bad_token", ""): _l("This token can't be used: it is not valid, has expired, or was revoked."),
     ("bad_token", "header"): _l("Send a token that is valid: Authorization: Bearer ..."),

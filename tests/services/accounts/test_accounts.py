@@ -371,3 +371,15 @@ class TestSettings:
         sara = people.sara()
         with pytest.raises(Forbidden):
             plans.open_plan(people.actor_of(sara), NewPlan("omar@example.com", 1000, 2, clock.today("UTC")))
+
+
+def test_a_username_that_reads_like_anothers_is_refused(context):
+    people.a_customer("amal.salem")
+    for alike in ("Amal-Salem", "\u0430mal.salem", "arnalsalem", "ama1_salem"):
+        with pytest.raises(Invalid) as refused:
+            people.a_customer(alike)
+        assert "like_another" in {fault.code for fault in refused.value.faults}, alike
+    assert people.a_customer("amal.saleh")
+    with pytest.raises(Invalid) as refused:
+        people.a_customer("AMAL.SALEM")
+    assert refused.value.faults[0].code == "username_taken"

@@ -28,6 +28,7 @@ from tests.fixtures.business import changed_plans
 from tests.pages import pseudo_language as pseudo
 from tests.pages import untranslated
 from tests.pages.html_tree import Tree
+from tests.services.security import factors
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -71,6 +72,7 @@ def send_every_kind(amal, omar):
     for browser in ("one", "two"):
         sessions.start(omar, browser=browser)
     api_keys.create(owner, name="omar")
+    factors.send_every_mail(omar)
     accounts.change_password(amal, current=people.PASSWORD, new="eleven red kites", keep_session_id=None)
     password_resets.ask("omar")
     shop_reports.report(people.token_of(people.a_plan(amal, "nadia-3@example.com")))

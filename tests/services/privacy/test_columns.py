@@ -15,13 +15,24 @@ ERASED: Final = {
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
     "operator_acts": {"reason"},
+    "passkeys": {"name"},
     "payment_methods": {"token", "brand", "last4"},
     "plan_drafts": {"customer_email", "description"},
     "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
-    "user_sessions": {"user_agent", "address", "kept_form"},
-    "users": {"email", "email_key", "language", "username", "username_key", "password_hash", "full_name", "phone"},
+    "user_sessions": {"user_agent", "address"},
+    "users": {
+        "email",
+        "email_key",
+        "language",
+        "username",
+        "username_key",
+        "username_skeleton",
+        "password_hash",
+        "full_name",
+        "phone",
+    },
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
@@ -54,7 +65,17 @@ IMPERSONAL: Final = {
         "last_error",
         "link",
     ),
-    *("maker_role", "message_id", "method", "outcome", "prefix", "reference", "refund_group", "registered_as"),
+    *(
+        "maker_role",
+        "purpose",
+        "message_id",
+        "method",
+        "outcome",
+        "prefix",
+        "reference",
+        "refund_group",
+        "registered_as",
+    ),
     *("revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
 }
 """Codes, references and keys, in any table."""

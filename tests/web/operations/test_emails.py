@@ -16,6 +16,7 @@ from tests.fixtures import agreements, mails, operations, people
 from tests.fixtures.business import CHANGES, changed_plans
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
+from tests.services.security import factors
 from tests.web import browser_of
 
 
@@ -140,6 +141,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         for browser in ("one", "two"):
             sessions.start(omar, browser=browser)
         api_keys.create(people.owner(amal), name="Till")
+        factors.send_every_mail(omar)
         new = "eleven red kites"
         accounts.change_password(people.sara(), current=people.PASSWORD, new=new, keep_session_id=None)
         password_resets.ask("omar")

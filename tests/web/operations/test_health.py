@@ -12,7 +12,7 @@ from portal import cli, queue
 from portal.app import create_app, refuse_old_database
 from portal.domain import clock
 from portal.jobs.scheduler import look
-from portal.reports.operations import revisions
+from portal.reports.operations import health, revisions
 from tests.conftest import LogLines
 
 
@@ -24,12 +24,13 @@ def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_interval
     for seconds, status, degraded in (
         (0, "ok", {}),
         (3 * queue.TICK_SECONDS - 1, "ok", {}),
-        (3 * queue.TICK_SECONDS + 1, "degraded", {"scheduler": "has not ticked for three intervals"}),
+        (3 * queue.TICK_SECONDS + 1, "degraded", {"scheduler": "not_ticking"}),
     ):
-        with time_machine.travel(now + timedelta(seconds=seconds)):
+        with time_machine.travel(now + timedelta(seconds=seconds)), app.app_context():
             response = client.get("/readyz")
+            assert health.check().degraded == degraded
         assert response.status_code == 200
-        assert response.json == {"status": status, "problems": {}, "degraded": degraded}
+        assert response.json == {"status": status}
 
 
 def test_an_old_postgresql_is_refused_by_name(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +39,9 @@ def test_an_old_postgresql_is_refused_by_name(app: Flask, database: str, monkeyp
     monkeypatch.setattr(revisions, "OLDEST_SERVER", 99)
     response = app.test_client().get("/readyz")
     assert response.status_code == 503 and response.json
-    assert response.json["problems"] == {"database": "is older than PostgreSQL 17, which Qist needs"}
+    assert response.json == {"status": "unavailable"}
+    with app.app_context():
+        assert health.check().problems == {"database": "too_old"}
     with pytest.raises(SystemExit) as refused:
         refuse_old_database(app)
     message = "The database is older than PostgreSQL 17, which Qist needs."
@@ -52,16 +55,20 @@ def test_a_start_goes_on_while_the_database_does_not_answer(app: Flask, log_line
     refuse_old_database(away)
     response = away.test_client().get("/readyz")
     assert response.status_code == 503 and response.json
-    assert response.json["problems"] == {"database": "does not answer"}
+    assert response.json == {"status": "unavailable"}
     lines = log_lines()
     first, second = [line for line in lines if line["event"] == "database.away"]
     assert "Connection refused" in second["reason"] and "secret" not in str(lines)
     assert first["error"] == second["error"] == "OperationalError"
+    assert first["kind"] == second["kind"] == "away"
 
 
 def test_readyz_is_degraded_without_valkey(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.config, "QIST", replace(app.config["QIST"], redis_url="unix:///nowhere/valkey.sock"))
     response = app.test_client().get("/readyz")
     assert response.status_code == 200 and response.json
-    assert (response.json["status"], response.json["degraded"]) == ("degraded", {"valkey": "does not answer"})
+    assert response.json == {"status": "degraded"}
+    with app.app_context():
+        report = health.check()
+    assert report.degraded == {"valkey": "unreachable"} and "No such file" in str(report.reasons["valkey"]["message"])
     assert app.test_client().get("/healthz").status_code == 200

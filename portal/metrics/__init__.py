@@ -1,0 +1,1 @@
+"""Metrics and detailed readiness on an internal port."""

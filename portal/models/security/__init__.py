@@ -1,0 +1,1 @@
+"""What an account proves besides its password: authenticator apps and recovery codes."""

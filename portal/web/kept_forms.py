@@ -1,0 +1,59 @@
+"""What was typed survives a sign-in: the form of a POST that could not be carried out comes back filled.
+
+A POST whose session ended, or is not fresh enough, keeps its form (`keep`). The GET of the form's page brings it back
+once (`bring_back`); the person presses the button again.
+"""
+
+from typing import Final
+
+from flask import Flask, flash, g, request, session
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.datastructures import MultiDict
+
+from portal.services.security import kept_forms
+from portal.web.respond import is_htmx
+
+TOKEN: Final = "kept_form"  # noqa: S105
+"""The cookie key of the token of a kept form."""
+NOT_KEPT: Final = frozenset({"csrf_token", "key", "next", "method", "payment_method"})
+"""Fields that their page makes anew, and what stands for a card."""
+PARTS_NOT_KEPT: Final = ("password", "code", "card", "token", "credential", "secret", "shown")
+"""Parts of the names of further fields that are not kept."""
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(bring_back)
+
+
+def keep(user_id: int, path: str) -> None:
+    """Keep the form of this POST for the page `path`."""
+    fields = [(name, value) for name, value in request.form.items(multi=True) if _is_kept(name)]
+    session[TOKEN] = kept_forms.keep(user_id, path, fields)
+
+
+def path_of() -> str | None:
+    """The page of this browser's kept form."""
+    token = session.get(TOKEN)
+    return kept_forms.path_of(token) if isinstance(token, str) else None
+
+
+def bring_back() -> None:
+    """Before a request: on the page of the kept form, fill its forms with what was typed."""
+    token = session.get(TOKEN)
+    if not isinstance(token, str) or request.method != "GET" or is_htmx() or request.endpoint in (None, "static"):
+        return
+    if not current_user.is_authenticated:
+        return
+    path = request.full_path if request.query_string else request.path
+    fields = kept_forms.take(token, current_user.id, path)
+    if fields is None:
+        return
+    session.pop(TOKEN)
+    if fields:
+        g.kept_fields = MultiDict(fields)
+        flash(_("What you typed is here again. Nothing was sent: look at the form and press its button."), "info")
+
+
+def _is_kept(name: str) -> bool:
+    return name not in NOT_KEPT and not any(part in name for part in PARTS_NOT_KEPT)

@@ -1,0 +1,44 @@
+"""The page of the account's factors, and the page that shows recovery codes."""
+
+from flask import Response, request
+from wtforms import HiddenField, StringField
+
+from portal.errors import Refused
+from portal.services.security import passkeys, second_factors
+from portal.web.authorization import me
+from portal.web.forms import Form, Needed, OneLine
+from portal.web.respond import confidential, page
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.refusals import sentence
+
+
+class PasskeyForm(Form):
+    name = StringField(_l("Name of the passkey"), [Needed(_l("Enter a name, such as “phone”.")), OneLine()])
+    credential = HiddenField()
+
+
+def index(status: int, *, problem: str = "", passkey_form: PasskeyForm | None = None) -> Response:
+    """What the account proves besides its password."""
+    party = passkeys.relying_party()
+    return page(
+        "security/second_factors_index.html",
+        status,
+        state=second_factors.state(me().id),
+        passkeys=passkeys.of_user(me().id),
+        must=second_factors.is_missing(me()),
+        party=party,
+        is_origin=party is not None and request.host_url.rstrip("/") == party.origin,
+        form=passkey_form or PasskeyForm(formdata=None),
+        problem=problem,
+        asks_off="off" in request.args,
+    )
+
+
+def refused(error: Refused) -> Response:
+    """The page with the reason why nothing changed."""
+    return index(error.status, problem=sentence(error))
+
+
+def codes_page(codes: list[str]) -> Response:
+    """New recovery codes, shown once."""
+    return confidential(page("security/second_factors_codes.html", 201, codes=codes))
