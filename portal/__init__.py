@@ -23,7 +23,8 @@ metrics/            the internal port: metrics, and readiness with the kind of e
 access.py           look-ups that return an object of the actor or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/ security/
+    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ guards/search/
+    payments/ plans/ security/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
     payment/ payment/simulated/
 queue.py            enqueues jobs by name

@@ -24,6 +24,10 @@ DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 """How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 
+
+CustomerWord = Literal["name", "phone", "note"]
+"""A business's own word about a customer."""
+
 Link = Literal["pay", "customer"]
 """A kind of link of a plan."""
 
@@ -326,11 +330,15 @@ class ShopCleared(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerUpdated(Payload):
-    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`."""
+    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`.
+
+    Without `before_id` it changed its own words about the customer: the `fields` of name, phone and note.
+    """
 
     kind = "customer.updated"
     customer_id: int
-    before_id: int
+    before_id: int | None = None
+    fields: tuple[CustomerWord, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Identifiers of rows and accounts: ids, and emails and usernames with the keys that compare them.
+"""Identifiers of rows and people: ids, emails and usernames with the keys that compare them, and phone numbers.
 
 Two emails are one account when their domains have the same IDNA 2008 form (RFC 5891, mapped by UTS 46) and their local
 parts differ in the case of ASCII letters only. A mail server may tell apart any other two local parts (RFC 5321,
@@ -7,6 +7,7 @@ section 2.4), so a caseless comparison beyond ASCII would give one mailbox's acc
 Python makes the keys, not the database: its lower() knows the letters of one locale, or none.
 """
 
+import re
 import string
 import unicodedata
 from typing import Final
@@ -20,9 +21,13 @@ MAX_ID: Final = 2**63 - 1
 MAX_LENGTH: Final = 1000
 """Characters of a typed email or username that are looked at; longer text is no identifier."""
 
+PHONE_MAX: Final = 40
+"""Characters of a phone number."""
+
 USERNAME_MAX: Final = 150
 """Code points of a username."""
 
+_PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ().-]*")
 _USERNAME_SIGNS: Final = ".@+-_"
 _ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
@@ -48,6 +53,16 @@ def masked_email(stored: str) -> str:
     """The email for a reader who may not be its owner: "s***@example.com"."""
     local, _at, domain = stored.rpartition("@")
     return f"{local[:1]}***@{domain}"
+
+
+def phone(typed: str) -> str | None:
+    """A phone number as it is stored: 4 to 15 ASCII digits (E.164 has at most 15), and signs between them as typed.
+
+    None when `typed` is no phone number. Decimal digits of other scripts become ASCII digits.
+    """
+    text = "".join(str(unicodedata.decimal(sign, sign)) for sign in " ".join(typed.split()))
+    count = sum(sign in string.digits for sign in text)
+    return text if len(text) <= PHONE_MAX and 4 <= count <= 15 and _PHONE.fullmatch(text) else None
 
 
 def has_lookalikes(typed: str) -> bool:

@@ -34,6 +34,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /plans",
     "GET /plans/new",
     "GET /plans/preview",
+    "GET /plans/customers",
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
     *(
@@ -43,7 +44,11 @@ ACTS_OF_A_BUSINESS: Final = {
         if "refund" not in act
     ),
     *(f"POST {PLAN}/{act}" for act in ("invitation", "invitation/revoke", "reminders", "mute", "unmute")),
-    *(f"POST /customers/<int:customer_id>/{act}" for act in ("mute", "unmute")),
+    *(f"POST /customers/<int:customer_id>/{act}" for act in ("mute", "unmute", "reminders")),
+    "POST /customers/reminders",
+    "GET /customers/<int:customer_id>/edit",
+    "POST /customers/<int:customer_id>",
+    "PATCH /api/customers/<row:customer_id>/",
     *(f"{method} /settings" for method in ("GET", "POST")),
     *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys")),
     "POST /settings/api-keys/<int:key_id>/revoke",

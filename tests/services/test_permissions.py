@@ -23,7 +23,8 @@ from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
-from portal.services.plans import customer_emails, drafts, invitations, plans, shop_reports
+from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
+from portal.services.plans.pairs import Words
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, mutes, settings
 from portal.services.team import invitations as invitations_to_team
@@ -69,6 +70,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     "remind": ("remind", lambda actor, ids: manual_reminders.send_now(ids["plan"], actor=actor)),
     "mute a plan": ("remind", lambda actor, ids: mutes.mute_plan(ids["plan"], actor=actor)),
     "unmute a plan": ("remind", lambda actor, ids: mutes.unmute_plan(ids["plan"], actor=actor)),
+    "describe a customer": ("note", lambda actor, ids: pairs.describe(ids["omar"], Words(name="Omar"), actor=actor)),
     "mute a customer": ("remind", lambda actor, ids: mutes.mute_customer(ids["omar"], actor=actor)),
     "unmute a customer": ("remind", lambda actor, ids: mutes.unmute_customer(ids["omar"], actor=actor)),
     "answer a dispute": ("cancel", lambda actor, ids: disputes.answer(ids["disputed"], actor=actor, text="A cake")),
@@ -79,6 +81,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     ),
 }
 OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
+    "remind customers": ("remind", lambda actor, ids: manual_reminders.send_to([ids["omar"]], actor=actor)),
     "open a plan": (
         "create_plans",
         lambda actor, ids: plans.open_plan(actor, NEW_PLAN, past_dates=True),

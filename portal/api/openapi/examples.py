@@ -357,6 +357,7 @@ _REFUSED: Final = {
         Invalid(Fault("customer_email", "same_email")),
         Invalid(Fault("email", "email_taken")),
         Invalid(Fault("home_currency", "currency_fixed")),
+        Invalid(Fault("phone", "bad_phone")),
         Invalid(Fault("password", "password_common")),
         Invalid(Fault("password", "password_weak")),
         Invalid(Fault("password2", "passwords_differ")),

@@ -43,7 +43,15 @@ from portal.api.schemas.invitations import (
     revoked_link,
 )
 from portal.api.schemas.kinds import FaultShape, Nothing, Problem
-from portal.api.schemas.merchants import Customer, CustomerQuery, Merchant, MerchantChange, customer, merchant
+from portal.api.schemas.merchants import (
+    Customer,
+    CustomerQuery,
+    CustomerWords,
+    Merchant,
+    MerchantChange,
+    customer,
+    merchant,
+)
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PaymentsQuery, PayPlan, payment
 from portal.api.schemas.plan_actions import (
@@ -77,6 +85,7 @@ __all__ = [
     "Customer",
     "CustomerEmail",
     "CustomerQuery",
+    "CustomerWords",
     "Dashboard",
     "EventQuery",
     "FaultShape",

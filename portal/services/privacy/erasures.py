@@ -211,7 +211,8 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
-    db.session.execute(update(Customer).where(Customer.user_id == user.id).values(blocked_at=None, barred_at=None))
+    pairs = update(Customer).where(Customer.user_id == user.id)
+    db.session.execute(pairs.values(blocked_at=None, barred_at=None, name=None, phone=None, note=None))
     keys = update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None))
     db.session.execute(keys.values(revoked_at=now))
     mine = delete(Membership).where(Membership.user_id == user.id)
