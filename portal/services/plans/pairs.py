@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock, identifiers, typed_text
-from portal.domain.events import CustomerUpdated, CustomerWord
+from portal.domain.events import CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, NotFound
 from portal.extensions import db
@@ -18,6 +18,7 @@ from portal.services.accounts import hats
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import unit_of_work
 
+CustomerWord = Literal["name", "phone", "note"]
 NOTE_MAX: Final = 500
 """Code points of a business's note about a customer."""
 
