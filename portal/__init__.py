@@ -16,14 +16,15 @@ api/                entry point: the JSON API
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
     accounts/ adjustments/ agreements/ books/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/
-    reminders/ security/ team/
+    reminders/ security/ team/ webhooks/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 metrics/            the internal port: metrics, and readiness with the kind of each failure
 access.py           look-ups that return an object of the actor or raise NotFound
 rate_limits.py      rate limits that pages and API count together
 models/             tables, constraints and named queries
-    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ payments/ plans/ security/
+    accounts/ guards/ guards/accounts/ guards/ledger/ guards/payments/ guards/plans/ guards/search/
+    payments/ plans/ security/
 gateways/           external systems: payment gateway and mail server, with plain data in and out
     payment/ payment/simulated/
 queue.py            enqueues jobs by name

@@ -79,6 +79,13 @@ def my_customer(actor: Actor, customer_id: int) -> User:
     return customer
 
 
+def our_customer(actor: Actor, customer_id: int) -> User:
+    """A customer of the actor's business, for an act of it. Raises NotFound; OwnPlan if the actor is the customer."""
+    customer = my_customer(actor, customer_id)
+    actor.act_on(actor.merchant_id or 0, customer.id)
+    return customer
+
+
 def client_address() -> str:
     """The client's IP address, a key of rate limits. IPv6 addresses are cut to their /64, the network of one site."""
     try:

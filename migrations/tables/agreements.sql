@@ -1,4 +1,5 @@
--- What stands between a business and a person: acceptance, disputes, blocks. And the acceptances of plans.
+-- What stands between a business and a person: acceptance, disputes, blocks, and the business's own words about the
+-- person. And the acceptances of plans.
 
 CREATE TABLE customers (
     merchant_id bigint CONSTRAINT fk_customers_merchant_id REFERENCES merchants (id),
@@ -7,9 +8,18 @@ CREATE TABLE customers (
     accepted_at timestamptz,
     blocked_at timestamptz,
     barred_at timestamptz,
-    CONSTRAINT pk_customers PRIMARY KEY (merchant_id, user_id)
+    name varchar(200),
+    phone varchar(40),
+    note varchar(500),
+    reminded_at timestamptz,
+    grams bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    CONSTRAINT pk_customers PRIMARY KEY (merchant_id, user_id),
+    CONSTRAINT ck_customers_name CHECK (name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'),
+    CONSTRAINT ck_customers_note CHECK (note <> '' AND note !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'),
+    CONSTRAINT ck_customers_phone CHECK (phone ~ '^[+(]?[0-9][0-9 ().-]*$')
 );
 
+CREATE INDEX ix_customers_grams ON customers USING gin (grams);
 CREATE INDEX ix_customers_user_id ON customers (user_id, merchant_id);
 
 CREATE TABLE acceptances (

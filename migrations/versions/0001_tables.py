@@ -30,6 +30,7 @@ FILES = (
     "simulated_gateway",
     "security",
     "second_factors",
+    "webhooks",
 )
 """In the order of their foreign keys."""
 
@@ -43,7 +44,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("COMMENT ON TABLE alembic_version IS NULL")
     op.execute(
-        "DROP TABLE sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
+        "DROP TABLE webhook_attempts, webhook_deliveries, webhook_endpoints, "
+        "sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
         "security_events, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "

@@ -40,6 +40,10 @@ GUARDS = (
     "ledger_balanced",
     "books_closed",
     "security_events_kept",
+    "grams",
+    "plans_grams",
+    "customers_grams",
+    "users_grams",
     "events_published",
 )
 

@@ -20,6 +20,14 @@ from portal.domain.permissions import Permission
 View = Callable[..., Any]
 
 
+ROW_ID: Final = {"type": "integer", "format": "int64", "minimum": 1}
+PUBLIC_IDS: Final = {
+    "endpoint_name": {"type": "string", "pattern": "^we_[0-9a-f]{32}$"},
+    "event_name": {"type": "string", "pattern": "^evt_[0-9a-f]{32}$"},
+}
+"""The schemas of random public ids in addresses, by the name of the argument."""
+
+
 class RowId(IntegerConverter):
     """A row's id in an address: at most 19 ASCII digits, as many as a BIGINT has."""
 
@@ -49,7 +57,7 @@ class Plugin(FlaskPlugin):
     def parse_path(self, route: Any, path_parameter_descriptions: Any) -> tuple[str, list[dict[str, Any]]]:
         path, parameters = super().parse_path(route, path_parameter_descriptions)
         for parameter in parameters:
-            parameter["schema"] = {"type": "integer", "format": "int64", "minimum": 1}
+            parameter["schema"] = PUBLIC_IDS.get(parameter["name"], ROW_ID)
             parameter["description"] = "The id."
         return path, parameters
 
@@ -109,6 +117,7 @@ def endpoint(
     unproven: bool = False,
     needs: Permission | None = None,
     writes: bool = False,
+    secret: bool = False,
     forbidden: str = "",
     refuses: dict[int, Sequence[str]] | None = None,
     limit: Callable[[View], View] | None = None,
@@ -119,8 +128,9 @@ def endpoint(
     endpoints of the kind. `needs` is the permission of the caller (domain/permissions.py). The fields of the view's
     `query` are the accepted query parameters. Any other parameter is 422 `unknown_parameter`, and a view without
     `query` accepts none. A view that `writes` requires a token with write access and counts towards the write limit. If
-    its method is POST, it accepts an Idempotency-Key. Accounts whose email is not proven get 403 `email_unproven`,
-    unless the endpoint is open to them (`unproven`). `forbidden` is what the refusal of other callers is about.
+    its method is POST, it accepts an Idempotency-Key, unless its answer is a `secret`. Accounts whose email is not
+    proven get 403 `email_unproven`, unless the endpoint is open to them (`unproven`). `forbidden` is what the refusal
+    of other callers is about.
     """
 
     def decorate(view: View) -> View:
@@ -130,7 +140,7 @@ def endpoint(
             unproven=unproven,
             needs=needs,
             writes=writes,
-            repeatable=writes and method == "POST",
+            repeatable=writes and method == "POST" and not secret,
             reads_body="json" in view.__annotations__,
             pages="query" in view.__annotations__,
             parameters=tuple(parsing.parameter_names(view.__annotations__.get("query"))),

@@ -192,7 +192,7 @@ def _readers(schema: type[msgspec.Struct]) -> list[tuple[str, bool, Callable[[by
 def _reader(kind: Any) -> Callable[[bytes], Any]:
     """The function that reads a field of this type from its raw JSON text."""
     base, metas, nullable = _unwrap(kind)
-    if get_origin(base) is list and issubclass(get_args(base)[0], msgspec.Struct):
+    if get_origin(base) is list and isinstance(part := get_args(base)[0], type) and issubclass(part, msgspec.Struct):
         item, limit = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
         return lambda raw: None if nullable and raw == b"null" else _list(raw, item, limit)
     if base is not Any:

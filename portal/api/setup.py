@@ -22,7 +22,9 @@ from portal.api.resources import (
     plans,
     refunds,
     tokens,
+    webhook_endpoints,
 )
+from portal.api.schemas.events import bodies as event_bodies
 from portal.config import JSON_PREFIXES
 from portal.extensions import csrf
 
@@ -40,6 +42,7 @@ BLUEPRINTS: Final = (
     plan_invitations.bp,
     analytics.bp,
     events.bp,
+    webhook_endpoints.bp,
     docs.bp,
 )
 for _blueprint in BLUEPRINTS:
@@ -51,10 +54,12 @@ EXPOSED_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Re
 def init_app(app: Flask) -> None:
     """Register the blueprints. They need no CSRF check, because the API ignores cookies.
 
-    The pages' error handlers call the extension `api_errors` for an address of the API without a view.
+    The pages' error handlers call the extension `api_errors` for an address of the API without a view. The delivery of
+    webhooks renders events with the extension `event_bodies`.
     """
     app.url_map.converters["row"] = RowId
     app.extensions["api_errors"] = problems.problem
+    app.extensions["event_bodies"] = event_bodies
     for blueprint in BLUEPRINTS:
         csrf.exempt(blueprint)
         app.register_blueprint(blueprint)

@@ -15,7 +15,6 @@ from portal.domain.rescheduling import Change
 
 Cause = Literal["overcharged", "taken_back"]
 """Why the system acted, where no person typed a reason: a charge exceeded the amount owed; the bank took it back."""
-
 CancelCause = Literal["lapsed", "withdrawn", "void"]
 """Why a plan was cancelled without its merchant: it was not accepted in time; the customer withdrew; the operator
 decided that it is not the customer's."""
@@ -326,11 +325,12 @@ class ShopCleared(Payload):
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerUpdated(Payload):
-    """The business corrected the plan's email: the plan belongs to the person `customer_id`, not to `before_id`."""
+    """The plan belongs to another person, no longer to `before_id`; without one: words about the customer changed."""
 
     kind = "customer.updated"
     customer_id: int
-    before_id: int
+    before_id: int | None = None
+    fields: tuple[Literal["name", "phone", "note"], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

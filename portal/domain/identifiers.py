@@ -1,4 +1,4 @@
-"""Identifiers of rows and accounts: ids, and emails and usernames with the keys that compare them.
+"""Identifiers of rows and people: ids, emails and usernames with the keys that compare them, and phone numbers.
 
 Two emails are one account when their domains have the same IDNA 2008 form (RFC 5891, mapped by UTS 46) and their local
 parts differ in the case of ASCII letters only. A mail server may tell apart any other two local parts (RFC 5321,
@@ -7,9 +7,11 @@ section 2.4), so a caseless comparison beyond ASCII would give one mailbox's acc
 Python makes the keys, not the database: its lower() knows the letters of one locale, or none.
 """
 
+import re
 import string
 import unicodedata
 from typing import Final
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -20,11 +22,21 @@ MAX_ID: Final = 2**63 - 1
 MAX_LENGTH: Final = 1000
 """Characters of a typed email or username that are looked at; longer text is no identifier."""
 
+PHONE_MAX: Final = 40
+"""Characters of a phone number."""
+
 USERNAME_MAX: Final = 150
 """Code points of a username."""
 
+_PHONE: Final = re.compile(r"[+(]?[0-9][0-9 ().-]*")
 _USERNAME_SIGNS: Final = ".@+-_"
 _ASCII_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def public_id(prefix: str, name: str) -> UUID | None:
+    """The random number of a public id, which is a prefix and 32 hexadecimal digits; None for another text."""
+    match = re.fullmatch(rf"{prefix}([0-9a-f]{{32}})", name)
+    return UUID(match[1]) if match else None
 
 
 def email(typed: str) -> str | None:
@@ -48,6 +60,16 @@ def masked_email(stored: str) -> str:
     """The email for a reader who may not be its owner: "s***@example.com"."""
     local, _at, domain = stored.rpartition("@")
     return f"{local[:1]}***@{domain}"
+
+
+def phone(typed: str) -> str | None:
+    """A phone number as it is stored: 4 to 15 ASCII digits (E.164 has at most 15), and signs between them as typed.
+
+    None when `typed` is no phone number. Decimal digits of other scripts become ASCII digits.
+    """
+    text = "".join(str(unicodedata.decimal(sign, sign)) for sign in " ".join(typed.split()))
+    count = sum(sign in string.digits for sign in text)
+    return text if len(text) <= PHONE_MAX and 4 <= count <= 15 and _PHONE.fullmatch(text) else None
 
 
 def has_lookalikes(typed: str) -> bool:

@@ -18,6 +18,7 @@ class Entry:
 SCHEDULE: Final = (
     Entry("drain_outbox", every=5),
     Entry("number_events", every=5),
+    Entry("deliver_webhooks", every=5),
     Entry("settle_unknown_payments", every=15),
     Entry("settle_unknown_refunds", every=15),
     Entry("deliver_callbacks", every=15),

@@ -9,6 +9,7 @@ from portal.services.operations import closings, lost_factors
 from portal.services.payments import automatic, callbacks, outcomes, refunds
 from portal.services.plans import drafts, lateness
 from portal.services.reminders import reminders
+from portal.services.webhooks import delivery as webhooks
 
 
 def settle_payment(payment_id: int) -> None:
@@ -49,6 +50,11 @@ def drain_outbox() -> int:
 def number_events() -> int:
     """Give the new events for outsiders their places in the feed."""
     return events.number_new()
+
+
+def deliver_webhooks() -> int:
+    """Send the waiting events to the endpoints of businesses."""
+    return webhooks.deliver_due()
 
 
 def sweep_stuck() -> dict[str, int]:

@@ -37,6 +37,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "Acceptance",
@@ -85,4 +86,7 @@ __all__ = [
     "TypedText",
     "User",
     "UserSession",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute
@@ -22,12 +22,20 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
 
+BEFORE: Final = "~"
+"""The first character of a cursor that leads to the rows before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Rows of a list, and the cursor of the next page (None on the last page)."""
+    """Rows of a list, and the cursors of the next page (None on the last page) and of the previous one.
+
+    `prev_cursor` is None on the first page, and for lists that lead forwards alone.
+    """
 
     items: Sequence[T]
     next_cursor: str | None
+    prev_cursor: str | None = None
 
 
 def fetch(
@@ -37,20 +45,26 @@ def fetch(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Any]:
-    """Up to `limit` rows of `query`, ordered by `keys` (together unique), from the row after `cursor`.
+    """Up to `limit` rows of `query`, ordered by `keys` (together unique), from the row after `cursor`, or before it.
 
     Refuses: bad_cursor (Invalid) on `?cursor`.
     """
     columns = tuple_(*keys)
+    backwards = cursor is not None and cursor.startswith(BEFORE)
+    downwards = descending != backwards
     if cursor is not None:
-        after = _decode(cursor, [key.type.python_type for key in keys])
-        query = query.where(columns < after if descending else columns > after)
+        row = _decode(cursor.removeprefix(BEFORE), [key.type.python_type for key in keys])
+        query = query.where(columns < row if downwards else columns > row)
     rows = db.session.scalars(
-        query.order_by(*(key.desc() if descending else key.asc() for key in keys)).limit(limit + 1)
+        query.order_by(*(key.desc() if downwards else key.asc() for key in keys)).limit(limit + 1)
     ).all()
-    items = rows[:limit]
+    items = list(rows[:limit])[:: -1 if backwards else 1]
     more = len(rows) > limit
-    return Page(items, _encode([getattr(items[-1], key.key) for key in keys]) if more else None)
+    if not items:
+        return Page(items, None)
+    ends = [_encode([getattr(row, key.key) for key in keys]) for row in (items[0], items[-1])]
+    has_previous, has_next = (more, True) if backwards else (cursor is not None, more)
+    return Page(items, ends[1] if has_next else None, BEFORE + ends[0] if has_previous else None)
 
 
 def write(*values: Any) -> str:

@@ -7,10 +7,11 @@ count and don't wait. A payment by the pay link is nobody's own, and one that th
 act: their mails count. Invitations to teams have a count of their own beside these.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, text
 
 from portal.domain import clock, identifiers
 from portal.errors import Fault, Invalid, Refused
@@ -35,6 +36,11 @@ UNASKED: Final = {"unasked": True}
 SEARCHED: Final = 1_000
 """The newest payments, and the newest plans, of a business in which customers who know it are searched."""
 
+_LOCK_MAILBOXES: Final = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended(name, 0))"
+    " FROM (SELECT 'mailbox:' || id AS name FROM unnest(CAST(:ids AS bigint[])) AS id ORDER BY id) AS names"
+)
+"""In the order of ids, so that two units of work can't wait for one another."""
 _ARRIVED: Final = ("waiting", "claimed", "sent", "kept")
 
 
@@ -78,6 +84,15 @@ def check_mail(merchant_id: int, customer_id: int) -> None:
             raise Refused("mail_limit", about="business", limit=FROM_ONE_BUSINESS)
         case "all":
             raise Refused("mail_limit", about="all")
+
+
+def full_mailboxes(merchant_id: int, customer_ids: Sequence[int]) -> set[int]:
+    """Inside a unit of work: as `check_mail`, for many customers in two statements. Returns those who get no mail."""
+    db.session.execute(_LOCK_MAILBOXES, {"ids": sorted(customer_ids)})
+    count, since = func.count(), clock.now() - WINDOW
+    mine = Email.to_user_id.in_(customer_ids), Email.state.in_(_ARRIVED), _counted(), Email.created_at > since
+    full = or_(count >= IN_ALL, count.filter(Email.merchant_id == merchant_id) >= FROM_ONE_BUSINESS)
+    return set(db.session.scalars(select(Email.to_user_id).where(*mine).group_by(Email.to_user_id).having(full)))
 
 
 def check_address(email: str) -> None:

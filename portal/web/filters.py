@@ -10,7 +10,8 @@ from flask_babel import pgettext
 
 from portal.domain import money
 from portal.domain.permissions import Permission
-from portal.models import Installment, Merchant, Plan, User
+from portal.models import Installment, Merchant, Payment, Plan, User
+from portal.reports.merchants.customers import Customer
 from portal.services.accounts.hats import Hat
 from portal.web.authorization import my_actor, signed_in_user, start_page
 from portal.web.middleware import language, theme
@@ -27,7 +28,20 @@ START_LABELS = {
 
 
 def init_app(app: Flask) -> None:
-    for function in (amount, day, short_day, month_name, month_year, moment, iso, days_late, business, name_of):
+    for function in (
+        amount,
+        day,
+        short_day,
+        month_name,
+        month_year,
+        moment,
+        clock_time,
+        iso,
+        days_late,
+        business,
+        name_of,
+        customer_of,
+    ):
         app.add_template_filter(function)
         app.add_template_global(function)
     app.context_processor(shell_variables)
@@ -42,6 +56,11 @@ def moment(value: datetime, zone: str = "UTC") -> str:
     """An aware instant in local time of `zone`: "23 Nov 2026, 14:05"."""
     local = value.astimezone(ZoneInfo(zone))
     return str(pgettext("moment", "%(day)s, %(time)s", day=day(local), time=f"{local:%H:%M}"))
+
+
+def clock_time(value: datetime, zone: str = "UTC") -> str:
+    """An aware instant in local time of `zone`: "14:05"."""
+    return f"{value.astimezone(ZoneInfo(zone)):%H:%M}"
 
 
 def iso(value: date | datetime) -> str:
@@ -65,6 +84,13 @@ def business(party: Plan | Merchant) -> str:
 def name_of(user: User) -> str:
     """The name that others see: the username, the email of an unclaimed record, or words for an erased person."""
     return str(_("Erased customer")) if user.erased_at is not None else user.display_name
+
+
+def customer_of(row: Plan | Payment | Customer) -> str:
+    """The customer of a plan or payment, or a customer, for the business: its own name of them, else `name_of`."""
+    if isinstance(row, Customer):
+        return row.name or name_of(row.user)
+    return row.pair_name or name_of(row.customer)
 
 
 def may(permission: Permission) -> bool:

@@ -28,7 +28,7 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, objections, settings
+from portal.web.merchants import closing, customers, dashboard, journal, live, objections, search, settings, webhooks
 from portal.web.middleware import (
     compression,
     language,
@@ -97,6 +97,7 @@ BLUEPRINTS = (
     merchants.bp,
     link_agreements.bp,
     movements.bp,
+    live.bp,
     mutes.bp,
     objections.bp,
     operator.bp,
@@ -130,6 +131,7 @@ BLUEPRINTS = (
     security_events.bp,
     user_sessions.bp,
     sessions.bp,
+    search.bp,
     settings.bp,
     shop_payments.bp,
     shop_reports.bp,
@@ -138,6 +140,7 @@ BLUEPRINTS = (
     team.bp,
     team_invitations.bp,
     memberships.bp,
+    webhooks.bp,
     voids.bp,
     theme.bp,
     language.bp,

@@ -137,6 +137,17 @@ REFUND_DECLINE_REASONS: Final = {
 }
 """By the gateway's code. Every other code means that the card itself refused."""
 
+NO_CONNECTION: Final = _l("No connection")
+WEBHOOK_PROBLEMS: Final = {
+    "refused_address": _l("Its name leads to an address to which nothing is sent."),
+    "no_address": _l("Its name has no address."),
+    "no_connection": NO_CONNECTION,
+    "bad_certificate": _l("Its certificate is not valid."),
+    "timeout": _l("No answer within 10 seconds"),
+    "broken_answer": _l("Its answer can’t be read."),
+}
+"""Why a webhook got no answer, by the code of gateways/webhooks.py."""
+
 
 def state(code: str) -> str:
     """The label of a badge: "Active", "Late", "Checking". Raises KeyError for an unknown state."""
@@ -187,6 +198,11 @@ def manual_method(code: str) -> str:
 def manual_method_inline(code: str) -> str:
     """ "cash" or "bank transfer", as part of a sentence."""
     return str(MANUAL_METHODS_INLINE[code])
+
+
+def webhook_problem(code: str | None) -> str:
+    """Why a webhook got no answer, in a sentence."""
+    return str(WEBHOOK_PROBLEMS.get(code or "", NO_CONNECTION))
 
 
 def team_role(code: str) -> str:

@@ -109,6 +109,33 @@
     if (chosen) chosen.checked = true;
   });
 
+  // Selected rows of a list: the button counts them, and the box in the head selects all.
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("form[data-selection]");
+    if (!form) return;
+    const boxes = [...form.querySelectorAll("input[type=checkbox][name]:not(:disabled)")];
+    const all = form.querySelector("[data-select-all]");
+    if (event.target === all) for (const box of boxes) box.checked = all.checked;
+    const count = boxes.filter((box) => box.checked).length;
+    all.checked = count > 0 && count === boxes.length;
+    all.indeterminate = count > 0 && count < boxes.length;
+    const button = form.querySelector("[data-counted]");
+    const label = button.querySelector(".btn-label");
+    label.dataset.before ??= label.textContent;
+    label.textContent = count ? button.dataset.counted.replace("{count}", count) : label.dataset.before;
+  });
+
+  // A choice fills a field and tells it, as typing would.
+  document.addEventListener("click", (event) => {
+    const choice = event.target.closest("[data-fill]");
+    if (!choice) return;
+    event.preventDefault();
+    const field = document.getElementById(choice.dataset.fill);
+    field.value = choice.dataset.value;
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   // So does the outcome of a payment that was being checked, unless the focus is elsewhere on the page.
@@ -174,6 +201,41 @@
     if (!menu) return;
     menu.open = false;
     menu.querySelector("summary").focus();
+  });
+
+  // An open home or plan page asks every few seconds whether it is out of date, and then shows its new content. A
+  // hidden tab does not ask. While the reader types, has chosen something or has a dialog or menu open, the page stays.
+  const LIVE_INTERVAL = 8000;
+  let failures = 0;
+  setInterval(async () => {
+    const mark = document.querySelector("[data-live]");
+    const isBusy = document.querySelector("dialog[open], details[data-menu][open], #main :focus-visible")
+      || busy.size || !getSelection().isCollapsed;
+    if (!mark || document.hidden || isBusy || failures > 5) return;
+    try {
+      const address = `${mark.dataset.live}?seen=${encodeURIComponent(mark.dataset.seen)}`;
+      const response = await fetch(address, { redirect: "error" });
+      failures = response.ok ? 0 : failures + 1;
+      if (response.status !== 200 || !mark.isConnected) return;
+      mark.dataset.seen = await response.text();
+      htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+    } catch {
+      failures += 1;
+    }
+  }, LIVE_INTERVAL);
+
+  // "/" and Ctrl+K lead to the search: to the page's own field, otherwise to the page of the search.
+  document.addEventListener("keydown", (event) => {
+    const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
+    const isShortcut = slash || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey));
+    if (!isShortcut || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (slash && event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const field = slash && document.getElementById("search");
+    const page = document.querySelector('a[href$="/search"]');
+    if (!field && !page) return;
+    event.preventDefault();
+    if (field) field.focus();
+    else page.click();
   });
 
   // A menu closes when the focus leaves it.

@@ -109,6 +109,7 @@ SENTENCES: Final[list[tuple[Payload, str]]] = [
     (ShopReported(), "The mailbox answered that it does not know the shop"),
     (ShopCleared(), "Reminders go on after an operator looked at the report"),
     (CustomerUpdated(customer_id=2, before_id=1), "Customer’s email corrected"),
+    (CustomerUpdated(customer_id=2, fields=("name", "note")), "Customer’s details changed"),
     (InvitationRevoked(link="pay"), "Pay link revoked"),
     (CustomerClaimed(), "Customer set a password and can sign in"),
     (ReminderSent(numbers=(1, 3)), "Reminder sent for installments 1 and 3"),

@@ -114,7 +114,7 @@ def test_every_function_with_a_forgiving_loop_has_a_budget():
     loops = names_of(module for module in every_service() if functions_with_a_forgiving_loop(module))
     assert loops == {"automatic", "delivery", "retention", "sweeps"}
     sweeping = names_of(module for module in every_service() if sweep_calls(module))
-    assert sweeping == {"acceptances", "callbacks", "closings", "drafts", "outcomes", "refunds"}
+    assert sweeping == {"acceptances", "callbacks", "closings", "drafts", "numbers", "outcomes", "refunds"}
     assert loops - {"sweeps"} | sweeping == names_of(limited())
 
 

@@ -44,6 +44,7 @@ DECISIONS: Final = (
     "/operator/accounts/<int:user_id>/reactivate",
     "/operator/refunds/<int:refund_id>/withhold",
 )
+WEBHOOKS: Final = ("/api/webhook-endpoints/", "/api/webhook-endpoints/<endpoint_name>/")
 
 API: Final = {
     **rows(
@@ -63,6 +64,11 @@ API: Final = {
         "/api/events/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
+    **rows(FORBIDDEN, "GET", *WEBHOOKS, f"{WEBHOOKS[1]}deliveries/"),
+    **rows(FORBIDDEN, "POST", WEBHOOKS[0], f"{WEBHOOKS[1]}rotate/", f"{WEBHOOKS[1]}deliveries/<event_name>/send/"),
+    **rows(FORBIDDEN, "PATCH", WEBHOOKS[1]),
+    **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
+    **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
     **rows(MANAGERS, "PATCH", "/api/merchant/"),
     **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
     **rows((404, 404, 404, 404, 404), "DELETE", "/auth/registration/", "/api/auth/registration/"),
@@ -93,10 +99,11 @@ PAGES: Final = {
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
         "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
-        "/email-undos/<undo_token>", "/dashboard", "/plans", "/plans.csv",
+        "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/trial-balance",
-        "/refunds.csv",        "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/refunds.csv", "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/plans/<int:plan_id>/version",
         "/payments/<int:payment_id>",
     ),
     **rows(ALL, "POST", "/reminders/off/<off_token>"),
@@ -134,7 +141,12 @@ PAGES: Final = {
         "/settings/api-keys", "/settings/closing", "/settings/books", "/settings/books/accounts/<account>",
         "/settings/objection", "/operator/merchants", "/operator/accounts",
         "/operator/refunds", "/operator/merchants/<int:merchant_id>", "/operator/accounts/<int:user_id>", *DECISIONS,
-        "/account/shops", "/operator/disputes",
+        "/account/shops", "/operator/disputes", "/settings/webhooks", "/settings/webhooks/<endpoint_name>",
+    ),
+    **rows(
+        FORBIDDEN, "POST", "/settings/webhooks", "/settings/webhooks/<endpoint_name>",
+        "/settings/webhooks/<endpoint_name>/rotate", "/settings/webhooks/<endpoint_name>/state",
+        "/settings/webhooks/<endpoint_name>/delete", "/settings/webhooks/<endpoint_name>/deliveries/<event_name>/send",
     ),
     **rows(
         FORBIDDEN, "POST", "/settings/books", "/settings/books/accounts/<account>",
@@ -177,8 +189,12 @@ PAGES: Final = {
     **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
     **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
     **rows(MANAGERS, "POST", "/plans/preview"),
-    **rows((303, 403, 403, 303, 303), "GET", "/plans/preview"),
+    **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>", "/customers/<int:customer_id>/statement"),
+    **rows((200, 200, 403, 404, 403), "GET", "/customers/<int:customer_id>/edit"),
+    **rows(ALL, "GET", "/search"),
+    **rows(REMIND, "POST", "/customers/<int:customer_id>", "/customers/<int:customer_id>/reminders"),
+    **rows((303, 303, 403, 303, 303), "POST", "/customers/reminders"),
     **rows(
         INVITE, "POST", "/plans/<int:plan_id>/invitation", "/plans/<int:plan_id>/invitation/revoke",
         "/plans/<int:plan_id>/invitation/mail", "/plans/<int:plan_id>/invitation/mail/revoke",

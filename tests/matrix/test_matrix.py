@@ -22,7 +22,7 @@ from portal.services.plans import plans, shop_reports
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from portal.services.team import invitations
-from tests.fixtures import people, proofs
+from tests.fixtures import people, proofs, webhooks
 from tests.matrix.statuses import API, BODIES, CALLERS, EXPECTED
 from tests.matrix.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
@@ -113,6 +113,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         **proofs.links(customer),
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
+        **webhooks.two_endpoints(owner),
         **matrix_rows.objects_of(merchant_id),
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
@@ -206,6 +207,8 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<proof_token>", objects["proof_token"])
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
+        .replace("<endpoint_name>", objects["deleted_endpoint" if "delete" in route.lower() else "endpoint"])
+        .replace("<event_name>", f"evt_{0:032x}")
         .replace("<job_id>", "no-such-job")
         .replace("<outbox_token>", "no-such-token")
         .replace("<int:session_id>", "999999")

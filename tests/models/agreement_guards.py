@@ -23,6 +23,9 @@ def a_dispute(**columns: str) -> str:
 
 
 AGREEMENT_GUARDS = [
+    Guard("a customer with an empty name", "ck_customers_name", a_pair(name="''")),
+    Guard("a note of two lines", "ck_customers_note", a_pair(note="E'a\\nb'")),
+    Guard("a phone number in words", "ck_customers_phone", a_pair(phone="'later'")),
     Guard("31 days to withdraw from a business", "ck_merchants_withdrawal_days",
           "UPDATE merchants SET withdrawal_days = 31 WHERE id = :amal"),
     Guard("31 days to withdraw", "ck_plans_withdrawal_days", a_plan(withdrawal_days="31")),

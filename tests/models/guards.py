@@ -6,7 +6,7 @@ The statements run on the data of `sample_plans.sample_plans`, and its result ha
 
 from tests.models.agreement_guards import AGREEMENT_GUARDS
 from tests.models.books_guards import BOOKS_GUARDS
-from tests.models.event_guards import EVENT_GUARDS
+from tests.models.event_guards import EVENT_GUARDS, WEBHOOK_GUARDS
 from tests.models.guard_inserts import (
     Guard,
     a_card,
@@ -30,9 +30,8 @@ from tests.models.guard_inserts import (
     an_invitation,
     insert,
 )
-from tests.models.operator_guards import OPERATOR_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
-from tests.models.team_guards import TEAM_GUARDS
+from tests.models.team_guards import OPERATOR_GUARDS, TEAM_GUARDS
 from tests.services.security.factor_guards import FACTOR_GUARDS
 
 NEWEST_TEXT = "(SELECT max(id) FROM texts)"
@@ -46,6 +45,7 @@ GUARDS = [
     *AGREEMENT_GUARDS,
     *BOOKS_GUARDS,
     *EVENT_GUARDS,
+    *WEBHOOK_GUARDS,
     # Payments
     Guard("a payment of nothing", "ck_payments_amount", a_payment(amount="0"),
           beside=("payment_allocated", "payment_allocated_parts")),

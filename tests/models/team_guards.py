@@ -1,7 +1,18 @@
-"""Guards of teams and of erasures, with raw SQL that each refuses."""
+"""Guards of businesses, teams, acts of operators and erasures, with raw SQL that each refuses."""
 # ruff: noqa: S608 (SQL from constants)
 
-from tests.models.guard_inserts import Guard, a_mail, a_membership, a_team_invitation, an_api_key, insert
+from typing import Final
+
+from tests.models.guard_inserts import (
+    Guard,
+    a_mail,
+    a_membership,
+    a_plan,
+    a_refund,
+    a_team_invitation,
+    an_api_key,
+    insert,
+)
 
 OWNER_IS_CUSTOMER = "plans_two_parties"
 
@@ -38,4 +49,58 @@ TEAM_GUARDS = [
     Guard("a mail to a user and elsewhere", "ck_emails_one_recipient", a_mail(to_address="'x@example.com'")),
     Guard("a refund by another key", "refunds_fixed",
           an_api_key() + ";UPDATE refunds SET api_key_id = (SELECT max(id) FROM api_keys) WHERE id = :refund"),
+]  # fmt: skip
+
+
+def an_act(**columns: str) -> str:
+    good = {"kind": "'merchant_approved'", "merchant_id": ":amal", "created_at": "now()"}
+    return insert("operator_acts", good | columns)
+
+
+def a_draft(**columns: str) -> str:
+    good = {
+        "merchant_id": ":amal", "created_by": ":amal", "customer_email": "'x@example.com'", "description": "''",
+        "total": "100", "currency": "'SAR'", "num_installments": "1", "interval": "'weekly'",
+        "start_date": "'2026-01-01'", "created_at": "now()",
+    }  # fmt: skip
+    return insert("plan_drafts", good | columns)
+
+
+def a_security_event(**columns: str) -> str:
+    good = {"kind": "'signed_in'", "user_id": ":omar", "address": "''", "browser": "''", "created_at": "now()"}
+    return insert("security_events", good | columns)
+
+
+SECOND_PLAN: Final = a_plan().partition(";")[0]
+NOT_LIVE: Final = f"UPDATE merchants SET {{}} WHERE id = :amal; {SECOND_PLAN}"
+BESIDE: Final = ("schedule_sum_plan", "plans_state")
+
+OPERATOR_GUARDS: Final = [
+    Guard("a business approved and declined", "ck_merchants_decided",
+          "UPDATE merchants SET declined_at = now() WHERE id = :amal"),
+    Guard("a business closed before it was closing", "ck_merchants_closed",
+          "UPDATE merchants SET closing_at = now(), closed_at = now() - interval '1 day' WHERE id = :amal"),
+    Guard("a business closed at once", "ck_merchants_closed_after_closing",
+          "UPDATE merchants SET closed_at = now() WHERE id = :amal"),
+    Guard("a plan of a business that waits for approval", "plans_business_live",
+          NOT_LIVE.format("approved_at = NULL"), beside=BESIDE),
+    Guard("a plan of a deactivated business", "plans_business_live",
+          NOT_LIVE.format("deactivated_at = now()"), beside=BESIDE),
+    Guard("a plan of a business that closes", "plans_business_live",
+          NOT_LIVE.format("closing_at = now()"), beside=BESIDE),
+    Guard("an act of no kind", "ck_operator_acts_kind", an_act(kind="'hugged'")),
+    Guard("an act on nothing", "ck_operator_acts_subject", an_act(merchant_id="NULL")),
+    Guard("a draft of no interval", "ck_plan_drafts_interval", a_draft(interval="'daily'")),
+    Guard("a draft that failed at no time", "ck_plan_drafts_tried", a_draft(fault="'bad_email'")),
+    Guard("a settled refund that awaits its release", "ck_refunds_awaits_release",
+          a_refund(state="'succeeded'", settled_at="now()", awaits_release="true"), beside=("refunds_sum",)),
+    Guard("a security event of no kind", "ck_security_events_kind", a_security_event(kind="'yawned'")),
+    Guard("a security event by its own account", "ck_security_events_by", a_security_event(by_id=":omar")),
+    Guard("a changed security event", "security_events_kept",
+          "UPDATE security_events SET user_id = :amal, address = '', browser = ''"),
+    Guard("a changed address of a security event", "security_events_kept",
+          "UPDATE security_events SET address = '192.0.2.7'"),
+    Guard("a deleted security event", "security_events_kept", "DELETE FROM security_events"),
+    Guard("no security events", "security_events_kept", "TRUNCATE security_events",
+          by="security_events_never_emptied"),
 ]  # fmt: skip

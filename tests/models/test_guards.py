@@ -38,6 +38,9 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "plans_grams": "test_grams_follow_what_a_search_finds",
+    "customers_grams": "test_grams_follow_what_a_search_finds",
+    "users_grams": "test_grams_follow_what_a_search_finds",
     "events_published_insert": "tests/api/resources/test_events.py",
     "pk_merchants": "a plain key",
     "pk_alembic_version": "a table of Alembic",
@@ -169,6 +172,28 @@ def test_a_plans_next_due_date_follows_its_installments(context):
     assert _next(plan_id) == (third.due_date, third.late_at)
     people.pay(third.id, omar)
     assert _next(plan_id) == (None, None)
+
+
+def test_grams_follow_what_a_search_finds(context):
+    """The triggers of grams by raw SQL: the row is found by each text right after the change."""
+    amal, omar = people.amal(), people.omar()
+    plan_id = people.a_plan(amal, description="Oak desk")
+    in_plan, in_pair = (
+        text("SELECT grams @> qist_grams(merchant_id, :words) FROM plans WHERE id = :id"),
+        text("SELECT grams @> qist_grams(merchant_id, :words) FROM customers WHERE user_id = :id"),
+    )
+    steps = (
+        (in_plan, plan_id, "Oak desk", "SELECT :id"),
+        (in_plan, plan_id, "INV77", "UPDATE plans SET external_id = 'INV77' WHERE id = :id"),
+        (in_pair, omar, "Haddad", "UPDATE customers SET name = 'Haddad' WHERE user_id = :id"),
+        (in_pair, omar, "0501234", "UPDATE customers SET phone = '050 1234' WHERE user_id = :id"),
+        (in_pair, omar, "zainab", "UPDATE users SET username = 'zainab', username_key = 'zainab' WHERE id = :id"),
+    )
+    for query, row_id, words, change in steps:
+        with raw() as connection:
+            connection.execute(text(change), {"id": row_id})
+        with raw() as connection:
+            assert connection.execute(query, {"id": row_id, "words": [words]}).scalar() is True, words
 
 
 def test_all_of_one_plan_may_be_credited_when_the_plan_is_closed_in_the_same_commit(context):

@@ -51,7 +51,7 @@ def mail_faults(tree: Tree) -> list[Fault]:
         faults.append(Fault("language", "the document says no language", "<html>"))
     faults += [Fault("heading", "a second h1", element.start_tag) for element in tree.all("h1")[1:]]
     for element in tree.all("a"):
-        if not element.get("href").startswith(("https://", "http://", "mailto:")):
+        if not element.get("href").startswith(("https://", "http://", "mailto:", "tel:")):
             faults.append(Fault("link", "a mail needs the whole address", element.start_tag))
     return faults
 
@@ -163,7 +163,7 @@ def _forms(tree: Tree, answers: Answers) -> Iterator[Fault]:
 def _links(tree: Tree, answers: Answers) -> Iterator[Fault]:
     for element in tree.all("a"):
         address = element.get("href")
-        if address.startswith(("#", "https://", "http://", "mailto:")):
+        if address.startswith(("#", "https://", "http://", "mailto:", "tel:")):
             continue
         if address.startswith("webcal://"):  # an address of this installation, which a calendar program opens
             address = urlsplit(address).path

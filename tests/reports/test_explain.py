@@ -32,7 +32,7 @@ from tests.fixtures import people, servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and no other test interferes
 
-LARGE = {"users", "plans", "installments", "payments", "allocations", "refunds", "events", "emails"}
+LARGE = {"users", "plans", "customers", "installments", "payments", "allocations", "refunds", "events", "emails"}
 MERCHANTS = 100
 
 FILL = """
@@ -46,11 +46,16 @@ INSERT INTO memberships (user_id, merchant_id, role, created_at) SELECT id, id, 
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
                    time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at,
                    closed_by)
-    SELECT 1 + n % :merchants, 1 + :merchants + (n * 7919) % (:people - :merchants), '', 400, 'SAR', 4, 'monthly', day,
-           'UTC', 0, CASE WHEN done THEN 'completed' ELSE 'active' END, CASE WHEN NOT done THEN day END,
+    SELECT 1 + n % :merchants, 1 + :merchants + (n * 7919) % (:people - :merchants), 'Cake number ' || n, 400, 'SAR', 4,
+           'monthly', day, 'UTC', 0, CASE WHEN done THEN 'completed' ELSE 'active' END, CASE WHEN NOT done THEN day END,
            CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END,
            CASE WHEN done THEN 'paid' END
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
+UPDATE plans SET grams = qist_grams(merchant_id, ARRAY[description, external_id]);
+INSERT INTO customers (merchant_id, user_id, created_at, name, grams)
+    SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id, now(), 'Customer ' || customer_id,
+           qist_grams(merchant_id, ARRAY['Customer ' || customer_id, email, username])
+    FROM plans JOIN users ON users.id = customer_id;
 INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, amount, paid,
                           credited, written_off, paid_at)
     SELECT id, merchant_id, customer_id, 'SAR', n, start_date + 30 * (n - 1), start_date + 30 * (n - 1) + 1,
@@ -172,6 +177,14 @@ def look_as(user: Actor) -> dict:
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
+            "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
+            "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),
+            "plans, by amount": lambda: plans.list_plans(user, PlanFilters(search="SAR 4.00")),
+            "payments, searched": lambda: payments.list_with_plans(user, PaymentFilters(search="erson4321")),
+            "payments, by amount": lambda: payments.list_with_plans(user, PaymentFilters(search="99.99")),
+            "customers, by the part of a name": lambda: customers.list_customers(
+                merchant, CustomerFilters(search="tomer 43")
+            ),
             "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
             "plans of one customer": lambda: plans.list_plans(user, PlanFilters(customer_id=mine.customer_id)),
             "payments with plans": lambda: payments.list_with_plans(user),

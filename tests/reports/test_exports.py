@@ -132,13 +132,14 @@ def test_the_headers_of_the_files_are_fixed(ids: dict[str, int]) -> None:
     assert [",".join(export.header) for export in exports] == [
         "plan,external_id,customer_email,customer_username,description,currency,total,paid,credited,written_off,"
         "remaining,refunded,kept,installments,installments_paid,interval,start_date,next_due_on,status,created_on,closed_on,"
-        "created_at,closed_at",
-        "customer_email,customer_username,plans,open_plans,currency,total,paid,outstanding,overdue",
+        "created_at,closed_at,customer_name",
+        "customer_email,customer_username,plans,open_plans,currency,total,paid,outstanding,overdue,customer_name,"
+        "customer_phone",
         "payment,plan,external_id,customer_email,description,installments,currency,amount,refunded,reversed,kept,"
         "state,decline_code,method,reference,received_on,created_on,value_on,reversed_on,created_at,settled_at,value_at,"
-        "reversed_at",
+        "reversed_at,customer_name",
         "plan,external_id,number,customer_email,description,due_date,late_on,currency,amount,paid,credited,"
-        "written_off,remaining,status,days_past_due,paid_on,paid_at",
+        "written_off,remaining,status,days_past_due,paid_on,paid_at,customer_name",
         "number,date,value_date,recorded_at,entry,kind,plan,external_id,payment,refund,method,gateway_reference,code,"
         "account,account_name,debit,credit,currency,reason,who",
     ]

@@ -23,12 +23,14 @@ from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
-from portal.services.plans import customer_emails, drafts, invitations, plans, shop_reports
+from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
+from portal.services.plans.pairs import Words
 from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, mutes, settings
 from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
-from tests.fixtures import people
+from portal.services.webhooks import delivery, endpoints
+from tests.fixtures import people, webhooks
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -69,6 +71,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     "remind": ("remind", lambda actor, ids: manual_reminders.send_now(ids["plan"], actor=actor)),
     "mute a plan": ("remind", lambda actor, ids: mutes.mute_plan(ids["plan"], actor=actor)),
     "unmute a plan": ("remind", lambda actor, ids: mutes.unmute_plan(ids["plan"], actor=actor)),
+    "describe a customer": ("note", lambda actor, ids: pairs.describe(ids["omar"], Words(name="Omar"), actor=actor)),
     "mute a customer": ("remind", lambda actor, ids: mutes.mute_customer(ids["omar"], actor=actor)),
     "unmute a customer": ("remind", lambda actor, ids: mutes.unmute_customer(ids["omar"], actor=actor)),
     "answer a dispute": ("cancel", lambda actor, ids: disputes.answer(ids["disputed"], actor=actor, text="A cake")),
@@ -79,11 +82,20 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     ),
 }
 OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
+    "remind customers": ("remind", lambda actor, ids: manual_reminders.send_to([ids["omar"]], actor=actor)),
     "open a plan": (
         "create_plans",
         lambda actor, ids: plans.open_plan(actor, NEW_PLAN, past_dates=True),
     ),
     "make a key": ("keys", lambda actor, ids: api_keys.create(actor, name="Till")),
+    "make an endpoint": ("keys", lambda actor, ids: endpoints.create(actor, url="https://shop.example.com/")),
+    "change an endpoint": ("keys", lambda actor, ids: endpoints.change(ids["endpoint"], actor=actor, enabled=False)),
+    "rotate a secret": ("keys", lambda actor, ids: endpoints.rotate(ids["endpoint"], actor=actor)),
+    "delete an endpoint": ("keys", lambda actor, ids: endpoints.delete(ids["endpoint"], actor=actor)),
+    "send a webhook again": (
+        "keys",
+        lambda actor, ids: delivery.send_again(ids["endpoint"], ids["sent_event"], actor=actor),
+    ),
     "revoke a key": ("keys", lambda actor, ids: api_keys.revoke(ids["key"], actor=actor)),
     "settings": ("settings", lambda actor, ids: accounts.update_merchant(actor, **SETTINGS)),  # type: ignore[arg-type]
     "invite to the team": (
@@ -109,7 +121,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         "own",
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
     ),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=3)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
@@ -130,7 +142,8 @@ OF_OPERATORS: dict[str, Act] = {
 }
 TABLES = (
     *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),
-    *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts"),
+    *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts", "webhook_endpoints"),
+    "webhook_deliveries",
 )
 
 
@@ -147,10 +160,13 @@ def ids(context: object) -> Ids:
     )
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
+    endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "endpoint": endpoint,
+        "sent_event": sent_event,
         "badr": badr,
         "team_invitation": db.session.scalar(text("SELECT max(id) FROM team_invitations")),
         "amal": amal,

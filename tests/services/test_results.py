@@ -20,7 +20,9 @@ SHAPES = {
     "ApiKeyCreated": (1, "6a0fc159d71d"),
     "CreditGiven": (5, "906b67b1b729"),
     "CustomerCorrected": (4, "4120552fe33d"),
+    "DeliveryQueued": (1, "0c6365da5b6e"),
     "Disputed": (4, "4120552fe33d"),
+    "EndpointCreated": (1, "65714373fe09"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
     "PaymentDeclined": (3, "3b1d83441908"),
@@ -37,6 +39,7 @@ SHAPES = {
     "PlanWrittenOff": (5, "906b67b1b729"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
+    "SecretRotated": (1, "65714373fe09"),
     "ShopPaymentBegun": (1, "ec61ba420020"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from portal.api import parsing, problems
+from portal.api.openapi.webhook_examples import WEBHOOKS
 from portal.api.problems import HttpRefusal
 from portal.domain.money import Money
 from portal.domain.permissions import EmailUnproven
@@ -251,6 +252,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "RevokedLink": {"kind": "pay"},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
+    **WEBHOOKS,
     "JournalLine": {
         "number": 17,
         "line": 40,
@@ -347,6 +349,10 @@ _REFUSED: Final = {
         Refused("refund_limit", about="member", limit=_SAR, allowance="33.33"),
         Refused("shop_reported", about="invitation"),
         StillRunning(),
+        Refused("delivery_waiting"),
+        Refused("endpoint_disabled"),
+        Refused("merchant_draft", about="webhooks"),
+        Refused("too_many_endpoints", limit=10),
         Refused("too_many_methods", limit=10),
         Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
         Invalid(Fault("customer_email", "blocked")),
@@ -357,6 +363,7 @@ _REFUSED: Final = {
         Invalid(Fault("customer_email", "same_email")),
         Invalid(Fault("email", "email_taken")),
         Invalid(Fault("home_currency", "currency_fixed")),
+        Invalid(Fault("phone", "bad_phone")),
         Invalid(Fault("password", "password_common")),
         Invalid(Fault("password", "password_weak")),
         Invalid(Fault("password2", "passwords_differ")),
@@ -366,6 +373,9 @@ _REFUSED: Final = {
         Invalid(Fault("received_on", "date_in_future")),
         Invalid(Fault("time_zone", "owners_zone")),
         Invalid(Fault("total_amount", "total_too_small")),
+        Invalid(Fault("url", "bad_url")),
+        Invalid(Fault("url", "not_https")),
+        Invalid(Fault("url", "refused_address")),
         Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
         Invalid(Fault("username", "username_taken")),
     )

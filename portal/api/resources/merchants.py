@@ -5,13 +5,16 @@ from flask import Blueprint
 from spectree.models import Tag
 
 from portal import access
-from portal.api import schemas
+from portal.api import parsing, schemas
 from portal.api.callers import caller, merchant
 from portal.api.endpoints import endpoint, page_links
+from portal.errors import Fault
 from portal.extensions import db
 from portal.reports.merchants import customers
 from portal.reports.merchants.filters import CustomerFilters
 from portal.services.accounts import accounts
+from portal.services.plans import pairs
+from portal.services.plans.pairs import Words
 
 bp = Blueprint("api_merchants", __name__)
 TAG = Tag("Merchant", "The merchant of the token, and the people who have plans with it.")
@@ -66,3 +69,29 @@ def customers_show(customer_id: int) -> schemas.Customer:
     user = access.my_customer(caller().actor, customer_id)
     (row,) = customers.describe(merchant().id, [user.id])
     return schemas.customer(row)
+
+
+@endpoint(
+    bp,
+    "PATCH",
+    "/api/customers/<row:customer_id>/",
+    ok={200: schemas.Customer},
+    tag=TAG,
+    needs="note",
+    writes=True,
+    refuses={422: ("bad_phone",)},
+)
+def customers_update(customer_id: int, json: schemas.CustomerWords) -> schemas.Customer:
+    """Change the name, phone and note of a customer
+
+    They are your own words about the customer: no other merchant sees them.
+    """
+    pairs.describe(customer_id, Words(**msgspec.structs.asdict(json)), actor=caller().actor)
+    user = access.my_customer(caller().actor, customer_id)
+    (row,) = customers.describe(merchant().id, [user.id])
+    return schemas.customer(row)
+
+
+@parsing.further_faults(schemas.CustomerWords)
+def _word_faults(values: parsing.Values) -> list[Fault]:
+    return pairs.word_faults(Words(**{name: values.get(name) for name in ("name", "phone", "note")}))

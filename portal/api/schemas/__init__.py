@@ -43,7 +43,15 @@ from portal.api.schemas.invitations import (
     revoked_link,
 )
 from portal.api.schemas.kinds import FaultShape, Nothing, Problem
-from portal.api.schemas.merchants import Customer, CustomerQuery, Merchant, MerchantChange, customer, merchant
+from portal.api.schemas.merchants import (
+    Customer,
+    CustomerQuery,
+    CustomerWords,
+    Merchant,
+    MerchantChange,
+    customer,
+    merchant,
+)
 from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PaymentsQuery, PayPlan, payment
 from portal.api.schemas.plan_actions import (
@@ -68,16 +76,34 @@ from portal.api.schemas.plans import (
     preview,
 )
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
+from portal.api.schemas.webhooks import (
+    ChangedEndpoint,
+    DeliveryQuery,
+    EndpointWithSecret,
+    NewEndpoint,
+    NewSecret,
+    QueuedDelivery,
+    WebhookAttemptMade,
+    WebhookEndpoint,
+    WebhookSent,
+    delivery,
+    endpoint_with_secret,
+    webhook_endpoint,
+)
 
 __all__ = [
     "Account",
     "AgeingReport",
     "CancelledPlan",
+    "ChangedEndpoint",
     "Code",
     "Customer",
     "CustomerEmail",
     "CustomerQuery",
+    "CustomerWords",
     "Dashboard",
+    "DeliveryQuery",
+    "EndpointWithSecret",
     "EventQuery",
     "FaultShape",
     "Installment",
@@ -94,12 +120,14 @@ __all__ = [
     "NewCancellation",
     "NewCredit",
     "NewEmail",
+    "NewEndpoint",
     "NewPaymentMethod",
     "NewPlan",
     "NewRecordedPayment",
     "NewRefund",
     "NewReschedule",
     "NewReversal",
+    "NewSecret",
     "NewVoid",
     "NewWriteOff",
     "Nothing",
@@ -118,6 +146,7 @@ __all__ = [
     "Problem",
     "Proof",
     "PublishedEvent",
+    "QueuedDelivery",
     "Refresh",
     "Refund",
     "RefundAnswer",
@@ -127,11 +156,16 @@ __all__ = [
     "RevokedLink",
     "SavedPaymentMethod",
     "Tokens",
+    "WebhookAttemptMade",
+    "WebhookEndpoint",
+    "WebhookSent",
     "account",
     "ageing",
     "cancelled_plan",
     "customer",
     "dashboard",
+    "delivery",
+    "endpoint_with_secret",
     "events",
     "installment",
     "journal_line",
@@ -148,4 +182,5 @@ __all__ = [
     "refund_answer",
     "renewed_link",
     "revoked_link",
+    "webhook_endpoint",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 from portal.api.parsing import whole
@@ -17,6 +18,7 @@ from portal.domain.public_events import EVENT_TYPES, EventType, ObjectType
 from portal.models import PublicEvent
 from portal.reports import events as feed
 from portal.reports.events import Described, Objects
+from portal.wording.language import SOURCE, in_language
 
 VERSION: Final = 1
 """The version of the shapes of events and their objects. A field that is added leaves it as it is."""
@@ -65,6 +67,14 @@ def events(merchant_id: int, rows: Sequence[PublicEvent]) -> list[PublishedEvent
     described = feed.describe(rows)
     objects = feed.load(merchant_id, described)
     return [event(one, objects) for one in described]
+
+
+def bodies(merchant_id: int, rows: Sequence[PublicEvent]) -> dict[int, bytes]:
+    """The bodies of webhooks, by the id of the event: the JSON of GET /api/events/, in English."""
+    with in_language(SOURCE):
+        described = feed.describe(rows)
+        objects = feed.load(merchant_id, described)
+        return {one.event.event_id: msgspec.json.encode(event(one, objects)) for one in described}
 
 
 def event(described: Described, objects: Objects) -> PublishedEvent:

@@ -43,18 +43,31 @@ class MerchantChange(In, kw_only=True):
 class Customer(Out, kw_only=True):
     """A customer of the merchant, with counts of their plans and amounts with this merchant alone.
 
-    `name` is the username, or the email of a person without an account; null for an erased person.
+    `name` is the merchant's own name for them, else the username, or the email of a person without an account; null for
+    an erased person. `phone` and `note` are the merchant's own words, which no other merchant sees.
     """
 
     id: Id
     name: str | None
     email: Annotated[str | None, Meta(description="Null for an erased person.")]
+    phone: str | None
+    note: str | None
     has_account: bool
     muted: Annotated[bool, Meta(description="The merchant's reminders are turned off for this customer.")]
     plans: int
     open_plans: int
     outstanding: Amounts
     overdue: Amounts
+
+
+class CustomerWords(In, kw_only=True):
+    """The merchant's own words about a customer. One that is left out, or null, stays; "" removes it."""
+
+    name: Text | None = None
+    phone: Annotated[
+        Text | None, Meta(description="4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.")
+    ] = None
+    note: Annotated[Text | None, Meta(description="Private: the customer does not see it. At most 500 letters.")] = None
 
 
 class CustomerQuery(PageQuery, kw_only=True):
@@ -65,7 +78,7 @@ class CustomerQuery(PageQuery, kw_only=True):
         Meta(description="Those who owe something, or something late, come with the largest amount first."),
     ] = "all"
     email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
-    search: Annotated[Text | None, Meta(description="The beginning of the email or the username.")] = None
+    search: Annotated[Text | None, Meta(description="A part of the name, phone, email or username.")] = None
 
 
 def merchant(row: models.Merchant) -> Merchant:
@@ -84,8 +97,10 @@ def customer(row: Described) -> Customer:
     erased = row.user.erased_at is not None
     return Customer(
         id=row.user.id,
-        name=None if erased else row.user.display_name,
+        name=None if erased else row.name or row.user.display_name,
         email=None if erased else row.user.email,
+        phone=row.phone,
+        note=row.note,
         has_account=row.user.is_claimed and not erased,
         muted=row.muted,
         plans=row.plans,

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, column_property, joinedload, mapped_column, r
 
 from portal.extensions import Model, db
 from portal.models.accounts.users import User
-from portal.models.columns import Currency, Id, Instant, Minor, UserId
+from portal.models.columns import Currency, Id, Instant, Minor, UserId, pair_name
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import LINK_KINDS, LinkKind
 from portal.models.plans.plans import Plan
@@ -87,6 +87,7 @@ class Payment(Model):
     reversed_at: Mapped[Instant | None]
 
     reference: Mapped[str | None] = column_property(typed_text(reference_id))
+    pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
     plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
     customer: Mapped[User] = relationship(primaryjoin="foreign(Payment.customer_id) == User.id", viewonly=True)
     allocations: Mapped[list["Allocation"]] = relationship(
@@ -123,6 +124,7 @@ class Payment(Model):
         ),
         CheckConstraint("lost >= 0 AND (lost = 0 OR state = 'reversed')", name="lost"),
         CheckConstraint("(state IN ('in_flight', 'declined')) = (value_at IS NULL)", name="value_at"),
+        Index("ix_payments_merchant_id_amount_id", "merchant_id", "amount", "id"),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 from portal.domain.events import DISPUTE_OUTCOMES, DisputeOutcome
 from portal.extensions import Model
 from portal.models.accounts.merchants import Merchant
-from portal.models.columns import Instant, UserId
+from portal.models.columns import Grams, Instant, UserId, is_one_line
 from portal.models.plans.plans import Plan
 from portal.models.texts import typed_text
 
@@ -31,7 +31,9 @@ class Customer(Model):
     """The pair of a business and a person. The first plan between them writes it.
 
     `accepted_at` is the first acceptance of a plan. While `blocked_at` (by the person) or `barred_at` (after a dispute)
-    is set, the business makes no plan for the person. The person alone clears either.
+    is set, the business makes no plan for the person. The person alone clears either. `name`, `phone` and `note` are
+    the business's own words about the person, None without one; nobody else sees them, and the person sees no note.
+    `reminded_at` is when the newest reminder was sent.
     """
 
     __tablename__ = "customers"
@@ -44,10 +46,21 @@ class Customer(Model):
     accepted_at: Mapped[Instant | None]
     blocked_at: Mapped[Instant | None]
     barred_at: Mapped[Instant | None]
+    name: Mapped[str | None] = mapped_column(String(200))
+    phone: Mapped[str | None] = mapped_column(String(40))
+    note: Mapped[str | None] = mapped_column(String(500))
+    reminded_at: Mapped[Instant | None]
+    grams: Mapped[Grams]
 
     merchant: Mapped[Merchant] = relationship()
 
-    __table_args__ = (Index("ix_customers_user_id", "user_id", "merchant_id"),)
+    __table_args__ = (
+        Index("ix_customers_user_id", "user_id", "merchant_id"),
+        Index("ix_customers_grams", "grams", postgresql_using="gin"),
+        CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="name"),
+        CheckConstraint(f"note <> '' AND {is_one_line('note')}", name="note"),
+        CheckConstraint("phone ~ '^[+(]?[0-9][0-9 ().-]*$'", name="phone"),
+    )
 
     @property
     def is_closed(self) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.domain import clock
 from portal.domain.money import MAX_MINOR
@@ -30,7 +30,7 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS, PLAN_INT
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
-from portal.models.columns import Currency, Id, Instant, Minor, UserId
+from portal.models.columns import Currency, Grams, Id, Instant, Minor, UserId, pair_name
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
@@ -70,7 +70,7 @@ class Plan(Model):
 
     id: Mapped[Id]
     merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
-    customer_id: Mapped[UserId]
+    customer_id: Mapped[UserId] = mapped_column()
     description: Mapped[str] = mapped_column(String(200), default="")
     external_id: Mapped[str | None] = mapped_column(String(100))
     notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
@@ -109,7 +109,10 @@ class Plan(Model):
     dispute_ended_at: Mapped[Instant | None]
     withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     delivered_at: Mapped[Instant | None]
+    grams: Mapped[Grams]
 
+    pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
+    """The merchant's own name for the customer."""
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
     installments: Mapped[list["Installment"]] = relationship(
@@ -158,6 +161,7 @@ class Plan(Model):
             postgresql_where=text("automatic_method_id IS NOT NULL"),
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
+        Index("ix_plans_grams", "grams", postgresql_using="gin"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index(
             "ix_plans_merchant_id_closed_by_id",

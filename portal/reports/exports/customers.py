@@ -7,13 +7,15 @@ from sqlalchemy.orm import aliased
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
-from portal.models import Installment, Plan, User
+from portal.models import Customer, Installment, Plan, User
+from portal.reports import search
 from portal.reports.exports.columns import Column, Export, amounts, export, plain
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 
 COLUMNS: Final[list[Column]] = [
     *plain("customer_email", "customer_username", "plans", "open_plans", "currency"),
     *amounts("total", "paid", "outstanding", "overdue"),
+    *plain("customer_name", "customer_phone"),
 ]
 
 
@@ -37,6 +39,8 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
         select(
             customer.email.label("customer_email"),
             customer.username.label("customer_username"),
+            Customer.name.label("customer_name"),
+            Customer.phone.label("customer_phone"),
             func.count().label("plans"),
             func.count().filter(Plan.state == "active").label("open_plans"),
             Plan.currency,
@@ -47,14 +51,14 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
         )
         .select_from(Plan)
         .join(customer, customer.id == Plan.customer_id)
+        .outerjoin(Customer, (Customer.merchant_id == Plan.merchant_id) & (Customer.user_id == Plan.customer_id))
         .join(sums, true())
         .where(Plan.merchant_id == actor.business("export"))
-        .group_by(customer.id, Plan.currency)
+        .group_by(customer.id, Customer.name, Customer.phone, Plan.currency)
         .order_by(customer.id, Plan.currency)
     )
     if filters.search and filters.search.strip():
-        matching = select(User.id).where(User.starts_with(filters.search.strip()))
-        query = query.where(Plan.customer_id.in_(matching))
+        query = query.where(Plan.customer_id.in_(search.customer_ids(actor.business("export"), filters.search)))
     if filters.show == "owing":
         query = query.having(func.sum(sums.c.remaining) > 0)
     elif filters.show == "overdue":

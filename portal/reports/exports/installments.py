@@ -29,6 +29,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
             Plan.external_id,
             Installment.number,
             customer.email.label("customer_email"),
+            Plan.pair_name.label("customer_name"),
             Plan.description,
             Installment.due_date,
             Installment.late_on,
@@ -58,5 +59,6 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         Column("days_past_due", days_past_due),
         *local_days(zone_of(actor.business("export")), "paid_at"),
         *dates("paid_at"),
+        *plain("customer_name"),
     ]
     return export(query, columns)

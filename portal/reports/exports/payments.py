@@ -48,6 +48,7 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS, *, way
             Payment.plan_id.label("plan"),
             Plan.external_id,
             customer.email.label("customer_email"),
+            Payment.pair_name.label("customer_name"),
             Plan.description,
             numbers.c.installments,
             Payment.currency,
@@ -80,6 +81,7 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS, *, way
         *dates("received_on"),
         *local_days(zone, "created_at", "value_at", "reversed_at"),
         *dates("created_at", "settled_at", "value_at", "reversed_at"),
+        *plain("customer_name"),
     ]
     return export(query, columns)
 

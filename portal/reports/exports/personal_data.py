@@ -150,7 +150,10 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .join(Merchant, Merchant.id == plan.merchant_id)
         .where(plan.customer_id == user_id)
         .order_by(plan.id),
-        "shops": select(business, Customer.created_at, Customer.accepted_at, Customer.blocked_at, Customer.barred_at)
+        "shops": select(
+            business, Customer.created_at, Customer.accepted_at, Customer.blocked_at, Customer.barred_at, Customer.name,
+            Customer.phone,
+        )
         .join(Merchant, Merchant.id == Customer.merchant_id)
         .where(Customer.user_id == user_id)
         .order_by(Customer.merchant_id),

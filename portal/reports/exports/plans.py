@@ -52,6 +52,7 @@ def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
             Plan.id.label("plan"),
             Plan.external_id,
             customer.email.label("customer_email"),
+            Plan.pair_name.label("customer_name"),
             customer.username.label("customer_username"),
             Plan.description,
             Plan.currency,
@@ -73,5 +74,10 @@ def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
         .order_by(Plan.id)
     )
     zone = zone_of(actor.business("export"))
-    columns = [*COLUMNS, *local_days(zone, "created_at", "closed_at"), *dates("created_at", "closed_at")]
+    columns = [
+        *COLUMNS,
+        *local_days(zone, "created_at", "closed_at"),
+        *dates("created_at", "closed_at"),
+        *plain("customer_name"),
+    ]
     return export(query, columns)

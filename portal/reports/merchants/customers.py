@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement, and_, func, select, text, tuple_
 
 from portal.domain import clock
 from portal.extensions import db
+from portal.models import Customer as Pair
 from portal.models import Installment, Merchant, Mute, Plan, User
-from portal.reports import paging
+from portal.reports import paging, search
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
 from portal.reports.paging import Page
 
@@ -30,7 +31,7 @@ _NEWEST = text(
 class Customer:
     """A customer's plans with one merchant: counts of plans, minor units by currency.
 
-    `muted`: the merchant sends them no reminders.
+    `muted`: the merchant sends them no reminders. `name`, `phone` and `note` are the merchant's own words about them.
     """
 
     user: User
@@ -39,6 +40,9 @@ class Customer:
     outstanding: dict[str, int] = field(default_factory=dict)
     overdue: dict[str, int] = field(default_factory=dict)
     muted: bool = False
+    name: str | None = None
+    phone: str | None = None
+    note: str | None = None
 
 
 def list_customers(
@@ -63,13 +67,18 @@ def list_customers(
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     """These customers, in this order, with their plans and amounts (minor units) with this merchant."""
     mine = and_(Mute.merchant_id == merchant_id, Mute.customer_id == User.id)
-    accounts = select(User, Mute.customer_id).outerjoin(Mute, mine).where(User.id.in_(customer_ids))
-    users = {user.id: (user, muted is not None) for user, muted in db.session.execute(accounts)}
-    customers = {
-        customer_id: Customer(users[customer_id][0], muted=users[customer_id][1])
-        for customer_id in customer_ids
-        if customer_id in users
+    theirs = and_(Pair.merchant_id == merchant_id, Pair.user_id == User.id)
+    accounts = (
+        select(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note)
+        .outerjoin(Mute, mine)
+        .outerjoin(Pair, theirs)
+        .where(User.id.in_(customer_ids))
+    )
+    described = {
+        user.id: Customer(user, muted=muted is not None, name=name, phone=phone, note=note)
+        for user, muted, name, phone, note in db.session.execute(accounts)
     }
+    customers = {customer_id: described[customer_id] for customer_id in customer_ids if customer_id in described}
     counts = (
         select(Plan.customer_id, func.count(), func.count().filter(Plan.state == "active"))
         .where(Plan.merchant_id == merchant_id, Plan.customer_id.in_(customer_ids))
@@ -98,12 +107,15 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
 
 def _newest(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
     below = paging.read(cursor, int)[0] if cursor is not None else 2**62
-    named_by = _named_by(filters)
-    if named_by:
-        named = select(User.id).where(*named_by).cte("named").prefix_with("MATERIALIZED")
-        mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == named.c.id)
-        query = select(named.c.id).where(named.c.id < below, mine.exists()).order_by(named.c.id.desc())
+    if filters.search and filters.search.strip():
+        pairs = search.customer_ids(merchant.id, filters.search).where(Pair.user_id < below, *_by_email(filters))
+        mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == Pair.user_id)
+        query = pairs.where(mine.exists()).order_by(Pair.user_id.desc())
         ids = db.session.scalars(query.limit(limit + 1)).all()
+    elif filters.email:
+        mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == User.id)
+        holders = select(User.id).where(*_by_email(filters), User.id < below, mine.exists())
+        ids = db.session.scalars(holders.order_by(User.id.desc()).limit(limit + 1)).all()
     else:
         values = {"merchant": merchant.id, "below": below, "count": limit + 1}
         ids = db.session.scalars(_NEWEST, values).all()
@@ -111,14 +123,8 @@ def _newest(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: st
     return Page(ids[:limit], paging.write(ids[limit - 1]) if more else None)
 
 
-def _named_by(filters: CustomerFilters) -> list[ColumnElement[bool]]:
-    """The conditions on the account. Empty: every account."""
-    conditions = []
-    if filters.search and filters.search.strip():
-        conditions.append(User.starts_with(filters.search.strip()))
-    if filters.email:
-        conditions.append(User.has_email(filters.email))
-    return conditions
+def _by_email(filters: CustomerFilters) -> list[ColumnElement[bool]]:
+    return [User.has_email(filters.email)] if filters.email else []
 
 
 def _by_amount(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
@@ -131,9 +137,10 @@ def _by_amount(merchant: Merchant, filters: CustomerFilters, limit: int, cursor:
     )
     if filters.show == "overdue":
         query = query.where(Installment.is_late(clock.now()))
-    named_by = _named_by(filters)
-    if named_by:
-        query = query.where(Installment.customer_id.in_(select(User.id).where(*named_by)))
+    if filters.search and filters.search.strip():
+        query = query.where(Installment.customer_id.in_(search.customer_ids(merchant.id, filters.search)))
+    if filters.email:
+        query = query.where(Installment.customer_id.in_(select(User.id).where(*_by_email(filters))))
     if cursor is not None:
         after: tuple[Any, ...] = paging.read(cursor, int, int)
         query = query.having(tuple_(home, Installment.customer_id) < after)

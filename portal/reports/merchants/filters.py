@@ -8,7 +8,8 @@ Show = Literal["all", "owing", "overdue"]
 
 @dataclass(frozen=True, slots=True)
 class CustomerFilters:
-    """`show` selects customers with an open balance or an overdue one. `search` is the beginning of email or username.
+    """`show` selects customers with an open balance or an overdue one. `search` is looked for in name,
+    phone, email and username (reports/search.py).
 
     `email` is a whole address. An empty `search` or `email` does not narrow the list.
     """

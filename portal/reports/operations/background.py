@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.exceptions import DeserializationError
 from rq.job import Job, JobStatus
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import joinedload
 
 from portal import __version__, queue
@@ -22,6 +22,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, Payment, Refund
 from portal.models.emails import PENDING_STATES
+from portal.reports import webhooks
 from portal.reports.operations.health import Health
 from portal.valkey import connections
 from portal.valkey.liveness import is_silent
@@ -125,14 +126,16 @@ def mail() -> Mail:
 
 def in_flight() -> InFlight:
     """The payments and refunds whose outcome is not known yet, without refunds that await their release."""
-    (payments, oldest_payment), (refunds, oldest_refund) = (
-        db.session.execute(select(func.count(), func.min(table.created_at)).where(*at_gateway)).one()
-        for table, at_gateway in (
+    payments, refunds = (
+        select(func.count().label("number"), func.min(table.created_at).label("oldest_at")).where(*there).subquery()
+        for table, there in (
             (Payment, (Payment.state == "in_flight",)),
             (Refund, (Refund.state == "in_flight", Refund.awaits_release.is_(False))),
         )
     )
-    return InFlight(payments, refunds, min((at for at in (oldest_payment, oldest_refund) if at), default=None))
+    oldest = func.least(payments.c.oldest_at, refunds.c.oldest_at)
+    query = select(payments.c.number, refunds.c.number, oldest).select_from(payments.join(refunds, true()))
+    return InFlight(*db.session.execute(query).one())
 
 
 def status(health: Health) -> dict[str, Any]:
@@ -149,6 +152,7 @@ def status(health: Health) -> dict[str, Any]:
         counts = mail()
         figures["mail"] = {name: getattr(counts, name) for name in ("depth", "oldest_at", "late", "dead_count")}
         figures["in_flight"] = asdict(in_flight())
+        figures["webhooks"] = asdict(webhooks.counts())
     return figures
 
 

@@ -11,13 +11,15 @@ class PaymentFilters:
 
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
-    between them. `declined`: declined payments are in the list; a list of receipts has none.
+    between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
+    `declined`: declined payments are in the list; a list of receipts has none.
     """
 
     plan_id: int | None = None
     customer_id: int | None = None
     state: str | None = None
     currency: str | None = None
+    search: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     declined: bool = True

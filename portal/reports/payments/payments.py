@@ -1,15 +1,16 @@
 """Lists of payments of a merchant or a customer."""
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, case, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain.permissions import Actor
 from portal.models import Allocation, Payment, Plan
 from portal.models.payments.payments import RECEIVED as RECEIVED
-from portal.reports import paging
+from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
+from portal.reports.tallies import Tally, tally
 
 
 def list_payments(
@@ -43,6 +44,12 @@ def list_with_plans(
     return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
+def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:
+    """The payments that pass the filters, and what was received by them, less refunds and reversals."""
+    net = Payment.amount - Payment.refunded - Payment.reversed
+    return tally(find(actor, filters), Payment.currency, case((Payment.state.in_(RECEIVED), net), else_=0))
+
+
 def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     """The payments to this merchant or by this customer that pass the filters, in no order."""
     query = select(Payment).where(of_actor(actor, Payment, plan_id=filters.plan_id))
@@ -50,6 +57,8 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.plan_id == filters.plan_id)
     if filters.customer_id is not None:
         query = query.where(Payment.customer_id == filters.customer_id)
+    if filters.search and filters.search.strip() and actor.merchant_id is not None:
+        query = query.where(search.payments(actor.merchant_id, filters.search))
     if not filters.declined:
         query = query.where(Payment.state != "declined")
     if filters.currency:

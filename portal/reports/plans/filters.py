@@ -11,9 +11,10 @@ class PlanFilters:
 
     `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
     dispute, or the others. `closed_by` is one of CLOSED_BY, why a plan is closed. `customer_email` is a whole address,
-    `external_id` the merchant's own number for the plan. `search` is the beginning of the customer's email or username
-    or of that number, or any part of the description. `due_before` and `due_after` are local dates, both exclusive, and
-    apply to the oldest open installment: a plan with nothing left to pay passes neither.
+    `external_id` the merchant's own number for the plan. A merchant's `search` is looked for in the customer, the
+    description and that number (reports/search.py), a customer's in the description. `due_before` and `due_after` are
+    local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
+    neither.
     """
 
     status: str | None = None

@@ -4,14 +4,15 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock, typed_text
-from portal.domain.events import KINDS
+from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
-from portal.reports import paging
+from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
+from portal.reports.tallies import Tally, tally
 
 TIMELINE_LENGTH = 100
 
@@ -36,6 +37,21 @@ def list_plans(
         open_plans = query.where(Plan.state == "active")
         return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
     return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
+
+
+def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
+    """The plans that pass the filters, and their totals."""
+    return tally(find_plans(actor, filters), Plan.currency, Plan.total)
+
+
+def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
+    """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
+    expected (the amount without what was credited or written off).
+    """
+    expected = Installment.amount - Installment.credited - Installment.written_off
+    amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
+    amount = amounts.get(filters.status or "", expected)
+    return tally(find_installments(actor, filters), Installment.currency, amount)
 
 
 def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
@@ -67,17 +83,12 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
 
 
 def _mentions(actor: Actor, text: str) -> ColumnElement[bool]:
+    if actor.merchant_id is not None:
+        return search.plans(actor.merchant_id, text)
     try:
-        described = Plan.description.icontains(typed_text.read(text), autoescape=True)
+        return Plan.description.icontains(typed_text.read(text), autoescape=True)
     except typed_text.BadText:
         return false()
-    if actor.merchant_id is None:
-        return described
-    return or_(
-        Plan.customer_id.in_(select(User.id).where(User.starts_with(text))),
-        described,
-        Plan.external_id.istartswith(text, autoescape=True),
-    )
 
 
 def list_installments(
@@ -145,3 +156,9 @@ def timeline_of(plan_id: int) -> list[Event]:
     """
     query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
+
+
+def is_private(event: Event) -> bool:
+    """The plan's customer does not see the event: it is about the business's own words of them."""
+    payload = event.payload
+    return isinstance(payload, CustomerUpdated) and payload.before_id is None

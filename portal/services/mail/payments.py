@@ -112,7 +112,7 @@ def bounce_notice(row: Email) -> Facts:
     payment = _payment_of(row)
     plan, _rows = plan_of(payment.plan_id)
     who = {
-        "customer": db.session.get_one(User, plan.customer_id).display_name,
+        "customer": plan.pair_name or db.session.get_one(User, plan.customer_id).display_name,
         "purchase": purchase(plan),
         "amount": money.show(payment.reversed, plan.currency),
     }

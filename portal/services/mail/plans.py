@@ -146,7 +146,7 @@ def plan_news(row: Email) -> Facts:
     """News of a plan for an owner of its business."""
     plan, _rows = plan_of(row.plan_id)
     customer = db.session.get_one(User, plan.customer_id)
-    who = {"customer": customer.display_name, "purchase": purchase(plan), "number": plan.id}
+    who = {"customer": plan.pair_name or customer.display_name, "purchase": purchase(plan), "number": plan.id}
     titles = {
         "accepted": _("%(customer)s accepted plan %(number)s", **who),
         "disputed": _("%(customer)s says that plan %(number)s is not theirs", **who),

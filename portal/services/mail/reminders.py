@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain import clock, money
 from portal.domain.events import ReminderSent
 from portal.extensions import db
-from portal.models import Email, Installment, Merchant, Mute, Reminder, User
+from portal.models import Customer, Email, Installment, Merchant, Mute, Reminder, User
 from portal.services import events
 from portal.services.mail.facts import Facts, description, link, plan_of, progress
 from portal.services.plans import invitations
@@ -51,18 +51,20 @@ def facts(email_id: int) -> Facts | None:
     mail = db.session.get_one(Email, email_id, with_for_update=True, populate_existing=True)
     merchant = db.session.get_one(Merchant, mail.merchant_id)
     customer = db.session.get_one(User, mail.user_id)
+    pair = db.session.get(Customer, (merchant.id, customer.id))
     is_first_call = "told" not in mail.data
-    manual_plan_id = mail.data.get("plan_id")
+    manual_plan_id, is_manual = mail.data.get("plan_id"), "by" in mail.data
     if is_first_call:
-        if manual_plan_id is None and mail.data.get("day") != clock.today(merchant.time_zone).isoformat():
+        if not is_manual and mail.data.get("day") != clock.today(merchant.time_zone).isoformat():
             return None
         _take_waiting(mail)
     silent = customer.deactivated_at is not None or db.session.get(Mute, (merchant.id, customer.id)) is not None
     reminders = [] if silent else _deliverable(mail, customer)
     rows = [] if silent else remindable.of_customer(customer.id, merchant.id)
     installment_ids = {reminder.installment_id for reminder in reminders}
-    if manual_plan_id is not None:
-        installment_ids |= {row.id for row in _due_or_next(row for row in rows if row.plan_id == manual_plan_id)}
+    if is_manual:
+        named = [row for row in rows if manual_plan_id is None or row.plan_id == manual_plan_id]
+        installment_ids |= {row.id for row in _due_or_next(named)}
     _drop_others(mail, installment_ids)
     if not installment_ids:
         return None
@@ -72,7 +74,7 @@ def facts(email_id: int) -> Facts | None:
         numbers[str(row.plan_id)].append(row.number)
     mail.data = {**mail.data, "told": numbers}
     return {
-        "customer_name": customer.display_name,
+        "customer_name": (pair.name if pair is not None else None) or customer.display_name,
         "merchant": merchant.business_name,
         "items": [_item(row) for row in items[:SHOWN]],
         "more": max(0, len(items) - SHOWN),
@@ -90,6 +92,8 @@ def sent(email_id: int) -> None:
         .where(Reminder.email_id == email_id, Reminder.state.in_(("waiting", "superseded")))
         .values(state="sent", sent_at=clock.now())
     )
+    pair = update(Customer).where(Customer.merchant_id == mail.merchant_id, Customer.user_id == mail.user_id)
+    db.session.execute(pair.values(reminded_at=clock.now()))
     for plan_id, numbers in mail.data.get("told", {}).items():
         events.record(ReminderSent(numbers=tuple(numbers)), plan_id=int(plan_id), by=mail.data.get("by"))
 

@@ -1,4 +1,4 @@
-"""Mails that tell an account of a new browser, a changed password, a changed second factor or a new API key."""
+"""Mails that tell an account of a new browser, a new password, factor or API key, or a disabled webhook endpoint."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from portal.extensions import db
-from portal.models import ApiKey, Email, FactorRemoval, Membership, User
+from portal.models import ApiKey, Email, FactorRemoval, Membership, User, WebhookEndpoint
 from portal.services.mail.facts import Facts, NoLongerTrue, link
 from portal.services.operations import lost_factors
 from portal.services.security import sign_in_codes
@@ -189,6 +189,26 @@ def api_key_made(row: Email) -> Facts:
         "advice": _("If nobody of your team did this, revoke it now."),
         "button": _("See the API keys"),
         "url": link("/settings/api-keys"),
+    }
+
+
+def webhook_disabled(row: Email) -> Facts:
+    """An endpoint of a business was disabled, for each of its owners."""
+    endpoint = db.session.get_one(WebhookEndpoint, row.data["endpoint_id"], populate_existing=True)
+    reader = db.session.get(Membership, (row.to_user_id, endpoint.merchant_id), populate_existing=True)
+    gone = reader is None or reader.role != "owner" or endpoint.deleted_at is not None
+    if gone or endpoint.disabled_for not in ("gone", "failing"):
+        raise NoLongerTrue("not_wanted")
+    values = {"url": endpoint.url, "business": endpoint.merchant.business_name}
+    return {
+        **_account(row),
+        "title": _("A webhook endpoint was turned off"),
+        "text": _("%(url)s, an endpoint of %(business)s, answered that it is gone (410).", **values)
+        if endpoint.disabled_for == "gone"
+        else _("%(url)s, an endpoint of %(business)s, took no event for 5 days.", **values),
+        "advice": _("It gets no events until you turn it on again. GET /api/events/ has what it missed."),
+        "button": _("See the endpoint"),
+        "url": link(f"/settings/webhooks/{endpoint.name}"),
     }
 
 

@@ -14,6 +14,7 @@ from portal.services.privacy import erasures
 from portal.services.security import kept_forms, passkeys, sign_in_codes, sign_in_steps
 from portal.services.team import invitations
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
+from portal.services.webhooks import delivery as webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "kept_forms": kept_forms.purge,
     "sign_in_codes": sign_in_codes.purge,
     "security_events": security_events.purge,
+    "webhook_deliveries": webhooks.purge,
 }
 
 

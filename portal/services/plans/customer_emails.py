@@ -71,6 +71,8 @@ def correct(
     _settle_acceptance(plan, asks=pair.accepted_at is None and agreement.is_required(), by=actor.user_id)
     plan.customer_id, plan.updated_at, plan.reported_at = customer.id, now, None
     db.session.flush()
+    pairs.carry_words(pair, former_id)
+    db.session.flush()
     db.session.expire(plan)
     events.record(CustomerUpdated(customer_id=customer.id, before_id=former_id), plan_id=plan.id, by=actor.user_id)
     emails.post(

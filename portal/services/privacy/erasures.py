@@ -53,6 +53,7 @@ from portal.models import (
     PaymentMethod,
     Plan,
     PlanDraft,
+    PublicEvent,
     RecoveryCode,
     Refund,
     SignInCode,
@@ -63,6 +64,8 @@ from portal.models import (
     TypedText,
     User,
     UserSession,
+    WebhookAttempt,
+    WebhookDelivery,
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
@@ -203,6 +206,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
+    _blank_webhooks(user.id)
     security_events.erase_origins(user.id)
     tables = (
         *(UserSession, TokenFamily, PasswordReset, IdempotencyKey, TotpSecret, RecoveryCode, SignInStep),
@@ -211,7 +215,8 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for table in tables:
         db.session.execute(delete(table).where(table.user_id == user.id))
     db.session.execute(delete(Mute).where(Mute.customer_id == user.id))
-    db.session.execute(update(Customer).where(Customer.user_id == user.id).values(blocked_at=None, barred_at=None))
+    pairs = update(Customer).where(Customer.user_id == user.id)
+    db.session.execute(pairs.values(blocked_at=None, barred_at=None, name=None, phone=None, note=None))
     keys = update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None))
     db.session.execute(keys.values(revoked_at=now))
     mine = delete(Membership).where(Membership.user_id == user.id)
@@ -267,6 +272,13 @@ def _delete_mails(user_id: int, email_key: str) -> None:
         )
     )
     db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
+
+
+def _blank_webhooks(user_id: int) -> None:
+    """Blank what receivers answered to events of the person's plans. The bodies that were sent are not stored."""
+    plans = select(Plan.id).where(Plan.customer_id == user_id)
+    deliveries = select(WebhookDelivery.id).join(PublicEvent).where(PublicEvent.plan_id.in_(plans))
+    db.session.execute(update(WebhookAttempt).where(WebhookAttempt.delivery_id.in_(deliveries)).values(excerpt=""))
 
 
 def _change_stored_answers(user_id: int, placeholder: str) -> None:

@@ -17,6 +17,7 @@ from flask import Response, flash, request, url_for
 from portal.errors import Invalid, Refused, RepeatedRequest
 from portal.web.authorization import me
 from portal.web.confirmations.actions import Action, Confirmation, F
+from portal.web.confirmations.amounts import owed_amounts, refundable_amounts
 from portal.web.confirmations.forms import hidden_fields, is_complete
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import apply_faults
@@ -135,5 +136,7 @@ def _page(
         action=request.path,
         in_dialog=is_htmx(),
         hidden_fields=hidden_fields,
+        owed_amounts=owed_amounts,
+        refundable_amounts=refundable_amounts,
         has_faults=bool(form.errors or form.form_errors),
     )

@@ -1,5 +1,6 @@
 """The query string of a list: filters, search, order and page. A list and its file read it with the same functions."""
 
+import re
 from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from flask import request
 
 from portal.domain import clock, schedule
+from portal.domain.identifiers import MAX_ID
 from portal.domain.money import CURRENCIES
 from portal.errors import NotFound
 
@@ -36,6 +38,14 @@ class ListQuery:
     def currency(self) -> str | None:
         """A currency's code, or None."""
         return self.choice("currency", CURRENCIES)
+
+    def row(self, name: str) -> int | None:
+        """The id of a row, or None."""
+        value = request.args.get(name, "").strip()
+        if value and (not re.fullmatch("[0-9]{1,19}", value) or int(value) > MAX_ID):
+            self.invalid = True
+            return None
+        return int(kept) if (kept := self._keep(name, value)) else None
 
     def text(self, name: str) -> str:
         """Text to search for. A text with NUL matches no row and is not invalid."""

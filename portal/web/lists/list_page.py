@@ -7,6 +7,7 @@ from flask import Response
 
 from portal.errors import Invalid
 from portal.reports.paging import Page
+from portal.reports.tallies import Tally
 from portal.web import respond
 from portal.web.lists.filters import ListQuery
 
@@ -18,23 +19,29 @@ def list_page(
     rows: str,
     page: str,
     fragment: str | None = None,
+    count: Callable[[], Tally] | None = None,
     **context: Any,
 ) -> Response:
     """Render the template `page`, or `fragment` for htmx.
 
-    `fetch` reads the rows; it is not called for an invalid query, and an Invalid that it raises makes the query
-    invalid. The templates get the rows under the name `rows`, and `next_cursor`, `cursor`, `parameters` (those of
-    the query) and `invalid`, which is true for an invalid query.
+    `fetch` reads the rows, and `count` how many and how much they are in all (the variable `tally`). Neither is called
+    for an invalid query, and an Invalid that `fetch` raises makes the query invalid. The templates get the rows under
+    the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query) and `invalid`, which
+    is true for an invalid query.
     """
     fetched: Page[Any] = Page([], None)
+    tally = None
     if not query.invalid:
         try:
             fetched = fetch()
+            tally = count() if count is not None else None
         except Invalid:
             query.invalid = True
     context |= {
         rows: fetched.items,
         "next_cursor": fetched.next_cursor,
+        "prev_cursor": fetched.prev_cursor,
+        "tally": tally,
         "cursor": query.cursor,
         "parameters": query.parameters,
         "invalid": query.invalid,

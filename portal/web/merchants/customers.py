@@ -1,22 +1,34 @@
-"""A merchant's customers: the list with balances, and a page for each customer."""
+"""A merchant's customers: the list with balances, and for each customer a page and the merchant's words about them."""
 
 from typing import Final, cast, get_args
 
-from flask import Blueprint
+from flask import Blueprint, Response, flash, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from wtforms import StringField
 
 from portal import access
+from portal.errors import Invalid
 from portal.reports.exports.customers import export_customers
+from portal.reports.merchants import chasing
 from portal.reports.merchants import customers as reports
+from portal.reports.merchants.chasing import Chase
 from portal.reports.merchants.filters import CustomerFilters, Show
+from portal.reports.paging import Page
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import PlanFilters
+from portal.services.plans import pairs
+from portal.services.plans.pairs import Words
+from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
+from portal.web.forms import Form, apply_faults
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
+from portal.web.respond import go, page
+from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("customers", __name__)
 
@@ -26,18 +38,34 @@ LATEST_PAYMENTS: Final = 5
 SHOW_CHOICES: Final = get_args(Show)
 
 
+class WordsForm(Form):
+    name = StringField(_l("Name"))
+    phone = StringField(_l("Phone"))
+    note = StringField(_l("Note"))
+
+
 @bp.get("/customers")
 @needs("view")
 def index() -> ResponseReturnValue:
     """All customers with a plan of this merchant."""
     query, merchant = ListQuery(), my_merchant()
     filters = filters_of(query)
+    chases: dict[int, Chase] = {}
+
+    def fetch() -> Page[reports.Customer]:
+        customers = reports.list_customers(merchant, filters, limit=PAGE_LENGTH, cursor=query.cursor)
+        if filters.show == "overdue":
+            chases.update(chasing.chases(merchant, [customer.user.id for customer in customers.items]))
+        return customers
+
     return list_page(
         query,
-        lambda: reports.list_customers(merchant, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        fetch,
         rows="customers",
         page="merchants/customers_index.html",
         fragment="merchants/_customers_list.html",
+        chases=chases,
+        merchant=merchant,
     )
 
 
@@ -68,7 +96,42 @@ def show(customer_id: int) -> ResponseReturnValue:
         payments=payments.list_with_plans(actor, PaymentFilters(customer_id=user.id), limit=LATEST_PAYMENTS).items,
         merchant=merchant,
         muted=customer.muted,
+        own=actor.owes(user.id),
+        reminded_at=chasing.todays_reminder(merchant, user.id),
     )
+
+
+@bp.get("/customers/<int:customer_id>/edit")
+@needs("note")
+def edit(customer_id: int) -> ResponseReturnValue:
+    """The form of the merchant's own name, phone and note of a customer."""
+    user = access.our_customer(my_actor(), customer_id)
+    (customer,) = reports.describe(my_merchant().id, [user.id])
+    return _words_page(WordsForm(name=customer.name, phone=customer.phone, note=customer.note), customer, 200)
+
+
+@bp.post("/customers/<int:customer_id>")
+@rate_limits.writing
+@needs("note")
+def update(customer_id: int) -> ResponseReturnValue:
+    """Change the merchant's own name, phone and note of a customer."""
+    user = access.our_customer(my_actor(), customer_id)
+    form = WordsForm()
+    if form.validate():
+        words = Words(name=form.name.data or "", phone=form.phone.data or "", note=form.note.data or "")
+        try:
+            pairs.describe(user.id, words, actor=my_actor())
+        except Invalid as invalid:
+            apply_faults(form, invalid)
+        else:
+            flash(_("Saved."), "success")
+            return go(url_for("customers.show", customer_id=customer_id))
+    (customer,) = reports.describe(my_merchant().id, [customer_id])
+    return _words_page(form, customer, 422)
+
+
+def _words_page(form: WordsForm, customer: reports.Customer, status: int) -> Response:
+    return page("merchants/customers_edit.html", status, form=form, customer=customer)
 
 
 def filters_of(query: ListQuery) -> CustomerFilters:

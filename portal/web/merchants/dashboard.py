@@ -10,10 +10,11 @@ from flask_babel import ngettext
 
 from portal.domain import clock, money
 from portal.models import Merchant
-from portal.reports.merchants import dashboard
+from portal.reports import live
+from portal.reports.merchants import chasing, dashboard
 from portal.reports.merchants import overview as reports
 from portal.reports.merchants.overview import Overview, Totals, month_after
-from portal.web.authorization import my_merchant, needs
+from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.merchants.chart import chart
 from portal.web.respond import page
 from portal.wording import dates
@@ -26,9 +27,11 @@ bp = Blueprint("dashboard", __name__)
 def show() -> ResponseReturnValue:
     """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
+    version = live.version_of_merchant(merchant.id)
     if not dashboard.has_plans(merchant.id):
-        return page("merchants/dashboard_show.html", merchant=merchant, overview=None)
+        return page("merchants/dashboard_show.html", merchant=merchant, overview=None, version=version)
     overview = reports.overview(merchant)
+    attention = dashboard.plans_needing_attention(merchant.id)
     home = overview.home
     bars = [(dates.month_name(month.first), month.expected, month.collected) for month in home.months]
     return page(
@@ -39,7 +42,10 @@ def show() -> ResponseReturnValue:
         changes=_changes(overview, merchant),
         to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
-        attention=dashboard.plans_needing_attention(merchant.id),
+        attention=attention,
+        chases=chasing.chases(merchant, {plan.customer_id for plan in attention}),
+        reader=my_actor().user_id,
+        version=version,
         payments=dashboard.latest_payments(merchant.id),
     )
 

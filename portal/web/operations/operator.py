@@ -10,6 +10,7 @@ from flask_babel import ngettext
 from portal import __version__
 from portal.domain import clock
 from portal.errors import Refused
+from portal.reports import webhooks
 from portal.reports.operations import background, checks, health, merchants, shop_reports
 from portal.services.maintenance import failed_jobs, last_check
 from portal.web import rate_limits
@@ -33,6 +34,7 @@ def show() -> Response:
         background=background.background(),
         mail=background.mail(),
         in_flight=background.in_flight(),
+        webhooks=webhooks.counts(),
         shop_reports=shop_reports.open_reports(),
         ago=ago,
         problem=installation.problem,

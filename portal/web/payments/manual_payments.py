@@ -16,6 +16,7 @@ from portal.web import rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
+from portal.web.confirmations.amounts import fill_amount
 from portal.web.confirmations.forms import ActionForm, shown_amount
 from portal.web.confirmations.snapshot import PlanSnapshot, snapshot_of
 from portal.web.forms import OneLine, choices, read_amount
@@ -46,7 +47,9 @@ class RecordForm(ActionForm):
 def new(plan_id: int) -> ResponseReturnValue:
     """The form, with the merchant's today as the day of receipt."""
     snapshot = snapshot_of(plan_id)
-    return confirmations.show_form(ACT, RecordForm(received_on=snapshot.plan.today.isoformat()), snapshot)
+    form = RecordForm(received_on=snapshot.plan.today.isoformat())
+    fill_amount(form.amount, snapshot)
+    return confirmations.show_form(ACT, form, snapshot)
 
 
 @bp.post("/plans/<int:plan_id>/record-payment")

@@ -15,6 +15,7 @@ from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
 from portal.web.method_labels import way_words
 from portal.wording import labels
 
@@ -40,11 +41,13 @@ def index() -> ResponseReturnValue:
         lambda: reports.list_with_plans(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="payments",
         page="payments/payment_lists_index.html",
+        count=lambda: reports.tally_payments(actor, filters),
         first=query.day("from"),
         last=query.day("to"),
         states=STATES if actor.merchant_id is not None else RECEIPTS,
         merchant=actor.merchant_id is not None,
         today=clock.today(zone),
+        ranges=past_ranges(clock.today(zone)),
     )
 
 
@@ -71,8 +74,10 @@ def filters_of(query: ListQuery, zone: str) -> PaymentFilters:
     is_business = my_actor().merchant_id is not None
     states = {*STATES, *PAYMENT_STATES} - (set() if is_business else {"declined"})
     return PaymentFilters(
+        customer_id=query.row("customer") if is_business else None,
         state=query.choice("state", states),
         currency=query.currency(),
+        search=query.text("search") if is_business else None,
         since=since,
         until=until,
         declined=is_business,

@@ -18,6 +18,7 @@ from portal.web import labels, method_labels, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
+from portal.web.confirmations.amounts import fill_amount
 from portal.web.confirmations.forms import ReasonForm, shown_amount
 from portal.web.confirmations.snapshot import Line, PlanSnapshot, snapshot_of
 from portal.web.forms import choices, read_amount
@@ -43,8 +44,9 @@ def new(plan_id: int) -> ResponseReturnValue:
     snapshot = snapshot_of(plan_id)
     form = _form(snapshot)
     payment_id = request.args.get("payment")
-    if any(str(row.id) == payment_id and row.refundable for row in snapshot.payments):
-        form.payment.data = payment_id
+    if chosen := next((row for row in snapshot.payments if str(row.id) == payment_id and row.refundable), None):
+        form.payment.data, form.amount.data = payment_id, money.plain(chosen.refundable, chosen.currency)
+    fill_amount(form.amount, snapshot)
     return confirmations.show_form(ACT, form, snapshot)
 
 

@@ -348,7 +348,7 @@ def _shop_cleared(payload: events.ShopCleared, scene: Scene) -> str:
 
 @sentence(events.CustomerUpdated, icon="pencil")
 def _customer_updated(payload: events.CustomerUpdated, scene: Scene) -> str:
-    return str(_("Customer’s email corrected"))
+    return str(_("Customer’s email corrected") if payload.before_id else _("Customer’s details changed"))
 
 
 @sentence(events.CustomerClaimed, icon="user")

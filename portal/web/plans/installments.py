@@ -38,6 +38,7 @@ def index() -> ResponseReturnValue:
         lambda: reports.list_installments(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="installments",
         page="installments/index.html",
+        count=lambda: reports.tally_installments(actor, filters),
         first=query.day("from"),
         last=query.day("to"),
         filters=FILTERS,
@@ -61,6 +62,7 @@ def filters_of(query: ListQuery) -> InstallmentFilters:
     return InstallmentFilters(
         status=query.choice("status", STATUSES),
         currency=query.currency(),
+        customer_id=query.row("customer") if my_actor().merchant_id is not None else None,
         due_after=first - timedelta(days=1) if first else None,
         due_before=last + timedelta(days=1) if last else None,
     )

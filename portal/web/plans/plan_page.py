@@ -11,6 +11,7 @@ from sqlalchemy.orm import selectinload
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Email, Installment, Invitation, Mute, Plan
+from portal.reports.merchants import chasing
 from portal.reports.payments import receipts
 from portal.reports.plans import links as plan_links
 from portal.reports.plans import plans as reports
@@ -88,12 +89,14 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         if payment.state == "succeeded"
         for part in payment.allocations
     }
+    events = [row for row in reports.timeline_of(plan.id) if not (payer and reports.is_private(row))]
     return {
         "plan": plan,
         "payer": payer,
         "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
+        "reminded_at": None if payer else chasing.todays_reminder(plan.merchant, plan.customer_id),
         "figures": figures,
         "refunds": receipts.refunds_of(plan.id),
         "installments": installments,
@@ -102,7 +105,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         "upcoming": upcoming,
         "payments": payments,
         "receipts": paid_by,
-        "events": event_sentences.entries(reports.timeline_of(plan.id), plan, installments, viewer, payments),
+        "events": event_sentences.entries(events, plan, installments, viewer, payments),
         "note": note,
         "failed": note if note and note.belongs_to_headline(upcoming) else None,
         "new": filled or None,

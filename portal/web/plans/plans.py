@@ -1,16 +1,21 @@
 """Plans: the list, the form with its preview, and a plan's page."""
 
+from typing import Any
+
 from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal import access
-from portal.domain import clock
+from portal.domain import clock, money
 from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
+from portal.reports import live
 from portal.reports.exports.plans import export_plans
+from portal.reports.merchants import customers as customer_reports
+from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
 from portal.services.idempotency import RequestKey
@@ -26,13 +31,15 @@ from portal.web.lists.list_page import list_page
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
-from portal.web.respond import fragments, go, is_htmx, page
+from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
 
 bp = Blueprint("plans", __name__)
 
 PAGE_LENGTH = 20
+CHOICES = 6
+"""Customers that the form of a new plan offers."""
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
 STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
 """The filters of the list: the statuses, and two more of active plans."""
@@ -60,6 +67,7 @@ def index() -> ResponseReturnValue:
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
+        count=lambda: reports.tally_plans(actor, filters),
         statuses=STATUSES,
         sorts=SORTS,
         closed_by=labels.CLOSED_BY,
@@ -85,6 +93,7 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
         closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
+        customer_id=query.row("customer") if merchant else None,
     )
 
 
@@ -93,8 +102,50 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
 def new() -> ResponseReturnValue:
     """The form for a new plan."""
     merchant = my_merchant()
-    form = PlanForm(start_date=clock.today(merchant.time_zone).isoformat())
+    form = PlanForm(**_prefilled(), start_date=clock.today(merchant.time_zone).isoformat())
     return _form_page(form, merchant, preview_of(form, merchant))
+
+
+def _prefilled() -> dict[str, str]:
+    """The values of the plan `plan`, or the email of the customer `customer`, of the address. Raises NotFound."""
+    query = ListQuery()
+    plan_id, customer_id = query.row("plan"), query.row("customer")
+    query.require_valid()
+    if plan_id is not None:
+        plan = access.our_plan(my_actor(), plan_id)
+        values = {
+            "total_amount": money.plain(plan.total, plan.currency),
+            "num_installments": str(plan.num_installments),
+            "interval": plan.interval,
+            "description": plan.description,
+        }
+        return values | ({} if plan.customer.erased_at else {"customer_email": plan.customer.email})
+    if customer_id is not None:
+        return {"customer_email": access.my_customer(my_actor(), customer_id).email}
+    return {}
+
+
+@bp.get("/plans/customers")
+@needs("create_plans")
+def customers() -> ResponseReturnValue:
+    """The customers that the typed beginning of the form's email means: a fragment for htmx, else the list."""
+    typed = ListQuery().text("customer_email")
+    if not is_htmx():
+        return vary_on_htmx(go(url_for("customers.index", search=typed or None)))
+    return vary_on_htmx(fragments(("plans/form/_customer_choices.html", _choices(my_merchant(), typed))))
+
+
+def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
+    """The variables of the customers to choose from. With the whole email of a customer it is that customer alone."""
+    typed = typed.strip()
+    if len(typed) < 2:
+        return {"customers": [], "typed": typed}
+    whole = customer_reports.list_customers(merchant, CustomerFilters(email=typed), limit=1).items
+    found = whole or customer_reports.list_customers(merchant, CustomerFilters(search=typed), limit=CHOICES).items
+    return {
+        "customers": [row for row in found if row.user.erased_at is None],
+        "typed": whole[0].user.email if whole else "",
+    }
 
 
 @bp.post("/plans/preview")
@@ -108,7 +159,11 @@ def preview() -> ResponseReturnValue:
         form.add_rows(SHOWN_ROWS)
     if is_htmx():
         context = {"preview": shown, "merchant": merchant}
-        return fragments(("plans/_preview.html", context), ("plans/_submit_label.html", context))
+        return fragments(
+            ("plans/form/_preview.html", context),
+            ("plans/form/_submit_label.html", context),
+            ("plans/form/_result_line.html", context),
+        )
     return _form_page(form, merchant, shown)
 
 
@@ -166,17 +221,22 @@ def show(plan_id: int) -> ResponseReturnValue:
     """One plan, for its merchant and its customer."""
     actor = my_actor()
     plan = access.my_plan(actor, plan_id)
+    version = live.version_of_plan(plan.id)
     shown = plan_page.context(plan, actor, plan_page.take_note())
     return page(
         "plans/show.html",
         **shown,
         plan_links=plan_page.links_of(plan, actor, request.args.get("ask", "")),
         may_correct_email=plan_page.may_correct_email(plan, actor),
+        version=version,
     )
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
-    return page("plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant))
+    choices = _choices(merchant, form.customer_email.data or "")
+    return page(
+        "plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant), **choices
+    )
 
 
 def _today(merchant: Merchant) -> str:

@@ -132,6 +132,9 @@ REFUSALS: Final[Table] = {
     ("merchant_draft", "team"): _l(
         "This business waits for an operator's approval. Until then nothing is sent in its name, also no invitation."
     ),
+    ("merchant_draft", "webhooks"): _l(
+        "This business waits for an operator's approval. Until then nothing is sent in its name, also no webhook."
+    ),
     ("merchant_live", ""): _l("This business is approved, so it makes plans instead of drafts."),
     ("merchant_deactivated", ""): _l(
         "This business is deactivated. Its members can read everything, ask for refunds, and object."
@@ -173,6 +176,14 @@ REFUSALS: Final[Table] = {
         values["limit"],
     ),
     ("erasure_deferred", "operator"): _l("This account looks after the installation. Another operator deactivates it."),
+    # Webhooks
+    ("too_many_endpoints", ""): lambda values: ngettext(
+        "You have %(num)s endpoint. Delete one that you don't need any more.",
+        "You have %(num)s endpoints. Delete one that you don't need any more.",
+        values["limit"],
+    ),
+    ("endpoint_disabled", ""): _l("This endpoint is off. Turn it on first. Nothing was changed."),
+    ("delivery_waiting", ""): _l("This event waits to be sent to the endpoint already."),
     # Plans and invitations
     ("too_many_drafts", ""): lambda values: ngettext(
         "You have %(num)s draft. Delete one that you don't need any more.",

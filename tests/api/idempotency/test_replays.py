@@ -11,7 +11,7 @@ from portal.domain import clock
 from portal.gateways import payment as gateway
 from portal.services.payments import outcomes, refunds
 from tests.api import Api, Person, create_plan, customer, merchant, register
-from tests.fixtures import people
+from tests.fixtures import people, webhooks
 from tests.fixtures.agreements import acceptance
 from tests.fixtures.stored_results import secrets_of, shapes_of, stored_results
 
@@ -111,6 +111,9 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     send(sara, f"/api/plans/{waiting['id']}/dispute/", {}, 200)
     send(sara, f"/api/plans/{waiting['id']}/accept/", {}, 200)
     send(sara, f"/api/plans/{waiting['id']}/pay/", {"choice": "all"}, 200)
+    with app.app_context():
+        endpoint, event = webhooks.a_sent_event(people.owner(amal.id))
+    send(amal, f"/api/webhook-endpoints/{endpoint}/deliveries/{event}/send/", {}, 202)
     assert omar.api.call("DELETE", f"/api/payment-methods/{saved['id']}/").status_code == 204
 
     assert {operation_of(app, sent) for sent in send.sent} == {
@@ -130,6 +133,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             "CreditGiven",
             "PlanRescheduled",
             "CustomerCorrected",
+            "DeliveryQueued",
             "Disputed",
             "LinkRenewed",
             "LinkRevoked",

@@ -84,6 +84,8 @@ def test_customers_are_listed_with_their_standing(app, api, amal, omar):
         "id": omar.id,
         "name": omar.username,
         "email": omar.email,
+        "phone": None,
+        "note": None,
         "has_account": True,
         "muted": True,
         "plans": 1,
@@ -108,6 +110,23 @@ def test_customers_are_listed_with_their_standing(app, api, amal, omar):
     assert page.json() == [layla]
     assert amal.api.get(page.links["next"]["url"].removeprefix(api.url)).json() == [known]
     assert omar.api.get("/api/customers/").status_code == 403
+
+
+def test_a_merchants_words_about_a_customer_are_changed(app, api, amal, omar):
+    other = register(api, "merchant", "badr", business_name="Badr", home_currency="SAR", time_zone="Asia/Riyadh")
+    make(amal, omar.email)
+    make(other, omar.email)
+    path = f"/api/customers/{omar.id}/"
+    changed = amal.api.call("PATCH", path, {"name": "Omar Haddad", "phone": "+966 50 1", "note": "Rings twice"})
+    assert changed.status_code == 200 and changed.json() == amal.api.get(path).json()
+    assert [changed.json()[name] for name in ("name", "phone", "note")] == ["Omar Haddad", "+966 50 1", "Rings twice"]
+    assert amal.api.call("PATCH", path, {"note": "", "phone": None}).json()["note"] is None
+    assert amal.api.get(path).json()["phone"] == "+966 50 1"
+    refused = amal.api.call("PATCH", path, {"phone": "later"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_phone")
+    theirs = other.api.get(path).json()
+    assert [theirs[name] for name in ("name", "phone", "note")] == [omar.username, None, None]
+    assert omar.api.call("PATCH", path, {"name": "Me"}).status_code == 403
 
 
 def test_an_erased_customer_has_no_name(app, amal, omar):

@@ -75,13 +75,14 @@ class TestPlans:
             assert ids(plans.list_plans(user(amal), PlanFilters(status=status))) == [shop[status]]
             assert db.session.get_one(Plan, shop[status]).status == status
 
-    def test_a_customer_is_found_by_the_beginning_of_name_or_email(self, amal, shop, subtests):
+    def test_a_customer_is_found_by_a_part_of_name_or_email(self, amal, shop, subtests):
         for typed, names in (
             ("omar", "active completed cancelled"),
             ("OMAR@EX", "active completed cancelled"),
             (" sara ", "overdue"),
             ("s", "overdue"),
-            ("mar", ""),
+            ("mar", "active completed cancelled"),
+            ("ma", ""),
             ("%", ""),
             ("_mar", ""),
             ("\\", ""),

@@ -22,7 +22,7 @@ from portal.services.reminders import manual_reminders
 from portal.services.team import invitations as team
 from portal.services.team import members
 from portal.wording import language
-from tests.fixtures import agreements, mails, operations, people
+from tests.fixtures import agreements, mails, operations, people, webhooks
 from tests.fixtures import proofs as mailed_proofs
 from tests.fixtures.business import changed_plans
 from tests.pages import pseudo_language as pseudo
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 NAMES = re.compile(
     r"\b(?:[\w-]+@example\.com|Amal's Bakery|omar|nadia|olga|dana|dalia|amal|noor|sara|lina|layla-[a-z_]+|A cake|Visa|"
-    r"127\.0\.0\.1)\b|\(removed\)|qist_\w+|SAR [\d.,]+|\w+-\w{4,}",
+    r"http://127\.0\.0\.1:\d+/hook|127\.0\.0\.1)\b|\(removed\)|qist_\w+|SAR [\d.,]+|\w+-\w{4,}",
     re.IGNORECASE,
 )
 """Names and links, which no message holds."""
@@ -72,6 +72,7 @@ def send_every_kind(amal, omar):
     for browser in ("one", "two"):
         sessions.start(omar, browser=browser)
     api_keys.create(owner, name="omar")
+    webhooks.a_gone_endpoint(owner)
     factors.send_every_mail(omar)
     accounts.change_password(amal, current=people.PASSWORD, new="eleven red kites", keep_session_id=None)
     password_resets.ask("omar")

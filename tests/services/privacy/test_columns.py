@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from portal.extensions import db
 
 ERASED: Final = {
+    "customers": {"name", "phone", "note"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
@@ -22,6 +23,7 @@ ERASED: Final = {
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
     "user_sessions": {"user_agent", "address"},
+    "webhook_attempts": {"excerpt"},
     "users": {
         "email",
         "email_key",
@@ -39,6 +41,7 @@ KEPT: Final = {
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
@@ -76,7 +79,7 @@ IMPERSONAL: Final = {
         "refund_group",
         "registered_as",
     ),
-    *("revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
+    *("disabled_for", "problem", "revoked_for", "role", "scope", "state", "time_zone", "type", "version_num"),
 }
 """Codes, references and keys, in any table."""
 IMPERSONAL_IN: Final = {

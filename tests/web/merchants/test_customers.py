@@ -51,6 +51,47 @@ def test_a_customers_page_shows_only_plans_with_this_merchant(app: Flask, ids: d
     assert amal.get(f"/customers/{ids['omar']}?cursor=!!").status_code == 400
 
 
+def test_a_customers_page_is_the_hub_of_what_a_merchant_does_with_them(app: Flask, ids: dict[str, int]) -> None:
+    amal, omar = browser_of(app, "amal"), ids["omar"]
+    assert f'href="/customers/{omar}"' in amal.get(f"/plans/{ids['plan']}").text
+    page = amal.get(f"/customers/{omar}").text
+    for link in (f"/plans/new?customer={omar}", f"/customers/{omar}/edit", f"/payments?customer={omar}"):
+        assert f'href="{link}"' in page
+    assert 'value="omar@example.com"' in amal.get(f"/plans/new?customer={omar}").text
+    again = amal.get(f"/plans/new?plan={ids['plan']}").text
+    assert (
+        'value="omar@example.com"' in again
+        and f'href="/plans/new?plan={ids["plan"]}"' in amal.get(f"/plans/{ids['plan']}").text
+    )
+    for query in ("customer=0x1", f"customer={ids['badr']}", "plan=999999"):
+        assert amal.get(f"/plans/new?{query}").status_code == 404
+    for page in ("plans", "payments", "installments"):
+        shown = amal.get(f"/{page}?customer={omar}")
+        assert shown.status_code == 200 and "of one customer" in shown.text and "nadia" not in shown.text
+        assert amal.get(f"/{page}?customer=x").status_code == 400
+
+
+def test_a_merchant_writes_down_name_phone_and_note(app: Flask, ids: dict[str, int]) -> None:
+    amal, omar = browser_of(app, "amal"), ids["omar"]
+    wrong = amal.post(f"/customers/{omar}", data={"name": "Omar Haddad", "phone": "later", "note": "Rings twice"})
+    assert wrong.status_code == 422 and "Enter a phone number" in wrong.text and 'value="Omar Haddad"' in wrong.text
+    saved = amal.post(f"/customers/{omar}", data={"name": "Omar Haddad", "phone": "050 1234", "note": "Rings twice"})
+    assert (saved.status_code, saved.location) == (303, f"/customers/{omar}")
+    hub = amal.get(saved.location).text
+    assert "Omar Haddad" in hub and 'href="tel:0501234"' in hub and "Rings twice" in hub
+    for address in ("/customers", "/plans", "/payments", "/installments", f"/plans/{ids['plan']}", "/dashboard"):
+        assert "Omar Haddad" in amal.get(address).text
+    assert "details changed" not in browser_of(app, "omar").get("/plans").text
+    theirs = [browser_of(app, "omar").get(f"/plans/{ids[name]}").text for name in ("plan", "bounced_plan", "lost_plan")]
+    assert not any("details changed" in page or "Rings twice" in page for page in theirs)
+    with app.app_context():
+        people.a_plan(ids["badr"], "omar@example.com")
+    badr = browser_of(app, "badr")
+    for address in ("/customers", f"/customers/{omar}", "/plans", f"/customers/{omar}/edit"):
+        page = badr.get(address).text
+        assert "omar" in page and "Haddad" not in page and "Rings" not in page and "0501234" not in page
+
+
 def test_payments_are_listed_with_their_states(app: Flask, ids: dict[str, int]) -> None:
     amal = browser_of(app, "amal")
     page = amal.get("/payments").text

@@ -12,7 +12,7 @@ from portal.services.mail import content, delivery
 from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
-from tests.fixtures import agreements, mails, operations, people
+from tests.fixtures import agreements, mails, operations, people, webhooks
 from tests.fixtures.business import CHANGES, changed_plans
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
@@ -141,6 +141,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         for browser in ("one", "two"):
             sessions.start(omar, browser=browser)
         api_keys.create(people.owner(amal), name="Till")
+        webhooks.a_gone_endpoint(people.owner(amal))
         factors.send_every_mail(omar)
         new = "eleven red kites"
         accounts.change_password(people.sara(), current=people.PASSWORD, new=new, keep_session_id=None)
@@ -156,7 +157,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
-    readers["api_key_made"] = readers["merchant"]
+    readers["api_key_made"] = readers["webhook_disabled"] = readers["merchant"]
     readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
     omars = browser_of(app, "omar")
     live = set()

@@ -1,0 +1,24 @@
+"""Versions of open pages: a text that changes when something on the page did. Each is read from an index."""
+
+from sqlalchemy import func, select
+
+from portal.extensions import db
+from portal.models import Event, Payment, PublicEvent
+
+
+def version_of_merchant(merchant_id: int) -> str:
+    """The version of a merchant's dashboard: its newest public event, numbered or not yet, and its newest payment."""
+    mine = PublicEvent.merchant_id == merchant_id
+    numbered = select(func.max(PublicEvent.number)).where(mine, PublicEvent.number.is_not(None)).scalar_subquery()
+    fresh = select(func.count()).select_from(PublicEvent).where(mine, PublicEvent.number.is_(None)).scalar_subquery()
+    payment = select(func.max(Payment.id)).where(Payment.merchant_id == merchant_id).scalar_subquery()
+    newest, waiting, payment_id = db.session.execute(select(numbered, fresh, payment)).one()
+    return f"{newest or 0}-{waiting or 0}-{payment_id or 0}"
+
+
+def version_of_plan(plan_id: int) -> str:
+    """The version of a plan's page: its newest event and its newest payment."""
+    event = select(func.max(Event.id)).where(Event.plan_id == plan_id).scalar_subquery()
+    payment = select(func.max(Payment.id)).where(Payment.plan_id == plan_id).scalar_subquery()
+    event_id, payment_id = db.session.execute(select(event, payment)).one()
+    return f"{event_id or 0}-{payment_id or 0}"

@@ -1,0 +1,60 @@
+"""What a merchant needs to chase late customers: days late, and when each was reminded."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from portal.domain import clock
+from portal.extensions import db
+from portal.models import Customer, Email, Installment, Merchant
+from portal.services.reminders import manual_reminders
+
+
+@dataclass(slots=True)
+class Chase:
+    """How far one customer was chased by one merchant.
+
+    `days_late` counts from the oldest late due date to the merchant's local date; 0 if nothing is late. `reminded_at`
+    is when the newest reminder was sent, `today_at` when today's mail (the merchant's local date) was sent or queued.
+    """
+
+    days_late: int = 0
+    reminded_at: datetime | None = None
+    today_at: datetime | None = None
+
+
+def chases(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, Chase]:
+    """The chase of each of these customers, in three queries."""
+    chases = {customer_id: Chase() for customer_id in customer_ids}
+    today = clock.today(merchant.time_zone)
+    oldest = (
+        select(Installment.customer_id, func.min(Installment.due_date))
+        .where(Installment.merchant_id == merchant.id, Installment.customer_id.in_(customer_ids))
+        .where(Installment.is_late(clock.now()))
+        .group_by(Installment.customer_id)
+    )
+    for customer_id, due_date in db.session.execute(oldest):
+        chases[customer_id].days_late = max((today - due_date).days, 0)
+    pairs = select(Customer.user_id, Customer.reminded_at)
+    for customer_id, reminded_at in db.session.execute(
+        pairs.where(Customer.merchant_id == merchant.id, Customer.user_id.in_(customer_ids))
+    ):
+        chases[customer_id].reminded_at = reminded_at
+    for customer_id, instant in _todays(merchant, customer_ids).items():
+        chases[customer_id].today_at = instant
+    return chases
+
+
+def todays_reminder(merchant: Merchant, customer_id: int) -> datetime | None:
+    """When today's mail to this customer was sent, or queued; None if there is none."""
+    return _todays(merchant, [customer_id]).get(customer_id)
+
+
+def _todays(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, datetime]:
+    day = clock.today(merchant.time_zone).isoformat()
+    keys = [manual_reminders.day_key(customer_id, merchant.id, day) for customer_id in customer_ids]
+    mails = select(Email.to_user_id, func.coalesce(Email.ended_at, Email.created_at))
+    rows = db.session.execute(mails.where(Email.dedupe_key.in_(keys), Email.state != "dropped"))
+    return {customer_id: instant for customer_id, instant in rows if customer_id is not None}

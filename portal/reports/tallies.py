@@ -1,0 +1,35 @@
+"""How many rows a list has and how much they are in all, up to a bound, so that a long list costs no more."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, func, select
+
+from portal.extensions import db
+
+LIMIT: Final = 10_000
+"""Rows that are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """`count` is the number of rows, at most LIMIT. `sums` are minor units by currency, without zeros.
+
+    With `more` there are more than LIMIT rows, and no sums.
+    """
+
+    count: int
+    more: bool
+    sums: dict[str, int]
+
+
+def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:
+    """The tally of the rows of `query`; `amount` (minor units of `currency`) are summed."""
+    rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
+    counted = rows.limit(LIMIT + 1).subquery()
+    groups = select(counted.c.currency, func.count(), func.coalesce(func.sum(counted.c.amount), 0))
+    sums = {code: (int(count), int(total)) for code, count, total in db.session.execute(groups.group_by("currency"))}
+    count = sum(number for number, _total in sums.values())
+    if count > LIMIT:
+        return Tally(LIMIT, True, {})
+    return Tally(count, False, {code: total for code, (_number, total) in sorted(sums.items()) if total})

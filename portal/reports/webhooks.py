@@ -1,0 +1,54 @@
+"""Endpoints of webhooks with their deliveries, and the counts for the operator."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, true
+from sqlalchemy.orm import joinedload, selectinload
+
+from portal.extensions import db
+from portal.models import WebhookDelivery, WebhookEndpoint
+from portal.models.webhooks import PENDING_DELIVERIES, DeliveryState
+from portal.reports import paging
+from portal.reports.paging import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """The deliveries that wait, the oldest since `oldest_at`, and those of the last 30 days that were given up."""
+
+    waiting: int
+    oldest_at: datetime | None
+    failed: int
+
+
+def list_endpoints(merchant_id: int) -> list[WebhookEndpoint]:
+    """The endpoints of a business, newest first; at most endpoints.LIVE_MAX."""
+    return list(db.session.scalars(WebhookEndpoint.of_merchant(merchant_id)))
+
+
+def list_deliveries(
+    endpoint: WebhookEndpoint,
+    *,
+    state: DeliveryState | None = None,
+    limit: int = paging.DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[WebhookDelivery]:
+    """The deliveries to an endpoint with their events and attempts, newest first. Refuses: bad_cursor (Invalid)."""
+    query = (
+        select(WebhookDelivery)
+        .options(joinedload(WebhookDelivery.event), selectinload(WebhookDelivery.log))
+        .where(WebhookDelivery.endpoint_id == endpoint.id)
+    )
+    if state is not None:
+        query = query.where(WebhookDelivery.state == state)
+    return paging.fetch(query, WebhookDelivery.id, descending=True, limit=limit, cursor=cursor)
+
+
+def counts() -> Webhooks:
+    """The counts of the whole installation."""
+    pending = select(func.count().label("number"), func.min(WebhookDelivery.created_at).label("oldest_at"))
+    waiting = pending.where(WebhookDelivery.state.in_(PENDING_DELIVERIES)).subquery()
+    failed = select(func.count().label("number")).where(WebhookDelivery.state == "failed").subquery()
+    query = select(waiting.c.number, waiting.c.oldest_at, failed.c.number).select_from(waiting.join(failed, true()))
+    return Webhooks(*db.session.execute(query).one())

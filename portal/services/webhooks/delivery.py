@@ -1,0 +1,285 @@
+"""Send the waiting deliveries of webhooks: claims with a lease, retries with pauses, and a log of attempts.
+
+A delivery is a row of the event's commit, so none is lost. A worker that is killed after the receiver's answer leaves a
+claim that runs out: the delivery is sent again under the same id, and receivers leave out ids that they know. The body
+is made when it is sent, from the rows as they are then, and is not stored.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from flask import current_app
+from sqlalchemy import Select, delete, func, or_, select
+
+from portal.domain import clock
+from portal.domain.identifiers import public_id
+from portal.domain.permissions import Actor
+from portal.domain.tokens import Undecryptable
+from portal.errors import NotFound, Refused
+from portal.extensions import db
+from portal.gateways import webhooks
+from portal.gateways.webhooks import Reply, Request, Resolve
+from portal.models import Membership, Merchant, PublicEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from portal.models.public_events import PREFIX as EVENT_PREFIX
+from portal.models.webhooks import EXCERPT, PENDING_DELIVERIES, DisabledFor
+from portal.reports import events
+from portal.services import emails
+from portal.services.accounts import hats
+from portal.services.idempotency import RequestKey
+from portal.services.results import Result
+from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
+from portal.services.webhooks import endpoints, signing
+
+log = structlog.get_logger(__name__)
+
+PAUSES: Final = (10, 60, 300, 1_800, 7_200, 21_600)
+"""Seconds after each failure; the last one repeats until `give_up_at`."""
+KEPT_TRYING: Final = timedelta(days=3)
+"""The time after which a delivery is given up. The guard `events_published` has it, too."""
+FAILING: Final = timedelta(days=5)
+"""The time without a success after which an endpoint is disabled."""
+BATCH: Final = 16
+AT_ONCE: Final = 8
+"""Requests at the same time."""
+OF_ONE_ENDPOINT: Final = 4
+"""Deliveries of one endpoint in a batch, so that a slow one does not hold up the others."""
+LEASE: Final = timedelta(minutes=2)
+"""Duration of a claim: longer than the requests of a batch and their marks."""
+BUDGET: Final = 15.0
+"""Seconds after which a run claims no further batch."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MAX_SECONDS
+"""Upper bound for one batch on a slow database: claim and compose, send, mark."""
+RETENTION: Final = timedelta(days=30)
+"""Age at which an ended delivery is deleted with its log."""
+
+Bodies = Callable[[int, Sequence[PublicEvent]], dict[int, bytes]]
+"""Renders events of one merchant, by the event's id. The API registers it as the extension `event_bodies`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A claim on one delivery. `attempt` tells the claims of the same delivery apart."""
+
+    id: int
+    attempt: int
+    endpoint_id: int
+    event_id: int
+
+
+def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
+    """Send up to `limit` due deliveries, oldest first. Returns how many were sent, well or not.
+
+    Each failure is followed by a longer pause; after KEPT_TRYING the delivery is given up. An endpoint that answers
+    410, or that has failed for FAILING, is disabled, and the owners are mailed. Nothing is sent for a deactivated
+    business.
+    """
+    sent, stop = 0, time.monotonic() + BUDGET
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while sent < limit and time.monotonic() < stop:
+            claims = _claim(min(BATCH, limit - sent))
+            if not claims:
+                break
+            requests = _compose(claims)
+            allow_loopback = endpoints.allows_loopback()
+
+            def send(request: Request, allow: bool = allow_loopback) -> Reply:
+                return webhooks.send(request, allow_loopback=allow, resolve=resolve)
+
+            replies = pool.map(send, requests.values())
+            for claim, reply in zip(requests, replies, strict=True):
+                _mark(claim, reply)
+            for claim in claims:
+                if claim not in requests:
+                    _release(claim)
+            sent += len(claims)
+    return sent
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryQueued(Result):
+    """The event with this public id is sent to the endpoint again."""
+
+    event: str
+
+
+@unit_of_work
+def send_again(
+    endpoint_name: str, event_name: str, *, actor: Actor, request_key: RequestKey | None = None
+) -> DeliveryQueued:
+    """Send an ended delivery again, with all its retries.
+
+    Refuses: forbidden; not_found; endpoint_disabled; delivery_waiting; idempotency_key_reused; still_running; busy.
+    """
+    merchant_id = actor.business("keys")
+    hats.confirm(actor, "keys")
+    endpoint = endpoints.find(merchant_id, endpoint_name)
+    row = db.session.scalar(_of(endpoint, event_name).with_for_update(of=WebhookDelivery))
+    if row is None:
+        raise NotFound()
+    if endpoint.disabled_at is not None:
+        raise Refused("endpoint_disabled")
+    if row.state in PENDING_DELIVERIES:
+        raise Refused("delivery_waiting")
+    now = clock.now()
+    row.state, row.ended_at, row.next_try_at, row.give_up_at = "waiting", None, now, now + KEPT_TRYING
+    row.attempts_before = row.attempts
+    return DeliveryQueued(event_name)
+
+
+@unit_of_work
+def purge(limit: int = 10_000) -> int:
+    """Delete at most `limit` deliveries that ended RETENTION ago, with their attempts. Returns how many."""
+    old = select(WebhookDelivery.id).where(WebhookDelivery.ended_at < clock.now() - RETENTION)
+    rows = old.order_by(WebhookDelivery.ended_at).limit(limit)
+    deleted = db.session.execute(
+        delete(WebhookDelivery).where(WebhookDelivery.id.in_(rows)).returning(WebhookDelivery.id)
+    )
+    return len(deleted.all())
+
+
+@unit_of_work
+def _claim(limit: int) -> list[_Claim]:
+    now = clock.now()
+    due = (
+        select(WebhookDelivery.id, WebhookDelivery.endpoint_id, WebhookDelivery.next_try_at)
+        .join(WebhookEndpoint)
+        .join(Merchant)
+        .where(WebhookDelivery.is_due(now), Merchant.deactivated_at.is_(None))
+        .order_by(WebhookDelivery.next_try_at, WebhookDelivery.id)
+        .limit(500)
+        .subquery()
+    )
+    place = func.row_number().over(partition_by=due.c.endpoint_id, order_by=(due.c.next_try_at, due.c.id))
+    ranked = select(due.c.id, place.label("place")).subquery()
+    chosen = select(ranked.c.id).where(ranked.c.place <= OF_ONE_ENDPOINT)
+    query = select(WebhookDelivery).where(WebhookDelivery.id.in_(chosen), WebhookDelivery.is_due(now))
+    query = query.order_by(WebhookDelivery.next_try_at, WebhookDelivery.id).limit(limit)
+    rows = db.session.scalars(query.with_for_update(skip_locked=True)).all()
+    ended = or_(WebhookEndpoint.disabled_at.is_not(None), WebhookEndpoint.deleted_at.is_not(None))
+    off = select(WebhookEndpoint.id).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}), ended)
+    stopped = set(db.session.scalars(off)) if rows else set()
+    claims = []
+    for row in rows:
+        if row.endpoint_id in stopped:  # disabled while the event was committed
+            _end(row, "failed", now)
+            continue
+        if row.give_up_at <= now and row.attempts > row.attempts_before:
+            _end(row, "failed", now)
+            continue
+        row.state, row.attempts, row.next_try_at = "claimed", row.attempts + 1, now + LEASE
+        claims.append(_Claim(row.id, row.attempts, row.endpoint_id, row.event_id))
+    return claims
+
+
+def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:
+    """The signed requests. Leaves out an event of a newer version, and an endpoint whose secret can't be read."""
+    bodies_of: Bodies = current_app.extensions["event_bodies"]
+    end_reading()
+    chosen = WebhookEndpoint.id.in_({claim.endpoint_id for claim in claims})
+    known = {row.id: row for row in db.session.scalars(select(WebhookEndpoint).where(chosen))}
+    published = {row.event_id: row for row in events.find([claim.event_id for claim in claims])}
+    bodies: dict[int, bytes] = {}
+    for merchant_id in {row.merchant_id for row in published.values()}:
+        bodies |= bodies_of(merchant_id, [row for row in published.values() if row.merchant_id == merchant_id])
+    requests = {}
+    for claim in claims:
+        endpoint = known[claim.endpoint_id]
+        if claim.event_id not in bodies:
+            continue
+        try:
+            secrets = signing.secrets_of(endpoint)
+        except Undecryptable:
+            log.error("webhook.secret_unreadable", endpoint=endpoint.name)
+            continue
+        requests[claim] = Request(endpoint.url, published[claim.event_id].name, bodies[claim.event_id], secrets)
+    end_reading()
+    return requests
+
+
+@unit_of_work
+def _mark(claim: _Claim, reply: Reply) -> None:
+    """Log the attempt and mark the delivery. The endpoint is locked first, as by its owner's changes."""
+    endpoint = db.session.get_one(
+        WebhookEndpoint, claim.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+    row = _lock(claim)
+    db.session.add(
+        WebhookAttempt(
+            delivery_id=claim.id,
+            started_at=reply.started_at,
+            duration_ms=reply.duration_ms,
+            status=reply.status,
+            problem=reply.problem,
+            excerpt=reply.excerpt[:EXCERPT],
+        )
+    )
+    now = clock.now()
+    if reply.succeeded:
+        endpoint.failing_since = None
+        if row is not None:
+            _end(row, "delivered", now)
+        return
+    log.warning("webhook.failed", endpoint=endpoint.name, status=reply.status, problem=reply.problem)
+    endpoint.failing_since = endpoint.failing_since or now
+    if row is not None:
+        pause = PAUSES[min(row.attempts - row.attempts_before, len(PAUSES)) - 1] * random.uniform(1, 1.25)  # noqa: S311
+        row.state, row.next_try_at = "waiting", now + timedelta(seconds=pause)
+        if row.next_try_at > row.give_up_at:
+            _end(row, "failed", now)
+    if endpoint.disabled_at is None and reply.status == 410:
+        _disable(endpoint, "gone")
+    elif endpoint.disabled_at is None and endpoint.failing_since <= now - FAILING:
+        _disable(endpoint, "failing")
+
+
+@unit_of_work
+def _release(claim: _Claim) -> None:
+    """Return a delivery that was not sent. It loses no attempt."""
+    row = _lock(claim)
+    if row is not None:
+        row.state, row.attempts = "waiting", row.attempts - 1
+        row.next_try_at = clock.now() + timedelta(minutes=1)
+
+
+def _disable(endpoint: WebhookEndpoint, why: DisabledFor) -> None:
+    """Disable the endpoint, and mail the owners."""
+    db.session.flush()
+    endpoints.disable(endpoint, why)
+    owners = select(Membership.user_id).where(
+        Membership.merchant_id == endpoint.merchant_id, Membership.role == "owner"
+    )
+    for owner_id in db.session.scalars(owners):
+        emails.post(
+            "webhook_disabled",
+            to_user_id=owner_id,
+            dedupe_key=f"webhook_disabled:{endpoint.id}:{owner_id}:{clock.now():%Y%m%dT%H%M%S}",
+            data={"endpoint_id": endpoint.id},
+        )
+
+
+def _end(row: WebhookDelivery, state: str, now: datetime) -> None:
+    row.state, row.ended_at = state, now  # type: ignore[assignment]
+
+
+def _lock(claim: _Claim) -> WebhookDelivery | None:
+    """The delivery, locked; None when this claim does not hold any more."""
+    row = db.session.get(WebhookDelivery, claim.id, with_for_update=True, populate_existing=True)
+    if row is None or row.state != "claimed" or row.attempts != claim.attempt:
+        log.warning("webhook.claim_lost", delivery=claim.id)
+        return None
+    return row
+
+
+def _of(endpoint: WebhookEndpoint, event_name: str) -> Select[WebhookDelivery]:
+    """The delivery of the event with this public id. Refuses: not_found."""
+    number = public_id(EVENT_PREFIX, event_name)
+    if number is None:
+        raise NotFound()
+    query = select(WebhookDelivery).join(PublicEvent, PublicEvent.event_id == WebhookDelivery.event_id)
+    return query.where(WebhookDelivery.endpoint_id == endpoint.id, PublicEvent.public_id == number)

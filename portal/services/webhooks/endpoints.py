@@ -1,0 +1,187 @@
+"""The endpoints of a business: made, changed, rotated, turned off and on, and deleted by its owner."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import func, select, update
+
+from portal.domain import clock
+from portal.domain.identifiers import public_id
+from portal.domain.permissions import Actor
+from portal.domain.public_events import EVENT_TYPES, EventType
+from portal.errors import Fault, Invalid, NotFound, Refused
+from portal.extensions import db
+from portal.gateways import webhooks
+from portal.models import Merchant, WebhookDelivery, WebhookEndpoint
+from portal.models.webhooks import PENDING_DELIVERIES, PREFIX, DisabledFor
+from portal.services.accounts import hats
+from portal.services.idempotency import RequestKey
+from portal.services.results import NOT_STORED, Result
+from portal.services.unit_of_work import unit_of_work
+from portal.services.webhooks import signing
+
+LIVE_MAX: Final = 10
+"""The most endpoints of a business."""
+BOTH_SECRETS: Final = timedelta(hours=24)
+"""The time after a rotation in which the previous secret signs, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCreated(Result):
+    """The new endpoint. Its secret is not stored, and a replay has none."""
+
+    endpoint_id: int
+    secret: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRotated(Result):
+    """The endpoint has a new secret, which is not stored, and a replay has none."""
+
+    endpoint_id: int
+    secret: str | None = field(default=None, compare=False, repr=False, metadata=NOT_STORED)
+
+
+def find(merchant_id: int, name: str) -> WebhookEndpoint:
+    """The endpoint of this business with this public id. Refuses: not_found."""
+    row = db.session.scalar(WebhookEndpoint.of_merchant(merchant_id).where(WebhookEndpoint.public_id == _number(name)))
+    if row is None:
+        raise NotFound()
+    return row
+
+
+@unit_of_work
+def create(
+    actor: Actor, *, url: str, types: Collection[EventType] = (), request_key: RequestKey | None = None
+) -> EndpointCreated:
+    """Make an endpoint that gets the events that happen from now on. `types`: only these; empty: all.
+
+    Refuses: forbidden; merchant_draft; too_many_endpoints (LIVE_MAX); Invalid on url (bad_url, not_https,
+    refused_address) and types (unknown_event_type); idempotency_key_reused; still_running; busy.
+    """
+    merchant = _lock_merchant(actor)
+    if actor.standing == "draft":
+        raise Refused("merchant_draft", about="webhooks")
+    _check(url, types)
+    query = select(func.count()).select_from(WebhookEndpoint.of_merchant(merchant.id).order_by(None).subquery())
+    if (db.session.scalar(query) or 0) >= LIVE_MAX:
+        raise Refused("too_many_endpoints", limit=LIVE_MAX)
+    secret = signing.new_secret()
+    row = WebhookEndpoint(
+        merchant_id=merchant.id,
+        created_by=actor.user_id,
+        url=url,
+        types=_in_order(types),
+        secret=signing.sealed(secret),
+        created_at=clock.now(),
+    )
+    db.session.add(row)
+    db.session.flush()
+    return EndpointCreated(row.id, secret)
+
+
+@unit_of_work
+def change(
+    name: str,
+    *,
+    actor: Actor,
+    url: str | None = None,
+    types: Collection[EventType] | None = None,
+    enabled: bool | None = None,
+) -> None:
+    """Change what is given. Turning an endpoint off ends its waiting deliveries; what happens meanwhile isn't sent.
+
+    Refuses: forbidden; not_found; Invalid on url and types, as `create` does; busy.
+    """
+    row = _lock(actor, name)
+    _check(row.url if url is None else url, row.types if types is None else types)
+    if url is not None:
+        row.url = url
+    if types is not None:
+        row.types = _in_order(types)
+    if enabled is True:
+        row.disabled_at = row.disabled_for = row.failing_since = None
+    elif enabled is False and row.disabled_at is None:
+        disable(row, "owner")
+
+
+@unit_of_work
+def rotate(name: str, *, actor: Actor, request_key: RequestKey | None = None) -> SecretRotated:
+    """Give the endpoint a new secret. For BOTH_SECRETS requests are signed with the new and the previous one.
+
+    Refuses: forbidden; not_found; idempotency_key_reused; still_running; busy.
+    """
+    row = _lock(actor, name)
+    secret = signing.new_secret()
+    row.old_secret, row.old_secret_until = row.secret, clock.now() + BOTH_SECRETS
+    row.secret = signing.sealed(secret)
+    return SecretRotated(row.id, secret)
+
+
+@unit_of_work
+def delete(name: str, *, actor: Actor) -> None:
+    """Delete the endpoint. Its waiting deliveries end. Refuses: forbidden; not_found; busy."""
+    row = _lock(actor, name)
+    if row.disabled_at is None:
+        disable(row, "owner")
+    row.deleted_at = clock.now()
+    row.old_secret = row.old_secret_until = None
+
+
+def disable(row: WebhookEndpoint, why: DisabledFor) -> None:
+    """Inside a unit of work, the endpoint locked: send nothing more to it. Its waiting deliveries fail."""
+    row.disabled_at, row.disabled_for = clock.now(), why
+    pending = WebhookDelivery.endpoint_id == row.id, WebhookDelivery.state.in_(PENDING_DELIVERIES)
+    db.session.execute(update(WebhookDelivery).where(*pending).values(state="failed", ended_at=clock.now()))
+
+
+def allows_loopback() -> bool:
+    """Endpoints on this machine, also by http, are for development."""
+    return not current_app.config["QIST"].production
+
+
+def _check(url: str, types: Collection[str]) -> None:
+    faults = []
+    try:
+        webhooks.check_url(url, allow_loopback=allows_loopback())
+    except webhooks.BadUrl as bad:
+        code = "refused_address" if bad.code == "refused_address" else "bad_url"
+        faults.append(Fault("url", "not_https" if bad.code == "not_https" else code))
+    if any(name not in EVENT_TYPES for name in types):
+        faults.append(Fault("types", "unknown_event_type", names=EVENT_TYPES))
+    if faults:
+        raise Invalid(*faults)
+
+
+def _in_order(types: Collection[EventType]) -> list[EventType]:
+    return [name for name in EVENT_TYPES if name in types]
+
+
+def _lock_merchant(actor: Actor) -> Merchant:
+    merchant_id = actor.business("keys")
+    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
+    hats.confirm(actor, "keys")
+    return merchant
+
+
+def _lock(actor: Actor, name: str) -> WebhookEndpoint:
+    """The endpoint of the actor's business, locked."""
+    merchant_id = actor.business("keys")
+    hats.confirm(actor, "keys")
+    query = WebhookEndpoint.of_merchant(merchant_id).where(WebhookEndpoint.public_id == _number(name))
+    row = db.session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _number(name: str) -> UUID:
+    """Refuses: not_found, for a text that is no public id of an endpoint."""
+    number = public_id(PREFIX, name)
+    if number is None:
+        raise NotFound()
+    return number

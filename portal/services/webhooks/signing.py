@@ -1,0 +1,32 @@
+"""The signing secrets of endpoints: 32 random bytes in base64 after `whsec_`. The database holds ciphertexts."""
+
+import base64
+import secrets as random
+from typing import Final
+
+from flask import current_app
+
+from portal.domain import clock, tokens
+from portal.gateways.webhooks import SCHEME
+from portal.models import WebhookEndpoint
+
+PURPOSE: Final = "webhook secrets v1"
+
+
+def new_secret() -> str:
+    """A new secret, as it is shown once."""
+    return SCHEME + base64.b64encode(random.token_bytes(32)).decode()
+
+
+def sealed(secret: str) -> str:
+    """The ciphertext of a secret."""
+    return tokens.encrypt(current_app.config["QIST"].secret_keys, PURPOSE, secret)
+
+
+def secrets_of(endpoint: WebhookEndpoint) -> tuple[str, ...]:
+    """The secrets that sign now: the present one, and the previous one while it counts. Raises tokens.Undecryptable."""
+    keys = current_app.config["QIST"].secret_keys
+    ciphertexts = [endpoint.secret]
+    if endpoint.old_secret is not None and endpoint.old_secret_until is not None:
+        ciphertexts += [endpoint.old_secret] if endpoint.old_secret_until > clock.now() else []
+    return tuple(tokens.decrypt(keys, PURPOSE, ciphertext) for ciphertext in ciphertexts)

@@ -1,0 +1,103 @@
+"""The search of a business: parts of words, numbers and amounts, within the business alone."""
+
+import pytest
+
+from portal.domain.permissions import Actor
+from portal.extensions import db
+from portal.models import Customer, Merchant, User
+from portal.reports.merchants import customers
+from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.payments import payments
+from portal.reports.payments.filters import PaymentFilters
+from portal.reports.plans import plans
+from portal.reports.plans.filters import PlanFilters
+from portal.services.plans import pairs
+from portal.services.plans.pairs import Words
+from portal.services.plans.plans import NewPlan, open_plan
+from tests.fixtures import people
+
+WORDS = Words(name="\u00c9lodie Al-Harbi \u0623\u0645\u0644", phone="+966 50 123 4567")
+
+
+@pytest.fixture
+def shop(context):
+    """Amal's business with a plan of Omar (named Élodie Al-Harbi), and one of Sara. Ids by name."""
+    ids = {"amal": people.amal(), "omar": people.omar(), "sara": people.sara()}
+    ids["plan"] = people.a_plan(ids["amal"], total=1_200_50, count=2, description="Oak desk, 140 cm")
+    ids["other"] = people.a_plan(ids["amal"], "sara@example.com", total=60_00, count=1, description="Bread")
+    pairs.describe(ids["omar"], WORDS, actor=people.owner(ids["amal"]))
+    people.pay(people.installments_of(ids["plan"])[0].id, ids["omar"])
+    db.session.rollback()
+    return ids
+
+
+def found(actor: Actor, text: str) -> list[int]:
+    return [plan.id for plan in plans.list_plans(actor, PlanFilters(search=text)).items]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "harbi", "HARB", "al", "\u00e9lo", "\u0623\u0645\u0644", "mar@exa", "desk", "esk, 1", "harbi lodie", "oa",
+        "1,200.50", "SAR 1200.50",
+        "501234567", "050 123 4567", "+966 50 1", "1234",
+    ],
+)  # fmt: skip
+def test_a_plan_is_found_by_any_part_of_its_customer_or_purchase_and_by_its_amount(shop, typed):
+    assert found(people.owner(shop["amal"]), typed) == [shop["plan"]]
+
+
+@pytest.mark.parametrize(
+    "typed", ["z", "arb elo desk", "lm", "harbx", "\x00", "\u202e", "%", "___", "99.99", " ", "ibrah"]
+)
+def test_what_is_nowhere_finds_nothing(shop, typed):
+    expected = [shop["other"], shop["plan"]] if not typed.strip() else []
+    assert found(people.owner(shop["amal"]), typed) == expected
+
+
+def test_numbers_find_plans_and_payments(shop):
+    owner = people.owner(shop["amal"])
+    assert shop["plan"] in found(owner, str(shop["plan"])) and found(owner, f"#{shop['other']}") == [shop["other"]]
+    for typed in ("600.25", "harb", f"#{shop['plan']}"):
+        (payment,) = payments.list_with_plans(owner, PaymentFilters(search=typed)).items
+        assert payment.plan_id == shop["plan"]
+    assert payments.list_with_plans(owner, PaymentFilters(search="bread")).items == []
+
+
+def test_customers_are_found_in_every_order_of_the_list(shop):
+    merchant = db.session.get_one(Merchant, shop["amal"])
+    for show in ("all", "owing"):
+        page = customers.list_customers(merchant, CustomerFilters(show=show, search="harbi"))
+        assert [customer.user.id for customer in page.items] == [shop["omar"]]
+
+
+def test_another_business_finds_no_words_and_no_rows_of_this_one(shop):
+    badr = people.badr()
+    theirs = people.a_plan(badr, "omar@example.com", description="Cable")
+    for typed in ("harbi", "desk", "501234567", str(shop["plan"]), "1200.50"):
+        assert found(people.owner(badr), typed) == []
+    assert found(people.owner(badr), "omar") == [theirs]
+    grams = dict(
+        db.session.execute(
+            db.select(Customer.merchant_id, Customer.grams).where(Customer.user_id == shop["omar"])
+        ).all()
+    )
+    assert not set(grams[shop["amal"]]) & set(grams[badr])
+
+
+def test_many_matching_customers_are_all_found(shop, monkeypatch):
+    monkeypatch.setattr("portal.reports.search.FEW_CUSTOMERS", 1)
+    assert found(people.owner(shop["amal"]), "example") == [shop["other"], shop["plan"]]
+
+
+def test_grams_follow_a_new_email_and_a_corrected_description(shop):
+    db.session.get_one(User, shop["sara"]).email = "new.address@example.com"
+    db.session.commit()
+    owner = people.owner(shop["amal"])
+    assert found(owner, "w.addr") == [shop["other"]] and found(owner, "sara@") == []
+
+
+def test_an_external_id_is_found_by_a_part(shop):
+    new = NewPlan("omar@example.com", 100, 1, people.today_of(shop["amal"]), external_id="INV-2026-0077")
+    plan_id = open_plan(people.owner(shop["amal"]), new).plan_id
+    assert found(people.owner(shop["amal"]), "2026-007") == [plan_id]
