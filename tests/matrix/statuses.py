@@ -93,7 +93,7 @@ API = {
     "GET /api/customers/": MERCHANTS,
     "GET /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 200, 404),
     "PATCH /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 403, 403),
-    "POST /api/plans/<row:plan_id>/reminders/": PLANS_MERCHANT,
+    "POST /api/plans/<row:plan_id>/reminders/": (401, 403, 403, 409, 404, 403, 403, 403),  # mailed often enough
     "PUT /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
     "DELETE /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
     "PUT /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,

@@ -71,7 +71,7 @@ API: Final = {
     **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
     **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
     **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
-    **rows((409, 200, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # once a day
+    **rows((409, 409, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # mailed often enough
     **rows(MUTE, "PUT", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
     **rows(MUTE, "DELETE", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
     **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
