@@ -40,10 +40,11 @@ def body(operation: dict[str, Any]) -> Any:
     return examples.shapes(OFFERED)[reference.rpartition("/")[2]]
 
 
-def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[str, Any]]]:
+def lists(document: dict[str, Any], plan_id: int, amal: Person) -> dict[str, dict[str, dict[str, Any]]]:
     """The parameters of every list by its address. Lists of a plan's rows are those of `plan_id`."""
+    endpoint = amal.api.get("/api/webhook-endpoints/").json()[0]["id"]
     return {
-        path.replace("{plan_id}", str(plan_id)): parameters(path_item["get"])
+        path.replace("{plan_id}", str(plan_id)).replace("{endpoint_name}", endpoint): parameters(path_item["get"])
         for path, path_item in document["paths"].items()
         if parameters(path_item.get("get", {"parameters": []}))
     }
@@ -51,6 +52,7 @@ def lists(document: dict[str, Any], plan_id: int) -> dict[str, dict[str, dict[st
 
 def a_plan_with_two_of_everything(amal: Person, omar: Person) -> int:
     """Create plans for two customers, and return the id of one with two payments of installments and two refunds."""
+    assert amal.api.post("/api/webhook-endpoints/", {"url": "https://shop.example.com/hooks"}).status_code == 201
     create_plan(amal, omar.email, start_date="2199-01-01")
     create_plan(amal, "layla@example.com", start_date="2199-01-01")
     old = create_plan(amal, omar.email, start_date="2020-01-31")
@@ -95,7 +97,7 @@ def test_every_operation_documents_the_refusal(document: dict[str, Any]) -> None
 
 
 def test_every_documented_parameter_is_accepted(document: dict[str, Any], amal: Person, omar: Person) -> None:
-    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar)).items():
+    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal).items():
         for name, schema in known.items():
             if name == "cursor":
                 link = amal.api.get(f"{address}?limit=1").links["next"]["url"]
@@ -121,7 +123,7 @@ def _sample(schema: dict[str, Any], omar: Person) -> Any:
 
 def test_state_and_status_are_the_same_filter(document: dict[str, Any], amal: Person, omar: Person) -> None:
     filtered = 0
-    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar)).items():
+    for address, known in lists(document, a_plan_with_two_of_everything(amal, omar), amal).items():
         assert ("status" in known) == ("state" in known), address
         if "status" not in known:
             continue

@@ -281,6 +281,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "data": _PLAN,
     },
     "Merchant": _MERCHANT,
+    "CustomerWords": {"name": "Omar"},
     "MerchantChange": {"grace_days": 3, "withdrawal_days": 14},
     "Customer": {
         "id": 2,
