@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from datetime import date
+
 import pytest
 from babel.messages import Catalog
 from babel.messages.pofile import write_po
@@ -25,6 +27,7 @@ from tests.wording.raised import Raised, raised
 VALUES = {
     "merchants": ["Amal's Bakery", "Sara's Shop"],
     "currency": "SAR",
+    "day": date(2026, 3, 1),
     "digits": 2,
     "example": "1200.00",
     "expected": "str",
