@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-
 from datetime import date
+from pathlib import Path
 
 import pytest
 from babel.messages import Catalog

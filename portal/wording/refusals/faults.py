@@ -51,9 +51,7 @@ AMOUNTS: Final[dict[str, Sentence]] = {
 FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
     # The books
-    ("books_after_yesterday", ""): lambda values: _(
-        "Choose %(day)s or an earlier day.", day=dates.day(values["day"])
-    ),
+    ("books_after_yesterday", ""): lambda values: _("Choose %(day)s or an earlier day.", day=dates.day(values["day"])),
     ("books_closed_already", ""): lambda values: _(
         "The books are closed until %(day)s already. Choose a later day.", day=dates.day(values["day"])
     ),
