@@ -287,6 +287,8 @@ _SHAPES: Final[dict[str, Any]] = {
         "id": 2,
         "name": "omar",
         "email": "omar@example.com",
+        "phone": "+966501234567",
+        "note": "Prefers the evening",
         "has_account": True,
         "muted": False,
         "plans": 3,
