@@ -100,7 +100,7 @@ API = {
     "DELETE /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,
     "GET /api/plans/<row:plan_id>/timeline/": PARTIES,
     "GET /api/plans/<row:plan_id>/automatic-payment/": (401, 200, 404, 403, 403, 403, 403, 403),
-    "PUT /api/plans/<row:plan_id>/automatic-payment/": (401, 422, 404, 403, 403, 403, 403, 403),  # not a saved card
+    "PUT /api/plans/<row:plan_id>/automatic-payment/": (401, 409, 404, 403, 403, 403, 403, 403),  # it is cancelled
     "DELETE /api/plans/<row:plan_id>/automatic-payment/": (401, 204, 404, 403, 403, 403, 403, 403),
     "GET /api/team/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/merchant/reminders/": MERCHANTS,
