@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_every_route_is_documented_or_an_alias_of_a_documented_one(app: Flask, d
     descriptions = " ".join(operation["description"] for operation in operations(document))
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith("api_") and not rule.endpoint.startswith(("api_docs", "api_keys")):
-            address = rule.rule.replace("<row:", "{").replace(">", "}")
+            address = re.sub(r"<(?:row:)?(\w+)>", r"{\1}", rule.rule)
             assert address in document["paths"] or f"`{rule.rule}`" in descriptions, rule.rule
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from tests.wording.raised import Raised, raised
 VALUES = {
     "merchants": ["Amal's Bakery", "Sara's Shop"],
     "currency": "SAR",
+    "day": date(2026, 3, 1),
     "digits": 2,
     "example": "1200.00",
     "expected": "str",

@@ -27,10 +27,10 @@ def close(actor: Actor, *, until: date) -> None:
     db.session.refresh(merchant)
     yesterday = clock.today(merchant.time_zone) - timedelta(days=1)
     if until > yesterday:
-        raise Invalid(Fault("until", "books_after_yesterday", limit=yesterday))
+        raise Invalid(Fault("until", "books_after_yesterday", day=yesterday))
     closed = merchant.books_closed_until
     if closed is not None and until <= closed:
-        raise Invalid(Fault("until", "books_closed_already", limit=closed))
+        raise Invalid(Fault("until", "books_closed_already", day=closed))
     numbers.number(merchant.id)
     merchant.books_closed_until, merchant.updated_at = until, clock.now()
     security_events.record("books_closed", actor.user_id, merchant_id=merchant.id, until=until.isoformat())

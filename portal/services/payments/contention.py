@@ -64,9 +64,10 @@ class InFlight:
 
     def refuse(self) -> None:
         """Refuses: payment_in_flight (facts: payment_id), as ChargeInProgress while an answer is due."""
+        if self.is_due:
+            raise ChargeInProgress("payment_in_flight", about="payment", payment_id=self.payment_id)
         if self.payment_id is not None:
-            kind = ChargeInProgress if self.is_due else Refused
-            raise kind("payment_in_flight", about="payment", payment_id=self.payment_id)
+            raise Refused("payment_in_flight", about="payment", payment_id=self.payment_id)
 
 
 def waiting(attempt: Callable[[], R]) -> R:

@@ -85,4 +85,4 @@ def _form_page(faults: dict[str, str], status: int = 200) -> ResponseReturnValue
     merchant, query = my_merchant(), ListQuery()
     typed = {name: query.text(name) for name in ("from", "to")}
     today = clock.today(merchant.time_zone)
-    return page("merchants/journal_show.html", status, faults=faults, typed=typed, today=today, merchant=merchant)
+    return page("books/journal_show.html", status, faults=faults, typed=typed, today=today, merchant=merchant)

@@ -51,11 +51,9 @@ AMOUNTS: Final[dict[str, Sentence]] = {
 FAULTS: Final[Table] = {
     **{(code, about): sentence for code in ("bad_amount", "bad_total") for about, sentence in AMOUNTS.items()},
     # The books
-    ("books_after_yesterday", ""): lambda values: _(
-        "Choose %(day)s or an earlier day.", day=dates.day(values["limit"])
-    ),
+    ("books_after_yesterday", ""): lambda values: _("Choose %(day)s or an earlier day.", day=dates.day(values["day"])),
     ("books_closed_already", ""): lambda values: _(
-        "The books are closed until %(day)s already. Choose a later day.", day=dates.day(values["limit"])
+        "The books are closed until %(day)s already. Choose a later day.", day=dates.day(values["day"])
     ),
     ("bad_code", ""): _l("Write letters, digits, points and hyphens, up to 20."),
     ("bad_export_name", ""): _l("Write letters, digits and hyphens, with colons between the parts."),
