@@ -227,6 +227,7 @@ PAGES = {
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
     "GET /customers/<int:customer_id>": (303, 403, 403, 200, 404, 403, 303, 303),
@@ -236,6 +237,7 @@ PAGES = {
     "GET /customers/<int:customer_id>/edit": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /customers/<int:customer_id>": OWN_MERCHANTS_BUTTON,
     "GET /customers/<int:customer_id>/statement": (303, 403, 403, 200, 404, 403, 303, 303),
+    "GET /customers/<int:customer_id>/statement.pdf": (303, 403, 403, 200, 404, 403, 303, 303),
     "GET /payments": PAGE,
     "GET /payments.csv": MERCHANTS_PAGE,
     "GET /installments.csv": MERCHANTS_PAGE,
@@ -271,6 +273,7 @@ PAGES = {
     "GET /installments/<int:installment_id>/payments": REDIRECT_FOR_PARTIES,
     "POST /installments/<int:installment_id>/payments": (303, 422, 404, 403, 404, 404, 303, 303),
     "GET /payments/<int:payment_id>": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /payments/<int:payment_id>/receipt.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
     "POST /plans/<int:plan_id>/acceptance": OWED_BUTTON,
     "GET /plans/<int:plan_id>/dispute": OWED_BUTTON,  # accepted by now, so back to the plan
     "POST /plans/<int:plan_id>/dispute": OWED_BUTTON,
