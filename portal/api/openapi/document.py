@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from portal.api import parsing, problems
 from portal.api.endpoints import Declared, declared, tree
-from portal.api.openapi import examples
+from portal.api.openapi import error_codes, examples
 from portal.api.openapi.gateway_words import gateway_words
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
@@ -19,7 +19,8 @@ Qist splits a purchase into installments that the customer pays over time.
 **Sign in** with `POST /token/` and send the access token as `Authorization: Bearer ...`; a merchant's server sends an
 API key in its place, made under Settings, API keys. **Money** is a decimal string with the currency's own digits.
 **Days** are local dates where the merchant is; **instants** are UTC. **Lists** are plain arrays: the next page is in
-the `Link` header. **Errors** are problem documents (RFC 9457) with a stable `code`. Send an **Idempotency-Key** with
+the `Link` header. **Errors** are problem documents (RFC 9457) with a stable `code`, one of
+`ErrorCode`. Send an **Idempotency-Key** with
 every POST that changes something, and send it again, with the same key, when its answer was lost: it is carried out
 once.
 
@@ -86,6 +87,13 @@ def build() -> Json:
         _tidy(schema)
         if name in shapes:
             schema["examples"] = [shapes[name]]
+    schemas["ErrorCode"] = {
+        "type": "string",
+        "enum": list(error_codes.CODES),
+        "description": "Every code of a problem and of its faults. New ones may be added.",
+    }
+    for name in ("Problem", "Fault"):
+        schemas[name]["properties"]["code"] = {"$ref": "#/components/schemas/ErrorCode"}
     for name in ("NewPlan", "PlanTerms"):
         schemas[name].update(_WAYS)
     document["paths"] = dict(sorted(document["paths"].items()))
