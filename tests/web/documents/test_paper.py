@@ -1,6 +1,7 @@
 """Receipts and statements as PDF files: their words, their pages, and text of both directions."""
 
 import io
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -82,6 +83,18 @@ def test_a_link_gives_the_receipts_of_its_own_plan_only(app: Flask, database: st
     for payment in (theirs, 0, 2**63):
         assert anonymous.get(f"{link}/payments/{payment}/receipt.pdf").status_code == 404
     assert anonymous.get(f"/payments/{theirs}/receipt.pdf").status_code == 303
+
+
+def test_a_pay_link_masks_the_email_of_the_customer(app: Flask, database: str) -> None:
+    first, _ = a_world(app)
+    with app.app_context():
+        owner, today = people.owner(people.plan_of(first).merchant_id), people.plan_of(first).today
+        plan = plans.open_plan(owner, NewPlan("layla@example.com", 100_00, 3, today, "monthly", "Wedding cake")).plan_id
+    shown = browser_of(app, "amal").get(f"/plans/{plan}").text
+    link = re.findall(r"http://localhost(/invitations/[\w-]+)", shown)[0]
+    page = pay(app.test_client(), plan, address=f"{link}/pay", choice="next").location
+    text = words(app.test_client().get(f"{page}/receipt.pdf"))
+    assert "l***@example.com" in text and "layla@example.com" not in text
 
 
 def test_a_voided_payment_says_that_it_does_not_count(app: Flask, database: str) -> None:
