@@ -62,7 +62,7 @@ API: Final = {
         "/api/refunds/", "/api/journal/", "/api/refunds/<row:refund_id>/", "/api/analytics/dashboard/",
         "/api/plans/analytics/dashboard/", "/api/analytics/merchant/", "/api/analytics/ageing/", "/api/docs/",
         "/swagger/", "/api/openapi.json", "/api/merchant/", "/api/customers/",
-        "/api/events/", "/api/merchant/reminders/",
+        "/api/events/", "/api/merchant/reminders/", "/api/plans/<row:plan_id>/timeline/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
     **rows(FORBIDDEN, "GET", *WEBHOOKS, f"{WEBHOOKS[1]}deliveries/"),
@@ -93,6 +93,9 @@ API: Final = {
     **rows(ACT, "POST", "/api/plans/<row:plan_id>/invitations/revoke/"),
     **rows((409, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/customer-email/"),
     **rows(FORBIDDEN, "GET", "/api/payment-methods/"),
+    **rows(FORBIDDEN, "GET", "/api/team/", "/api/plans/<row:plan_id>/automatic-payment/"),
+    **rows(FORBIDDEN, "PUT", "/api/plans/<row:plan_id>/automatic-payment/"),
+    **rows(FORBIDDEN, "DELETE", "/api/plans/<row:plan_id>/automatic-payment/"),
     **rows(FORBIDDEN, "POST", "/api/payment-methods/"),
     **rows(FORBIDDEN, "DELETE", "/api/payment-methods/<row:method_id>/"),
 }  # fmt: skip
