@@ -21,6 +21,7 @@ from portal.api.resources import (
     plan_invitations,
     plans,
     refunds,
+    reminders,
     tokens,
     webhook_endpoints,
 )
@@ -40,6 +41,7 @@ BLUEPRINTS: Final = (
     plan_actions.bp,
     agreements.bp,
     plan_invitations.bp,
+    reminders.bp,
     analytics.bp,
     events.bp,
     webhook_endpoints.bp,
@@ -84,7 +86,7 @@ def _add_headers(response: Response) -> Response:
     response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PATCH, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = "600"
     return response

@@ -18,6 +18,7 @@ PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
 PROVEN = (401, 409, 409, 409, 409, 409, 403, 403)
 PROOFS = (401, 422, 422, 422, 422, 422, 422, 422)
 NO_REGISTRATION = (401, 404, 404, 404, 404, 404, 403, 403)
+PLANS_MERCHANT_DONE = (401, 403, 403, 204, 404, 403, 403, 403)
 PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
 API = {
@@ -92,6 +93,13 @@ API = {
     "GET /api/customers/": MERCHANTS,
     "GET /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 200, 404),
     "PATCH /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/reminders/": (401, 403, 403, 409, 404, 403, 403, 403),  # mailed often enough
+    "PUT /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
+    "DELETE /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
+    "PUT /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,
+    "DELETE /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,
+    "GET /api/merchant/reminders/": MERCHANTS,
+    "PATCH /api/merchant/reminders/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/docs/": ANYONE,
     "GET /swagger/": ANYONE,
     "GET /api/openapi.json": ANYONE,

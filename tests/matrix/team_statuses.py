@@ -27,6 +27,7 @@ MANAGERS_FORM: Final = (422, 403, 403, 422, 422)
 ACT: Final = (200, 403, 403, 404, 403)
 ACT_FORM: Final = (422, 403, 403, 404, 403)
 REMIND: Final = (303, 303, 403, 404, 403)
+MUTE: Final = (204, 204, 403, 404, 403)
 INVITE: Final = (303, 403, 403, 404, 403)
 ACTS: Final = (
     "/plans/<int:plan_id>/credit",
@@ -61,7 +62,7 @@ API: Final = {
         "/api/refunds/", "/api/journal/", "/api/refunds/<row:refund_id>/", "/api/analytics/dashboard/",
         "/api/plans/analytics/dashboard/", "/api/analytics/merchant/", "/api/analytics/ageing/", "/api/docs/",
         "/swagger/", "/api/openapi.json", "/api/merchant/", "/api/customers/",
-        "/api/events/",
+        "/api/events/", "/api/merchant/reminders/",
     ),
     **rows((200, 200, 200, 404, 200), "GET", "/api/customers/<row:customer_id>/"),
     **rows(FORBIDDEN, "GET", *WEBHOOKS, f"{WEBHOOKS[1]}deliveries/"),
@@ -69,7 +70,10 @@ API: Final = {
     **rows(FORBIDDEN, "PATCH", WEBHOOKS[1]),
     **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
     **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
-    **rows(MANAGERS, "PATCH", "/api/merchant/"),
+    **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
+    **rows((409, 409, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # mailed often enough
+    **rows(MUTE, "PUT", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
+    **rows(MUTE, "DELETE", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
     **rows((409, 409, 409, 409, 409), "POST", "/auth/email/proofs/", "/api/auth/email/proofs/"),
     **rows((404, 404, 404, 404, 404), "DELETE", "/auth/registration/", "/api/auth/registration/"),
     **rows(MANAGERS_FORM, "POST", "/api/plans/"),

@@ -24,6 +24,13 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/credits/",
     "POST /api/plans/<row:plan_id>/reschedule/",
     "PATCH /api/merchant/",
+    "PATCH /api/merchant/reminders/",
+    "POST /api/plans/<row:plan_id>/reminders/",
+    *(
+        f"{method} /api/{one}/mute/"
+        for method in ("PUT", "DELETE")
+        for one in ("plans/<row:plan_id>", "customers/<row:customer_id>")
+    ),
     *(f"{method} /api/webhook-endpoints/" for method in ("GET", "POST")),
     *(f"{method} /api/webhook-endpoints/<endpoint_name>/" for method in ("GET", "PATCH", "DELETE")),
     "POST /api/webhook-endpoints/<endpoint_name>/rotate/",

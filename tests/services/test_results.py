@@ -39,6 +39,7 @@ SHAPES = {
     "PlanWrittenOff": (5, "906b67b1b729"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),
+    "ReminderQueued": (1, "c53d9a9f1137"),
     "SecretRotated": (1, "65714373fe09"),
     "ShopPaymentBegun": (1, "ec61ba420020"),
 }

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from portal.api import parsing, problems
+from portal.api.openapi.refusals import REFUSED
 from portal.api.openapi.webhook_examples import WEBHOOKS
 from portal.api.problems import HttpRefusal
-from portal.domain.money import Money
-from portal.domain.permissions import EmailUnproven
-from portal.domain.public_events import EVENT_TYPES
-from portal.errors import Fault, Invalid, Refused, StillRunning
+from portal.errors import Invalid
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.wording.http_statuses import http_status
 from portal.wording.language import SOURCE, in_language
@@ -250,6 +248,9 @@ _SHAPES: Final[dict[str, Any]] = {
         "expires_at": "2026-09-22T04:12:34.309931Z",
     },
     "RevokedLink": {"kind": "pay"},
+    "QueuedReminder": {"plan": 1, "customer": 2, "day": "2026-08-31"},
+    "ReminderRules": {"days": [-3, 0, 7], "sending_hour": 9},
+    "ReminderRulesChange": {"days": [-3, 0, 7]},
     "Dashboard": {**_FIGURES, "by_currency": []},
     "AgeingReport": {**_BUCKETS, "by_currency": []},
     **WEBHOOKS,
@@ -314,76 +315,6 @@ def shapes(methods: Sequence[OfferedMethod]) -> dict[str, Any]:
     }
 
 
-_SAR: Final = Money(3333, "SAR")
-_REFUSED: Final = {
-    refused.code: refused
-    for refused in (
-        Refused("already_accepted", about="dispute"),
-        Refused("already_disputed"),
-        Refused("already_claimed"),
-        Refused("already_paid", about="installment"),
-        Refused("amount_changed", about="payment", limit=_SAR, remaining="33.33"),
-        EmailUnproven(),
-        Refused("already_proven"),
-        Refused("bad_credentials"),
-        Refused("bad_token"),
-        Invalid(Fault("code", "second_factor_required")),
-        Refused("code_limit"),
-        Refused("declined", payment_id=9),
-        Refused("disputed"),
-        Refused("email_fixed", about="paid"),
-        Refused("erased"),
-        Refused("external_id_used", plan_id=1),
-        Refused("insufficient_funds", payment_id=9),
-        Refused("not_accepted"),
-        Refused("mail_limit", about="proofs", limit=5),
-        Refused("not_reversed_by_gateway"),
-        Refused("not_voidable"),
-        Refused("nothing_due", about="payment"),
-        Refused("consent_needed"),
-        Refused("nothing_owed", about="write_off"),
-        Refused("nothing_to_refund"),
-        Refused("own_plan_of_business"),
-        Refused("payment_in_flight", payment_id=9),
-        Refused("plan_cancelled", about="payment"),
-        Refused("proof_ended"),
-        Refused("refund_declined", refund_ids=[4]),
-        Refused("refund_in_flight"),
-        Refused("refund_limit", about="member", limit=_SAR, allowance="33.33"),
-        Refused("shop_reported", about="invitation"),
-        StillRunning(),
-        Refused("delivery_waiting"),
-        Refused("endpoint_disabled"),
-        Refused("merchant_draft", about="webhooks"),
-        Refused("too_many_endpoints", limit=10),
-        Refused("too_many_methods", limit=10),
-        Refused("too_much", about="payment", limit=_SAR, remaining="33.33"),
-        Invalid(Fault("customer_email", "blocked")),
-        Invalid(Fault("customer_email", "mail_limit", about="business", limit=3)),
-        Invalid(Fault("customer_email", "not_a_customer")),
-        Invalid(Fault("code", "wrong_code", limit=4)),
-        Invalid(Fault("customer_email", "plan_limit", about="known", limit=500)),
-        Invalid(Fault("customer_email", "same_email")),
-        Invalid(Fault("email", "email_taken")),
-        Invalid(Fault("home_currency", "currency_fixed")),
-        Invalid(Fault("phone", "bad_phone")),
-        Invalid(Fault("password", "password_common")),
-        Invalid(Fault("password", "password_weak")),
-        Invalid(Fault("password2", "passwords_differ")),
-        Invalid(Fault("merchant", "choose_merchant"), merchants=[{"id": 7, "name": "Amal's Bakery"}]),
-        Invalid(Fault("merchant", "unknown_merchant")),
-        Invalid(Fault("payment_method", "unknown_method")),
-        Invalid(Fault("received_on", "date_in_future")),
-        Invalid(Fault("time_zone", "owners_zone")),
-        Invalid(Fault("total_amount", "total_too_small")),
-        Invalid(Fault("url", "bad_url")),
-        Invalid(Fault("url", "not_https")),
-        Invalid(Fault("url", "refused_address")),
-        Invalid(Fault("?types", "unknown_event_type", names=EVENT_TYPES)),
-        Invalid(Fault("username", "username_taken")),
-    )
-}
-"""The refusals in the examples, by code. Amounts are decimals, as the API sends them."""
 _UNKNOWN: Final = {"invalid": ("page", "size"), "unknown_parameter": ("page",)}
 """The unknown query parameters in the examples. A request with several faults has the code `invalid`."""
 
@@ -394,5 +325,5 @@ def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]
         if code in _UNKNOWN:
             faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
             return problems.document(Invalid(*faults, known=list(known)))
-        document = problems.document(_REFUSED.get(code) or HttpRefusal(status))
+        document = problems.document(REFUSED.get(code) or HttpRefusal(status))
         return {**document, "title": http_status(status), "status": status}

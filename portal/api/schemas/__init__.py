@@ -76,6 +76,13 @@ from portal.api.schemas.plans import (
     preview,
 )
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
+from portal.api.schemas.reminders import (
+    QueuedReminder,
+    ReminderRules,
+    ReminderRulesChange,
+    queued_reminder,
+    reminder_rules,
+)
 from portal.api.schemas.webhooks import (
     ChangedEndpoint,
     DeliveryQuery,
@@ -147,11 +154,14 @@ __all__ = [
     "Proof",
     "PublishedEvent",
     "QueuedDelivery",
+    "QueuedReminder",
     "Refresh",
     "Refund",
     "RefundAnswer",
     "RefundQuery",
     "Registration",
+    "ReminderRules",
+    "ReminderRulesChange",
     "RenewedLink",
     "RevokedLink",
     "SavedPaymentMethod",
@@ -178,8 +188,10 @@ __all__ = [
     "plan",
     "plan_row",
     "preview",
+    "queued_reminder",
     "refund",
     "refund_answer",
+    "reminder_rules",
     "renewed_link",
     "revoked_link",
     "webhook_endpoint",

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import select, update
@@ -13,9 +14,11 @@ from portal.extensions import db
 from portal.models import Allocation, Email, Installment, Merchant, Mute, Plan, User
 from portal.services import emails, mail_limits
 from portal.services.accounts import hats
+from portal.services.idempotency import RequestKey
 from portal.services.plans import agreement, plan_lock
 from portal.services.reminders import remindable
 from portal.services.reminders.reminders import KIND
+from portal.services.results import Result
 from portal.services.unit_of_work import after_commit, unit_of_work
 
 LIMIT: Final = 50
@@ -103,15 +106,24 @@ def _revive_all(keys: Collection[str], data: dict[str, Any]) -> set[int]:
     return {customer_id for customer_id in revived if customer_id is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class ReminderQueued(Result):
+    """The mail of the day (merchant's local date) to the customer of a plan is queued."""
+
+    plan_id: int
+    customer_id: int
+    day: date
+
+
 @unit_of_work
-def send_now(plan_id: int, *, actor: Actor) -> None:
+def send_now(plan_id: int, *, actor: Actor, request_key: RequestKey | None = None) -> ReminderQueued:
     """Remind the customer of this plan now: of its due installments, otherwise of the next one.
 
     The mail is the day's mail (merchant's local date) for this customer and merchant, so there is at most one a day,
     manual or scheduled.
     Refuses: forbidden; own_plan; not_found; nothing_due (nothing is owed any more); not_accepted; disputed; muted;
     payment_in_flight; already_sent_today; shop_reported (the mailbox does not know the business); mail_limit (the
-    mailbox got enough mails for a day).
+    mailbox got enough mails for a day); idempotency_key_reused; still_running.
     """
     plan = plan_lock.lock(plan_id, actor, "remind")
     merchant_id = plan.merchant_id
@@ -127,14 +139,15 @@ def send_now(plan_id: int, *, actor: Actor) -> None:
         raise Refused("payment_in_flight", about="reminder")
     mail_limits.check_mail(merchant_id, plan.customer_id)
     merchant = db.session.get_one(Merchant, merchant_id)
-    day = clock.today(merchant.time_zone).isoformat()
-    key = day_key(plan.customer_id, merchant_id, day)
-    data = {"day": day, "plan_id": plan_id, "by": actor.user_id}
+    day = clock.today(merchant.time_zone)
+    key = day_key(plan.customer_id, merchant_id, day.isoformat())
+    data = {"day": day.isoformat(), "plan_id": plan_id, "by": actor.user_id}
     posted = emails.post(
         KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
     if not posted and not _revive(key, data):
         raise Refused("already_sent_today")
+    return ReminderQueued(plan_id, plan.customer_id, day)
 
 
 def _revive(key: str, data: dict[str, Any]) -> bool:

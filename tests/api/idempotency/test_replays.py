@@ -105,6 +105,8 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     send(amal, f"/api/plans/{other['id']}/cancel/", {"refund": "20.00", **WHY}, 200)
     bounce(app, paid["id"])
     send(amal, f"/api/payments/{paid['id']}/reverse/", {}, 200)
+    reminded = create_plan(amal, customer(api).email)
+    send(amal, f"/api/plans/{reminded['id']}/reminders/", {}, 200)
     sara = register(api, "customer", "sara")
     with acceptance(app, "required"):
         waiting = send(amal, "/api/plans/", {"customer_email": sara.email, **terms}, 201)
@@ -149,6 +151,7 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             "PlanWrittenOff",
             "RefundsDeclined",
             "RefundsMade",
+            "ReminderQueued",
         }
 
 
