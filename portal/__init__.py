@@ -9,8 +9,8 @@ request_reader.py   reads a request as its bytes arrive, without a thread
 commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
 web/                entry point: pages and fragments
-    accounts/ adjustments/ agreements/ books/ confirmations/ dues/ invitations/ lists/ merchants/ middleware/
-    operations/ payments/ plans/ privacy/ reminders/ security/ team/
+    accounts/ adjustments/ agreements/ books/ confirmations/ documents/ dues/ invitations/ lists/ merchants/
+    middleware/ operations/ payments/ plans/ privacy/ reminders/ security/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check

@@ -19,6 +19,8 @@ from portal.web.accounts import (
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.books import books, movements
+from portal.web.documents import receipts as receipt_files
+from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
 from portal.web.invitations import (
     customer_emails,
@@ -120,6 +122,7 @@ BLUEPRINTS = (
     reminder_settings.bp,
     reminders.bp,
     reschedules.bp,
+    receipt_files.bp,
     reversals.bp,
     fresh_sign_ins.bp,
     second_factors.bp,
@@ -136,6 +139,7 @@ BLUEPRINTS = (
     shop_payments.bp,
     shop_reports.bp,
     shops.bp,
+    statement_files.bp,
     statements.bp,
     team.bp,
     team_invitations.bp,

@@ -25,6 +25,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/reschedule/",
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
+    "GET /api/team/",
     "POST /api/plans/<row:plan_id>/reminders/",
     *(
         f"{method} /api/{one}/mute/"

@@ -10,7 +10,7 @@ from portal.api.callers import caller, merchant
 from portal.api.endpoints import endpoint, page_links
 from portal.errors import Fault
 from portal.extensions import db
-from portal.reports.merchants import customers
+from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
 from portal.services.accounts import accounts
 from portal.services.plans import pairs
@@ -46,6 +46,16 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
     sent = {name: value for name, value in msgspec.structs.asdict(json).items() if value is not None}
     accounts.update_merchant(caller().actor, **(now | sent))
     return schemas.merchant(db.session.get_one(type(row), row.id, populate_existing=True))
+
+
+@endpoint(bp, "GET", "/api/team/", ok={200: list[schemas.TeamMember]}, tag=TAG, needs="team")
+def team_index() -> list[schemas.TeamMember]:
+    """List the members of your team
+
+    In the order in which they joined. For owners; an API key can't read it.
+    """
+    row = merchant()
+    return [schemas.team_member(member, row) for member in team.members(row.id)]
 
 
 @endpoint(bp, "GET", "/api/customers/", ok={200: list[schemas.Customer]}, tag=TAG, needs="view")

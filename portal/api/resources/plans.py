@@ -119,6 +119,20 @@ def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
     return [schemas.plan_row(plan, totals[plan.id]) for plan in plans]
 
 
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/timeline/", ok={200: list[schemas.TimelineEntry]}, tag=TAG)
+def timeline(plan_id: int, query: schemas.TimelineQuery) -> tuple[list[schemas.TimelineEntry], int, dict[str, str]]:
+    """What happened to a plan
+
+    Newest first, for both parties. The customer sees the merchant as `by`, without the names of its people. The next
+    page is in the Link header.
+    """
+    plan = access.my_plan(caller().actor, plan_id)
+    payer = caller().actor.owes(plan.customer_id)
+    page = lists.list_timeline(plan.id, private=not payer, limit=query.limit, cursor=query.cursor)
+    entries = [schemas.timeline_entry(row, plan, payer=payer) for row in page.items]
+    return entries, 200, page_links(page.next_cursor)
+
+
 @parsing.further_faults(schemas.NewPlan)
 @parsing.further_faults(schemas.PlanTerms)
 def _other_faults(values: parsing.Values) -> list[Fault]:

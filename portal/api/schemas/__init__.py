@@ -49,10 +49,19 @@ from portal.api.schemas.merchants import (
     CustomerWords,
     Merchant,
     MerchantChange,
+    TeamMember,
     customer,
     merchant,
+    team_member,
 )
-from portal.api.schemas.payment_methods import NewPaymentMethod, SavedPaymentMethod, payment_method
+from portal.api.schemas.payment_methods import (
+    AutomaticPayment,
+    AutomaticPaymentChoice,
+    NewPaymentMethod,
+    SavedPaymentMethod,
+    automatic_payment,
+    payment_method,
+)
 from portal.api.schemas.payments import NewRecordedPayment, Pay, Payment, PaymentQuery, PaymentsQuery, PayPlan, payment
 from portal.api.schemas.plan_actions import (
     CancelledPlan,
@@ -83,6 +92,7 @@ from portal.api.schemas.reminders import (
     queued_reminder,
     reminder_rules,
 )
+from portal.api.schemas.timeline import TimelineEntry, TimelineQuery, timeline_entry
 from portal.api.schemas.webhooks import (
     ChangedEndpoint,
     DeliveryQuery,
@@ -101,6 +111,8 @@ from portal.api.schemas.webhooks import (
 __all__ = [
     "Account",
     "AgeingReport",
+    "AutomaticPayment",
+    "AutomaticPaymentChoice",
     "CancelledPlan",
     "ChangedEndpoint",
     "Code",
@@ -165,12 +177,16 @@ __all__ = [
     "RenewedLink",
     "RevokedLink",
     "SavedPaymentMethod",
+    "TeamMember",
+    "TimelineEntry",
+    "TimelineQuery",
     "Tokens",
     "WebhookAttemptMade",
     "WebhookEndpoint",
     "WebhookSent",
     "account",
     "ageing",
+    "automatic_payment",
     "cancelled_plan",
     "customer",
     "dashboard",
@@ -194,5 +210,7 @@ __all__ = [
     "reminder_rules",
     "renewed_link",
     "revoked_link",
+    "team_member",
+    "timeline_entry",
     "webhook_endpoint",
 ]

@@ -6,8 +6,8 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import whole
-from portal.api.schemas.kinds import Id, In, Money, Out, PageQuery, Text, decimal
-from portal.domain.permissions import Standing
+from portal.api.schemas.kinds import Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.domain.permissions import Role, Standing
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.reports.merchants.customers import Customer as Described
 from portal.reports.merchants.filters import Show
@@ -38,6 +38,19 @@ class MerchantChange(In, kw_only=True):
     time_zone: Text | None = None
     grace_days: Annotated[Any, whole(0, MAX_GRACE_DAYS)] | None = None
     withdrawal_days: Annotated[Any, whole(0, MAX_WITHDRAWAL_DAYS)] | None = None
+
+
+class TeamMember(Out, kw_only=True):
+    """A person who works for the merchant, in one role."""
+
+    id: Annotated[Id, Meta(description="The id of the account.")]
+    name: str
+    email: str
+    role: Role
+    refund_limit: Annotated[
+        Money | None, Meta(description="The most that a manager or owner refunds a day. Null: no limit.")
+    ]
+    joined_at: Instant
 
 
 class Customer(Out, kw_only=True):
@@ -90,6 +103,18 @@ def merchant(row: models.Merchant) -> Merchant:
         grace_days=row.grace_days,
         withdrawal_days=row.withdrawal_days,
         standing=row.standing,
+    )
+
+
+def team_member(row: models.Membership, of: models.Merchant) -> TeamMember:
+    """The schema of a member of this merchant's team."""
+    return TeamMember(
+        id=row.user_id,
+        name=row.user.display_name,
+        email=row.user.email,
+        role=row.role,
+        refund_limit=decimal(row.refund_limit, of.home_currency) if row.refund_limit is not None else None,
+        joined_at=row.created_at,
     )
 
 

@@ -158,6 +158,16 @@ def timeline_of(plan_id: int) -> list[Event]:
     return list(db.session.scalars(query.order_by(Event.id.desc()).limit(TIMELINE_LENGTH)))
 
 
+def list_timeline(
+    plan_id: int, *, private: bool, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Event]:
+    """As `timeline_of`, page by page; without the events of `is_private` unless `private`. Refuses: bad_cursor."""
+    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
+    if not private:
+        query = query.where(or_(Event.kind != CustomerUpdated.kind, Event.data.has_key("before_id")))
+    return paging.fetch(query, Event.id, descending=True, limit=limit, cursor=cursor)
+
+
 def is_private(event: Event) -> bool:
     """The plan's customer does not see the event: it is about the business's own words of them."""
     payload = event.payload

@@ -1,5 +1,6 @@
 """A plan's statement on one printable page, for its merchant and its customer."""
 
+from collections.abc import Callable
 from typing import Final
 
 from flask import Blueprint
@@ -51,7 +52,7 @@ def show(plan_id: int) -> ResponseReturnValue:
         plan=plan,
         payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan, first, last),
-        words=_words,
+        words=line_words,
         now=clock.now(),
     )
 
@@ -68,7 +69,7 @@ def of_customer(customer_id: int) -> ResponseReturnValue:
         customer=customer,
         merchant=merchant,
         statements=statements.of_customer(merchant.id, customer.id, first, last),
-        words=_words,
+        words=line_words,
         now=clock.now(),
         first=first,
         last=last,
@@ -77,11 +78,12 @@ def of_customer(customer_id: int) -> ResponseReturnValue:
     )
 
 
-def _words(line: Line) -> str:
+def line_words(line: Line, unit: Callable[[str], str] = str) -> str:
+    """The words of a line, with the method and the reference of a payment. `unit` marks a text of its own direction."""
     if line.kind == "payment" and line.payment is not None:
         method, reference = method_words(line.payment), line.payment.reference
         if reference == "":
             return str(_("Payment, %(method)s", method=method))
-        words = typed_words(reference)
+        words = unit(typed_words(reference))
         return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
     return str(WORDS[line.kind])

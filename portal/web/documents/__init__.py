@@ -1,0 +1,1 @@
+"""Receipts and statements as PDF files."""
