@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -120,13 +121,19 @@ class Session(FlaskSession):
 
 
 _autocommit_engines: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
+_making_engine: Final = threading.Lock()
 
 
 def _autocommitting(engine: Engine) -> Engine:
-    """The engine on the same pool whose statements commit by themselves where no BEGIN was sent."""
-    if engine not in _autocommit_engines:
-        _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return _autocommit_engines[engine]
+    """The engine on the same pool whose statements commit by themselves where no BEGIN was sent.
+
+    There is one for each engine: a session takes a connection for each engine that it is given, and only the first of
+    them would have the transaction.
+    """
+    with _making_engine:
+        if engine not in _autocommit_engines:
+            _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+        return _autocommit_engines[engine]
 
 
 @event.listens_for(Session, "before_flush")

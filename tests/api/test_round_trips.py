@@ -1,6 +1,7 @@
 """What the hot requests cost: round trips to PostgreSQL, which a later change must not raise unnoticed."""
 
 import re
+import threading
 from collections.abc import Callable
 
 import psycopg
@@ -15,6 +16,7 @@ from portal.models import Merchant, User
 from portal.services import idempotency, row_facts
 from portal.services.accounts import tokens
 from tests.fixtures import people
+from tests.fixtures.concurrency import at_once
 from tests.fixtures.query_log import round_trips
 from tests.web import HTMX, browser_of
 
@@ -98,7 +100,7 @@ def test_round_trips_of_pages(app: Flask, cost: Callable[..., int]) -> None:
         "dashboard": cost(lambda _: amal_at.get("/dashboard")),
         "pay": cost(pay) - cost(lambda turn: omar.get(f"/plans/{plan_ids[turn + 2]}")),
     }
-    assert found == {"home": 2, "plan": 10, "plans": 3, "dashboard": 14, "pay": 41}
+    assert found == {"home": 3, "plan": 11, "plans": 4, "dashboard": 18, "pay": 40}
 
 
 def test_a_read_is_one_round_trip(app: Flask, database: str) -> None:
@@ -119,6 +121,18 @@ def test_a_write_outside_a_unit_of_work_is_refused(context: None) -> None:
         row_facts.changed_plan(1)
     db.session.rollback()
     assert db.session.get_one(User, amal).username == "amal"
+
+
+def test_sessions_that_begin_at_once_share_one_engine(app: Flask, context: None) -> None:
+    """With two engines a session would open its transaction on one connection and write on another."""
+    extensions._autocommit_engines.clear()
+    ready = threading.Barrier(8)
+
+    def bind() -> object:
+        ready.wait(10)
+        return extensions.session().get_bind()
+
+    assert len({id(engine) for engine in at_once(app, [bind] * 8)}) == 1
 
 
 def test_a_read_on_a_dead_connection_runs_again(app: Flask, context: None) -> None:

@@ -315,6 +315,7 @@ PAGES = {
     "GET /invitations/<token>/pay": ANYONE,
     "POST /invitations/<token>/pay": (422,) * 8,
     "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan
+    "GET /invitations/<token>/payments/<int:payment_id>/receipt.pdf": (404,) * 8,  # of another plan
     "GET /payment-methods": (303, 200, 200, 403, 403, 403, 303, 303),
     "POST /payment-methods": (303, 422, 422, 403, 403, 403, 303, 303),
     "POST /payment-methods/<int:method_id>/remove": (303, 303, 404, 403, 403, 403, 303, 303),

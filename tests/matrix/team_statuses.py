@@ -141,7 +141,8 @@ PAGES: Final = {
     **rows((404, 404, 404, 404, 404), "POST", "/account/passkeys/<int:passkey_id>/remove"),
     **rows(ALL, "GET", "/robots.txt"),
     **rows((302, 302, 302, 302, 302), "GET", "/favicon.ico", "/apple-touch-icon.png"),
-    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>", "/outbox/open/<outbox_token>"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/payments/<int:payment_id>",
+         "/invitations/<token>/payments/<int:payment_id>/receipt.pdf", "/outbox/open/<outbox_token>"),
     **rows(FORBIDDEN, "GET", "/outbox", "/outbox/<int:outbox_id>", "/outbox/<int:outbox_id>/html"),
     **rows((401, 401, 401, 401, 401), "POST", "/gateway/callbacks"),
     **rows(

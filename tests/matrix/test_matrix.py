@@ -48,6 +48,8 @@ def world(app: Flask, database: str) -> World:
         for merchant, customer in (("amal", "omar"), ("badr", "sara")):
             bearers[f"{merchant}'s key"] = api_keys.create(people.owner(ids[merchant]), name="Shop")
             objects[merchant] = objects_of(ids[merchant], ids[customer], customer)
+            one_more = webhooks.an_endpoint(people.owner(ids[merchant]), "https://shop.example.com/hooks")
+            objects[merchant]["deleted_on_page"] = one_more.name
         for made in objects.values():  # after the last mail, which makes a token, too
             made["team_token"] = invitations.make_link(made["team_invitation_id"])
     return World({name: browser_of(app, name) for name in ids}, bearers, objects)
@@ -184,6 +186,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
     to_change = {"dispute": "to_dispute", "write-off": "to_write_off"}
     changed = next((name for word, name in to_change.items() if word in route), "to_change")
     plan = objects[changed if route in BODIES else "plan_id"]
+    deleted = "deleted_endpoint" if api or "deleted_on_page" not in objects else "deleted_on_page"
     address = (
         matrix_rows.in_address(rule, route, objects)
         .replace("<row:", "<int:")
@@ -207,7 +210,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<proof_token>", objects["proof_token"])
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))
-        .replace("<endpoint_name>", objects["deleted_endpoint" if "delete" in route.lower() else "endpoint"])
+        .replace("<endpoint_name>", objects[deleted if "delete" in route.lower() else "endpoint"])
         .replace("<event_name>", f"evt_{0:032x}")
         .replace("<job_id>", "no-such-job")
         .replace("<outbox_token>", "no-such-token")

@@ -50,6 +50,7 @@ OPEN: Final[dict[str, int]] = {
     "POST /invitations/<token>/dispute": 303,
     "POST /invitations/<token>/dispute/uphold": 303,
     "GET /invitations/<token>/payments/<int:payment_id>": 404,
+    "GET /invitations/<token>/payments/<int:payment_id>/receipt.pdf": 404,
     "POST /gateway/callbacks": 401,
     "GET /invitations/<token>/unknown-shop": 200,
     "POST /invitations/<token>/unknown-shop": 303,

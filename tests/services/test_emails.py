@@ -1,5 +1,6 @@
 """Emails in the outbox: one row in the commit of its change, or none."""
 
+import dataclasses
 import hashlib
 from datetime import timedelta
 
@@ -147,7 +148,8 @@ def test_reissuing_replaces_a_link_that_lapsed_or_has_another_key(app, monkeypat
     nadia = db.session.scalars(db.select(Email.to_user_id)).one()
     before = people.token_of(opened.plan_id)
     if end == "made under another key":
-        monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
+        settings = dataclasses.replace(app.config["QIST"], secret_key="another-0123456789abcdefghijklmnopqrstuv")
+        monkeypatch.setitem(app.config, "QIST", settings)
         assert invitations.find(before) is not None
     with time_machine.travel(clock.now() + timedelta(days=31 if end == "lapsed" else 0)):
         plan_id, token = invitations.reissue(nadia)

@@ -26,7 +26,7 @@ from portal.services.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
 
-BUDGET: Final = 20.0
+PRESS_SECONDS: Final = 20.0
 """Seconds after which no further payment of the press is started."""
 
 Outcome = Literal["paid", "declined", "checking", "refused", "not_tried"]
@@ -79,7 +79,7 @@ def pay(
 
     `shown` are the plans and amounts (minor units) that the form listed. Each payment is committed by itself. After a
     decline or a refusal the next part follows; after a payment whose outcome is unknown none does, and none is started
-    after BUDGET seconds.
+    after PRESS_SECONDS seconds.
 
     Refuses, and charges nothing: not_found (no plan of this customer at this business); merchant_deactivated;
     unknown_method; nothing_due; amount_changed (facts: remaining; other plans or amounts are due than `shown`);
@@ -89,7 +89,7 @@ def pay(
     began, outcomes = time.monotonic(), list[PartOutcome]()
     for part in parts:
         is_over = bool(outcomes) and outcomes[-1].outcome in ("checking", "not_tried")
-        if is_over or time.monotonic() - began > BUDGET:
+        if is_over or time.monotonic() - began > PRESS_SECONDS:
             outcomes.append(PartOutcome(part.plan_id, "not_tried"))
             continue
         key = RequestKey(

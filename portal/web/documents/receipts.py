@@ -1,18 +1,22 @@
 """The receipt of a payment as a PDF file, with the words of its page."""
 
 from flask import Blueprint, Response
+from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import pgettext
 
 from portal import access
+from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.models import Allocation, Payment, Plan, Refund
 from portal.reports.payments import receipts
 from portal.reports.payments.receipts import Receipt, Rest
+from portal.services.plans import invitations
 from portal.web import filters
 from portal.web.authorization import login_needed, my_actor
 from portal.web.documents import files
 from portal.web.documents.sheet import HEADING, SMALL, TITLE, Cell, Column, Sheet
+from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.labels import local_day, paid_day, payment_state, payment_words, why_refund_declined
 from portal.web.lists.filters import ListQuery
 from portal.web.method_labels import method_words
@@ -30,16 +34,33 @@ def show(payment_id: int) -> Response:
     actor = my_actor()
     payment = access.my_payment(actor, payment_id)
     plan = access.my_plan(actor, payment.plan_id)
+    return _file(receipts.receipt(payment.id), plan, filters.customer_of(plan))
+
+
+@bp.get("/invitations/<token>/payments/<int:payment_id>/receipt.pdf")
+def of_invitation(token: str, payment_id: int) -> ResponseReturnValue:
+    """The receipt of a payment of the invitation's plan. A pay link masks the customer's email, as on its page."""
+    invitation = invitations.find(token)
+    if invitation is None:
+        return closed(token)
+    plan = plan_of(invitation)
+    found = receipts.receipt(payment_id, plan_id=plan.id) if payment_id <= MAX_ID else None
+    customer = reader_email(invitation) if invitation.kind == "pay" else filters.customer_of(plan)
+    return _file(found, plan, customer)
+
+
+def _file(found: Receipt | None, plan: Plan, customer: str) -> Response:
+    """The file. Raises NotFound unless the payment succeeded."""
     sheet = files.sheet(ListQuery())
-    found = receipts.receipt(payment.id)
-    if found is None or payment.state not in ("succeeded", "reversed", "voided"):
+    if found is None or found.payment.state not in ("succeeded", "reversed", "voided"):
         raise NotFound("payment")
-    _draw(sheet, found, plan, receipts.rest_of(plan.id))
-    title = _("Receipt of payment %(number)s", number=payment.id)
-    return files.attachment(sheet, f"receipt-{payment.id}", title=str(title), author=plan.merchant.business_name)
+    _draw(sheet, found, plan, receipts.rest_of(plan.id), customer)
+    number, business = found.payment.id, filters.business(plan)
+    title = str(_("Receipt of payment %(number)s", number=number))
+    return files.attachment(sheet, f"receipt-{number}", title=title, author=business)
 
 
-def _draw(sheet: Sheet, receipt: Receipt, plan: Plan, rest: Rest) -> None:
+def _draw(sheet: Sheet, receipt: Receipt, plan: Plan, rest: Rest, customer: str) -> None:
     payment = receipt.payment
     sheet.text(sheet.bdi(filters.business(plan)), HEADING)
     sheet.text(str(_("Receipt")), TITLE)
@@ -54,7 +75,7 @@ def _draw(sheet: Sheet, receipt: Receipt, plan: Plan, rest: Rest) -> None:
         columns = [Column(str(_("Refunds")), 0.5), Column(str(_("Date")), 0.25), Column(_amount(), 0.25, True)]
         sheet.table(columns, [_refund(sheet, refund, plan) for refund in receipt.refunds])
         sheet.gap()
-    sheet.facts(_facts(sheet, payment, plan, rest))
+    sheet.facts(_facts(sheet, payment, plan, rest, customer))
     sheet.gap()
     sheet.text(str(_("This receipt is not a tax invoice.")), SMALL)
 
@@ -116,7 +137,7 @@ def _refund(sheet: Sheet, refund: Refund, plan: Plan) -> list[Cell]:
     ]
 
 
-def _facts(sheet: Sheet, payment: Payment, plan: Plan, rest: Rest) -> list[tuple[str, str] | None]:
+def _facts(sheet: Sheet, payment: Payment, plan: Plan, rest: Rest, customer: str) -> list[tuple[str, str] | None]:
     booked = (payment.settled_at if payment.received_on else payment.value_at) or payment.created_at
     reference = payment.gateway_reference if payment.reference == "" else typed_words(payment.reference)
     purchase = sheet.bdi(plan.description or _("Plan %(number)s", number=plan.id))
@@ -125,7 +146,7 @@ def _facts(sheet: Sheet, payment: Payment, plan: Plan, rest: Rest) -> list[tuple
         (str(_("Paid with")), method_words(payment)),
         (str(_("Kept after refunds")), sheet.money(payment.kept, payment.currency)) if payment.refunded else None,
         (str(_("Merchant")), sheet.bdi(filters.business(plan))),
-        (str(_("Customer")), sheet.bdi(filters.customer_of(plan))),
+        (str(_("Customer")), sheet.bdi(customer)),
         (str(pgettext("purchase", "For")), purchase),
         (str(_("Received on")), day(payment.received_on)) if payment.received_on else None,
         (str(_("Recorded") if payment.received_on else _("Date")), sheet.moment(booked, plan.time_zone)),

@@ -18,6 +18,8 @@ from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
+from portal.services.adjustments import reschedules
+from portal.services.adjustments.reschedules import NewTerms
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -157,6 +159,9 @@ class TestInstallments:
         assert ids(plans.list_installments(user(people.sara()))) == []
 
     def test_each_status_finds_exactly_the_installments_that_say_so(self, amal, shop):
+        moved = people.installments_of(shop["active"])[-1]
+        terms = NewTerms("move", installment_id=moved.id, due_date=moved.due_date + timedelta(days=9))
+        reschedules.reschedule(shop["active"], actor=people.owner(amal), terms=terms, reason="He asked")
         for status in (*INSTALLMENT_STATUSES, "open"):
             listed = plans.list_installments(user(amal), InstallmentFilters(status=status)).items
             every = db.session.scalars(db.select(Installment).where(Installment.merchant_id == amal)).all()

@@ -1,5 +1,6 @@
 """Links in mails: which one a mail carries, and how long the text that holds it is kept."""
 
+import dataclasses
 import re
 from datetime import timedelta
 
@@ -149,11 +150,12 @@ def test_links_are_removed_in_chunks_until_none_is_left(app, monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["none", "revoked", "lapsed"])
-def test_an_invitation_from_before_a_key_change_gets_a_new_link(app, monkeypatch, catcher, end):
+def test_an_invitation_from_before_a_key_change_gets_a_new_link(app, catcher, monkeypatch, end):
     amal = people.amal()
     opened = plans.open_plan(people.owner(amal), NewPlan("nadia@example.com", 60_00, 2, people.today_of(amal)))
     before = people.token_of(opened.plan_id)
-    monkeypatch.setitem(app.config, "SECRET_KEY", "another-0123456789abcdefghijklmnopqrstuv")
+    settings = dataclasses.replace(app.config["QIST"], secret_key="another-0123456789abcdefghijklmnopqrstuv")
+    monkeypatch.setitem(app.config, "QIST", settings)
     if end == "revoked":
         invitations.revoke(opened.plan_id, "customer", actor=people.owner(amal))
     with later(days=31 if end == "lapsed" else 0):

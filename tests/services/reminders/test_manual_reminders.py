@@ -97,7 +97,8 @@ class TestSendTo:
         assert [event.actor_id for event in events] == [amal, amal]
 
     def test_one_mail_lists_all_that_is_due_of_every_plan(self, amal, omar, cake):
-        people.a_plan(amal, total=60_00, count=1, first=-5, description="Bread")
+        with on("2026-03-02 18:00"):
+            people.a_plan(amal, total=60_00, count=1, first=5, description="Bread")
         with on("2026-03-12 18:00"):
             manual_reminders.send_to([omar], actor=people.owner(amal))
             (subject,) = deliver()

@@ -1,6 +1,7 @@
 """Receipts and statements as PDF files: their words, their pages, and text of both directions."""
 
 import io
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -14,12 +15,15 @@ from werkzeug.test import TestResponse
 from portal.domain import clock
 from portal.services.adjustments import voids
 from portal.services.payments import manual_payments
+from portal.services.plans import plans
+from portal.services.plans.plans import NewPlan
 from portal.web.documents import typeface
 from portal.web.documents.sheet import FOOT, MARGIN, PAPERS, Cell, Column, Sheet
 from portal.wording import language
 from tests.fixtures import people
 from tests.web import browser_of
 from tests.web.acts import a_cash_payment, a_world
+from tests.web.payments.test_plan_payments import pay
 
 CATALOGUES = Path(__file__).parents[3] / "translations"
 ARABIC_NAME = "مخبز أمل"
@@ -61,6 +65,36 @@ def test_a_receipt_is_a_file_with_what_its_page_says(app: Flask, database: str) 
     assert f"/payments/{payment}/receipt.pdf" in browser_of(app, "omar").get(f"/payments/{payment}").text
     meta = pypdf.PdfReader(io.BytesIO(response.data)).metadata
     assert meta is not None and meta.title == f"Receipt of payment {payment}"
+
+
+def test_a_link_gives_the_receipts_of_its_own_plan_only(app: Flask, database: str) -> None:
+    first, theirs = a_world(app)
+    with app.app_context():
+        owner, today = people.owner(people.plan_of(first).merchant_id), people.plan_of(first).today
+        plan = plans.open_plan(owner, NewPlan("layla@example.com", 100_00, 3, today, "monthly", "Wedding cake")).plan_id
+        link = f"/invitations/{people.token_of(plan)}"
+    anonymous = app.test_client()
+    page = pay(anonymous, plan, address=f"{link}/pay", choice="amount", amount="40").location
+    assert f"{page}/receipt.pdf" in anonymous.get(page).text
+    response = anonymous.get(f"{page}/receipt.pdf")
+    text = words(response)
+    assert "SAR 40.00 paid" in text and "Installment 2 of 3" in text and "layla@example.com" in text
+    assert response.headers["Referrer-Policy"] == "no-referrer" and response.headers["Cache-Control"] == "no-store"
+    for payment in (theirs, 0, 2**63):
+        assert anonymous.get(f"{link}/payments/{payment}/receipt.pdf").status_code == 404
+    assert anonymous.get(f"/payments/{theirs}/receipt.pdf").status_code == 303
+
+
+def test_a_pay_link_masks_the_email_of_the_customer(app: Flask, database: str) -> None:
+    first, _ = a_world(app)
+    with app.app_context():
+        owner, today = people.owner(people.plan_of(first).merchant_id), people.plan_of(first).today
+        plan = plans.open_plan(owner, NewPlan("layla@example.com", 100_00, 3, today, "monthly", "Wedding cake")).plan_id
+    shown = browser_of(app, "amal").get(f"/plans/{plan}").text
+    link = re.findall(r"http://localhost(/invitations/[\w-]+)", shown)[0]
+    page = pay(app.test_client(), plan, address=f"{link}/pay", choice="next").location
+    text = words(app.test_client().get(f"{page}/receipt.pdf"))
+    assert "l***@example.com" in text and "layla@example.com" not in text
 
 
 def test_a_voided_payment_says_that_it_does_not_count(app: Flask, database: str) -> None:

@@ -31,7 +31,8 @@ def plan(app: Flask, database: str) -> int:
 
 def shown_link(app: Flask, plan: int) -> str:
     """The path of the link that the plan's page shows to the business."""
-    (link,) = re.findall(r"http://localhost(/invitations/[\w-]+)", browser_of(app, "amal").get(f"/plans/{plan}").text)
+    page = browser_of(app, "amal").get(f"/plans/{plan}").text
+    (link,) = set(re.findall(r"http://localhost(/invitations/[\w-]+)", page))
     return link
 
 

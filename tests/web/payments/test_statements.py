@@ -11,6 +11,6 @@ from portal.web.payments.statements import line_words
 
 @pytest.mark.parametrize("kind", ENTRY_KINDS)
 def test_every_kind_of_ledger_entry_has_words(app: Flask, kind: EntryKind) -> None:
-    line = Line(clock.now().date(), 1, kind, "", None, None, owed=1, cash=0, balance=1, kept=0)
+    line = Line(clock.today("UTC"), 1, kind, "", None, None, owed=1, cash=0, balance=1, kept=0)
     with app.test_request_context("/"):
         assert line_words(line)

@@ -225,7 +225,7 @@ def test_the_page_of_an_unknown_customers_plan_shows_the_pay_link_and_not_the_cu
     link = r"http://localhost(/invitations/[\w-]+)"
     for _ in range(2):
         page = amal.get(created.location).text
-        assert re.findall(link, page) == [f"/invitations/{pay_link}"] and mailed not in page
+        assert set(re.findall(link, page)) == {f"/invitations/{pay_link}"} and mailed not in page
     first = re.search(link, page)
     assert first
     assert app.test_client().get(first[1]).status_code == 200
