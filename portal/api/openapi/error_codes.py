@@ -1,6 +1,6 @@
 """The error codes of the API: the enum of the document, and the page docs/errors.md.
 
-`python -m portal.api.openapi` prints the page. A test compares it with the file.
+`python -m portal.api` prints the page. A test compares it with the file.
 """
 
 import re
@@ -43,7 +43,7 @@ Every error is a problem document with a `code` ([api.md](api.md#errors)). Evalu
 sentence may change, and comes in the reader's language. `ErrorCode` in `/api/openapi.json` has the same codes. New ones
 may be added: treat a code that you don't know by its status.
 
-This page is made from the code: `python -m portal.api.openapi > docs/errors.md`. A code has one of its
+This page is made from the code: `python -m portal.api > docs/errors.md`. A code has one of its
 sentences here; names in braces stand for figures.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m portal.api.openapi` prints the page of error codes, docs/errors.md."""
+"""`python -m portal.api` prints the page of error codes, docs/errors.md."""
 
 import sys
 
