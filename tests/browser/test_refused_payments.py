@@ -14,7 +14,7 @@ from tests.fixtures.live import Live
 pytestmark = pytest.mark.browser
 
 BOTH = pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
-PLACES = pytest.mark.parametrize("place", ["plan", "plan row", "home", "home row"])
+PLACES = pytest.mark.parametrize("place", ["plan", "plan row", "home row"])
 
 ALREADY_PAID = "This installment is already paid. Nothing was charged."
 AMOUNT_CHANGED = "What is owed has changed: it is SAR\u00a0100.00 now. Nothing was charged."
@@ -46,7 +46,7 @@ class Tabs:
     def open_a(self, place: str) -> Locator:
         """Open tab A. Returns its pay button for the first installment of the plan."""
         self.a.goto("/home")  # shows the greeting, which would move the next page's buttons down
-        self.a.goto("/home" if place.startswith("home") else self.plan)
+        self.a.goto("/home" if place == "home row" else self.plan)
         if place == "plan row":
             return self.a.locator("tbody tr[id^=installment-]").first.get_by_role("button", name="Pay now")
         if place == "home row":
@@ -78,7 +78,7 @@ def open_tabs(visit: Visit, live: Live) -> Callable[..., Tabs]:
         name = omar.create_account("customer", "omar")
         amal.create_account("merchant", "amal")
         plans = [amal.create_plan(f"{name}@example.com", total="686.00") for _ in range(2)]
-        plan = plans[1 if place == "home row" else 0]
+        plan = plans[0]
         url = Postgres.running(live.data_dir)
         assert url
 
@@ -144,8 +144,6 @@ def test_an_installment_paid_in_another_tab_is_refused_where_it_was_pressed(
     following = tabs.a.locator("#pay-next")
     if place == "plan row":
         expect(tabs.a.locator("tbody tr[id^=installment-]").first.locator("button")).to_have_count(0)
-    if place == "home":  # the other plan's part is due first
-        following = tabs.a.get_by_role("button", name="Pay the next one, SAR\u00a0171.50")
     expect(following).to_have_text("Pay the next one, SAR\u00a0171.50")
     expect(following).to_have_class("btn btn-secondary btn-lg")
     expect(following).not_to_be_focused()
@@ -175,6 +173,25 @@ def test_an_amount_that_another_tab_changed_is_refused_where_it_was_pressed(
     beside.click()
     expect(tabs.a.locator("main")).to_contain_text("SAR\u00a0100.00 paid")
     assert tabs.count_charges() == 2
+
+
+@BOTH
+def test_everything_due_is_refused_beside_its_button(open_tabs: Callable[..., Tabs], scripts: bool) -> None:
+    tabs = open_tabs(scripts=scripts, place="home", width=390)
+    tabs.a.goto("/home")
+    tabs.a.get_by_role("link", name="Pay SAR\u00a0343.00").click()
+    pay_in_b(tabs)
+    press(tabs.a.locator("#pay-now"))
+    refusal = tabs.a.locator(".pay-refusal")
+    expect(refusal).to_be_focused()
+    tabs.check_refusal(refusal.inner_text())
+    tabs.press_enter_again()
+    assert tabs.count_charges() == 1
+    button = tabs.a.get_by_role("button", name="Pay SAR\u00a0171.50 instead")
+    expect(button).to_have_class("btn btn-secondary btn-lg")
+    button.click()
+    expect(tabs.a.get_by_role("heading", level=1)).to_contain_text("SAR\u00a0171.50 paid")
+    assert tabs.count_charges() == 1, "the rest was another plan's"
 
 
 @BOTH

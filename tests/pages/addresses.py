@@ -37,6 +37,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/customers?search=nobody-of-this-name",
         "first customer of /customers",
         "first customer of /customers, then /edit",
+        "first customer of /customers, then /statement",
         "/search",
         "/search?search=oma",
         "/payments",
