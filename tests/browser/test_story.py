@@ -45,7 +45,7 @@ def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scrip
 
     assert figure(amal, "Collected") == "SAR 300.00"
     assert figure(amal, "Outstanding") == "SAR 900.00"
-    assert figure(amal, "Installments paid") == "25.00 %"
+    assert figure(amal, "Paid of due") == "100.00 %"
     expect(amal.page.locator("main")).to_contain_text("Latest payments")
     expect(amal.page.locator("main")).to_contain_text(name)
 
