@@ -45,7 +45,7 @@ def test_from_setup_to_the_first_paid_plan_and_the_approval_of_a_stranger(instal
     for visitor, login, link in ((owner, "owner", links["owner"]), (olga, "olga", links["operator"])):
         page = visitor.open(link)
         page.get_by_label("New password").fill(PASSWORD)
-        page.locator("main").get_by_role("button").click()
+        page.locator("main button[type=submit]").click()
         visitor.sign_in(login)
 
     plan = owner.make_plan("layla@example.com", count="1")

@@ -16,7 +16,11 @@ from portal.wording.refusals.faults import FAULTS
 from portal.wording.refusals.refused import REFUSALS
 from portal.wording.refusals.sentences import Sentence, Table
 
-CODES: Final[tuple[str, ...]] = tuple(sorted({code for table in (REFUSALS, FAULTS) for code, _ in table}))
+ON_THE_COMMAND_LINE: Final = frozenset({"not_simulated"})
+"""Codes that no request is answered with."""
+CODES: Final[tuple[str, ...]] = tuple(
+    sorted({code for table in (REFUSALS, FAULTS) for code, _ in table} - ON_THE_COMMAND_LINE)
+)
 """Every code of a refusal and of a fault. A code without a sentence can't be answered."""
 ANYWHERE: Final[dict[str, int]] = {
     "account_deactivated": 403,

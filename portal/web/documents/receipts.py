@@ -53,7 +53,7 @@ def _file(found: Receipt | None, plan: Plan, customer: str) -> Response:
     """The file. Raises NotFound unless the payment succeeded."""
     sheet = files.sheet(ListQuery())
     if found is None or found.payment.state not in ("succeeded", "reversed", "voided"):
-        raise NotFound("payment")
+        raise NotFound()
     _draw(sheet, found, plan, receipts.rest_of(plan.id), customer)
     number, business = found.payment.id, filters.business(plan)
     title = str(_("Receipt of payment %(number)s", number=number))

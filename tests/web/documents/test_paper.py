@@ -38,10 +38,10 @@ def words(response: TestResponse) -> str:
 
 
 @pytest.fixture(autouse=True)
-def catalogues(app: Flask, tmp_path: Path) -> None:
+def catalogues(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """English and Arabic, in place of the pseudo-language, whose signs no font of the documents has."""
     shutil.copytree(CATALOGUES / "ar", tmp_path / "ar")
-    app.config[language.DIRECTORY] = str(tmp_path)
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
 
 
 def test_a_receipt_is_a_file_with_what_its_page_says(app: Flask, database: str) -> None:
