@@ -2,11 +2,9 @@
 
 import re
 import secrets
-import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final, cast
-from weakref import WeakKeyDictionary
 
 from flask import Flask, g
 from flask_limiter import Limiter
@@ -95,7 +93,7 @@ class Session(FlaskSession):
 
     def get_bind(self, *args: Any, **kwargs: Any) -> Engine | Connection:
         bind = super().get_bind(*args, **kwargs)
-        return _autocommitting(bind) if isinstance(bind, Engine) else bind
+        return _autocommit_engines[bind] if isinstance(bind, Engine) else bind
 
     def start_transaction(self, limits: str = "") -> None:
         """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open.
@@ -120,20 +118,12 @@ class Session(FlaskSession):
         return bool(dbapi_connection.info.transaction_status != TransactionStatus.IDLE)
 
 
-_autocommit_engines: WeakKeyDictionary[Engine, Engine] = WeakKeyDictionary()
-_making_engine: Final = threading.Lock()
+_autocommit_engines: Final[dict[Engine, Engine]] = {}
+"""The engine on the same pool, of each engine, whose statements commit by themselves where no BEGIN was sent.
 
-
-def _autocommitting(engine: Engine) -> Engine:
-    """The engine on the same pool whose statements commit by themselves where no BEGIN was sent.
-
-    There is one for each engine: a session takes a connection for each engine that it is given, and only the first of
-    them would have the transaction.
-    """
-    with _making_engine:
-        if engine not in _autocommit_engines:
-            _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
-        return _autocommit_engines[engine]
+There is one for each: a session takes a connection for every engine that it is given, and only the first of them would
+have the transaction. So `watch_connections` makes it before any thread can ask for it.
+"""
 
 
 @event.listens_for(Session, "before_flush")
@@ -169,8 +159,10 @@ def is_read(state: ORMExecuteState) -> bool:
 def watch_connections(engine: Engine) -> None:
     """Ask a connection that lay in the pool for PING_AFTER seconds for a sign of life, and replace a dead one.
 
-    A connection that the server ends is dead, even if psycopg has not noticed the closed socket yet.
+    A connection that the server ends is dead, even if psycopg has not noticed the closed socket yet. Call it for every
+    engine before its first use.
     """
+    _autocommit_engines[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @event.listens_for(engine, "handle_error")
     def ended(context: ExceptionContext) -> None:

@@ -32,7 +32,7 @@ _KINDS: Final = {
     "57P02": "stopping",
     "57P03": "starting",
 }
-"""What PostgreSQL's error codes mean to an operator."""
+"""The meaning of PostgreSQL's error codes to an operator."""
 _CONNECTING: Final = (
     ("wrong_password", "password authentication failed|no password supplied|pg_hba.conf|SCRAM|role .* does not exist"),
     ("no_database", "database .* does not exist"),
@@ -41,7 +41,7 @@ _CONNECTING: Final = (
     ("stopping", "is shutting down"),
     ("disk_full", "No space left on device"),
 )
-"""What the messages of failed connections mean. libpq gives no code for them."""
+"""The meaning of the messages of failed connections. libpq gives no code for them."""
 DATABASE_KINDS: Final = (*sorted({*_KINDS.values()}), "away", "data", "other")
 """Every answer of `database_kind`."""
 
@@ -108,7 +108,7 @@ def request_id() -> str | None:
 
 
 def database_kind(error: BaseException) -> str:
-    """What a database's failure means to an operator: one of DATABASE_KINDS.
+    """The meaning of a database's failure to an operator: one of DATABASE_KINDS.
 
     `away`: no connection, or a lost one. `data`: a statement against a rule of the tables.
     """

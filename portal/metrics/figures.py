@@ -60,7 +60,7 @@ WRITE_TO_DISK: Final = (
 
 @dataclass(slots=True)
 class Problem:
-    """What is wrong with a part. `kind` is a word for programs; `code` and `message` are the server's, without values.
+    """A fault of a part. `kind` is a word for programs; `code` and `message` are the server's, without values.
 
     A problem that is no `hindrance` delays work and loses nothing.
     """

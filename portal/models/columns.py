@@ -27,7 +27,7 @@ _CUSTOMERS: Final = table(
     "customers", column("merchant_id", BigInteger), column("user_id", BigInteger), column("name", String)
 )
 Grams = Annotated[list[int], mapped_column(ARRAY(BigInteger), deferred=True, server_default=text("'{}'::bigint[]"))]
-"""What a search finds the row by. Triggers keep it (models/guards/search)."""
+"""The words that a search finds the row by. Triggers keep it (models/guards/search)."""
 UserId = Annotated[int, mapped_column(BigInteger, ForeignKey("users.id"))]
 
 

@@ -1,4 +1,4 @@
-"""What was typed survives a sign-in: the form of a POST that could not be carried out comes back filled.
+"""Typed input survives a sign-in: the form of a POST that could not be carried out comes back filled.
 
 A POST whose session ended, or is not fresh enough, keeps its form (`keep`). The GET of the form's page brings it back
 once (`bring_back`); the person presses the button again.

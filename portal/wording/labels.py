@@ -216,12 +216,12 @@ def permission(code: str) -> str:
 
 
 def permissions_of_key(codes: list[str]) -> str:
-    """What an API key may do: "Read, Make plans and Invite customers"."""
+    """The permissions of an API key: "Read, Make plans and Invite customers"."""
     return listed([str(_("Read")), *(permission(code) for code in codes)]) if codes else str(_("Read only"))
 
 
 def role_permissions(code: str) -> str:
-    """What a role of a team permits, in a sentence."""
+    """The permissions of a role of a team, in a sentence."""
     return str(ROLE_PERMISSIONS[code])
 
 

@@ -125,7 +125,6 @@ def test_a_write_outside_a_unit_of_work_is_refused(context: None) -> None:
 
 def test_sessions_that_begin_at_once_share_one_engine(app: Flask, context: None) -> None:
     """With two engines a session would open its transaction on one connection and write on another."""
-    extensions._autocommit_engines.clear()
     ready = threading.Barrier(8)
 
     def bind() -> object:

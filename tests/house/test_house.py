@@ -168,6 +168,13 @@ def test_every_public_function_of_services_reports_and_rules_has_a_docstring(pat
     assert undocumented == []
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_docstrings_begin_with_a_noun_or_a_verb(path: Path) -> None:
+    """STYLE.md: no sentence whose subject is "who", "what" or "nobody"."""
+    riddles = re.findall(r'"""(?:What|Who|Whom|Whose|Whoever|Nobody)\b.*', path.read_text())
+    assert riddles == []
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
 def test_templates_have_nothing_that_the_policy_blocks(path: Path) -> None:
     text = path.read_text().replace("drawings[name] | safe", "")  # icons: a vendored file with a checked sha256

@@ -121,7 +121,7 @@ def plan_schemas(*plans: Plan) -> list[schemas.Plan]:
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/timeline/", ok={200: list[schemas.TimelineEntry]}, tag=TAG)
 def timeline(plan_id: int, query: schemas.TimelineQuery) -> tuple[list[schemas.TimelineEntry], int, dict[str, str]]:
-    """What happened to a plan
+    """Timeline of a plan
 
     Newest first, for both parties. The customer sees the merchant as `by`, without the names of its people. The next
     page is in the Link header.

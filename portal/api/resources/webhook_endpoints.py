@@ -87,7 +87,7 @@ def rotate(endpoint_name: str, json: schemas.Nothing) -> schemas.NewSecret:
 def deliveries(
     endpoint_name: str, query: schemas.DeliveryQuery
 ) -> tuple[list[schemas.WebhookSent], int, dict[str, str]]:
-    """What was sent to an endpoint
+    """Deliveries of an endpoint
 
     Newest first, with the attempts of each delivery. The next page is in the Link header.
     """

@@ -23,7 +23,7 @@ class NewEndpoint(In, kw_only=True):
 
 
 class ChangedEndpoint(In, kw_only=True):
-    """What to change. A field that is left out, or null, stays as it is."""
+    """Changes of an endpoint. A field that is left out, or null, stays as it is."""
 
     url: Url | None = None
     types: list[EventType] | None = None

@@ -1,1 +1,1 @@
-"""What an account proves besides its password: authenticator apps and recovery codes."""
+"""Second factors of accounts: authenticator apps, passkeys and recovery codes."""

@@ -33,7 +33,7 @@ class TrialBalance:
 
     @property
     def outstanding(self) -> int:
-        """What customers owe, in minor units: the receivable."""
+        """The receivable, in minor units: the amount that customers owe."""
         return sum(balance.amount for balance in self.balances if balance.account.account == "receivable")
 
 

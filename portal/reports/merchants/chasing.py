@@ -1,4 +1,4 @@
-"""What a merchant needs to chase late customers: days late, and when each was reminded."""
+"""Days late and last reminders of late customers, for a merchant who chases them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -21,14 +21,14 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What is left of a plan: `remaining` in minor units, and the next open installment."""
+    """The rest of a plan: `remaining` in minor units, and the next open installment."""
 
     remaining: int
     coming: Installment | None
 
 
 def rest_of(plan_id: int) -> Rest:
-    """What is left to pay of the plan, and what is next. One query."""
+    """The remaining amount of the plan and its next installment. One query."""
     query = select(Installment).where(Installment.plan_id == plan_id, Installment.remaining > 0)
     rows = list(db.session.scalars(query.order_by(Installment.due_date, Installment.id)))
     return Rest(sum(row.remaining for row in rows), rows[0] if rows else None)

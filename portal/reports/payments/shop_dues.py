@@ -1,4 +1,4 @@
-"""What a customer owes today at each business: the sums of the home page, and the plans that one press pays."""
+"""Amounts that a customer owes today at each business: the sums of the home page, and the plans that one press pays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_PLANS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class ShopDue:
-    """What is due at a business in one currency, in minor units.
+    """The amount due at a business in one currency, in minor units.
 
     `minor` is due on `plans` plans; `checking` of it is on plans with a payment in flight, which no press pays.
     `due_on` is the oldest due date.
@@ -38,7 +38,7 @@ class ShopDue:
 
 @dataclass(frozen=True, slots=True)
 class PlanDue:
-    """What is due on a plan, in minor units, over `installments` installments. `due_on` is the oldest due date."""
+    """The amount due on a plan, in minor units, over `installments` installments. `due_on` is the oldest due date."""
 
     plan_id: int
     minor: int
@@ -57,7 +57,7 @@ class LeftOut:
 
 
 def by_shop(customer_id: int) -> list[ShopDue]:
-    """What this customer owes today by business and currency, the oldest due date first."""
+    """The amounts that this customer owes today, by business and currency, the oldest due date first."""
     checking = func.coalesce(func.sum(Installment.remaining).filter(_in_flight()), 0)
     query = (
         select(

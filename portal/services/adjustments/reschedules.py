@@ -26,7 +26,7 @@ from portal.services.unit_of_work import unit_of_work
 
 @dataclass(frozen=True, slots=True)
 class NewTerms:
-    """What to change. `move`: `installment_id` to `due_date`. `shift`: all by `days`. `split`: the rest over `count`.
+    """The change. `move`: `installment_id` to `due_date`. `shift`: all by `days`. `split`: the rest over `count`.
 
     Dates are local dates of the plan; the first of a split is `due_date`.
     """

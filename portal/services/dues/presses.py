@@ -1,4 +1,4 @@
-"""What became of a press that paid everything due to a business, read from its parts' payments."""
+"""The outcome of a press that paid everything due to a business, read from its parts' payments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -51,7 +51,7 @@ class ShopPaymentBegun(Result):
 
 @dataclass(frozen=True, slots=True)
 class PartOutcome:
-    """What became of a part. `code` is the refusal's. A part that is not paid, declined or checking charged nothing."""
+    """The outcome of a part. `code` is the refusal's. A part that is not paid, declined or checking charged nothing."""
 
     plan_id: int
     outcome: Outcome

@@ -42,7 +42,7 @@ class ChargeInProgress(Refused):
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What stands beside a locked plan: its business's deactivation, and its payment in flight (None: there is none).
+    """The deactivation of a locked plan's business, and the plan's payment in flight (None: there is none).
 
     `is_due`: the answer of that payment is expected within seconds.
     """

@@ -50,7 +50,7 @@ VERIFIED: Final = frozenset({"sign_in", "confirm"})
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """Whom passkeys are for: the id (a host), and the origin whose pages may use them."""
+    """The relying party of passkeys: the id (a host), and the origin whose pages may use them."""
 
     id: str
     origin: str

@@ -69,7 +69,7 @@ def create(merchant_id: int, currency: str) -> ResponseReturnValue:
 @bp.get("/<key>")
 @login_needed
 def show(merchant_id: int, currency: str, key: str) -> Response:
-    """What became of each plan. A poll by htmx gets 204 while the outcome of a payment is unknown."""
+    """The outcome of each plan. A poll by htmx gets 204 while the outcome of a payment is unknown."""
     shop, currency, me = _shop(merchant_id), _currency(currency), my_actor().user_id
     press = presses.press(me, merchant_id, currency, key) if re.fullmatch(KEY, key) else None
     if press is None:

@@ -53,7 +53,7 @@ def release(refund_id: int) -> Response:
 @bp.get("/<int:refund_id>/withhold")
 @needs("operate")
 def ask_to_withhold(refund_id: int) -> Response:
-    """What withholding means, and the form with the reason."""
+    """The consequences of withholding, and the form with the reason."""
     return ask(_withholding(_find(refund_id)))
 
 

@@ -1,4 +1,4 @@
-"""What follows a payment: what is left, what is due next, the card that can be saved, and automatic payment."""
+"""The rest of the page after a payment: the remaining amount, the next one, saving the card, automatic payment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

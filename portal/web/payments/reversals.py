@@ -19,7 +19,7 @@ bp = Blueprint("reversals", __name__)
 @bp.get("/payments/<int:payment_id>/reverse")
 @needs("void")
 def new(payment_id: int) -> ResponseReturnValue:
-    """What will be asked, and the button."""
+    """The question to the gateway, and the button that asks it."""
     return page("confirmations/reversals_new.html", payment=access.our_payment(my_actor(), payment_id), refusal="")
 
 

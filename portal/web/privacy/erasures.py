@@ -23,7 +23,7 @@ class ErasureForm(Form):
 @bp.get("")
 @login_needed
 def new() -> Response:
-    """What goes and what stays, and the form; or the reasons that defer an erasure."""
+    """Lists of what goes and what stays, and the form; or the reasons that defer an erasure."""
     return _page(ErasureForm(), 200)
 
 

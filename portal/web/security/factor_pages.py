@@ -18,7 +18,7 @@ class PasskeyForm(Form):
 
 
 def index(status: int, *, problem: str = "", passkey_form: PasskeyForm | None = None) -> Response:
-    """What the account proves besides its password."""
+    """The page of the account's second factors."""
     party = passkeys.relying_party()
     return page(
         "security/second_factors_index.html",

@@ -14,7 +14,7 @@ bp = Blueprint("factor_removals", __name__, url_prefix="/factor-removals")
 
 @bp.get("/<removal_token>")
 def show(removal_token: str) -> Response:
-    """What is going to be removed, and the button that stops it."""
+    """The factors that are going to be removed, and the button that stops it."""
     removal = lost_factors.find(removal_token)
     if removal is None:
         return _closed()

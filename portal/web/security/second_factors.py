@@ -26,7 +26,7 @@ class AppForm(Form):
 @bp.get("")
 @login_needed
 def index() -> Response:
-    """What the account proves besides its password."""
+    """The account's second factors."""
     return factor_pages.index(200)
 
 

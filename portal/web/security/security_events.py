@@ -13,7 +13,7 @@ bp = Blueprint("security_events", __name__)
 @bp.get("/account/security-events")
 @login_needed
 def index() -> Response:
-    """What happened to the person's account, and what they did to keys and teams."""
+    """Events of the person's account, and their acts on keys and teams."""
     query, user = ListQuery(), me()
     return list_page(
         query,
@@ -27,7 +27,7 @@ def index() -> Response:
 @bp.get("/settings/security-events")
 @needs("team")
 def business() -> Response:
-    """What happened to the keys and the team of the business."""
+    """Events of the keys and the team of the business."""
     query, merchant = ListQuery(), my_merchant()
     return list_page(
         query,
