@@ -29,6 +29,13 @@ def test_a_secret_is_shown_once(amal: Person) -> None:
     assert rotated["secret"] not in ("", made["secret"]) and rotated["old_secret_until"]
 
 
+def test_a_scheme_in_capitals_is_accepted(amal: Person) -> None:
+    made = make(amal, "HTTPS://shop.example.com/Hooks")
+    assert made["url"] == "https://shop.example.com/Hooks"
+    changed = amal.api.call("PATCH", f"{ALL}{made['id']}/", {"url": "Https://shop.example.com/"})
+    assert (changed.status_code, changed.json()["url"]) == (200, "https://shop.example.com/")
+
+
 def test_an_endpoint_is_changed_turned_off_and_deleted(amal: Person) -> None:
     one = f"{ALL}{make(amal)['id']}/"
     changed = amal.api.call("PATCH", one, {"url": f"{SHOP}/2", "types": ["plan.created"]}).json()
