@@ -6,9 +6,12 @@ from sqlalchemy import select
 from portal.domain.permissions import Actor
 from portal.errors import Refused
 from portal.extensions import db
-from portal.models import Email
+from portal.models import Email, User
 from portal.reports import security_events
+from portal.services.mail import content
+from portal.services.mail.facts import NoLongerTrue
 from portal.services.webhooks import endpoints
+from portal.wording import language
 from portal.wording.security_events import security_event
 from tests.fixtures import people
 from tests.fixtures import proofs as mailed_proofs
@@ -57,6 +60,23 @@ def test_no_address_and_no_secret_changes_while_a_change_of_the_email_can_be_und
         endpoints.rotate(name, actor=owner)
     endpoints.change(name, actor=owner, enabled=False)
     assert len(mails()) == 1
+
+
+def test_the_mail_says_who_sends_the_events_where(amal: int) -> None:
+    owner = people.owner(amal)
+    name = made(owner)
+    endpoints.change(name, actor=owner, url=f"{SHOP}/2")
+    new, moved = db.session.scalars(select(Email).where(Email.kind == "webhook_address").order_by(Email.id))
+    for mail, verb in ((new, "made"), (moved, "changed")):
+        facts = content.facts_of(mail)
+        person = db.session.get_one(User, amal).display_name
+        assert facts["text"].startswith(f"{person} {verb} a webhook endpoint") and f"{SHOP}/2" in facts["text"]
+        assert facts["url"].endswith(f"/settings/webhooks/{name}")
+    with language.in_language("ar"):
+        assert "عنوان" in content.facts_of(new)["title"]
+    endpoints.delete(name, actor=owner)
+    with pytest.raises(NoLongerTrue):
+        content.facts_of(new)
 
 
 def test_a_scheme_in_capitals_is_stored_in_lower_case(amal: int) -> None:
