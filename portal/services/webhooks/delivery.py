@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -59,8 +58,10 @@ LEASE: Final = timedelta(minutes=2)
 """Duration of a claim: longer than the requests of a batch and their marks."""
 BUDGET: Final = 15.0
 """Seconds after which a run claims no further batch."""
-MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MAX_SECONDS
-"""Upper bound for one batch on a slow database: claim and compose, send, mark."""
+MARKING: Final = 20.0
+"""Seconds after which no further delivery of a batch is marked or released."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MARKING + MAX_SECONDS
+"""Upper bound for one batch on a slow database: claim and compose, send, mark and release."""
 RETENTION: Final = timedelta(days=30)
 """Age at which an ended delivery is deleted with its log."""
 
@@ -103,8 +104,7 @@ def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
                     return None
 
             replies = dict(zip(requests, pool.map(send, requests.values()), strict=True))
-            for claim in claims:
-                _finish(claim, replies.get(claim))
+            _finish({claim: replies.get(claim) for claim in claims})
             sent += len(claims)
     return sent
 
@@ -251,17 +251,31 @@ def _render(merchant_id: int, rows: Sequence[PublicEvent]) -> dict[int, bytes]:
     return bodies
 
 
-def _finish(claim: _Claim, reply: Reply | None) -> None:
-    """Mark what was sent, and release what was not. A claim that can't even be released runs out with its lease."""
-    try:
-        if reply is None:
-            _release(claim)
-        else:
+def _finish(replies: dict[_Claim, Reply | None]) -> None:
+    """Mark what was sent, then release what was not sent or not marked.
+
+    After a mark that failed, other deliveries of its endpoint are only released: the endpoint may stay locked. A claim
+    that is not released within MARKING runs out with its lease.
+    """
+    stop, left = time.monotonic() + MARKING, []
+    stuck: set[int] = set()
+    for claim, reply in replies.items():
+        if reply is None or claim.endpoint_id in stuck or time.monotonic() > stop:
+            left.append(claim)
+            continue
+        try:
             _mark(claim, reply)
-    except Exception:
-        log.exception("webhook.mark_failed", delivery=claim.id)
-        with suppress(Exception):
-            _release(claim, was_sent=reply is not None)
+        except Exception:
+            log.exception("webhook.mark_failed", delivery=claim.id)
+            stuck.add(claim.endpoint_id)
+            left.append(claim)
+    for claim in left:
+        if time.monotonic() > stop:
+            break
+        try:
+            _release(claim, was_sent=replies[claim] is not None)
+        except Exception:
+            log.exception("webhook.release_failed", delivery=claim.id)
 
 
 @unit_of_work
@@ -301,7 +315,7 @@ def _mark(claim: _Claim, reply: Reply) -> None:
 
 
 @unit_of_work
-def _release(claim: _Claim, *, was_sent: bool = False) -> None:
+def _release(claim: _Claim, *, was_sent: bool) -> None:
     """Return a delivery that was not sent, or not marked. One that was not sent loses no attempt."""
     row = _lock(claim)
     if row is None:

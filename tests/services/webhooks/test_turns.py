@@ -167,12 +167,12 @@ def test_a_mark_that_fails_stops_no_batch(amal: int, database: str, monkeypatch:
     with receiving() as receiver, engine.connect() as other:
         held = an_endpoint(people.owner(amal), receiver.url).id
         free = an_endpoint(people.owner(amal), receiver.url).id
-        people.a_plan(amal)
+        happen(people.a_plan(amal), 2 - 1)
         other.execute(text("SELECT id FROM webhook_endpoints WHERE id = :id FOR UPDATE"), {"id": held})
-        assert tasks.deliver_webhooks() == 2
-        assert (states(held), states(free)) == ({"waiting": 1}, {"delivered": 1})
+        assert tasks.deliver_webhooks() == 4
+        assert (states(held), states(free)) == ({"waiting": 2}, {"delivered": 2})
         other.rollback()
         with later(seconds=30):
-            assert tasks.deliver_webhooks() == 1
-        assert states(held) == {"delivered": 1} and len(set(receiver.names)) == 1
+            assert tasks.deliver_webhooks() == 2
+        assert states(held) == {"delivered": 2} and len(set(receiver.names)) == 2
     engine.dispose()
