@@ -30,6 +30,7 @@ from portal.app import create_app
 from portal.extensions import Session, db, is_read, limiter
 from portal.local.guardian import Guardian
 from portal.valkey import connections
+from portal.wording import language
 from tests.fixtures import people, servers
 from tests.fixtures.live import Live
 from tests.fixtures.mails import Catcher, sending
@@ -198,6 +199,13 @@ def omar(context: AppContext) -> int:
 @pytest.fixture
 def client(app: Flask, database: str) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def arabic(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app speaks English and Arabic, and not the pseudo-language, whatever an earlier test installed."""
+    shutil.copytree(Path(__file__).parents[1] / "translations" / "ar", tmp_path / "ar")
+    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
 
 
 @pytest.fixture

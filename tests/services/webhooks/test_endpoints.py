@@ -62,7 +62,7 @@ def test_no_address_and_no_secret_changes_while_a_change_of_the_email_can_be_und
     assert len(mails()) == 1
 
 
-def test_the_mail_says_who_sends_the_events_where(amal: int) -> None:
+def test_the_mail_says_who_sends_the_events_where(amal: int, arabic: None) -> None:
     owner = people.owner(amal)
     name = made(owner)
     endpoints.change(name, actor=owner, url=f"{SHOP}/2")

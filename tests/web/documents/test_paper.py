@@ -2,9 +2,7 @@
 
 import io
 import re
-import shutil
 import unicodedata
-from pathlib import Path
 
 import pypdf
 import pypdfium2
@@ -19,13 +17,12 @@ from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.web.documents import typeface
 from portal.web.documents.sheet import FOOT, MARGIN, PAPERS, Cell, Column, Sheet
-from portal.wording import language
 from tests.fixtures import people
 from tests.web import browser_of
 from tests.web.acts import a_cash_payment, a_world
 from tests.web.payments.test_plan_payments import pay
 
-CATALOGUES = Path(__file__).parents[3] / "translations"
+pytestmark = pytest.mark.usefixtures("arabic")  # no font of the documents has the pseudo-language's signs
 ARABIC_NAME = "مخبز أمل"
 
 
@@ -35,13 +32,6 @@ def words(response: TestResponse) -> str:
     pages = pypdf.PdfReader(io.BytesIO(response.data)).pages
     text = " ".join(page.extract_text() for page in pages)
     return " ".join(unicodedata.normalize("NFKC", text).split())
-
-
-@pytest.fixture(autouse=True)
-def catalogues(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """English and Arabic, in place of the pseudo-language, whose signs no font of the documents has."""
-    shutil.copytree(CATALOGUES / "ar", tmp_path / "ar")
-    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
 
 
 def test_a_receipt_is_a_file_with_what_its_page_says(app: Flask, database: str) -> None:

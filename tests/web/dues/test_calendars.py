@@ -2,8 +2,6 @@
 
 import html
 import re
-import shutil
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -15,11 +13,8 @@ from portal.models import User
 from portal.services.accounts import accounts
 from portal.services.operations import account_deactivations
 from portal.services.privacy import erasures
-from portal.wording import language
 from tests.fixtures import people
 from tests.web import browser_of
-
-CATALOGUES = Path(__file__).parents[3] / "translations"
 
 
 @pytest.fixture
@@ -106,11 +101,7 @@ def _only(customer_id: int) -> int:
     return int(row.scalar_one())
 
 
-def test_the_feed_speaks_the_accounts_language(
-    app: Flask, ids: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(CATALOGUES / "ar", tmp_path / "ar")
-    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+def test_the_feed_speaks_the_accounts_language(app: Flask, ids: dict[str, int], arabic: None) -> None:
     with app.app_context():
         accounts.set_language(ids["omar"], "ar")
     feed = path_of(address_of(browser_of(app, "omar").post("/account/calendar").text))

@@ -1,18 +1,13 @@
 """The account in one place: name, phone and language, and the way to everything else."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 from flask import Flask
 
 from portal.extensions import db
 from portal.models import User
-from portal.wording import language
 from tests.fixtures import people
 from tests.web import browser_of
 
-CATALOGUES = Path(__file__).parents[3] / "translations"
 FIELDS = {"full_name": "", "phone": "", "language": "en"}
 
 
@@ -82,11 +77,7 @@ def test_bad_input_is_said_beside_the_field_and_changes_nothing(
     assert stored(app, omar)[:2] == ("", "")
 
 
-def test_the_language_is_that_of_the_pages_from_then_on(
-    app: Flask, omar: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(CATALOGUES / "ar", tmp_path / "ar")
-    monkeypatch.setitem(app.config, language.DIRECTORY, str(tmp_path))
+def test_the_language_is_that_of_the_pages_from_then_on(app: Flask, omar: int, arabic: None) -> None:
     browser = browser_of(app, "omar")
     browser.post("/account", data={**FIELDS, "language": "ar"})
     assert stored(app, omar)[2] == "ar"
