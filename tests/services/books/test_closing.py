@@ -105,12 +105,9 @@ class TestAClosedPeriod:
             export = export_journal(people.owner(amal), first=MARCH[0], last=MARCH[1])
             authors = {row[export.header.index("by")] for row in export.rows}
             assert authors == {amal, mona}
-            statement = update(User).where(User.id == mona)
-            db.session.execute(
-                statement.values(
-                    username=None, username_key=None, email="mona.new@example.com", email_key="mona.new@example.com"
-                )
-            )
+            email = "mona.new@example.com"
+            renamed = {"username": email, "username_key": email, "email": email, "email_key": email}
+            db.session.execute(update(User).where(User.id == mona).values(renamed))
             db.session.commit()
             assert bytes_of(amal, plan_id, *MARCH) == before
 
