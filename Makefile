@@ -73,10 +73,12 @@ build: .secrets .mail  ## Build the container image
 	docker compose build
 
 # The migration runs on its own first, because Compose would stop the old containers before it. The old version serves
-# during the migration, and goes on serving when it fails. Then one web server is replaced after the other.
+# during the migration, and goes on serving when it fails. Valkey follows the migration, because a new version may give
+# it users that the old version does not know. Then one web server is replaced after the other.
 up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=8000); also upgrades
-	docker compose up --detach --wait database valkey
+	docker compose up --detach --wait database
 	docker compose run --rm migrate
+	docker compose up --detach --wait valkey
 	docker compose up --detach --wait --no-deps web
 	docker compose up --detach --wait --no-deps web2
 	docker compose up --detach --wait
@@ -89,8 +91,8 @@ logs:  ## Follow the containers' output
 	docker compose logs --follow --tail 100
 
 # Adds a random value for each secret that .env lacks. An existing value stays: the database was created with it. Then
-# it writes the files of secrets/, one for each secret of compose.yaml. The users of the containers must read the files;
-# only the folder's owner can enter the folder.
+# it writes the files of secrets/, one for each secret of compose.yaml, and digest.env, whose value changes with any of
+# them. The users of the containers must read the files; only the folder's owner can enter the folder.
 .PHONY: .secrets
 .secrets:
 	@umask 077; \
@@ -106,6 +108,9 @@ logs:  ## Follow the containers' output
 	value() { sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$$1=//p" .env | tail -n 1 | sed -E "s/^'([^']*)'.*$$/\\1/; t; \
 		s/^\"([^\"]*)\".*$$/\\1/; t; s/[[:space:]]+#.*$$//; s/[[:space:]]+$$//" | tr -d '\n'; }; \
 	encoded() { value "$$1" | od -An -v -tx1 | tr -d '\n' | sed 's/ /%/g'; }; \
+	sha256() { { sha256sum 2>/dev/null || shasum -a 256; } | cut -d ' ' -f 1; }; \
+	hash=$$(value VALKEY_PASSWORD | sha256); \
+	[ $${#hash} -eq 64 ] || { echo "neither sha256sum nor shasum on this machine"; exit 1; }; \
 	mkdir -p secrets && chmod 700 secrets && \
 	value SECRET_KEY > secrets/secret_key && \
 	value SECRET_KEY_PREVIOUS > secrets/secret_key_previous && \
@@ -115,8 +120,10 @@ logs:  ## Follow the containers' output
 	echo "postgresql://qist_app:$$(encoded DATABASE_APP_PASSWORD)@database:5432/qist" > secrets/database_url && \
 	echo "redis://qist:$$(encoded VALKEY_PASSWORD)@valkey:6379/0" > secrets/redis_url && \
 	{ echo "user default on nopass resetkeys resetchannels -@all +ping"; \
-	  echo "user qist on >$$(value VALKEY_PASSWORD) ~* &* +@all -@admin -@dangerous +info +keys +client|list"; \
+	  echo "user qist on #$$hash ~* &* +@all -@admin -@dangerous +info +keys +client|list"; \
 	} > secrets/valkey_acl && \
+	hash=$$(for file in secrets/*_*; do echo "$$file"; cat "$$file"; done | sha256) && \
+	echo "SECRETS_DIGEST=$$hash" > secrets/digest.env && \
 	chmod 644 secrets/*
 
 # Production confirms emails, for which it needs a mail server. An .env without one gets the other mode, in writing.

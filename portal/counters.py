@@ -142,6 +142,12 @@ def forget_live(folder: Path, number: int) -> None:
         path.unlink(missing_ok=True)
 
 
+def serve_no_request() -> None:
+    """This process serves no request, so its pool is no room for requests (QistPoolFull)."""
+    if (active := _Active.counters) is not None:
+        active.pool_size.set(0)
+
+
 def begin_job() -> None:
     """This process is the work-horse of a worker, at the begin of a job."""
     if (active := _Active.counters) is not None:

@@ -19,7 +19,7 @@ CREATE TABLE customers (
     CONSTRAINT ck_customers_phone CHECK (phone ~ '^[+(]?[0-9][0-9 ().-]*$')
 );
 
-CREATE INDEX ix_customers_grams ON customers USING gin (grams);
+CREATE INDEX ix_customers_grams ON customers USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_customers_user_id ON customers (user_id, merchant_id);
 
 CREATE TABLE acceptances (

@@ -102,5 +102,7 @@ CREATE TABLE public_events (
 );
 
 CREATE INDEX ix_public_events_merchant_id_number ON public_events (merchant_id, number) WHERE number IS NOT NULL;
+CREATE INDEX ix_public_events_merchant_id_type_number ON public_events (merchant_id, type, number)
+    WHERE number IS NOT NULL;
 CREATE INDEX ix_public_events_plan_id_number ON public_events (plan_id, number) WHERE number IS NOT NULL;
 CREATE INDEX ix_public_events_unnumbered_event_id ON public_events (event_id) WHERE number IS NULL;

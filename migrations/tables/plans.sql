@@ -67,7 +67,7 @@ CREATE INDEX ix_plans_automatic_method_id ON plans (automatic_method_id) WHERE a
 CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
     WHERE automatic_method_id IS NOT NULL AND state = 'active';
 CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
-CREATE INDEX ix_plans_grams ON plans USING gin (grams);
+CREATE INDEX ix_plans_grams ON plans USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';

@@ -12,12 +12,15 @@ CREATE TABLE webhook_endpoints (
     old_secret_until timestamptz,
     created_at timestamptz NOT NULL,
     failing_since timestamptz,
+    unreached smallint DEFAULT 0 NOT NULL,
+    paused_until timestamptz,
     disabled_at timestamptz,
     disabled_for varchar(7),
     deleted_at timestamptz,
     CONSTRAINT ck_webhook_endpoints_disabled CHECK ((disabled_at IS NULL) = (disabled_for IS NULL)),
     CONSTRAINT ck_webhook_endpoints_disabled_for CHECK (disabled_for IN ('owner', 'gone', 'failing')),
     CONSTRAINT ck_webhook_endpoints_old_secret CHECK ((old_secret IS NULL) = (old_secret_until IS NULL)),
+    CONSTRAINT ck_webhook_endpoints_unreached CHECK (unreached >= 0),
     CONSTRAINT ck_webhook_endpoints_url CHECK (url ~ '^https?://[!-~]+$')
 );
 
@@ -44,7 +47,7 @@ CREATE INDEX ix_webhook_deliveries_endpoint_id_id ON webhook_deliveries (endpoin
 CREATE INDEX ix_webhook_deliveries_event_id ON webhook_deliveries (event_id);
 CREATE INDEX ix_webhook_deliveries_ended_at ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX ix_webhook_deliveries_failed_id ON webhook_deliveries (id) WHERE state = 'failed';
-CREATE INDEX ix_webhook_deliveries_pending_next_try_at ON webhook_deliveries (next_try_at, id)
+CREATE INDEX ix_webhook_deliveries_pending_endpoint_id_next_try_at ON webhook_deliveries (endpoint_id, next_try_at, id)
     WHERE state IN ('waiting', 'claimed');
 
 CREATE TABLE webhook_attempts (

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
 from flask import g, request
 
-from portal.domain import permissions
+from portal.domain import clock, permissions
 from portal.domain.permissions import Actor, Permission
 from portal.errors import Forbidden, QistError
 from portal.extensions import db
 from portal.models import Merchant, User
 from portal.services.accounts import api_keys, tokens
 from portal.services.security import second_factors
+from portal.services.security.fresh_sign_ins import FRESH
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,6 +34,8 @@ class Caller:
     can_write: bool
     family_id: int | None = None
     """The sign-in of an access token."""
+    signed_in_at: datetime | None = None
+    """The instant of that sign-in, which an exchange of the refresh token leaves as it is."""
 
     @property
     def id(self) -> int:
@@ -61,6 +65,14 @@ class FactorNeeded(Forbidden):
     def __init__(self) -> None:
         super().__init__()
         self.code = "second_factor_needed"
+
+
+class FreshSignInNeeded(Forbidden):
+    """The sign-in of the access token was too long ago for this act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = "fresh_sign_in_needed"
 
 
 def signed_in(
@@ -96,6 +108,13 @@ def caller() -> Caller:
     return cast(Caller, g.caller)
 
 
+def require_fresh_sign_in() -> None:
+    """For acts that a stolen token must not reach. Refuses: fresh_sign_in_needed, for a sign-in older than FRESH."""
+    signed_in_at = caller().signed_in_at
+    if signed_in_at is None or signed_in_at < clock.now() - FRESH:
+        raise FreshSignInNeeded()
+
+
 def merchant() -> Merchant:
     """The business of the caller's hat. Raises Forbidden under the customer's hat."""
     merchant_id = caller().actor.merchant_id
@@ -118,4 +137,5 @@ def identify() -> Caller:
         return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions))
     family = tokens.find(token)
     name = f"user:{family.user_id}"
-    return Caller(family.user, tokens.actor_of(family), name, can_write=True, family_id=family.id)
+    signed_in_at = family.created_at
+    return Caller(family.user, tokens.actor_of(family), name, True, family_id=family.id, signed_in_at=signed_in_at)

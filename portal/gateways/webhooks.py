@@ -115,7 +115,9 @@ def is_refused(address: Address, *, allow_loopback: bool = False) -> bool:
 
 
 def check_url(url: str, *, allow_loopback: bool = False) -> str:
-    """The address of an endpoint, as it was typed. With `allow_loopback` also http to this machine, for development.
+    """The address of an endpoint, as it was typed, its scheme in lower case.
+
+    With `allow_loopback` also http to this machine, for development.
 
     Refuses with BadUrl: bad_url; not_https; refused_address (an IP address to which nothing is sent).
     """
@@ -129,6 +131,7 @@ def check_url(url: str, *, allow_loopback: bool = False) -> str:
         raise BadUrl("bad_url")
     if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host) or "@" in parts.netloc or "#" in url or "\\" in url:
         raise BadUrl("bad_url")
+    url = parts.scheme + url[len(parts.scheme) :]
     literal = _ip(host)
     if allow_loopback and (host == "localhost" or (literal is not None and literal.is_loopback)):
         return url

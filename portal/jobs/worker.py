@@ -69,6 +69,7 @@ def run(app: Flask) -> None:
     """
     settings: Settings = app.config["QIST"]
     connection = connections.for_workers(valkey_url(settings))
+    counters.serve_no_request()
     server.serve(settings)
     with app.app_context():
         while not _work(connection, "WARNING" if settings.log_level == "info" else settings.log_level.upper()):

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
@@ -129,7 +129,10 @@ class Supervisor:
         self.guardian: Guardian | None = None
         self.owner_url = settings.database_owner_url
         self.environ = {
-            **{name: value for name, value in environ.items() if not name.startswith("DATABASE_OWNER_URL")},
+            **environ,
+            # Empty, not left out: a child loads .env again, which replaces no variable that is set.
+            "DATABASE_OWNER_URL": "",
+            "DATABASE_OWNER_URL_FILE": "",
             MARK: os.path.realpath(settings.home),
             "QIST_HOME": str(settings.home),
             "PYTHONUNBUFFERED": "1",
@@ -259,8 +262,7 @@ class Supervisor:
         for tick in itertools.count():
             self.check()
             if tick % LOGS_EVERY == 0:
-                for server in self.servers:
-                    server.turn_over_log()
+                turn_over_logs(self.servers, self.output)
             time.sleep(0.2)
 
     def outbox_token(self) -> str:
@@ -305,6 +307,15 @@ class Output:
             prefix = f"\033[{next(self.colours)}m{prefix}\033[0m"
         for line in stream:
             self.write(f"{prefix} {line.decode(errors='replace').rstrip()}")
+
+
+def turn_over_logs(servers: Iterable[Server], output: Output) -> None:
+    """Turn over the log of each server. A full disk ends nothing: the log grows on until the next look."""
+    for server in servers:
+        try:
+            server.turn_over_log()
+        except OSError as error:
+            output.write(f"qist: {server.log} can't be turned over: {error.strerror}")
 
 
 def is_prepared(folder: Path, database_url: str) -> bool:

@@ -84,13 +84,15 @@ class Part:
 
 
 class Reader:
-    """Reads both parts, each within MAX_SECONDS."""
+    """Reads the parts, each within MAX_SECONDS. Without DATABASE_URL (the scheduler's container) only Valkey."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.lock = threading.Lock()
         self.running: dict[str, threading.Thread] = {}
         self.questions: dict[str, Callable[[Settings], Part]] = {"postgres": read_postgres, "valkey": read_valkey}
+        if settings.database_url is None:
+            del self.questions["postgres"]
 
     def read(self) -> dict[str, Part]:
         """The parts by name. Takes at most MAX_SECONDS."""
@@ -105,8 +107,8 @@ class Reader:
                 thread.join(max(deadline - clock.now().timestamp(), 0))
             away = Problem("away", message=f"no answer within {MAX_SECONDS:.0f} s")
             found = {name: answers.get(name) or Part(up=False, problem=away) for name in self.questions}
-        if found["postgres"].problem and not found["postgres"].up:
-            found["postgres"].problem.hindrance = True
+        if (database := found.get("postgres")) and database.problem and not database.up:
+            database.problem.hindrance = True
         return found
 
     def _ask(self, name: str, answers: dict[str, Part]) -> None:
@@ -119,7 +121,7 @@ class Reader:
 def read_postgres(settings: Settings) -> Part:
     """The figures of the database, its state, and whether it can write to its disk."""
     part = Part()
-    url = (settings.database_url or "").replace("postgresql+psycopg://", "postgresql://", 1)
+    url = str(settings.database_url).replace("postgresql+psycopg://", "postgresql://", 1)
     connection = None
     try:
         connection = psycopg.connect(

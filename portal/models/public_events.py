@@ -38,6 +38,13 @@ class PublicEvent(Model):
             "number",
             postgresql_where=text("number IS NOT NULL"),
         ),
+        Index(
+            "ix_public_events_merchant_id_type_number",
+            "merchant_id",
+            "type",
+            "number",
+            postgresql_where=text("number IS NOT NULL"),
+        ),
         Index("ix_public_events_plan_id_number", "plan_id", "number", postgresql_where=text("number IS NOT NULL")),
         Index("ix_public_events_unnumbered_event_id", "event_id", postgresql_where=text("number IS NULL")),
     )

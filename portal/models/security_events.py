@@ -48,6 +48,9 @@ SecurityKind = Literal[
     "sign_in_code_mailed",
     "books_closed",
     "account_renamed",
+    "webhook_made",
+    "webhook_changed",
+    "webhook_rotated",
 ]
 SECURITY_KINDS: Final[tuple[SecurityKind, ...]] = get_args(SecurityKind)
 

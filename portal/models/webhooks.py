@@ -48,8 +48,9 @@ class WebhookEndpoint(Model):
     """An address that gets the events of one business. `types` are the types of events that it gets; empty: all.
 
     `secret` is the ciphertext of its signing secret (services/webhooks/signing.py). Until `old_secret_until` the
-    previous secret signs, too. `failing_since` is the first failure since the last success. `disabled_for` says why
-    nothing is sent: its owner turned it off, it answered 410 Gone, or it failed for too long.
+    previous secret signs, too. `failing_since` is the first failure since the last success. A request without an answer
+    pauses the endpoint: nothing is sent before `paused_until`. `unreached` counts the pauses since the last success.
+    `disabled_for` says why nothing is sent: its owner turned it off, it answered 410 Gone, or it failed for too long.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -65,6 +66,8 @@ class WebhookEndpoint(Model):
     old_secret_until: Mapped[Instant | None]
     created_at: Mapped[Instant]
     failing_since: Mapped[Instant | None]
+    unreached: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
+    paused_until: Mapped[Instant | None]
     disabled_at: Mapped[Instant | None]
     disabled_for: Mapped[DisabledFor | None] = mapped_column(
         Enum(*DISABLED_FOR, name="disabled_for", native_enum=False, create_constraint=True)
@@ -76,6 +79,7 @@ class WebhookEndpoint(Model):
     __table_args__ = (
         CheckConstraint("(disabled_at IS NULL) = (disabled_for IS NULL)", name="disabled"),
         CheckConstraint("(old_secret IS NULL) = (old_secret_until IS NULL)", name="old_secret"),
+        CheckConstraint("unreached >= 0", name="unreached"),
         CheckConstraint("url ~ '^https?://[!-~]+$'", name="url"),
         Index(
             "ix_webhook_endpoints_merchant_id_id",
@@ -135,7 +139,13 @@ class WebhookDelivery(Model):
         Index("ix_webhook_deliveries_event_id", "event_id"),
         Index("ix_webhook_deliveries_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index("ix_webhook_deliveries_failed_id", "id", postgresql_where=text("state = 'failed'")),
-        Index("ix_webhook_deliveries_pending_next_try_at", "next_try_at", "id", postgresql_where=_PENDING),
+        Index(
+            "ix_webhook_deliveries_pending_endpoint_id_next_try_at",
+            "endpoint_id",
+            "next_try_at",
+            "id",
+            postgresql_where=_PENDING,
+        ),
     )
 
     @staticmethod

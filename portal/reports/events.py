@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import public_events
@@ -51,17 +51,20 @@ def list_events(
 ) -> Page[PublicEvent]:
     """The merchant's numbered events, oldest first, after `cursor`. The page's cursor is never None.
 
-    `types`: only these. The order is that of the commits, so a later page misses no event.
+    `types`: only these. The order is that of the commits, so a later page misses no event. After a page that is not
+    full the cursor is behind everything that was read, also behind events that a filter left out.
     Refuses: bad_cursor (Invalid) on `?cursor`.
     """
     after = paging.read(cursor, int)[0] if cursor is not None else 0
+    newest = _newest(merchant_id) if types or plan_id is not None else 0
     query = _select().where(PublicEvent.merchant_id == merchant_id, PublicEvent.number > after)
     if types:
         query = query.where(PublicEvent.type.in_(types))
     if plan_id is not None:
         query = query.where(PublicEvent.plan_id == plan_id)
     rows = db.session.scalars(query.order_by(PublicEvent.number).limit(limit)).all()
-    return Page(rows, paging.write(rows[-1].number if rows else after))
+    last = (rows[-1].number or 0) if rows else after
+    return Page(rows, paging.write(last if len(rows) == limit else max(last, newest)))
 
 
 def find(event_ids: Sequence[int]) -> list[PublicEvent]:
@@ -105,6 +108,12 @@ def load(merchant_id: int, described: Sequence[Described]) -> Objects:
     if ids["customer"]:
         loaded.customers = {row.user.id: row for row in describe_customers(merchant_id, sorted(ids["customer"]))}
     return loaded
+
+
+def _newest(merchant_id: int) -> int:
+    """The merchant's highest number. Read before a page: a number that is given later may be missing from the page."""
+    mine = PublicEvent.merchant_id == merchant_id, PublicEvent.number.is_not(None)
+    return db.session.scalar(select(func.max(PublicEvent.number)).where(*mine)) or 0
 
 
 def _select() -> Select[PublicEvent]:

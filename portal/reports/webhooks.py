@@ -7,7 +7,7 @@ from sqlalchemy import func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
-from portal.models import WebhookDelivery, WebhookEndpoint
+from portal.models import Merchant, WebhookDelivery, WebhookEndpoint
 from portal.models.webhooks import PENDING_DELIVERIES, DeliveryState
 from portal.reports import paging
 from portal.reports.paging import Page
@@ -15,7 +15,10 @@ from portal.reports.paging import Page
 
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """The deliveries that wait, the oldest since `oldest_at`, and those of the last 30 days that were given up."""
+    """The deliveries that wait, the oldest since `oldest_at`, and those of the last 30 days that were given up.
+
+    Deliveries of a deactivated business do not count as waiting: nothing is sent for it.
+    """
 
     waiting: int
     oldest_at: datetime | None
@@ -48,7 +51,8 @@ def list_deliveries(
 def counts() -> Webhooks:
     """The counts of the whole installation."""
     pending = select(func.count().label("number"), func.min(WebhookDelivery.created_at).label("oldest_at"))
-    waiting = pending.where(WebhookDelivery.state.in_(PENDING_DELIVERIES)).subquery()
+    pending = pending.join(WebhookDelivery.endpoint).join(WebhookEndpoint.merchant)
+    waiting = pending.where(WebhookDelivery.state.in_(PENDING_DELIVERIES), Merchant.deactivated_at.is_(None)).subquery()
     failed = select(func.count().label("number")).where(WebhookDelivery.state == "failed").subquery()
     query = select(waiting.c.number, waiting.c.oldest_at, failed.c.number).select_from(waiting.join(failed, true()))
     return Webhooks(*db.session.execute(query).one())

@@ -48,6 +48,9 @@ SENTENCES: Final = {
     "recovery_code_used": _l("%(name)s used a recovery code."),
     "books_closed": _l("%(name)s closed the books until %(until)s."),
     "account_renamed": _l("%(name)s changed the account “%(account)s” of the books."),
+    "webhook_made": _l("%(by)s made the webhook endpoint %(endpoint)s."),
+    "webhook_changed": _l("%(by)s changed the address of the webhook endpoint %(endpoint)s."),
+    "webhook_rotated": _l("%(by)s gave the webhook endpoint %(endpoint)s a new secret."),
 }
 """By kind. `name` is the account that the event is about, `by` the person who acted."""
 FACTORS: Final = {"app": _l("an authenticator app"), "passkey": _l("a passkey"), "all": _l("all of them")}
@@ -60,6 +63,7 @@ def security_event(kind: str, facts: Mapping[str, Any], *, name: str | None, by:
     values = {
         "name": name or _("an unknown account"),
         "by": by or _("an unknown account"),
+        "endpoint": facts.get("endpoint", ""),
         "prefix": facts.get("prefix", ""),
         "factor": str(FACTORS[facts["factor"]]) if "factor" in facts else "",
         "until": dates.day(date.fromisoformat(facts["until"])) if "until" in facts else "",

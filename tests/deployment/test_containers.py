@@ -129,6 +129,9 @@ SECRETS = {
 }
 
 
+DIGEST = {"path": "secrets/digest.env", "required": False}
+
+
 def test_each_service_gets_its_own_secrets_as_files_and_no_other() -> None:
     assert {name: sorted(service["secrets"]) for name, service in SERVICES.items()} == SECRETS
     files = yaml.safe_load(COMPOSE)["secrets"]
@@ -147,7 +150,9 @@ def test_each_service_gets_its_own_secrets_as_files_and_no_other() -> None:
 @pytest.mark.parametrize("name", [*QIST, "web2"])
 def test_the_containers_start_in_production_with_the_secrets_of_make_up(name: str, tmp_path: Path) -> None:
     service = SERVICES[name]
-    assert service["env_file"] == ".env"
+    assert service["env_file"] == [".env", DIGEST]
+    own = "DATABASE_URL=postgresql://mine\nDATABASE_OWNER_URL=postgresql://mine\nREDIS_URL=redis://mine\n"
+    (tmp_path / ".env").write_text(own)
     secrets = make_up_in(tmp_path, ".mail")
     environment = {
         key: interpolate(value, secrets).replace("/run/secrets", str(tmp_path / "secrets"))
@@ -182,7 +187,8 @@ def test_make_up_writes_the_files_of_secrets_in_a_folder_that_only_its_owner_ent
     make_up_in(tmp_path)
     folder = tmp_path / "secrets"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {file.name for file in folder.iterdir()} == {name for names in SECRETS.values() for name in names}
+    names = {name for names in SECRETS.values() for name in names}
+    assert {file.name for file in folder.iterdir()} == {*names, "digest.env"}
     assert (folder / "smtp_password").read_text() == "a b#c"
     assert (folder / "secret_key_previous").read_text() == "one,two"
     assert (folder / "database_password").read_text() == "mi@ne/x"
@@ -190,9 +196,29 @@ def test_make_up_writes_the_files_of_secrets_in_a_folder_that_only_its_owner_ent
     assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
+def test_a_changed_secret_recreates_the_containers_and_a_second_make_up_does_not(tmp_path: Path) -> None:
+    """Compose compares the content of digest.env, and of a secret the path. The database reads its password once."""
+    assert all(DIGEST in service["env_file"] for name, service in SERVICES.items() if name != "database")
+    assert "env_file" not in SERVICES["database"]
+    path, digests = tmp_path / "secrets" / "digest.env", []
+    make_up_in(tmp_path)
+    lines = [*(tmp_path / ".env").read_text().splitlines(), "SMTP_PASSWORD=a", "SECRET_KEY_PREVIOUS=b"]
+    for number in range(len(lines) + 1):
+        changed = [line + "x" if number == position else line for position, line in enumerate(lines, 1)]
+        (tmp_path / ".env").write_text("\n".join([*changed, "PORT=1"]) + "\n")
+        make_up_in(tmp_path)
+        digests.append(path.read_text())
+    assert len(digests) == len(set(digests)) == 7
+    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=2"]) + "\n")
+    make_up_in(tmp_path)
+    assert path.read_text() == digests[0]
+    assert re.fullmatch("SECRETS_DIGEST=[0-9a-f]{64}\n", digests[0])
+
+
 def test_the_users_of_valkey_do_what_qist_needs_and_strangers_only_ping(tmp_path: Path) -> None:
     """The users of compose.yaml in a real Valkey: jobs, schedules, rate limits and health checks work with them."""
     secrets = make_up_in(tmp_path)
+    assert secrets["VALKEY_PASSWORD"] not in (tmp_path / "secrets" / "valkey_acl").read_text()
     with Valkey(tmp_path / "valkey", durable=False) as server:
         path = server.url.removeprefix("unix://")
         with redis.Redis(unix_socket_path=path) as administrator:
@@ -277,8 +303,9 @@ def test_an_update_migrates_before_it_replaces_containers() -> None:
     steps = re.findall(r"^docker compose ([a-z]+.*)$", result.stdout, re.MULTILINE)
     assert steps == [
         "build",
-        "up --detach --wait database valkey",
+        "up --detach --wait database",
         "run --rm migrate",
+        "up --detach --wait valkey",
         "up --detach --wait --no-deps web",
         "up --detach --wait --no-deps web2",
         "up --detach --wait",

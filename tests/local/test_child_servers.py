@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from portal.local import child_server
+from portal.local import child_server, supervisor
 from portal.local.child_server import Server, ServerError
 from portal.local.data_dir import DataDirError, locked, unprivileged_user
 from portal.local.postgres import Postgres
@@ -364,3 +364,20 @@ def test_a_long_log_is_turned_over_while_the_server_runs(tmp_path: Path, monkeyp
         assert server.process
     assert 0 < server.log.stat().st_size < 10_000
     assert len(list(tmp_path.glob("valkey.log*"))) == 2
+
+
+def test_a_log_that_can_not_be_turned_over_grows_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The supervisor says so and goes on. A folder in place of the older part fails like a full disk."""
+    monkeypatch.setattr(child_server, "MAX_LOG_BYTES", 1_000)
+    with Valkey(tmp_path, durable=False) as server:
+        server.log.write_bytes(b"line\n" * 400)
+        old = tmp_path / "valkey.log.old"
+        old.mkdir()
+        supervisor.turn_over_logs([server], supervisor.Output())
+        assert server.log.stat().st_size >= 2_000
+        assert capsys.readouterr().out.startswith(f"qist: {server.log} can't be turned over: ")
+        old.rmdir()
+        supervisor.turn_over_logs([server], supervisor.Output())
+        assert capsys.readouterr().out == "" and old.stat().st_size >= 2_000

@@ -306,6 +306,20 @@ def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: 
     assert other.get("/readyz")[0] == 200
 
 
+def test_no_serving_process_gets_the_address_of_the_owner(other: Live) -> None:
+    """Each child loads .env again. Its environment has the variable, empty, which .env does not replace."""
+    owner = "DATABASE_OWNER_URL=postgresql://owner:word@127.0.0.1/qist\n"
+    (other.data_dir.parent / ".env").write_text(owner + "RATELIMIT_WRITES=77 per minute\n")
+    del other.environ["FLASK_SKIP_DOTENV"]
+    other.start()
+    environs = {word: child(other, word).environ() for word in ("gunicorn", "worker", "scheduler")}
+    for environ in environs.values():
+        assert environ["DATABASE_OWNER_URL"] == environ["DATABASE_OWNER_URL_FILE"] == ""
+        assert "qist_app@" in environ["DATABASE_URL"]
+    # `qist web` loads .env and then executes gunicorn, whose environment is the result.
+    assert environs["gunicorn"]["RATELIMIT_WRITES"] == "77 per minute"
+
+
 def test_a_port_in_use_is_refused_before_any_process_starts(other: Live) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", other.port))

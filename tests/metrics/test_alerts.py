@@ -25,7 +25,14 @@ def figures(text: str) -> set[str]:
     return {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(NAMED, text)}
 
 
-@pytest.mark.parametrize("command", [("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+        ("test", "rules", "alerts_of_days_test.yml"),
+    ],
+)
 def test_promtool_accepts_the_rules(command: tuple[str, ...]) -> None:
     """Each failure fires within a minute: alerts_test.yml has a frozen worker, no mail server, and the others."""
     if shutil.which("promtool") is None:

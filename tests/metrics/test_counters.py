@@ -93,6 +93,14 @@ for number in range(20):
     stop(process)
 
 
+def test_a_process_that_serves_no_request_has_no_pool_for_requests(tmp_path: Path) -> None:
+    web, worker = start(tmp_path, ""), start(tmp_path, "counters.serve_no_request()")
+    assert value(tmp_path, "qist_pool_size") == 7
+    stop(web)
+    assert value(tmp_path, "qist_pool_size") == 0
+    stop(worker)
+
+
 def test_labels_are_bounded(tmp_path: Path) -> None:
     """An address without a route and an invented method make no series of their own."""
     work = "[counters.request(None, f'METHOD{n}', 404, 0.001) for n in range(50)]"

@@ -117,6 +117,13 @@ def test_servers_that_are_away(settings: Settings) -> None:
     assert readiness(Reader(replace(settings, redis_url=nowhere.redis_url)).read())[0] == 200
 
 
+def test_a_process_without_an_address_of_the_database_reports_valkey_only(settings: Settings) -> None:
+    """The scheduler's container."""
+    parts = Reader(replace(settings, database_url=None)).read()
+    assert parts.keys() == {"valkey"} and parts["valkey"].up
+    assert readiness(parts)[0] == 200
+
+
 def test_servers_that_accept_and_never_answer_hang_no_reading(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -81,11 +81,12 @@ def test_one_port_shows_the_sums_of_all_processes(
     until(lambda: scrapes.value("qist_jobs_total", job="drain_outbox", outcome="done"), details=running.output)
     until(lambda: scrapes.value("qist_workers", state="alive") == 1, details=running.output)
     until(lambda: scrapes.problems() == {}, details=running.output)
+    assert scrapes.value("qist_pool_size") == 36  # that of the worker serves no request
     assert scrapes.value("qist_up", part="postgres") == scrapes.value("qist_up", part="valkey") == 1
     web.send_signal(signal.SIGTERM)
     web.wait(30)
     until(lambda: scrapes.value("qist_requests_total", route="none", status="404") == 41, 20, running.output)
-    assert scrapes.value("qist_pool_size") == 18
+    assert scrapes.value("qist_pool_size") == 0
 
 
 def named(condition: Callable[[], object], running: Running, problems: Callable[[], object] = str) -> float:

@@ -61,6 +61,7 @@ CODE_BY_CLASS = {
     ("outcome_unknown", ""),
     ("read_only_key", ""),
     ("second_factor_needed", ""),
+    ("fresh_sign_in_needed", ""),
     ("still_running", ""),
 }
 """The refusals whose code their class sets, or errors.py."""

@@ -46,8 +46,7 @@ def create(json: schemas.Login) -> schemas.Tokens:
     hat: hats.Choice = hats.DEFAULT if json.merchant is UNSET else json.merchant
     user_id = _authenticate(json)
     if second_factors.is_on(user_id):
-        g.user_id = user_id
-        _check_code(json)
+        return _tokens(_start_by_code(user_id, hat, json.code))
     return _tokens(tokens.start(user_id, hat))
 
 
@@ -98,12 +97,15 @@ def _authenticate(json: schemas.Login) -> int:
 
 
 @trying_code
-def _check_code(json: schemas.Login) -> None:
-    if not json.code.strip():
+def _start_by_code(user_id: int, hat: hats.Choice, code: str) -> Pair:
+    g.user_id = user_id
+    if not code.strip():
         raise Invalid(Fault("code", "second_factor_required"))
-    if not second_factors.check(g.user_id, json.code):
+    pair = second_factors.start_tokens(user_id, hat, code)
+    if pair is None:
         g.wrong_code = True
         raise Invalid(Fault("code", "wrong_code", about="sign_in"))
+    return pair
 
 
 def _tokens(pair: Pair) -> schemas.Tokens:

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal.api import idempotency, schemas
-from portal.api.callers import caller, merchant
+from portal.api.callers import caller, merchant, require_fresh_sign_in
 from portal.api.endpoints import endpoint, page_links
 from portal.extensions import db
 from portal.models import WebhookEndpoint
@@ -15,6 +15,7 @@ bp = Blueprint("api_webhook_endpoints", __name__)
 TAG = Tag("Webhooks", "Addresses that get events, signed after Standard Webhooks. For owners.")
 ADDRESS = "/api/webhook-endpoints/"
 ONE = "/api/webhook-endpoints/<endpoint_name>/"
+FRESH = ("fresh_sign_in_needed",)
 BAD = ("bad_url", "not_https", "refused_address")
 
 
@@ -36,13 +37,15 @@ def index() -> list[schemas.WebhookEndpoint]:
     needs="keys",
     writes=True,
     secret=True,
-    refuses={409: ("merchant_draft", "too_many_endpoints"), 422: BAD},
+    refuses={403: FRESH, 409: ("email_changed", "merchant_draft", "too_many_endpoints"), 422: BAD},
 )
 def create(json: schemas.NewEndpoint) -> tuple[schemas.EndpointWithSecret, int, dict[str, str]]:
     """Make an endpoint
 
-    It gets the events that happen from now on. Its secret is in this answer only.
+    It gets the events that happen from now on. Its secret is in this answer only. The sign-in (`POST /token/`) is at
+    most 15 minutes old. The owners get a mail.
     """
+    require_fresh_sign_in()
     made = endpoints.create(caller().actor, url=json.url, types=json.types)
     row = db.session.get_one(WebhookEndpoint, made.endpoint_id)
     return schemas.endpoint_with_secret(row, made.secret or ""), 201, {"Location": f"{ADDRESS}{row.name}/"}
@@ -54,9 +57,23 @@ def show(endpoint_name: str) -> schemas.WebhookEndpoint:
     return schemas.webhook_endpoint(endpoints.find(merchant().id, endpoint_name))
 
 
-@endpoint(bp, "PATCH", ONE, ok={200: schemas.WebhookEndpoint}, tag=TAG, needs="keys", writes=True, refuses={422: BAD})
+@endpoint(
+    bp,
+    "PATCH",
+    ONE,
+    ok={200: schemas.WebhookEndpoint},
+    tag=TAG,
+    needs="keys",
+    writes=True,
+    refuses={403: FRESH, 409: ("email_changed",), 422: BAD},
+)
 def update(endpoint_name: str, json: schemas.ChangedEndpoint) -> schemas.WebhookEndpoint:
-    """Change an endpoint, or turn it off or on"""
+    """Change an endpoint, or turn it off or on
+
+    A request with `url` wants a sign-in that is at most 15 minutes old. The owners get a mail about a new address.
+    """
+    if json.url is not None:
+        require_fresh_sign_in()
     endpoints.change(endpoint_name, actor=caller().actor, url=json.url, types=json.types, enabled=json.enabled)
     return schemas.webhook_endpoint(endpoints.find(merchant().id, endpoint_name))
 
@@ -71,12 +88,24 @@ def destroy(endpoint_name: str) -> tuple[str, int]:
     return "", 204
 
 
-@endpoint(bp, "POST", f"{ONE}rotate/", ok={200: schemas.NewSecret}, tag=TAG, needs="keys", writes=True, secret=True)
+@endpoint(
+    bp,
+    "POST",
+    f"{ONE}rotate/",
+    ok={200: schemas.NewSecret},
+    tag=TAG,
+    needs="keys",
+    writes=True,
+    secret=True,
+    refuses={403: FRESH, 409: ("email_changed",)},
+)
 def rotate(endpoint_name: str, json: schemas.Nothing) -> schemas.NewSecret:
     """Make a new secret
 
-    For 24 hours each request carries a signature of the new secret and one of the previous secret.
+    For 24 hours each request carries a signature of the new secret and one of the previous secret. The sign-in is at
+    most 15 minutes old.
     """
+    require_fresh_sign_in()
     made = endpoints.rotate(endpoint_name, actor=caller().actor)
     row = endpoints.find(merchant().id, endpoint_name)
     until = row.old_secret_until or row.created_at

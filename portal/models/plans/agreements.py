@@ -56,7 +56,7 @@ class Customer(Model):
 
     __table_args__ = (
         Index("ix_customers_user_id", "user_id", "merchant_id"),
-        Index("ix_customers_grams", "grams", postgresql_using="gin"),
+        Index("ix_customers_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="name"),
         CheckConstraint(f"note <> '' AND {is_one_line('note')}", name="note"),
         CheckConstraint("phone ~ '^[+(]?[0-9][0-9 ().-]*$'", name="phone"),

@@ -161,7 +161,7 @@ class Plan(Model):
             postgresql_where=text("automatic_method_id IS NOT NULL"),
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
-        Index("ix_plans_grams", "grams", postgresql_using="gin"),
+        Index("ix_plans_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index(
             "ix_plans_merchant_id_closed_by_id",

@@ -58,7 +58,7 @@ def lines(merchant_id: int, first: date | None = None, last: date | None = None)
         .outerjoin(Refund, Refund.id == LedgerEntry.refund_id)
         .outerjoin(Payment, Payment.id == func.coalesce(LedgerEntry.payment_id, Refund.payment_id))
         .outerjoin(AUTHOR, AUTHOR.id == LedgerEntry.created_by)
-        .where(LedgerEntry.merchant_id == merchant_id)
+        .where(LedgerEntry.merchant_id == merchant_id, EntryNumber.merchant_id == merchant_id)
         .order_by(LedgerEntry.booked_on, EntryNumber.number, LedgerLine.id)
     )
     if first is not None:
@@ -116,7 +116,9 @@ def list_lines(
     if account is not None:
         query = query.where(LedgerLine.account == account)
     if cursor is not None:
-        query = query.where(tuple_(EntryNumber.number, LedgerLine.id) > paging.read(cursor, int, int))
+        number, line = paging.read(cursor, int, int)
+        after = tuple_(EntryNumber.number, LedgerLine.id) > (number, line)
+        query = query.where(EntryNumber.number >= number, after)  # the first condition is the one of the index
     rows = db.session.execute(query.order_by(EntryNumber.number, LedgerLine.id).limit(limit + 1)).all()
     items = rows[:limit]
     return Page(items, paging.write(items[-1].number, items[-1].line) if len(rows) > limit else None)

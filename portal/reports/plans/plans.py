@@ -46,9 +46,9 @@ def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
 
 def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
     """The installments that pass the filters: what remains of open ones, what was paid of paid ones, else what is
-    expected (the amount without what was credited or written off).
+    expected (the amount without what was credited, written off or moved to other installments).
     """
-    expected = Installment.amount - Installment.credited - Installment.written_off
+    expected = Installment.amount - Installment.credited - Installment.written_off - Installment.moved
     amounts = {"open": Installment.remaining, "late": Installment.remaining, "paid": Installment.paid}
     amount = amounts.get(filters.status or "", expected)
     return tally(find_installments(actor, filters), Installment.currency, amount)
@@ -105,7 +105,7 @@ def list_installments(
     """
     query = find_installments(actor, filters)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    keys = (Installment.due_date, Installment.id) if filters.plan_id is None else (Installment.number,)
+    keys = Installment.due_date if filters.plan_id is None else Installment.number, Installment.id
     return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
 
 

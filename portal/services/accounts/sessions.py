@@ -13,7 +13,7 @@ from portal.domain import clock
 from portal.domain.tokens import digest
 from portal.errors import Busy, Forbidden, NotFound, QistError
 from portal.extensions import db
-from portal.models import PasswordReset, User, UserSession
+from portal.models import PasswordReset, SignInStep, User, UserSession
 from portal.services import emails, security_events
 from portal.services.accounts import hats, passwords, tokens
 from portal.services.unit_of_work import end_reading, unit_of_work
@@ -179,7 +179,10 @@ def purge(limit: int = 10_000) -> int:
 
 
 def end_access(user_id: int, *, keep_session_id: int | None = None, keep_family_id: int | None = None) -> None:
-    """Inside a unit of work: end the user's sessions, API tokens and reset links, apart from the caller's own."""
+    """Inside a unit of work: end the user's sessions, API tokens, reset links and sign-ins that wait for a factor.
+
+    The caller's own session and tokens stay.
+    """
     now = clock.now()
     live = update(UserSession).where(UserSession.user_id == user_id, UserSession.ended_at.is_(None))
     if keep_session_id is not None:
@@ -187,6 +190,8 @@ def end_access(user_id: int, *, keep_session_id: int | None = None, keep_family_
     db.session.execute(live.values(ended_at=now))
     resets = (PasswordReset.user_id == user_id, PasswordReset.ended_at.is_(None))
     db.session.execute(update(PasswordReset).where(*resets).values(ended_at=now))
+    steps = SignInStep.user_id == user_id, SignInStep.ended_at.is_(None)
+    db.session.execute(update(SignInStep).where(*steps).values(ended_at=now))
     tokens.end_all(user_id, keep_family_id=keep_family_id)
 
 

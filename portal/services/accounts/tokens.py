@@ -75,6 +75,11 @@ def start(user_id: int, hat: hats.Choice = hats.DEFAULT) -> Pair:
 
     Refuses: unknown_merchant and choose_merchant (Invalid); busy.
     """
+    return start_inside(user_id, hat)
+
+
+def start_inside(user_id: int, hat: hats.Choice) -> Pair:
+    """`start`, inside a unit of work."""
     now = clock.now()
     merchant_id = hats.choose(db.session.get_one(User, user_id), hat)
     family = TokenFamily(user_id=user_id, merchant_id=merchant_id, created_at=now, expires_at=now + LIFETIME)

@@ -18,16 +18,17 @@ BUDGET: Final = 30.0
 """Seconds after which the job leaves the remaining businesses to the next run."""
 MAX_STEP_SECONDS: Final = MAX_SECONDS
 WINDOW: Final = 100_000
-"""An entry that is committed late has an id at most this far below the newest one that has a number."""
+"""An entry that is committed late has an id at most this far below the newest one that has a number.
+
+The bound is a value, no expression of the statement, so that PostgreSQL reads a range of ids and no whole table.
+"""
 
 _NUMBER: Final = text(
     """
     INSERT INTO entry_numbers (merchant_id, number, entry_id)
-    SELECT :merchant, coalesce(last.number, 0) + row_number() OVER (ORDER BY entry.id), entry.id
+    SELECT :merchant, :number + row_number() OVER (ORDER BY entry.id), entry.id
     FROM ledger_entries AS entry
-    LEFT JOIN (SELECT number, entry_id FROM entry_numbers WHERE merchant_id = :merchant ORDER BY number DESC LIMIT 1)
-        AS last ON true
-    WHERE entry.merchant_id = :merchant AND entry.id > coalesce(last.entry_id, 0) - :window
+    WHERE entry.merchant_id = :merchant AND entry.id > :after
       AND NOT EXISTS (SELECT FROM entry_numbers WHERE entry_numbers.entry_id = entry.id)
     """
 )
@@ -42,17 +43,16 @@ def number_entries(merchant_id: int) -> None:
 def number(merchant_id: int) -> None:
     """The same, inside a unit of work. The lock on the business makes two runs wait for one another."""
     db.session.scalar(select(Merchant.id).where(Merchant.id == merchant_id).with_for_update(key_share=True))
-    db.session.execute(_NUMBER, {"merchant": merchant_id, "window": WINDOW})
+    newest = select(EntryNumber.number, EntryNumber.entry_id).where(EntryNumber.merchant_id == merchant_id)
+    last = db.session.execute(newest.order_by(EntryNumber.number.desc()).limit(1)).one_or_none()
+    number, entry_id = last or (0, 0)
+    db.session.execute(_NUMBER, {"merchant": merchant_id, "number": number, "after": entry_id - WINDOW})
 
 
 def number_all() -> int:
     """Number the entries of all businesses: at most BATCH of them. Returns how many had entries without a number."""
-    newest = select(EntryNumber.entry_id).order_by(EntryNumber.entry_id.desc()).limit(1).scalar_subquery()
+    newest = db.session.scalar(select(EntryNumber.entry_id).order_by(EntryNumber.entry_id.desc()).limit(1)) or 0
     has_number = select(EntryNumber.entry_id).where(EntryNumber.entry_id == LedgerEntry.id).exists()
-    query = (
-        select(LedgerEntry.merchant_id)
-        .distinct()
-        .where(LedgerEntry.id > db.func.coalesce(newest, 0) - WINDOW, ~has_number)
-    )
+    query = select(LedgerEntry.merchant_id).distinct().where(LedgerEntry.id > newest - WINDOW, ~has_number)
     ids = list(db.session.scalars(query.limit(BATCH)))
     return sweeps.sweep(ids, number_entries, budget=BUDGET, event="entries.not_numbered", field="merchant_id")

@@ -84,6 +84,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "team_invitation": team.invitation,
     "team_membership": team.membership,
     "team_news": team.news,
+    "webhook_address": security.webhook_address,
     "webhook_disabled": security.webhook_disabled,
 }
 """Kind -> builder. None means that the mail has nothing to say."""
@@ -110,6 +111,7 @@ TEMPLATES: Final = {
         (
             *("api_key_made", "factor_added", "factor_failed", "factor_removal_asked", "factor_removed", "new_browser"),
             *("password_changed", "sign_in_code", "recovery_code_used", "recovery_codes_made", "webhook_disabled"),
+            "webhook_address",
         ),
         security.NOTICE,
     ),

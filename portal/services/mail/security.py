@@ -192,6 +192,27 @@ def api_key_made(row: Email) -> Facts:
     }
 
 
+def webhook_address(row: Email) -> Facts:
+    """A new endpoint of a business, or a new address of one, for each of its owners."""
+    endpoint = db.session.get_one(WebhookEndpoint, row.data["endpoint_id"], populate_existing=True)
+    reader = db.session.get(Membership, (row.to_user_id, endpoint.merchant_id), populate_existing=True)
+    if reader is None or reader.role != "owner" or endpoint.deleted_at is not None:
+        raise NoLongerTrue("not_wanted")
+    maker = db.session.get_one(User, row.data["user_id"], populate_existing=True)
+    values = {"person": maker.display_name, "url": endpoint.url, "business": endpoint.merchant.business_name}
+    is_new = row.data["is_new"]
+    return {
+        **_account(row),
+        "title": _("A new webhook endpoint") if is_new else _("A webhook endpoint has a new address"),
+        "text": _("%(person)s made a webhook endpoint: the events of %(business)s go to %(url)s.", **values)
+        if is_new
+        else _("%(person)s changed a webhook endpoint: the events of %(business)s go to %(url)s.", **values),
+        "advice": _("If nobody of your team did this, turn it off now."),
+        "button": _("See the endpoint"),
+        "url": link(f"/settings/webhooks/{endpoint.name}"),
+    }
+
+
 def webhook_disabled(row: Email) -> Facts:
     """An endpoint of a business was disabled, for each of its owners."""
     endpoint = db.session.get_one(WebhookEndpoint, row.data["endpoint_id"], populate_existing=True)

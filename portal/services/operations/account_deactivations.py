@@ -9,9 +9,9 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, PasswordReset, User, UserSession
+from portal.models import ApiKey, User
 from portal.services import emails, security_events
-from portal.services.accounts import operators, tokens
+from portal.services.accounts import operators, sessions
 from portal.services.dues import calendar_feeds
 from portal.services.operations import acts
 from portal.services.unit_of_work import unit_of_work
@@ -37,15 +37,7 @@ def deactivate(user_id: int, *, actor: Actor | None, reason: str) -> None:
     now = clock.now()
     user.deactivated_at = now
     calendar_feeds.end(user)
-    db.session.execute(
-        update(UserSession).where(UserSession.user_id == user.id, UserSession.ended_at.is_(None)).values(ended_at=now)
-    )
-    tokens.end_all(user.id)
-    db.session.execute(
-        update(PasswordReset)
-        .where(PasswordReset.user_id == user.id, PasswordReset.ended_at.is_(None))
-        .values(ended_at=now)
-    )
+    sessions.end_access(user.id)
     db.session.execute(
         update(ApiKey).where(ApiKey.created_by == user.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now)
     )

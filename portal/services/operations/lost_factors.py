@@ -17,6 +17,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import FactorRemoval, Passkey, TotpSecret, User
 from portal.services import emails, security_events
+from portal.services.accounts import email_changes
 from portal.services.operations import acts
 from portal.services.security import recovery_codes, second_factors
 from portal.services.unit_of_work import end_reading, unit_of_work
@@ -29,7 +30,7 @@ def ask(user_id: int, *, actor: Actor | None, reason: str) -> None:
     """Ask for the removal of all factors of an account, WAIT from now. The account and all operators are told at once.
 
     `actor` is an operator; None: the command line. Refuses: forbidden; not_found; own_account; no_factor;
-    removal_waits; Invalid on reason; busy.
+    removal_waits; email_changed; Invalid on reason; busy.
     """
     by = acts.require(actor)
     reason = acts.reason_of(reason)
@@ -42,6 +43,7 @@ def ask(user_id: int, *, actor: Actor | None, reason: str) -> None:
         raise Refused("no_factor")
     if waiting(user_id) is not None:
         raise Refused("removal_waits")
+    email_changes.require_settled(user_id)
     now = clock.now()
     removal = FactorRemoval(user_id=user_id, created_at=now, due_at=now + WAIT)
     db.session.add(removal)
@@ -97,8 +99,9 @@ def remove_due(limit: int = 100) -> int:
 
 @unit_of_work
 def _remove(removal_id: int) -> int:
+    """Remove the factors, but not while the old address can undo a change of the account's email."""
     removal = db.session.get(FactorRemoval, removal_id, with_for_update=True, populate_existing=True)
-    if removal is None or removal.ended_at is not None:
+    if removal is None or removal.ended_at is not None or email_changes.open_until(removal.user_id) is not None:
         return 0
     removal.ended_at = clock.now()
     for table in (TotpSecret, Passkey):

@@ -56,7 +56,7 @@ def confirm_by_passkey(session_id: int) -> None:
 def _confirm(session_id: int, code: str) -> bool:
     session = _lock(session_id)
     if second_factors.is_on(session.user_id) and not second_factors.use_inside(session.user_id, code):
-        security_events.record("factor_failed", session.user_id)
+        second_factors.note_wrong_code(session.user_id)
         return False
     session.confirmed_at = clock.now()
     security_events.record("password_confirmed", session.user_id)

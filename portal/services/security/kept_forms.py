@@ -22,6 +22,9 @@ LIFETIME: Final = timedelta(minutes=15)
 MAX_LENGTH: Final = 20_000
 """Characters of a form that is kept; of a longer one, its page alone."""
 
+MAX_FORMS: Final = 5
+"""Forms that are kept for one account."""
+
 Fields = Sequence[tuple[str, str]]
 
 
@@ -29,11 +32,14 @@ Fields = Sequence[tuple[str, str]]
 def keep(user_id: int, path: str, fields: Fields) -> str:
     """Keep a form of the page `path`. Returns the token for the browser's cookie. Refuses: busy.
 
-    Keeps no field if the form is over MAX_LENGTH characters or holds a NUL.
+    Keeps no field if the form is over MAX_LENGTH characters or holds a NUL or half a surrogate pair. An account's
+    oldest forms beyond MAX_FORMS end.
     """
     token, now = secrets.token_urlsafe(32), clock.now()
-    is_usable = all("\x00" not in part for field in fields for part in field)
-    text = json.dumps({"path": path, "fields": list(fields) if is_usable else []})
+    mine = select(KeptForm.id).where(KeptForm.user_id == user_id).order_by(KeptForm.id.desc()).offset(MAX_FORMS - 1)
+    db.session.execute(delete(KeptForm).where(KeptForm.id.in_(mine)))
+    is_usable = all(_is_text(part) for field in fields for part in field)
+    text = json.dumps({"path": path, "fields": list(fields) if is_usable else []}, ensure_ascii=False)
     if len(text) > MAX_LENGTH:
         text = json.dumps({"path": path, "fields": []})
     sealed = sealing.seal("kept forms v1", text, about=str(user_id))
@@ -73,6 +79,10 @@ def purge(limit: int = 10_000) -> int:
     old = select(KeptForm.id).where(KeptForm.expires_at < clock.now()).limit(limit)
     deleted = db.session.execute(delete(KeptForm).where(KeptForm.id.in_(old)).returning(KeptForm.id))
     return len(deleted.all())
+
+
+def _is_text(part: str) -> bool:
+    return "\x00" not in part and not any("\ud800" <= sign <= "\udfff" for sign in part)
 
 
 def _find(token: str) -> KeptForm | None:

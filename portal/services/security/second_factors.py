@@ -8,21 +8,26 @@ import hmac
 import secrets
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import pyotp
+import structlog
 from flask import current_app
 from sqlalchemy import delete, exists, func, or_, select
 
 from portal.domain import clock
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import Passkey, TotpSecret, User
+from portal.models import Passkey, SecurityEvent, TotpSecret, User
+from portal.models.security.second_factors import MAX_WRONG_CODES
 from portal.services import emails, security_events
-from portal.services.accounts import email_changes
+from portal.services.accounts import email_changes, hats, tokens
+from portal.services.accounts.tokens import Pair
 from portal.services.security import recovery_codes, sealing
 from portal.services.unit_of_work import unit_of_work
+
+log = structlog.get_logger(__name__)
 
 STEP_SECONDS: Final = 30
 WINDOW: Final = 1
@@ -71,20 +76,20 @@ def is_missing(user: User) -> bool:
 
 @unit_of_work
 def begin_app(user_id: int) -> None:
-    """Make a new secret for an authenticator app, in place of one that was never confirmed.
+    """Make a new secret for an authenticator app, in place of one that was never confirmed or that no key opens.
 
     Refuses: not_found; factor_on (the account has an app already); email_changed; busy.
     """
     lock(user_id)
     row = db.session.get(TotpSecret, user_id)
-    if row is not None and row.confirmed_at is not None:
+    if row is not None and row.confirmed_at is not None and _secret(row) is not None:
         raise Refused("factor_on")
     email_changes.require_settled(user_id)
     if row is None:
         row = TotpSecret(user_id=user_id)
         db.session.add(row)
     row.sealed = sealing.seal(_PURPOSE, pyotp.random_base32(), about=str(user_id))
-    row.created_at = clock.now()
+    row.created_at, row.confirmed_at, row.last_step = clock.now(), None, None
 
 
 def pending_secret(user_id: int) -> str | None:
@@ -109,7 +114,8 @@ def confirm_app(user_id: int, code: str) -> list[str]:
     if row is None or row.confirmed_at is not None:
         raise NotFound()
     email_changes.require_settled(user_id)
-    step = _step_of(_secret(row), typed(code))
+    secret = _secret(row)
+    step = _step_of(secret, typed(code)) if secret is not None else None
     if step is None:
         raise Invalid(Fault("code", "wrong_code", about="app"))
     row.confirmed_at, row.last_step = clock.now(), step
@@ -165,15 +171,29 @@ def renew_codes(user_id: int) -> list[str]:
 
 
 @unit_of_work
-def check(user_id: int, code: str) -> bool:
-    """Whether this is a code of the account's app or one of its recovery codes. A right code is used by it.
+def start_tokens(user_id: int, hat: hats.Choice, code: str) -> Pair | None:
+    """Start a family of API tokens by a code of the second factor. None for a wrong code, which is noted.
 
-    A wrong one is a security event. Refuses: busy.
+    A refused hat leaves the code unused. Refuses: as tokens.start.
     """
     if use_inside(user_id, code):
-        return True
+        return tokens.start_inside(user_id, hat)
+    note_wrong_code(user_id)
+    return None
+
+
+def note_wrong_code(user_id: int) -> None:
+    """Inside a unit of work: a wrong code is a security event. The account is mailed of each MAX_WRONG_CODES in a day.
+
+    Somebody who knows the password may spread their guesses over sign-ins, browsers and the API.
+    """
     security_events.record("factor_failed", user_id)
-    return False
+    db.session.flush()
+    today = SecurityEvent.created_at > clock.now() - timedelta(days=1)
+    mine = SecurityEvent.user_id == user_id, SecurityEvent.kind == "factor_failed", today
+    count = db.session.scalar(select(func.count()).select_from(SecurityEvent).where(*mine)) or 0
+    if count % MAX_WRONG_CODES == 0:
+        tell("factor_failed", user_id, address=security_events.origin().address)
 
 
 def use_inside(user_id: int, code: str) -> bool:
@@ -189,8 +209,8 @@ def use_inside(user_id: int, code: str) -> bool:
     if row is None or row.confirmed_at is None or row.last_step is None:
         return False
     secret = _secret(row)
-    step = _step_of(secret, text)
-    if step is None or step <= row.last_step:
+    step = _step_of(secret, text) if secret is not None else None
+    if secret is None or step is None or step <= row.last_step:
         return False
     row.last_step = step
     row.sealed = sealing.seal(_PURPOSE, secret, about=str(user_id))
@@ -221,8 +241,13 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def _secret(row: TotpSecret) -> str:
-    return sealing.unseal(_PURPOSE, row.sealed, about=str(row.user_id))
+def _secret(row: TotpSecret) -> str | None:
+    """The secret of the app; None, with a log line, once no key of the installation opens it."""
+    try:
+        return sealing.unseal(_PURPOSE, row.sealed, about=str(row.user_id))
+    except sealing.Unopenable:
+        log.error("second_factor.unopenable", user_id=row.user_id)
+        return None
 
 
 def lock(user_id: int) -> None:

@@ -12,7 +12,6 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import SignInStep
 from portal.models.security.second_factors import MAX_WRONG_CODES
-from portal.services import security_events
 from portal.services.security import second_factors
 from portal.services.unit_of_work import unit_of_work
 
@@ -35,7 +34,7 @@ def find(token: str) -> SignInStep | None:
 def use_code(token: str, code: str) -> int:
     """End the second step with a code of the app or a recovery code. Returns the user's id.
 
-    After MAX_WRONG_CODES wrong codes the password is asked for again, and the account is told by mail.
+    After MAX_WRONG_CODES wrong codes the password is asked for again.
     Refuses: sign_in_ended (unknown, lapsed, or too many wrong codes); Invalid on code (wrong or used before); busy.
     """
     outcome = _use_code(token, code)
@@ -54,11 +53,10 @@ def _use_code(token: str, code: str) -> int | Invalid | Refused:
         step.ended_at = clock.now()
         return step.user_id
     step.wrong_codes += 1
-    security_events.record("factor_failed", step.user_id)
+    second_factors.note_wrong_code(step.user_id)
     if step.wrong_codes < MAX_WRONG_CODES:
         return Invalid(Fault("code", "wrong_code", about="sign_in"))
     step.ended_at = clock.now()
-    second_factors.tell("factor_failed", step.user_id, address=security_events.origin().address)
     return Refused("sign_in_ended", about="tries")
 
 

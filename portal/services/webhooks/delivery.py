@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 from flask import current_app
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import Select, Subquery, case, delete, func, or_, select, true
 
 from portal.domain import clock
 from portal.domain.identifiers import public_id
@@ -30,7 +30,6 @@ from portal.models.public_events import PREFIX as EVENT_PREFIX
 from portal.models.webhooks import EXCERPT, PENDING_DELIVERIES, DisabledFor
 from portal.reports import events
 from portal.services import emails
-from portal.services.accounts import hats
 from portal.services.idempotency import RequestKey
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work
@@ -40,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 PAUSES: Final = (10, 60, 300, 1_800, 7_200, 21_600)
 """Seconds after each failure; the last one repeats until `give_up_at`."""
+ENDPOINT_PAUSES: Final = (10, 60, 300, 1_800)
+"""Seconds in which nothing is sent to an endpoint that gave no answer, by the pauses since its last success."""
 KEPT_TRYING: Final = timedelta(days=3)
 """The time after which a delivery is given up. The guard `events_published` has it, too."""
 FAILING: Final = timedelta(days=5)
@@ -49,12 +50,18 @@ AT_ONCE: Final = 8
 """Requests at the same time."""
 OF_ONE_ENDPOINT: Final = 4
 """Deliveries of one endpoint in a batch, so that a slow one does not hold up the others."""
+CANDIDATES: Final = 4 * BATCH
+"""Rows among which a batch is locked, so that several workers find some each."""
+LATE: Final = timedelta(hours=1)
+"""The time after an endpoint was disabled in which an event that was being committed may still add a delivery."""
 LEASE: Final = timedelta(minutes=2)
 """Duration of a claim: longer than the requests of a batch and their marks."""
 BUDGET: Final = 15.0
 """Seconds after which a run claims no further batch."""
-MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MAX_SECONDS
-"""Upper bound for one batch on a slow database: claim and compose, send, mark."""
+MARKING: Final = 20.0
+"""Seconds after which no further delivery of a batch is marked or released."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS + BATCH / AT_ONCE * webhooks.MAX_SECONDS + MARKING + MAX_SECONDS
+"""Upper bound for one batch on a slow database: claim and compose, send, mark and release."""
 RETENTION: Final = timedelta(days=30)
 """Age at which an ended delivery is deleted with its log."""
 
@@ -73,11 +80,12 @@ class _Claim:
 
 
 def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
-    """Send up to `limit` due deliveries, oldest first. Returns how many were sent, well or not.
+    """Send up to `limit` due deliveries. Returns how many were sent, well or not.
 
-    Each failure is followed by a longer pause; after KEPT_TRYING the delivery is given up. An endpoint that answers
-    410, or that has failed for FAILING, is disabled, and the owners are mailed. Nothing is sent for a deactivated
-    business.
+    The businesses take turns, and so do the endpoints of each; the oldest delivery of an endpoint comes first. An
+    endpoint that gives no answer is paused. A delivery that can't be made or marked delays no other one. Each failure
+    is followed by a longer pause; after KEPT_TRYING the delivery is given up. An endpoint that answers 410, or that has
+    failed for FAILING, is disabled, and the owners are mailed. Nothing is sent for a deactivated business.
     """
     sent, stop = 0, time.monotonic() + BUDGET
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -88,15 +96,15 @@ def deliver_due(limit: int = 500, resolve: Resolve = webhooks.resolve) -> int:
             requests = _compose(claims)
             allow_loopback = endpoints.allows_loopback()
 
-            def send(request: Request, allow: bool = allow_loopback) -> Reply:
-                return webhooks.send(request, allow_loopback=allow, resolve=resolve)
+            def send(request: Request, allow: bool = allow_loopback) -> Reply | None:
+                try:
+                    return webhooks.send(request, allow_loopback=allow, resolve=resolve)
+                except Exception:
+                    log.exception("webhook.send_failed", event=request.name)
+                    return None
 
-            replies = pool.map(send, requests.values())
-            for claim, reply in zip(requests, replies, strict=True):
-                _mark(claim, reply)
-            for claim in claims:
-                if claim not in requests:
-                    _release(claim)
+            replies = dict(zip(requests, pool.map(send, requests.values()), strict=True))
+            _finish({claim: replies.get(claim) for claim in claims})
             sent += len(claims)
     return sent
 
@@ -112,13 +120,11 @@ class DeliveryQueued(Result):
 def send_again(
     endpoint_name: str, event_name: str, *, actor: Actor, request_key: RequestKey | None = None
 ) -> DeliveryQueued:
-    """Send an ended delivery again, with all its retries.
+    """Send an ended delivery again, with all its retries. A pause of its endpoint ends.
 
     Refuses: forbidden; not_found; endpoint_disabled; delivery_waiting; idempotency_key_reused; still_running; busy.
     """
-    merchant_id = actor.business("keys")
-    hats.confirm(actor, "keys")
-    endpoint = endpoints.find(merchant_id, endpoint_name)
+    endpoint = endpoints.lock(actor, endpoint_name)
     row = db.session.scalar(_of(endpoint, event_name).with_for_update(of=WebhookDelivery))
     if row is None:
         raise NotFound()
@@ -128,7 +134,7 @@ def send_again(
         raise Refused("delivery_waiting")
     now = clock.now()
     row.state, row.ended_at, row.next_try_at, row.give_up_at = "waiting", None, now, now + KEPT_TRYING
-    row.attempts_before = row.attempts
+    row.attempts_before, endpoint.paused_until = row.attempts, None
     return DeliveryQueued(event_name)
 
 
@@ -146,21 +152,15 @@ def purge(limit: int = 10_000) -> int:
 @unit_of_work
 def _claim(limit: int) -> list[_Claim]:
     now = clock.now()
-    due = (
-        select(WebhookDelivery.id, WebhookDelivery.endpoint_id, WebhookDelivery.next_try_at)
-        .join(WebhookEndpoint)
-        .join(Merchant)
-        .where(WebhookDelivery.is_due(now), Merchant.deactivated_at.is_(None))
-        .order_by(WebhookDelivery.next_try_at, WebhookDelivery.id)
-        .limit(500)
-        .subquery()
+    chosen = _candidates(now)
+    query = (
+        select(WebhookDelivery)
+        .join(chosen, chosen.c.id == WebhookDelivery.id)
+        .where(WebhookDelivery.is_due(now))
+        .order_by(chosen.c.turn, chosen.c.next_try_at, chosen.c.id)
+        .limit(limit)
     )
-    place = func.row_number().over(partition_by=due.c.endpoint_id, order_by=(due.c.next_try_at, due.c.id))
-    ranked = select(due.c.id, place.label("place")).subquery()
-    chosen = select(ranked.c.id).where(ranked.c.place <= OF_ONE_ENDPOINT)
-    query = select(WebhookDelivery).where(WebhookDelivery.id.in_(chosen), WebhookDelivery.is_due(now))
-    query = query.order_by(WebhookDelivery.next_try_at, WebhookDelivery.id).limit(limit)
-    rows = db.session.scalars(query.with_for_update(skip_locked=True)).all()
+    rows = db.session.scalars(query.with_for_update(skip_locked=True, of=WebhookDelivery)).all()
     ended = or_(WebhookEndpoint.disabled_at.is_not(None), WebhookEndpoint.deleted_at.is_not(None))
     off = select(WebhookEndpoint.id).where(WebhookEndpoint.id.in_({row.endpoint_id for row in rows}), ended)
     stopped = set(db.session.scalars(off)) if rows else set()
@@ -177,16 +177,49 @@ def _claim(limit: int) -> list[_Claim]:
     return claims
 
 
+def _candidates(now: datetime) -> Subquery:
+    """Due deliveries in the order of their turns: `turn` is the place among those of the same business.
+
+    Each endpoint gives its OF_ONE_ENDPOINT oldest, and one that gave no answer gives one. So a claim reads a few rows
+    of each endpoint, however many wait, and none of a deactivated business.
+    """
+    due = (
+        select(WebhookDelivery.id, WebhookDelivery.next_try_at)
+        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id, WebhookDelivery.is_due(now))
+        .order_by(WebhookDelivery.next_try_at, WebhookDelivery.id)
+        .limit(OF_ONE_ENDPOINT)
+        .lateral()
+    )
+    age = due.c.next_try_at, due.c.id
+    place = func.row_number().over(partition_by=WebhookEndpoint.id, order_by=age).label("place")
+    most = case((WebhookEndpoint.unreached > 0, 1), else_=OF_ONE_ENDPOINT).label("most")
+    ranked = (
+        select(*age, WebhookEndpoint.merchant_id, place, most)
+        .select_from(WebhookEndpoint)
+        .join(Merchant, Merchant.id == WebhookEndpoint.merchant_id)
+        .join(due, true())
+        .where(
+            Merchant.deactivated_at.is_(None),
+            or_(WebhookEndpoint.disabled_at.is_(None), WebhookEndpoint.disabled_at > now - LATE),
+            or_(WebhookEndpoint.paused_until.is_(None), WebhookEndpoint.paused_until <= now),
+        )
+        .subquery()
+    )
+    order = ranked.c.next_try_at, ranked.c.id
+    turn = func.row_number().over(partition_by=ranked.c.merchant_id, order_by=(ranked.c.place, *order)).label("turn")
+    chosen = select(*order, turn).where(ranked.c.place <= ranked.c.most)
+    return chosen.order_by(turn, *order).limit(CANDIDATES).subquery()
+
+
 def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:
-    """The signed requests. Leaves out an event of a newer version, and an endpoint whose secret can't be read."""
-    bodies_of: Bodies = current_app.extensions["event_bodies"]
+    """The signed requests. Leaves out an event that can't be rendered, and an endpoint whose secret can't be read."""
     end_reading()
     chosen = WebhookEndpoint.id.in_({claim.endpoint_id for claim in claims})
     known = {row.id: row for row in db.session.scalars(select(WebhookEndpoint).where(chosen))}
     published = {row.event_id: row for row in events.find([claim.event_id for claim in claims])}
     bodies: dict[int, bytes] = {}
     for merchant_id in {row.merchant_id for row in published.values()}:
-        bodies |= bodies_of(merchant_id, [row for row in published.values() if row.merchant_id == merchant_id])
+        bodies |= _render(merchant_id, [row for row in published.values() if row.merchant_id == merchant_id])
     requests = {}
     for claim in claims:
         endpoint = known[claim.endpoint_id]
@@ -200,6 +233,49 @@ def _compose(claims: Sequence[_Claim]) -> dict[_Claim, Request]:
         requests[claim] = Request(endpoint.url, published[claim.event_id].name, bodies[claim.event_id], secrets)
     end_reading()
     return requests
+
+
+def _render(merchant_id: int, rows: Sequence[PublicEvent]) -> dict[int, bytes]:
+    """The bodies of events of one business, by the event's id. After a failure each is rendered alone."""
+    bodies_of: Bodies = current_app.extensions["event_bodies"]
+    event_ids = [row.event_id for row in rows]
+    try:
+        return bodies_of(merchant_id, rows)
+    except Exception:
+        end_reading()
+        log.exception("webhook.render_failed", business=merchant_id, events=event_ids)
+    bodies: dict[int, bytes] = {}
+    if len(rows) > 1:
+        for row in rows:
+            bodies |= _render(merchant_id, [row])
+    return bodies
+
+
+def _finish(replies: dict[_Claim, Reply | None]) -> None:
+    """Mark what was sent, then release what was not sent or not marked.
+
+    After a mark that failed, other deliveries of its endpoint are only released: the endpoint may stay locked. A claim
+    that is not released within MARKING runs out with its lease.
+    """
+    stop, left = time.monotonic() + MARKING, []
+    stuck: set[int] = set()
+    for claim, reply in replies.items():
+        if reply is None or claim.endpoint_id in stuck or time.monotonic() > stop:
+            left.append(claim)
+            continue
+        try:
+            _mark(claim, reply)
+        except Exception:
+            log.exception("webhook.mark_failed", delivery=claim.id)
+            stuck.add(claim.endpoint_id)
+            left.append(claim)
+    for claim in left:
+        if time.monotonic() > stop:
+            break
+        try:
+            _release(claim, was_sent=replies[claim] is not None)
+        except Exception:
+            log.exception("webhook.release_failed", delivery=claim.id)
 
 
 @unit_of_work
@@ -221,17 +297,17 @@ def _mark(claim: _Claim, reply: Reply) -> None:
     )
     now = clock.now()
     if reply.succeeded:
-        endpoint.failing_since = None
+        endpoint.failing_since = endpoint.paused_until = None
+        endpoint.unreached = 0
         if row is not None:
             _end(row, "delivered", now)
         return
     log.warning("webhook.failed", endpoint=endpoint.name, status=reply.status, problem=reply.problem)
     endpoint.failing_since = endpoint.failing_since or now
+    if reply.status is None:
+        _pause(endpoint, reply, now)
     if row is not None:
-        pause = PAUSES[min(row.attempts - row.attempts_before, len(PAUSES)) - 1] * random.uniform(1, 1.25)  # noqa: S311
-        row.state, row.next_try_at = "waiting", now + timedelta(seconds=pause)
-        if row.next_try_at > row.give_up_at:
-            _end(row, "failed", now)
+        _try_later(row, _pause_of(row), now)
     if endpoint.disabled_at is None and reply.status == 410:
         _disable(endpoint, "gone")
     elif endpoint.disabled_at is None and endpoint.failing_since <= now - FAILING:
@@ -239,12 +315,38 @@ def _mark(claim: _Claim, reply: Reply) -> None:
 
 
 @unit_of_work
-def _release(claim: _Claim) -> None:
-    """Return a delivery that was not sent. It loses no attempt."""
+def _release(claim: _Claim, *, was_sent: bool) -> None:
+    """Return a delivery that was not sent, or not marked. One that was not sent loses no attempt."""
     row = _lock(claim)
-    if row is not None:
-        row.state, row.attempts = "waiting", row.attempts - 1
-        row.next_try_at = clock.now() + timedelta(minutes=1)
+    if row is None:
+        return
+    if was_sent:
+        _try_later(row, _pause_of(row), clock.now())
+    else:
+        row.attempts -= 1
+        _try_later(row, timedelta(minutes=1), clock.now())
+
+
+def _pause_of(row: WebhookDelivery) -> timedelta:
+    """The pause after this many failures, a little longer by chance."""
+    failures = min(row.attempts - row.attempts_before, len(PAUSES))
+    return timedelta(seconds=PAUSES[failures - 1] * random.uniform(1, 1.25))  # noqa: S311
+
+
+def _try_later(row: WebhookDelivery, pause: timedelta, now: datetime) -> None:
+    """Wait for the next try. After `give_up_at` there is none."""
+    row.state, row.next_try_at = "waiting", now + pause
+    if row.next_try_at > row.give_up_at:
+        _end(row, "failed", now)
+
+
+def _pause(endpoint: WebhookEndpoint, reply: Reply, now: datetime) -> None:
+    """Send nothing to the endpoint for a while. The requests of one batch that get no answer make one pause."""
+    if endpoint.paused_until is not None and reply.started_at < endpoint.paused_until:
+        return
+    seconds = ENDPOINT_PAUSES[min(endpoint.unreached, len(ENDPOINT_PAUSES) - 1)]
+    endpoint.paused_until = now + timedelta(seconds=seconds)
+    endpoint.unreached = min(endpoint.unreached + 1, 100)
 
 
 def _disable(endpoint: WebhookEndpoint, why: DisabledFor) -> None:

@@ -17,8 +17,10 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import webhooks
 from portal.models import Merchant, WebhookDelivery, WebhookEndpoint
+from portal.models.security_events import SecurityKind
 from portal.models.webhooks import PENDING_DELIVERIES, PREFIX, DisabledFor
-from portal.services.accounts import hats
+from portal.services import emails, security_events
+from portal.services.accounts import api_keys, email_changes, hats
 from portal.services.idempotency import RequestKey
 from portal.services.results import NOT_STORED, Result
 from portal.services.unit_of_work import unit_of_work
@@ -58,15 +60,17 @@ def find(merchant_id: int, name: str) -> WebhookEndpoint:
 def create(
     actor: Actor, *, url: str, types: Collection[EventType] = (), request_key: RequestKey | None = None
 ) -> EndpointCreated:
-    """Make an endpoint that gets the events that happen from now on. `types`: only these; empty: all.
+    """Make an endpoint that gets the events that happen from now on, and mail the owners.
 
-    Refuses: forbidden; merchant_draft; too_many_endpoints (LIVE_MAX); Invalid on url (bad_url, not_https,
-    refused_address) and types (unknown_event_type); idempotency_key_reused; still_running; busy.
+    `types`: only these; empty: all. Refuses: forbidden; email_changed; merchant_draft; too_many_endpoints (LIVE_MAX);
+    Invalid on url (bad_url, not_https, refused_address) and types (unknown_event_type); idempotency_key_reused;
+    still_running; busy.
     """
     merchant = _lock_merchant(actor)
+    email_changes.require_settled(actor.user_id)
     if actor.standing == "draft":
         raise Refused("merchant_draft", about="webhooks")
-    _check(url, types)
+    url = _check(url, types)
     query = select(func.count()).select_from(WebhookEndpoint.of_merchant(merchant.id).order_by(None).subquery())
     if (db.session.scalar(query) or 0) >= LIVE_MAX:
         raise Refused("too_many_endpoints", limit=LIVE_MAX)
@@ -81,6 +85,8 @@ def create(
     )
     db.session.add(row)
     db.session.flush()
+    _report("webhook_made", row, actor)
+    _tell_owners(row, actor, is_new=True)
     return EndpointCreated(row.id, secret)
 
 
@@ -95,16 +101,21 @@ def change(
 ) -> None:
     """Change what is given. Turning an endpoint off ends its waiting deliveries; what happens meanwhile isn't sent.
 
-    Refuses: forbidden; not_found; Invalid on url and types, as `create` does; busy.
+    A new address is mailed to the owners, and is tried at once. Refuses: forbidden; email_changed (for a new address);
+    not_found; Invalid on url and types, as `create` does; busy.
     """
-    row = _lock(actor, name)
-    _check(row.url if url is None else url, row.types if types is None else types)
-    if url is not None:
-        row.url = url
+    row = lock(actor, name)
+    checked = _check(row.url if url is None else url, row.types if types is None else types)
+    if checked != row.url:
+        email_changes.require_settled(actor.user_id)
+        row.url, row.unreached, row.paused_until = checked, 0, None
+        _report("webhook_changed", row, actor)
+        _tell_owners(row, actor, is_new=False)
     if types is not None:
         row.types = _in_order(types)
     if enabled is True:
-        row.disabled_at = row.disabled_for = row.failing_since = None
+        row.disabled_at = row.disabled_for = row.failing_since = row.paused_until = None
+        row.unreached = 0
     elif enabled is False and row.disabled_at is None:
         disable(row, "owner")
 
@@ -113,19 +124,21 @@ def change(
 def rotate(name: str, *, actor: Actor, request_key: RequestKey | None = None) -> SecretRotated:
     """Give the endpoint a new secret. For BOTH_SECRETS requests are signed with the new and the previous one.
 
-    Refuses: forbidden; not_found; idempotency_key_reused; still_running; busy.
+    Refuses: forbidden; email_changed; not_found; idempotency_key_reused; still_running; busy.
     """
-    row = _lock(actor, name)
+    row = lock(actor, name)
+    email_changes.require_settled(actor.user_id)
     secret = signing.new_secret()
     row.old_secret, row.old_secret_until = row.secret, clock.now() + BOTH_SECRETS
     row.secret = signing.sealed(secret)
+    _report("webhook_rotated", row, actor)
     return SecretRotated(row.id, secret)
 
 
 @unit_of_work
 def delete(name: str, *, actor: Actor) -> None:
     """Delete the endpoint. Its waiting deliveries end. Refuses: forbidden; not_found; busy."""
-    row = _lock(actor, name)
+    row = lock(actor, name)
     if row.disabled_at is None:
         disable(row, "owner")
     row.deleted_at = clock.now()
@@ -144,10 +157,37 @@ def allows_loopback() -> bool:
     return not current_app.config["QIST"].production
 
 
-def _check(url: str, types: Collection[str]) -> None:
+def lock(actor: Actor, name: str) -> WebhookEndpoint:
+    """Inside a unit of work: the endpoint of the actor's business, locked. Refuses: forbidden; not_found."""
+    merchant_id = actor.business("keys")
+    hats.confirm(actor, "keys")
+    query = WebhookEndpoint.of_merchant(merchant_id).where(WebhookEndpoint.public_id == _number(name))
+    row = db.session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
+    if row is None:
+        raise NotFound()
+    return row
+
+
+def _report(kind: SecurityKind, row: WebhookEndpoint, actor: Actor) -> None:
+    security_events.record(kind, actor.user_id, merchant_id=row.merchant_id, endpoint=row.name)
+
+
+def _tell_owners(row: WebhookEndpoint, actor: Actor, *, is_new: bool) -> None:
+    """Mail the owners that events go to this address from now on."""
+    for owner_id in api_keys.owner_ids(row.merchant_id):
+        emails.post(
+            "webhook_address",
+            to_user_id=owner_id,
+            dedupe_key=f"webhook_address:{row.id}:{owner_id}:{clock.now():%Y%m%dT%H%M%S%f}",
+            data={"endpoint_id": row.id, "user_id": actor.user_id, "is_new": is_new},
+        )
+
+
+def _check(url: str, types: Collection[str]) -> str:
+    """The address as it is stored. Refuses: Invalid on url and types."""
     faults = []
     try:
-        webhooks.check_url(url, allow_loopback=allows_loopback())
+        url = webhooks.check_url(url, allow_loopback=allows_loopback())
     except webhooks.BadUrl as bad:
         code = "refused_address" if bad.code == "refused_address" else "bad_url"
         faults.append(Fault("url", "not_https" if bad.code == "not_https" else code))
@@ -155,6 +195,7 @@ def _check(url: str, types: Collection[str]) -> None:
         faults.append(Fault("types", "unknown_event_type", names=EVENT_TYPES))
     if faults:
         raise Invalid(*faults)
+    return url
 
 
 def _in_order(types: Collection[EventType]) -> list[EventType]:
@@ -166,17 +207,6 @@ def _lock_merchant(actor: Actor) -> Merchant:
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"key_share": True})
     hats.confirm(actor, "keys")
     return merchant
-
-
-def _lock(actor: Actor, name: str) -> WebhookEndpoint:
-    """The endpoint of the actor's business, locked."""
-    merchant_id = actor.business("keys")
-    hats.confirm(actor, "keys")
-    query = WebhookEndpoint.of_merchant(merchant_id).where(WebhookEndpoint.public_id == _number(name))
-    row = db.session.scalar(query.with_for_update(key_share=True).execution_options(populate_existing=True))
-    if row is None:
-        raise NotFound()
-    return row
 
 
 def _number(name: str) -> UUID:

@@ -102,6 +102,9 @@ def update(endpoint_name: str) -> Response:
     except Invalid as invalid:
         apply_faults(form, invalid)
         return _show(endpoint_name, form, invalid.status)
+    except Refused as refused:
+        form.form_errors.append(sentence(refused))
+        return _show(endpoint_name, form, refused.status)
     flash(_("Saved."), "success")
     return _go(endpoint_name)
 

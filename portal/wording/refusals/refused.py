@@ -67,6 +67,7 @@ REFUSALS: Final[Table] = {
     ("removal_waits", ""): _l("The removal was asked for already. It happens 24 hours after that."),
     ("last_factor", ""): _l("Operators need a second factor. Turn another one on before you turn this one off."),
     ("second_factor_needed", ""): _l("Operators need a second factor. Sign in on the website and turn one on."),
+    ("fresh_sign_in_needed", ""): _l("This wants a sign-in that is at most 15 minutes old. Sign in again first."),
     ("factor_on", ""): _l("Your account has an authenticator app already. Turn it off first."),
     ("sign_in_ended", ""): _l("This sign-in took too long. Sign in again."),
     ("sign_in_ended", "tries"): _l("Too many wrong codes. Sign in again."),

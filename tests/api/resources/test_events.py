@@ -98,6 +98,23 @@ def test_filters_take_types_and_a_plan(app: Flask, amal: Person, omar: Person) -
     assert fault["pointer"] == "#/types" and "plan.created" in fault["detail"]
 
 
+def test_a_reader_of_a_rare_type_does_not_walk_the_same_events_again(app: Flask, amal: Person, omar: Person) -> None:
+    plan = create_plan(amal, omar.email)
+    numbered(app)
+    rare = amal.api.get(f"{FEED}?types=plan.cancelled")
+    assert rare.json() == []
+    end = next_of(amal.api.get(FEED)).partition("cursor=")[2]
+    assert next_of(rare).endswith(end), "behind everything that was read"
+    assert next_of(amal.api.get(next_of(rare))) == next_of(rare)
+    of_plan = amal.api.get(f"{FEED}?plan={plan['id']}&limit=1")
+    assert len(of_plan.json()) == 1
+    assert amal.api.post(f"/api/plans/{plan['id']}/cancel/", {"reason": "Returned"}).status_code == 200
+    numbered(app)
+    (cancelled,) = amal.api.get(next_of(rare)).json()
+    assert (cancelled["type"], cancelled["plan"]) == ("plan.cancelled", plan["id"])
+    assert [event["type"] for event in amal.api.get(next_of(of_plan)).json()] == ["plan.cancelled"]
+
+
 def test_only_the_merchant_reads_its_events(app: Flask, api: Api, amal: Person, omar: Person) -> None:
     create_plan(amal, omar.email)
     numbered(app)

@@ -1,8 +1,12 @@
 """Webhook endpoints over the API: made, changed, rotated, deleted, and the log of what was sent."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from flask import Flask
 
+from portal.domain import clock
 from portal.jobs import tasks
 from portal.services.webhooks.endpoints import LIVE_MAX
 from tests.api import Api, Person, create_plan, merchant, problem
@@ -27,6 +31,29 @@ def test_a_secret_is_shown_once(amal: Person) -> None:
     assert amal.api.get(ALL).json() == [without] == [amal.api.get(f"{ALL}{made['id']}/").json()]
     rotated = amal.api.post(f"{ALL}{made['id']}/rotate/").json()
     assert rotated["secret"] not in ("", made["secret"]) and rotated["old_secret_until"]
+
+
+def test_a_scheme_in_capitals_is_accepted(amal: Person) -> None:
+    made = make(amal, "HTTPS://shop.example.com/Hooks")
+    assert made["url"] == "https://shop.example.com/Hooks"
+    changed = amal.api.call("PATCH", f"{ALL}{made['id']}/", {"url": "Https://shop.example.com/"})
+    assert (changed.status_code, changed.json()["url"]) == (200, "https://shop.example.com/")
+
+
+def test_an_old_sign_in_makes_moves_and_rotates_nothing(amal: Person) -> None:
+    """A stolen refresh token can't send the events elsewhere: an exchange does not make the sign-in fresh."""
+    one = f"{ALL}{make(amal)['id']}/"
+    with time_machine.travel(clock.now() + timedelta(minutes=14)):
+        pair = amal.api.post("/token/refresh/", {"refresh": amal.refresh}).json()
+        assert amal.api.as_(pair["access"]).post(f"{one}rotate/").status_code == 200
+    with time_machine.travel(clock.now() + timedelta(minutes=16)):
+        pair = amal.api.post("/token/refresh/", {"refresh": pair["refresh"]}).json()
+        old = amal.api.as_(pair["access"])
+        problem(old.post(ALL, {"url": SHOP}), 403, "fresh_sign_in_needed")
+        problem(old.call("PATCH", one, {"url": f"{SHOP}/2"}), 403, "fresh_sign_in_needed")
+        problem(old.post(f"{one}rotate/"), 403, "fresh_sign_in_needed")
+        assert old.call("PATCH", one, {"enabled": False}).json()["enabled"] is False
+        assert [row["url"] for row in old.get(ALL).json()] == [SHOP]
 
 
 def test_an_endpoint_is_changed_turned_off_and_deleted(amal: Person) -> None:

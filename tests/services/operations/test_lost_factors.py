@@ -9,10 +9,11 @@ from portal.domain import clock
 from portal.errors import Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, SecurityEvent
+from portal.services.accounts import email_changes
 from portal.services.mail import delivery
 from portal.services.operations import lost_factors
 from portal.services.security import second_factors
-from tests.fixtures import operations, people
+from tests.fixtures import operations, people, proofs
 from tests.services.security import factors
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -51,8 +52,26 @@ def test_the_factors_end_a_day_after_an_operator_asked(omar):
     assert lost_factors.remove_due() == 0 and second_factors.is_on(omar)
     with time_machine.travel(clock.now() + lost_factors.WAIT):
         assert lost_factors.remove_due() == 1 and lost_factors.remove_due() == 0
-        assert not second_factors.is_on(omar) and not second_factors.check(omar, codes[0])
+        assert not second_factors.is_on(omar) and not factors.check(omar, codes[0])
     assert "factor_removed" in kinds(omar) and operations.mails_to(omar)[-1] == "factor_removed"
+
+
+def test_nothing_is_removed_while_the_old_address_can_undo_a_change_of_the_email(omar):
+    factors.turn_on(omar)
+    lost_factors.ask(omar, actor=operations.olga(), reason="Lost")
+    proofs.change(omar, "thief@example.com")
+    lost_factors.stop(mailed_token(omar))
+    assert refusal(lost_factors.ask, omar, actor=operations.olga(), reason="Lost") == "email_changed"
+
+
+def test_a_removal_waits_for_the_end_of_that_time(omar):
+    factors.turn_on(omar)
+    lost_factors.ask(omar, actor=operations.olga(), reason="Lost")
+    proofs.change(omar, "thief@example.com")
+    with time_machine.travel(clock.now() + lost_factors.WAIT):
+        assert lost_factors.remove_due() == 0 and second_factors.is_on(omar)
+    with time_machine.travel(clock.now() + email_changes.UNDO):
+        assert lost_factors.remove_due() == 1
 
 
 def test_the_mailed_link_stops_it_once(omar):

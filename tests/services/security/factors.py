@@ -12,6 +12,7 @@ from portal.extensions import db
 from portal.models import TotpSecret
 from portal.services.operations import lost_factors
 from portal.services.security import sealing, second_factors, sign_in_codes, sign_in_steps
+from portal.services.unit_of_work import unit_of_work
 
 STEP: Final = timedelta(seconds=second_factors.STEP_SECONDS)
 
@@ -20,6 +21,15 @@ def turn_on(user_id: int) -> list[str]:
     """Turn an authenticator app on. Returns the recovery codes. The code of the present step works afterwards."""
     second_factors.begin_app(user_id)
     return second_factors.confirm_app(user_id, code_of(user_id, -1))
+
+
+@unit_of_work
+def check(user_id: int, code: str) -> bool:
+    """Use a code. Whether it was right; a wrong one is noted."""
+    if second_factors.use_inside(user_id, code):
+        return True
+    second_factors.note_wrong_code(user_id)
+    return False
 
 
 def code_of(user_id: int, step: int = 0) -> str:
@@ -32,7 +42,7 @@ def code_of(user_id: int, step: int = 0) -> str:
 def send_every_mail(user_id: int) -> None:
     """Post each kind of mail about the factors of an account, and leave it without a factor."""
     code = turn_on(user_id)[0]
-    second_factors.check(user_id, code)
+    check(user_id, code)
     token = sign_in_steps.start(user_id)
     for _ in range(5):
         with contextlib.suppress(Refused, Invalid):

@@ -11,11 +11,12 @@ from portal.domain import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, RecoveryCode, SecurityEvent, SignInStep, TotpSecret
-from portal.services.accounts import email_changes
+from portal.services.accounts import email_changes, hats, password_resets
 from portal.services.maintenance import retention
+from portal.services.operations import account_deactivations
 from portal.services.privacy import erasures
 from portal.services.security import recovery_codes, sealing, second_factors, sign_in_steps
-from tests.fixtures import people, proofs
+from tests.fixtures import operations, people, proofs
 from tests.fixtures.concurrency import at_once
 from tests.services.security import factors
 
@@ -55,24 +56,24 @@ def test_an_app_counts_once_its_first_code_was_right(omar):
 def test_a_code_works_once_and_no_earlier_one_after_it(omar):
     factors.turn_on(omar)
     now, before = factors.code_of(omar), factors.code_of(omar, -1)
-    assert not second_factors.check(omar, before), "it turned the app on"
-    assert second_factors.check(omar, f" {now[:3]} {now[3:]} ")
-    assert not second_factors.check(omar, now)
-    assert second_factors.check(omar, factors.code_of(omar, 1)), "a clock that is ahead"
-    assert not second_factors.check(omar, factors.code_of(omar, 3))
+    assert not factors.check(omar, before), "it turned the app on"
+    assert factors.check(omar, f" {now[:3]} {now[3:]} ")
+    assert not factors.check(omar, now)
+    assert factors.check(omar, factors.code_of(omar, 1)), "a clock that is ahead"
+    assert not factors.check(omar, factors.code_of(omar, 3))
     with time_machine.travel(clock.now() + 5 * factors.STEP):
-        assert second_factors.check(omar, factors.code_of(omar))
+        assert factors.check(omar, factors.code_of(omar))
 
 
 def test_one_code_sent_twice_at_once_works_once(app, omar):
     factors.turn_on(omar)
     code = factors.code_of(omar)
-    assert sorted(at_once(app, [lambda: second_factors.check(omar, code)] * 4)) == [False] * 3 + [True]
+    assert sorted(at_once(app, [lambda: factors.check(omar, code)] * 4)) == [False] * 3 + [True]
 
 
 def test_recovery_codes_raced_work_once_each(app, omar):
     first, second = factors.turn_on(omar)[:2]
-    used = at_once(app, [lambda code=code: second_factors.check(omar, code) for code in [first] * 4 + [second] * 4])
+    used = at_once(app, [lambda code=code: factors.check(omar, code) for code in [first] * 4 + [second] * 4])
     assert sorted(used) == [False] * 6 + [True] * 2
     assert second_factors.state(omar).codes_left == 8
     assert mails_of(omar).count("recovery_code_used") == 2 == events_of(omar).count("recovery_code_used")
@@ -82,22 +83,22 @@ def test_a_code_of_another_account_does_not_work(omar):
     sara = people.sara()
     codes = factors.turn_on(omar)
     factors.turn_on(sara)
-    assert not second_factors.check(sara, codes[0]) and not second_factors.check(sara, factors.code_of(omar))
+    assert not factors.check(sara, codes[0]) and not factors.check(sara, factors.code_of(omar))
     assert second_factors.state(omar).codes_left == 10
 
 
 def test_new_codes_end_the_old_ones(omar):
     old = factors.turn_on(omar)[0]
     new = second_factors.renew_codes(omar)
-    assert not second_factors.check(omar, old)
-    assert second_factors.check(omar, new[0].upper().replace("-", " "))
+    assert not factors.check(omar, old)
+    assert factors.check(omar, new[0].upper().replace("-", " "))
     assert "recovery_codes_made" in mails_of(omar)
 
 
 def test_without_its_last_factor_an_account_has_no_recovery_codes(omar):
     codes = factors.turn_on(omar)
     second_factors.remove_app(omar)
-    assert not second_factors.is_on(omar) and not second_factors.check(omar, codes[0])
+    assert not second_factors.is_on(omar) and not factors.check(omar, codes[0])
     assert refusal(second_factors.remove_app, omar)[0] == refusal(second_factors.renew_codes, omar)[0] == "not_found"
     assert mails_of(omar)[-1] == "factor_removed"
 
@@ -109,6 +110,45 @@ def test_five_wrong_codes_end_the_sign_in_and_the_account_is_told(omar):
     assert refusal(sign_in_steps.use_code, token, "000000") == ("sign_in_ended", "tries")
     assert refusal(sign_in_steps.use_code, token, factors.code_of(omar)) == ("sign_in_ended", "")
     assert mails_of(omar)[-1] == "factor_failed" and events_of(omar).count("factor_failed") == 5
+
+
+def test_wrong_codes_spread_over_sign_ins_and_the_api_are_told_too(omar):
+    factors.turn_on(omar)
+    for _ in range(2):
+        token = sign_in_steps.start(omar)
+        assert [refusal(sign_in_steps.use_code, token, "000000")[0] for _ in range(2)] == ["wrong_code"] * 2
+    assert "factor_failed" not in mails_of(omar)
+    assert second_factors.start_tokens(omar, hats.DEFAULT, "000000") is None
+    assert mails_of(omar)[-1] == "factor_failed"
+
+
+def test_a_new_password_and_a_deactivation_end_a_sign_in_that_waits_for_a_code(omar):
+    factors.turn_on(omar)
+    waiting = sign_in_steps.start(omar)
+    password_resets.use(password_resets.make(omar), new="a quiet blue kettle")
+    assert refusal(sign_in_steps.use_code, waiting, factors.code_of(omar)) == ("sign_in_ended", "")
+    waiting = sign_in_steps.start(omar)
+    account_deactivations.deactivate(omar, actor=operations.olga(), reason="Stolen")
+    account_deactivations.reactivate(omar, actor=None, reason="Found")
+    assert refusal(sign_in_steps.use_code, waiting, factors.code_of(omar)) == ("sign_in_ended", "")
+
+
+def test_a_refused_hat_leaves_the_code_unused(omar):
+    amal = people.amal()
+    factors.turn_on(omar)
+    code = factors.code_of(omar)
+    assert refusal(second_factors.start_tokens, omar, amal, code)[0] == "unknown_merchant"
+    assert second_factors.start_tokens(omar, None, code) is not None
+
+
+def test_an_app_whose_secret_no_key_opens_works_no_more_and_is_set_up_again(app, omar, monkeypatch):
+    factors.turn_on(omar)
+    other = replace(app.config["QIST"], secret_key="another-0123456789abcdefghijklmnopqrstuv")
+    monkeypatch.setitem(app.config, "QIST", other)
+    assert not factors.check(omar, "123456")
+    second_factors.begin_app(omar)
+    assert second_factors.confirm_app(omar, factors.code_of(omar)) == []
+    assert second_factors.is_on(omar)
 
 
 def test_a_step_is_used_once_and_lapses(omar):

@@ -12,8 +12,8 @@ from standardwebhooks import Webhook
 from portal.domain import clock
 from portal.extensions import db
 from portal.jobs import tasks
-from portal.models import Merchant
-from tests.fixtures import people
+from portal.models import Merchant, User
+from tests.fixtures import people, proofs
 from tests.fixtures.webhooks import receiving
 from tests.web import browser_of
 
@@ -78,6 +78,17 @@ def test_a_secret_is_rotated_and_an_endpoint_turned_off_on_and_deleted(amal: Fla
     assert "Delete this endpoint?" in amal.get(f"{page}?delete=yes").text
     assert amal.post(f"{page}/delete").status_code == 303 and "No endpoints yet" in amal.get(PAGE).text
     assert amal.get(page).status_code == 404
+
+
+def test_an_address_stays_while_a_change_of_the_email_can_be_undone(app: Flask, amal: FlaskClient) -> None:
+    amal.post(PAGE, data={"url": SHOP})
+    page = one_of(amal)
+    with app.app_context():
+        proofs.change(db.session.scalars(db.select(User.id).where(User.username == "amal")).one(), "new@example.com")
+    amal = browser_of(app, "amal")
+    refused = amal.post(page, data={"url": f"{SHOP}/2"})
+    assert refused.status_code == 409 and "changed less than 72 hours ago" in refused.text
+    assert f'value="{SHOP}/2"' in refused.text and f"{SHOP}/2" not in amal.get(PAGE).text
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
-    readers["api_key_made"] = readers["webhook_disabled"] = readers["merchant"]
+    readers["api_key_made"] = readers["webhook_address"] = readers["webhook_disabled"] = readers["merchant"]
     readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
     omars = browser_of(app, "omar")
     live = set()
