@@ -96,6 +96,8 @@ CREATE TABLE installments (
     credited bigint NOT NULL,
     written_off bigint NOT NULL,
     moved bigint DEFAULT 0 NOT NULL,
+    moved_at timestamptz,
+    added_at timestamptz,
     remaining bigint GENERATED ALWAYS AS (amount - paid - credited - written_off - moved) STORED NOT NULL,
     paid_at timestamptz,
     credited_at timestamptz,
@@ -110,7 +112,7 @@ CREATE TABLE installments (
     CONSTRAINT ck_installments_credited CHECK (credited >= 0),
     CONSTRAINT ck_installments_due_date CHECK (due_date BETWEEN '2000-01-01' AND '2199-12-31'),
     CONSTRAINT ck_installments_late_after_due CHECK (late_on > due_date),
-    CONSTRAINT ck_installments_moved CHECK (moved >= 0),
+    CONSTRAINT ck_installments_moved CHECK (moved >= 0 AND (moved > 0) = (moved_at IS NOT NULL)),
     CONSTRAINT ck_installments_number CHECK (number BETWEEN 1 AND 60),
     CONSTRAINT ck_installments_paid CHECK (paid >= 0),
     CONSTRAINT ck_installments_remaining CHECK (remaining >= 0),
@@ -127,14 +129,14 @@ CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer
 CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id)
     WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
-    INCLUDE (currency, remaining, late_at, customer_id, plan_id, disputed)
+    INCLUDE (currency, remaining, late_at, added_at, customer_id, plan_id, disputed)
     WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
     INCLUDE (currency, late_at, plan_id)
     WHERE remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AND counted;
 
 CREATE INDEX ix_installments_given_up_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
-    WHERE counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL);
+    WHERE counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL OR moved_at IS NOT NULL);
 
 CREATE TABLE invitations (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_invitations PRIMARY KEY,

@@ -61,7 +61,7 @@ def test_the_journal_has_every_ledger_line_and_sums_to_zero(ids: dict[str, int])
     assert set(entries.values()) == {Decimal(0)}
     kinds = {row["kind"] for row in rows}
     assert kinds == {"plan_opened", "payment", "refund", "credit", "write_off", "cancellation", "reversal", "void"}
-    assert ("Moved away", "amal") in {(row["reason"], row["who"]) for row in rows}
+    assert ("Moved away", ids["amal"]) in {(row["reason"], row["by"]) for row in rows}
     assert read(export_journal(people.owner(ids["badr"]))) == []
 
 
@@ -139,7 +139,7 @@ def test_the_headers_of_the_files_are_fixed(ids: dict[str, int]) -> None:
         "state,decline_code,method,reference,received_on,created_on,value_on,reversed_on,created_at,settled_at,value_at,"
         "reversed_at,customer_name",
         "plan,external_id,number,customer_email,description,due_date,late_on,currency,amount,paid,credited,"
-        "written_off,remaining,status,days_past_due,paid_on,paid_at,customer_name",
+        "written_off,remaining,status,days_past_due,paid_on,paid_at,customer_name,moved",
         "number,date,value_date,recorded_at,entry,kind,plan,external_id,payment,refund,method,gateway_reference,code,"
-        "account,account_name,debit,credit,currency,reason,who",
+        "account,account_name,debit,credit,currency,reason,by",
     ]

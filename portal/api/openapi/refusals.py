@@ -1,5 +1,6 @@
 """An example of each refusal for the OpenAPI document."""
 
+from datetime import date
 from typing import Final
 
 from portal.domain.money import Money
@@ -76,6 +77,7 @@ REFUSED: Final = {
         Invalid(Fault("payment_method", "unknown_method")),
         Invalid(Fault("received_on", "date_in_future")),
         Invalid(Fault("time_zone", "owners_zone")),
+        Invalid(Fault("time_zone", "zone_before_closing", day=date(2026, 8, 31))),
         Invalid(Fault("total_amount", "total_too_small")),
         Invalid(Fault("url", "bad_url")),
         Invalid(Fault("url", "not_https")),

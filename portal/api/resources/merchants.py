@@ -34,7 +34,7 @@ def show() -> schemas.Merchant:
     tag=TAG,
     needs="settings",
     writes=True,
-    refuses={422: ("currency_fixed", "owners_zone")},
+    refuses={422: ("currency_fixed", "owners_zone", "zone_before_closing")},
 )
 def update(json: schemas.MerchantChange) -> schemas.Merchant:
     """Change settings

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     and_,
+    or_,
     select,
     text,
 )
@@ -35,7 +36,8 @@ _OPEN = text("remaining > 0 AND counted")
 class Installment(Model):
     """One part of a plan. A trigger fixes amount, number and dates. `paid`, `credited`, `written_off`, `moved` change.
 
-    `moved` went to new installments by a rescheduling; of a `replaced` installment, all of it.
+    `moved` went to new installments by a rescheduling; of a `replaced` installment, all of it. `moved_at` is the
+    instant of the last rescheduling that took a part of it, `added_at` of the one that added the installment.
 
     An unpaid installment is late from the local date `late_on`. `late_at` is the instant at which that date begins in
     the plan's time zone. Both are fixed with the schedule, so lateness is one comparison. `credited_at` is the instant
@@ -61,6 +63,8 @@ class Installment(Model):
     credited: Mapped[Minor] = mapped_column(default=0)
     written_off: Mapped[Minor] = mapped_column(default=0)
     moved: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
+    moved_at: Mapped[Instant | None]
+    added_at: Mapped[Instant | None]
     remaining: Mapped[int] = mapped_column(
         BigInteger, Computed("amount - paid - credited - written_off - moved", persisted=True)
     )
@@ -99,7 +103,7 @@ class Installment(Model):
             postgresql_where=text("moved < amount"),
         ),
         Index("ix_installments_plan_id_id", "plan_id", "id"),
-        CheckConstraint("moved >= 0", name="moved"),
+        CheckConstraint("moved >= 0 AND (moved > 0) = (moved_at IS NOT NULL)", name="moved"),
         CheckConstraint("number BETWEEN 1 AND 60", name="number"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("paid >= 0", name="paid"),
@@ -122,7 +126,7 @@ class Installment(Model):
             "merchant_id",
             "due_date",
             "id",
-            postgresql_include=["currency", "remaining", "late_at", "customer_id", "plan_id", "disputed"],
+            postgresql_include=["currency", "remaining", "late_at", "added_at", "customer_id", "plan_id", "disputed"],
             postgresql_where=_OPEN,
         ),
         Index(
@@ -140,7 +144,8 @@ class Installment(Model):
             "due_date",
             "id",
             postgresql_where=text(
-                "counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL)"
+                "counted AND (cancelled_at IS NOT NULL OR written_off > 0 OR credited_at IS NOT NULL "
+                "OR moved_at IS NOT NULL)"
             ),
         ),
         Index("ix_installments_open_customer_id_due_date", "customer_id", "due_date", "id", postgresql_where=_OPEN),
@@ -193,6 +198,11 @@ class Installment(Model):
     def is_live() -> ColumnElement[bool]:
         """No rescheduling replaced it whole."""
         return Installment.moved < Installment.amount
+
+    @staticmethod
+    def was_added_by(instant: datetime) -> ColumnElement[bool]:
+        """No rescheduling added it at this instant (aware) or later."""
+        return or_(Installment.added_at.is_(None), Installment.added_at < instant)
 
     @staticmethod
     def owed() -> ColumnElement[bool]:

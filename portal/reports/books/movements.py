@@ -1,7 +1,7 @@
 """Money in and out: the ledger entries that changed what a business has collected, with their sum."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Select, func, select
@@ -13,9 +13,12 @@ from portal.models import LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import COLLECTED, MONEY_ACCOUNTS, EntryKind
 from portal.reports import paging
 from portal.reports.paging import Page
+from portal.reports.tallies import LIMIT
 
 KINDS: Final[tuple[EntryKind, ...]] = ("payment", "refund", "reversal", "void")
 """The kinds of entries that move money."""
+WHOLE_DAYS: Final = 31
+"""A list of so many days is summed whole: the home page links to it with its figure of a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,14 @@ class Movement:
     currency: str
     amount: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums of a list by currency. With `more` the list has more than LIMIT entries, and no sums."""
+
+    rows: list["Sum"]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +81,35 @@ def list_movements(
     return Page([_movement(entry, payments[entry.id], lines[entry.id]) for entry in page.items], page.next_cursor)
 
 
-def sums(actor: Actor, filters: MovementFilters) -> list[Sum]:
-    """The count and the sum of the whole list, by currency."""
-    entries = _entries(actor, filters).with_only_columns(LedgerEntry.id).subquery()
-    query = (
-        select(LedgerLine.currency, func.count(LedgerLine.entry_id.distinct()), func.sum(LedgerLine.amount))
+def sums(actor: Actor, filters: MovementFilters) -> Sums:
+    """The count and the sum of the whole list, by currency.
+
+    A list of at most WHOLE_DAYS is always summed, as the home page sums a month. A longer one is summed up to LIMIT
+    entries.
+    """
+    ids = _entries(actor, filters).with_only_columns(LedgerEntry.id)
+    if not _is_short(filters):
+        counted = select(func.count()).select_from(ids.limit(LIMIT + 1).subquery())
+        if (db.session.scalar(counted) or 0) > LIMIT:
+            return Sums([], more=True)
+    entries = ids.subquery()
+    collected = func.sum(LedgerLine.amount).label("amount")
+    moved = (
+        select(LedgerLine.entry_id, LedgerLine.currency, collected)
         .join(entries, entries.c.id == LedgerLine.entry_id)
         .where(LedgerLine.account.in_(COLLECTED))
-        .group_by(LedgerLine.currency)
-        .order_by(LedgerLine.currency)
+        .group_by(LedgerLine.entry_id, LedgerLine.currency)
+        .subquery()
     )
-    return [Sum(currency, count, int(amount)) for currency, count, amount in db.session.execute(query)]
+    query = select(moved.c.currency, func.count(), func.sum(moved.c.amount)).group_by(moved.c.currency)
+    rows = db.session.execute(query.order_by(moved.c.currency))
+    return Sums([Sum(currency, count, int(amount)) for currency, count, amount in rows])
+
+
+def _is_short(filters: MovementFilters) -> bool:
+    if filters.first is None or filters.last is None:
+        return False
+    return filters.last - filters.first < timedelta(days=WHOLE_DAYS)
 
 
 def _entries(actor: Actor, filters: MovementFilters) -> Select[LedgerEntry]:

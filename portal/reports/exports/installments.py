@@ -18,7 +18,8 @@ from portal.reports.plans.filters import ALL_INSTALLMENTS, InstallmentFilters
 def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLMENTS) -> Export:
     """The installments of this merchant's plans that pass the filters, soonest due first.
 
-    `days_past_due` counts from the due date in the plan's time zone. It is 0 when nothing remains.
+    `days_past_due` counts from the due date in the plan's time zone. It is 0 when nothing remains. `moved`
+    went to other installments by a rescheduling.
     """
     customer = aliased(User)
     now = clock.now()
@@ -36,6 +37,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
             Installment.currency,
             Installment.amount,
             *(getattr(Installment, name) for name in figures.SUMMED),
+            Installment.moved,
             case(*((Installment.has_status(status, now), status) for status in INSTALLMENT_STATUSES)).label("status"),
             Installment.paid_at,
             Plan.time_zone,
@@ -60,5 +62,6 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         *local_days(zone_of(actor.business("export")), "paid_at"),
         *dates("paid_at"),
         *plain("customer_name"),
+        *amounts("moved"),
     ]
     return export(query, columns)

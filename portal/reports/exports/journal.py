@@ -25,8 +25,8 @@ def export_journal(
     `first` and `last` are booking dates, both included. Debits and credits are in columns of their own. `date` is the
     local date on which an entry is booked, which no later change of the time zone alters; `value_date` is the date that
     it belongs to, if the books were closed over that. Codes and names of accounts are those that hold on the booking
-    date. `who` is None for an entry of the system. `causes` has the words for the reason of such an entry; without them
-    the cell has the code.
+    date. `by` is the id of the account that booked an entry, None for the system: usernames and emails change. `causes`
+    has the words for the reason of such an entry; without them the cell has the code.
     """
     merchant_id = actor.business("export")
     names = chart.naming(merchant_id)
@@ -49,6 +49,6 @@ def export_journal(
         Column("credit", lambda row: amount(-row.amount, row.currency) if row.amount < 0 else None),
         *plain("currency"),
         Column("reason", reason),
-        *plain("who"),
+        Column("by", lambda row: row.actor),
     ]
     return export(lines(merchant_id, first, last), columns)

@@ -40,9 +40,10 @@ from portal.models import (
     UserSession,
 )
 from portal.models.payments.payments import RECORDED_METHODS
+from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.reports.exports.columns import BATCH_ROWS
 
-AMOUNTS: Final = frozenset({"total", "amount", "paid", "credited", "written_off", "refunded", "reversed"})
+AMOUNTS: Final = frozenset({"total", "amount", "paid", "credited", "written_off", "moved", "refunded", "reversed"})
 """The columns that are minor units of the row's `currency`."""
 
 
@@ -76,7 +77,7 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
     """The query of each list of the document, by its name."""
-    plan, business = aliased(Plan), Merchant.business_name.label("business")
+    plan, business, now = aliased(Plan), Merchant.business_name.label("business"), clock.now()
     mine = select(Plan.id).where(Plan.customer_id == user_id)
     holds_link = Email.data.has_key("holds_link")
     email_key = select(User.email_key).where(User.id == user_id).scalar_subquery()
@@ -171,11 +172,12 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .order_by(Dispute.plan_id),
         "installments": select(
             Installment.plan_id, Installment.number, Installment.due_date, Installment.amount, Installment.currency,
-            Installment.paid, Installment.credited, Installment.written_off, Installment.paid_at,
+            Installment.paid, Installment.credited, Installment.written_off, Installment.moved, Installment.paid_at,
             Installment.cancelled_at,
+            case(*((Installment.has_status(status, now), status) for status in INSTALLMENT_STATUSES)).label("status"),
         )
         .where(Installment.customer_id == user_id)
-        .order_by(Installment.plan_id, Installment.number),
+        .order_by(Installment.plan_id, Installment.number, Installment.id),
         "payments": select(
             Payment.id, Payment.plan_id, Payment.amount, Payment.currency, Payment.state,
             case((Payment.method.in_(RECORDED_METHODS), Payment.method), else_="card").label("method"),

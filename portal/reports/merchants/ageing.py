@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import func, literal, or_, select, text
 
 from portal.domain import clock
 from portal.extensions import db
@@ -78,7 +78,8 @@ def by_age(merchant: Merchant, days: Iterable[OpenDay]) -> Report:
 def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: int = 0) -> list[OpenDay]:
     """The open installments by currency and due date, in one pass over the index of open installments.
 
-    `was_late`: the installments were late at `since` (aware). `is_new`: their plans have ids above `last_plan`.
+    `was_late`: the installments were late at `since` (aware). `is_new`: their plans have ids above `last_plan`, or a
+    rescheduling added them since.
     """
     now = clock.now()
     zones = db.session.scalars(_ZONES, {"merchant": merchant.id}).all()
@@ -91,7 +92,7 @@ def open_days(merchant: Merchant, *, since: datetime | None = None, last_plan: i
         literal(zones[0]) if one_zone else Plan.time_zone,
         Installment.is_late(now),
         Installment.is_late(since or now),
-        Installment.plan_id > last_plan,
+        or_(Installment.plan_id > last_plan, ~Installment.was_added_by(since or now)),
     )
     query = select(*parts, func.count(), func.sum(Installment.remaining)).where(
         Installment.merchant_id == merchant.id, Installment.owed()

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, and_, case, func, literal, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, Date, and_, case, func, literal, or_, select, text
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
@@ -180,21 +180,25 @@ def _add_paid(of: TotalsOf, merchant: Merchant) -> None:
 def _add_given_up(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
     """Add the installments that were written off or cancelled after their time: they were not paid on time.
 
-    Those that were late at `since` and were given up or waived since count as late then. What was due by today is also
-    what was written off of it, or cancelled after its time.
+    Those that were late at `since` and were given up, waived or rescheduled since count as late then. What was due by
+    today is also what was written off of it, or cancelled after its time.
     """
     settled = Installment.remaining == 0
     given_up = and_(settled, or_(Installment.cancelled_at.is_not(None), Installment.written_off > 0))
     ended_at = func.coalesce(Installment.cancelled_at, Installment.written_off_at)
-    waived = and_(settled, Installment.paid == 0, ~given_up)
-    closed_since = or_(and_(given_up, ended_at >= since), and_(waived, Installment.credited_at >= since))
+    waived = and_(settled, Installment.paid == 0, ~given_up, _not_moved_since(since))
+    closed_since = or_(
+        and_(given_up, ended_at >= since),
+        and_(waived, Installment.credited_at >= since),
+        and_(settled, ~given_up, Installment.moved_at >= since),
+    )
     void = case((Installment.cancelled_at >= Installment.late_at, Installment.credited), else_=0)
     due = func.sum(Installment.written_off + void)
     query = (
         select(
             Installment.currency,
             func.count().filter(given_up, ended_at >= Installment.late_at),
-            func.count().filter(Installment.late_at <= since, closed_since),
+            func.count().filter(Installment.late_at <= since, Installment.was_added_by(since), closed_since),
             func.coalesce(due.filter(Installment.due_date <= clock.today(merchant.time_zone)), 0),
         )
         .where(
@@ -204,6 +208,7 @@ def _add_given_up(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
                 Installment.cancelled_at.is_not(None),
                 Installment.written_off > 0,
                 Installment.credited_at.is_not(None),
+                Installment.moved_at.is_not(None),
             ),
         )
         .group_by(Installment.currency)
@@ -213,6 +218,11 @@ def _add_given_up(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
         totals.past += too_late
         totals.overdue_before += was_late
         totals.due += int(amount)
+
+
+def _not_moved_since(since: datetime) -> ColumnElement[bool]:
+    """No rescheduling took a part of the installment at this instant or later."""
+    return or_(Installment.moved_at.is_(None), Installment.moved_at < since)
 
 
 def _add_recorded(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
@@ -232,7 +242,9 @@ def _add_recorded(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
     touched = (
         select(
             Installment.currency,
-            func.count(Installment.id.distinct()).filter(LedgerEntry.kind == "payment", Installment.is_paid()),
+            func.count(Installment.id.distinct()).filter(
+                LedgerEntry.kind == "payment", Installment.is_paid(), _not_moved_since(since)
+            ),
             func.count(Installment.id.distinct()).filter(
                 LedgerEntry.kind != "payment", Installment.remaining > 0, is_old.exists()
             ),
@@ -240,7 +252,7 @@ def _add_recorded(of: TotalsOf, merchant: Merchant, since: datetime) -> None:
         .select_from(LedgerEntry)
         .join(Allocation, Allocation.payment_id == LedgerEntry.payment_id)
         .join(Installment, Installment.id == Allocation.installment_id)
-        .where(*recorded, Installment.late_at <= since, Installment.counted)
+        .where(*recorded, Installment.late_at <= since, Installment.counted, Installment.was_added_by(since))
         .group_by(Installment.currency)
     )
     for currency, closed, reopened in db.session.execute(touched):

@@ -15,7 +15,7 @@ from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import ApiKey, EmailChange, Membership, Merchant, User
 from portal.services import emails, mail_limits, security_events
-from portal.services.accounts import api_keys, hats, operators, passwords, registrations, sessions
+from portal.services.accounts import api_keys, hats, operators, passwords, registrations, sessions, zones
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
@@ -132,21 +132,19 @@ def update_merchant(
     """Change a merchant's settings. Zone (IANA), grace days and withdrawal days count for plans made afterwards.
 
     Only an owner changes the zone: a manager could begin another day, and refund a day's limit again.
-    Refuses: forbidden; not_found; Invalid on business_name, time_zone (also owners_zone), grace_days (0 to
-    MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency (unknown, or
-    `currency_fixed`: changed although a plan exists).
+    Refuses: forbidden; not_found; Invalid on business_name, time_zone (also owners_zone, zone_before_closing),
+    grace_days (0 to MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency
+    (unknown, or `currency_fixed`: changed although a plan exists).
     """
     merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
     if merchant is None:
         raise NotFound()
     hats.confirm(actor, "settings")
     faults = merchant_faults(business_name, time_zone, home_currency)
-    if time_zone != merchant.time_zone and not actor.may("own"):
-        faults.append(Fault("time_zone", "owners_zone"))
+    faults += zones.change_faults(merchant, time_zone, actor)
     if not 0 <= grace_days <= MAX_GRACE_DAYS:
         faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
-    if withdrawal_days is None:
-        withdrawal_days = merchant.withdrawal_days
+    withdrawal_days = merchant.withdrawal_days if withdrawal_days is None else withdrawal_days
     if not 0 <= withdrawal_days <= MAX_WITHDRAWAL_DAYS:
         faults.append(Fault("withdrawal_days", "withdrawal_days", limit=MAX_WITHDRAWAL_DAYS))
     if faults:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar
 
+from portal.domain import clock, rescheduling, schedule
 from portal.domain import events as payloads
-from portal.domain import rescheduling, schedule
 from portal.domain.permissions import Actor
 from portal.domain.rescheduling import CHANGES, Change, NewDates, Part
 from portal.domain.schedule import INTERVALS, Interval, Row
@@ -79,13 +79,13 @@ def reschedule(
     change = new_dates(parts, terms, plan.today, live=sum(row.moved < row.amount for row in rows))
     if rescheduling.needs_consent(parts, change):
         raise Refused("consent_needed")
-    before, amount = last_paid(rows), sum(part for _, part in change.rows)
+    before, amount, now = last_paid(rows), sum(part for _, part in change.rows), clock.now()
     for row in rows:
         if row.id in change.closed:
-            row.moved += row.left
+            row.moved, row.moved_at = row.moved + row.left, now
             row.paid_at = paid_at(row, before.get(row.id))
     db.session.flush()
-    added = _added(plan, rows, change)
+    added = _added(plan, rows, change, now)
     db.session.add_all(added)
     plan.num_installments = sum(row.moved < row.amount for row in rows) + len(added)
     plan.interval = "custom"
@@ -168,8 +168,11 @@ def _faults(parts: Sequence[Part], terms: NewTerms, today: date, kept: int) -> l
     return faults
 
 
-def _added(plan: Plan, rows: Sequence[Installment], change: NewDates) -> list[Installment]:
+def _added(plan: Plan, rows: Sequence[Installment], change: NewDates, now: datetime) -> list[Installment]:
     """New installments, numbered with the lowest numbers that no live installment has."""
     taken = {row.number for row in rows if row.moved < row.amount}
     free = (number for number in range(1, schedule.MAX_INSTALLMENTS + 1) if number not in taken)
-    return installments_of(plan, [Row(next(free), due, amount) for due, amount in change.rows])
+    added = installments_of(plan, [Row(next(free), due, amount) for due, amount in change.rows])
+    for row in added:
+        row.added_at = now
+    return added

@@ -79,17 +79,22 @@ def accept_locked(plan: Plan, rows: Sequence[Installment], accepting: Accepting,
 
 
 def terms_of(plan: Plan, rows: Sequence[Installment], business: str, customer_email: str) -> TermsFacts:
-    """The facts of a plan's terms. The page that asks, the mails and the acceptance share it."""
+    """The facts of a plan's terms. The page that asks, the mails and the acceptance share it.
+
+    Of the rows (by due date) only the live ones count. The first payment is a deposit while no other replaced it.
+    """
+    live = [row for row in rows if row.moved < row.amount]
+    is_first = bool(live) and live[0].number == 1 and live[0].added_at is None
     return TermsFacts(
         business=business,
         customer_email=customer_email,
         plan_id=plan.id,
         description=plan.description,
         total=Money(plan.total, plan.currency),
-        schedule=tuple((row.due_date, Money(row.amount - row.moved, row.currency)) for row in rows),
+        schedule=tuple((row.due_date, Money(row.amount - row.moved, row.currency)) for row in live),
         grace_days=plan.grace_days,
         withdrawal_days=plan.withdrawal_days,
-        deposit=plan.deposit is not None,
+        deposit=plan.deposit is not None and is_first,
     )
 
 

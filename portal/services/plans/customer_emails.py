@@ -10,7 +10,7 @@ from portal.domain.events import CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan, Reminder
+from portal.models import Installment, LedgerEntry, Merchant, Payment, Plan, Reminder
 from portal.services import emails, events, mail_limits, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
@@ -47,11 +47,13 @@ def correct(
     that wait go to the new one. The plan counts, or waits for acceptance, as a new plan for the new person does.
 
     Refuses: forbidden; own_plan; not_found; email_fixed (the plan is closed, accepted or was disputed, a payment was
-    made or tried, the customer turned on automatic payment, or a part was credited or written off of a plan that would
-    wait for acceptance); Invalid on customer_email (malformed, not_a_customer, same_email, blocked, plan_limit,
-    mail_limit); idempotency_key_reused; still_running; busy.
+    made or tried, the customer turned on automatic payment, it is booked in closed books, or a part was
+    credited or written off of a plan that would wait for acceptance); Invalid on customer_email (malformed,
+    not_a_customer, same_email, blocked, plan_limit, mail_limit); idempotency_key_reused; still_running; busy.
     """
     plan = plan_lock.lock(plan_id, actor, "create_plans")
+    books = select(Merchant.books_closed_until).where(Merchant.id == plan.merchant_id)
+    db.session.execute(books.with_for_update(read=True, key_share=True))  # a closing waits, as it does for a booking
     refuse_if_fixed(plan)
     customer = accounts.find_or_invite(customer_email, plan.merchant_id)
     former_id = plan.customer_id
@@ -128,3 +130,7 @@ def refuse_if_fixed(plan: Plan) -> None:
         raise Refused("email_fixed", about="accepted")
     if db.session.scalar(select(Payment.id).where(Payment.plan_id == plan.id).limit(1)) is not None:
         raise Refused("email_fixed", about="paid")
+    booked = select(LedgerEntry.id).join(Merchant, Merchant.id == LedgerEntry.merchant_id)
+    booked = booked.where(LedgerEntry.plan_id == plan.id, LedgerEntry.booked_on <= Merchant.books_closed_until)
+    if db.session.scalar(booked.limit(1)) is not None:
+        raise Refused("email_fixed", about="booked")

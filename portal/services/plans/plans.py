@@ -27,6 +27,8 @@ EXTERNAL_ID_MAX: Final = 100
 NOTES_MAX: Final = 20
 NOTE_NAME_MAX: Final = 40
 NOTE_MAX: Final = 500
+OF_TODAY: Final = frozenset({"date_in_past", "date_after_deposit"})
+"""The faults that depend on the day. The repeat of a plan that was made does not have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +113,17 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         customer = accounts.find_or_invite(new.customer_email, merchant_id)
     except Invalid as invalid:
         raise Invalid(*invalid.faults, *faults) from None
-    if faults:
+    if any(fault.code not in OF_TODAY for fault in faults):
         raise Invalid(*faults)
     if new.external_id is not None:
         new = replace(new, external_id=typed_text.read(new.external_id))
-    if (plan := _of_external_id(merchant_id, new.external_id)) is not None:
-        if not _is_same(plan, customer.id, new):
-            raise Refused("external_id_used", plan_id=plan.id)
+    plan = _of_external_id(merchant_id, new.external_id)
+    if plan is not None and _is_same(plan, customer.id, new):
         return PlanFound(row_facts.changed_plan(plan.id))
+    if faults:
+        raise Invalid(*faults)
+    if plan is not None:
+        raise Refused("external_id_used", plan_id=plan.id)
     pair = pairs.lock(merchant_id, customer.id)
     if pair.is_closed:
         raise Invalid(Fault("customer_email", "blocked"))
@@ -291,7 +296,10 @@ def _is_same(plan: Plan, customer_id: int, new: NewPlan) -> bool:
     rows = db.session.execute(made.order_by(Installment.id)).all()
     if new.deposit != plan.deposit and new.rows is None:
         return False
-    expected = schedule_of(replace(new, deposit_on=rows[0].due_date), plan.today)
+    try:
+        expected = schedule_of(replace(new, deposit_on=rows[0].due_date), plan.today)
+    except ValueError:  # a first date that no plan has
+        return False
     first = [tuple(row) for row in rows[: len(expected)]]  # a rescheduling adds its rows after the first ones
     return [(row.due_date, row.amount) for row in expected] == first
 

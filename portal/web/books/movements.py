@@ -9,6 +9,7 @@ from portal.domain import clock
 from portal.models.ledger import EntryKind
 from portal.reports.books import movements as reports
 from portal.reports.books.movements import MovementFilters
+from portal.reports.tallies import LIMIT
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
@@ -37,7 +38,8 @@ def index() -> ResponseReturnValue:
         lambda: reports.list_movements(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="movements",
         page="books/movements_index.html",
-        sums=[] if query.invalid else reports.sums(actor, filters),
+        sums=None if query.invalid else reports.sums(actor, filters),
+        limit=LIMIT,
         first=filters.first,
         last=filters.last,
         kinds=KINDS,

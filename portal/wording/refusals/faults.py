@@ -124,6 +124,10 @@ FAULTS: Final[Table] = {
     ("merchants_closed", ""): _l("This installation takes no new businesses. Register as a customer."),
     ("same_person", ""): _l("The operator and the owner need different usernames and emails."),
     ("owners_zone", ""): _l("Only an owner changes the time zone, because limits of refunds count by its days."),
+    ("zone_before_closing", ""): lambda values: _(
+        "The books are closed until %(day)s, and that day is not over in this time zone. Choose it later.",
+        day=dates.day(values["day"]),
+    ),
     ("unknown_zone", ""): _l("Choose a time zone from the list."),
     ("username_is_email", ""): _l("A username with an @ has to be your own email."),
     ("username_taken", ""): _l("This username is taken. Choose another."),

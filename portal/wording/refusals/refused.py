@@ -223,6 +223,10 @@ REFUSALS: Final[Table] = {
         "A payment was made or tried on this plan, so its email stays as it is. You can cancel the plan and make a new "
         "one. Nothing was changed."
     ),
+    ("email_fixed", "booked"): _l(
+        "This plan is in books that are closed, so its email stays as it is. You can cancel the plan and make a new "
+        "one. Nothing was changed."
+    ),
     ("shop_reported", "invitation"): _l(
         "This mailbox answered that it does not know you, so it gets no more mails. Correct the email, if it is wrong."
     ),

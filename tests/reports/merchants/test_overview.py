@@ -9,7 +9,9 @@ import time_machine
 from portal.extensions import db
 from portal.models import Merchant
 from portal.reports.merchants import dashboard, overview
-from portal.services.payments import refunds
+from portal.services.adjustments import reschedules
+from portal.services.adjustments.reschedules import NewTerms
+from portal.services.payments import manual_payments, refunds
 from tests.fixtures import people
 from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
@@ -24,6 +26,11 @@ def look(merchant_id):
 
 def pay(plan_id, *numbers):
     return [people.pay(row.id, row.customer_id).id for row in people.installments_of(plan_id) if row.number in numbers]
+
+
+def reschedule(plan_id, how, **terms):
+    actor = people.owner(people.plan_of(plan_id).merchant_id)
+    return reschedules.reschedule(plan_id, actor=actor, terms=NewTerms(how, **terms), reason="Salary comes later")
 
 
 def at(*when):
@@ -80,6 +87,30 @@ def test_three_months_of_business():
         assert (home.collected, home.months[-1].collected) == (-34_00, -34_00)  # the bounce is May's, too
         assert (home.collected_before, home.on_time, home.overdue_installments) == (10_00, 1, 3)
         assert home.overdue_before == 2  # as the page showed on 1 May, before the bounce
+
+
+def test_new_dates_do_not_change_what_was_late_at_the_beginning_of_the_month():
+    with time_machine.travel(at(2026, 9, 1, 9), tick=False) as now:
+        amal, omar = people.amal(), people.omar()
+        split = people.a_plan(amal, total=50_00, count=5, first=date(2026, 9, 1), interval="weekly")
+        late = people.a_plan(amal, total=20_00, count=1, first=date(2026, 9, 1))
+        now.move_to(at(2026, 11, 1, 9))
+        assert look(amal).home.overdue_installments == 6
+        now.move_to(at(2026, 11, 10, 9))
+        people.pay(people.installments_of(split)[0].id, omar)
+        manual_payments.record(
+            split, actor=people.owner(amal), amount=1_00, method="cash", received_on=date(2026, 11, 10)
+        )
+        assert people.installments_of(split)[1].paid == 1_00
+        reschedule(split, "split", count=5, due_date=date(2026, 12, 1))
+        reschedule(late, "shift", days=14)
+        home = look(amal).home
+        assert (home.overdue_installments, home.overdue_before) == (1, 6)  # the shifted one is due on 15 September
+        (shifted,) = [row for row in people.installments_of(late) if row.remaining]
+        people.pay(shifted.id, omar)
+        assert look(amal).home.overdue_before == 6
+        now.move_to(at(2026, 12, 20, 9))
+        assert look(amal).home.overdue_before == 0
 
 
 def test_months_begin_at_the_merchants_midnight():

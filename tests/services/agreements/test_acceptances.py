@@ -1,7 +1,9 @@
 """A first plan counts once its customer accepted it: by the button or by paying, and not by the pay link."""
 
+import re
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,11 +14,14 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import Acceptance, Event, LedgerEntry, Payment
 from portal.reports.operations import checks
-from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.adjustments import cancellations, credits, reschedules, write_offs
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import acceptances
 from portal.services.payments import automatic, manual_payments, outcomes, payment_methods, payments, refunds
-from portal.services.plans import lateness
+from portal.services.plans import lateness, plans
+from portal.services.plans.plans import NewPlan
 from portal.services.reminders import manual_reminders, reminders
+from portal.wording import terms
 from tests.fixtures import mails, people
 from tests.fixtures.agreements import ACCEPTING, accept, acceptance, books, outstanding, pair_of
 
@@ -332,3 +337,24 @@ class TestFollowUp:
         with time_machine.travel(clock.now() + timedelta(days=40)):
             acceptances.follow_up()
         assert people.plan_of(plan_id).state == "active"
+
+
+@pytest.mark.parametrize(("moves", "deposit"), [(0, False), (2, True)])
+def test_the_terms_tell_the_payments_that_are_live(app, moves, deposit):
+    """New dates replaced the deposit, or another payment, before the customer accepted."""
+    with acceptance(app, "off"):
+        amal, omar = people.amal(), people.omar()
+        today = people.today_of(amal)
+        new = NewPlan("omar@example.com", 100_00, 2, today + timedelta(days=10), "weekly", "A cake", deposit=20_00)
+        plan_id = plans.open_plan(people.owner(amal), new).plan_id
+        row = people.installments_of(plan_id)[moves]
+        how = NewTerms("move", installment_id=row.id, due_date=row.due_date + timedelta(days=3))
+        reschedules.reschedule(plan_id, actor=people.owner(amal), terms=how, reason="Salary comes later")
+        wording = replace(ACCEPTING, word=terms.terms)
+        with app.test_request_context():
+            acceptances.accept(plan_id, customer_id=omar, accepting=wording)
+        db.session.rollback()
+        kept = db.session.get_one(Acceptance, plan_id).terms.replace("\u00a0", " ")
+    amounts = re.findall(r"SAR ([0-9.]+) on ", kept)
+    assert amounts == ["20.00", "40.00", "40.00"]
+    assert ("as a deposit" in kept) is deposit

@@ -9,12 +9,13 @@ import pytest
 import time_machine
 from beancount import loader
 from beancount.core import realization
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from portal.domain import chart as charts
+from portal.domain import permissions
 from portal.errors import Forbidden, Invalid
 from portal.extensions import db
-from portal.models import EntryNumber, LedgerEntry, LedgerLine, Merchant, SecurityEvent
+from portal.models import EntryNumber, LedgerEntry, LedgerLine, Merchant, SecurityEvent, User
 from portal.models.ledger import ACCOUNTS
 from portal.reports.books import balances, journal
 from portal.reports.books import chart as chart_reports
@@ -90,6 +91,40 @@ class TestAClosedPeriod:
             assert entry("void").booked_on == date(2026, 4, 2) and entry("void").value_on is None
             april = bytes_of(amal, plan_id, date(2026, 4, 1), date(2026, 4, 30))
             assert "assets:till" in april and "2026-04-01=2026-03-09" in april
+
+    def test_its_files_do_not_change_with_the_email_of_their_author(self):
+        with time_machine.travel(datetime(2026, 3, 2, 9, tzinfo=UTC), tick=False) as now:
+            amal, _ = people.amal(), people.omar()
+            mona = people.a_member("mona", amal, "manager")
+            plan_id = people.a_plan(amal, total=120_00, count=3)
+            manager = permissions.member(mona, amal, "manager")
+            credits.credit(plan_id, actor=manager, amount=1_00, how="last", reason="Sorry")
+            now.move_to(datetime(2026, 4, 2, 9, tzinfo=UTC))
+            close(amal, MARCH[1])
+            before = bytes_of(amal, plan_id, *MARCH)
+            export = export_journal(people.owner(amal), first=MARCH[0], last=MARCH[1])
+            authors = {row[export.header.index("by")] for row in export.rows}
+            assert authors == {amal, mona}
+            email = "mona.new@example.com"
+            renamed = {"username": email, "username_key": email, "email": email, "email_key": email}
+            db.session.execute(update(User).where(User.id == mona).values(renamed))
+            db.session.commit()
+            assert bytes_of(amal, plan_id, *MARCH) == before
+
+    def test_a_zone_in_which_a_closed_day_is_not_over_is_refused(self):
+        with time_machine.travel(datetime(2026, 4, 1, 1, tzinfo=UTC), tick=False) as now:
+            amal = people.amal()
+            settings = {"business_name": "Amal", "grace_days": 0, "home_currency": "SAR"}
+            close(amal, MARCH[1])
+            with pytest.raises(Invalid) as refused:
+                accounts.update_merchant(people.owner(amal), time_zone="America/New_York", **settings)
+            (fault,) = refused.value.faults
+            assert (fault.field, fault.code, fault.facts["day"]) == ("time_zone", "zone_before_closing", MARCH[1])
+            db.session.rollback()
+            assert db.session.get_one(Merchant, amal).time_zone == "Asia/Riyadh"
+            accounts.update_merchant(people.owner(amal), time_zone="Europe/Paris", **settings)
+            now.move_to(datetime(2026, 4, 1, 4, tzinfo=UTC))
+            accounts.update_merchant(people.owner(amal), time_zone="America/New_York", **settings)
 
     def test_closing_moves_forward_only_and_not_after_yesterday(self):
         amal = people.amal()

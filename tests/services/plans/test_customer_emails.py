@@ -13,6 +13,7 @@ from portal.models import Email, Event, Installment, Invitation, LedgerEntry, Pl
 from portal.reports.plans import plans as lists
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import disputes
+from portal.services.books import closing
 from portal.services.mail import delivery
 from portal.services.payments import automatic, manual_payments, payment_methods
 from portal.services.plans import customer_emails, invitations, pairs, shop_reports
@@ -280,3 +281,15 @@ def test_a_credited_plan_is_not_asked_about_anew(app, plan_id, amal):
     credits.credit(plan_id, actor=people.owner(amal), amount=1_00, how="last", reason="Sorry")
     with agreements.acceptance(app, "required"):
         assert refusal(plan_id) == ("email_fixed", "changed")
+
+
+def test_a_plan_in_closed_books_keeps_its_email(plan_id, amal):
+    """The statements of both people up to the closing would change."""
+    with time_machine.travel(clock.now() + timedelta(days=2), tick=False):
+        day = people.today_of(amal) - timedelta(days=2)
+        closing.close(people.owner(amal), until=day - timedelta(days=1))
+        assert customer_emails.may_be_corrected(people.plan_of(plan_id))
+        closing.close(people.owner(amal), until=day)
+        assert refusal(plan_id) == ("email_fixed", "booked")
+        assert not customer_emails.may_be_corrected(people.plan_of(plan_id))
+        correct(people.a_plan(amal, WRONG))

@@ -1,6 +1,7 @@
 """A business's own words about a customer: name, phone and note."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -11,9 +12,13 @@ from portal.extensions import db
 from portal.models import Customer, Event, Plan
 from portal.reports.exports import personal_data
 from portal.reports.exports.customers import export_customers
+from portal.reports.exports.installments import export_installments
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers
 from portal.reports.plans import plans
+from portal.reports.plans.filters import InstallmentFilters
+from portal.services.adjustments import reschedules
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.plans import customer_emails, pairs
 from portal.services.plans.pairs import Words
 from portal.services.privacy import erasures
@@ -115,6 +120,22 @@ def test_erasure_removes_the_words_and_the_persons_file_has_no_note(amal, omar):
     assert (shop["name"], shop["phone"]) == ("Omar Haddad", "+966 50 123 4567") and "Rings twice" not in document
     erasures.erase(omar, password=people.PASSWORD)
     assert words_of(amal, omar) == (None, None, None)
+
+
+def test_the_persons_file_says_what_moved_to_other_days(amal, omar):
+    plan_id = people.a_plan(amal, total=10_00, count=1, first=3)
+    (row,) = people.installments_of(plan_id)
+    terms = NewTerms("move", installment_id=row.id, due_date=row.due_date + timedelta(days=9))
+    reschedules.reschedule(plan_id, actor=people.owner(amal), terms=terms, reason="Salary comes later")
+    db.session.rollback()
+    rows = json.loads("".join(personal_data.stream(omar)))["installments"]
+    assert [(row["amount"], row["moved"], row["status"]) for row in rows] == [
+        ("10.00", "10.00", "replaced"),
+        ("10.00", "0.00", "pending"),
+    ]
+    exported = export_installments(people.owner(amal), InstallmentFilters(replaced=True))
+    whole = [dict(zip(exported.header, row, strict=True)) for row in exported.rows]
+    assert [(str(row["moved"]), row["status"]) for row in whole] == [("10.00", "replaced"), ("0.00", "pending")]
 
 
 def test_a_corrected_email_takes_the_words_along(amal, omar):

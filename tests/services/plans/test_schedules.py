@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+import time_machine
 from sqlalchemy import func, select
 
 from portal.domain import clock
@@ -124,6 +125,28 @@ def test_the_same_schedule_under_an_external_id_is_the_same_plan():
     assert isinstance(plans.open_plan(people.owner(amal), with_deposit), PlanFound)
     with pytest.raises(Refused):
         plans.open_plan(people.owner(amal), replace(with_deposit, deposit=20_00))
+
+
+@pytest.mark.parametrize("away", [1, 2, 40])
+def test_a_plan_is_found_again_after_its_first_dates(away):
+    amal = people.amal()
+    people.omar()
+    first = today() + timedelta(days=1)
+    kinds = {
+        "deposit": replace(NEW, deposit=10_00, start_date=first, external_id="deposit"),
+        "interval": replace(NEW, start_date=today(), external_id="interval"),
+        "own": replace(own((today(), 40_00), (first, 60_00)), external_id="own"),
+    }
+    for new in kinds.values():
+        opened(new, amal)
+    with time_machine.travel(clock.now() + timedelta(days=away), tick=False):
+        for kind, new in kinds.items():
+            assert isinstance(plans.open_plan(people.owner(amal), new), PlanFound), kind
+            for other in (replace(new, total=200_00, rows=None), replace(new, start_date=date(1990, 1, 1), rows=None)):
+                with pytest.raises((Invalid, Refused)):
+                    plans.open_plan(people.owner(amal), other)
+            with pytest.raises(Invalid):
+                plans.open_plan(people.owner(amal), replace(new, external_id=f"{kind} 2", start_date=date(2026, 1, 1)))
 
 
 @pytest.mark.parametrize("kind", ["deposit", "own"])

@@ -4,9 +4,11 @@ import re
 from datetime import UTC, datetime
 from html import unescape
 
+import pytest
 import time_machine
 from flask import Flask
 
+from portal.reports.books import movements
 from portal.services.accounts import accounts
 from portal.services.payments import manual_payments, refunds
 from tests.fixtures import people
@@ -69,3 +71,24 @@ def test_the_list_is_for_the_business_alone(app: Flask, database: str) -> None:
     assert "secret cake" not in browser_of(app, "badr").get("/movements").text
     assert browser_of(app, "omar").get("/movements").status_code == 403
     assert browser_of(app, "amal").get("/movements?from=soon").status_code == 400
+
+
+def test_a_long_list_is_summed_up_to_a_bound_and_a_month_always(
+    app: Flask, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with time_machine.travel(MARCH_30, tick=False):
+        with app.app_context():
+            amal, omar = people.amal(), people.omar()
+            for row in people.installments_of(people.a_plan(amal, total=90_00, count=3)):
+                people.pay(row.id, omar)
+        browser = browser_of(app, "amal")
+        monkeypatch.setattr(movements, "LIMIT", 3)
+        assert "3 entries, together SAR 90.00" in " ".join(plain(browser.get("/movements").text).split())
+        monkeypatch.setattr(movements, "LIMIT", 2)
+        whole = browser.get("/movements").text
+        assert "More than 10,000" in plain(whole) and "together" not in plain(whole)
+        for days in ("from=2026-01-01&to=2026-03-31", "from=2026-03-01"):
+            assert "together" not in plain(browser.get(f"/movements?{days}").text)
+        month = browser.get("/movements?from=2026-03-01&to=2026-03-31").text
+        assert collected(browser.get("/dashboard").text, "2026-03") == "SAR 90.00"
+        assert "3 entries, together SAR 90.00" in " ".join(plain(month).split())

@@ -115,7 +115,7 @@ def test_acts_of_the_system_have_a_cause_and_no_stored_sentence(app: Flask, data
         assert overcharged in words(client.get(page)), page
     for page in (f"/plans/{other}", f"/plans/{other}/statement"):
         assert taken_back in words(client.get(page)), page
-    journal = {(row["kind"], row["reason"], row["who"]) for row in file_of(client, "/journal.csv")}
+    journal = {(row["kind"], row["reason"], row["by"]) for row in file_of(client, "/journal.csv")}
     assert {("refund", overcharged, ""), ("reversal", taken_back, "")} <= journal
     assert [row["reason"] for row in api_of(app, "/api/refunds/")] == [overcharged]
 

@@ -13,10 +13,10 @@ BEGIN
         RETURN OLD;
     END IF;
     IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.number, NEW.due_date, NEW.late_on,
-        NEW.late_at, NEW.amount)
+        NEW.late_at, NEW.amount, NEW.added_at)
        IS DISTINCT FROM
        (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.number, OLD.due_date, OLD.late_on,
-        OLD.late_at, OLD.amount) THEN
+        OLD.late_at, OLD.amount, OLD.added_at) THEN
         PERFORM qist_refuse('installments_fixed', 'an installment''s amount, number and dates never change');
     END IF;
     IF OLD.cancelled_at IS NOT NULL
