@@ -48,6 +48,7 @@ WEBHOOK_GUARDS = [
           an_endpoint(disabled_at="now()")),
     Guard("an endpoint that is off for no known reason", "ck_webhook_endpoints_disabled_for",
           an_endpoint(disabled_at="now()", disabled_for="'moon'")),
+    Guard("an endpoint with pauses below zero", "ck_webhook_endpoints_unreached", an_endpoint(unreached="-1")),
     Guard("a previous secret without an end", "ck_webhook_endpoints_old_secret", an_endpoint(old_secret="'x'")),
     Guard("two endpoints under one public id", "uq_webhook_endpoints_public_id",
           f"{an_endpoint()};{an_endpoint(public_id='(SELECT max(public_id::text)::uuid FROM webhook_endpoints)')}"),

@@ -163,7 +163,9 @@ def sessions() -> tuple[int, int]:
     return row[0], row[1]
 
 
-def test_a_worker_without_valkey_says_so_once_a_minute(running: Running, valkey_server: ValkeyServer) -> None:
+def test_a_worker_without_valkey_says_so_once_a_minute(
+    database: str, running: Running, valkey_server: ValkeyServer
+) -> None:
     a_worker(running)
     until(lambda: valkey_server.client.smembers("rq:workers"), details=running.output)
     valkey_server.kill()

@@ -6,16 +6,15 @@ codes, figures and the gateway's references, no typed text. Rows are streamed: m
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from sqlalchemy import Row, Select, func, select, tuple_
-from sqlalchemy.orm import aliased
 
 from portal.domain import money
 from portal.domain.chart import beancount_name
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import EntryNumber, LedgerEntry, LedgerLine, Payment, Plan, Refund, User
+from portal.models import EntryNumber, LedgerEntry, LedgerLine, Payment, Plan, Refund
 from portal.models.ledger import Account
 from portal.reports import paging
 from portal.reports.books import chart
@@ -23,7 +22,6 @@ from portal.reports.exports.columns import BATCH_ROWS
 from portal.reports.paging import Page
 
 Way = Literal["cash", "transfer", "card"]
-AUTHOR: Final = aliased(User)
 
 
 def lines(merchant_id: int, first: date | None = None, last: date | None = None) -> Select[*tuple[Any, ...]]:
@@ -49,7 +47,6 @@ def lines(merchant_id: int, first: date | None = None, last: date | None = None)
             LedgerLine.currency,
             LedgerEntry.reason.label("reason"),
             LedgerEntry.cause.label("cause"),
-            func.coalesce(AUTHOR.username, AUTHOR.email).label("who"),
             LedgerEntry.created_by.label("actor"),
         )
         .join(EntryNumber, EntryNumber.entry_id == LedgerEntry.id)
@@ -57,7 +54,6 @@ def lines(merchant_id: int, first: date | None = None, last: date | None = None)
         .join(LedgerLine, LedgerLine.entry_id == LedgerEntry.id)
         .outerjoin(Refund, Refund.id == LedgerEntry.refund_id)
         .outerjoin(Payment, Payment.id == func.coalesce(LedgerEntry.payment_id, Refund.payment_id))
-        .outerjoin(AUTHOR, AUTHOR.id == LedgerEntry.created_by)
         .where(LedgerEntry.merchant_id == merchant_id, EntryNumber.merchant_id == merchant_id)
         .order_by(LedgerEntry.booked_on, EntryNumber.number, LedgerLine.id)
     )

@@ -284,6 +284,7 @@ def _mark(claim: _Claim, reply: Reply) -> None:
     endpoint = db.session.get_one(
         WebhookEndpoint, claim.endpoint_id, with_for_update={"key_share": True}, populate_existing=True
     )
+    signing.seal_again(endpoint)
     row = _lock(claim)
     db.session.add(
         WebhookAttempt(

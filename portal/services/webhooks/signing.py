@@ -23,6 +23,15 @@ def sealed(secret: str) -> str:
     return tokens.encrypt(current_app.config["QIST"].secret_keys, PURPOSE, secret)
 
 
+def seal_again(endpoint: WebhookEndpoint) -> None:
+    """After a change of SECRET_KEY: encrypt the secret under the new key, so that the previous one can be removed."""
+    keys = current_app.config["QIST"].secret_keys
+    try:
+        tokens.decrypt(keys[:1], PURPOSE, endpoint.secret)
+    except tokens.Undecryptable:
+        endpoint.secret = tokens.encrypt_again(keys, PURPOSE, endpoint.secret)
+
+
 def secrets_of(endpoint: WebhookEndpoint) -> tuple[str, ...]:
     """The secrets that sign now: the present one, and the previous one while it counts. Raises tokens.Undecryptable."""
     keys = current_app.config["QIST"].secret_keys

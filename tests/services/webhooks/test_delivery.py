@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import time_machine
+from flask import Flask
 from sqlalchemy import func, select, update
 from standardwebhooks import Webhook
 
@@ -111,6 +113,21 @@ def test_both_secrets_sign_while_a_rotation_lasts(amal: int) -> None:
                 Webhook(first).verify(body, headers)
     stored = endpoint()
     assert first not in stored.secret and second not in stored.secret
+
+
+def test_a_delivery_takes_the_secret_along_to_a_new_key(app: Flask, amal: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = app.config["QIST"]
+    new = replace(settings, secret_key="another-0123456789abcdefghijklmnopqrstuv")
+    with receiving() as receiver:
+        secret = endpoints.create(people.owner(amal), url=receiver.url).secret or ""
+        monkeypatch.setitem(app.config, "QIST", replace(new, secret_keys_previous=(settings.secret_key or "",)))
+        for keys in (app.config["QIST"], new):
+            monkeypatch.setitem(app.config, "QIST", keys)
+            people.a_plan(amal)
+            tasks.deliver_webhooks()
+            headers, body = receiver.got[-1]
+            assert Webhook(secret).verify(body, headers)
+    assert len(receiver.got) == 2
 
 
 def test_an_error_is_retried_under_the_same_id_with_longer_pauses(amal: int) -> None:
