@@ -30,7 +30,18 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, live, objections, search, settings, webhooks
+from portal.web.merchants import (
+    closing,
+    customers,
+    dashboard,
+    journal,
+    live,
+    objections,
+    search,
+    settings,
+    usual_terms,
+    webhooks,
+)
 from portal.web.middleware import (
     compression,
     language,
@@ -133,6 +144,7 @@ BLUEPRINTS = (
     sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
+    usual_terms.bp,
     sessions.bp,
     search.bp,
     settings.bp,

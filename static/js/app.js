@@ -49,8 +49,9 @@
     refusal.focus();
   }
 
-  const submitterOf = (event, form) =>
-    event?.submitter || form.querySelector("button[type=submit], button:not([type])");
+  // The Enter key presses a form's hidden first button, if it has one; the button that is seen waits in its place.
+  const submitterOf = (event, form) => (event?.submitter?.matches(":not([data-default])") && event.submitter)
+    || form.querySelector(":is(button[type=submit], button:not([type])):not([data-default], [formaction])");
   const isHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-patch], [hx-delete]");
 
   // Plain forms. Disable the button after the event: the browser omits the name and value of a disabled button.
@@ -134,6 +135,16 @@
     field.value = choice.dataset.value;
     field.focus();
     field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  // Usual terms fill several fields. One event tells that they changed.
+  document.addEventListener("click", (event) => {
+    const terms = event.target.closest("[data-fill-form]");
+    if (!terms) return;
+    event.preventDefault();
+    const { elements } = terms.form;
+    for (const [name, value] of Object.entries(JSON.parse(terms.dataset.fillForm))) elements[name].value = value;
+    terms.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
   // The error summary takes the focus, on a new page and after a swap.

@@ -51,6 +51,8 @@ PAGES: Final[dict[str, list[str]]] = {
         "first payment of /dashboard",
         "/settings",
         "/settings/reminders",
+        "/settings/terms",
+        "first terms of /settings/terms",
         "/settings/api-keys",
         "/settings/webhooks",
         "/settings/team",

@@ -1,8 +1,9 @@
 """The form of a new plan: its values, its faults and the schedule it would create."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from wtforms import FieldList, FormField, HiddenField, RadioField, SelectField, StringField
@@ -12,7 +13,7 @@ from wtforms.validators import Regexp
 from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Row
 from portal.errors import Fault
-from portal.models import Merchant
+from portal.models import Merchant, UsualTerms
 from portal.services.plans.plans import NewPlan, plan_faults, schedule_of
 from portal.web.forms import Form, choices
 from portal.web.labels import KEY, one_use_key
@@ -22,6 +23,8 @@ from portal.wording.refusals import fault_sentence
 
 SHOWN_ROWS = 4
 """Rows for own dates and amounts that an empty form has, and that "More rows" adds."""
+PERCENT = re.compile(r"\s*(\d{1,2})\s*[%٪]\s*")
+"""A deposit that is a part of the total, in the digits of any script."""
 NO_TOTAL = _l("Enter a total to see the schedule.")
 NO_ROWS = _l("Enter amounts and days to see the schedule.")
 
@@ -71,6 +74,11 @@ class PlanForm(Form):
         for _ in range(min(count, schedule.MAX_INSTALLMENTS - len(self.rows.entries))):
             self.rows.append_entry()
 
+    def fill(self, values: Mapping[str, str]) -> None:
+        """Put these values into the fields of their names. The others keep what was typed."""
+        for name, value in values.items():
+            self[name].data = value
+
     @property
     def typed_rows(self) -> list[tuple[int, Any]]:
         """The rows with a text in them, each with its place in the form."""
@@ -101,6 +109,18 @@ class PlanForm(Form):
         """Replace a used or malformed one-use key and say so: the next submit creates another plan."""
         self.key.data, self.key.errors = one_use_key(), ()
         self.form_errors.append(str(message))
+
+
+def values_of(terms: UsualTerms, today: date) -> dict[str, str]:
+    """The values of the form's fields by usual terms, for a plan of `today` (the merchant's local date)."""
+    percent = terms.deposit_percent
+    return {
+        "schedule": "even" if percent is None else "deposit",
+        "num_installments": str(terms.num_installments),
+        "interval": terms.interval,
+        "start_date": (today + timedelta(days=terms.first_days)).isoformat(),
+        **({} if percent is None else {"deposit": f"{percent} %"}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +166,7 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     if kind == "deposit":
         deposit = 0
         try:
-            deposit = money.parse(form.deposit.data or "", currency)
+            deposit = _deposit(form.deposit.data or "", total, currency)
         except money.BadAmount as error:
             faults.append(Fault("deposit", "bad_amount", about=error.about, **error.facts))
     plan = NewPlan(
@@ -160,6 +180,13 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
         rows=rows,
     )
     return plan, without_repeats(faults + plan_faults(plan, today, currency))
+
+
+def _deposit(typed: str, total: int, currency: str) -> int:
+    """The deposit in minor units: an amount, or a part of `total` such as "25 %", rounded half up. Raises BadAmount."""
+    if part := PERCENT.fullmatch(typed):
+        return (total * int(part[1]) + 50) // 100
+    return money.parse(typed, currency)
 
 
 def _own_rows(form: PlanForm, currency: str) -> tuple[tuple[tuple[date, int], ...], list[Fault]]:
