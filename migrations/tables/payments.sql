@@ -56,6 +56,8 @@ CREATE TABLE payments (
 );
 
 CREATE INDEX ix_payments_customer_id_id ON payments (customer_id, id);
+CREATE INDEX ix_payments_declined_merchant_id_created_at ON payments (merchant_id, created_at)
+    WHERE state = 'declined';
 CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE state = 'in_flight';
 CREATE INDEX ix_payments_merchant_id_amount_id ON payments (merchant_id, amount, id);
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);

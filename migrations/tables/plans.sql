@@ -163,6 +163,8 @@ CREATE TABLE invitations (
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
 CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
+CREATE INDEX ix_invitations_unopened_plan_id ON invitations (plan_id)
+    WHERE kind = 'customer' AND opened_at IS NULL AND revoked_at IS NULL AND claimed_at IS NULL;
 
 CREATE TABLE plan_drafts (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plan_drafts PRIMARY KEY,

@@ -147,6 +147,39 @@
     terms.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // The preview's faults stand at their fields as soon as these are left, and go once they are mended. An empty field
+  // keeps the error that it came with.
+  document.addEventListener("htmx:afterSettle", () => {
+    const preview = document.querySelector("[data-faults]");
+    if (!preview) return;
+    const faults = JSON.parse(preview.dataset.faults);
+    preview.removeAttribute("data-faults");
+    for (const field of document.querySelectorAll(".field[id$='-field']")) {
+      const id = field.id.slice(0, -6);
+      const input = document.getElementById(id);
+      if (!input) continue;
+      let error = document.getElementById(`${id}-error`);
+      if (!faults[id] && error && input.value.trim()) {
+        error.remove();
+        field.classList.remove("field-wrong");
+        input.removeAttribute("aria-invalid");
+        document.querySelector(`[data-error-summary] a[href="#${id}"]`)?.closest("li").remove();
+        if (!document.querySelector("[data-error-summary] li")) document.querySelector("[data-error-summary]")?.remove();
+      } else if (faults[id] && (error || input !== document.activeElement)) {
+        if (!error) {
+          error = document.getElementById("fault").content.firstElementChild.cloneNode(true);
+          error.id = `${id}-error`;
+          field.append(error);
+          field.classList.add("field-wrong");
+          input.setAttribute("aria-invalid", "true");
+          const help = document.getElementById(`${id}-help`) ? `${id}-help ` : "";
+          input.setAttribute("aria-describedby", `${help}${id}-error`);
+        }
+        error.querySelector("span").textContent = faults[id];
+      }
+    }
+  });
+
   // The error summary takes the focus, on a new page and after a swap.
   const focusSummary = (root) => root.querySelector?.("[data-error-summary]")?.focus();
   // So does the outcome of a payment that was being checked, unless the focus is elsewhere on the page.

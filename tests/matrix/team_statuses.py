@@ -197,6 +197,7 @@ PAGES: Final = {
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/settings/terms", "/plans/new"),
     **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/settings/terms", "/plans"),
+    **rows((303, 403, 403, 303, 303), "POST", "/dashboard/first-steps"),
     **rows((200, 403, 403, 404, 200), "GET", "/settings/terms/<int:terms_id>"),
     **rows((422, 403, 403, 404, 422), "POST", "/settings/terms/<int:terms_id>"),
     **rows((303, 403, 403, 404, 303), "POST", "/settings/terms/<int:terms_id>/move",

@@ -64,6 +64,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "PATCH /api/customers/<row:customer_id>/",
     *(f"{method} /settings" for method in ("GET", "POST")),
     *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys", "terms")),
+    "POST /dashboard/first-steps",
     *(f"{method} /settings/terms/<int:terms_id>" for method in ("GET", "POST")),
     *(f"POST /settings/terms/<int:terms_id>/{act}" for act in ("move", "remove")),
     *(f"{method} /settings/webhooks{one}" for method in ("GET", "POST") for one in ("", "/<endpoint_name>")),

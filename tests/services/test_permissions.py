@@ -21,7 +21,7 @@ from portal.services.adjustments import cancellations, credits, reschedules, voi
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
-from portal.services.merchants import usual_terms
+from portal.services.merchants import first_steps, usual_terms
 from portal.services.merchants.usual_terms import Terms
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
@@ -125,6 +125,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
     ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "hide the first steps": ("settings", lambda actor, ids: first_steps.hide(actor)),
     "add usual terms": ("settings", lambda actor, ids: usual_terms.add(actor, TERMS)),
     "change usual terms": ("settings", lambda actor, ids: usual_terms.change(ids["terms"], actor=actor, terms=TERMS)),
     "move usual terms": ("settings", lambda actor, ids: usual_terms.move(ids["terms"], actor=actor, by=1)),

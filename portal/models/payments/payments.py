@@ -128,6 +128,12 @@ class Payment(Model):
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
+        Index(
+            "ix_payments_declined_merchant_id_created_at",
+            "merchant_id",
+            "created_at",
+            postgresql_where=text("state = 'declined'"),
+        ),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),
         Index(
             "ix_payments_received_merchant_id_value_at_id",

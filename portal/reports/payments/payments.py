@@ -40,7 +40,8 @@ def list_with_plans(
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
     query = find(actor, filters).options(parties, installments)
-    keys = (Payment.value_at, Payment.id) if filters.since or filters.until else (Payment.id,)
+    by_value = (filters.since or filters.until) and filters.state != "declined"
+    keys = (Payment.value_at, Payment.id) if by_value else (Payment.id,)
     return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
 
 
@@ -63,12 +64,14 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.state != "declined")
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
-    if filters.since or filters.until:
+    declined = filters.state == "declined"
+    at = Payment.created_at if declined else Payment.value_at
+    if (filters.since or filters.until) and not declined:
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:
-        query = query.where(Payment.value_at >= filters.since)
+        query = query.where(at >= filters.since)
     if filters.until:
-        query = query.where(Payment.value_at < filters.until)
+        query = query.where(at < filters.until)
     if filters.state == "received":
         query = query.where(Payment.state.in_(RECEIVED))
     elif filters.state == "refunded":

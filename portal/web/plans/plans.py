@@ -42,8 +42,8 @@ PAGE_LENGTH = 20
 CHOICES = 6
 """Customers that the form of a new plan offers."""
 SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
-STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
-"""The filters of the list: the statuses, and two more of active plans."""
+STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed", "unopened")
+"""The filters of the list: the statuses, and three more of active plans. The last is for merchants alone."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -69,7 +69,7 @@ def index() -> ResponseReturnValue:
         page="plans/index.html",
         fragment="plans/_list.html",
         count=lambda: reports.tally_plans(actor, filters),
-        statuses=STATUSES,
+        statuses=STATUSES if actor.merchant_id is not None else STATUSES[:-1],
         sorts=SORTS,
         closed_by=labels.CLOSED_BY,
         merchant=actor.merchant_id is not None,
@@ -90,7 +90,7 @@ def export() -> ResponseReturnValue:
 def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search."""
     return PlanFilters(
-        status=query.choice("status", STATUSES),
+        status=query.choice("status", STATUSES if merchant else STATUSES[:-1]),
         closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),

@@ -27,6 +27,7 @@ PAGES: Final = {
     "GET /team-invitations/<team_token>": (200,) * 8,
     "POST /team-invitations/<team_token>": (303, 403, 403, 403, 403, 403, 303, 303),  # of another email
     "POST /account/invitations/<int:team_invitation_id>": (303, 404, 404, 404, 404, 404, 303, 303),
+    "POST /dashboard/first-steps": (303, 403, 403, 303, 303, 403, 303, 303),
     "GET /settings/terms": OWNERS,
     "POST /settings/terms": (303, 403, 403, 422, 422, 403, 303, 303),
     "GET /settings/terms/<int:terms_id>": OWN,
