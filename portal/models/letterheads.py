@@ -1,4 +1,4 @@
-"""Letterheads: what receipts and statements say about a business beside its name."""
+"""Letterheads: the words of receipts and statements about a business beside its name."""
 
 from typing import Literal, get_args
 

@@ -22,7 +22,7 @@ bp = Blueprint("logos", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a page shows of a business. `logo` is an address with the image of `width` by `height` points, or ""."""
+    """The business as a page shows it. `logo` is an address with the image of `width` by `height` points, or ""."""
 
     name: str
     address: list[str]
