@@ -75,6 +75,10 @@ def build() -> Json:
         "RequestId": {"schema": {"type": "string"}, "description": "Names this answer in our logs."},
         "RetryAfter": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait."},
         "Link": {"schema": {"type": "string"}, "description": 'The next page: <...>; rel="next". None on the last.'},
+        "TotalCount": {
+            "schema": {"type": "string", "pattern": r"^[0-9]+\+?$"},
+            "description": "With `include=total`: the number of rows in all pages, exact up to 10000, else `10000+`.",
+        },
         "Location": {"schema": {"type": "string"}, "description": "Where to look at it."},
         "Replayed": {"schema": {"const": "true"}, "description": "Set when this was carried out before."},
     }
@@ -158,6 +162,8 @@ def _headers(status: int, declaration: Declared) -> Json:
         names["Retry-After"] = "RetryAfter"
     if declaration.pages and status == 200:
         names["Link"] = "Link"
+    if declaration.counts and status == 200:
+        names["X-Total-Count"] = "TotalCount"
     if status in (201, 202):
         names["Location"] = "Location"
     if declaration.repeatable and status < 400:
@@ -249,6 +255,7 @@ def _tidy_parameter(parameter: Json) -> None:
     schema = parameter["schema"]
     for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
         schema.update(options[0] if options else {})
+    parameter["description"] = parameter.get("description") or schema.get("description", "")
     if "enum" in schema:
         schema["type"] = "string"
     schema.pop("description", None)
