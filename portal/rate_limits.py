@@ -4,16 +4,22 @@ Valkey counts them. While it does not answer, each web process counts its own re
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
+from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
 
-from flask import Response, current_app
-from limits import parse_many
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import RequestLimit
+from limits import RateLimitItemPerMinute, parse_many
 from limits.storage import MemoryStorage
+from redis.exceptions import RedisError
 
 from portal.access import client_address
+from portal.config import JSON_PREFIXES
 from portal.domain import clock
 from portal.extensions import limiter
+from portal.services.accounts import sessions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,8 +47,8 @@ def proving(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
-    """Limit by RATELIMIT_LOGIN for each client address."""
-    return counted(setting("ratelimit_login"), "login", client_address)(view)
+    """Limit by RATELIMIT_LOGIN for each client address. Above it a security event is recorded, at most one a minute."""
+    return counted(setting("ratelimit_login"), "login", client_address, above=_record_limit)(view)
 
 
 def trying_password(
@@ -122,9 +128,22 @@ def counted(
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        return cast(Callable[P, R], decorator(view))
+        @wraps(view)
+        def noted(*args: P.args, **kwargs: P.kwargs) -> R:
+            _note()
+            return view(*args, **kwargs)
+
+        return cast(Callable[P, R], decorator(noted))
 
     return decorate
+
+
+def init_app(app: Flask) -> None:
+    """Add the fields RateLimit and RateLimit-Policy to answers of the API.
+
+    Called before the limiter's `init_app`: functions after a request run in reverse order, so the limiter has counted.
+    """
+    app.after_request(_add_fields)
 
 
 def setting(name: str) -> Callable[[], str]:
@@ -142,7 +161,61 @@ def seconds_to_wait() -> int:
     limit = limiter.current_limit
     if limit is None:
         return 60
-    return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), limit.limit.get_expiry())
+    return _seconds_to_reset(limit)
+
+
+def _record_limit() -> None:
+    item, key = RateLimitItemPerMinute(1), ("qist", client_address(), "login-recorded")
+    if limiter.limiter.hit(item, *key):
+        sessions.record_limit()
+
+
+def _note() -> None:
+    """Remember the limits that were looked at just now. A later check of the same request forgets them."""
+    g.setdefault("rate_limits", {}).update({limit.key: limit for limit in limiter.current_limits})
+
+
+def _add_fields(response: Response) -> Response:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-10, a member for each limit of this request.
+
+    `q` requests in `w` seconds; `r` remain, until `t` seconds from now. There are none while Valkey is away.
+    """
+    if not f"{request.path}/".startswith(JSON_PREFIXES) or not limiter.enabled:
+        return response
+    _note()
+    limits = list(g.rate_limits.values())
+    if not limits or (current_app.config["QIST"].redis_url and isinstance(limiter.limiter.storage, MemoryStorage)):
+        return response
+    try:
+        left = [0 if limit.breached else max(0, limit.remaining) for limit in limits]
+        seconds = [_seconds_to_reset(limit) for limit in limits]
+    except (RedisError, OSError):
+        return response
+    names = _names(limits)
+    policies = [
+        f'"{name}";q={limit.limit.amount};w={limit.limit.get_expiry()}'
+        for name, limit in zip(names, limits, strict=True)
+    ]
+    rest = [f'"{name}";r={number};t={wait}' for name, number, wait in zip(names, left, seconds, strict=True)]
+    response.headers["RateLimit-Policy"] = ", ".join(policies)
+    response.headers["RateLimit"] = ", ".join(rest)
+    return response
+
+
+def _names(limits: list[RequestLimit]) -> list[str]:
+    """The scope of each limit; with its period, if a scope has several."""
+    scopes = Counter(limit.request_args[-1] for limit in limits)
+    return [
+        f"{limit.request_args[-1]}-{limit.limit.GRANULARITY.name}"
+        if scopes[limit.request_args[-1]] > 1
+        else limit.request_args[-1]
+        for limit in limits
+    ]
+
+
+def _seconds_to_reset(limit: RequestLimit) -> int:
+    expiry: int = limit.limit.get_expiry()
+    return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), expiry)
 
 
 def _effective(text: str) -> str:

@@ -80,6 +80,15 @@ def build() -> Json:
             "description": "With `include=total`: the number of rows in all pages, exact up to 10000, else `10000+`.",
         },
         "Location": {"schema": {"type": "string"}, "description": "Where to look at it."},
+        "RateLimit": {
+            "schema": {"type": "string", "examples": ['"writes";r=2999;t=60']},
+            "description": "For each limit, how many requests are left (`r`), for how many seconds (`t`). "
+            "draft-ietf-httpapi-ratelimit-headers-10.",
+        },
+        "RateLimitPolicy": {
+            "schema": {"type": "string", "examples": ['"writes";q=3000;w=60']},
+            "description": "For each limit, how many requests (`q`) in how many seconds (`w`).",
+        },
         "Replayed": {"schema": {"const": "true"}, "description": "Set when this was carried out before."},
     }
     for path in document["paths"].values():
@@ -166,6 +175,9 @@ def _headers(status: int, declaration: Declared) -> Json:
         names["X-Total-Count"] = "TotalCount"
     if status in (201, 202):
         names["Location"] = "Location"
+    if declaration.limited and status != 401:
+        names["RateLimit"] = "RateLimit"
+        names["RateLimit-Policy"] = "RateLimitPolicy"
     if declaration.repeatable and status < 400:
         names["Idempotent-Replayed"] = "Replayed"
     return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
