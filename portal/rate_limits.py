@@ -4,7 +4,6 @@ Valkey counts them. While it does not answer, each web process counts its own re
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
@@ -31,6 +30,9 @@ ALL_FAILURES: Final = "100 per hour"
 CODE_FAILURES: Final = "20 per hour"
 """Wrong codes of a second factor for one account, from all addresses that it does not know."""
 WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
+
+_limits: Final[dict[str, Callable[[], str]]] = {}
+"""The limit of each scope, by its name."""
 
 Limit = str | Callable[[], str]
 Counts = Callable[[Response], bool]
@@ -117,6 +119,7 @@ def counted(
     its response, if any, is the answer in place of 429.
     """
     current_limit = limit if callable(limit) else lambda: limit
+    _limits[scope] = current_limit
     decorator = limiter.shared_limit(
         lambda: _effective(current_limit()),
         scope=scope,
@@ -191,7 +194,7 @@ def _add_fields(response: Response) -> Response:
         seconds = [_seconds_to_reset(limit) for limit in limits]
     except (RedisError, OSError):
         return response
-    names = _names(limits)
+    names = [_name(limit) for limit in limits]
     policies = [
         f'"{name}";q={limit.limit.amount};w={limit.limit.get_expiry()}'
         for name, limit in zip(names, limits, strict=True)
@@ -202,15 +205,10 @@ def _add_fields(response: Response) -> Response:
     return response
 
 
-def _names(limits: list[RequestLimit]) -> list[str]:
-    """The scope of each limit; with its period, if a scope has several."""
-    scopes = Counter(limit.request_args[-1] for limit in limits)
-    return [
-        f"{limit.request_args[-1]}-{limit.limit.GRANULARITY.name}"
-        if scopes[limit.request_args[-1]] > 1
-        else limit.request_args[-1]
-        for limit in limits
-    ]
+def _name(limit: RequestLimit) -> str:
+    """The scope of the limit; with its period, if the scope has several."""
+    scope = limit.request_args[-1]
+    return f"{scope}-{limit.limit.GRANULARITY.name}" if len(parse_many(_limits[scope]())) > 1 else scope
 
 
 def _seconds_to_reset(limit: RequestLimit) -> int:

