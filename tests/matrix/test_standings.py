@@ -62,7 +62,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "GET /customers/<int:customer_id>/edit",
     "POST /customers/<int:customer_id>",
     "PATCH /api/customers/<row:customer_id>/",
-    *(f"{method} /settings" for method in ("GET", "POST")),
+    *(f"{method} /settings{page}" for method in ("GET", "POST") for page in ("", "/letterhead")),
     *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys", "terms")),
     "POST /dashboard/first-steps",
     *(f"{method} /settings/terms/<int:terms_id>" for method in ("GET", "POST")),

@@ -64,6 +64,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.state != "declined")
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
+    query = filters.created.narrow(query, Payment.created_at)
     declined = filters.state == "declined"
     at = Payment.created_at if declined else Payment.value_at
     if (filters.since or filters.until) and not declined:
