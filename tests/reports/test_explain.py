@@ -24,6 +24,7 @@ from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import home, plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.services.accounts import sessions
+from portal.services.books import totals
 from portal.services.mail import delivery
 from portal.services.payments import outcomes
 from portal.services.plans import lateness
@@ -93,6 +94,7 @@ def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
             size = {"plans": request.param, "people": request.param // 2 + MERCHANTS, "merchants": MERCHANTS}
             for statement in FILL.split(";"):
                 connection.execute(text(statement), size)
+        totals.rebuild()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
     return app
