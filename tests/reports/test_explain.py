@@ -110,7 +110,7 @@ def explained(*beginnings: str) -> Iterator[list[dict]]:
     query_plans: list[dict] = []
 
     def explain(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith(beginnings):
+        if statement.lstrip().startswith(beginnings):
             cursor.connection.execute("SET random_page_cost = 1.1")
             answer = cursor.connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
             query_plans.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])

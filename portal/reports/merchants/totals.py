@@ -86,9 +86,9 @@ class DueDay:
 
 @dataclass(frozen=True, slots=True)
 class CollectedMonth:
-    """What was collected in the month that begins at `first`, and what of it was recorded by the same hour a month ago.
+    """The amount collected in the month that begins at `first`, less refunds, reversals and voids (minor units).
 
-    Minor units; refunds, reversals and voids are subtracted.
+    `amount_then` is the part of it that was recorded by the same hour a month ago.
     """
 
     currency: str
