@@ -111,7 +111,8 @@ BREAKS = {
         GIVEN, REFUND_BOOKED, RETURNED, REFUNDED, "INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, "
         "currency, amount, state, group_key, gateway_key, created_at, settled_at) "
         "VALUES (:payment, :plan, :amal, :omar, 'SAR', 1, 'succeeded', 'g', 'nobody', now(), now())"),
-    "a payment that is not booked": (BOOKED, CASH, COLLECTED, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
+    "a payment that is not booked": (
+        BOOKED, CASH, COLLECTED, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
         + " AND entry.payment_id IS NOT NULL", OPENED),
     "a payment that is booked though it was declined": (
         BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
@@ -136,7 +137,8 @@ BREAKS = {
     "a refund of an excess that there is not": (
         OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
-        REFUND_BOOKED, CASH, REFUNDED, COLLECTED, lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
+        REFUND_BOOKED, CASH, REFUNDED, COLLECTED,
+        lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
     "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
     "a refund of another charge": (
         RETURNED, f"UPDATE gateway_refunds SET charge_key = {KEY.format(':payment')} WHERE key = {BACK}"),
