@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal
 
-from flask import Blueprint, flash, url_for
+from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -13,7 +13,8 @@ from portal.models import Merchant
 from portal.reports import live
 from portal.reports.merchants import attention, chasing, dashboard, first_steps
 from portal.reports.merchants import overview as reports
-from portal.reports.merchants.overview import Overview, month_after
+from portal.reports.merchants.overview import Overview
+from portal.reports.merchants.totals import MONTHS, month_after
 from portal.services.merchants import first_steps as services
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
@@ -35,7 +36,8 @@ def show() -> ResponseReturnValue:
     steps = first_steps.first_steps(merchant) if may_see_steps() else None
     if not dashboard.has_plans(merchant.id):
         return page("merchants/dashboard_show.html", merchant=merchant, overview=None, steps=steps, version=version)
-    overview = reports.overview(merchant)
+    chosen = PERIODS.get(request.args.get("months", ""), MONTHS)
+    overview = reports.overview(merchant, chosen)
     plans = dashboard.plans_needing_attention(merchant.id)
     home = overview.home
     bars = [(dates.month_name(month.first), month.expected, month.collected) for month in home.months]
@@ -47,6 +49,10 @@ def show() -> ResponseReturnValue:
         changes=_changes(overview, merchant),
         to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
+        periods=[
+            (count, url_for("dashboard.show", months=value or None), count == chosen)
+            for value, count in PERIODS.items()
+        ],
         steps=steps,
         attention=attention.attention(merchant, my_actor()),
         plans=plans,
@@ -120,6 +126,8 @@ class Change:
     text: str = ""
 
 
+PERIODS: Final = {"": MONTHS, "12": 12}
+"""Months that the chart shows, by the parameter `months` of the address."""
 MAX_PERCENT: Final = 999
 """Larger changes are told as a difference."""
 

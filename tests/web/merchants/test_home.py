@@ -87,6 +87,19 @@ def test_a_calm_day_says_so(app: Flask, everybody: dict[str, int]) -> None:
     assert attention(page) == {} and "Nothing is late, due today, declined or disputed." in page
 
 
+def test_the_chart_shows_six_or_twelve_months(app: Flask, everybody: dict[str, int]) -> None:
+    with app.app_context():
+        people.a_plan(everybody["amal"], first=-300, count=1)
+    amal = browser_of(app, "amal")
+    for query, months in (("", 6), ("?months=12", 12), ("?months=6", 6), ("?months=999", 6), ("?months=x", 6)):
+        page = amal.get(f"/dashboard{query}").text
+        table = page.split("Collected against expected by month")[1].split("</table>")[0]
+        assert table.count("<time") == months
+        chosen = re.search(r'href="([^"]+)"\s+aria-current="true"', page.split('id="months-title"')[1])
+        assert chosen and chosen[1] == f"/dashboard{'?months=12' if months == 12 else ''}#months-title"
+    assert "SAR 100.00 expected" in words(amal.get("/dashboard?months=12").text)
+
+
 def steps(page: str) -> str:
     return words(page.split('id="first-steps"')[1].split("</section>")[0]) if 'id="first-steps"' in page else ""
 
