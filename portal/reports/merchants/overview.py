@@ -81,7 +81,8 @@ class Overview:
 def overview(merchant: Merchant, months: int = totals.MONTHS) -> Overview:
     """The figures of the dashboard by currency (minor units), of the last `months` months (at least 2).
 
-    Currencies are never added together. Months are those of the local dates that are stored with installments and the ledger's entries.
+    Currencies are never added together. Months are those of the local dates that are stored with installments and the
+    ledger's entries.
     """
     sums = totals.sums(merchant, months)
     by_currency: dict[str, Totals] = {}
