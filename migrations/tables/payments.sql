@@ -27,7 +27,7 @@ CREATE TABLE payments (
     value_at timestamptz,
     reversed_at timestamptz,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_payments_reference FOREIGN KEY (plan_id, reference_id) REFERENCES texts (plan_id, id),
     CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
     CONSTRAINT ck_payments_amount CHECK (amount > 0),
@@ -107,7 +107,7 @@ CREATE TABLE refunds (
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
         REFERENCES payments (id, plan_id),
     CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_refunds_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_refunds_amount CHECK (amount > 0),
     CONSTRAINT ck_refunds_awaits_release CHECK (NOT awaits_release OR state = 'in_flight'),

@@ -103,7 +103,7 @@ def revoke(plan_id: int, json: schemas.LinkChoice) -> Response:
     writes=True,
     forbidden="change_plan",
     refuses={
-        409: ("email_fixed", "still_running"),
+        409: ("email_fixed", "payment_in_flight", "refund_in_flight", "still_running"),
         422: ("blocked", "mail_limit", "not_a_customer", "plan_limit", "same_email"),
     },
 )
