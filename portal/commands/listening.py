@@ -156,9 +156,10 @@ def listen(feed: EventFeed, file: StateFile, options: Options, say: Say, pause: 
         for event in page.events:
             if event.name in state.sent:
                 continue
-            _forward(event, target, secret, say, pause)
+            line = _forward(event, target, secret, say, pause)
             state.sent.append(event.name)
             file.write(state)
+            say(line)
         if page.cursor is not None and page.cursor != state.cursor:
             state.cursor, state.sent = page.cursor, []
             file.write(state)
@@ -198,8 +199,11 @@ def _patiently(act: Callable[[], FeedPage], say: Say, pause: Pause) -> FeedPage:
             pause(wait)
 
 
-def _forward(event: FeedEvent, target: str, secret: str, say: Say, pause: Pause) -> None:
-    """Send an event until it is taken, or until MAX_ANSWERS other answers. Without an answer it is sent for ever."""
+def _forward(event: FeedEvent, target: str, secret: str, say: Say, pause: Pause) -> str:
+    """Send an event until it is taken, or until MAX_ANSWERS other answers. Without an answer it is sent for ever.
+
+    Returns the line that says how it ended.
+    """
     request = webhooks.Request(target, event.name, event.body, (secret,))
     answers, seconds = 0, 1
     while True:
@@ -210,11 +214,9 @@ def _forward(event: FeedEvent, target: str, secret: str, say: Say, pause: Pause)
         else:
             outcome, answers = str(reply.status), answers + 1
         if reply.succeeded:
-            say(f"{line}  {outcome}  {reply.duration_ms} ms")
-            return
+            return f"{line}  {outcome}  {reply.duration_ms} ms"
         if answers >= MAX_ANSWERS:
-            say(f"{line}  {outcome}  left out after {answers} answers")
-            return
+            return f"{line}  {outcome}  left out after {answers} answers"
         seconds = min(seconds * 2, LONGEST_PAUSE_SECONDS)
         say(f"{line}  {outcome}  again in {seconds} s")
         pause(seconds)

@@ -118,13 +118,14 @@ def test_events_are_forwarded_as_webhooks_and_a_later_run_goes_on(listening: Lis
         happen(plan_id, 25)
         everything = numbered()
         arrive(receiver, len(everything), listening)
-        listening.says(everything[-1].name)
+        listening.says(f"{everything[-1].name}  200")
         assert listening.stop() == 0 and listening.output.endswith("stopped\n")
         happen(plan_id, 3)
         everything = numbered()
         listening.start(receiver.url)
         arrive(receiver, len(everything), listening)
         assert receiver.names == [row.name for row in everything], "each once, in order"
+        listening.says(f"{everything[-1].name}  200")
     lines = [line for line in listening.output.splitlines() if "evt_" in line]
     assert len(lines) == len(everything) and all("  200  " in line for line in lines)
     assert listening.key not in listening.output and SECRET not in listening.output
