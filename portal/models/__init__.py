@@ -37,6 +37,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.totals import CollectedTotal, DueTotal
 from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -45,8 +46,10 @@ __all__ = [
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
+    "CollectedTotal",
     "Customer",
     "Dispute",
+    "DueTotal",
     "Email",
     "EmailChange",
     "EmailProof",

@@ -38,9 +38,11 @@ ErrorCode: TypeAlias = Literal[
     "bad_export_name",
     "bad_hour",
     "bad_idempotency_key",
+    "bad_instant",
     "bad_interval",
     "bad_length",
     "bad_number",
+    "bad_pair",
     "bad_phone",
     "bad_signature",
     "bad_text",
@@ -359,6 +361,8 @@ class Customer(TypedDict):
     outstanding: dict[str, str]
     # By currency, without those in which the amount is zero.
     overdue: dict[str, str]
+    # Since when they are a customer of the merchant.
+    created_at: str | None
 
 
 class CustomerEmail(TypedDict):
@@ -1212,8 +1216,11 @@ class Client(Transport):
     def merchants_customers_index(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         show: Literal["all", "overdue", "owing"] | None = None,
         email: str | None = None,
         search: str | None = None,
@@ -1226,7 +1233,7 @@ class Client(Transport):
             Customer,
             "GET",
             "/api/customers/",
-            query={"limit": limit, "cursor": cursor, "show": show, "email": email, "search": search},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "show": show, "email": email, "search": search},
         )
 
     def merchants_customers_show(
@@ -1289,10 +1296,14 @@ class Client(Transport):
     def events_index(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         types: str | None = None,
         plan: int | str | None = None,
+        customer: int | str | None = None,
     ) -> Page[PublishedEvent]:
         """List events
 
@@ -1304,12 +1315,13 @@ class Client(Transport):
             PublishedEvent,
             "GET",
             "/api/events/",
-            query={"limit": limit, "cursor": cursor, "types": types, "plan": plan},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "types": types, "plan": plan, "customer": customer},
         )
 
     def analytics_journal(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         from_: str | None = None,
@@ -1325,7 +1337,7 @@ class Client(Transport):
             JournalLine,
             "GET",
             "/api/journal/",
-            query={"limit": limit, "cursor": cursor, "from": from_, "to": to, "account": account},
+            query={"include": include, "limit": limit, "cursor": cursor, "from": from_, "to": to, "account": account},
         )
 
     def merchants_show(
@@ -1387,6 +1399,8 @@ class Client(Transport):
 
     def payment_methods_index(
         self,
+        *,
+        include: Literal["total"] | None = None,
     ) -> Page[SavedPaymentMethod]:
         """List your saved payment methods
 
@@ -1396,6 +1410,7 @@ class Client(Transport):
             SavedPaymentMethod,
             "GET",
             "/api/payment-methods/",
+            query={"include": include},
         )
 
     def payment_methods_create(
@@ -1433,8 +1448,11 @@ class Client(Transport):
     def payments_index(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
         state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
         sort: Literal["-id", "id"] | None = None,
@@ -1450,7 +1468,7 @@ class Client(Transport):
             Payment,
             "GET",
             "/api/payments/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency},
         )
 
     def payments_show(
@@ -1530,8 +1548,11 @@ class Client(Transport):
     def plans_index(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["active", "cancelled", "completed", "overdue"] | None = None,
         state: Literal["active", "cancelled", "completed", "overdue"] | None = None,
         disputed: Literal["false", "true"] | None = None,
@@ -1542,6 +1563,9 @@ class Client(Transport):
         currency: str | None = None,
         due_before: str | None = None,
         due_after: str | None = None,
+        updated_before: str | None = None,
+        updated_after: str | None = None,
+        metadata: str | None = None,
         sort: Literal["-id", "id"] | None = None,
     ) -> Page[Plan]:
         """List your plans
@@ -1552,22 +1576,27 @@ class Client(Transport):
             Plan,
             "GET",
             "/api/plans/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "disputed": disputed, "closed_by": closed_by, "customer_email": customer_email, "customer": customer, "external_id": external_id, "currency": currency, "due_before": due_before, "due_after": due_after, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "disputed": disputed, "closed_by": closed_by, "customer_email": customer_email, "customer": customer, "external_id": external_id, "currency": currency, "due_before": due_before, "due_after": due_after, "updated_before": updated_before, "updated_after": updated_after, "metadata": metadata, "sort": sort},
         )
 
     def installments_index(
         self,
         *,
+        include: Literal["replaced", "replaced,total", "total", "total,replaced"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
         state: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
-        include: Literal["replaced"] | None = None,
+        plan: int | str | None = None,
         customer_email: str | None = None,
         customer: int | str | None = None,
         currency: str | None = None,
         due_before: str | None = None,
         due_after: str | None = None,
+        external_id: str | None = None,
+        metadata: str | None = None,
         sort: Literal["-due_date", "due_date"] | None = None,
     ) -> Page[Installment]:
         """List your installments
@@ -1578,7 +1607,7 @@ class Client(Transport):
             Installment,
             "GET",
             "/api/plans/installments/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "include": include, "customer_email": customer_email, "customer": customer, "currency": currency, "due_before": due_before, "due_after": due_after, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "plan": plan, "customer_email": customer_email, "customer": customer, "currency": currency, "due_before": due_before, "due_after": due_after, "external_id": external_id, "metadata": metadata, "sort": sort},
         )
 
     def installments_show(
@@ -1793,11 +1822,11 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
+        include: Literal["replaced", "replaced,total", "total", "total,replaced"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
         state: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
-        include: Literal["replaced"] | None = None,
         due_before: str | None = None,
         due_after: str | None = None,
     ) -> Page[Installment]:
@@ -1809,12 +1838,14 @@ class Client(Transport):
             Installment,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/installments/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "include": include, "due_before": due_before, "due_after": due_after},
+            query={"include": include, "limit": limit, "cursor": cursor, "status": status, "state": state, "due_before": due_before, "due_after": due_after},
         )
 
     def invitations_index(
         self,
         plan_id: int,
+        *,
+        include: Literal["total"] | None = None,
     ) -> Page[Link]:
         """The links of a plan
 
@@ -1825,6 +1856,7 @@ class Client(Transport):
             Link,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/invitations/",
+            query={"include": include},
         )
 
     def invitations_create(
@@ -1917,8 +1949,11 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
         state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
         sort: Literal["-id", "id"] | None = None,
@@ -1931,7 +1966,7 @@ class Client(Transport):
             Payment,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/payments/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort},
         )
 
     def payments_record(
@@ -1957,8 +1992,11 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["declined", "in_flight", "succeeded"] | None = None,
         state: Literal["declined", "in_flight", "succeeded"] | None = None,
         sort: Literal["-id", "id"] | None = None,
@@ -1971,7 +2009,7 @@ class Client(Transport):
             Refund,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/refunds/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort},
         )
 
     def refunds_create(
@@ -2043,6 +2081,7 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[TimelineEntry]:
@@ -2055,7 +2094,7 @@ class Client(Transport):
             TimelineEntry,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/timeline/",
-            query={"limit": limit, "cursor": cursor},
+            query={"include": include, "limit": limit, "cursor": cursor},
         )
 
     def plan_actions_write_off(
@@ -2080,11 +2119,18 @@ class Client(Transport):
     def refunds_index(
         self,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
+        created_before: str | None = None,
+        created_after: str | None = None,
         status: Literal["declined", "in_flight", "succeeded"] | None = None,
         state: Literal["declined", "in_flight", "succeeded"] | None = None,
         sort: Literal["-id", "id"] | None = None,
+        plan: int | str | None = None,
+        payment: int | str | None = None,
+        customer: int | str | None = None,
+        currency: str | None = None,
     ) -> Page[Refund]:
         """List your refunds
 
@@ -2094,7 +2140,7 @@ class Client(Transport):
             Refund,
             "GET",
             "/api/refunds/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state, "sort": sort},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "payment": payment, "customer": customer, "currency": currency},
         )
 
     def refunds_show(
@@ -2113,6 +2159,8 @@ class Client(Transport):
 
     def merchants_team_index(
         self,
+        *,
+        include: Literal["total"] | None = None,
     ) -> Page[TeamMember]:
         """List the members of your team
 
@@ -2122,10 +2170,13 @@ class Client(Transport):
             TeamMember,
             "GET",
             "/api/team/",
+            query={"include": include},
         )
 
     def webhook_endpoints_index(
         self,
+        *,
+        include: Literal["total"] | None = None,
     ) -> Page[WebhookEndpoint]:
         """List your endpoints
 
@@ -2135,6 +2186,7 @@ class Client(Transport):
             WebhookEndpoint,
             "GET",
             "/api/webhook-endpoints/",
+            query={"include": include},
         )
 
     def webhook_endpoints_create(
@@ -2201,6 +2253,7 @@ class Client(Transport):
         self,
         endpoint_name: str,
         *,
+        include: Literal["total"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         status: Literal["claimed", "delivered", "failed", "waiting"] | None = None,
@@ -2214,7 +2267,7 @@ class Client(Transport):
             WebhookSent,
             "GET",
             f"/api/webhook-endpoints/{self.segment(endpoint_name)}/deliveries/",
-            query={"limit": limit, "cursor": cursor, "status": status, "state": state},
+            query={"include": include, "limit": limit, "cursor": cursor, "status": status, "state": state},
         )
 
     def webhook_endpoints_send_again(

@@ -146,6 +146,8 @@ export interface Customer {
   outstanding: Record<string, string>;
   /** By currency, without those in which the amount is zero. */
   overdue: Record<string, string>;
+  /** Since when they are a customer of the merchant. */
+  created_at: string | null;
 }
 
 /** The right email of a plan that was made for a wrong one. */
@@ -200,7 +202,7 @@ export interface EndpointWithSecret {
 }
 
 /** Every code of a problem and of its faults. New ones may be added. */
-export type ErrorCode = "account_deactivated" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_hour" | "bad_idempotency_key" | "bad_interval" | "bad_length" | "bad_number" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "consent_needed" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_used" | "factor_on" | "figures_changed" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
+export type ErrorCode = "account_deactivated" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_hour" | "bad_idempotency_key" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "consent_needed" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_used" | "factor_on" | "figures_changed" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
 
 /** The object that an event is about. */
 export interface EventObject {
@@ -931,7 +933,7 @@ export class Client extends Transport {
 
   /** List your customers. Newest account first. The next page is in the Link header. */
   merchantsCustomersIndex(
-    query: { limit?: number; cursor?: string; show?: "all" | "overdue" | "owing"; email?: string; search?: string } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; show?: "all" | "overdue" | "owing"; email?: string; search?: string } = {},
   ): Promise<Page<Customer>> {
     return this.page("GET", `/api/customers/`, { query });
   }
@@ -980,7 +982,7 @@ export class Client extends Transport {
    * event appears within seconds. Its `data` is the object as it is when you read it.
    */
   eventsIndex(
-    query: { limit?: number; cursor?: string; types?: string; plan?: number | string } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; types?: string; plan?: number | string; customer?: number | string } = {},
   ): Promise<Page<PublishedEvent>> {
     return this.page("GET", `/api/events/`, { query });
   }
@@ -991,7 +993,7 @@ export class Client extends Transport {
    * Link header.
    */
   analyticsJournal(
-    query: { limit?: number; cursor?: string; from?: string; to?: string; account?: "bad_debt" | "bank" | "cash" | "clearing" | "credits" | "losses" | "overpayments" | "prepayments" | "receivable" | "recoveries" | "refunds" | "refunds_payable" | "sales" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; from?: string; to?: string; account?: "bad_debt" | "bank" | "cash" | "clearing" | "credits" | "losses" | "overpayments" | "prepayments" | "receivable" | "recoveries" | "refunds" | "refunds_payable" | "sales" } = {},
   ): Promise<Page<JournalLine>> {
     return this.page("GET", `/api/journal/`, { query });
   }
@@ -1030,8 +1032,9 @@ export class Client extends Transport {
 
   /** List your saved payment methods. Newest first. There are ten at most. */
   paymentMethodsIndex(
+    query: { include?: "total" } = {},
   ): Promise<Page<SavedPaymentMethod>> {
-    return this.page("GET", `/api/payment-methods/`);
+    return this.page("GET", `/api/payment-methods/`, { query });
   }
 
   /**
@@ -1054,7 +1057,7 @@ export class Client extends Transport {
 
   /** List your payments. Of all your plans, newest first. The next page is in the Link header. */
   paymentsIndex(
-    query: { limit?: number; cursor?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id"; plan?: number | string; customer?: number | string; currency?: string } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id"; plan?: number | string; customer?: number | string; currency?: string } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/payments/`, { query });
   }
@@ -1109,14 +1112,14 @@ export class Client extends Transport {
    * header.
    */
   plansIndex(
-    query: { limit?: number; cursor?: string; status?: "active" | "cancelled" | "completed" | "overdue"; state?: "active" | "cancelled" | "completed" | "overdue"; disputed?: "false" | "true"; closed_by?: "cancel" | "paid" | "refund" | "write_off"; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; sort?: "-id" | "id" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "active" | "cancelled" | "completed" | "overdue"; state?: "active" | "cancelled" | "completed" | "overdue"; disputed?: "false" | "true"; closed_by?: "cancel" | "paid" | "refund" | "write_off"; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; updated_before?: string; updated_after?: string; metadata?: string; sort?: "-id" | "id" } = {},
   ): Promise<Page<Plan>> {
     return this.page("GET", `/api/plans/`, { query });
   }
 
   /** List your installments. Of all your plans, soonest due first. The next page is in the Link header. */
   installmentsIndex(
-    query: { limit?: number; cursor?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; include?: "replaced"; customer_email?: string; customer?: number | string; currency?: string; due_before?: string; due_after?: string; sort?: "-due_date" | "due_date" } = {},
+    query: { include?: "replaced" | "replaced,total" | "total" | "total,replaced"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; plan?: number | string; customer_email?: string; customer?: number | string; currency?: string; due_before?: string; due_after?: string; external_id?: string; metadata?: string; sort?: "-due_date" | "due_date" } = {},
   ): Promise<Page<Installment>> {
     return this.page("GET", `/api/plans/installments/`, { query });
   }
@@ -1244,7 +1247,7 @@ export class Client extends Transport {
    */
   installmentsOfPlan(
     planId: number,
-    query: { limit?: number; cursor?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; include?: "replaced"; due_before?: string; due_after?: string } = {},
+    query: { include?: "replaced" | "replaced,total" | "total" | "total,replaced"; limit?: number; cursor?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; due_before?: string; due_after?: string } = {},
   ): Promise<Page<Installment>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/installments/`, { query });
   }
@@ -1255,8 +1258,9 @@ export class Client extends Transport {
    */
   invitationsIndex(
     planId: number,
+    query: { include?: "total" } = {},
   ): Promise<Page<Link>> {
-    return this.page("GET", `/api/plans/${this.segment(planId)}/invitations/`);
+    return this.page("GET", `/api/plans/${this.segment(planId)}/invitations/`, { query });
   }
 
   /**
@@ -1313,7 +1317,7 @@ export class Client extends Transport {
   /** A plan's payments. Newest first. The next page is in the Link header. */
   paymentsOfPlan(
     planId: number,
-    query: { limit?: number; cursor?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id" } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/payments/`, { query });
   }
@@ -1333,7 +1337,7 @@ export class Client extends Transport {
   /** A plan's refunds. Newest first. The next page is in the Link header. */
   refundsOfPlan(
     planId: number,
-    query: { limit?: number; cursor?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id" } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/refunds/`, { query });
   }
@@ -1385,7 +1389,7 @@ export class Client extends Transport {
    */
   plansTimeline(
     planId: number,
-    query: { limit?: number; cursor?: string } = {},
+    query: { include?: "total"; limit?: number; cursor?: string } = {},
   ): Promise<Page<TimelineEntry>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/timeline/`, { query });
   }
@@ -1404,7 +1408,7 @@ export class Client extends Transport {
 
   /** List your refunds. Of all your plans, newest first. The next page is in the Link header. */
   refundsIndex(
-    query: { limit?: number; cursor?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id"; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/refunds/`, { query });
   }
@@ -1418,14 +1422,16 @@ export class Client extends Transport {
 
   /** List the members of your team. In the order in which they joined. For owners; an API key can't read it. */
   merchantsTeamIndex(
+    query: { include?: "total" } = {},
   ): Promise<Page<TeamMember>> {
-    return this.page("GET", `/api/team/`);
+    return this.page("GET", `/api/team/`, { query });
   }
 
   /** List your endpoints. Newest first, all of them. */
   webhookEndpointsIndex(
+    query: { include?: "total" } = {},
   ): Promise<Page<WebhookEndpoint>> {
-    return this.page("GET", `/api/webhook-endpoints/`);
+    return this.page("GET", `/api/webhook-endpoints/`, { query });
   }
 
   /**
@@ -1469,7 +1475,7 @@ export class Client extends Transport {
    */
   webhookEndpointsDeliveries(
     endpointName: string,
-    query: { limit?: number; cursor?: string; status?: "claimed" | "delivered" | "failed" | "waiting"; state?: "claimed" | "delivered" | "failed" | "waiting" } = {},
+    query: { include?: "total"; limit?: number; cursor?: string; status?: "claimed" | "delivered" | "failed" | "waiting"; state?: "claimed" | "delivered" | "failed" | "waiting" } = {},
   ): Promise<Page<WebhookSent>> {
     return this.page("GET", `/api/webhook-endpoints/${this.segment(endpointName)}/deliveries/`, { query });
   }
