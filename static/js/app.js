@@ -163,8 +163,9 @@
         error.remove();
         field.classList.remove("field-wrong");
         input.removeAttribute("aria-invalid");
-        document.querySelector(`[data-error-summary] a[href="#${id}"]`)?.closest("li").remove();
-        if (!document.querySelector("[data-error-summary] li")) document.querySelector("[data-error-summary]")?.remove();
+        const summary = document.querySelector("[data-error-summary]");
+        summary?.querySelector(`a[href="#${id}"]`)?.closest("li").remove();
+        if (!summary?.querySelector("li")) summary?.remove();
       } else if (faults[id] && (error || input !== document.activeElement)) {
         if (!error) {
           error = document.getElementById("fault").content.firstElementChild.cloneNode(true);

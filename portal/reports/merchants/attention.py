@@ -1,4 +1,7 @@
-"""What needs a business's attention today. Each part is a list with a filter, so that the list has the same count."""
+"""Tallies of what needs a business's attention today.
+
+Each part is a list with a filter, so that the list has the same count.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
