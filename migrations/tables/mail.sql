@@ -33,6 +33,8 @@ CREATE TABLE emails (
 
 CREATE INDEX ix_emails_dead_id ON emails (id) WHERE state = 'dead';
 CREATE INDEX ix_emails_ended_at ON emails (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_emails_held_next_try_at ON emails (next_try_at)
+    WHERE state = 'waiting' AND last_error IN ('unreachable', 'login_refused');
 CREATE INDEX ix_emails_holding_link_ended_at ON emails (ended_at) WHERE state = 'kept' AND data ? 'holds_link';
 CREATE INDEX ix_emails_invitations_merchant_id_created_at ON emails (merchant_id, created_at)
     WHERE kind = 'invitation';
