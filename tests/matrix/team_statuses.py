@@ -104,7 +104,7 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
+        "/reminders/off/<off_token>", "/notices/off/<notice_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/plans/<int:plan_id>/statement.pdf",
@@ -114,7 +114,7 @@ PAGES: Final = {
         "/plans/<int:plan_id>/version",
         "/payments/<int:payment_id>", "/payments/<int:payment_id>/receipt.pdf",
     ),
-    **rows(ALL, "POST", "/reminders/off/<off_token>"),
+    **rows(ALL, "POST", "/reminders/off/<off_token>", "/notices/off/<notice_token>"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
         "/invitations/<token>", "/invitations/<token>/pay", "/account", "/account/password", "/account/email",
@@ -195,8 +195,8 @@ PAGES: Final = {
     **rows((422, 422, 422, 409, 409), "POST", "/account/erasure"),
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
-    **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
-    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
+    **rows(MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/plans/new"),
+    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/plans"),
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>", "/customers/<int:customer_id>/statement",

@@ -13,6 +13,7 @@ OPEN: Final[dict[str, int]] = {
             "GET /password-resets/sent",
             "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
             "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
+            "GET /notices/off/<notice_token>", "POST /notices/off/<notice_token>",
             "GET /api/openapi.json", "GET /team-invitations/<team_token>",
             "GET /invitations/<token>/dispute", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",
         ),

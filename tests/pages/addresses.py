@@ -51,6 +51,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "first payment of /dashboard",
         "/settings",
         "/settings/reminders",
+        "/settings/notices",
         "/settings/api-keys",
         "/settings/webhooks",
         "/settings/team",

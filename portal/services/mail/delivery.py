@@ -229,7 +229,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         sent_at=clock.now(),
         on_behalf=facts["merchant"],
         reply_to=facts["reply_to"],
-        unsubscribe_url=facts["settings_url"],
+        unsubscribe_url=facts["unsubscribe_url"],
         sender=sender,
     )
     kind = row.kind
