@@ -1,4 +1,4 @@
-"""What the members of a business are told by mail, and up to where they have been told."""
+"""The notices that members of a business get by mail, and up to where they have been told."""
 
 from datetime import date
 from typing import Final, Literal, get_args

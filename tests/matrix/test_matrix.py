@@ -209,6 +209,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<key>", "no-such-press-key")
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
+        .replace("<notice_token>", objects["notice_token"])
         .replace("<proof_token>", objects["proof_token"])
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))

@@ -19,16 +19,15 @@ from portal.gateways.email import display_name
 from portal.models import Email, Merchant, Plan, User
 from portal.services.mail import (
     accounts,
-    digests,
     operations,
     payments,
     plan_changes,
-    plan_news,
     plans,
     reminders,
     security,
     team,
 )
+from portal.services.mail.business import digests, plan_news
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {

@@ -167,6 +167,7 @@ def paid_on(payment: Payment, plan: Plan) -> str:
 
 
 def payment_of(row: Email) -> Payment:
+    """The payment that a mail is about, with its allocations."""
     query = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
     return db.session.scalars(query).one()
 

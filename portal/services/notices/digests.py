@@ -1,6 +1,6 @@
 """Digests: post one mail with the news of a business to each owner and manager, at 08:00 or as soon as there is news.
 
-The mail is composed when it is sent (services/mail/digests.py). Its window of events begins where the last digest of
+The mail is composed when it is sent (services/mail/business/digests.py). Its window of events begins where the last digest of
 its reader ended and is taken when the mail is composed for the first time, under a lock. So two digests never tell the
 same event, and after a downtime one digest tells everything since the last.
 """
@@ -97,7 +97,7 @@ _AT_ONCE = text(f"""
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one digest tells its reader: the public events with a number above `after` up to `until_number`, and the
+    """The part of one digest: the public events with a number above `after` up to `until_number`, and the
     installments that were late for LATE_FOR after `since` up to `until` (aware). `on`: the notices that the reader
     gets, as of now.
     """

@@ -19,7 +19,7 @@ from portal.services.notices import readers
 from portal.services.unit_of_work import unit_of_work
 
 What = Literal["digest"] | Notice
-"""What the link of a mail turns off: the digest, or one kind of notice."""
+"""The target of a mail's link: the digest, or one kind of notice."""
 _SALT: Final = "notices"
 
 
@@ -82,7 +82,7 @@ def token_of(user_id: int, merchant_id: int, what: What) -> str:
 
 
 def read(token: str) -> Unsubscription | None:
-    """What a token turns off. None if the signature is wrong, or the person is told nothing about the business."""
+    """The target of a token. None if the signature is wrong, or the person is told nothing about the business."""
     try:
         user_id, merchant_id, what = _signer().loads(token)
     except (BadSignature, ValueError, TypeError):

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from portal.services.mail import content
-from portal.services.mail.digests import Section
+from portal.services.mail.business.digests import Section
 from portal.services.mail.rendering import compose
 from portal.wording import language
 from portal.wording.language import in_language

@@ -9,7 +9,7 @@ from portal.extensions import db
 from portal.models import Dispute, Email, Plan, User
 from portal.models.notices import Notice
 from portal.reports.plans.figures import plan_figures
-from portal.services.mail.digests import business_purchase, reader_facts
+from portal.services.mail.business.digests import business_purchase, reader_facts
 from portal.services.mail.facts import Facts, NoLongerTrue, link, notice, plan_of
 from portal.services.mail.payments import paid_on, payment_of
 from portal.services.notices import readers

@@ -38,7 +38,7 @@ class Section:
 
 
 def digest(row: Email) -> Facts:
-    """What happened to the business's plans, in sections. A section without rows is left out."""
+    """The news of the business's plans, in sections. A section without rows is left out."""
     window = digests.take(row.id)
     if window is None:
         raise NoLongerTrue("not_wanted")
