@@ -30,6 +30,7 @@ SCHEDULE: Final = (
     Entry("post_digests", every=60),
     Entry("open_drafts", every=60),
     Entry("number_entries", every=60),
+    Entry("fold_totals", every=60),
     Entry("follow_up_acceptances", every=300),
     Entry("remove_lost_factors", every=300),
     Entry("purge_expired", every=3600),

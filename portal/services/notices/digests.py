@@ -1,8 +1,8 @@
 """Digests: post one mail with the news of a business to each owner and manager, at 08:00 or as soon as there is news.
 
-The mail is composed when it is sent (services/mail/business/digests.py). Its window of events begins where the last digest of
-its reader ended and is taken when the mail is composed for the first time, under a lock. So two digests never tell the
-same event, and after a downtime one digest tells everything since the last.
+The mail is composed when it is sent (services/mail/business/digests.py). Its window of events begins where the last
+digest of its reader ended and is taken when the mail is composed for the first time, under a lock. So two digests never
+tell the same event, and after a downtime one digest tells everything since the last.
 """
 
 import json
