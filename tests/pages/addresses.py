@@ -52,12 +52,9 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings",
         "/settings/letterhead",
         "/settings/reminders",
-<<<<<<< HEAD
         "/settings/terms",
         "first terms of /settings/terms",
-=======
         "/settings/notices",
->>>>>>> main
         "/settings/api-keys",
         "/settings/webhooks",
         "/settings/team",

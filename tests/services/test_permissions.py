@@ -21,12 +21,9 @@ from portal.services.adjustments import cancellations, credits, reschedules, voi
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
-<<<<<<< HEAD
 from portal.services.merchants import first_steps, usual_terms
 from portal.services.merchants.usual_terms import Terms
-=======
 from portal.services.notices import settings as notices
->>>>>>> main
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -138,15 +135,12 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         ),
     ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
-<<<<<<< HEAD
     "hide the first steps": ("settings", lambda actor, ids: first_steps.hide(actor)),
     "add usual terms": ("settings", lambda actor, ids: usual_terms.add(actor, TERMS)),
     "change usual terms": ("settings", lambda actor, ids: usual_terms.change(ids["terms"], actor=actor, terms=TERMS)),
     "move usual terms": ("settings", lambda actor, ids: usual_terms.move(ids["terms"], actor=actor, by=1)),
     "remove usual terms": ("settings", lambda actor, ids: usual_terms.remove(ids["terms"], actor=actor)),
-=======
     "notices": ("settings", lambda actor, ids: notices.choose(actor, on=[], at_once=False)),
->>>>>>> main
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
