@@ -197,7 +197,7 @@ def look_as(user: Actor) -> dict:
             "payments, declined since": lambda: payments.list_with_plans(
                 user, PaymentFilters(state="declined", since=month)
             ),
-            "attention": lambda: attention.attention(merchant, user),
+            "attention": lambda: attention.attention(merchant, user, overview.overview(merchant)),
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
             "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),

@@ -10,6 +10,7 @@ from typing import Final
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Installment, Merchant, Payment, Plan
+from portal.reports.merchants.overview import Overview
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
 from portal.reports.plans import plans
@@ -41,24 +42,24 @@ class Attention:
         return any(part.count for part in parts)
 
 
-def attention(merchant: Merchant, actor: Actor) -> Attention:
-    """The parts, in one statement. `actor` acts for `merchant`."""
+def attention(merchant: Merchant, actor: Actor, overview: Overview) -> Attention:
+    """The parts, in one statement. `actor` acts for `merchant`. The late ones are those of `overview`."""
     today = clock.today(merchant.time_zone)
     since = today - timedelta(days=DECLINED_DAYS - 1)
     a_day = timedelta(days=1)
     due = InstallmentFilters(status="open", due_after=today - a_day, due_before=today + a_day)
-    late = plans.find_installments(actor, InstallmentFilters(status="late"))
+    figures = (overview.home, *overview.others)
+    late = sum(total.overdue_installments for total in figures)
     midnight: datetime = clock.midnight(since, merchant.time_zone)
     declined = payments.find(actor, PaymentFilters(state="declined", since=midnight))
-    installment = Installment.currency, Installment.remaining
     plan = Plan.currency, Plan.total
     tallies = tally_each(
         {
-            "late": (late, *installment),
-            "due_today": (plans.find_installments(actor, due), *installment),
+            "due_today": (plans.find_installments(actor, due), Installment.currency, Installment.remaining),
             "declined": (declined, Payment.currency, Payment.amount),
             "disputed": (plans.find_plans(actor, PlanFilters(status="disputed")), *plan),
             "unopened": (plans.find_plans(actor, PlanFilters(status="unopened")), *plan),
         }
     )
-    return Attention(**tallies, today=today, declined_since=since)
+    sums = {total.currency: total.overdue for total in figures if total.overdue}
+    return Attention(late=Tally(late, False, sums), **tallies, today=today, declined_since=since)

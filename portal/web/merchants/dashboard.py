@@ -54,7 +54,7 @@ def show() -> ResponseReturnValue:
             for value, count in PERIODS.items()
         ],
         steps=steps,
-        attention=attention.attention(merchant, my_actor()),
+        attention=attention.attention(merchant, my_actor(), overview),
         plans=plans,
         chases=chasing.chases(merchant, {plan.customer_id for plan in plans}),
         reader=my_actor().user_id,
