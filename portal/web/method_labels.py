@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from flask import Flask, g
 from flask_babel import gettext as _
@@ -9,11 +10,16 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
+from portal.models.payments.payments import PaymentWay
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
 from portal.wording import simulated_cards
 from portal.wording.labels import MANUAL_METHODS, card_ending, manual_method
+from portal.wording.lazy import lazy_gettext as _l
+
+WAYS: Final[dict[PaymentWay, Any]] = {"card": _l("Card"), "cash": _l("Cash"), "transfer": _l("Bank transfer")}
+"""The kinds of methods that a list is narrowed to."""
 
 
 @dataclass(frozen=True, slots=True)

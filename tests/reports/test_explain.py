@@ -14,6 +14,7 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import EmailChange, Merchant, Payment, User
+from portal.reports import orders
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
@@ -185,7 +186,7 @@ def look_as(user: Actor) -> dict:
             "customers, by the part of a name": lambda: customers.list_customers(
                 merchant, CustomerFilters(search="tomer 43")
             ),
-            "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
+            "plans, next due first": lambda: plans.list_plans(user, order=orders.PLANS["due"]),
             "plans of one customer": lambda: plans.list_plans(user, PlanFilters(customer_id=mine.customer_id)),
             "payments with plans": lambda: payments.list_with_plans(user),
             "payments since": lambda: payments.list_with_plans(user, PaymentFilters(since=month)),

@@ -83,6 +83,8 @@ class Refund(Model):
         Index("ix_refunds_awaiting_release_id", "id", postgresql_where=text("awaits_release")),
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_plan_id_id", "plan_id", "id"),
+        Index("ix_refunds_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
+        Index("ix_refunds_merchant_id_currency_amount_id", "merchant_id", "currency", "amount", "id"),
         Index("ix_refunds_merchant_id_id", "merchant_id", "id"),
         Index("ix_refunds_customer_id_id", "customer_id", "id"),
         Index("ix_refunds_group_key", "group_key"),

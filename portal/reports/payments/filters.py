@@ -1,8 +1,10 @@
-"""Filters of the list of payments. Pages, files and the API pass them whole."""
+"""Filters of the lists of payments and refunds. Pages, files and the API pass them whole."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from portal.models.payments.payments import PaymentWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +14,7 @@ class PaymentFilters:
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
     between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
+    `way` selects payments by card, or those recorded as cash or as a transfer.
     `declined`: declined payments are in the list; a list of receipts has none.
     """
 
@@ -20,9 +23,30 @@ class PaymentFilters:
     state: str | None = None
     currency: str | None = None
     search: str | None = None
+    way: PaymentWay | None = None
     since: datetime | None = None
     until: datetime | None = None
     declined: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class RefundFilters:
+    """A field that is None does not narrow the list.
+
+    `since` is inclusive, `until` is exclusive; both are aware instants, and select refunds that were asked for between
+    them. `search` is looked for in customer, number of the plan and amount, for a merchant. `way` is that of the
+    payment that the refund belongs to.
+    """
+
+    plan_id: int | None = None
+    customer_id: int | None = None
+    state: str | None = None
+    currency: str | None = None
+    search: str | None = None
+    way: PaymentWay | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 ALL_PAYMENTS: Final = PaymentFilters()
+ALL_REFUNDS: Final = RefundFilters()

@@ -1,7 +1,7 @@
 """Filters of the lists of plans and installments. Pages, files and the API pass them whole."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 
@@ -14,7 +14,7 @@ class PlanFilters:
     `external_id` the merchant's own number for the plan. A merchant's `search` is looked for in the customer, the
     description and that number (reports/search.py), a customer's in the description. `due_before` and `due_after` are
     local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
-    neither.
+    neither. The plan was made at `since` or later, and before `until` (aware instants).
     """
 
     status: str | None = None
@@ -27,6 +27,8 @@ class PlanFilters:
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

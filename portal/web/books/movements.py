@@ -13,6 +13,7 @@ from portal.reports.tallies import LIMIT
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lazy import lazy_pgettext
 
@@ -32,7 +33,8 @@ KINDS: Final[dict[EntryKind, str]] = {
 def index() -> ResponseReturnValue:
     """Payments, refunds, bounces and voids by their booking date, the newest first, with the sum of the whole list."""
     actor, query = my_actor(), ListQuery()
-    filters = MovementFilters(query.day("from"), query.day("to"), query.currency())
+    today, zone = clock.today(my_merchant().time_zone), my_merchant().time_zone
+    filters = MovementFilters(*query.days(), query.currency())
     return list_page(
         query,
         lambda: reports.list_movements(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
@@ -43,5 +45,5 @@ def index() -> ResponseReturnValue:
         first=filters.first,
         last=filters.last,
         kinds=KINDS,
-        today=clock.today(my_merchant().time_zone),
+        ranges=past_ranges(today, zone),
     )

@@ -26,8 +26,8 @@ def list_page(
 
     `fetch` reads the rows, and `count` how many and how much they are in all (the variable `tally`). Neither is called
     for an invalid query, and an Invalid that `fetch` raises makes the query invalid. The templates get the rows under
-    the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query) and `invalid`, which
-    is true for an invalid query.
+    the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query), `invalid`, which is
+    true for an invalid query, `bad_days` and `typed_days`.
     """
     fetched: Page[Any] = Page([], None)
     tally = None
@@ -44,6 +44,8 @@ def list_page(
         "tally": tally,
         "cursor": query.cursor,
         "parameters": query.parameters,
+        "bad_days": query.bad_days,
+        "typed_days": query.typed_days(),
         "invalid": query.invalid,
     }
     status = 400 if query.invalid else 200
