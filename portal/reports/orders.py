@@ -1,6 +1,6 @@
 """The orders that lists are offered in, by the names that addresses have for them: "due" rises, "-due" falls.
 
-Each is read from an index of the business's rows (tests/reports/test_orders.py). Amounts are sorted within their
+Each is read from an index of the business's rows (tests/reports/test_explain.py). Amounts are sorted within their
 currency, because minor units of different currencies don't compare.
 """
 

@@ -248,6 +248,26 @@ def test_later_pages_of_a_list_are_read_from_their_cursor(large):
             assert any("Index" in node["Node Type"] for node in rows)
 
 
+@pytest.mark.parametrize("noun", ["plans", "installments", "payments", "refunds"])
+def test_every_order_of_a_list_is_read_from_an_index(large, noun):
+    """The first page and a later one sort no rows."""
+    listed, offered = {
+        "plans": (plans.list_plans, orders.PLANS),
+        "installments": (plans.list_installments, orders.INSTALLMENTS),
+        "payments": (payments.list_with_plans, orders.PAYMENTS),
+        "refunds": (refunds.list_with_payments, orders.REFUNDS),
+    }[noun]
+    with large.app_context():
+        user = people.owner(db.session.scalars(select(Merchant.id).limit(1)).one())
+        for name, order in offered.items():
+            cursor = listed(user, order=order, limit=20).next_cursor
+            for position in (None, cursor):
+                with explained() as query_plans:
+                    listed(user, order=order, limit=10, cursor=position)
+                (first, *_) = query_plans
+                assert "Sort" not in {node["Node Type"] for node in nodes(first)}, (name, position, first)
+
+
 def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
     with large.app_context():
         with explained() as query_plans:

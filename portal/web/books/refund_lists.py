@@ -6,10 +6,12 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
+from portal.models import Refund
 from portal.models.payments.payments import PAYMENT_WAYS, PaymentWay
 from portal.models.payments.refunds import REFUND_STATES
 from portal.reports import orders
 from portal.reports.exports.refunds import export_refunds
+from portal.reports.paging import Page
 from portal.reports.payments import refunds as reports
 from portal.reports.payments.filters import RefundFilters
 from portal.web.authorization import my_actor, my_merchant, needs
@@ -18,7 +20,7 @@ from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
 from portal.web.lists.ranges import past_ranges
 from portal.web.lists.sorting import Sorting
-from portal.web.method_labels import WAYS, way_words
+from portal.web.method_labels import WAYS, read_cards, way_words
 from portal.wording import labels
 from portal.wording.lazy import lazy_pgettext
 
@@ -39,9 +41,17 @@ def index() -> ResponseReturnValue:
     actor, query, zone = my_actor(), ListQuery(), my_merchant().time_zone
     filters, sorting = filters_of(query, zone), sorting_of(query)
     first, last = query.days()
+
+    def fetch() -> Page[Refund]:
+        refunds = reports.list_with_payments(
+            actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor
+        )
+        read_cards(refund.customer_id for refund in refunds.items)
+        return refunds
+
     return list_page(
         query,
-        lambda: reports.list_with_payments(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
+        fetch,
         rows="refunds",
         page="books/refund_lists_index.html",
         count=lambda: reports.tally_refunds(actor, filters),

@@ -6,9 +6,11 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from portal.domain import clock
+from portal.models import Payment
 from portal.models.payments.payments import PAYMENT_STATES, PAYMENT_WAYS, PaymentWay
 from portal.reports import orders
 from portal.reports.exports.payments import export_payments
+from portal.reports.paging import Page
 from portal.reports.payments import payments as reports
 from portal.reports.payments.filters import PaymentFilters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -17,7 +19,7 @@ from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
 from portal.web.lists.ranges import past_ranges
 from portal.web.lists.sorting import Sorting
-from portal.web.method_labels import WAYS, way_words
+from portal.web.method_labels import WAYS, read_cards, way_words
 from portal.wording import labels
 
 bp = Blueprint("payment_lists", __name__)
@@ -39,9 +41,15 @@ def index() -> ResponseReturnValue:
     filters = filters_of(query, zone)
     sorting = sorting_of(query)
     first, last = query.days()
+
+    def fetch() -> Page[Payment]:
+        payments = reports.list_with_plans(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor)
+        read_cards(payment.customer_id for payment in payments.items)
+        return payments
+
     return list_page(
         query,
-        lambda: reports.list_with_plans(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
+        fetch,
         rows="payments",
         page="payments/payment_lists_index.html",
         count=lambda: reports.tally_payments(actor, filters),
