@@ -27,7 +27,7 @@ CREATE TABLE payments (
     value_at timestamptz,
     reversed_at timestamptz,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_payments_reference FOREIGN KEY (plan_id, reference_id) REFERENCES texts (plan_id, id),
     CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
     CONSTRAINT ck_payments_amount CHECK (amount > 0),
@@ -60,6 +60,7 @@ CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE sta
 CREATE INDEX ix_payments_merchant_id_amount_id ON payments (merchant_id, amount, id);
 CREATE INDEX ix_payments_merchant_id_currency_amount_id ON payments (merchant_id, currency, amount, id);
 CREATE INDEX ix_payments_merchant_id_dated_at_id ON payments (merchant_id, coalesce(value_at, created_at), id);
+CREATE INDEX ix_payments_merchant_id_created_at ON payments (merchant_id, created_at);
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
 CREATE INDEX ix_payments_merchant_id_way_dated_at_id ON payments
@@ -112,7 +113,7 @@ CREATE TABLE refunds (
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
         REFERENCES payments (id, plan_id),
     CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_refunds_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_refunds_amount CHECK (amount > 0),
     CONSTRAINT ck_refunds_awaits_release CHECK (NOT awaits_release OR state = 'in_flight'),

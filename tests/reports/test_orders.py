@@ -16,6 +16,7 @@ from portal.reports.payments import payments, refunds
 from portal.reports.payments.filters import PaymentFilters, RefundFilters
 from portal.reports.plans import plans
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
 from portal.reports.tallies import Tally
 from portal.services.payments import refunds as refund_service
 from tests.fixtures import people
@@ -90,8 +91,8 @@ def test_a_file_has_the_order_of_its_list(amal: Actor, name: str) -> None:
 
 def test_plans_are_narrowed_to_the_time_they_were_made(amal: Actor) -> None:
     made = db.session.scalars(db.select(Plan.created_at).order_by(Plan.id)).all()
-    assert len(plans.list_plans(amal, PlanFilters(since=made[3])).items) == 6
-    assert len(plans.list_plans(amal, PlanFilters(since=made[3], until=made[5])).items) == 2
+    assert len(plans.list_plans(amal, PlanFilters(created=Between(made[3]))).items) == 6
+    assert len(plans.list_plans(amal, PlanFilters(created=Between(made[3], made[5]))).items) == 2
 
 
 def test_payments_and_refunds_are_narrowed_by_method_and_counted(amal: Actor) -> None:

@@ -143,6 +143,7 @@ class Payment(Model):
             "id",
         ),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
+        Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),

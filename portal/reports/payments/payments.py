@@ -65,6 +65,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.by_way(filters.way))
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
+    query = filters.created.narrow(query, Payment.created_at)
     if filters.since or filters.until:
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:

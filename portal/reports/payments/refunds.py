@@ -26,19 +26,14 @@ class RefundTotals(NamedTuple):
 
 def list_refunds(
     actor: Actor,
+    filters: RefundFilters = ALL_REFUNDS,
     *,
-    plan_id: int | None = None,
-    state: str | None = None,
     newest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Refund]:
-    """The refunds by this merchant or to this customer.
-
-    `plan_id` selects those of one plan. `state` is one of REFUND_STATES. Refuses: bad_cursor (Invalid).
-    """
-    query = find(actor, RefundFilters(plan_id=plan_id, state=state))
-    return paging.fetch(query, Refund.id, descending=newest_first, limit=limit, cursor=cursor)
+    """The refunds by this merchant or to this customer that pass the filters. Refuses: bad_cursor (Invalid)."""
+    return paging.fetch(find(actor, filters), Refund.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
 def list_with_payments(
@@ -68,6 +63,8 @@ def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
     query = select(Refund).where(of_actor(actor, Refund, plan_id=filters.plan_id))
     if filters.plan_id is not None:
         query = query.where(Refund.plan_id == filters.plan_id)
+    if filters.payment_id is not None:
+        query = query.where(Refund.payment_id == filters.payment_id)
     if filters.customer_id is not None:
         query = query.where(Refund.customer_id == filters.customer_id)
     if filters.state:
@@ -79,11 +76,7 @@ def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
     if filters.way:
         ways = select(Payment.id).where(Payment.id == Refund.payment_id, Payment.by_way(filters.way))
         query = query.where(ways.exists())
-    if filters.since:
-        query = query.where(Refund.created_at >= filters.since)
-    if filters.until:
-        query = query.where(Refund.created_at < filters.until)
-    return query
+    return filters.created.narrow(query, Refund.created_at)
 
 
 def refund_totals(plan_ids: Sequence[int]) -> defaultdict[int, RefundTotals]:

@@ -8,12 +8,13 @@ from flask.typing import ResponseReturnValue
 from portal.domain import clock
 from portal.models import Refund
 from portal.models.payments.payments import PAYMENT_WAYS, PaymentWay
-from portal.models.payments.refunds import REFUND_STATES
+from portal.models.payments.refunds import REFUND_STATES, RefundState
 from portal.reports import orders
 from portal.reports.exports.refunds import export_refunds
 from portal.reports.paging import Page
 from portal.reports.payments import refunds as reports
 from portal.reports.payments.filters import RefundFilters
+from portal.reports.ranges import Between
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery, instants_between
@@ -80,12 +81,11 @@ def filters_of(query: ListQuery, zone: str) -> RefundFilters:
     since, until = instants_between(*query.days(), zone)
     return RefundFilters(
         customer_id=query.row("customer"),
-        state=query.choice("state", REFUND_STATES),
+        state=cast(RefundState | None, query.choice("state", REFUND_STATES)),
         currency=query.currency(),
         search=query.text("search"),
         way=cast(PaymentWay | None, query.choice("method", PAYMENT_WAYS)),
-        since=since,
-        until=until,
+        created=Between(since, until),
     )
 
 

@@ -18,6 +18,7 @@ from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
 from portal.services.idempotency import RequestKey
 from portal.services.plans import drafts, plans
 from portal.services.plans.drafts import PlanDraftSaved
@@ -99,8 +100,7 @@ def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
-        since=since,
-        until=until,
+        created=Between(since, until),
     )
 
 
