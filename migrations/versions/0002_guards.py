@@ -44,6 +44,9 @@ GUARDS = (
     "plans_grams",
     "customers_grams",
     "users_grams",
+    "customers_listed",
+    "users_listed",
+    "plans_listed",
     "events_published",
 )
 

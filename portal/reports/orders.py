@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import QueryableAttribute
 
-from portal.models import Installment, Payment, Plan, Refund
+from portal.models import Customer, Installment, Payment, Plan, Refund
 from portal.reports.paging import Order
 
 Orders = Mapping[str, Order]
@@ -20,6 +20,12 @@ def _both(name: str, *keys: QueryableAttribute[Any], has_nulls: bool = False) ->
     return {name: Order(keys, has_nulls=has_nulls), f"-{name}": Order(keys, descending=True, has_nulls=has_nulls)}
 
 
+CUSTOMERS: Final[Orders] = {
+    **_both("account", Customer.user_id),
+    **_both("plan", Customer.last_plan_id, Customer.user_id),
+    **_both("name", Customer.sort_name, Customer.user_id, has_nulls=True),
+}
+"""By the age of the account, by the newest plan, and by name. Erased people have no name: they come last."""
 PLANS: Final[Orders] = {
     **_both("made", Plan.created_at, Plan.id),
     **_both("due", Plan.next_due_on, Plan.id, has_nulls=True),

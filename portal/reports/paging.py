@@ -3,12 +3,12 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql import tuple_
 
@@ -18,6 +18,7 @@ from portal.extensions import db
 
 T = TypeVar("T")
 
+Key = QueryableAttribute[Any] | ColumnElement[Any]
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -45,7 +46,7 @@ class Order:
     With `has_nulls` the first key of some rows is NULL: they come last in both directions, sorted by the other keys.
     """
 
-    keys: tuple[QueryableAttribute[Any], ...]
+    keys: tuple[Key, ...]
     descending: bool = False
     has_nulls: bool = False
 
@@ -57,7 +58,7 @@ class Order:
 
 def fetch(
     query: Select[Any],
-    *keys: QueryableAttribute[Any],
+    *keys: Key,
     descending: bool,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
@@ -75,6 +76,19 @@ def fetch_in(query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cu
     Each query reads a range of one index. A second query reads the rows whose first key is NULL, if the page has some.
     Refuses: bad_cursor (Invalid) on `?cursor`.
     """
+    return _fetch(lambda part: db.session.scalars(part).all(), query, order, limit, cursor)
+
+
+def fetch_rows(
+    query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Row[Any]]:
+    """As `fetch_in`, for a query of columns, which are the keys and have their names."""
+    return _fetch(lambda part: db.session.execute(part).all(), query, order, limit, cursor)
+
+
+def _fetch(
+    read: Callable[[Select[Any]], Sequence[Any]], query: Select[Any], order: Order, limit: int, cursor: str | None
+) -> Page[Any]:
     backwards = cursor is not None and cursor.startswith(BEFORE)
     position = _position(order, cursor.removeprefix(BEFORE)) if cursor is not None else None
     parts = _parts(query, order)
@@ -88,7 +102,7 @@ def fetch_in(query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cu
             columns = tuple_(*keys)
             part = part.where(columns < position if order.descending != backwards else columns > position)
         part = part.order_by(*_sorted(order.keys, descending=order.descending != backwards))
-        rows += db.session.scalars(part.limit(limit + 1 - len(rows))).all()
+        rows += read(part.limit(limit + 1 - len(rows)))
         position = None
         if len(rows) > limit:
             break
@@ -101,7 +115,7 @@ def fetch_in(query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cu
     return Page(items, ends[1] if has_next else None, BEFORE + ends[0] if has_previous else None)
 
 
-def _parts(query: Select[Any], order: Order) -> list[tuple[Select[Any], tuple[QueryableAttribute[Any], ...]]]:
+def _parts(query: Select[Any], order: Order) -> list[tuple[Select[Any], tuple[Key, ...]]]:
     """The queries of an order with their keys: first the rows whose first key has a value, then those without one."""
     if not order.has_nulls:
         return [(query, order.keys)]
@@ -109,18 +123,18 @@ def _parts(query: Select[Any], order: Order) -> list[tuple[Select[Any], tuple[Qu
     return [(query.where(first.is_not(None)), order.keys), (query.where(first.is_(None)), order.keys[1:])]
 
 
-def _sorted(keys: Sequence[QueryableAttribute[Any]], *, descending: bool) -> list[ColumnElement[Any]]:
+def _sorted(keys: Sequence[Key], *, descending: bool) -> list[ColumnElement[Any]]:
     return [key.desc() if descending else key.asc() for key in keys]
 
 
 def _values(order: Order, row: Any) -> list[Any]:
     """The sort key of a row, without a first key that is NULL."""
-    values = [getattr(row, key.key) for key in order.keys]
+    values = [getattr(row, str(key.key)) for key in order.keys]
     return values[1:] if order.has_nulls and values[0] is None else values
 
 
 def _position(order: Order, cursor: str) -> tuple[Any, ...]:
-    kinds = [key.expression.type.python_type for key in order.keys]
+    kinds = [key.type.python_type for key in order.keys]
     if order.has_nulls:
         try:
             return _decode(cursor, kinds[1:])

@@ -54,8 +54,9 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
            CASE WHEN done THEN 'paid' END
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
 UPDATE plans SET grams = qist_grams(merchant_id, ARRAY[description, external_id]);
-INSERT INTO customers (merchant_id, user_id, created_at, name, grams)
+INSERT INTO customers (merchant_id, user_id, created_at, name, sort_name, last_plan_id, grams)
     SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id, now(), 'Customer ' || customer_id,
+           'customer ' || customer_id, plans.id,
            qist_grams(merchant_id, ARRAY['Customer ' || customer_id, email, username])
     FROM plans JOIN users ON users.id = customer_id;
 INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, amount, paid,

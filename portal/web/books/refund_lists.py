@@ -11,7 +11,7 @@ from portal.models.payments.payments import PAYMENT_WAYS, PaymentWay
 from portal.models.payments.refunds import REFUND_STATES, RefundState
 from portal.reports import orders
 from portal.reports.exports.refunds import export_refunds
-from portal.reports.paging import Page
+from portal.reports.paging import Order, Page
 from portal.reports.payments import refunds as reports
 from portal.reports.payments.filters import RefundFilters
 from portal.reports.ranges import Between
@@ -89,6 +89,6 @@ def filters_of(query: ListQuery, zone: str) -> RefundFilters:
     )
 
 
-def sorting_of(query: ListQuery) -> Sorting:
+def sorting_of(query: ListQuery) -> Sorting[Order]:
     """The order of the list and of its file."""
     return Sorting(query, "refund_lists.index", orders.REFUNDS, "-date")

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 
 from portal.errors import Invalid
+from portal.reports.merchants.customers import CustomerTally
 from portal.reports.paging import Page
 from portal.reports.tallies import Tally
 from portal.web import respond
@@ -19,7 +20,7 @@ def list_page(
     rows: str,
     page: str,
     fragment: str | None = None,
-    count: Callable[[], Tally] | None = None,
+    count: Callable[[], Tally | CustomerTally] | None = None,
     **context: Any,
 ) -> Response:
     """Render the template `page`, or `fragment` for htmx.

@@ -1,26 +1,27 @@
 """The order of a list in its address, and the links of the headings that change it."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final, Generic, Literal, TypeVar
 
 from flask import url_for
 
-from portal.reports.orders import Orders
-from portal.reports.paging import Order
 from portal.web.lists.filters import ListQuery
+
+T = TypeVar("T")
 
 RISING_FIRST: Final = frozenset({"due", "name"})
 """Columns that are sorted upwards by the first click: soonest due date, first name. The others begin with the most."""
 
 
-class Sorting:
+class Sorting(Generic[T]):
     """The order that the parameter `sort` names: "due" rises, "-due" falls. Without it, the list's `default`."""
 
-    def __init__(self, query: ListQuery, endpoint: str, orders: Orders, default: str) -> None:
+    def __init__(self, query: ListQuery, endpoint: str, orders: Mapping[str, T], default: str) -> None:
         self.name = query.choice("sort", orders) or default
         self._query, self._endpoint, self._orders = query, endpoint, orders
 
     @property
-    def order(self) -> Order:
+    def order(self) -> T:
         """The order that the rows are read in."""
         return self._orders[self.name]
 

@@ -10,7 +10,7 @@ from portal.models import Payment
 from portal.models.payments.payments import PAYMENT_STATES, PAYMENT_WAYS, PaymentWay
 from portal.reports import orders
 from portal.reports.exports.payments import export_payments
-from portal.reports.paging import Page
+from portal.reports.paging import Order, Page
 from portal.reports.payments import payments as reports
 from portal.reports.payments.filters import PaymentFilters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -74,7 +74,7 @@ def export() -> ResponseReturnValue:
     return csv_file("payments", export_payments(my_actor(), filters, sorting.order, way=way_words), my_merchant())
 
 
-def sorting_of(query: ListQuery) -> Sorting:
+def sorting_of(query: ListQuery) -> Sorting[Order]:
     """The order of the list and of its file."""
     return Sorting(query, "payment_lists.index", orders.PAYMENTS, "-date")
 

@@ -11,6 +11,7 @@ from portal.domain.permissions import Actor
 from portal.models import Installment
 from portal.reports import orders
 from portal.reports.exports.installments import export_installments
+from portal.reports.paging import Order
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import InstallmentFilters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -66,7 +67,7 @@ def export() -> ResponseReturnValue:
     return csv_file("installments", export_installments(my_actor(), filters, sorting.order), my_merchant())
 
 
-def sorting_of(query: ListQuery) -> Sorting:
+def sorting_of(query: ListQuery) -> Sorting[Order]:
     """The order of the list and of its file."""
     return Sorting(query, "installments.index", orders.INSTALLMENTS, "due")
 

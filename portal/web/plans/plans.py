@@ -16,6 +16,7 @@ from portal.reports import live, orders
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.paging import Order
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
 from portal.reports.ranges import Between
@@ -86,7 +87,7 @@ def export() -> ResponseReturnValue:
     return csv_file("plans", export_plans(my_actor(), filters, sorting.order), my_merchant())
 
 
-def sorting_of(query: ListQuery) -> Sorting:
+def sorting_of(query: ListQuery) -> Sorting[Order]:
     """The order of the list and of its file."""
     return Sorting(query, "plans.index", orders.PLANS, "-made")
 
