@@ -48,6 +48,8 @@ GUARDS = (
     "users_listed",
     "plans_listed",
     "events_published",
+    "due_totals",
+    "collected_totals",
 )
 
 

@@ -38,6 +38,8 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "due_totals": "tests/services/books/test_totals.py",
+    "collected_totals": "tests/services/books/test_totals.py",
     "plans_grams": "test_grams_follow_what_a_search_finds",
     "customers_grams": "test_grams_follow_what_a_search_finds",
     "users_grams": "test_grams_follow_what_a_search_finds",
@@ -201,7 +203,8 @@ def test_grams_follow_what_a_search_finds(context):
 
 
 ERASE = """UPDATE users SET erased_at = now(), deactivated_at = now(), username = NULL, username_key = NULL,
-    password_hash = NULL, email_proven_at = NULL, full_name = '', phone = '', registered_as = 'customer', email = 'erased-1@erased.invalid', email_key = 'erased-1@erased.invalid' WHERE id = :omar"""
+    password_hash = NULL, email_proven_at = NULL, full_name = '', phone = '', registered_as = 'customer',
+    email = 'erased-1@erased.invalid', email_key = 'erased-1@erased.invalid' WHERE id = :omar"""
 
 
 def test_the_name_in_lists_and_the_newest_plan_follow_their_rows(context):
