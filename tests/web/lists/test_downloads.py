@@ -196,7 +196,7 @@ def test_a_week_begins_as_it_does_in_the_country_of_the_time_zone(app: Flask) ->
     """In Riyadh it is Sunday, the first day of the week; in Berlin it is Saturday, which belongs to Monday's week."""
     with app.test_request_context():
         weeks = {
-            zone: dict((words, first) for words, first, _last in past_ranges(clock.today(zone), zone))["This week"]
+            zone: {words: first for words, first, _last in past_ranges(clock.today(zone), zone)}["This week"]
             for zone in ("Asia/Riyadh", "Europe/Berlin", "UTC")
         }
     assert weeks == {"Asia/Riyadh": date(2026, 11, 29), "Europe/Berlin": date(2026, 11, 23), "UTC": date(2026, 11, 23)}
