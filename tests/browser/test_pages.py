@@ -162,10 +162,23 @@ def an_operator(live: Live) -> None:
 @pytest.mark.usefixtures("an_operator")
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_accessible(visit: Visit, name: str) -> None:
+    look_at_every_page(visit, name)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("an_operator")
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_accessible_in_arabic(visit: Visit, name: str) -> None:
+    look_at_every_page(visit, name, language="ar")
+
+
+def look_at_every_page(visit: Visit, name: str, language: str = "en") -> None:
+    """Visit the account's pages. The browser asks for the language, because no account of the demo has chosen one."""
     visitor = visit()
     page = visitor.page
     if name:
         visitor.sign_in(name, demo_data.PASSWORD)
+    page.context.set_extra_http_headers({"Accept-Language": language})
     faults: list[str] = []
     for path in PAGES[name]:
         address = follow(page, path)
