@@ -156,6 +156,10 @@ def scheduler() -> None:
 
     configured = settings_with_servers(NEEDED_BY_SCHEDULER)
     logs.configure(configured.log_level)
+    if configured.metrics_port is not None:
+        from portal.metrics import server  # loads SQLAlchemy, 20 MB that the scheduler does not need otherwise
+
+        server.serve(configured)
     scheduler_process.run(configured)
 
 

@@ -25,6 +25,7 @@ from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
 from portal.web.invitations import (
     customer_emails,
+    invitation_documents,
     invitation_payments,
     invitations,
     link_agreements,
@@ -107,6 +108,7 @@ BLUEPRINTS = (
     home.bp,
     installments.bp,
     invitation_payments.bp,
+    invitation_documents.bp,
     invitations.bp,
     journal.bp,
     logos.bp,

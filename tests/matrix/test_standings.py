@@ -10,9 +10,12 @@ from flask import Flask
 
 from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.services.accounts import api_keys, tokens
+from portal.services.books import letterheads
+from portal.services.books.letterheads import Words
 from portal.services.operations import account_deactivations, merchant_deactivations
 from portal.services.team import invitations
 from tests.fixtures import operations, people
+from tests.fixtures.business import an_image
 from tests.matrix.team_statuses import ACTS
 from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
@@ -162,6 +165,7 @@ def test_customers_and_keys_of_a_deactivated_business_read(
 def test_a_business_without_approval_has_every_page_of_a_business(app: Flask, database: str) -> None:
     with app.app_context():
         dana = operations.a_draft_merchant(app)
+        letterheads.change(people.owner(dana), Words(), file=an_image())
         amal, omar = people.amal(), people.omar()
         api_keys.create(people.owner(amal), name="Shop")
         world = World({}, {"dana": tokens.start(dana).access}, {"amal": objects_of(amal, omar, "omar")})

@@ -11,11 +11,8 @@ from portal import access
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.models import Letterhead, Plan
-from portal.services.plans import invitations
 from portal.web.authorization import login_needed, my_actor
 from portal.web.documents.sheet import HEADING, SMALL, Sheet
-from portal.web.invitations.invitations import closed
-from portal.web.respond import confidential
 
 bp = Blueprint("logos", __name__)
 
@@ -41,15 +38,6 @@ def of_plan(plan_id: int) -> Response:
     return logo_of(access.my_plan(my_actor(), plan_id).merchant_id)
 
 
-@bp.get("/invitations/<token>/logo")
-def of_invitation(token: str) -> Response:
-    """The logo of the business of the link's plan."""
-    invitation = invitations.find(token)
-    if invitation is None:
-        return closed(token)
-    return confidential(logo_of(invitation.plan.merchant_id))
-
-
 def logo_of(merchant_id: int) -> Response:
     """The image. A browser asks each time whether it changed. Raises NotFound."""
     query = select(Letterhead.logo, Letterhead.logo_type, Letterhead.logo_version)
@@ -66,7 +54,7 @@ def logo_of(merchant_id: int) -> Response:
 def plan_head(plan: Plan, token: str | None = None) -> Head:
     """The letterhead of a plan's business; by a link with its `token`."""
     if token is not None:
-        return head(plan.merchant_id, plan.merchant.business_name, "logos.of_invitation", token=token)
+        return head(plan.merchant_id, plan.merchant.business_name, "invitation_documents.logo", token=token)
     return head(plan.merchant_id, plan.merchant.business_name, "logos.of_plan", plan_id=plan.id)
 
 

@@ -1,22 +1,18 @@
 """The receipt of a payment as a PDF file, with the words of its page."""
 
 from flask import Blueprint, Response
-from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import pgettext
 
 from portal import access
-from portal.domain.identifiers import MAX_ID
 from portal.errors import NotFound
 from portal.models import Allocation, Payment, Plan, Refund
 from portal.reports.payments import receipts
 from portal.reports.payments.receipts import Receipt, Rest
-from portal.services.plans import invitations
 from portal.web import filters
 from portal.web.authorization import login_needed, my_actor
 from portal.web.documents import files, letterheads
 from portal.web.documents.sheet import HEADING, SMALL, TITLE, Cell, Column, Sheet
-from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.labels import local_day, paid_day, payment_state, payment_words, why_refund_declined
 from portal.web.lists.filters import ListQuery
 from portal.web.method_labels import method_words
@@ -34,22 +30,10 @@ def show(payment_id: int) -> Response:
     actor = my_actor()
     payment = access.my_payment(actor, payment_id)
     plan = access.my_plan(actor, payment.plan_id)
-    return _file(receipts.receipt(payment.id), plan, filters.customer_of(plan))
+    return file_of(receipts.receipt(payment.id), plan, filters.customer_of(plan))
 
 
-@bp.get("/invitations/<token>/payments/<int:payment_id>/receipt.pdf")
-def of_invitation(token: str, payment_id: int) -> ResponseReturnValue:
-    """The receipt of a payment of the invitation's plan. A pay link masks the customer's email, as on its page."""
-    invitation = invitations.find(token)
-    if invitation is None:
-        return closed(token)
-    plan = plan_of(invitation)
-    found = receipts.receipt(payment_id, plan_id=plan.id) if payment_id <= MAX_ID else None
-    customer = reader_email(invitation) if invitation.kind == "pay" else filters.customer_of(plan)
-    return _file(found, plan, customer)
-
-
-def _file(found: Receipt | None, plan: Plan, customer: str) -> Response:
+def file_of(found: Receipt | None, plan: Plan, customer: str) -> Response:
     """The file. Raises NotFound unless the payment succeeded."""
     sheet = files.sheet(ListQuery())
     if found is None or found.payment.state not in ("succeeded", "reversed", "voided"):

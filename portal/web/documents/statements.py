@@ -1,6 +1,8 @@
 """The statements of a plan and of a customer as PDF files, with the words of their pages."""
 
+from collections.abc import Callable
 from datetime import date
+from typing import Final
 
 from flask import Blueprint, Response
 from flask_babel import gettext as _
@@ -8,6 +10,7 @@ from flask_babel import pgettext
 
 from portal import access
 from portal.domain import clock
+from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line, Statement
 from portal.web import filters
@@ -15,13 +18,27 @@ from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.documents import files, letterheads
 from portal.web.documents.sheet import HEADING, TITLE, Cell, Column, Sheet
 from portal.web.lists.filters import ListQuery
-from portal.web.payments.statements import line_words
+from portal.web.method_labels import method_words
 from portal.wording import labels
-from portal.wording.causes import reason_words
+from portal.wording.causes import reason_words, typed_words
 from portal.wording.dates import day
+from portal.wording.lazy import lazy_gettext as _l
+from portal.wording.lazy import lazy_pgettext
 from portal.wording.lists import listed
 
 bp = Blueprint("statement_files", __name__)
+
+WORDS: Final[dict[EntryKind, str]] = {
+    "plan_opened": _l("Plan made"),
+    "plan_undone": _l("Plan waits for acceptance again"),
+    "payment": _l("Payment"),
+    "refund": lazy_pgettext("line of a statement", "Refund"),
+    "credit": lazy_pgettext("line of a statement", "Credit"),
+    "write_off": lazy_pgettext("line of a statement", "Written off"),
+    "cancellation": _l("Plan cancelled, the rest is void"),
+    "reversal": _l("Payment taken back by the bank"),
+    "void": _l("Recorded payment voided"),
+}
 
 
 @bp.get("/plans/<int:plan_id>/statement.pdf")
@@ -150,3 +167,14 @@ def _figures(sheet: Sheet, found: Statement, closing: str) -> list[tuple[str, st
         (labels.figure("written_off"), sheet.money(found.written_off, code)) if found.written_off else None,
         (closing, sheet.money(found.closing, code)),
     ]
+
+
+def line_words(line: Line, unit: Callable[[str], str] = str) -> str:
+    """The words of a line, with the method and the reference of a payment. `unit` marks a text of its own direction."""
+    if line.kind == "payment" and line.payment is not None:
+        method, reference = method_words(line.payment), line.payment.reference
+        if reference == "":
+            return str(_("Payment, %(method)s", method=method))
+        words = unit(typed_words(reference))
+        return str(_("Payment, %(method)s, reference %(reference)s", method=method, reference=words))
+    return str(WORDS[line.kind])

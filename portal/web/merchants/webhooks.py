@@ -162,7 +162,7 @@ def _go(endpoint_name: str) -> Response:
 
 def _index(form: EndpointForm, status: int, *, secret: str | None = None) -> Response:
     return page(
-        "merchants/webhooks_index.html",
+        "merchants/webhooks/webhooks_index.html",
         status,
         form=form,
         endpoints=webhooks.list_endpoints(my_merchant().id),
@@ -175,7 +175,7 @@ def _show(endpoint_name: str, form: EndpointForm, status: int, *, secret: str | 
     row = endpoints.find(my_merchant().id, endpoint_name)
     deliveries = webhooks.list_deliveries(row, limit=20, cursor=request.args.get("cursor"))
     return page(
-        "merchants/webhooks_show.html",
+        "merchants/webhooks/webhooks_show.html",
         status,
         form=form,
         endpoint=row,

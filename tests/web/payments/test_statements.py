@@ -6,7 +6,7 @@ from flask import Flask
 from portal.domain import clock
 from portal.models.ledger import ENTRY_KINDS, EntryKind
 from portal.reports.payments.statements import Line
-from portal.web.payments.statements import line_words
+from portal.web.documents.statements import line_words
 
 
 @pytest.mark.parametrize("kind", ENTRY_KINDS)
