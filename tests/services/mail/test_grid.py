@@ -73,21 +73,24 @@ FOR: dict[str, Callable[[set[str]], set[str]]] = {
     "with an account": lambda kinds: kinds,
     "without an account": lambda kinds: {"invitation" if kind == "plan_made" else kind for kind in kinds},
     "muted": lambda kinds: kinds - {"reminder"},
-    "disputed": lambda kinds: kinds - {"reminder"},
+    "disputed": lambda kinds: {"dispute_ended" if kind == "plan_cancelled" else kind for kind in kinds} - {"reminder"},
     "deactivated person": lambda kinds: kinds & REFUNDS_AND_SECURITY,
     "deactivated business": lambda kinds: kinds & REFUNDS_AND_RECEIPTS | kinds & {"password_changed"},
     "erased": lambda kinds: set(),
 }
-"""The columns. An account's security is no matter of a business."""
+"""The columns. An account's security is no matter of a business. A disputed plan's cancellation is the end of the
+dispute, and its mail says so."""
 IMPOSSIBLE = {
     ("without an account", "automatic payment failed"), ("without an account", "automatic payment stopped"),
     ("without an account", "password changed"),
     *(("disputed", act) for act in ("plan made", "automatic payment failed", "accepted", "not mine", "answered")),
     *(("disputed", act) for act in ("withdrawn", "late for a week", "reminder", "reschedule")),
+    *(("disputed", act) for act in ("automatic payment stopped", "cash received", "credit", "write-off")),
     ("muted", "reminder"),
 }  # fmt: skip
-"""Cells whose act is refused, or means nothing: nobody without an account has a password or a saved card, a dispute
-keeps a plan from being late, reminded of, collected and moved, and a muted customer is not reminded by hand."""
+"""Cells whose act is refused, or means nothing: nobody without an account has a password or a saved card; a dispute
+ends automatic payment and keeps the plan from being late, reminded of and moved, and the business only cancels or
+answers; a muted customer is not reminded by hand."""
 OF_ACCEPTANCE = ("plan made", "accepted", "not mine", "answered")
 
 
