@@ -104,7 +104,7 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/settings/letterhead/logo",
+        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo",
         "/reminders/off/<off_token>", "/notices/off/<notice_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
@@ -197,10 +197,19 @@ PAGES: Final = {
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(
-        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/letterhead", "/plans/new",
+        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms",
+        "/settings/letterhead", "/plans/new",
     ),
+    **rows(
+        MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms", "/plans",
+    ),
+    **rows((303, 403, 403, 303, 303), "POST", "/dashboard/first-steps"),
+    **rows((200, 403, 403, 404, 200), "GET", "/settings/terms/<int:terms_id>"),
+    **rows((422, 403, 403, 404, 422), "POST", "/settings/terms/<int:terms_id>"),
+    **rows((303, 403, 403, 404, 303), "POST", "/settings/terms/<int:terms_id>/move",
+         "/settings/terms/<int:terms_id>/remove"),
     **rows((303, 403, 403, 303, 303), "POST", "/settings/letterhead"),
-    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/plans"),
+    **rows((200, 200, 200, 404, 200), "GET", "/settings/letterhead/logo"),  # Badr's business has none
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>", "/customers/<int:customer_id>/statement",
