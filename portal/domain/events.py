@@ -23,6 +23,9 @@ DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 """How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 
+ProposalEnd = Literal["accepted", "declined", "withdrawn", "lapsed"]
+"""How a proposal of other days ended: by the customer, by the merchant, or by time."""
+
 Link = Literal["pay", "customer"]
 """A kind of link of a plan."""
 
@@ -179,6 +182,26 @@ class PlanRescheduled(Payload):
     how: Change
     installments: int
     reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescheduleProposed(Payload):
+    """The merchant asked the customer for other days of `amount` in `installments` rows."""
+
+    kind = "plan.reschedule_proposed"
+    proposal_id: int
+    amount: int
+    installments: int
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescheduleAnswered(Payload):
+    """The proposal of other days ended. After "accepted" follows plan.rescheduled."""
+
+    kind = "plan.reschedule_answered"
+    proposal_id: int
+    outcome: ProposalEnd
 
 
 @dataclass(frozen=True, kw_only=True)

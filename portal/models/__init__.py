@@ -29,6 +29,7 @@ from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.plans.reschedule_proposals import RescheduleProposal
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
 from portal.models.security.factor_removals import FactorRemoval
@@ -78,6 +79,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "RescheduleProposal",
     "SecurityEvent",
     "ShopReport",
     "SignInCode",

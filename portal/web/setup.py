@@ -17,7 +17,7 @@ from portal.web.accounts import (
     sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
+from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
 from portal.web.books import books, movements
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
@@ -128,6 +128,7 @@ BLUEPRINTS = (
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,
+    proposals.bp,
     public.bp,
     manual_payments.bp,
     refund_releases.bp,

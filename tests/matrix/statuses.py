@@ -58,6 +58,10 @@ API = {
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
+    "GET /api/plans/<row:plan_id>/reschedule/": PARTIES,
+    "POST /api/plans/<row:plan_id>/reschedule/withdraw/": (401, 403, 403, 404, 404, 403, 403, 403),
+    "POST /api/plans/<row:plan_id>/reschedule/accept/": (401, 404, 404, 403, 404, 404, 403, 403),
+    "POST /api/plans/<row:plan_id>/reschedule/decline/": (401, 404, 404, 403, 404, 404, 403, 403),
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
@@ -120,6 +124,10 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
+    **{
+        f"POST /api/plans/<row:plan_id>/reschedule/{answer}/": {"proposal": 999_999}
+        for answer in ("withdraw", "accept", "decline")
+    },
     "POST /api/plans/<row:plan_id>/reschedule/": {"how": "shift", "days": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
@@ -229,6 +237,13 @@ PAGES = {
     "GET /plans": PAGE,
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
+    "GET /plans/<int:plan_id>/proposal": (303, 200, 404, 200, 404, 404, 303, 303),
+    "POST /plans/<int:plan_id>/proposal/accept": (303, 404, 404, 403, 404, 404, 303, 303),  # of no proposal
+    "POST /plans/<int:plan_id>/proposal/decline": (303, 404, 404, 403, 404, 404, 303, 303),
+    "POST /plans/<int:plan_id>/proposal/withdraw": (303, 403, 403, 404, 404, 403, 303, 303),
+    "GET /invitations/<token>/proposal": (404,) * 8,
+    "POST /invitations/<token>/proposal/accept": (404,) * 8,
+    "POST /invitations/<token>/proposal/decline": (404,) * 8,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/logo": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),

@@ -82,6 +82,12 @@ API: Final = {
     **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
+        (403, 403, 403, 404, 404), "POST", "/api/plans/<row:plan_id>/reschedule/accept/",
+        "/api/plans/<row:plan_id>/reschedule/decline/",
+    ),
+    **rows((404, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reschedule/withdraw/"),
+    **rows(ALL, "GET", "/api/plans/<row:plan_id>/reschedule/"),
+    **rows(
         ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/reschedule/",
         "/api/plans/<row:plan_id>/cancel/",
         "/api/plans/<row:plan_id>/write-off/",
@@ -104,8 +110,8 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/settings/letterhead/logo",
-        "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
+        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/plans/<int:plan_id>/proposal",
+        "/settings/letterhead/logo", "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/plans/<int:plan_id>/statement.pdf",
@@ -116,6 +122,11 @@ PAGES: Final = {
         "/payments/<int:payment_id>", "/payments/<int:payment_id>/receipt.pdf",
     ),
     **rows(ALL, "POST", "/reminders/off/<off_token>"),
+    **rows((403, 403, 403, 404, 404), "POST", "/plans/<int:plan_id>/proposal/accept",
+           "/plans/<int:plan_id>/proposal/decline"),
+    **rows((404, 403, 403, 404, 403), "POST", "/plans/<int:plan_id>/proposal/withdraw"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/proposal"),
+    **rows(NOT_THERE, "POST", "/invitations/<token>/proposal/accept", "/invitations/<token>/proposal/decline"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
         "/invitations/<token>", "/invitations/<token>/pay", "/account", "/account/password", "/account/email",

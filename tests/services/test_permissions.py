@@ -17,7 +17,7 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
@@ -65,6 +65,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
             ids["plan"], actor=actor, amount=1, method="cash", received_on=ids["today"]
         ),
     ),
+    "take a proposal back": ("credit", lambda actor, ids: proposals.withdraw(ids["plan"], 1, actor=actor)),
     "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
     "mail the link again": ("invite", lambda actor, ids: invitations.mail_again(ids["invited"], actor=actor)),
     "revoke a link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], "customer", actor=actor)),

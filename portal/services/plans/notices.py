@@ -17,7 +17,19 @@ from portal.services.accounts import operators
 CustomerMail = Literal[
     "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
 ]
-News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
+ProposalMail = Literal["reschedule_proposed", "reschedule_accepted", "reschedule_withdrawn"]
+News = Literal[
+    "accepted",
+    "disputed",
+    "upheld",
+    "withdrawn",
+    "lapsed",
+    "stands",
+    "void",
+    "reschedule_accepted",
+    "reschedule_declined",
+    "reschedule_lapsed",
+]
 """An event of a plan that a mail tells its business."""
 
 
@@ -76,9 +88,21 @@ def tell_rescheduled(
     )
 
 
-def tell_business(news: News, plan: Plan) -> None:
-    """Mail the owners of the plan's business, once for each piece of news."""
-    _post("plan_news", owners_of(plan.merchant_id), news, plan)
+def tell_of_proposal(kind: ProposalMail, plan: Plan, proposal_id: int) -> None:
+    """Mail the customer about a proposal of other days."""
+    emails.post(
+        kind,
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"{kind}:{proposal_id}",
+        data={"proposal_id": proposal_id},
+    )
+
+
+def tell_business(news: News, plan: Plan, *, about: int | None = None) -> None:
+    """Mail the owners of the plan's business, once for each piece of news; `about`: the id of what it is about."""
+    _post("plan_news", owners_of(plan.merchant_id), news, plan, about)
 
 
 def owners_of(merchant_id: int) -> Sequence[int]:
@@ -93,12 +117,13 @@ def tell_operators(news: News, plan: Plan) -> None:
     _post("dispute_notice", operators.operator_ids(), news, plan)
 
 
-def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan) -> None:
+def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan, about: int | None = None) -> None:
+    which = f":{about}" if about is not None else ""
     for user_id in user_ids:
         emails.post(
             kind,
             to_user_id=user_id,
             plan_id=plan.id,
-            dedupe_key=f"{kind}:{plan.id}:{news}:{user_id}",
+            dedupe_key=f"{kind}:{plan.id}:{news}{which}:{user_id}",
             data={"news": news},
         )

@@ -231,6 +231,24 @@ def _plan_rescheduled(payload: events.PlanRescheduled, scene: Scene) -> str:
     return labels.rescheduled(payload.how, scene.amount(payload.amount), payload.installments)
 
 
+@sentence(events.RescheduleProposed, icon="calendar-days")
+def _reschedule_proposed(payload: events.RescheduleProposed, scene: Scene) -> str:
+    return str(_("Other days proposed for %(amount)s", amount=scene.amount(payload.amount)))
+
+
+PROPOSAL_ENDS: Final = {
+    "accepted": _l("The customer agreed to the other days"),
+    "declined": _l("The customer declined the other days"),
+    "withdrawn": _l("The other days were taken back"),
+    "lapsed": _l("The other days lapsed without an answer"),
+}
+
+
+@sentence(events.RescheduleAnswered, icon="calendar-days")
+def _reschedule_answered(payload: events.RescheduleAnswered, scene: Scene) -> str:
+    return str(PROPOSAL_ENDS[payload.outcome])
+
+
 @sentence(events.InstallmentLate, icon="clock")
 def _installment_late(payload: events.InstallmentLate, scene: Scene) -> str:
     number, amount = scene.numbers[payload.installment_id], scene.amount(payload.amount)
