@@ -39,6 +39,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.totals import CollectedTotal, DueTotal
 from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -47,8 +48,10 @@ __all__ = [
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
+    "CollectedTotal",
     "Customer",
     "Dispute",
+    "DueTotal",
     "Email",
     "EmailChange",
     "EmailProof",

@@ -26,6 +26,7 @@ from portal.reports.plans import home, plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
 from portal.reports.ranges import Between
 from portal.services.accounts import sessions
+from portal.services.books import totals
 from portal.services.mail import delivery
 from portal.services.payments import outcomes
 from portal.services.plans import lateness
@@ -95,6 +96,7 @@ def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
             size = {"plans": request.param, "people": request.param // 2 + MERCHANTS, "merchants": MERCHANTS}
             for statement in FILL.split(";"):
                 connection.execute(text(statement), size)
+        totals.rebuild()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
     return app
@@ -110,7 +112,7 @@ def explained(*beginnings: str) -> Iterator[list[dict]]:
     query_plans: list[dict] = []
 
     def explain(connection, cursor, statement, parameters, context, executemany):
-        if statement.startswith(beginnings):
+        if statement.lstrip().startswith(beginnings):
             cursor.connection.execute("SET random_page_cost = 1.1")
             answer = cursor.connection.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0]
             query_plans.append((json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"])
