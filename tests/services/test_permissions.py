@@ -18,7 +18,7 @@ from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
 from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
@@ -65,7 +65,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
             ids["plan"], actor=actor, amount=1, method="cash", received_on=ids["today"]
         ),
     ),
-    "take a proposal back": ("credit", lambda actor, ids: proposals.withdraw(ids["plan"], 1, actor=actor)),
+    "take a proposal back": ("credit", lambda actor, ids: proposals.withdraw(*ids["asked"], actor=actor)),
     "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
     "mail the link again": ("invite", lambda actor, ids: invitations.mail_again(ids["invited"], actor=actor)),
     "revoke a link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], "customer", actor=actor)),
@@ -131,7 +131,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
             letterheads.Words(),  # type: ignore[arg-type]
         ),
     ),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=5)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
@@ -171,10 +171,16 @@ def ids(context: object) -> Ids:
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
+    asked = people.a_plan(amal, first=9)
+    proposal = reschedules.reschedule(
+        asked, actor=people.owner(amal), terms=NewTerms("shift", days=-1), reason="Please"
+    )
+    assert isinstance(proposal, RescheduleProposed)
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "asked": (asked, proposal.proposal.id),
         "endpoint": endpoint,
         "sent_event": sent_event,
         "badr": badr,

@@ -39,6 +39,7 @@ REFUSED: Final = {
         Refused("nothing_due", about="payment"),
         Refused("proposal_closed", about="void"),
         Refused("proposal_open"),
+        Refused("merchant_deactivated", about="proposal"),
         Refused("nothing_owed", about="write_off"),
         Refused("nothing_to_refund"),
         Refused("own_plan_of_business"),

@@ -160,6 +160,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     readers["api_key_made"] = readers["webhook_address"] = readers["webhook_disabled"] = readers["merchant"]
     readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
+    readers["plan_news"] = readers["merchant"]
     readers |= {f"reschedule_{name}": browser_of(app, f"layla-{name}") for name in PROPOSALS}
     omars = browser_of(app, "omar")
     live = set()
