@@ -244,6 +244,7 @@ PAGES = {
     "GET /invitations/<token>/proposal": (404,) * 8,
     "POST /invitations/<token>/proposal/accept": (404,) * 8,
     "POST /invitations/<token>/proposal/decline": (404,) * 8,
+    "GET /outstanding.csv": MERCHANTS_PAGE,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/logo": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
