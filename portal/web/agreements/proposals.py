@@ -1,6 +1,6 @@
 """Other days that the business proposes: the customer reads and answers them, the business takes them back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, flash, request, url_for
@@ -12,7 +12,7 @@ from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor
 from portal.errors import NotFound, QistError, Refused
 from portal.extensions import db
-from portal.models import Plan, RescheduleProposal
+from portal.models import Installment, Plan, RescheduleProposal
 from portal.reports.plans import proposals as reports
 from portal.reports.plans.proposals import ProposalFacts
 from portal.services.adjustments import proposals
@@ -72,10 +72,12 @@ def withdraw(plan_id: int) -> ResponseReturnValue:
     return answer(plan, "withdraw", url_for("plans.show", plan_id=plan_id), my_actor())
 
 
-def question_of(plan: Plan, show: str) -> Question | None:
-    """The proposal of a plan while it is open."""
-    proposal = reports.newest(plan)
-    return Question(proposal, show) if proposal is not None and proposal.state == "open" else None
+def question_of(plan: Plan, rows: Sequence[Installment], show: str) -> Question | None:
+    """The proposal of a plan while it is open. `rows` are the plan's live installments."""
+    if plan.open_proposal is None:
+        return None
+    proposal = reports.facts(plan.open_proposal, plan, rows)
+    return Question(proposal, show) if proposal.state == "open" else None
 
 
 def proposal_page(

@@ -88,6 +88,7 @@ def plan_of(invitation: Invitation) -> Plan:
         options=[
             joinedload(Plan.merchant),
             joinedload(Plan.customer),
+            joinedload(Plan.open_proposal),
             selectinload(Plan.installments).selectinload(Installment.held_allocations),
         ],
         populate_existing=True,
@@ -111,7 +112,7 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             token=token,
             invitation=invitation,
             reader_email=reader_email(invitation),
-            question=question_of(plan, url_for("link_agreements.days", token=token))
+            question=question_of(plan, plan.installments, url_for("link_agreements.days", token=token))
             if invitation.kind == "customer"
             else None,
             agreement=agreement_of(

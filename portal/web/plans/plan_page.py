@@ -95,7 +95,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
         "plan": plan,
         "payer": payer,
         "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
-        "question": question_of(plan, url_for("proposals.show", plan_id=plan.id)),
+        "question": question_of(plan, installments, url_for("proposals.show", plan_id=plan.id)),
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
         "reminded_at": None if payer else chasing.todays_reminder(plan.merchant, plan.customer_id),
