@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Blueprint, Response, flash, request, url_for
 from flask.typing import ResponseReturnValue
@@ -26,6 +27,9 @@ from portal.wording.refusals import sentence
 from portal.wording.terms import consenting, new_days_lines
 
 bp = Blueprint("proposals", __name__)
+
+DONE: Final = {"accept": "accepted", "decline": "declined", "withdraw": "withdrawn"}
+"""The state that each answer leads to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,8 @@ def answer(plan: Plan, how: str, back: str, actor: Actor | None = None, token: s
     try:
         calls[how]()
     except Refused as refused:
-        return _refused(plan.id, back, actor, token, refused)
+        if (refused.code, refused.about) != ("proposal_closed", DONE[how]):  # else a second click
+            return _refused(plan.id, back, actor, token, refused)
     flash(words[how], "success")
     return go(back)
 
