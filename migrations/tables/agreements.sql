@@ -58,7 +58,8 @@ CREATE TABLE reschedule_proposals (
     terms text,
     CONSTRAINT fk_reschedule_proposals_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_reschedule_proposals_accepted CHECK (
-        CASE WHEN outcome = 'accepted' THEN terms <> '' AND version <> '' AND language <> ''
+        CASE WHEN outcome = 'accepted'
+        THEN num_nulls(terms, version, language) = 0 AND terms <> '' AND version <> '' AND language <> ''
         ELSE num_nonnulls(address, version, language, terms) = 0 END
     ),
     CONSTRAINT ck_reschedule_proposals_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),

@@ -87,6 +87,8 @@ AGREEMENT_GUARDS = [
           a_proposal(ended_at="now()", outcome="'lost'")),
     Guard("a proposal accepted without its text", "ck_reschedule_proposals_accepted",
           a_proposal(**(ACCEPTED | {"terms": "''"}))),
+    Guard("a proposal accepted without a language", "ck_reschedule_proposals_accepted",
+          a_proposal(**(ACCEPTED | {"language": "NULL"}))),
     Guard("a proposal that closes another plan's part", "ck_reschedule_proposals_rows", a_proposal(closed_ids="'{2}'")),
     Guard("a proposal of nothing", "ck_reschedule_proposals_rows", a_proposal(new_amounts="'{0}'")),
     Guard("a proposal with the reason of another plan", "fk_reschedule_proposals_reason",

@@ -68,7 +68,8 @@ class RescheduleProposal(Model):
             ["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_reschedule_proposals_reason"
         ),
         CheckConstraint(
-            "CASE WHEN outcome = 'accepted' THEN terms <> '' AND version <> '' AND language <> '' "
+            "CASE WHEN outcome = 'accepted' THEN num_nulls(terms, version, language) = 0 AND terms <> '' "
+            "AND version <> '' AND language <> '' "
             "ELSE num_nonnulls(address, version, language, terms) = 0 END",
             name="accepted",
         ),

@@ -66,9 +66,9 @@ def accept(
     if merchant.deactivated_at is not None:
         raise Refused("merchant_deactivated", about="proposal")
     row = _open(plan, rows, proposal_id)
+    agreed = consenting.word(new_days_of(plan, row, merchant.business_name))
     row.ended_at, row.outcome, row.address = clock.now(), "accepted", consenting.address
-    row.version, row.language = terms.VERSION, consenting.language
-    row.terms = consenting.word(new_days_of(plan, row, merchant.business_name))
+    row.version, row.language, row.terms = terms.VERSION, consenting.language, agreed
     events.record(RescheduleAnswered(proposal_id=row.id, outcome="accepted"), plan_id=plan.id, by=customer_id)
     change = NewDates(tuple(row.closed_ids), tuple(zip(row.new_days, row.new_amounts, strict=True)))
     reschedules.apply(plan, rows, change, how=row.how, reason_id=row.reason_id, by=customer_id)
