@@ -18,7 +18,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
-from portal.web.books import books, movements
+from portal.web.books import books, letterheads, movements
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
@@ -36,7 +36,6 @@ from portal.web.merchants import (
     customers,
     dashboard,
     journal,
-    letterheads,
     live,
     objections,
     search,
@@ -180,6 +179,7 @@ def init_app(app: Flask) -> None:
         language,
         labels,
         method_labels,
+        logos,
         error_pages,
         compression,
         static_files,

@@ -4,6 +4,7 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 """
 
 from portal.domain import clock
+from tests.matrix import document_statuses
 from tests.web.team import matrix_rows
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -224,9 +225,6 @@ PAGES = {
     "POST /password-resets/<reset_token>": (422,) * 8,
     "GET /settings": MERCHANTS_PAGE,
     "POST /settings": MERCHANTS_FORM,
-    "GET /settings/letterhead": MERCHANTS_PAGE,
-    "POST /settings/letterhead": (303, 403, 403, 303, 303, 403, 303, 303),
-    "GET /settings/letterhead/logo": MERCHANTS_PAGE,
     "GET /settings/closing": MERCHANTS_PAGE,
     "POST /settings/closing": MERCHANTS_FORM,
     "POST /settings/closing/stop": (303, 403, 403, 409, 409, 403, 303, 303),
@@ -237,16 +235,7 @@ PAGES = {
     "GET /plans": PAGE,
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
-    "GET /plans/<int:plan_id>/proposal": (303, 200, 404, 200, 404, 404, 303, 303),
-    "POST /plans/<int:plan_id>/proposal/accept": (303, 404, 404, 403, 404, 404, 303, 303),  # of no proposal
-    "POST /plans/<int:plan_id>/proposal/decline": (303, 404, 404, 403, 404, 404, 303, 303),
-    "POST /plans/<int:plan_id>/proposal/withdraw": (303, 403, 403, 404, 404, 403, 303, 303),
-    "GET /invitations/<token>/proposal": (404,) * 8,
-    "POST /invitations/<token>/proposal/accept": (404,) * 8,
-    "POST /invitations/<token>/proposal/decline": (404,) * 8,
-    "GET /outstanding.csv": MERCHANTS_PAGE,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
-    "GET /plans/<int:plan_id>/logo": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
@@ -333,7 +322,6 @@ PAGES = {
     "GET /payments/<int:payment_id>/reverse": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /payments/<int:payment_id>/reverse": (303, 403, 403, 409, 404, 403, 303, 303),  # no bounce
     "GET /invitations/<token>/pay": ANYONE,
-    "GET /invitations/<token>/logo": ANYONE,
     "POST /invitations/<token>/pay": (422,) * 8,
     "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan
     "GET /invitations/<token>/payments/<int:payment_id>/receipt.pdf": (404,) * 8,  # of another plan
@@ -401,6 +389,7 @@ PAGES = {
     "GET /account/data/file": PAGE,
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
+    **document_statuses.PAGES,
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens

@@ -80,7 +80,7 @@ def state_of(row: RescheduleProposal, plan: Plan, rows: Sequence[Installment] | 
 
 
 def before_and_after(row: RescheduleProposal) -> tuple[tuple[DueAmount, ...], tuple[DueAmount, ...]]:
-    """What is to pay before and after the change, by due date."""
+    """The amounts to pay before and after the change, by due date."""
     parts = list(zip(row.open_ids, row.open_days, row.open_amounts, strict=True))
     stays = [DueAmount(due, amount) for part, due, amount in parts if part not in row.closed_ids]
     added = [DueAmount(due, amount) for due, amount in zip(row.new_days, row.new_amounts, strict=True)]

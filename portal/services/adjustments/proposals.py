@@ -147,9 +147,13 @@ def _open(plan: Plan, rows: list[Installment], proposal_id: int) -> ReschedulePr
     if row is None or row.plan_id != plan.id:
         raise NotFound()
     state = proposals.state_of(row, plan, rows)
-    if state != "open":
-        raise Refused("proposal_closed", about=state)
-    return row
+    if state == "open":
+        return row
+    if state in ("accepted", "declined"):
+        raise Refused("proposal_closed", about="accepted" if state == "accepted" else "declined")
+    if state == "withdrawn":
+        raise Refused("proposal_closed", about="withdrawn")
+    raise Refused("proposal_closed", about="lapsed" if state == "lapsed" else "void")
 
 
 @unit_of_work

@@ -141,7 +141,7 @@ def _refused(plan_id: int, back: str, actor: Actor | None, token: str | None, er
 
 
 def _lines(proposal: ProposalFacts) -> list[Line]:
-    """What is to pay on each day, before and after."""
+    """The amount to pay on each day, before and after."""
     before: dict[object, int] = {}
     after: dict[object, int] = {}
     for rows, sums in ((proposal.before, before), (proposal.after, after)):

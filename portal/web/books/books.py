@@ -127,7 +127,7 @@ def trial_balance() -> ResponseReturnValue:
 @bp.get("/outstanding.csv")
 @needs("export")
 def export_outstanding() -> ResponseReturnValue:
-    """What was outstanding of each plan at the end of a day, by days past due, as a file. By default today's."""
+    """The outstanding amount of each plan at the end of a day, by days past due, as a file. By default today's."""
     query, merchant = ListQuery(), my_merchant()
     on = query.day("on") or clock.today(merchant.time_zone)
     query.require_valid()

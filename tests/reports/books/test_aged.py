@@ -74,7 +74,7 @@ def act(which, chance, owner, omar, plan_id, cash):
         done = manual_payments.record(plan_id, actor=owner, amount=7_00, method="cash", received_on=today)
         cash.append(done.payment_id)
     elif which == 3:
-        credits.credit(plan_id, amount=3_00, how=chance.choice(("last", "spread")), **why)
+        credits.credit(plan_id, amount=3_00, how="last", **why)
     elif which == 4:
         reschedules.reschedule(plan_id, terms=NewTerms("shift", days=chance.choice((1, 10))), **why)
     elif which == 5 and cash:
