@@ -1,4 +1,4 @@
-"""The rows of statuses.py for letterheads, and for the pages of proposals of other days."""
+"""The rows of statuses.py for letterheads, and for proposals of other days."""
 
 from typing import Final
 
@@ -6,6 +6,15 @@ OWN: Final = (303, 403, 403, 200, 200, 403, 303, 303)
 PARTIES: Final = (303, 200, 404, 200, 404, 404, 303, 303)
 ANSWERS: Final = ("accept", "decline")
 
+READ: Final = "GET /api/plans/<row:plan_id>/reschedule/"
+API: Final = {
+    READ: (401, 200, 404, 200, 404, 404, 200, 404),
+    "POST /api/plans/<row:plan_id>/reschedule/withdraw/": (401, 403, 403, 404, 404, 403, 403, 403),
+    **{
+        f"POST /api/plans/<row:plan_id>/reschedule/{answer}/": (401, 404, 404, 403, 404, 404, 403, 403)
+        for answer in ANSWERS
+    },
+}
 PAGES: Final = {
     "GET /settings/letterhead": OWN,
     "POST /settings/letterhead": (303, 403, 403, 303, 303, 403, 303, 303),

@@ -59,10 +59,7 @@ API = {
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
-    "GET /api/plans/<row:plan_id>/reschedule/": PARTIES,
-    "POST /api/plans/<row:plan_id>/reschedule/withdraw/": (401, 403, 403, 404, 404, 403, 403, 403),
-    "POST /api/plans/<row:plan_id>/reschedule/accept/": (401, 404, 404, 403, 404, 404, 403, 403),
-    "POST /api/plans/<row:plan_id>/reschedule/decline/": (401, 404, 404, 403, 404, 404, 403, 403),
+    **document_statuses.API,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
@@ -125,10 +122,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
-    **{
-        f"POST /api/plans/<row:plan_id>/reschedule/{answer}/": {"proposal": 999_999}
-        for answer in ("withdraw", "accept", "decline")
-    },
+    **dict.fromkeys(set(document_statuses.API) - {document_statuses.READ}, {"proposal": 999_999}),
     "POST /api/plans/<row:plan_id>/reschedule/": {"how": "shift", "days": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
