@@ -122,7 +122,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
-    **dict.fromkeys(set(document_statuses.API) - {document_statuses.READ}, {"proposal": 999_999}),
+    **{route: {"proposal": 999_999} for route in set(document_statuses.API) - {document_statuses.READ}},
     "POST /api/plans/<row:plan_id>/reschedule/": {"how": "shift", "days": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
