@@ -111,7 +111,6 @@ PAGES: Final = {
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
         "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/plans/<int:plan_id>/proposal",
-        "/settings/letterhead/logo",
         "/reminders/off/<off_token>", "/notices/off/<notice_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
@@ -125,6 +124,7 @@ PAGES: Final = {
     **rows((403, 403, 403, 404, 404), "POST", "/plans/<int:plan_id>/proposal/accept",
            "/plans/<int:plan_id>/proposal/decline"),
     **rows((404, 403, 403, 404, 403), "POST", "/plans/<int:plan_id>/proposal/withdraw"),
+    **rows((200, 200, 200, 404, 200), "GET", "/settings/letterhead/logo"),  # the other business has none
     **rows(NOT_THERE, "GET", "/invitations/<token>/proposal"),
     **rows(NOT_THERE, "POST", "/invitations/<token>/proposal/accept", "/invitations/<token>/proposal/decline"),
     **rows(ALL, "POST", "/reminders/off/<off_token>", "/notices/off/<notice_token>"),
