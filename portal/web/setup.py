@@ -40,6 +40,7 @@ from portal.web.merchants import (
     objections,
     search,
     settings,
+    usual_terms,
     webhooks,
 )
 from portal.web.middleware import (
@@ -149,6 +150,7 @@ BLUEPRINTS = (
     sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
+    usual_terms.bp,
     sessions.bp,
     search.bp,
     settings.bp,

@@ -87,10 +87,11 @@ FOLDERS: Final = {
     "account": "/operator/accounts",
     "member": "/settings/team",
     "business": "/account/businesses",
+    "terms": "/settings/terms",
 }
 """The addresses of lists that are not called like their rows."""
 FIRST = re.compile(
-    r"first (plan|payment|customer|mail|merchant|account|member|business|shop) of ([^\s,]+)(?:, then (\S+))?"
+    r"first (plan|payment|customer|mail|merchant|account|member|business|shop|terms) of ([^\s,]+)(?:, then (\S+))?"
 )
 
 

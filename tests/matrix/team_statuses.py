@@ -125,7 +125,6 @@ PAGES: Final = {
     **rows((403, 403, 403, 404, 404), "POST", "/plans/<int:plan_id>/proposal/accept",
            "/plans/<int:plan_id>/proposal/decline"),
     **rows((404, 403, 403, 404, 403), "POST", "/plans/<int:plan_id>/proposal/withdraw"),
-    **rows((200, 200, 200, 404, 200), "GET", "/settings/letterhead/logo"),  # the other business has none
     **rows(NOT_THERE, "GET", "/invitations/<token>/proposal"),
     **rows(NOT_THERE, "POST", "/invitations/<token>/proposal/accept", "/invitations/<token>/proposal/decline"),
     **rows(ALL, "POST", "/reminders/off/<off_token>", "/notices/off/<notice_token>"),
@@ -210,10 +209,19 @@ PAGES: Final = {
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(
-        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/letterhead", "/plans/new",
+        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms",
+        "/settings/letterhead", "/plans/new",
     ),
+    **rows(
+        MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms", "/plans",
+    ),
+    **rows((303, 403, 403, 303, 303), "POST", "/dashboard/first-steps"),
+    **rows((200, 403, 403, 404, 200), "GET", "/settings/terms/<int:terms_id>"),
+    **rows((422, 403, 403, 404, 422), "POST", "/settings/terms/<int:terms_id>"),
+    **rows((303, 403, 403, 404, 303), "POST", "/settings/terms/<int:terms_id>/move",
+         "/settings/terms/<int:terms_id>/remove"),
     **rows((303, 403, 403, 303, 303), "POST", "/settings/letterhead"),
-    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/plans"),
+    **rows((200, 200, 200, 404, 200), "GET", "/settings/letterhead/logo"),  # Badr's business has none
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>", "/customers/<int:customer_id>/statement",

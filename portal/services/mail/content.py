@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.gateways.email import display_name
-from portal.models import Email, Merchant, Plan, User
+from portal.models import Email, Letterhead, Merchant, Plan, User
 from portal.services.mail import (
     accounts,
     operations,
@@ -191,7 +191,15 @@ def _shop(row: Email, recipient: User | None) -> Facts:
     if row.merchant_id is None or recipient is None or recipient.is_claimed:
         return {}
     merchant = db.session.get_one(Merchant, row.merchant_id)
-    return {"merchant": display_name(merchant.business_name) or _("a shop")}
+    return {"merchant": display_name(merchant.business_name) or _("a shop"), "merchant_contact": ""}
+
+
+def _contact(row: Email) -> str:
+    """Email and phone of the business, for its customers. "" without them."""
+    if row.merchant_id is None or row.kind in NOT_TO_CUSTOMERS:
+        return ""
+    letterhead = Letterhead.of(row.merchant_id)
+    return ", ".join(part for part in (letterhead.email, letterhead.phone) if part) if letterhead is not None else ""
 
 
 def _common(row: Email, recipient: User | None) -> Facts:
@@ -204,6 +212,7 @@ def _common(row: Email, recipient: User | None) -> Facts:
         "customer_name": name,
         "hello": _("Hello %(name)s,", name=name) if name else _("Hello,"),
         "merchant": merchant.business_name if merchant is not None else None,
+        "merchant_contact": _contact(row),
         "reply_to": reply_to,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",
         "home_url": settings.public_url,

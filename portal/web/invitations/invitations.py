@@ -12,7 +12,7 @@ from portal import rate_limits
 from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
-from portal.models import Installment, Invitation, Plan
+from portal.models import Installment, Invitation, Letterhead, Plan
 from portal.services.mail.facts import sender
 from portal.services.plans import invitations
 from portal.web.accounts.email_proofs import ask_for_proof
@@ -105,6 +105,7 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             status,
             form=form,
             plan=plan,
+            contact=Letterhead.of(plan.merchant_id),
             states=states,
             checking="checking" in states,
             upcoming=upcoming,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Email, Installment, Invitation, Mute, Plan
+from portal.models import Email, Installment, Invitation, Letterhead, Mute, Plan
 from portal.reports.merchants import chasing
 from portal.reports.payments import receipts
 from portal.reports.plans import links as plan_links
@@ -94,6 +94,7 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     return {
         "plan": plan,
         "payer": payer,
+        "contact": Letterhead.of(plan.merchant_id) if payer else None,
         "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
         "question": question_of(plan, installments, url_for("proposals.show", plan_id=plan.id)),
         "methods": methods_of(viewer.user_id) if payer else [],

@@ -106,6 +106,11 @@ REFUSALS: Final[Table] = {
         "You have %(num)s keys. Revoke one that you don't need any more.",
         values["limit"],
     ),
+    ("too_many_terms", ""): lambda values: ngettext(
+        "You have %(num)s set of usual terms. Remove one that you don't need any more.",
+        "You have %(num)s sets of usual terms. Remove one that you don't need any more.",
+        values["limit"],
+    ),
     # Teams
     ("already_member", ""): _l("You are in this team already."),
     ("last_owner", ""): _l("A business needs an owner. Make another member an owner first."),
