@@ -23,6 +23,8 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
     "POST /api/plans/<row:plan_id>/reschedule/",
+    "POST /api/plans/<row:plan_id>/reschedule/withdraw/",
+    f"POST {PLAN}/proposal/withdraw",
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
     "GET /api/team/",

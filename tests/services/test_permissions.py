@@ -17,8 +17,8 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
 from portal.services.merchants import first_steps, usual_terms
@@ -69,6 +69,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
             ids["plan"], actor=actor, amount=1, method="cash", received_on=ids["today"]
         ),
     ),
+    "take a proposal back": ("credit", lambda actor, ids: proposals.withdraw(*ids["asked"], actor=actor)),
     "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
     "mail the link again": ("invite", lambda actor, ids: invitations.mail_again(ids["invited"], actor=actor)),
     "revoke a link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], "customer", actor=actor)),
@@ -134,7 +135,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
             letterheads.Words(),  # type: ignore[arg-type]
         ),
     ),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=5)),
     "hide the first steps": ("settings", lambda actor, ids: first_steps.hide(actor)),
     "add usual terms": ("settings", lambda actor, ids: usual_terms.add(actor, TERMS)),
     "change usual terms": ("settings", lambda actor, ids: usual_terms.change(ids["terms"], actor=actor, terms=TERMS)),
@@ -180,10 +181,16 @@ def ids(context: object) -> Ids:
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
+    asked = people.a_plan(amal, first=9)
+    proposal = reschedules.reschedule(
+        asked, actor=people.owner(amal), terms=NewTerms("shift", days=-1), reason="Please"
+    )
+    assert isinstance(proposal, RescheduleProposed)
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "asked": (asked, proposal.proposal.id),
         "terms": usual_terms.add(people.owner(amal), Terms("Three months", 3, "monthly", None, 30)),
         "endpoint": endpoint,
         "sent_event": sent_event,

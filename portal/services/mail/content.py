@@ -75,6 +75,9 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_withdrawn": plans.plan_withdrawn,
     "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
+    "reschedule_accepted": plan_changes.reschedule_accepted,
+    "reschedule_proposed": plan_changes.reschedule_proposed,
+    "reschedule_withdrawn": plan_changes.reschedule_withdrawn,
     "receipt": payments.receipt,
     "recovery_code_used": security.recovery_code_used,
     "recovery_codes_made": security.recovery_codes_made,
@@ -105,6 +108,7 @@ TEMPLATES: Final = {
     **dict.fromkeys(
         (
             *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice", "plan_rescheduled"),
+            *("reschedule_accepted", "reschedule_proposed", "reschedule_withdrawn"),
             *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
         ),
         plans.NOTICE,

@@ -38,6 +38,7 @@ ERASED: Final = {
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
+    "reschedule_proposals": {"how", "address", "version", "language", "terms"},  # as acceptances
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
