@@ -12,6 +12,8 @@ from typing import Any, Final
 from gunicorn.http import body as bodies
 from gunicorn.http import errors, message, parser, unreader
 
+from portal.domain import uploads
+
 HEAD_SECONDS: Final = 10.0
 """Seconds from the connection, or from the first byte of a later request, until the whole head is here."""
 BODY_SECONDS: Final = 30.0
@@ -20,7 +22,9 @@ BODY_RATE: Final = 1024
 HEAD_BYTES: Final = 65_536
 """A longer head is refused. gunicorn's own limit of a line and of a field lie below."""
 BODY_BYTES: Final = 256 * 1024
-"""A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH)."""
+"""A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH).
+
+The page that takes files reads uploads.BODY_BYTES."""
 MEMORY_BYTES: Final = 65_536
 """Bytes of a request that are held in memory. The rest is held in a temporary file."""
 CHUNK_LINE_BYTES: Final = 8190
@@ -171,7 +175,8 @@ class IncomingRequest:
         self.deadline += len(data) / BODY_RATE
         if self._chunks.feed(data) if self._chunks is not None else self._body_size >= self._body_length:
             return True
-        if is_end or max(self._body_size, self._body_length) > BODY_BYTES:
+        limit = uploads.BODY_BYTES if self.path == uploads.PATH else BODY_BYTES
+        if is_end or max(self._body_size, self._body_length) > limit:
             self.parser.mesg.force_close()
             return True
         return False
