@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import identifiers
@@ -20,7 +20,7 @@ DRAFT_STATES: Final[tuple[DraftState, ...]] = get_args(DraftState)
 refused: it could not become a plan, and is tried again every hour."""
 _OF_A_DAY: Final = ("plan_limit", "mail_limit")
 
-_STATES: Final = {
+_STATES: Final[dict[str, ColumnElement[bool]]] = {
     "unsent": PlanDraft.sent_at.is_(None),
     "queued": and_(PlanDraft.sent_at.is_not(None), PlanDraft.fault.is_(None)),
     "tomorrow": and_(PlanDraft.sent_at.is_not(None), PlanDraft.fault.in_(_OF_A_DAY)),
@@ -31,7 +31,7 @@ _STATES: Final = {
 @dataclass(slots=True)
 class Progress:
     """The plans of an import: drafts by their state, and those that are plans (`made`). `total`: minor units of the
-    drafts. `contacts`: people of the file without a plan.
+    drafts that were not sent. `contacts`: people of the file without a plan.
     """
 
     unsent: int = 0
@@ -57,20 +57,19 @@ def list_imports(actor: Actor, *, limit: int = paging.DEFAULT_LIMIT, cursor: str
 
 def progress_of(import_ids: Sequence[int]) -> dict[int, Progress]:
     """How far these imports are, in three statements."""
-    progress = {import_id: Progress() for import_id in import_ids}
-    counts = [func.count().filter(condition) for condition in _STATES.values()]
-    drafts = select(PlanDraft.import_id, func.sum(PlanDraft.total), *counts)
-    for row in db.session.execute(drafts.where(PlanDraft.import_id.in_(import_ids)).group_by(PlanDraft.import_id)):
-        one = progress[row[0]]
-        one.total = int(row[1])
-        one.unsent, one.queued, one.tomorrow, one.refused = row[2:]
+    progress: dict[int | None, Progress] = {import_id: Progress() for import_id in import_ids}
+    unsent, queued, tomorrow, refused = (func.count().filter(_STATES[state]) for state in DRAFT_STATES)
+    total = func.coalesce(func.sum(PlanDraft.total).filter(_STATES["unsent"]), 0)
+    drafts = select(PlanDraft.import_id, total, unsent, queued, tomorrow, refused).group_by(PlanDraft.import_id)
+    for row in db.session.execute(drafts.where(PlanDraft.import_id.in_(import_ids))).all():
+        progress[row[0]] = Progress(row[2], row[3], row[4], row[5], total=int(row[1]))
     plans = select(Plan.import_id, func.count()).where(Plan.import_id.in_(import_ids)).group_by(Plan.import_id)
-    for row in db.session.execute(plans):
-        progress[row[0]].made = row[1]
+    for import_id, count in db.session.execute(plans).all():
+        progress[import_id].made = count
     contacts = select(Contact.import_id, func.count()).where(Contact.import_id.in_(import_ids))
-    for row in db.session.execute(contacts.group_by(Contact.import_id)):
-        progress[row[0]].contacts = row[1]
-    return progress
+    for import_id, count in db.session.execute(contacts.group_by(Contact.import_id)).all():
+        progress[import_id].contacts = count
+    return {import_id: progress[import_id] for import_id in import_ids}
 
 
 def list_drafts(

@@ -131,7 +131,7 @@ def _collect(checked: Checked, found: list[list[Fault]], matching: Matching) -> 
         checked.num_faults += len(faults)
         if line.plan is not None and not any(fault.field == "total_amount" for fault in faults):
             checked.total += line.plan.total
-        places: dict[str, int] = {**matching.columns}
+        places = {str(name): place for name, place in matching.columns.items()}
         placed = [LineFault(line.number, places.get(fault.field), fault) for fault in faults]
         placed.sort(key=lambda found: -1 if found.column is None else found.column)
         checked.faults += placed[: MAX_FAULTS - len(checked.faults)]

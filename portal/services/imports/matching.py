@@ -108,12 +108,15 @@ def guess(sheet: Sheet, kind: ImportKind) -> Matching:
 
 def faults(matching: Matching, kind: ImportKind, width: int) -> list[Fault]:
     """The faults of a matching for a file of `width` columns: required on each missing field (`about` column),
-    bad_count on num_installments (no column and no number), and unusable values.
+    bad_choice on columns, and for plans bad_count on num_installments (no column and no number), bad_interval on interval
+    and bad_choice on date_order.
     """
     found = [Fault(name, "required", about="column") for name in REQUIRED[kind] if name not in matching.columns]
     if any(name not in FIELDS[kind] or not 0 <= place < width for name, place in matching.columns.items()):
         found.append(Fault("columns", "bad_choice"))
-    if kind == "plans" and "num_installments" not in matching.columns:
+    if kind == "customers":
+        return found
+    if "num_installments" not in matching.columns:
         limit = schedule.MAX_INSTALLMENTS
         if matching.num_installments is None or not 1 <= matching.num_installments <= limit:
             found.append(Fault("num_installments", "bad_count", limit=limit))

@@ -109,6 +109,8 @@ def read(form: MatchForm, columns: list[Column], row: Import) -> Matching | None
             places[name] = column.place
     if any(column.error for column in columns):
         return None
+    if row.kind == "customers":
+        return Matching(columns=places)
     count = (form.num_installments.data or "").strip()
     order = form.date_order.data if form.date_order.data in DATE_ORDERS else ""
     return Matching(

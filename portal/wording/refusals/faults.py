@@ -203,6 +203,9 @@ FAULTS: Final[Table] = {
     ("unusable", ""): _l("Use letters, digits and signs; NUL is none of them."),
     # Imports from a file
     ("required", "file"): _l("Choose a CSV file that is not empty."),
+    ("bad_choice", "columns"): _l("Choose one of the list."),
+    ("bad_choice", "date_order"): _l("Choose one of the list."),
+    ("bad_choice", "kind"): _l("Choose plans or customers."),
     ("file_too_big", ""): _l("This file is too big. At most %(limit)s MB can be imported at once."),
     ("file_spreadsheet", ""): _l(
         "This is a spreadsheet, not a CSV file. Open it, choose “Save as” or “Download”, and then CSV (UTF-8)."

@@ -136,8 +136,8 @@ def test_columns_can_be_chosen_and_wrong_choices_keep_what_was_typed(app: Flask,
     assert refused.status_code == 422
     assert "Choose the column that holds: Customer’s email." in refused.text
     assert "Choose 1 to 60 installments." in refused.text
-    twice = {"column-0": "customer_email", "column-1": "customer_email", "column-2": "start_date", "date_order": "month",
-             "interval": "weekly", "num_installments": "5"}  # fmt: skip
+    twice = {"column-0": "customer_email", "column-1": "customer_email", "column-2": "start_date"}
+    twice |= {"date_order": "month", "interval": "weekly", "num_installments": "5"}
     refused = amal.post(columns, data=twice)
     assert refused.status_code == 422 and "Two columns can" in refused.text
     assert chosen_in(refused.text) == twice
@@ -160,6 +160,7 @@ def test_columns_can_be_chosen_and_wrong_choices_keep_what_was_typed(app: Flask,
         (b"x," * 100 + b"\n1\n", "more than 60 columns"),
         (b"Email\n" + b"a@example.com\n" * 5001, "At most 5000 lines can be imported at once."),
     ],
+    ids=["empty", "archive", "names alone", "NUL", "open quotes", "many columns", "many rows"],
 )
 def test_files_that_cant_be_imported_are_refused_beside_the_field(
     app: Flask, amal: FlaskClient, content: bytes, words: str
