@@ -21,6 +21,7 @@ from portal.services.adjustments import cancellations, credits, reschedules, voi
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing
+from portal.services.imports import imports, sending
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -31,11 +32,13 @@ from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
 from portal.services.webhooks import delivery, endpoints
 from tests.fixtures import people, webhooks
+from tests.services.imports import spreadsheets
 
 pytestmark = pytest.mark.usefixtures("context")
 
 Ids = dict[str, Any]
 Act = Callable[[Actor, Ids], object]
+A_FILE = spreadsheets.a_file("buyer@example.com,Buyer,,90,3,2030-01-31,,")
 NEW_PLAN = NewPlan("new@example.com", 100, 1, date(2020, 1, 1))
 SETTINGS = {"business_name": "X", "time_zone": "Asia/Riyadh", "grace_days": 1, "home_currency": "SAR"}
 
@@ -122,6 +125,17 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
     ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "upload a file": (
+        "create_plans",
+        lambda actor, ids: imports.upload(actor, kind="plans", file_name="x.csv", content=A_FILE),
+    ),
+    "match columns": ("create_plans", lambda actor, ids: imports.match(ids["waiting"], ids["matching"], actor=actor)),
+    "carry out an import": (
+        "create_plans",
+        lambda actor, ids: imports.carry_out(ids["waiting"], actor=actor, shown=ids["shown"]),
+    ),
+    "discard an import": ("create_plans", lambda actor, ids: imports.discard(ids["import"], actor=actor)),
+    "send an import": ("create_plans", lambda actor, ids: sending.send(ids["import"], actor=actor)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS
@@ -143,14 +157,17 @@ OF_OPERATORS: dict[str, Act] = {
 TABLES = (
     *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),
     *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts", "webhook_endpoints"),
-    "webhook_deliveries",
+    *("webhook_deliveries", "imports", "contacts"),
 )
 
 
 @pytest.fixture
 def ids(context: object) -> Ids:
     amal, omar, sara = people.amal(), people.omar(), people.sara()
-    people.a_member("nour", amal, "owner")
+    nour = permissions.member(people.a_member("nour", amal, "owner"), amal, "owner")
+    waiting, imported = spreadsheets.upload(nour, A_FILE), spreadsheets.imported(nour, A_FILE)
+    shown, matching = imports.digest(spreadsheets.row_of(waiting)), spreadsheets.matched(waiting)
+    db.session.rollback()
     badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
@@ -165,6 +182,10 @@ def ids(context: object) -> Ids:
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "waiting": waiting,
+        "shown": shown,
+        "matching": matching,
+        "import": imported,
         "endpoint": endpoint,
         "sent_event": sent_event,
         "badr": badr,

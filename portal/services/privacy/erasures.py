@@ -81,6 +81,9 @@ DAYS_OF_A_YEAR: Final = 366
 
 _EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
 
+_UNICODE: Final = "pg_c_utf8"
+"""A collation that knows the case of every script."""
+
 Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
 
 
@@ -281,13 +284,13 @@ def _delete_mails(user_id: int, email_key: str) -> None:
 
 
 def _delete_files(email_key: str) -> None:
-    """Delete the files that wait to be imported and hold this email, with its domain in Unicode or in ASCII."""
+    """Delete the files that wait to be imported and hold this email in any case, its domain in Unicode or in ASCII."""
     local, _, domain = email_key.rpartition("@")
     spellings = {email_key}
     with suppress(idna.IDNAError):
         spellings.add(f"{local}@{idna.encode(domain, uts46=True).decode()}")
-    text = func.lower(Import.content.collate("C"))
-    holds = or_(*(func.strpos(text, spelling) > 0 for spelling in sorted(spellings)))
+    text = func.lower(Import.content.collate(_UNICODE))
+    holds = or_(*(func.strpos(text, func.lower(literal(one).collate(_UNICODE))) > 0 for one in sorted(spellings)))
     db.session.execute(delete(Import).where(Import.content.is_not(None), holds))
 
 
