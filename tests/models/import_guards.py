@@ -1,4 +1,5 @@
 """Guards of imports, of contacts, and of drafts that came with an import."""
+# ruff: noqa: S608 (SQL from constants)
 
 from typing import Final
 

@@ -1,6 +1,5 @@
 """The dry run of a file: all its faults by line and column, its sums, and what it says about known people."""
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -125,9 +124,10 @@ def _add_people(checked: Checked, found: list[list[Fault]], kind: ImportKind, ac
 
 
 def _collect(checked: Checked, found: list[list[Fault]], matching: Matching) -> None:
-    counts = Counter(len(faults) > 0 for faults in found)
-    checked.num_wrong_lines = counts[True]
-    for line, faults in zip(checked.lines, found, strict=True):
+    """Keep the first fault of each field of a line."""
+    for line, all_faults in zip(checked.lines, found, strict=True):
+        faults = list({fault.field: fault for fault in reversed(all_faults)}.values())
+        checked.num_wrong_lines += bool(faults)
         checked.num_faults += len(faults)
         if line.plan is not None and not any(fault.field == "total_amount" for fault in faults):
             checked.total += line.plan.total

@@ -108,8 +108,8 @@ def guess(sheet: Sheet, kind: ImportKind) -> Matching:
 
 def faults(matching: Matching, kind: ImportKind, width: int) -> list[Fault]:
     """The faults of a matching for a file of `width` columns: required on each missing field (`about` column),
-    bad_choice on columns, and for plans bad_count on num_installments (no column and no number), bad_interval on interval
-    and bad_choice on date_order.
+    bad_choice on columns; for plans bad_count on num_installments (no column and no number), bad_interval on interval,
+    bad_choice on date_order.
     """
     found = [Fault(name, "required", about="column") for name in REQUIRED[kind] if name not in matching.columns]
     if any(name not in FIELDS[kind] or not 0 <= place < width for name, place in matching.columns.items()):

@@ -205,11 +205,12 @@ def show(import_id: int) -> ResponseReturnValue:
 @bp.get("/<int:import_id>/progress")
 @needs("create_plans")
 def progress(import_id: int) -> ResponseReturnValue:
-    """How far the sending is: a fragment for htmx, else the import's page."""
+    """How far the sending is: a fragment for htmx while plans are made, else the import's page."""
     row = access.my_import(my_actor(), import_id)
-    if row.carried_out_at is None or not is_htmx():
+    far = _far(row)
+    if not is_htmx() or not far["progress"].queued:
         return vary_on_htmx(go(url_for("imports.show", import_id=row.id)))
-    return vary_on_htmx(fragments(("imports/_progress.html", _far(row))))
+    return fragments(("imports/_progress.html", far))
 
 
 def _far(row: Import) -> dict[str, Any]:
