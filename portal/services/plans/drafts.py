@@ -86,10 +86,10 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
 
 @unit_of_work
 def discard(draft_id: int, *, actor: Actor) -> None:
-    """Delete a draft. Refuses: forbidden; not_found; busy."""
+    """Delete a draft that was typed. Refuses: forbidden; not_found (also a draft of an import); busy."""
     merchant_id = actor.business("create_plans")
-    query = select(PlanDraft).where(PlanDraft.id == draft_id, PlanDraft.merchant_id == merchant_id)
-    draft = db.session.scalar(query.with_for_update())
+    typed = PlanDraft.of_merchant(merchant_id).where(PlanDraft.id == draft_id)
+    draft = db.session.scalar(typed.with_for_update())
     if draft is None:
         raise NotFound()
     db.session.delete(draft)
