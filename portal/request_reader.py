@@ -22,9 +22,9 @@ BODY_RATE: Final = 1024
 HEAD_BYTES: Final = 65_536
 """A longer head is refused. gunicorn's own limit of a line and of a field lie below."""
 BODY_BYTES: Final = 256 * 1024
-"""A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH).
-
-The page that takes files reads uploads.BODY_BYTES."""
+"""A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH)."""
+LARGER_BODIES: Final = {"/settings/letterhead": 1280 * 1024, uploads.PATH: uploads.BODY_BYTES}
+"""The paths of forms with a file, and the bytes of their bodies (portal/web/merchants/letterheads.py, imports)."""
 MEMORY_BYTES: Final = 65_536
 """Bytes of a request that are held in memory. The rest is held in a temporary file."""
 CHUNK_LINE_BYTES: Final = 8190
@@ -175,8 +175,7 @@ class IncomingRequest:
         self.deadline += len(data) / BODY_RATE
         if self._chunks.feed(data) if self._chunks is not None else self._body_size >= self._body_length:
             return True
-        limit = uploads.BODY_BYTES if self.path == uploads.PATH else BODY_BYTES
-        if is_end or max(self._body_size, self._body_length) > limit:
+        if is_end or max(self._body_size, self._body_length) > LARGER_BODIES.get(self.path or "", BODY_BYTES):
             self.parser.mesg.force_close()
             return True
         return False

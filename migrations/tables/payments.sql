@@ -27,7 +27,7 @@ CREATE TABLE payments (
     value_at timestamptz,
     reversed_at timestamptz,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_payments_reference FOREIGN KEY (plan_id, reference_id) REFERENCES texts (plan_id, id),
     CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
     CONSTRAINT ck_payments_amount CHECK (amount > 0),
@@ -58,6 +58,7 @@ CREATE TABLE payments (
 CREATE INDEX ix_payments_customer_id_id ON payments (customer_id, id);
 CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE state = 'in_flight';
 CREATE INDEX ix_payments_merchant_id_amount_id ON payments (merchant_id, amount, id);
+CREATE INDEX ix_payments_merchant_id_created_at ON payments (merchant_id, created_at);
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
 CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
@@ -107,7 +108,7 @@ CREATE TABLE refunds (
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
         REFERENCES payments (id, plan_id),
     CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
-        REFERENCES plans (id, merchant_id, customer_id, currency),
+        REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_refunds_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
     CONSTRAINT ck_refunds_amount CHECK (amount > 0),
     CONSTRAINT ck_refunds_awaits_release CHECK (NOT awaits_release OR state = 'in_flight'),
@@ -122,6 +123,7 @@ CREATE INDEX ix_refunds_awaiting_release_id ON refunds (id) WHERE awaits_release
 CREATE INDEX ix_refunds_customer_id_id ON refunds (customer_id, id);
 CREATE INDEX ix_refunds_group_key ON refunds (group_key);
 CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';
+CREATE INDEX ix_refunds_merchant_id_created_at ON refunds (merchant_id, created_at);
 CREATE INDEX ix_refunds_merchant_id_id ON refunds (merchant_id, id);
 CREATE INDEX ix_refunds_payment_id ON refunds (payment_id);
 CREATE INDEX ix_refunds_plan_id_id ON refunds (plan_id, id);

@@ -45,6 +45,8 @@ GUARDS = (
     "customers_grams",
     "users_grams",
     "events_published",
+    "due_totals",
+    "collected_totals",
 )
 
 

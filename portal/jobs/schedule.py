@@ -29,6 +29,7 @@ SCHEDULE: Final = (
     Entry("send_overdue_reminders", every=60),
     Entry("open_drafts", every=60),
     Entry("number_entries", every=60),
+    Entry("fold_totals", every=60),
     Entry("follow_up_acceptances", every=300),
     Entry("remove_lost_factors", every=300),
     Entry("purge_expired", every=3600),

@@ -2,7 +2,7 @@
 
 from portal.services import events
 from portal.services.agreements import acceptances
-from portal.services.books import numbers
+from portal.services.books import numbers, totals
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
 from portal.services.operations import closings, lost_factors
@@ -100,6 +100,11 @@ def end_closed_merchants() -> int:
 def number_entries() -> int:
     """Give the ledger entries of each business their numbers."""
     return numbers.number_all()
+
+
+def fold_totals() -> int:
+    """Fold the sums behind the figures of each business into fewer rows."""
+    return totals.fold_all()
 
 
 def purge_expired() -> int:

@@ -19,6 +19,7 @@ from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
+from portal.models.letterheads import Letterhead
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -38,6 +39,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.totals import CollectedTotal, DueTotal
 from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -46,9 +48,11 @@ __all__ = [
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
+    "CollectedTotal",
     "Contact",
     "Customer",
     "Dispute",
+    "DueTotal",
     "Email",
     "EmailChange",
     "EmailProof",
@@ -63,6 +67,7 @@ __all__ = [
     "KeptForm",
     "LedgerEntry",
     "LedgerLine",
+    "Letterhead",
     "Membership",
     "Merchant",
     "Mute",

@@ -6,7 +6,7 @@ Several words are all looked for, in any order. Digits find phone numbers, numbe
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, collate, false, func, literal, or_, select
@@ -69,6 +69,11 @@ def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
     return or_(*amounts, *numbered, _of_customers(merchant_id, typed, Payment.customer_id))
 
 
+def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:
+    """The plans that may have all of these texts in their metadata: hashes find them, and prove nothing."""
+    return Plan.grams.contains(_seeded(merchant_id, [literal(f"@{name}\x1f{text}") for name, text in metadata.items()]))
+
+
 def _of_customers(merchant_id: int, typed: str, column: InstrumentedAttribute[int]) -> ColumnElement[bool]:
     matching = customer_ids(merchant_id, typed)
     ids = db.session.scalars(matching.limit(FEW_CUSTOMERS + 1)).all()
@@ -112,7 +117,11 @@ def _has(
 
 
 def _hashes(merchant_id: int, grams: Sequence[str]) -> ColumnElement[Any]:
+    return _seeded(merchant_id, [func.lower(collate(literal(gram), _SMALL)) for gram in grams])
+
+
+def _seeded(merchant_id: int, texts: Sequence[Any]) -> ColumnElement[Any]:
     """PostgreSQL computes the hashes while it plans the query, so that it estimates with them."""
     seed = cast(literal(merchant_id), BigInteger)
-    hashes: list[Any] = [func.hashtextextended(func.lower(collate(literal(gram), _SMALL)), seed) for gram in grams]
+    hashes: list[Any] = [func.hashtextextended(text, seed) for text in texts]
     return array(hashes, type_=BigInteger())

@@ -81,6 +81,10 @@ _MERCHANT: Final[dict[str, Any]] = {
     "grace_days": 3,
     "withdrawal_days": 14,
     "standing": "live",
+    "address": "12 Olive Street\nRiyadh 12211",
+    "tax_number": "300012345600003",
+    "email": "accounts@amal.example",
+    "phone": "+966 11 123 4567",
 }
 _REFUND: Final[dict[str, Any]] = {
     "id": 4,
@@ -317,6 +321,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "open_plans": 1,
         "outstanding": {"SAR": "66.66"},
         "overdue": {"SAR": "33.33"},
+        "created_at": "2026-08-23T04:12:34.309931Z",
     },
 }
 

@@ -1,29 +1,34 @@
 """The merchant of the token: its settings and its customers."""
 
+from dataclasses import fields
+
 import msgspec
 from flask import Blueprint
 from spectree.models import Tag
 
-from portal import access
-from portal.api import parsing, schemas
+from portal import access, models
+from portal.api import parsing, ranges, schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault
 from portal.extensions import db
 from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
-from portal.services.accounts import accounts
+from portal.reports.tallies import Count
+from portal.services.accounts.merchant_settings import Settings
+from portal.services.books import letterheads
+from portal.services.books.letterheads import Words
 from portal.services.plans import pairs
-from portal.services.plans.pairs import Words
 
 bp = Blueprint("api_merchants", __name__)
+LETTERHEAD = tuple(field.name for field in fields(Words))
 TAG = Tag("Merchant", "The merchant of the token, and the people who have plans with it.")
 
 
 @endpoint(bp, "GET", "/api/merchant/", ok={200: schemas.Merchant}, tag=TAG, needs="view")
 def show() -> schemas.Merchant:
     """Your merchant and its settings"""
-    return schemas.merchant(merchant())
+    return _described(merchant())
 
 
 @endpoint(
@@ -40,22 +45,30 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
     """Change settings
 
     Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner changes the time zone.
+    Address, tax number, email and phone are the letterhead of receipts and statements.
     """
     row = merchant()
-    now = {name: getattr(row, name) for name in json.__struct_fields__}
     sent = {name: value for name, value in msgspec.structs.asdict(json).items() if value is not None}
-    accounts.update_merchant(caller().actor, **(now | sent))
-    return schemas.merchant(db.session.get_one(type(row), row.id, populate_existing=True))
+    words = Words(**{name: sent.pop(name, None) for name in LETTERHEAD})
+    now = {field.name: getattr(row, field.name) for field in fields(Settings)}
+    letterheads.change_merchant(caller().actor, Settings(**(now | sent)), words)
+    db.session.expire_all()
+    return _described(db.session.get_one(type(row), row.id))
+
+
+def _described(row: models.Merchant) -> schemas.Merchant:
+    return schemas.merchant(row, models.Letterhead.of(row.id))
 
 
 @endpoint(bp, "GET", "/api/team/", ok={200: list[schemas.TeamMember]}, tag=TAG, needs="team")
-def team_index() -> list[schemas.TeamMember]:
+def team_index(query: schemas.ListQuery) -> tuple[list[schemas.TeamMember], int, dict[str, str]]:
     """List the members of your team
 
     In the order in which they joined. For owners; an API key can't read it.
     """
     row = merchant()
-    return [schemas.team_member(member, row) for member in team.members(row.id)]
+    members = [schemas.team_member(member, row) for member in team.members(row.id)]
+    return members, 200, list_headers(query, lambda: Count(len(members)), None)
 
 
 @endpoint(bp, "GET", "/api/customers/", ok={200: list[schemas.Customer]}, tag=TAG, needs="view")
@@ -64,13 +77,14 @@ def customers_index(query: schemas.CustomerQuery) -> tuple[list[schemas.Customer
 
     Newest account first. The next page is in the Link header.
     """
-    page = customers.list_customers(
-        merchant(),
-        CustomerFilters(show=query.show, search=query.search, email=query.email),
-        limit=query.limit,
-        cursor=query.cursor,
+    created = ranges.between(query.created_after, query.created_before)
+    filters = CustomerFilters(show=query.show, search=query.search, email=query.email, created=created)
+    page = customers.list_customers(merchant(), filters, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.customer(row) for row in page.items],
+        200,
+        list_headers(query, lambda: customers.count_customers(merchant(), filters), page.next_cursor),
     )
-    return [schemas.customer(row) for row in page.items], 200, page_links(page.next_cursor)
 
 
 @endpoint(bp, "GET", "/api/customers/<row:customer_id>/", ok={200: schemas.Customer}, tag=TAG, needs="view")
@@ -96,7 +110,7 @@ def customers_update(customer_id: int, json: schemas.CustomerWords) -> schemas.C
 
     They are your own words about the customer: no other merchant sees them.
     """
-    pairs.describe(customer_id, Words(**msgspec.structs.asdict(json)), actor=caller().actor)
+    pairs.describe(customer_id, pairs.Words(**msgspec.structs.asdict(json)), actor=caller().actor)
     user = access.my_customer(caller().actor, customer_id)
     (row,) = customers.describe(merchant().id, [user.id])
     return schemas.customer(row)
@@ -104,4 +118,4 @@ def customers_update(customer_id: int, json: schemas.CustomerWords) -> schemas.C
 
 @parsing.further_faults(schemas.CustomerWords)
 def _word_faults(values: parsing.Values) -> list[Fault]:
-    return pairs.word_faults(Words(**{name: values.get(name) for name in ("name", "phone", "note")}))
+    return pairs.word_faults(pairs.Words(**{name: values.get(name) for name in ("name", "phone", "note")}))

@@ -1,8 +1,11 @@
 """Filters of the lists of plans and installments. Pages, files and the API pass them whole."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
+
+from portal.reports.ranges import ANY_TIME, Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class PlanFilters:
     description and that number (reports/search.py), a customer's in the description. `import_id` is the import that the
     plans came with. `due_before` and `due_after` are
     local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
-    neither.
+    neither. `metadata` are names with their texts, which a plan has all.
     """
 
     status: str | None = None
@@ -29,6 +32,9 @@ class PlanFilters:
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None
+    created: Between = ANY_TIME
+    updated: Between = ANY_TIME
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,8 @@ class InstallmentFilters:
 
     `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
     INSTALLMENT_STATUSES. With `replaced` the installments that a rescheduling replaced are listed, too. `due_before`
-    and `due_after` are local dates, both exclusive.
+    and `due_after` are local dates, both exclusive. `external_id`, `metadata` and the range `created` are those of the
+    plan.
     """
 
     plan_id: int | None = None
@@ -48,6 +55,9 @@ class InstallmentFilters:
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None
+    external_id: str | None = None
+    created: Between = ANY_TIME
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 ALL_PLANS: Final = PlanFilters()

@@ -39,10 +39,10 @@ def is_required() -> bool:
     return bool(current_app.config["QIST"].plan_acceptance == "required")
 
 
-def ask_anew(plan: Plan) -> None:
-    """A plan of which nothing was paid or changed waits for the acceptance of another person, for LAPSES_AFTER."""
+def ask_anew(plan: Plan, installments: Collection[Installment]) -> None:
+    """A plan of which nothing was credited or written off waits for the acceptance of another person, LAPSES_AFTER."""
     if plan.counted:
-        ledger.unbook_plan(plan, paid=0, refunded=0)
+        ledger.unbook_plan(plan, paid=sum(row.paid for row in installments), refunded=_refunded(plan.id))
     plan.counted, plan.lapses_at, plan.asked_again_at = False, clock.now() + LAPSES_AFTER, None
 
 

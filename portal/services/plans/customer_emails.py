@@ -10,7 +10,7 @@ from portal.domain.events import CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
-from portal.models import Installment, LedgerEntry, Merchant, Payment, Plan, Reminder
+from portal.models import Installment, LedgerEntry, Merchant, Payment, Plan, Refund, Reminder
 from portal.services import emails, events, mail_limits, row_facts
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
@@ -41,17 +41,20 @@ class CustomerCorrected(Result):
 def correct(
     plan_id: int, customer_email: str, *, actor: Actor, request_key: RequestKey | None = None
 ) -> CustomerCorrected:
-    """Move an active plan to the person of another email, while nothing was paid on it and nothing accepted.
+    """Move an active plan to the person of another email, while the account paid nothing on it and accepted nothing.
 
-    Every link of the former address ends. Both addresses get a mail, the former one without the purchase. Reminders
-    that wait go to the new one. The plan counts, or waits for acceptance, as a new plan for the new person does.
+    Payments by the pay link, and those that the business recorded, move along. Every link of the former address ends.
+    Both addresses get a mail, the former one without the purchase. Reminders that wait go to the new one. The plan
+    counts, or waits for acceptance, as a new plan for the new person does.
 
-    Refuses: forbidden; own_plan; not_found; email_fixed (the plan is closed, accepted or was disputed, a payment was
-    made or tried, the customer turned on automatic payment, it is booked in closed books, or a part was
-    credited or written off of a plan that would wait for acceptance); Invalid on customer_email (malformed,
+    Refuses: forbidden; own_plan; not_found; payment_in_flight (facts: payment_id); refund_in_flight; email_fixed (the
+    plan is closed, accepted or was disputed, the account paid or tried to, the customer turned on automatic payment,
+    it is booked in closed books, or a part was credited or written off of a plan that would wait for acceptance);
+    Invalid on customer_email (malformed,
     not_a_customer, same_email, blocked, plan_limit, mail_limit); idempotency_key_reused; still_running; busy.
     """
     plan = plan_lock.lock(plan_id, actor, "create_plans")
+    _refuse_in_flight(plan.id)
     books = select(Merchant.books_closed_until).where(Merchant.id == plan.merchant_id)
     db.session.execute(books.with_for_update(read=True, key_share=True))  # a closing waits, as it does for a booking
     refuse_if_fixed(plan)
@@ -106,7 +109,14 @@ def _settle_acceptance(plan: Plan, *, asks: bool, by: int) -> None:
         return
     if plan.counted and any(row.credited or row.written_off for row in rows):
         raise Refused("email_fixed", about="changed")
-    agreement.ask_anew(plan)
+    agreement.ask_anew(plan, rows)
+
+
+def _refuse_in_flight(plan_id: int) -> None:
+    if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
+        raise Refused("payment_in_flight", payment_id=payment.id)
+    if db.session.scalar(select(Refund.id).where(Refund.plan_id == plan_id, Refund.state == "in_flight").limit(1)):
+        raise Refused("refund_in_flight", about="plan")
 
 
 def may_be_corrected(plan: Plan) -> bool:
@@ -128,7 +138,8 @@ def refuse_if_fixed(plan: Plan) -> None:
         raise Refused("email_fixed", about="disputed")
     if plan.automatic_method_id is not None:
         raise Refused("email_fixed", about="accepted")
-    if db.session.scalar(select(Payment.id).where(Payment.plan_id == plan.id).limit(1)) is not None:
+    by_account = Payment.gateway_key.is_not(None) & Payment.link.is_distinct_from("pay")
+    if db.session.scalar(select(Payment.id).where(Payment.plan_id == plan.id, by_account).limit(1)) is not None:
         raise Refused("email_fixed", about="paid")
     booked = select(LedgerEntry.id).join(Merchant, Merchant.id == LedgerEntry.merchant_id)
     booked = booked.where(LedgerEntry.plan_id == plan.id, LedgerEntry.booked_on <= Merchant.books_closed_until)

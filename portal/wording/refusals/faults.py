@@ -60,6 +60,18 @@ FAULTS: Final[Table] = {
     ("name_taken", ""): _l("Another account has this already."),
     # Accounts and settings
     ("already_member", ""): _l("This person is in the team already."),
+    # A letterhead
+    ("bad_image", ""): _l("Choose an image in PNG or JPEG."),
+    ("file_too_large", ""): _l("The file may have at most 1 MB."),
+    ("image_too_large", ""): lambda values: _(
+        "Choose an image of at most %(limit)s by %(limit)s pixels.", limit=values["limit"]
+    ),
+    ("too_many_lines", ""): lambda values: ngettext(
+        "Use at most %(num)s line.", "Use at most %(num)s lines.", values["limit"]
+    ),
+    ("too_long", "lines"): lambda values: ngettext(
+        "Use at most %(num)s letter in all.", "Use at most %(num)s letters in all.", values["limit"]
+    ),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
     ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
     ("bad_phone", ""): _l("Enter a phone number, such as +966 50 123 4567, or leave it empty."),
@@ -261,10 +273,14 @@ FAULTS: Final[Table] = {
     ("bad_cursor", ""): _l("This cursor is not one that a page gave."),
     ("bad_date", "api"): _l("Send a date like 2026-08-31."),
     ("bad_idempotency_key", ""): _l("Use 1 to 255 visible ASCII characters, no blanks."),
+    ("bad_instant", ""): _l(
+        "Send a time with its offset, like 2026-08-31T09:00:00Z, or a day from 2000 to 2199, like 2026-08-31."
+    ),
     ("bad_length", ""): lambda values: ngettext(
         "Send a list of 1 to %(num)s object.", "Send a list of 1 to %(num)s objects.", values["limit"]
     ),
     ("bad_number", ""): _l("Send a whole number from %(least)s to %(most)s."),
+    ("bad_pair", ""): _l("Send a name of up to 40 characters, a colon, and a text of up to 500: branch:Olaya."),
     ("bad_text", ""): _l("Send text without NUL characters."),
     ("conflicting_parameters", ""): _l("This is the same filter as %(other)s: send one of the two."),
     ("not_an_object", ""): _l("Send one JSON object: {...}."),

@@ -228,8 +228,8 @@ REFUSALS: Final[Table] = {
         "make a new one. Nothing was changed."
     ),
     ("email_fixed", "paid"): _l(
-        "A payment was made or tried on this plan, so its email stays as it is. You can cancel the plan and make a new "
-        "one. Nothing was changed."
+        "The customer paid on this plan or tried to, so its email stays as it is. You can cancel the plan and make a "
+        "new one. Nothing was changed."
     ),
     ("email_fixed", "booked"): _l(
         "This plan is in books that are closed, so its email stays as it is. You can cancel the plan and make a new "
@@ -273,6 +273,7 @@ REFUSALS: Final[Table] = {
         "Another payment of this plan is still being checked with the bank. Nothing more was charged."
     ),
     ("payment_in_flight", "reminder"): _l("A payment is being checked with the bank. No reminder was sent."),
+    ("refund_in_flight", "plan"): _l("A refund on this plan is still on its way. Nothing was changed."),
     ("refund_in_flight", ""): _l("A refund of this payment is still on its way. Nothing was changed."),
     ("refund_declined", ""): _l("The bank declined this refund. Nothing went back."),
     ("declined", ""): lambda _values: labels.decline_reason(None),

@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from portal.domain import clock
 from portal.errors import Invalid, Refused
 from portal.extensions import db
-from portal.models import Email, Event, Installment, Invitation, LedgerEntry, Plan, Reminder, User
+from portal.models import Email, Event, Installment, Invitation, LedgerEntry, Payment, Plan, Refund, Reminder, User
+from portal.reports.operations import checks
 from portal.reports.plans import plans as lists
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import disputes
 from portal.services.books import closing
 from portal.services.mail import delivery
-from portal.services.payments import automatic, manual_payments, payment_methods
+from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import customer_emails, invitations, pairs, shop_reports
 from portal.services.reminders import manual_reminders, reminders
 from tests.fixtures import agreements, mails, people, proofs
@@ -49,6 +50,13 @@ def refusal(plan_id, email=RIGHT):
         correct(plan_id, email)
     assert (people.plan_of(plan_id).customer_id, links_of(plan_id), kinds()) == before
     return refused.value.code, refused.value.about if isinstance(refused.value, Refused) else ""
+
+
+def pay_by_link(plan_id, method, link="pay"):
+    customer_id = people.plan_of(plan_id).customer_id
+    return payments.pay_plan(
+        plan_id, customer_id=customer_id, choice="amount", shown=None, amount=5_00, method=method, link=link
+    )
 
 
 def links_of(plan_id):
@@ -149,17 +157,41 @@ def test_a_report_of_the_former_address_does_not_stop_the_reminders_of_the_right
     manual_reminders.send_now(plan_id, actor=people.owner(amal))
 
 
-@pytest.mark.parametrize("method", ["card_ok", "card_declined", "card_lost_charged"])
-def test_a_plan_with_a_payment_keeps_its_email(plan_id, method):
+@pytest.mark.parametrize("method", ["card_ok", "card_declined"])
+def test_a_plan_that_the_account_paid_keeps_its_email(plan_id, method):
     people.pay(people.installments_of(plan_id)[0].id, people.plan_of(plan_id).customer_id, method)
     assert refusal(plan_id) == ("email_fixed", "paid")
 
 
-def test_a_plan_with_received_cash_keeps_its_email(plan_id, amal):
-    manual_payments.record(
-        plan_id, actor=people.owner(amal), amount=5_00, method="cash", received_on=people.today_of(amal)
-    )
+@pytest.mark.parametrize("method", ["card_declined", "card_ok", "cash"])
+def test_payments_by_the_pay_link_and_received_cash_move_along(app, plan_id, amal, method):
+    """The pay link is for anybody, and the business recorded the cash: neither comes from the account."""
+    if method == "cash":
+        manual_payments.record(
+            plan_id, actor=people.owner(amal), amount=5_00, method="cash", received_on=people.today_of(amal)
+        )
+    else:
+        pay_by_link(plan_id, method)
+        if method == "card_ok":
+            refunds.refund(plan_id, actor=people.owner(amal), amount=2_00, reason="too much")
+    former_id = people.plan_of(plan_id).customer_id
+    with agreements.acceptance(app, "required"):
+        correct(plan_id)
+    plan = people.plan_of(plan_id)
+    assert plan.customer_id != former_id and plan.is_asked
+    assert {payment.customer_id for payment in db.session.scalars(select(Payment))} == {plan.customer_id}
+    assert set(db.session.scalars(select(Refund.customer_id))) <= {plan.customer_id}
+    assert [check for check in checks.run() if check[1]] == []
+
+
+def test_a_plan_that_is_paid_by_the_customers_link_keeps_its_email(plan_id):
+    pay_by_link(plan_id, "card_ok", link="customer")
     assert refusal(plan_id) == ("email_fixed", "paid")
+
+
+def test_a_correction_waits_for_the_outcome_of_a_payment(plan_id):
+    pay_by_link(plan_id, "card_lost_charged")
+    assert refusal(plan_id)[0] == "payment_in_flight"
 
 
 def test_a_plan_that_is_collected_automatically_keeps_its_email(amal):
@@ -218,6 +250,19 @@ def test_correcting_back_and_forth_mails_the_former_address_at_most_three_times_
     delivery.drain()
     for address in (RIGHT, WRONG):
         assert [mail["To"] for mail in catcher.mails].count(address) <= 3
+
+
+def test_a_payment_by_the_pay_link_beside_a_correction_leaves_one_customer(app, plan_id):
+    """Every row of the plan names the same person: the former one only if the payment was in flight."""
+    former_id = people.plan_of(plan_id).customer_id
+    corrected, _ = at_once(app, [lambda: correct(plan_id), lambda: pay_by_link(plan_id, "card_ok")])
+    db.session.rollback()
+    owner_id = people.plan_of(plan_id).customer_id
+    rows = select(Installment.customer_id).where(Installment.plan_id == plan_id)
+    assert {*db.session.scalars(rows), *db.session.scalars(select(Payment.customer_id))} == {owner_id}
+    assert (owner_id == former_id) is isinstance(corrected, Refused)
+    assert owner_id != former_id or corrected.code == "payment_in_flight"
+    assert [check for check in checks.run() if check[1]] == []
 
 
 def test_a_payment_beside_a_correction_leaves_one_customer(app, plan_id):

@@ -44,6 +44,8 @@ KEPT: Final = {
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "imports": {"file_name"},  # the business's name of its file
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "letterheads": {"address", "tax_number", "email", "phone", "logo_type", "logo_version"},  # of the business
+    "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment

@@ -1,14 +1,15 @@
 -- A payment's amount and purpose never change, its outcome is final except for one reversal or void, and it is never deleted.
+-- Its customer is the plan's, by its foreign key.
 -- Refuses with payments_fixed, payments_settled or payments_stay.
 CREATE FUNCTION qist_payments_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
         PERFORM qist_refuse('payments_stay', 'a payment stays');
     END IF;
-    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.customer_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
+    IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
         NEW.link, NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at)
        IS DISTINCT FROM
-       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.customer_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
+       (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
         OLD.link, OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at) THEN
         PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
     END IF;

@@ -1,7 +1,7 @@
 -- A plan's parties, currency, first schedule and withdrawal days never change (a rescheduling makes its interval custom), a cancelled plan stays cancelled, an acceptance
--- stays, and a plan is disputed once. One exception: the customer of an active plan changes while nothing was paid or
--- tried, nothing accepted or disputed, nothing is collected automatically, and every link of the former customer has
--- ended.
+-- stays, and a plan is disputed once. One exception: the customer of an active plan changes while the account paid or
+-- tried nothing, nothing is in flight, nothing accepted or disputed, nothing is collected automatically, and every link
+-- of the former customer has ended.
 -- Refuses with plans_fixed, plans_customer_fixed, plans_cancelled_stay, plans_accepted_stay or plans_disputed_once.
 CREATE FUNCTION qist_plans_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -9,7 +9,10 @@ BEGIN
        AND (NEW.state <> 'active' OR NEW.automatic_method_id IS NOT NULL
             OR OLD.accepted_at IS NOT NULL OR NEW.accepted_at IS NOT NULL
             OR OLD.disputed_at IS NOT NULL OR NEW.disputed_at IS NOT NULL
-            OR EXISTS (SELECT FROM payments WHERE plan_id = NEW.id)
+            OR EXISTS (SELECT FROM payments
+                       WHERE plan_id = NEW.id
+                       AND (state = 'in_flight' OR (gateway_key IS NOT NULL AND link IS DISTINCT FROM 'pay')))
+            OR EXISTS (SELECT FROM refunds WHERE plan_id = NEW.id AND state = 'in_flight')
             OR EXISTS (SELECT FROM invitations
                        WHERE plan_id = NEW.id AND revoked_at IS NULL AND claimed_at IS NULL)) THEN
         PERFORM qist_refuse('plans_customer_fixed', 'a plan''s customer is only corrected before anything happened');
