@@ -78,7 +78,7 @@ class Import(Model):
 
 
 class Contact(Model):
-    """What a business wrote about an email of which it has no plan. The first plan for the email takes it over."""
+    """The words of a business about an email of which it has no plan. The first plan for the email takes them over."""
 
     __tablename__ = "contacts"
 

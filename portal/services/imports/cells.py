@@ -30,7 +30,7 @@ _MIDNIGHT: Final = re.compile(r"[ T]0?0:00(?::00(?:\.0+)?)?Z?$")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a row says: the email with its key, the words about the person, and the plan in a file of plans."""
+    """The contents of a row: the email with its key, the words about the person, and the plan in a file of plans."""
 
     number: int
     email: str

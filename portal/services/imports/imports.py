@@ -82,13 +82,13 @@ def sheet_of(row: Import) -> Sheet:
 
 
 def dry_run(row: Import, actor: Actor, merchant: Merchant) -> Checked:
-    """What carrying out this import would find now. Writes nothing."""
+    """The dry run of this import, as carrying it out would find things now. Writes nothing."""
     chosen = matching.of_json(row.matching)
     return checking.check(sheet_of(row), chosen, row.kind, actor, merchant, clock.today(merchant.time_zone))
 
 
 def digest(row: Import) -> str:
-    """What the person saw who carries out the import: 64 hex digits of the file's id and its matching."""
+    """A digest of the file's id and its matching (64 hex digits): the person carries out what the page showed."""
     return idempotency.fingerprint(row.id, sorted(row.matching.items()))
 
 

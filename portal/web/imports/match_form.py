@@ -37,7 +37,7 @@ TWICE: Final = _l("Two columns can't be the same. Leave one of them out.")
 
 
 class MatchForm(Form):
-    """What counts for the whole file. The selects of the columns are read by `chosen_columns`."""
+    """The choices for the whole file. The selects of the columns are read by `chosen_columns`."""
 
     date_order = SelectField(
         _l("Dates like 03/04/2026 are"),
