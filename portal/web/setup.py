@@ -18,7 +18,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import books, movements
+from portal.web.books import books, movements, refund_lists
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
@@ -115,6 +115,7 @@ BLUEPRINTS = (
     letterheads.bp,
     link_agreements.bp,
     movements.bp,
+    refund_lists.bp,
     live.bp,
     mutes.bp,
     notices.bp,

@@ -248,6 +248,7 @@ PAGES = {
     "GET /installments.csv": MERCHANTS_PAGE,
     "GET /journal": MERCHANTS_PAGE,
     "GET /movements": MERCHANTS_PAGE,
+    "GET /refunds": MERCHANTS_PAGE,
     "GET /refunds.csv": MERCHANTS_PAGE,
     "GET /trial-balance": MERCHANTS_PAGE,
     "GET /journal.hledger": MERCHANTS_PAGE,

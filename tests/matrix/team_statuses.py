@@ -113,7 +113,7 @@ PAGES: Final = {
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/plans/<int:plan_id>/statement.pdf",
         "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/trial-balance",
-        "/refunds.csv", "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/refunds", "/refunds.csv", "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
         "/plans/<int:plan_id>/version",
         "/payments/<int:payment_id>", "/payments/<int:payment_id>/receipt.pdf",
     ),

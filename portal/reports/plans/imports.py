@@ -90,7 +90,7 @@ def list_contacts(import_id: int, *, limit: int = paging.DEFAULT_LIMIT, cursor: 
 
 def names_of(merchant_id: int, drafts: Sequence[PlanDraft]) -> dict[int, str]:
     """The names that the business gave the people of these drafts, by the draft's id."""
-    keys = {draft.id: identifiers.email_key(draft.customer_email) for draft in drafts}
+    keys = {draft.id: identifiers.stored_email_key(draft.customer_email) for draft in drafts}
     wanted = set(keys.values())
     contacts = select(Contact.email_key, Contact.name).where(Contact.merchant_id == merchant_id)
     customers = select(User.email_key, Customer.name).join(Customer, Customer.user_id == User.id)

@@ -58,7 +58,7 @@ def read_line(
     plan = reader.plan(stored or "") if has_plan else None
     if plan is not None:
         reader.faults += plans.plan_faults(plan, today, merchant.home_currency, past_dates=True)
-    line = Line(row.line, stored or "", identifiers.email_key(stored) if stored else "", words, plan)
+    line = Line(row.line, stored or "", identifiers.stored_email_key(stored) if stored else "", words, plan)
     return line, list({fault.field: fault for fault in reversed(reader.faults)}.values())[::-1]
 
 

@@ -125,7 +125,7 @@ def _open_of(merchant_id: int, stop: float) -> int:
     ready = PlanDraft.merchant_id == merchant_id, PlanDraft.is_ready(), _is_untried()
     query = select(PlanDraft.id, PlanDraft.customer_email).join(Merchant, Merchant.id == PlanDraft.merchant_id)
     rows = db.session.execute(query.where(*ready).order_by(PlanDraft.id).limit(BATCH)).all()
-    keys = {row.id: identifiers.email_key(row.customer_email) for row in rows}
+    keys = {row.id: identifiers.stored_email_key(row.customer_email) for row in rows}
     has_account = User.email_proven_at.is_not(None), User.password_hash.is_not(None)
     with_account = select(User.email_key).where(User.email_key.in_(set(keys.values())), *has_account)
     known = set(db.session.scalars(with_account))

@@ -11,7 +11,7 @@ from portal.extensions import db
 
 ERASED: Final = {
     "contacts": {"email", "email_key", "name", "phone", "note"},
-    "customers": {"name", "phone", "note"},
+    "customers": {"name", "phone", "note", "sort_name"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
