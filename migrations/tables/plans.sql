@@ -169,6 +169,8 @@ CREATE TABLE invitations (
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
 CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
+CREATE INDEX ix_invitations_unopened_plan_id ON invitations (plan_id)
+    WHERE kind = 'customer' AND opened_at IS NULL AND revoked_at IS NULL AND claimed_at IS NULL;
 
 CREATE TABLE plan_drafts (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plan_drafts PRIMARY KEY,
@@ -203,6 +205,29 @@ CREATE INDEX ix_plan_drafts_import_id_id ON plan_drafts (import_id, id) WHERE im
 CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);
 CREATE UNIQUE INDEX uq_plan_drafts_merchant_id_external_id ON plan_drafts (merchant_id, external_id)
     WHERE external_id IS NOT NULL;
+
+CREATE TABLE usual_terms (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_usual_terms PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_usual_terms_merchant_id REFERENCES merchants (id),
+    position smallint NOT NULL,
+    name varchar(40) NOT NULL,
+    num_installments smallint NOT NULL,
+    interval varchar(8) NOT NULL,
+    deposit_percent smallint,
+    first_days smallint NOT NULL,
+    CONSTRAINT ck_usual_terms_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_usual_terms_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
+    CONSTRAINT ck_usual_terms_num_installments CHECK (num_installments BETWEEN 1 AND 60),
+    CONSTRAINT ck_usual_terms_first_days CHECK (first_days BETWEEN 0 AND 365),
+    CONSTRAINT ck_usual_terms_deposit CHECK (
+        deposit_percent IS NULL
+        OR (deposit_percent BETWEEN 1 AND 99 AND num_installments < 60 AND first_days > 0)
+    )
+);
+
+CREATE UNIQUE INDEX uq_usual_terms_merchant_id_name ON usual_terms (merchant_id, name);
 
 CREATE TABLE shop_reports (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_shop_reports PRIMARY KEY,

@@ -76,8 +76,10 @@ PARSED: Final = {
     "/login/mailed-code",
     "/operator/accounts/<id>/remove-factors",
     "/settings/webhooks/<id>",
+    "/plans/<id>/proposal",
+    "/invitations/<id>/proposal",
 }
-"""Pages of second factors and of webhooks, which the tests of tests/web fetch and parse."""
+"""Pages of second factors, of webhooks and of proposals, which the tests of tests/web fetch and parse."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -85,10 +87,11 @@ FOLDERS: Final = {
     "account": "/operator/accounts",
     "member": "/settings/team",
     "business": "/account/businesses",
+    "terms": "/settings/terms",
 }
 """The addresses of lists that are not called like their rows."""
 FIRST = re.compile(
-    r"first (plan|payment|customer|mail|merchant|account|member|business|shop) of ([^\s,]+)(?:, then (\S+))?"
+    r"first (plan|payment|customer|mail|merchant|account|member|business|shop|terms) of ([^\s,]+)(?:, then (\S+))?"
 )
 
 
@@ -311,6 +314,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "refunds", "installments", "journal")}
+    excluded |= {"/outstanding.csv", "/plans/<id>/logo", "/invitations/<id>/logo", "/settings/letterhead/logo"}
     excluded |= {"/journal.hledger", "/journal.beancount"}
     excluded |= {f"/{plan}/<id>/statement.pdf" for plan in ("plans", "customers")}
     excluded |= {"/payments/<id>/receipt.pdf", "/invitations/<id>/payments/<id>/receipt.pdf"}

@@ -56,6 +56,8 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings",
         "/settings/letterhead",
         "/settings/reminders",
+        "/settings/terms",
+        "first terms of /settings/terms",
         "/settings/notices",
         "/settings/api-keys",
         "/settings/webhooks",

@@ -18,7 +18,7 @@ from portal.reports import orders, tallies
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
-from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants import attention, customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
 from portal.reports.payments.filters import PaymentFilters, RefundFilters
@@ -194,6 +194,11 @@ def look_as(user: Actor) -> dict:
         month = clock.now() - timedelta(days=30)
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
+            "plans, unopened": lambda: plans.list_plans(user, PlanFilters(status="unopened")),
+            "payments, declined since": lambda: payments.list_with_plans(
+                user, PaymentFilters(state="declined", since=month)
+            ),
+            "attention": lambda: attention.attention(merchant, user, overview.overview(merchant)),
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
             "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),

@@ -34,6 +34,7 @@ from portal.models.columns import Currency, Grams, Id, Instant, Minor, UserId, p
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
+    from portal.models.plans.reschedule_proposals import RescheduleProposal
 
 PlanState = Literal["active", "completed", "cancelled"]
 PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
@@ -116,6 +117,12 @@ class Plan(Model):
     """The merchant's own name for the customer."""
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
+    open_proposal: Mapped["RescheduleProposal | None"] = relationship(
+        "RescheduleProposal",
+        primaryjoin="and_(Plan.id == RescheduleProposal.plan_id, RescheduleProposal.ended_at.is_(None))",
+        viewonly=True,
+        uselist=False,
+    )
     installments: Mapped[list["Installment"]] = relationship(
         primaryjoin="and_(Installment.plan_id == Plan.id, Installment.moved < Installment.amount)",
         order_by="(Installment.due_date, Installment.number)",

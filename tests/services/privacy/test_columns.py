@@ -40,6 +40,7 @@ ERASED: Final = {
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
+    "reschedule_proposals": {"how", "address", "version", "language", "terms"},  # as acceptances
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "imports": {"file_name"},  # the business's name of its file
@@ -48,6 +49,7 @@ KEPT: Final = {
     "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
+    "usual_terms": {"name"},  # the business's names of its schedules
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
