@@ -96,8 +96,8 @@ up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=800
 	docker compose up --detach --wait database
 	docker compose run --rm migrate
 	docker compose up --detach --wait valkey
-	docker compose up --detach --wait --no-deps web
-	docker compose up --detach --wait --no-deps web2
+	docker compose up --detach --wait web
+	docker compose up --detach --wait web2
 	docker compose up --detach --wait
 	@echo "Qist is ready: http://$$(docker compose port web 8000)"
 
