@@ -38,6 +38,7 @@ ErrorCode: TypeAlias = Literal[
     "bad_export_name",
     "bad_hour",
     "bad_idempotency_key",
+    "bad_image",
     "bad_instant",
     "bad_interval",
     "bad_length",
@@ -79,11 +80,13 @@ ErrorCode: TypeAlias = Literal[
     "external_id_used",
     "factor_on",
     "figures_changed",
+    "file_too_large",
     "forbidden",
     "fresh_sign_in_needed",
     "gateway_away",
     "grace_days",
     "idempotency_key_reused",
+    "image_too_large",
     "insufficient_funds",
     "internal_error",
     "invalid",
@@ -175,6 +178,7 @@ ErrorCode: TypeAlias = Literal[
     "too_many_endpoints",
     "too_many_invitations",
     "too_many_keys",
+    "too_many_lines",
     "too_many_methods",
     "too_many_objections",
     "too_many_passkeys",
@@ -558,16 +562,28 @@ class Merchant(TypedDict):
     # Days in which a customer may withdraw from a new plan.
     withdrawal_days: int
     standing: Literal["closed", "closing", "deactivated", "draft", "live"]
+    # On receipts and statements, in lines that end with a line feed.
+    address: str | None
+    tax_number: str | None
+    # For questions of customers.
+    email: str | None
+    phone: str | None
 
 
 class MerchantChange(TypedDict):
-    """The settings to change. One that is left out, or null, stays as it is."""
+    """The settings to change. One that is left out, or null, stays as it is. "" removes a text of the letterhead."""
 
     business_name: NotRequired[str | None]
     home_currency: NotRequired[str | None]
     time_zone: NotRequired[str | None]
     grace_days: NotRequired[int | str | None]
     withdrawal_days: NotRequired[int | str | None]
+    # Up to six lines, of 300 letters in all.
+    address: NotRequired[str | None]
+    tax_number: NotRequired[str | None]
+    email: NotRequired[str | None]
+    # 4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.
+    phone: NotRequired[str | None]
 
 
 class MerchantMembership(TypedDict):
@@ -1360,7 +1376,7 @@ class Client(Transport):
         """Change settings
 
         Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner changes the time
-        zone.
+        zone. Address, tax number, email and phone are the letterhead of receipts and statements.
         """
         return self.one(
             Merchant,
