@@ -77,7 +77,7 @@ from portal.web.security import (
     security_events,
     user_sessions,
 )
-from portal.web.team import memberships, team, team_invitations
+from portal.web.team import memberships, notices, team, team_invitations
 
 BLUEPRINTS = (
     acceptances.bp,
@@ -115,6 +115,7 @@ BLUEPRINTS = (
     movements.bp,
     live.bp,
     mutes.bp,
+    notices.bp,
     objections.bp,
     operator.bp,
     operator_disputes.bp,

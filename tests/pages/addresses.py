@@ -52,6 +52,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings",
         "/settings/letterhead",
         "/settings/reminders",
+        "/settings/notices",
         "/settings/api-keys",
         "/settings/webhooks",
         "/settings/team",
