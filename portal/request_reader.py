@@ -22,7 +22,7 @@ HEAD_BYTES: Final = 65_536
 BODY_BYTES: Final = 256 * 1024
 """A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH)."""
 LARGER_BODIES: Final = {"/settings/letterhead": 1280 * 1024}
-"""The paths of forms with a file, and the bytes of their bodies (portal/web/merchants/letterheads.py)."""
+"""The paths of forms with a file, and the bytes of their bodies (portal/web/books/letterheads.py)."""
 MEMORY_BYTES: Final = 65_536
 """Bytes of a request that are held in memory. The rest is held in a temporary file."""
 CHUNK_LINE_BYTES: Final = 8190

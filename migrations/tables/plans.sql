@@ -68,14 +68,15 @@ CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
     WHERE automatic_method_id IS NOT NULL AND state = 'active';
 CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
 CREATE INDEX ix_plans_grams ON plans USING gin (grams) WITH (fastupdate = off);
+CREATE INDEX ix_plans_merchant_id_created_at_id ON plans (merchant_id, created_at, id);
+CREATE INDEX ix_plans_merchant_id_currency_total_id ON plans (merchant_id, currency, total, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
-CREATE INDEX ix_plans_merchant_id_created_at ON plans (merchant_id, created_at);
 CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
 CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
-CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
+CREATE INDEX ix_plans_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id);
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
 CREATE INDEX ix_plans_disputed_merchant_id_id ON plans (merchant_id, id) WHERE disputed;
 CREATE INDEX ix_plans_lapses_at ON plans (lapses_at, id) WHERE state = 'active' AND lapses_at IS NOT NULL;
@@ -124,6 +125,7 @@ CREATE TABLE installments (
 CREATE UNIQUE INDEX uq_installments_plan_id_number ON installments (plan_id, number) WHERE moved < amount;
 CREATE INDEX ix_installments_plan_id_id ON installments (plan_id, id);
 CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
+CREATE INDEX ix_installments_merchant_id_currency_amount_id ON installments (merchant_id, currency, amount, id);
 CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     INCLUDE (currency, paid, remaining, counted);
 CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer_id, due_date, id)
@@ -165,6 +167,8 @@ CREATE TABLE invitations (
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
 CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
+CREATE INDEX ix_invitations_unopened_plan_id ON invitations (plan_id)
+    WHERE kind = 'customer' AND opened_at IS NULL AND revoked_at IS NULL AND claimed_at IS NULL;
 
 CREATE TABLE plan_drafts (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plan_drafts PRIMARY KEY,
@@ -188,6 +192,29 @@ CREATE TABLE plan_drafts (
 );
 
 CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);
+
+CREATE TABLE usual_terms (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_usual_terms PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_usual_terms_merchant_id REFERENCES merchants (id),
+    position smallint NOT NULL,
+    name varchar(40) NOT NULL,
+    num_installments smallint NOT NULL,
+    interval varchar(8) NOT NULL,
+    deposit_percent smallint,
+    first_days smallint NOT NULL,
+    CONSTRAINT ck_usual_terms_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_usual_terms_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
+    CONSTRAINT ck_usual_terms_num_installments CHECK (num_installments BETWEEN 1 AND 60),
+    CONSTRAINT ck_usual_terms_first_days CHECK (first_days BETWEEN 0 AND 365),
+    CONSTRAINT ck_usual_terms_deposit CHECK (
+        deposit_percent IS NULL
+        OR (deposit_percent BETWEEN 1 AND 99 AND num_installments < 60 AND first_days > 0)
+    )
+);
+
+CREATE UNIQUE INDEX uq_usual_terms_merchant_id_name ON usual_terms (merchant_id, name);
 
 CREATE TABLE shop_reports (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_shop_reports PRIMARY KEY,

@@ -30,7 +30,9 @@ from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.plans.reschedule_proposals import RescheduleProposal
 from portal.models.plans.shop_reports import ShopReport
+from portal.models.plans.usual_terms import UsualTerms
 from portal.models.public_events import PublicEvent
 from portal.models.security.factor_removals import FactorRemoval
 from portal.models.security.kept_forms import KeptForm
@@ -83,6 +85,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "RescheduleProposal",
     "SecurityEvent",
     "ShopReport",
     "SignInCode",
@@ -93,6 +96,7 @@ __all__ = [
     "TypedText",
     "User",
     "UserSession",
+    "UsualTerms",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -17,8 +17,8 @@ from portal.web.accounts import (
     sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import books, movements
+from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
+from portal.web.books import books, letterheads, movements, refund_lists
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
@@ -36,11 +36,11 @@ from portal.web.merchants import (
     customers,
     dashboard,
     journal,
-    letterheads,
     live,
     objections,
     search,
     settings,
+    usual_terms,
     webhooks,
 )
 from portal.web.middleware import (
@@ -113,6 +113,7 @@ BLUEPRINTS = (
     letterheads.bp,
     link_agreements.bp,
     movements.bp,
+    refund_lists.bp,
     live.bp,
     mutes.bp,
     notices.bp,
@@ -129,6 +130,7 @@ BLUEPRINTS = (
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,
+    proposals.bp,
     public.bp,
     manual_payments.bp,
     refund_releases.bp,
@@ -148,6 +150,7 @@ BLUEPRINTS = (
     sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
+    usual_terms.bp,
     sessions.bp,
     search.bp,
     settings.bp,
@@ -180,6 +183,7 @@ def init_app(app: Flask) -> None:
         language,
         labels,
         method_labels,
+        logos,
         error_pages,
         compression,
         static_files,

@@ -34,6 +34,7 @@ from portal.models.columns import Currency, Grams, Id, Instant, Minor, UserId, p
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
+    from portal.models.plans.reschedule_proposals import RescheduleProposal
 
 PlanState = Literal["active", "completed", "cancelled"]
 PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
@@ -115,6 +116,12 @@ class Plan(Model):
     """The merchant's own name for the customer."""
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
+    open_proposal: Mapped["RescheduleProposal | None"] = relationship(
+        "RescheduleProposal",
+        primaryjoin="and_(Plan.id == RescheduleProposal.plan_id, RescheduleProposal.ended_at.is_(None))",
+        viewonly=True,
+        uselist=False,
+    )
     installments: Mapped[list["Installment"]] = relationship(
         primaryjoin="and_(Installment.plan_id == Plan.id, Installment.moved < Installment.amount)",
         order_by="(Installment.due_date, Installment.number)",
@@ -149,7 +156,6 @@ class Plan(Model):
         ),
         CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
-        Index("ix_plans_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_plans_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_plans_automatic_next_due_on",
@@ -164,6 +170,8 @@ class Plan(Model):
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
         Index("ix_plans_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+        Index("ix_plans_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
+        Index("ix_plans_merchant_id_currency_total_id", "merchant_id", "currency", "total", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index(
             "ix_plans_merchant_id_closed_by_id",
@@ -180,13 +188,7 @@ class Plan(Model):
             "id",
             postgresql_where=text("state = 'active'"),
         ),
-        Index(
-            "ix_plans_open_merchant_id_next_due_on_id",
-            "merchant_id",
-            "next_due_on",
-            "id",
-            postgresql_where=text("state = 'active'"),
-        ),
+        Index("ix_plans_merchant_id_next_due_on_id", "merchant_id", "next_due_on", "id"),
         Index(
             "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
         ),

@@ -56,6 +56,7 @@ from portal.models import (
     PublicEvent,
     RecoveryCode,
     Refund,
+    RescheduleProposal,
     SignInCode,
     SignInStep,
     TeamInvitation,
@@ -162,21 +163,25 @@ def listed() -> Iterator[Erasure]:
 def purge_retained(limit: int = 10_000) -> int:
     """Delete what stayed of erased people, RETENTION_YEARS after their plan was closed, of at most `limit` plans.
 
-    These are the description, the metadata and the acceptance. Amounts and dates stay: they are the ledger of the
-    business. Returns the number of plans.
+    These are the description, the metadata, the acceptance and the proposals of other days. Amounts and dates stay:
+    they are the ledger of the business. Returns the number of plans.
     """
     years: int = current_app.config["QIST"].retention_years
     before = clock.now() - timedelta(days=DAYS_OF_A_YEAR * years)
     accepted = exists().where(Acceptance.plan_id == Plan.id)
+    asked = exists().where(RescheduleProposal.plan_id == Plan.id, RescheduleProposal.user_id == Plan.customer_id)
     old = (
         select(Plan.id)
         .join(User, User.id == Plan.customer_id)
         .where(User.erased_at.is_not(None), Plan.closed_at < before)
-        .where(or_(Plan.description != "", Plan.notes != {}, accepted))
+        .where(or_(Plan.description != "", Plan.notes != {}, accepted, asked))
         .limit(limit)
     )
     ids = list(db.session.scalars(old))
     db.session.execute(delete(Acceptance).where(Acceptance.plan_id.in_(ids)))
+    erased = select(User.id).where(User.erased_at.is_not(None))
+    theirs = RescheduleProposal.plan_id.in_(ids), RescheduleProposal.user_id.in_(erased)
+    db.session.execute(delete(RescheduleProposal).where(*theirs))
     db.session.execute(update(Plan).where(Plan.id.in_(ids)).values(description="", notes={}))
     return len(ids)
 

@@ -9,15 +9,18 @@ from flask_babel import gettext as _
 from portal import access
 from portal.domain import clock, money
 from portal.domain.permissions import Actor
-from portal.errors import Invalid, KeyReused
-from portal.models import Merchant
+from portal.errors import Invalid, KeyReused, NotFound
+from portal.extensions import db
+from portal.models import Merchant, UsualTerms
 from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
-from portal.reports import live
+from portal.reports import live, orders
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.paging import Order
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
 from portal.services.idempotency import RequestKey
 from portal.services.plans import drafts, plans
 from portal.services.plans.drafts import PlanDraftSaved
@@ -26,11 +29,13 @@ from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.forms import apply_faults
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import ListQuery
+from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
+from portal.web.lists.sorting import Sorting
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
-from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
+from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, values_of, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
@@ -40,9 +45,8 @@ bp = Blueprint("plans", __name__)
 PAGE_LENGTH = 20
 CHOICES = 6
 """Customers that the form of a new plan offers."""
-SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
-STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
-"""The filters of the list: the statuses, and two more of active plans."""
+STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed", "unopened")
+"""The filters of the list: the statuses, and three more of active plans. The last is for merchants alone."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -52,24 +56,22 @@ ALREADY_MADE = _l("A plan was already made from this page. Look at your plans fi
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
     actor, query = my_actor(), ListQuery()
-    filters = filters_of(query, merchant=actor.merchant_id is not None)
-    sort = query.choice("sort", SORTS)
+    zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
+    filters = filters_of(query, zone, merchant=actor.merchant_id is not None)
+    sorting = sorting_of(query)
+    first, last = query.days()
     return list_page(
         query,
-        lambda: reports.list_plans(
-            actor,
-            filters,
-            newest_first=sort != "oldest",
-            next_due_first=sort == "due",
-            limit=PAGE_LENGTH,
-            cursor=query.cursor,
-        ),
+        lambda: reports.list_plans(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
         count=lambda: reports.tally_plans(actor, filters),
-        statuses=STATUSES,
-        sorts=SORTS,
+        statuses=STATUSES if actor.merchant_id is not None else STATUSES[:-1],
+        sorting=sorting,
+        first=first,
+        last=last,
+        ranges=past_ranges(clock.today(zone), zone),
         closed_by=labels.CLOSED_BY,
         merchant=actor.merchant_id is not None,
     )
@@ -80,20 +82,27 @@ def index() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
     query = ListQuery()
-    filters = filters_of(query, merchant=True)
-    query.choice("sort", SORTS)
+    filters = filters_of(query, my_merchant().time_zone, merchant=True)
+    sorting = sorting_of(query)
     query.require_valid()
-    return csv_file("plans", export_plans(my_actor(), filters), my_merchant())
+    return csv_file("plans", export_plans(my_actor(), filters, sorting.order), my_merchant())
 
 
-def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
-    """The filters of the list and of its file. A customer's list has no search."""
+def sorting_of(query: ListQuery) -> Sorting[Order]:
+    """The order of the list and of its file."""
+    return Sorting(query, "plans.index", orders.PLANS, "-made")
+
+
+def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
+    """The filters of the list and of its file. A customer's list has no search. Plans are made on days of `zone`."""
+    since, until = instants_between(*query.days(), zone)
     return PlanFilters(
-        status=query.choice("status", STATUSES),
+        status=query.choice("status", STATUSES if merchant else STATUSES[:-1]),
         closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
+        created=Between(since, until),
     )
 
 
@@ -102,15 +111,37 @@ def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
 def new() -> ResponseReturnValue:
     """The form for a new plan."""
     merchant = my_merchant()
-    form = PlanForm(**_prefilled(), start_date=clock.today(merchant.time_zone).isoformat())
+    form = PlanForm(**{"start_date": clock.today(merchant.time_zone).isoformat(), **_prefilled(merchant)})
     return _form_page(form, merchant, preview_of(form, merchant))
 
 
-def _prefilled() -> dict[str, str]:
-    """The values of the plan `plan`, or the email of the customer `customer`, of the address. Raises NotFound."""
+def _prefilled(merchant: Merchant) -> dict[str, str]:
+    """The values of the plan `plan` or the customer `customer` of the address, and of its usual terms `terms`.
+
+    Raises NotFound.
+    """
     query = ListQuery()
-    plan_id, customer_id = query.row("plan"), query.row("customer")
+    plan_id, customer_id, terms_id = query.row("plan"), query.row("customer"), query.row("terms")
     query.require_valid()
+    values = _of_plan_or_customer(plan_id, customer_id)
+    if terms_id is not None:
+        terms = _chosen(_usual_terms(merchant), str(terms_id))
+        if terms is None:
+            raise NotFound("list")
+        values |= values_of(terms, clock.today(merchant.time_zone))
+    return values
+
+
+def _usual_terms(merchant: Merchant) -> list[UsualTerms]:
+    return list(db.session.scalars(UsualTerms.of_merchant(merchant.id)))
+
+
+def _chosen(rows: list[UsualTerms], terms_id: str) -> UsualTerms | None:
+    """The row of this id. None if it was removed meanwhile."""
+    return next((row for row in rows if str(row.id) == terms_id), None)
+
+
+def _of_plan_or_customer(plan_id: int | None, customer_id: int | None) -> dict[str, str]:
     if plan_id is not None:
         plan = access.our_plan(my_actor(), plan_id)
         values = {
@@ -151,9 +182,14 @@ def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
 @bp.post("/plans/preview")
 @needs("create_plans")
 def preview() -> ResponseReturnValue:
-    """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
+    """The schedule of the values typed so far: a fragment for htmx, else the form's page.
+
+    The button of usual terms fills in their values first. What else was typed stays.
+    """
     merchant = my_merchant()
     form = PlanForm()
+    if "terms" in request.form and (terms := _chosen(_usual_terms(merchant), request.form["terms"])) is not None:
+        form.fill(values_of(terms, clock.today(merchant.time_zone)))
     shown = preview_of(form, merchant)
     if "more_rows" in request.form:
         form.add_rows(SHOWN_ROWS)
@@ -233,11 +269,14 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
-    choices = _choices(merchant, form.customer_email.data or "")
+    today = clock.today(merchant.time_zone)
     return page(
-        "plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant), **choices
+        "plans/new.html",
+        status,
+        form=form,
+        merchant=merchant,
+        preview=preview,
+        today=today.isoformat(),
+        usual_terms=[(row, values_of(row, today)) for row in _usual_terms(merchant)],
+        **_choices(merchant, form.customer_email.data or ""),
     )
-
-
-def _today(merchant: Merchant) -> str:
-    return clock.today(merchant.time_zone).isoformat()

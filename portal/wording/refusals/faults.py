@@ -117,6 +117,13 @@ FAULTS: Final[Table] = {
     ("required", "business_name"): _l("Enter the name that customers know you by."),
     ("required", "email"): _l("Enter an email address."),
     ("required", "name"): _l("Enter a name that tells you where the key is used."),
+    ("required", "usual_terms"): _l("Enter a name, such as “Three months”."),
+    ("name_taken", "usual_terms"): _l("You have terms of this name already."),
+    ("bad_percent", ""): _l("Enter a whole percentage from 1 to 99."),
+    ("bad_first_days", ""): lambda values: ngettext(
+        "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
+    ),
+    ("bad_first_days", "deposit"): _l("The deposit is due at once. Enter 1 or more days for the payment after it."),
     ("required", "username"): _l("Choose a username."),
     ("too_early", ""): lambda values: ngettext(
         "Remind at most %(num)s day before.", "Remind at most %(num)s days before.", values["limit"]
