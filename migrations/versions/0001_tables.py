@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent.parent / "tables"
 FILES = (
     "accounts",
     "payment_methods",
+    "imports",
     "plans",
     "texts",
     "agreements",
@@ -51,6 +52,7 @@ def downgrade() -> None:
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, reschedule_proposals, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
-        "letterheads, operator_acts, usual_terms, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
+        "letterheads, operator_acts, usual_terms, plan_drafts, contacts, imports, api_keys, refresh_tokens, token_families, "
+        "password_resets, email_changes, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"
     )

@@ -25,6 +25,7 @@ from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
 from portal.models.plans.agreements import Acceptance, Customer, Dispute
+from portal.models.plans.imports import Contact, Import
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
@@ -51,6 +52,7 @@ __all__ = [
     "ApiKey",
     "AutomaticAttempt",
     "CollectedTotal",
+    "Contact",
     "Customer",
     "Dispute",
     "DueTotal",
@@ -62,6 +64,7 @@ __all__ = [
     "Event",
     "FactorRemoval",
     "IdempotencyKey",
+    "Import",
     "Installment",
     "Invitation",
     "KeptForm",

@@ -62,6 +62,12 @@ def check_invitation(merchant_id: int, customer: User) -> None:
     _check_mailbox(merchant_id, customer)
 
 
+def invitations_left(merchant_id: int) -> int:
+    """How many more customers without an account this business may invite now."""
+    sent = Email.kind == "invitation", Email.merchant_id == merchant_id, Email.created_at > clock.now() - WINDOW
+    return max(0, _limit(merchant_id) - _count(*sent, Email.state.in_(_ARRIVED)))
+
+
 def check_customer(merchant_id: int, customer: User) -> None:
     """Inside a unit of work: as `check_invitation`, for a customer with an account. Refuses: Invalid (mail_limit)."""
     _lock(f"mailbox:{customer.id}")

@@ -23,6 +23,7 @@ from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
+from portal.web.imports import imports
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -104,6 +105,7 @@ BLUEPRINTS = (
     hats.bp,
     health.bp,
     home.bp,
+    imports.bp,
     installments.bp,
     invitation_payments.bp,
     invitations.bp,

@@ -5,6 +5,7 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 
 from portal.domain import clock
 from tests.matrix import document_statuses
+from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -388,6 +389,7 @@ PAGES = {
     "GET /account/data/file": PAGE,
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
+    **import_rows.PAGES,
     **document_statuses.PAGES,
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,

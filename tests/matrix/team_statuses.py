@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from tests.web.imports import matrix_rows as import_rows
+
 TEAM_CALLERS: Final = ("manager", "collector", "viewer", "both hats", "own plan")
 """Members of Amal's team, who ask for the plan of Amal and Omar. "both hats": a manager of Badr's, under that hat, who
 owes a plan to Amal and asks for it. "own plan": a manager of Amal's who owes a plan to Amal and asks for it."""
@@ -258,6 +260,7 @@ PAGES: Final = {
     ),
     **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
     **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
+    **import_rows.TEAM,
     **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),

@@ -32,6 +32,7 @@ from tests.fixtures.business import an_image
 from tests.matrix.statuses import API, BODIES, CALLERS, EXPECTED
 from tests.matrix.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
+from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
 
@@ -128,6 +129,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "customer_id": customer_id,
         **webhooks.two_endpoints(owner),
         **matrix_rows.objects_of(merchant_id),
+        "import_id": import_rows.an_import(merchant_id),
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -214,6 +216,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:key_id>", str(objects["key_id"]))
         .replace("<int:user_id>", str(objects["customer_id"]))
         .replace("<int:draft_id>", "1")
+        .replace("<int:import_id>", str(objects["import_id"]))
         .replace("<token>", objects["token"])
         .replace("<currency>", "SAR")
         .replace("<feed_token>", "no-such-feed-token-0123456789")

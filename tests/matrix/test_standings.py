@@ -16,6 +16,7 @@ from tests.fixtures import operations, people
 from tests.matrix.team_statuses import ACTS
 from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
+from tests.web.imports import matrix_rows as import_rows
 
 PLAN: Final = "/plans/<int:plan_id>"
 ACTS_OF_A_BUSINESS: Final = {
@@ -52,6 +53,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "GET /plans/customers",
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
+    *import_rows.PAGES,
     *(
         f"{method} {act}"
         for method in ("GET", "POST")
