@@ -3,6 +3,8 @@
 team_statuses.py has those of the roles in a team, unproven_statuses.py those of an account that is not proven.
 """
 
+from typing import Any
+
 from portal.domain import clock
 from tests.web.team import matrix_rows
 
@@ -53,6 +55,9 @@ API = {
     "POST /api/plans/<row:plan_id>/dispute/": (401, 200, 404, 403, 404, 404, 403, 403),
     "GET /api/payments/": SIGNED_IN,
     "GET /api/payments/<row:payment_id>/": PARTIES,
+    "PATCH /api/payments/<row:payment_id>/": PLANS_MERCHANT,
+    "PATCH /api/refunds/<row:refund_id>/": PLANS_MERCHANT,
+    "PATCH /api/plans/<row:plan_id>/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
     "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
@@ -114,7 +119,8 @@ TODAY = clock.today("Asia/Riyadh").isoformat()
 
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
-BODIES: dict[str, dict[str, str]] = {
+METADATA: Any = {"metadata": {"branch": "Olaya"}}
+BODIES: dict[str, dict[str, Any]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
@@ -125,6 +131,9 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
     "POST /api/payments/<row:payment_id>/reverse/": {},
     "POST /api/payments/<row:payment_id>/void/": REASON,
+    "PATCH /api/payments/<row:payment_id>/": METADATA,
+    "PATCH /api/refunds/<row:refund_id>/": METADATA,
+    "PATCH /api/plans/<row:plan_id>/": METADATA,
     "PUT /api/plans/<row:plan_id>/automatic-payment/": {"payment_method": "unknown"},
     "POST /api/payment-methods/": {"card": "card_ok"},
     "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},

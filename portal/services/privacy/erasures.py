@@ -178,6 +178,9 @@ def purge_retained(limit: int = 10_000) -> int:
     ids = list(db.session.scalars(old))
     db.session.execute(delete(Acceptance).where(Acceptance.plan_id.in_(ids)))
     db.session.execute(update(Plan).where(Plan.id.in_(ids)).values(description="", notes={}))
+    for table in (Payment, Refund):
+        described = table.plan_id.in_(ids), table.notes != {}
+        db.session.execute(update(table).where(*described).values(notes={}))
     return len(ids)
 
 

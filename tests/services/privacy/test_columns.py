@@ -43,7 +43,8 @@ KEPT: Final = {
     "merchants": {"business_name", "name_skeleton", "time_zone"},
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
-    "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
+    "payments": {"method", "gateway_reference", "metadata", "external_id"},  # as plans'; the gateway's names
+    "refunds": {"metadata", "external_id"},  # the business's duty, as plans'
 }
 IMPERSONAL: Final = {
     *(
