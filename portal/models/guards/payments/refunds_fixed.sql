@@ -2,8 +2,6 @@
 -- Its customer is the plan's, by its foreign key.
 -- Refuses with refunds_fixed, refunds_settled or refunds_stay.
 CREATE FUNCTION qist_refunds_fixed() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    described refunds := NEW;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         PERFORM qist_refuse('refunds_stay', 'a refund stays');
@@ -16,8 +14,8 @@ BEGIN
         PERFORM qist_refuse('refunds_fixed', 'a refund''s amount and what it is for never change');
     END IF;
     OLD.customer_id := NEW.customer_id;
-    described.metadata := OLD.metadata;
-    IF OLD.state <> 'in_flight' AND described IS DISTINCT FROM OLD THEN
+    OLD.metadata := NEW.metadata;
+    IF OLD.state <> 'in_flight' AND NEW IS DISTINCT FROM OLD THEN
         PERFORM qist_refuse('refunds_settled', 'the outcome of a refund is final');
     END IF;
     RETURN NEW;
