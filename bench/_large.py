@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from bench._app import application
 from portal.extensions import db
+from portal.services.books import totals
 
 PLANS: Final = 250_000
 EACH: Final = 4
@@ -102,4 +103,5 @@ def fill(connection: Connection, plans: int = PLANS) -> None:
             connection.execute(text(statement), {"plans": plans})
     connection.execute(text("SET session_replication_role = DEFAULT"))
     connection.commit()
+    totals.rebuild()
     connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))

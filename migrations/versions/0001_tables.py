@@ -27,6 +27,7 @@ FILES = (
     "mail",
     "reminders",
     "ledger",
+    "totals",
     "simulated_gateway",
     "security",
     "second_factors",
@@ -46,10 +47,10 @@ def downgrade() -> None:
     op.execute(
         "DROP TABLE webhook_attempts, webhook_deliveries, webhook_endpoints, "
         "sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
-        "security_events, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
+        "security_events, collected_totals, due_totals, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
-        "operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
+        "letterheads, operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"
     )

@@ -44,7 +44,12 @@ GUARDS = (
     "plans_grams",
     "customers_grams",
     "users_grams",
+    "customers_listed",
+    "users_listed",
+    "plans_listed",
     "events_published",
+    "due_totals",
+    "collected_totals",
 )
 
 

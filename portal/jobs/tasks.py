@@ -2,9 +2,10 @@
 
 from portal.services import events
 from portal.services.agreements import acceptances
-from portal.services.books import numbers
+from portal.services.books import numbers, totals
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
+from portal.services.notices import digests
 from portal.services.operations import closings, lost_factors
 from portal.services.payments import automatic, callbacks, outcomes, refunds
 from portal.services.plans import drafts, lateness
@@ -87,6 +88,11 @@ def send_overdue_reminders() -> int:
     return reminders.send_overdue_reminders()
 
 
+def post_digests() -> int:
+    """Post the digests for the members of businesses."""
+    return digests.post_due()
+
+
 def open_drafts() -> int:
     """Make plans of the drafts of approved businesses."""
     return drafts.open_all()
@@ -100,6 +106,11 @@ def end_closed_merchants() -> int:
 def number_entries() -> int:
     """Give the ledger entries of each business their numbers."""
     return numbers.number_all()
+
+
+def fold_totals() -> int:
+    """Fold the sums behind the figures of each business into fewer rows."""
+    return totals.fold_all()
 
 
 def purge_expired() -> int:

@@ -19,6 +19,8 @@ from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
+from portal.models.letterheads import Letterhead
+from portal.models.notices import NoticeSettings
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -37,6 +39,7 @@ from portal.models.security.second_factors import RecoveryCode, SignInStep, Totp
 from portal.models.security.sign_in_codes import SignInCode
 from portal.models.security_events import SecurityEvent
 from portal.models.texts import TypedText
+from portal.models.totals import CollectedTotal, DueTotal
 from portal.models.webhooks import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
@@ -45,8 +48,10 @@ __all__ = [
     "Allocation",
     "ApiKey",
     "AutomaticAttempt",
+    "CollectedTotal",
     "Customer",
     "Dispute",
+    "DueTotal",
     "Email",
     "EmailChange",
     "EmailProof",
@@ -60,9 +65,11 @@ __all__ = [
     "KeptForm",
     "LedgerEntry",
     "LedgerLine",
+    "Letterhead",
     "Membership",
     "Merchant",
     "Mute",
+    "NoticeSettings",
     "OperatorAct",
     "Passkey",
     "PasskeyChallenge",

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from portal import counters, logs
+from portal.domain import clock
 from portal.errors import Busy, Unsure
 from portal.extensions import db, session
 from portal.services import idempotency
@@ -87,7 +88,7 @@ def _carry_out(name: str, function: Callable[[], R]) -> R:
             db.session.rollback()
             info.pop(_AFTER_COMMIT, None)
             info[_RUNNING] = name
-            session().start_transaction(_LIMITS)
+            session().start_transaction(f"{_LIMITS}; SET LOCAL qist.now = '{clock.now().isoformat()}'")
             result = function()
             db.session.flush()
             committing = True

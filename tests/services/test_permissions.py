@@ -16,11 +16,12 @@ from portal.domain.permissions import OF_ROLE, ROLES, Actor, EmailUnproven, OwnP
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.services.accounts import accounts, api_keys
+from portal.services.accounts import accounts, api_keys, merchant_settings
 from portal.services.adjustments import cancellations, credits, metadata, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
-from portal.services.books import chart, closing
+from portal.services.books import chart, closing, letterheads
+from portal.services.notices import settings as notices
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -126,7 +127,17 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         "own",
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
     ),
+    "letterhead": ("settings", lambda actor, ids: letterheads.change(actor, letterheads.Words(tax_number="3"))),
+    "settings with the letterhead": (
+        "settings",
+        lambda actor, ids: letterheads.change_merchant(
+            actor,
+            merchant_settings.Settings(**SETTINGS),
+            letterheads.Words(),  # type: ignore[arg-type]
+        ),
+    ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "notices": ("settings", lambda actor, ids: notices.choose(actor, on=[], at_once=False)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS

@@ -149,7 +149,6 @@ class Plan(Model):
         ),
         CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
-        Index("ix_plans_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_plans_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_plans_automatic_next_due_on",
@@ -164,6 +163,8 @@ class Plan(Model):
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
         Index("ix_plans_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+        Index("ix_plans_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
+        Index("ix_plans_merchant_id_currency_total_id", "merchant_id", "currency", "total", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index(
             "ix_plans_merchant_id_closed_by_id",
@@ -180,13 +181,7 @@ class Plan(Model):
             "id",
             postgresql_where=text("state = 'active'"),
         ),
-        Index(
-            "ix_plans_open_merchant_id_next_due_on_id",
-            "merchant_id",
-            "next_due_on",
-            "id",
-            postgresql_where=text("state = 'active'"),
-        ),
+        Index("ix_plans_merchant_id_next_due_on_id", "merchant_id", "next_due_on", "id"),
         Index(
             "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
         ),

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
 
-from sqlalchemy import Select, func, select, text, union_all
+from sqlalchemy import select, union_all
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import Installment, Merchant, Payment, Plan
-from portal.models.payments.payments import RECEIVED
+from portal.models import Merchant, Payment, Plan
+from portal.reports.merchants import totals
 
 NET = Payment.amount - Payment.refunded - Payment.reversed
 """The amount of a received payment, less refunds and reversals (minor units)."""
@@ -18,7 +17,7 @@ NET = Payment.amount - Payment.refunded - Payment.reversed
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Totals in one currency: amounts in minor units, counts of installments and plans.
+    """Totals in one currency: amounts in minor units, counts of installments.
 
     `collected` is the sum of received payments, less refunds and reversals.
     """
@@ -28,7 +27,6 @@ class Figures:
     outstanding: int = 0
     overdue: int = 0
     overdue_installments: int = 0
-    overdue_plans: int = 0
     paid_installments: int = 0
     counted_installments: int = 0
 
@@ -55,36 +53,10 @@ def percent(part: int, whole: int) -> Decimal | None:
 
 
 def figures(merchant: Merchant) -> Dashboard:
-    """The merchant's totals by currency (minor units). Currencies are never added together."""
-    now, mine = clock.now(), Installment.merchant_id == merchant.id
-    late = Installment.is_late(now)
-    totals: tuple[Select[*tuple[Any, ...]], ...] = (
-        select(
-            Installment.currency,
-            func.sum(Installment.remaining).label("outstanding"),
-            func.coalesce(func.sum(Installment.remaining).filter(late), 0).label("overdue"),
-            func.count().filter(late).label("overdue_installments"),
-            func.count().label("open_installments"),
-        ).where(mine, Installment.owed()),
-        select(Installment.currency, func.count().label("paid_installments")).where(
-            mine, Installment.is_paid(), Installment.counted
-        ),
-        select(Plan.currency, func.count().label("overdue_plans")).where(
-            Plan.merchant_id == merchant.id, Plan.has_status("overdue", now)
-        ),
-        select(Payment.currency, func.sum(NET).label("collected")).where(
-            Payment.merchant_id == merchant.id, Payment.state.in_(RECEIVED)
-        ),
-    )
-    sums: dict[str, dict[str, int]] = {}
-    for total in totals:
-        for row in db.session.execute(total.group_by(text("1"))).mappings():
-            columns = {name: int(value) for name, value in row.items() if name != "currency"}
-            sums.setdefault(row["currency"], {}).update(columns)
+    """The merchant's totals by currency (minor units), in one statement. Currencies are never added together."""
     by_currency = {}
-    for currency, values in sorted(sums.items()):
-        counts = values.pop("open_installments", 0) + values.get("paid_installments", 0)
-        by_currency[currency] = Figures(currency, counted_installments=counts, **values)
+    for currency, (owed, outstanding, late, overdue, paid, collected) in totals.all_time(merchant).items():
+        by_currency[currency] = Figures(currency, collected, outstanding, overdue, late, paid, owed + paid)
     home = by_currency.pop(merchant.home_currency, Figures(merchant.home_currency))
     return Dashboard(home, list(by_currency.values()))
 

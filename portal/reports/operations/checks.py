@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from portal.extensions import db
 from portal.gateways import payment
+from portal.reports.merchants import totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Check:
 
     rules: tuple[str, ...]
     sql: str
+    recent: str | None = None
+    """The SELECT about plans touched since an instant, behind RECENT, where `sql` itself does not do."""
 
 
 PLANS: Final = Check(
@@ -201,7 +204,40 @@ AGREEMENTS: Final = Check(
     """,
 )
 
-CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, AGREEMENTS)
+_DUE_FIGURES: Final = (
+    *("owed", "owed_amount", "chased", "chased_amount", "paid", "paid_amount", "on_time", "given_up", "lost_amount"),
+)
+
+
+def _totals(of_due: str = "true", of_collected: str = "true") -> str:
+    """The days whose totals differ from what is counted: those that meet conditions on `part` and on `entry`."""
+    plus, minus = ", ".join(_DUE_FIGURES), ", ".join(f"-{name}" for name in _DUE_FIGURES)
+    sums, zeros = ", ".join(f"sum({name})" for name in _DUE_FIGURES), ", ".join("0" for _ in _DUE_FIGURES)
+    due, booked = "merchant_id, currency, time_zone, due_date, late_at", "merchant_id, currency, booked_on"
+    return f"""
+        SELECT (SELECT count(*) FROM (
+                   SELECT {due} FROM (
+                       SELECT {due}, {plus} FROM ({totals.counted_due(of_due)}) AS counted
+                       UNION ALL SELECT {due}, {minus} FROM public.due_totals AS part WHERE {of_due}
+                   ) AS both_sides GROUP BY {due} HAVING ({sums}) <> ({zeros})) AS wrong),
+               (SELECT count(*) FROM (
+                   SELECT {booked} FROM (
+                       SELECT {booked}, amount FROM ({totals.counted_collected(of_collected)}) AS counted
+                       UNION ALL SELECT {booked}, -amount FROM public.collected_totals AS entry WHERE {of_collected}
+                   ) AS both_sides GROUP BY {booked} HAVING sum(amount) <> 0) AS wrong)
+    """  # noqa: S608 constants
+
+
+TOTALS: Final = Check(
+    ("due_totals", "collected_totals"),
+    _totals(),
+    _totals(
+        "(part.merchant_id, part.due_date) IN (SELECT merchant_id, due_date FROM installments)",
+        "(entry.merchant_id, entry.booked_on) IN (SELECT merchant_id, booked_on FROM ledger_entries)",
+    ),
+)
+
+CHECKS: Final = (PLANS, INSTALLMENTS, PAYMENTS, ALLOCATIONS, REFUNDS, LEDGER, AGREEMENTS, TOTALS)
 
 OF_TOUCHED: Final = ("installments", "payments", "refunds", "ledger_entries", "events", "disputes", "acceptances")
 _ROWS: Final = ",\n".join(
@@ -264,10 +300,8 @@ def run_recent(since: datetime) -> list[tuple[str, int]]:
 
 def count_recent(connection: Connection, since: datetime) -> list[tuple[str, int]]:
     """The code of each rule with the number of rows that this connection sees to break it."""
-    return [
-        (rule, int(count))
-        for check in CHECKS
-        for rule, count in zip(
-            check.rules, connection.execute(text(RECENT + check.sql), {"since": since}).one(), strict=True
-        )
-    ]
+    found = []
+    for check in CHECKS:
+        row = connection.execute(text(RECENT + (check.recent or check.sql)), {"since": since}).one()
+        found += [(rule, int(count)) for rule, count in zip(check.rules, row, strict=True)]
+    return found

@@ -13,7 +13,8 @@ from portal.models import Merchant
 from portal.reports import live
 from portal.reports.merchants import chasing, dashboard
 from portal.reports.merchants import overview as reports
-from portal.reports.merchants.overview import Overview, Totals, month_after
+from portal.reports.merchants.overview import Overview, Totals
+from portal.reports.merchants.totals import month_after
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.merchants.chart import chart
 from portal.web.respond import page

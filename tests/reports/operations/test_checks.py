@@ -25,7 +25,7 @@ RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.
     TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAID,
     VOID, ALLOCATED, GIVEN,
     BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED,
-    QUIET, DISPUTE, ACCEPTANCE, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
+    QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
 ) = RULES  # fmt: skip
 KEY = "(SELECT gateway_key FROM payments WHERE id = {})"
 BACK = "(SELECT gateway_key FROM refunds WHERE id = :given)"
@@ -64,15 +64,16 @@ BREAKS = {
         OPENED, RECEIVABLE, lines("plan_opened", ":plan", "'receivable', 'sales'", MORE)),
     "books that say less is owed": (
         RECEIVABLE, lines("credit", ":credit_plan", "'receivable'", "account = 'overpayments'")),
-    "a credit under another name": (CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'losses'")),
+    "a credit under another name": (
+        CREDITS, COLLECTED, lines("credit", ":credit_plan", "'credits'", "account = 'losses'")),
     "a cancellation under another name": (
-        CREDITS, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
+        CREDITS, COLLECTED, lines("cancellation", ":void_plan", "'credits'", "account = 'losses'")),
     "a write-off under another name": (
-        WRITE_OFFS, lines("write_off", ":lost_plan", "'bad_debt'", "account = 'losses'")),
+        WRITE_OFFS, COLLECTED, lines("write_off", ":lost_plan", "'bad_debt'", "account = 'losses'")),
     "a recovery under another name": (
-        WRITE_OFFS, lines("payment", ":lost_plan", "'recoveries'", "account = 'losses'")),
+        WRITE_OFFS, COLLECTED, lines("payment", ":lost_plan", "'recoveries'", "account = 'losses'")),
     "cash that nobody paid": (
-        CASH, CREDITS, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
+        CASH, CREDITS, COLLECTED, lines("credit", ":credit_plan", "'credits'", "account = 'cash'")),
     "a refund under another name": (
         REFUNDED, OVERPAID, lines("refund", ":back_plan", "'refunds'", "account = 'overpayments'")),
     "something prepaid of a plan that counts": (
@@ -91,10 +92,10 @@ BREAKS = {
         ACCEPTANCE, "INSERT INTO acceptances (plan_id, user_id, way, accepted_at, version, language, terms) "
         "VALUES (:plan, :omar, 'button', now(), '1', 'en', 'x')"),
     "an installment that says more is paid": (
-        PAID, RECEIVABLE, NEXT, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
+        PAID, RECEIVABLE, NEXT, DUE, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
     "what the bank took back counts as paid": (
         PAID, "UPDATE allocations SET returned = 0 WHERE payment_id = :bounced"),
-    "void, though its plan goes on": (VOID, "UPDATE installments SET cancelled_at = now() WHERE id = :paid"),
+    "void, though its plan goes on": (VOID, DUE, "UPDATE installments SET cancelled_at = now() WHERE id = :paid"),
     "an allocation let go too early": (
         ALLOCATED, "UPDATE allocations SET state = 'released' WHERE payment_id = :flight"),
     "a payment without its allocation": (ALLOCATED, "DELETE FROM allocations WHERE payment_id = :declined"),
@@ -110,7 +111,8 @@ BREAKS = {
         GIVEN, REFUND_BOOKED, RETURNED, REFUNDED, "INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, "
         "currency, amount, state, group_key, gateway_key, created_at, settled_at) "
         "VALUES (:payment, :plan, :amal, :omar, 'SAR', 1, 'succeeded', 'g', 'nobody', now(), now())"),
-    "a payment that is not booked": (BOOKED, CASH, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
+    "a payment that is not booked": (
+        BOOKED, CASH, COLLECTED, lines("payment", ":done_plan", "'clearing'", "account = 'sales'")
         + " AND entry.payment_id IS NOT NULL", OPENED),
     "a payment that is booked though it was declined": (
         BOOKED, "UPDATE ledger_entries SET payment_id = :declined WHERE payment_id = :payment"),
@@ -135,7 +137,8 @@ BREAKS = {
     "a refund of an excess that there is not": (
         OVERPAID, REFUNDED, "UPDATE refunds SET excess = true WHERE id = :given"),
     "a refund that is booked twice as high": (
-        REFUND_BOOKED, CASH, REFUNDED, lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
+        REFUND_BOOKED, CASH, REFUNDED, COLLECTED,
+        lines("refund", ":back_plan", "'clearing', 'refunds'", "amount = 2 * amount")),
     "a refund that the gateway never made": (RETURNED, f"DELETE FROM gateway_refunds WHERE key = {BACK}"),
     "a refund of another charge": (
         RETURNED, f"UPDATE gateway_refunds SET charge_key = {KEY.format(':payment')} WHERE key = {BACK}"),

@@ -15,7 +15,7 @@ from portal.models import LedgerEntry, LedgerLine, Merchant
 from portal.models.ledger import COLLECTED
 from portal.reports.books import balances, movements
 from portal.reports.books.movements import MovementFilters
-from portal.reports.merchants import ageing, dashboard, overview
+from portal.reports.merchants import ageing, dashboard, overview, totals
 from portal.reports.operations import checks
 from portal.reports.payments import statements
 from portal.services.adjustments import cancellations, credits, voids, write_offs
@@ -117,7 +117,7 @@ class Scene:
         for month in home.months:
             days = [amount for day, amount in model.booked.items() if day.replace(day=1) == month.first]
             assert month.collected == sum(days)
-            last = overview.month_after(month.first) - timedelta(days=1)
+            last = totals.month_after(month.first) - timedelta(days=1)
             assert sum(row.amount for row in movements.sums(owner, MovementFilters(month.first, last)).rows) == sum(
                 days
             )

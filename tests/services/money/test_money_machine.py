@@ -16,21 +16,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from portal.domain import allocation
+from portal.domain import allocation, clock
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, LedgerEntry, LedgerLine, Merchant, Payment, Plan
-from portal.reports.merchants import ageing, dashboard
+from portal.reports.merchants import ageing, dashboard, overview, totals
+from portal.reports.merchants.overview import Totals
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
 from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import acceptances, disputes
+from portal.services.books import totals as folding
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
 from portal.services.plans import pairs, plans
 from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
+from tests.services.money import counted
 from tests.services.money.ledger_model import CHARGES, Money, Part, PlanModel, weeks
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -59,6 +62,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.traveller = self.clock.start()
         self.amal, self.omar = people.amal(), people.omar()
         self.plans: list[PlanModel] = []
+        self.shown_at_month_start = (0, 0)
 
     def teardown(self) -> None:
         self.clock.stop()
@@ -242,7 +246,14 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(days=st.sampled_from([0, 1, 6, 31]))
     def time_passes(self, days: int) -> None:
         """The clock moves, the sweeps run, and the gateway sends its callbacks."""
-        self.traveller.shift(timedelta(days=days, seconds=31))
+        arrival = clock.now() + timedelta(days=days, seconds=31)
+        month = clock.midnight(totals.month_after(self.today().replace(day=1)), servers.ZONE)
+        while month <= arrival:
+            self.traveller.move_to(month)
+            home = self.overview()
+            self.shown_at_month_start = (home.outstanding, home.overdue_installments)
+            month = clock.midnight(totals.month_after(self.today()), servers.ZONE)
+        self.traveller.move_to(arrival)
         outcomes.settle_unknown_payments()
         refunds.settle_unknown_refunds()
         for plan in self.plans:
@@ -252,6 +263,10 @@ class MoneyMachine(RuleBasedStateMachine):
             for money in plan.payments:
                 if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
                     plan.take_back(money, "reversed")
+
+    @rule()
+    def fold(self) -> None:
+        folding.fold(self.amal)
 
     # Invariants
 
@@ -302,6 +317,11 @@ class MoneyMachine(RuleBasedStateMachine):
         remaining = sum(plan.remaining for plan in self.plans if plan.counted)
         assert figures.collected == sum(plan.kept for plan in self.plans)
         assert figures.outstanding == old.outstanding == remaining
+        home = self.overview()
+        count = counted.figures(self.amal, home.currency)
+        assert {name: getattr(home, name) for name in count} == count
+        assert [month.expected for month in home.months] == counted.expected(self.amal, home.currency, home)
+        assert (home.outstanding_before, home.overdue_before) == self.shown_at_month_start
         assert old.not_due + old.days_1_30 + old.days_31_60 + old.days_61_90 + old.days_over_90 == remaining
         db.session.rollback()
 
@@ -309,6 +329,11 @@ class MoneyMachine(RuleBasedStateMachine):
 
     def pick(self, which: int) -> PlanModel:
         return self.plans[which % len(self.plans)]
+
+    def overview(self) -> Totals:
+        """The figures of the dashboard in the home currency."""
+        db.session.rollback()
+        return overview.overview(db.session.get_one(Merchant, self.amal)).home
 
     def today(self):
         return people.today_of(self.amal)

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from portal.extensions import db
 
 ERASED: Final = {
-    "customers": {"name", "phone", "note"},
+    "customers": {"name", "phone", "note", "sort_name"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
@@ -41,6 +41,8 @@ KEPT: Final = {
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "letterheads": {"address", "tax_number", "email", "phone", "logo_type", "logo_version"},  # of the business
+    "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
     "payments": {"method", "gateway_reference", "metadata", "external_id"},  # as plans'; the gateway's names
