@@ -76,8 +76,10 @@ PARSED: Final = {
     "/login/mailed-code",
     "/operator/accounts/<id>/remove-factors",
     "/settings/webhooks/<id>",
+    "/plans/<id>/proposal",
+    "/invitations/<id>/proposal",
 }
-"""Pages of second factors and of webhooks, which the tests of tests/web fetch and parse."""
+"""Pages of second factors, of webhooks and of proposals, which the tests of tests/web fetch and parse."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -85,10 +87,11 @@ FOLDERS: Final = {
     "account": "/operator/accounts",
     "member": "/settings/team",
     "business": "/account/businesses",
+    "terms": "/settings/terms",
 }
 """The addresses of lists that are not called like their rows."""
 FIRST = re.compile(
-    r"first (plan|payment|customer|mail|merchant|account|member|business|shop) of ([^\s,]+)(?:, then (\S+))?"
+    r"first (plan|payment|customer|mail|merchant|account|member|business|shop|terms) of ([^\s,]+)(?:, then (\S+))?"
 )
 
 
@@ -269,14 +272,14 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     page = omar.open(plan)
     omar.choose_card(omar.row(1), "card_declined")
     check(page)
-    omar.row(1).get_by_role("button", name="Pay now").click()
+    omar.row(1).get_by_role("button", name="Pay SAR").click()
     omar.row(1).get_by_text("Your card was declined").wait_for()
     check(page)
-    omar.row(2).get_by_role("button", name="Pay now").click()
+    omar.row(2).get_by_role("button", name="Pay SAR").click()
     page.locator("#plan-summary").get_by_text("1 of 4 paid").wait_for()
     check(page)
     omar.choose_card(omar.row(3), "card_lost_charged")
-    omar.row(3).get_by_role("button", name="Pay now").click()
+    omar.row(3).get_by_role("button", name="Pay SAR").click()
     page.locator("#plan-summary").get_by_text("Checking with the bank").wait_for()
     check(page)
 
@@ -311,6 +314,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "refunds", "installments", "journal")}
+    excluded |= {"/outstanding.csv", "/plans/<id>/logo", "/invitations/<id>/logo", "/settings/letterhead/logo"}
     excluded |= {"/journal.hledger", "/journal.beancount"}
     excluded |= {f"/{plan}/<id>/statement.pdf" for plan in ("plans", "customers")}
     excluded |= {"/payments/<id>/receipt.pdf", "/invitations/<id>/payments/<id>/receipt.pdf"}

@@ -38,10 +38,12 @@ SHAPES = {
     "PlanFound": (5, "4120552fe33d"),
     "PlanRescheduled": (1, "906b67b1b729"),
     "PlanWrittenOff": (5, "906b67b1b729"),
+    "ProposalEnded": (1, "5d10a062fe74"),
     "RefundsDeclined": (2, "b0f36968013f"),
     "RefundsFound": (2, "b0f36968013f"),
     "RefundsMade": (2, "b0f36968013f"),
     "ReminderQueued": (1, "c53d9a9f1137"),
+    "RescheduleProposed": (1, "5d10a062fe74"),
     "SecretRotated": (1, "65714373fe09"),
     "ShopPaymentBegun": (1, "ec61ba420020"),
 }

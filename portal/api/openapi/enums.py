@@ -16,6 +16,7 @@ from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.models.webhooks import DeliveryState, DisabledFor
 from portal.reports.books.journal import Way
 from portal.reports.merchants.filters import Show
+from portal.reports.plans.proposals import State as ProposalState
 
 Json = dict[str, Any]
 
@@ -43,6 +44,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "PaymentState": get_args(PaymentState),
     "PlanInterval": get_args(PlanInterval),
     "PlanStatus": get_args(PlanStatus),
+    "ProposalState": get_args(ProposalState),
     "RecordedMethod": get_args(RecordedMethod),
     "RefundState": get_args(RefundState),
     "RegistrationRole": ("merchant", "customer"),

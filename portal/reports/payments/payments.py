@@ -70,7 +70,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.external_id == filters.external_id)
     if filters.metadata:
         query = query.where(Payment.notes != {}, Payment.notes.contains(dict(filters.metadata)))
-    if filters.since or filters.until:
+    if (filters.since or filters.until) and filters.state != "declined":
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:
         query = query.where(Payment.dated_at >= filters.since)
