@@ -300,6 +300,7 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     "ScheduleRow": {"number": 1, "amount": "33.34", "due_date": "2026-08-31"},
     "MerchantChoice": {"id": 7, "name": "Amal's Bakery"},
+    "ProposedAmount": {"due_date": "2026-10-31", "amount": "33.33"},
     "PaymentRef": {"id": 9, "state": "succeeded"},
     "Part": {"installment": 1, "amount": "33.34"},
     "HeldRefund": {"id": 4, "payment": 9, "amount": "20.00"},
