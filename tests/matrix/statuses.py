@@ -25,6 +25,8 @@ NO_REGISTRATION = (401, 404, 404, 404, 404, 404, 403, 403)
 PLANS_MERCHANT_DONE = (401, 403, 403, 204, 404, 403, 403, 403)
 PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
+_DESCRIBED = ("plans/<row:plan_id>", "payments/<row:payment_id>", "refunds/<row:refund_id>")
+DESCRIBED = [f"PATCH /api/{one}/" for one in _DESCRIBED]
 API = {
     "POST /auth/register/": (422,) * 8,
     "POST /api/auth/register/": (422,) * 8,
@@ -57,9 +59,6 @@ API = {
     "POST /api/plans/<row:plan_id>/dispute/": (401, 200, 404, 403, 404, 404, 403, 403),
     "GET /api/payments/": SIGNED_IN,
     "GET /api/payments/<row:payment_id>/": PARTIES,
-    "PATCH /api/payments/<row:payment_id>/": PLANS_MERCHANT,
-    "PATCH /api/refunds/<row:refund_id>/": PLANS_MERCHANT,
-    "PATCH /api/plans/<row:plan_id>/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/pay/": (401, 200, 404, 403, 404, 404, 403, 403),
     "POST /api/plans/<row:plan_id>/payments/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
@@ -116,13 +115,13 @@ API = {
     "GET /api/docs/": ANYONE,
     "GET /swagger/": ANYONE,
     "GET /api/openapi.json": ANYONE,
+    **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
 
 TODAY = clock.today("Asia/Riyadh").isoformat()
 
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
-METADATA: Any = {"metadata": {"branch": "Olaya"}}
 BODIES: dict[str, dict[str, Any]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
@@ -135,14 +134,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
     "POST /api/payments/<row:payment_id>/reverse/": {},
     "POST /api/payments/<row:payment_id>/void/": REASON,
-    "PATCH /api/payments/<row:payment_id>/": METADATA,
-    "PATCH /api/refunds/<row:refund_id>/": METADATA,
-    "PATCH /api/plans/<row:plan_id>/": METADATA,
     "PUT /api/plans/<row:plan_id>/automatic-payment/": {"payment_method": "unknown"},
     "POST /api/payment-methods/": {"card": "card_ok"},
     "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
     "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
     "POST /api/plans/<row:plan_id>/customer-email/": {"customer_email": "layla@example.com"},
+    **dict.fromkeys(DESCRIBED, {"metadata": {"branch": "Olaya"}}),
 }
 
 # Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).

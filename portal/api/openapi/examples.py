@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from portal.api import parsing, problems
 from portal.api.openapi.error_codes import UNREADABLE
+from portal.api.openapi.part_examples import PARTS
 from portal.api.openapi.refusals import REFUSED
 from portal.api.openapi.webhook_examples import WEBHOOKS
 from portal.api.problems import HttpRefusal
@@ -273,15 +274,6 @@ _SHAPES: Final[dict[str, Any]] = {
         "payment": None,
         "refund": None,
     },
-    "TeamMember": {
-        "id": 7,
-        "name": "amal",
-        "email": "amal@example.com",
-        "role": "owner",
-        "refund_limit": None,
-        "joined_at": "2026-08-23T04:12:34.309931Z",
-    },
-    "QueuedReminder": {"plan": 1, "customer": 2, "day": "2026-08-31"},
     "ReminderRules": {"days": [-3, 0, 7], "sending_hour": 9},
     "ReminderRulesChange": {"days": [-3, 0, 7]},
     "DashboardFigures": _FIGURES,
@@ -298,26 +290,8 @@ _SHAPES: Final[dict[str, Any]] = {
             }
         ],
     },
-    "ScheduleRow": {"number": 1, "amount": "33.34", "due_date": "2026-08-31"},
-    "MerchantChoice": {"id": 7, "name": "Amal's Bakery"},
-    "ProposedAmount": {"due_date": "2026-10-31", "amount": "33.33"},
-    "PaymentRef": {"id": 9, "state": "succeeded"},
-    "Part": {"installment": 1, "amount": "33.34"},
-    "HeldRefund": {"id": 4, "payment": 9, "amount": "20.00"},
-    "Fault": {
-        "pointer": "#/total_amount",
-        "detail": "SAR has at most 2 digits after the point.",
-        "code": "bad_amount",
-    },
-    "Problem": {
-        "type": "urn:qist:problem:amount_changed",
-        "title": "Conflict",
-        "status": 409,
-        "detail": "The amount owed has changed. It is SAR 33.33 now.",
-        "code": "amount_changed",
-        "remaining": "33.33",
-    },
     **WEBHOOKS,
+    **PARTS,
     "JournalLine": {
         "number": 17,
         "line": 40,
@@ -335,7 +309,6 @@ _SHAPES: Final[dict[str, Any]] = {
         "credit": None,
         "currency": "SAR",
     },
-    "EventObject": {"type": "plan", "id": 1},
     "PublishedEvent": {
         "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
         "type": "plan.created",

@@ -77,13 +77,15 @@ def open_parts(rows: Sequence[Installment]) -> list[tuple[int, int]]:
 
 
 def refunds_of(
-    external_id: str, plan: Plan, amount: int, reason: str, payment_id: int | None
+    external_id: str | None, plan: Plan, amount: int, reason: str, payment_id: int | None
 ) -> tuple[RefundFacts, ...]:
     """The refunds of the merchant's request with this id, of which the bank did not decline all; empty if it is new.
 
     Locks the id until the transaction ends. `amount` is in minor units. Refuses: external_id_used (facts: refund_ids),
     unless these refunds are the ones that are asked for.
     """
+    if external_id is None:
+        return ()
     plan_lock.lock_external_id("refund", plan.merchant_id, external_id)
     live = Refund.merchant_id == plan.merchant_id, Refund.external_id == external_id, Refund.state != "declined"
     groups = select(Refund.group_key).where(*live)

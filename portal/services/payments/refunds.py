@@ -76,15 +76,6 @@ Refunded = RefundsMade | RefundsDeclined | RefundsFound | RefundsPending
 """The results of a refund."""
 
 
-@dataclass(frozen=True, slots=True)
-class _GatewayRequest:
-    """Arguments of the gateway's refund. Plain values, so that no transaction stays open during the call."""
-
-    key: str
-    charge_key: str
-    amount: int
-
-
 def refund(
     plan_id: int,
     *,
@@ -123,7 +114,7 @@ def send(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
+    outcome = gateway.active().refund(*request)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -199,7 +190,7 @@ def settle_refund(refund_id: int) -> None:
         return
     outcome = gateway.active().look_up_refund(request.key)
     if outcome.state == "unknown":
-        outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
+        outcome = gateway.active().refund(*request)
     if outcome.state == "unknown":
         outcome = gateway.active().resolve_refund(request.key)
     record_outcome(refund_id, outcome)
@@ -261,8 +252,8 @@ def check_amount(amount: int, limit: int, currency: str) -> None:
     preconditions.within(amount, limit, currency, about="refund", fact="refundable")
 
 
-def _gateway_request(refund_id: int) -> _GatewayRequest | None:
-    """The gateway's arguments; None when this refund is settled, awaits its release, or is of a manual payment.
+def _gateway_request(refund_id: int) -> tuple[str, str, int] | None:
+    """The gateway's arguments (key, key of the charge, minor units); None when this refund is settled, awaits its release, or is of a manual payment.
 
     Ends the transaction.
     """
@@ -272,7 +263,7 @@ def _gateway_request(refund_id: int) -> _GatewayRequest | None:
         .where(Refund.id == refund_id, Refund.state == "in_flight", Refund.awaits_release.is_(False))
     ).one_or_none()
     end_reading()
-    return None if row is None or row[0] is None else _GatewayRequest(row[0], row[1] or "", row[2])
+    return None if row is None or row[0] is None else (row[0], row[1] or "", row[2])
 
 
 @unit_of_work
@@ -289,9 +280,7 @@ def _start(
 ) -> Refunded:
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "refund")
-    if own.external_id is not None and (
-        found := preconditions.refunds_of(own.external_id, plan, amount, reason, payment_id)
-    ):
+    if found := preconditions.refunds_of(own.external_id, plan, amount, reason, payment_id):
         return RefundsFound(found)
     payments = preconditions.lock_payments(plan.id)
     if payment_id is not None:
