@@ -6,7 +6,7 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 from typing import Any
 
 from portal.domain import clock
-from tests.matrix import document_statuses
+from tests.matrix import DESCRIBED, document_statuses
 from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
@@ -25,8 +25,6 @@ NO_REGISTRATION = (401, 404, 404, 404, 404, 404, 403, 403)
 PLANS_MERCHANT_DONE = (401, 403, 403, 204, 404, 403, 403, 403)
 PLANS_MERCHANT_CREATED = (401, 403, 403, 201, 404, 403, 403, 403)
 
-_DESCRIBED = ("plans/<row:plan_id>", "payments/<row:payment_id>", "refunds/<row:refund_id>")
-DESCRIBED = [f"PATCH /api/{one}/" for one in _DESCRIBED]
 API = {
     "POST /auth/register/": (422,) * 8,
     "POST /api/auth/register/": (422,) * 8,
@@ -112,9 +110,7 @@ API = {
     "GET /api/team/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/merchant/reminders/": MERCHANTS,
     "PATCH /api/merchant/reminders/": (401, 403, 403, 200, 200, 403, 403, 403),
-    "GET /api/docs/": ANYONE,
-    "GET /swagger/": ANYONE,
-    "GET /api/openapi.json": ANYONE,
+    **dict.fromkeys(("GET /api/docs/", "GET /swagger/", "GET /api/openapi.json"), ANYONE),
     **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
 
@@ -139,7 +135,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
     "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
     "POST /api/plans/<row:plan_id>/customer-email/": {"customer_email": "layla@example.com"},
-    **dict.fromkeys(DESCRIBED, {"metadata": {"branch": "Olaya"}}),
+    **{row: {"metadata": {"branch": "Olaya"}} for row in DESCRIBED},
 }
 
 # Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).

@@ -188,11 +188,11 @@ def settle_refund(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.active().look_up_refund(request.key)
+    outcome = gateway.active().look_up_refund(request[0])
     if outcome.state == "unknown":
         outcome = gateway.active().refund(*request)
     if outcome.state == "unknown":
-        outcome = gateway.active().resolve_refund(request.key)
+        outcome = gateway.active().resolve_refund(request[0])
     record_outcome(refund_id, outcome)
 
 
@@ -253,7 +253,7 @@ def check_amount(amount: int, limit: int, currency: str) -> None:
 
 
 def _gateway_request(refund_id: int) -> tuple[str, str, int] | None:
-    """The gateway's arguments (key, key of the charge, minor units); None when this refund is settled, awaits its release, or is of a manual payment.
+    """The refund's key, the charge's key and minor units; None if it is settled, by hand, or awaits its release.
 
     Ends the transaction.
     """
