@@ -3,8 +3,6 @@
 team_statuses.py has those of the roles in a team, unproven_statuses.py those of an account that is not proven.
 """
 
-from typing import Any
-
 from portal.domain import clock
 from tests.matrix import DESCRIBED, document_statuses
 from tests.web.imports import matrix_rows as import_rows
@@ -118,7 +116,7 @@ TODAY = clock.today("Asia/Riyadh").isoformat()
 
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
-BODIES: dict[str, dict[str, Any]] = {
+BODIES: dict[str, dict[str, object]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
