@@ -2,7 +2,8 @@
 
 The outstanding amount of a plan is its receivable, as on its statement. It is spread over the installments that the
 plan had that day: each loses what was booked as paid by then. What was credited by then leaves the installments that
-have it today, or the last ones if the credits are others today.
+have it today, or the last ones if the credits are others today. An installment of which something moved twice, because
+a bounce reopened it in between, counts as moved from the last time on. Neither changes the sum.
 """
 
 from collections.abc import Iterator
