@@ -36,6 +36,7 @@ CREATE TABLE plans (
     dispute_ended_at timestamptz,
     withdrawal_days smallint DEFAULT 0 NOT NULL,
     delivered_at timestamptz,
+    import_id bigint CONSTRAINT fk_plans_import_id REFERENCES imports (id),
     grams bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT uq_plans_repeated_columns UNIQUE (id, merchant_id, customer_id, currency, counted, disputed),
     CONSTRAINT ck_plans_accepted CHECK (accepted_at IS NULL OR (lapses_at IS NULL AND NOT disputed)),
@@ -71,6 +72,7 @@ CREATE INDEX ix_plans_grams ON plans USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_plans_merchant_id_created_at_id ON plans (merchant_id, created_at, id);
 CREATE INDEX ix_plans_merchant_id_currency_total_id ON plans (merchant_id, currency, total, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
+CREATE INDEX ix_plans_import_id_id ON plans (import_id, id) WHERE import_id IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
@@ -186,12 +188,23 @@ CREATE TABLE plan_drafts (
     created_at timestamptz NOT NULL,
     tried_at timestamptz,
     fault varchar(40),
+    external_id varchar(100),
+    import_id bigint CONSTRAINT fk_plan_drafts_import_id REFERENCES imports (id),
+    line integer,
+    sent_at timestamptz,
+    CONSTRAINT ck_plan_drafts_external_id CHECK (external_id <> ''),
+    CONSTRAINT ck_plan_drafts_import CHECK (
+        (import_id IS NULL) = (line IS NULL) AND (sent_at IS NULL OR import_id IS NOT NULL)
+    ),
     CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
     CONSTRAINT ck_plan_drafts_schedule CHECK ((schedule IS NOT NULL) = (interval = 'custom')),
     CONSTRAINT ck_plan_drafts_tried CHECK (fault IS NULL OR tried_at IS NOT NULL)
 );
 
+CREATE INDEX ix_plan_drafts_import_id_id ON plan_drafts (import_id, id) WHERE import_id IS NOT NULL;
 CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);
+CREATE UNIQUE INDEX uq_plan_drafts_merchant_id_external_id ON plan_drafts (merchant_id, external_id)
+    WHERE external_id IS NOT NULL;
 
 CREATE TABLE usual_terms (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_usual_terms PRIMARY KEY,

@@ -17,12 +17,13 @@ from portal.web.accounts import (
     sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import books, movements, refund_lists
+from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
+from portal.web.books import books, letterheads, movements, refund_lists
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
+from portal.web.imports import imports
 from portal.web.invitations import (
     customer_emails,
     invitation_documents,
@@ -37,7 +38,6 @@ from portal.web.merchants import (
     customers,
     dashboard,
     journal,
-    letterheads,
     live,
     objections,
     search,
@@ -106,6 +106,7 @@ BLUEPRINTS = (
     hats.bp,
     health.bp,
     home.bp,
+    imports.bp,
     installments.bp,
     invitation_payments.bp,
     invitation_documents.bp,
@@ -133,6 +134,7 @@ BLUEPRINTS = (
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,
+    proposals.bp,
     public.bp,
     manual_payments.bp,
     refund_releases.bp,
@@ -185,6 +187,7 @@ def init_app(app: Flask) -> None:
         language,
         labels,
         method_labels,
+        logos,
         error_pages,
         compression,
         static_files,

@@ -76,8 +76,10 @@ PARSED: Final = {
     "/login/mailed-code",
     "/operator/accounts/<id>/remove-factors",
     "/settings/webhooks/<id>",
+    "/plans/<id>/proposal",
+    "/invitations/<id>/proposal",
 }
-"""Pages of second factors and of webhooks, which the tests of tests/web fetch and parse."""
+"""Pages of second factors, of webhooks and of proposals, which the tests of tests/web fetch and parse."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -312,6 +314,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "refunds", "installments", "journal")}
+    excluded |= {"/outstanding.csv", "/plans/<id>/logo", "/invitations/<id>/logo", "/settings/letterhead/logo"}
     excluded |= {"/journal.hledger", "/journal.beancount"}
     excluded |= {f"/{plan}/<id>/statement.pdf" for plan in ("plans", "customers")}
     excluded |= {"/payments/<id>/receipt.pdf", "/invitations/<id>/payments/<id>/receipt.pdf"}

@@ -66,7 +66,7 @@ def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     expect(page.get_by_role("heading", level=1)).to_contain_text("SAR\u00a0300.00 مستحق اليوم")
     page.get_by_role("link", name="Oak desk").first.click()
-    omar.row(1).get_by_role("button", name="سدد الآن").click()
+    omar.row(1).get_by_role("button", name="سدد SAR").click()
     expect(omar.row(1)).to_contain_text("مسدد")
     expect(page.locator("#plan-summary")).to_contain_text("سُدد 1 من 4")
     expect(page.locator("#plan-timeline")).to_contain_text("سُدد SAR\u00a0300.00 عن القسط 1")

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from tests.web.imports import matrix_rows as import_rows
+
 TEAM_CALLERS: Final = ("manager", "collector", "viewer", "both hats", "own plan")
 """Members of Amal's team, who ask for the plan of Amal and Omar. "both hats": a manager of Badr's, under that hat, who
 owes a plan to Amal and asks for it. "own plan": a manager of Amal's who owes a plan to Amal and asks for it."""
@@ -70,6 +72,10 @@ API: Final = {
     **rows(FORBIDDEN, "PATCH", WEBHOOKS[1]),
     **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
     **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
+    **rows(
+        (200, 200, 403, 404, 403), "PATCH", "/api/plans/<row:plan_id>/", "/api/payments/<row:payment_id>/",
+        "/api/refunds/<row:refund_id>/",
+    ),
     **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
     **rows((409, 409, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # mailed often enough
     **rows(MUTE, "PUT", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
@@ -81,6 +87,12 @@ API: Final = {
          "/api/plans/<row:plan_id>/accept/", "/api/plans/<row:plan_id>/dispute/"),
     **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
+    **rows(
+        (403, 403, 403, 404, 404), "POST", "/api/plans/<row:plan_id>/reschedule/accept/",
+        "/api/plans/<row:plan_id>/reschedule/decline/",
+    ),
+    **rows((404, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reschedule/withdraw/"),
+    **rows(ALL, "GET", "/api/plans/<row:plan_id>/reschedule/"),
     **rows(
         ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/reschedule/",
         "/api/plans/<row:plan_id>/cancel/",
@@ -104,17 +116,23 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo",
+        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/plans/<int:plan_id>/proposal",
         "/reminders/off/<off_token>", "/notices/off/<notice_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/plans/<int:plan_id>/statement.pdf",
         "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/trial-balance",
-        "/refunds", "/refunds.csv", "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/refunds", "/refunds.csv", "/outstanding.csv", "/journal.hledger", "/journal.beancount",
+        "/plans/<int:plan_id>",
         "/plans/<int:plan_id>/version",
         "/payments/<int:payment_id>", "/payments/<int:payment_id>/receipt.pdf",
     ),
+    **rows((403, 403, 403, 404, 404), "POST", "/plans/<int:plan_id>/proposal/accept",
+           "/plans/<int:plan_id>/proposal/decline"),
+    **rows((404, 403, 403, 404, 403), "POST", "/plans/<int:plan_id>/proposal/withdraw"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/proposal"),
+    **rows(NOT_THERE, "POST", "/invitations/<token>/proposal/accept", "/invitations/<token>/proposal/decline"),
     **rows(ALL, "POST", "/reminders/off/<off_token>", "/notices/off/<notice_token>"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
@@ -246,6 +264,7 @@ PAGES: Final = {
     ),
     **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
     **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
+    **import_rows.TEAM,
     **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),

@@ -19,6 +19,7 @@ from tests.fixtures.business import an_image
 from tests.matrix.team_statuses import ACTS
 from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
+from tests.web.imports import matrix_rows as import_rows
 
 PLAN: Final = "/plans/<int:plan_id>"
 ACTS_OF_A_BUSINESS: Final = {
@@ -26,9 +27,12 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
     "POST /api/plans/<row:plan_id>/reschedule/",
+    "POST /api/plans/<row:plan_id>/reschedule/withdraw/",
+    f"POST {PLAN}/proposal/withdraw",
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
     "GET /api/team/",
+    *(f"PATCH /api/{one}/" for one in ("plans/<row:plan_id>", "payments/<row:payment_id>", "refunds/<row:refund_id>")),
     "POST /api/plans/<row:plan_id>/reminders/",
     *(
         f"{method} /api/{one}/mute/"
@@ -53,6 +57,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "GET /plans/customers",
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
+    *import_rows.PAGES,
     *(
         f"{method} {act}"
         for method in ("GET", "POST")

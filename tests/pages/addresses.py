@@ -69,6 +69,8 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings/closing",
         "/settings/objection",
         "/plans/drafts",
+        "/imports",
+        "/imports/new",
         "/account/password",
         "/account/sessions",
         "/account/second-factors",

@@ -292,6 +292,19 @@ def test_every_order_of_a_list_is_read_from_an_index(large, noun):
                 assert "Sort" not in {node["Node Type"] for node in nodes(first)}, (name, position, first)
 
 
+def test_customers_are_read_in_the_order_of_an_index(large):
+    """By account, newest plan and name. The amounts of a page's customers are summed for them alone."""
+    with large.app_context():
+        shop = db.session.scalars(select(Merchant).limit(1)).one()
+        for name, order in orders.CUSTOMERS.items():
+            cursor = customers.list_customers(shop, order=order, limit=20).next_cursor
+            for position in (None, cursor):
+                with explained() as query_plans:
+                    customers.list_customers(shop, order=order, limit=10, cursor=position)
+                kinds = {node["Node Type"] for node in nodes(query_plans[0])}
+                assert not {"Sort", "Incremental Sort"} & kinds, (name, position, query_plans[0])
+
+
 def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
     with large.app_context():
         with explained() as query_plans:

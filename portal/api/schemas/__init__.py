@@ -42,7 +42,7 @@ from portal.api.schemas.invitations import (
     renewed_link,
     revoked_link,
 )
-from portal.api.schemas.kinds import CreatedQuery, FaultShape, ListQuery, Nothing, PageQuery, Problem
+from portal.api.schemas.kinds import CreatedQuery, FaultShape, ListQuery, MetadataChange, Nothing, PageQuery, Problem
 from portal.api.schemas.merchants import (
     Customer,
     CustomerQuery,
@@ -71,7 +71,10 @@ from portal.api.schemas.plan_actions import (
     NewReversal,
     NewVoid,
     NewWriteOff,
+    ProposalAnswer,
+    RescheduleProposal,
     cancelled_plan,
+    proposal,
 )
 from portal.api.schemas.plans import (
     NewPlan,
@@ -138,6 +141,7 @@ __all__ = [
     "Merchant",
     "MerchantChange",
     "MerchantMembership",
+    "MetadataChange",
     "NewCancellation",
     "NewCredit",
     "NewEmail",
@@ -167,6 +171,7 @@ __all__ = [
     "Preview",
     "Problem",
     "Proof",
+    "ProposalAnswer",
     "PublishedEvent",
     "QueuedDelivery",
     "QueuedReminder",
@@ -179,6 +184,7 @@ __all__ = [
     "ReminderRules",
     "ReminderRulesChange",
     "RenewedLink",
+    "RescheduleProposal",
     "RevokedLink",
     "SavedPaymentMethod",
     "TeamMember",
@@ -208,6 +214,7 @@ __all__ = [
     "plan",
     "plan_row",
     "preview",
+    "proposal",
     "queued_reminder",
     "refund",
     "refund_answer",

@@ -77,6 +77,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
         query = query.where(Plan.customer_id == filters.customer_id)
+    if filters.import_id is not None:
+        query = query.where(Plan.import_id == filters.import_id)
     if filters.external_id is not None:
         query = query.where(Plan.external_id == filters.external_id)
     if filters.currency:

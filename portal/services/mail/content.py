@@ -75,6 +75,9 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_withdrawn": plans.plan_withdrawn,
     "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
+    "reschedule_accepted": plan_changes.reschedule_accepted,
+    "reschedule_proposed": plan_changes.reschedule_proposed,
+    "reschedule_withdrawn": plan_changes.reschedule_withdrawn,
     "receipt": payments.receipt,
     "recovery_code_used": security.recovery_code_used,
     "recovery_codes_made": security.recovery_codes_made,
@@ -105,6 +108,7 @@ TEMPLATES: Final = {
     **dict.fromkeys(
         (
             *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice", "plan_rescheduled"),
+            *("reschedule_accepted", "reschedule_proposed", "reschedule_withdrawn"),
             *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
         ),
         plans.NOTICE,
@@ -123,7 +127,13 @@ OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
 """The kinds that are sent in the name of a deactivated business."""
 NOT_TO_CUSTOMERS: Final = frozenset({"bounce_notice", "dispute_notice", "plan_news"})
 """The kinds about a plan that go to its business or to operators."""
-TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
+TO_DEACTIVATED_ACCOUNTS: Final = frozenset(
+    (
+        *("account_deactivated", "email_change_undone", "email_changed_new", "email_changed_old", "factor_added"),
+        *("factor_failed", "factor_removal_asked", "factor_removed", "new_browser", "password_changed"),
+        *("recovery_code_used", "recovery_codes_made", "refund"),
+    )
+)
 """The kinds that a deactivated account gets: money back, and the security of the account."""
 
 

@@ -26,6 +26,7 @@ PAGES: Final[tuple[tuple[str, str, Permission], ...]] = (
     ("dashboard.show", _l("Dashboard"), "view"),
     ("plans.index", _l("Plans"), "view"),
     ("plans.new", _l("New plan"), "create_plans"),
+    ("imports.index", _l("Imports"), "create_plans"),
     ("customers.index", _l("Customers"), "view"),
     ("payment_lists.index", _l("Payments"), "view"),
     ("installments.index", _l("Installments"), "view"),

@@ -7,7 +7,6 @@ from portal import access
 from portal.domain import clock
 from portal.reports.payments import statements
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
-from portal.web.documents.letterheads import head, plan_head
 from portal.web.documents.statements import line_words
 from portal.web.lists.filters import ListQuery
 from portal.web.respond import page
@@ -30,7 +29,6 @@ def show(plan_id: int) -> ResponseReturnValue:
         invalid=query.invalid,
         parameters=query.parameters,
         plan=plan,
-        head=plan_head(plan),
         payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan, first, last),
         words=line_words,
@@ -49,7 +47,6 @@ def of_customer(customer_id: int) -> ResponseReturnValue:
         400 if query.invalid else 200,
         customer=customer,
         merchant=merchant,
-        head=head(merchant.id, merchant.business_name, "letterheads.logo"),
         statements=statements.of_customer(merchant.id, customer.id, first, last),
         words=line_words,
         now=clock.now(),

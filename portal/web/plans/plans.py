@@ -102,6 +102,7 @@ def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
+        import_id=query.row("import") if merchant else None,
         created=Between(since, until),
     )
 

@@ -5,8 +5,9 @@ BEGIN
     NEW.grams := qist_grams(NEW.merchant_id, ARRAY[NEW.description, NEW.external_id])
         || ARRAY[hashtextextended('#' || NEW.id, NEW.merchant_id), hashtextextended('=' || NEW.total, NEW.merchant_id)]
         || ARRAY(SELECT hashtextextended('@' || name || E'\x1f' || label, NEW.merchant_id)
-                 FROM jsonb_each_text(CASE jsonb_typeof(NEW.metadata) WHEN 'object' THEN NEW.metadata END)
-                      AS one (name, label) WHERE label IS NOT NULL);
+                 FROM jsonb_each_text(CASE jsonb_typeof(NEW.metadata) WHEN 'object' THEN NEW.metadata ELSE '{}' END)
+                     AS one (name, label)
+                 WHERE label IS NOT NULL);
     RETURN NEW;
 END $$;
 
