@@ -26,7 +26,7 @@ from portal.models.plans.agreements import Acceptance, Customer, Dispute
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
-from portal.models.plans.plans import Plan
+from portal.models.plans.plans import Plan, PlanGrams
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.shop_reports import ShopReport
 from portal.models.public_events import PublicEvent
@@ -74,6 +74,7 @@ __all__ = [
     "PaymentMethod",
     "Plan",
     "PlanDraft",
+    "PlanGrams",
     "PublicEvent",
     "RecoveryCode",
     "RefreshToken",

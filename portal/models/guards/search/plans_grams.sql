@@ -1,11 +1,16 @@
--- Keeps the grams of a plan: of its description and of the business's own number, and its number and its total as
--- whole grams behind "#" and "=". Refuses nothing.
+-- Keeps the row of plan_grams of a plan: the grams of its description and of the business's own number, and its number
+-- and its total as whole grams behind "#" and "=". They lie beside the plan, so that a payment does not touch the index
+-- of grams. Refuses nothing.
 CREATE FUNCTION qist_plans_grams() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.grams := qist_grams(NEW.merchant_id, ARRAY[NEW.description, NEW.external_id])
-        || ARRAY[hashtextextended('#' || NEW.id, NEW.merchant_id), hashtextextended('=' || NEW.total, NEW.merchant_id)];
-    RETURN NEW;
+    INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams) VALUES (
+        NEW.id, NEW.merchant_id, NEW.customer_id,
+        qist_grams(NEW.merchant_id, ARRAY[NEW.description, NEW.external_id])
+            || ARRAY[hashtextextended('#' || NEW.id, NEW.merchant_id),
+                     hashtextextended('=' || NEW.total, NEW.merchant_id)])
+    ON CONFLICT (plan_id) DO UPDATE SET customer_id = excluded.customer_id, grams = excluded.grams;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER plans_grams BEFORE INSERT OR UPDATE OF description, external_id, total ON plans
+CREATE TRIGGER plans_grams AFTER INSERT OR UPDATE OF description, external_id, total, customer_id ON plans
     FOR EACH ROW EXECUTE FUNCTION qist_plans_grams();
