@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from portal import config, counters, extensions, logs, models, queue
+from portal import config, counters, extensions, logs, models, queue, rate_limits
 from portal.api import setup as api
 from portal.config import Settings
 from portal.gateways import payment
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     extensions.csrf.init_app(app)
     extensions.login.init_app(app)
     extensions.htmx.init_app(app)
+    rate_limits.init_app(app)
     extensions.limiter.init_app(app)
     payment.init_app(app, settings)
     if settings.production and settings.email_confirmation == "off":

@@ -5,15 +5,20 @@ Valkey counts them. While it does not answer, each web process counts its own re
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Final, ParamSpec, TypeVar, cast
 
-from flask import Response, current_app
-from limits import parse_many
+from flask import Flask, Response, current_app, g, request
+from flask_limiter import RequestLimit
+from limits import RateLimitItemPerMinute, parse_many
 from limits.storage import MemoryStorage
+from redis.exceptions import RedisError
 
 from portal.access import client_address
+from portal.config import JSON_PREFIXES
 from portal.domain import clock
 from portal.extensions import limiter
+from portal.services.accounts import sessions
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,6 +30,9 @@ ALL_FAILURES: Final = "100 per hour"
 CODE_FAILURES: Final = "20 per hour"
 """Wrong codes of a second factor for one account, from all addresses that it does not know."""
 WRITE_METHODS: Final = ["POST", "PUT", "PATCH", "DELETE"]
+
+_limits: Final[dict[str, Callable[[], str]]] = {}
+"""The limit of each scope, by its name."""
 
 Limit = str | Callable[[], str]
 Counts = Callable[[Response], bool]
@@ -41,8 +49,8 @@ def proving(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def signing_in(view: Callable[P, R]) -> Callable[P, R]:
-    """Limit by RATELIMIT_LOGIN for each client address."""
-    return counted(setting("ratelimit_login"), "login", client_address)(view)
+    """Limit by RATELIMIT_LOGIN for each client address. Above it a security event is recorded, at most one a minute."""
+    return counted(setting("ratelimit_login"), "login", client_address, above=_record_limit)(view)
 
 
 def trying_password(
@@ -111,6 +119,7 @@ def counted(
     its response, if any, is the answer in place of 429.
     """
     current_limit = limit if callable(limit) else lambda: limit
+    _limits[scope] = current_limit
     decorator = limiter.shared_limit(
         lambda: _effective(current_limit()),
         scope=scope,
@@ -122,9 +131,22 @@ def counted(
     )
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
-        return cast(Callable[P, R], decorator(view))
+        @wraps(view)
+        def noted(*args: P.args, **kwargs: P.kwargs) -> R:
+            _note()
+            return view(*args, **kwargs)
+
+        return cast(Callable[P, R], decorator(noted))
 
     return decorate
+
+
+def init_app(app: Flask) -> None:
+    """Add the fields RateLimit and RateLimit-Policy to answers of the API.
+
+    Called before the limiter's `init_app`: functions after a request run in reverse order, so the limiter has counted.
+    """
+    app.after_request(_add_fields)
 
 
 def setting(name: str) -> Callable[[], str]:
@@ -142,7 +164,56 @@ def seconds_to_wait() -> int:
     limit = limiter.current_limit
     if limit is None:
         return 60
-    return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), limit.limit.get_expiry())
+    return _seconds_to_reset(limit)
+
+
+def _record_limit() -> None:
+    item, key = RateLimitItemPerMinute(1), ("qist", client_address(), "login-recorded")
+    if limiter.limiter.hit(item, *key):
+        sessions.record_limit()
+
+
+def _note() -> None:
+    """Remember the limits that were looked at just now. A later check of the same request forgets them."""
+    g.setdefault("rate_limits", {}).update({limit.key: limit for limit in limiter.current_limits})
+
+
+def _add_fields(response: Response) -> Response:
+    """The fields of draft-ietf-httpapi-ratelimit-headers-10, a member for each limit of this request.
+
+    `q` requests in `w` seconds; `r` remain, until `t` seconds from now. There are none while Valkey is away.
+    """
+    if not f"{request.path}/".startswith(JSON_PREFIXES) or not limiter.enabled:
+        return response
+    _note()
+    limits = list(g.rate_limits.values())
+    if not limits or (current_app.config["QIST"].redis_url and isinstance(limiter.limiter.storage, MemoryStorage)):
+        return response
+    try:
+        left = [0 if limit.breached else max(0, limit.remaining) for limit in limits]
+        seconds = [_seconds_to_reset(limit) for limit in limits]
+    except (RedisError, OSError):
+        return response
+    names = [_name(limit) for limit in limits]
+    policies = [
+        f'"{name}";q={limit.limit.amount};w={limit.limit.get_expiry()}'
+        for name, limit in zip(names, limits, strict=True)
+    ]
+    rest = [f'"{name}";r={number};t={wait}' for name, number, wait in zip(names, left, seconds, strict=True)]
+    response.headers["RateLimit-Policy"] = ", ".join(policies)
+    response.headers["RateLimit"] = ", ".join(rest)
+    return response
+
+
+def _name(limit: RequestLimit) -> str:
+    """The scope of the limit; with its period, if the scope has several."""
+    scope = limit.request_args[-1]
+    return f"{scope}-{limit.limit.GRANULARITY.name}" if len(parse_many(_limits[scope]())) > 1 else scope
+
+
+def _seconds_to_reset(limit: RequestLimit) -> int:
+    expiry: int = limit.limit.get_expiry()
+    return min(max(1, math.ceil(limit.reset_at - clock.now().timestamp())), expiry)
 
 
 def _effective(text: str) -> str:

@@ -68,6 +68,8 @@ CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
 CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
+CREATE INDEX ix_plans_merchant_id_created_at ON plans (merchant_id, created_at);
+CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
 CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);

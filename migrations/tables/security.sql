@@ -19,7 +19,7 @@ CREATE TABLE security_events (
         'token_revoked', 'member_invited', 'invitation_revoked', 'member_joined', 'member_changed',
         'member_removed', 'member_left', 'account_deactivated', 'account_reactivated',
         'factor_added', 'factor_removed', 'factor_failed', 'recovery_codes_made', 'recovery_code_used',
-        'factor_removal_asked', 'factor_removal_stopped', 'sign_in_refused', 'sign_in_code_mailed',
+        'factor_removal_asked', 'factor_removal_stopped', 'sign_in_refused', 'sign_ins_limited', 'sign_in_code_mailed',
         'books_closed', 'account_renamed', 'webhook_made', 'webhook_changed', 'webhook_rotated'
     ))
 );

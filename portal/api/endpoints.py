@@ -16,6 +16,7 @@ from werkzeug.routing import IntegerConverter, Rule
 
 from portal.api import callers, parsing, rate_limits, schemas
 from portal.domain.permissions import Permission
+from portal.reports.tallies import Count
 
 View = Callable[..., Any]
 
@@ -73,6 +74,7 @@ class Declared:
     repeatable: bool
     reads_body: bool
     pages: bool
+    counts: bool
     parameters: Sequence[str]
     limited: bool
     codes: dict[int, Sequence[str]]
@@ -135,6 +137,7 @@ def endpoint(
 
     def decorate(view: View) -> View:
         name = f"{bp.name.removeprefix('api_')}_{view.__name__}"
+        query = view.__annotations__.get("query", msgspec.Struct)
         declared[name] = Declared(
             signed_in=not anyone,
             unproven=unproven,
@@ -142,8 +145,9 @@ def endpoint(
             writes=writes,
             repeatable=writes and method == "POST" and not secret,
             reads_body="json" in view.__annotations__,
-            pages="query" in view.__annotations__,
-            parameters=tuple(parsing.parameter_names(view.__annotations__.get("query"))),
+            pages=issubclass(query, schemas.PageQuery),
+            counts=issubclass(query, schemas.ListQuery),
+            parameters=tuple(parsing.parameter_names(query)),
             limited=writes or limit is not None,
             codes=refuses or {},
             aliases=aliases,
@@ -163,9 +167,16 @@ def endpoint(
     return decorate
 
 
-def page_links(next_cursor: str | None) -> dict[str, str]:
-    """The Link header (RFC 8288) with the address of the next page. Empty on the last page."""
-    if next_cursor is None:
-        return {}
-    filters = [(name, text) for name, text in request.args.items(multi=True) if name != "cursor"]
-    return {"Link": f'<{request.base_url}?{urlencode([*filters, ("cursor", next_cursor)])}>; rel="next"'}
+def list_headers(query: schemas.ListQuery, count: Callable[[], Count], next_cursor: str | None) -> dict[str, str]:
+    """The headers of a list: the address of the next page (Link, RFC 8288), and if it was asked for X-Total-Count.
+
+    `count` is called only then. There is no Link on the last page.
+    """
+    headers = {}
+    if next_cursor is not None:
+        filters = [(name, text) for name, text in request.args.items(multi=True) if name != "cursor"]
+        headers["Link"] = f'<{request.base_url}?{urlencode([*filters, ("cursor", next_cursor)])}>; rel="next"'
+    if query.include is not None and "total" in query.include.split(","):
+        total = count()
+        headers["X-Total-Count"] = f"{total.number}+" if total.more else str(total.number)
+    return headers

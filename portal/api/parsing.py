@@ -8,7 +8,7 @@ Texts with NUL are refused, because PostgreSQL cannot store them.
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -33,12 +33,32 @@ _AMOUNT = Meta(
 )
 _DAY = Meta(extra_json_schema={"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"})
 
+_DAY_OR_INSTANT = Meta(
+    extra_json_schema={"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]},
+    description="RFC 3339 with an offset, such as 2026-08-31T09:00:00Z, or a day, as a whole.",
+    examples=["2026-08-31T09:00:00Z"],
+)
+_PAIRS = Meta(
+    extra_json_schema={"type": "string", "pattern": "^[^:]{1,40}:.{0,500}$"},
+    description="A name and its text: `branch:Olaya`. `metadata[branch]=Olaya` is the same, and may stand several "
+    "times with different names: all of them have to match.",
+    examples=["branch:Olaya"],
+)
+
 Amount = Annotated[Any, _AMOUNT]
 """Decimal text, as it was sent. money.parse checks the digits of its currency."""
 Day = Annotated[Any, _DAY]
 """A local date, ISO 8601."""
+DayOrInstant = Annotated[Any, _DAY_OR_INSTANT]
+"""A `date`, or an aware `datetime`."""
+Pairs = Annotated[Any, _PAIRS]
+"""Names with texts, of a query parameter alone: `name:text` or `parameter[name]=text`."""
 
 _DECIMAL: Final = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
+_PAIR: Final = re.compile(r"([^\[\]]+)\[(.*)\]", re.DOTALL)
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _DIGITS: Final = re.compile(r"[0-9]{1,19}")
 _WRONG_TYPES: Final = {
     "choice": re.compile(r"Invalid enum value (?P<value>.+)", re.DOTALL),
@@ -116,8 +136,14 @@ def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
     """The values of the request's query parameters by field, and the faults under the names that were sent."""
     known = parameter_names(schema)
     sent: dict[str, tuple[str, str]] = {}
+    pairs: dict[str, dict[str, str]] = {}
     faults = []
     for name, texts in request.args.lists():
+        if (match := _PAIR.fullmatch(name)) and match[1] in _pair_names(schema):
+            if len(texts) > 1:
+                faults.append(Fault(f"?{_escape(name)}", "repeated"))
+            pairs.setdefault(match[1], {})[match[2]] = texts[0]
+            continue
         if name not in known:
             faults.append(unknown_parameter(name, known))
             continue
@@ -128,11 +154,29 @@ def _query(schema: type[msgspec.Struct] | None) -> tuple[Values, list[Fault]]:
             faults.append(Fault(f"?{name}", "conflicting_parameters", other=first_name))
     values: Values = {}
     if schema:
-        values, field_faults = _fields(schema, {field: msgspec.json.encode(text) for field, (_, text) in sent.items()})
+        texts_by_field: dict[str, Any] = {field: text for field, (_, text) in sent.items()}
+        for field, named in pairs.items():
+            texts_by_field[field] = named if field not in sent else _with_pair(named, sent[field][1])
+        values, field_faults = _fields(
+            schema, {field: msgspec.json.encode(value) for field, value in texts_by_field.items()}
+        )
         for fault in field_faults:
             name, _ = sent.get(fault.field, (fault.field, ""))
             faults.append(fault.at(f"?{name}"))
     return values, faults
+
+
+@functools.cache
+def _pair_names(schema: type[msgspec.Struct] | None) -> frozenset[str]:
+    """The parameters of this schema that are Pairs."""
+    fields = msgspec.structs.fields(schema) if schema else ()
+    return frozenset(field.name for field in fields if _PAIRS in _unwrap(field.type)[1])
+
+
+def _with_pair(named: dict[str, str], text: str) -> dict[str, str]:
+    """The pairs together with the one of `name:text`. Another text for a name that is there already counts as bad."""
+    name, colon, value = text.partition(":")
+    return {**named, name: value} if colon and named.get(name, value) == value else {**named, "": text}
 
 
 def _body(schema: type[msgspec.Struct]) -> tuple[Values, list[Fault]]:
@@ -201,6 +245,10 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
         return lambda raw: None if nullable and raw == b"null" else _amount(raw)
     if _DAY in metas:
         return lambda raw: None if nullable and raw == b"null" else _day(raw)
+    if _DAY_OR_INSTANT in metas:
+        return _day_or_instant
+    if _PAIRS in metas:
+        return _pairs
     bounds = next(meta.extra_json_schema["oneOf"][0] for meta in metas if meta.extra_json_schema)
     least, most = bounds["minimum"], bounds["maximum"]
     return lambda raw: None if nullable and raw == b"null" else _whole(raw, least, most)
@@ -272,6 +320,27 @@ def _day(raw: bytes) -> date:
         return schedule.read_date(text)
     except ValueError:
         raise _BadValue(Fault("", "bad_date", about="api")) from None
+
+
+def _day_or_instant(raw: bytes) -> date | datetime:
+    text = _by_msgspec(raw, str)
+    try:
+        is_instant = _INSTANT.fullmatch(text)
+        moment = datetime.fromisoformat(text) if is_instant else schedule.read_date(text)
+        if not schedule.FIRST_DATE <= date(moment.year, moment.month, moment.day) <= schedule.LAST_DATE:
+            raise ValueError
+        return moment.astimezone(UTC) if isinstance(moment, datetime) else moment
+    except ValueError:
+        raise _BadValue(Fault("", "bad_instant")) from None
+
+
+def _pairs(raw: bytes) -> dict[str, str]:
+    """The names with their texts, from `name:text` or from an object."""
+    sent = _by_msgspec(raw, str | dict[str, str])
+    pairs = dict([sent.split(":", 1)]) if isinstance(sent, str) and ":" in sent else sent
+    if not isinstance(pairs, dict) or not all(0 < len(name) <= 40 and len(text) <= 500 for name, text in pairs.items()):
+        raise _BadValue(Fault("", "bad_pair"))
+    return pairs
 
 
 def _by_msgspec(raw: bytes, kind: Any) -> Any:

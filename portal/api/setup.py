@@ -50,7 +50,9 @@ BLUEPRINTS: Final = (
 for _blueprint in BLUEPRINTS:
     _blueprint.register_error_handler(Exception, problems.problem)
 ALLOWED_HEADERS: Final = f"Authorization, Content-Type, {HEADER}, X-Request-Id"
-EXPOSED_HEADERS: Final = "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id"
+EXPOSED_HEADERS: Final = (
+    "Link, Location, Retry-After, Idempotent-Replayed, X-Request-Id, X-Total-Count, RateLimit, RateLimit-Policy"
+)
 
 
 def init_app(app: Flask) -> None:

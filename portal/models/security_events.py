@@ -45,6 +45,7 @@ SecurityKind = Literal[
     "factor_removal_asked",
     "factor_removal_stopped",
     "sign_in_refused",
+    "sign_ins_limited",
     "sign_in_code_mailed",
     "books_closed",
     "account_renamed",

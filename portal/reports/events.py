@@ -12,12 +12,13 @@ from portal.domain import public_events
 from portal.domain.events import UnknownKind
 from portal.domain.public_events import EventType, ObjectType
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan, PublicEvent, Refund
+from portal.models import Event, Installment, Payment, Plan, PublicEvent, Refund
 from portal.reports import paging
 from portal.reports.merchants.customers import Customer
 from portal.reports.merchants.customers import describe as describe_customers
 from portal.reports.paging import Page
 from portal.reports.payments.refunds import RefundTotals, refund_totals
+from portal.reports.ranges import ANY_TIME, Between
 
 
 @dataclass(slots=True)
@@ -46,30 +47,53 @@ def list_events(
     *,
     types: Collection[EventType] = (),
     plan_id: int | None = None,
+    customer_id: int | None = None,
+    created: Between = ANY_TIME,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[PublicEvent]:
     """The merchant's numbered events, oldest first, after `cursor`. The page's cursor is never None.
 
-    `types`: only these. The order is that of the commits, so a later page misses no event. After a page that is not
-    full the cursor is behind everything that was read, also behind events that a filter left out.
-    Refuses: bad_cursor (Invalid) on `?cursor`.
+    `types`: only these; `customer_id`: of the plans of this customer. The order is that of the commits, so a later page
+    misses no event. After a page that is not full the cursor is behind everything that was read, also behind events
+    that a filter left out. Refuses: bad_cursor (Invalid) on `?cursor`.
     """
     after = paging.read(cursor, int)[0] if cursor is not None else 0
-    newest = _newest(merchant_id) if types or plan_id is not None else 0
-    query = _select().where(PublicEvent.merchant_id == merchant_id, PublicEvent.number > after)
-    if types:
-        query = query.where(PublicEvent.type.in_(types))
-    if plan_id is not None:
-        query = query.where(PublicEvent.plan_id == plan_id)
+    filtered = bool(types) or (plan_id, customer_id, created) != (None, None, ANY_TIME)
+    newest = _newest(merchant_id) if filtered else 0
+    query = find_events(merchant_id, types=types, plan_id=plan_id, customer_id=customer_id, created=created)
+    query = query.where(PublicEvent.number > after).options(joinedload(PublicEvent.event))
     rows = db.session.scalars(query.order_by(PublicEvent.number).limit(limit)).all()
     last = (rows[-1].number or 0) if rows else after
     return Page(rows, paging.write(last if len(rows) == limit else max(last, newest)))
 
 
+def find_events(
+    merchant_id: int,
+    *,
+    types: Collection[EventType] = (),
+    plan_id: int | None = None,
+    customer_id: int | None = None,
+    created: Between = ANY_TIME,
+) -> Select[PublicEvent]:
+    """The merchant's numbered events that pass these filters, in no order."""
+    query = select(PublicEvent).where(PublicEvent.merchant_id == merchant_id, PublicEvent.number.is_not(None))
+    if types:
+        query = query.where(PublicEvent.type.in_(types))
+    if plan_id is not None:
+        query = query.where(PublicEvent.plan_id == plan_id)
+    if customer_id is not None:
+        plans = select(Plan.id).where(Plan.merchant_id == merchant_id, Plan.customer_id == customer_id)
+        query = query.where(PublicEvent.plan_id.in_(plans))
+    if created != ANY_TIME:
+        query = created.narrow(query.join(Event, Event.id == PublicEvent.event_id), Event.created_at)
+    return query
+
+
 def find(event_ids: Sequence[int]) -> list[PublicEvent]:
     """The events for outsiders with these ids, in no order."""
-    return list(db.session.scalars(_select().where(PublicEvent.event_id.in_(event_ids))))
+    query = select(PublicEvent).options(joinedload(PublicEvent.event))
+    return list(db.session.scalars(query.where(PublicEvent.event_id.in_(event_ids))))
 
 
 def describe(events: Sequence[PublicEvent]) -> list[Described]:
@@ -114,10 +138,6 @@ def _newest(merchant_id: int) -> int:
     """The merchant's highest number. Read before a page: a number that is given later may be missing from the page."""
     mine = PublicEvent.merchant_id == merchant_id, PublicEvent.number.is_not(None)
     return db.session.scalar(select(func.max(PublicEvent.number)).where(*mine)) or 0
-
-
-def _select() -> Select[PublicEvent]:
-    return select(PublicEvent).options(joinedload(PublicEvent.event))
 
 
 def _by_id(query: Select[Any]) -> dict[int, Any]:

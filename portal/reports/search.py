@@ -6,7 +6,7 @@ Several words are all looked for, in any order. Digits find phone numbers, numbe
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, collate, false, func, literal, or_, select, true
@@ -83,6 +83,13 @@ def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
     return or_(*amounts, *numbered, theirs)
 
 
+def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:
+    """The plans that may have all of these texts in their metadata: hashes find them, and prove nothing."""
+    hashes = _seeded(merchant_id, [literal(f"@{name}\x1f{text}") for name, text in metadata.items()])
+    found = select(PlanGrams.plan_id).where(PlanGrams.merchant_id == merchant_id, PlanGrams.grams.contains(hashes))
+    return Plan.id.in_(found)
+
+
 def _few_customers(merchant_id: int, typed: str) -> Sequence[int] | None:
     """The ids of the matching customers; None if they are more than FEW_CUSTOMERS."""
     ids = db.session.scalars(customer_ids(merchant_id, typed).limit(FEW_CUSTOMERS + 1)).all()
@@ -141,7 +148,11 @@ def _has_letters(word: str, columns: Sequence[Any]) -> ColumnElement[bool]:
 
 
 def _hashes(merchant_id: int, grams: Sequence[str]) -> ColumnElement[Any]:
+    return _seeded(merchant_id, [func.lower(collate(literal(gram), _SMALL)) for gram in grams])
+
+
+def _seeded(merchant_id: int, texts: Sequence[Any]) -> ColumnElement[Any]:
     """PostgreSQL computes the hashes while it plans the query, so that it estimates with them."""
     seed = sql_cast(literal(merchant_id), BigInteger)
-    hashes: list[Any] = [func.hashtextextended(func.lower(collate(literal(gram), _SMALL)), seed) for gram in grams]
+    hashes: list[Any] = [func.hashtextextended(text, seed) for text in texts]
     return array(hashes, type_=BigInteger())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, literal_column, select
 
 from portal.extensions import db
 
@@ -21,6 +21,26 @@ class Tally:
     count: int
     more: bool
     sums: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The number of rows of a list, at most LIMIT. With `more` there are more than LIMIT."""
+
+    number: int
+    more: bool = False
+
+
+def count(query: Select[Any]) -> Count:
+    """The number of rows of `query`, in any order."""
+    rows: Select[Any] = query.with_only_columns(literal_column("1"), maintain_column_froms=True).order_by(None)
+    number = db.session.scalar(select(func.count()).select_from(rows.limit(LIMIT + 1).subquery())) or 0
+    return up_to_limit(number)
+
+
+def up_to_limit(number: int) -> Count:
+    """The count of a list with this many rows, of which LIMIT + 1 were looked at."""
+    return Count(min(number, LIMIT), number > LIMIT)
 
 
 def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:

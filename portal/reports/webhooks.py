@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, true
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from portal.extensions import db
@@ -38,14 +38,15 @@ def list_deliveries(
     cursor: str | None = None,
 ) -> Page[WebhookDelivery]:
     """The deliveries to an endpoint with their events and attempts, newest first. Refuses: bad_cursor (Invalid)."""
-    query = (
-        select(WebhookDelivery)
-        .options(joinedload(WebhookDelivery.event), selectinload(WebhookDelivery.log))
-        .where(WebhookDelivery.endpoint_id == endpoint.id)
-    )
-    if state is not None:
-        query = query.where(WebhookDelivery.state == state)
+    loaded = joinedload(WebhookDelivery.event), selectinload(WebhookDelivery.log)
+    query = find_deliveries(endpoint, state=state).options(*loaded)
     return paging.fetch(query, WebhookDelivery.id, descending=True, limit=limit, cursor=cursor)
+
+
+def find_deliveries(endpoint: WebhookEndpoint, *, state: DeliveryState | None = None) -> Select[WebhookDelivery]:
+    """The deliveries to an endpoint, in no order."""
+    query = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint.id)
+    return query if state is None else query.where(WebhookDelivery.state == state)
 
 
 def counts() -> Webhooks:

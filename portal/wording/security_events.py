@@ -43,6 +43,7 @@ SENTENCES: Final = {
     "factor_removal_asked": _l("An operator asked for the removal of the second factors of %(name)s."),
     "factor_removal_stopped": _l("%(name)s stopped the removal of the second factors."),
     "sign_in_refused": _l("A sign-in to the account of %(name)s was refused after too many wrong ones."),
+    "sign_ins_limited": _l("Sign-ins from one address were refused: there were too many in a short time."),
     "sign_in_code_mailed": _l("A code for signing in was mailed to %(name)s."),
     "recovery_codes_made": _l("%(name)s made new recovery codes."),
     "recovery_code_used": _l("%(name)s used a recovery code."),

@@ -50,6 +50,11 @@ def lists(document: dict[str, Any], plan_id: int, amal: Person) -> dict[str, dic
     }
 
 
+def reader(address: str, amal: Person, omar: Person) -> Person:
+    """The person who may read this list."""
+    return omar if address == "/api/payment-methods/" else amal
+
+
 def a_plan_with_two_of_everything(amal: Person, omar: Person) -> int:
     """Create plans for two customers, and return the id of one with two payments of installments and two refunds."""
     assert amal.api.post("/api/webhook-endpoints/", {"url": "https://shop.example.com/hooks"}).status_code == 201
@@ -104,10 +109,12 @@ def test_every_documented_parameter_is_accepted(document: dict[str, Any], amal: 
                 values = [dict(parse_qsl(urlsplit(link).query))["cursor"]]
             elif schema.get("format") == "date":
                 values = [*DATES]
+            elif "anyOf" in schema:
+                values = [*schema["examples"], *DATES]
             else:
                 values = schema.get("enum") or [_sample(schema, omar)]
             for value in values:
-                response = amal.api.get(f"{address}?{urlencode({name: value})}")
+                response = reader(address, amal, omar).api.get(f"{address}?{urlencode({name: value})}")
                 assert response.status_code == 200, (address, name, value, response.text)
 
 

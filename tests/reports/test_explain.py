@@ -14,15 +14,17 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Email, EmailChange, Merchant, Payment, User
+from portal.reports import tallies
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
-from portal.reports.payments.filters import PaymentFilters
+from portal.reports.payments.filters import PaymentFilters, RefundFilters
 from portal.reports.plans import home, plans
 from portal.reports.plans.filters import InstallmentFilters, PlanFilters
+from portal.reports.ranges import Between
 from portal.services.accounts import sessions
 from portal.services.books import totals
 from portal.services.mail import delivery
@@ -148,6 +150,7 @@ def look_as(user: Actor) -> dict:
     page = plans.list_plans(user).next_cursor
     later = plans.list_installments(user).next_cursor
     today = clock.today("UTC")
+    later_on = Between(since=clock.now())
     mine = plans.list_plans(user, limit=1).items[0]
     looks = {
         "plans": lambda: plans.list_plans(user),
@@ -181,7 +184,19 @@ def look_as(user: Actor) -> dict:
         "payments, oldest first": lambda: payments.list_payments(user, newest_first=False),
         "payments of a plan": lambda: payments.list_payments(user, PaymentFilters(plan_id=mine.id)),
         "refunds": lambda: refunds.list_refunds(user),
-        "refunds of a plan": lambda: refunds.list_refunds(user, plan_id=mine.id),
+        "refunds, created since": lambda: refunds.list_refunds(user, RefundFilters(created=later_on, currency="SAR")),
+        "refunds of a customer": lambda: refunds.list_refunds(user, RefundFilters(customer_id=mine.customer_id)),
+        "payments, created since": lambda: payments.list_payments(user, PaymentFilters(created=later_on)),
+        "plans, created since": lambda: plans.list_plans(user, PlanFilters(created=later_on)),
+        "plans, updated since": lambda: plans.list_plans(user, PlanFilters(updated=later_on)),
+        "plans with metadata": lambda: plans.list_plans(user, PlanFilters(metadata={"branch": "Olaya"})),
+        "plan by the shop's number": lambda: plans.list_plans(user, PlanFilters(external_id="order-1")),
+        "installments by the shop's number": lambda: plans.list_installments(
+            user, InstallmentFilters(external_id="order-1", metadata={"branch": "Olaya"})
+        ),
+        "number of plans": lambda: tallies.count(plans.find_plans(user, PlanFilters(status="overdue"))),
+        "number of installments": lambda: tallies.count(plans.find_installments(user, InstallmentFilters())),
+        "refunds of a plan": lambda: refunds.list_refunds(user, RefundFilters(plan_id=mine.id)),
         "what went back": lambda: refunds.refund_totals([mine.id, mine.id + 1]),
         "one plan": lambda: access.my_plan(user, mine.id),
         "one installment": lambda: access.my_installment(user, mine.installments[0].id),
@@ -211,6 +226,8 @@ def look_as(user: Actor) -> dict:
                 user, InstallmentFilters(status="open", due_after=today, due_before=today + timedelta(days=31))
             ),
             "customers": lambda: customers.list_customers(merchant, limit=5),
+            "customers, created since": lambda: customers.list_customers(merchant, CustomerFilters(created=later_on)),
+            "number of customers": lambda: customers.count_customers(merchant, CustomerFilters(show="owing")),
             "customers, second page": lambda: customers.list_customers(merchant, limit=5, cursor=second),
             "customers, found": lambda: customers.list_customers(merchant, CustomerFilters(search="person1")),
             "customers, owing": lambda: customers.list_customers(merchant, CustomerFilters(show="owing")),

@@ -75,7 +75,20 @@ def build() -> Json:
         "RequestId": {"schema": {"type": "string"}, "description": "Names this answer in our logs."},
         "RetryAfter": {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait."},
         "Link": {"schema": {"type": "string"}, "description": 'The next page: <...>; rel="next". None on the last.'},
+        "TotalCount": {
+            "schema": {"type": "string", "pattern": r"^[0-9]+\+?$"},
+            "description": "With `include=total`: the number of rows in all pages, exact up to 10000, else `10000+`.",
+        },
         "Location": {"schema": {"type": "string"}, "description": "Where to look at it."},
+        "RateLimit": {
+            "schema": {"type": "string", "examples": ['"writes";r=2999;t=60']},
+            "description": "For each limit, how many requests are left (`r`), for how many seconds (`t`). "
+            "draft-ietf-httpapi-ratelimit-headers-10.",
+        },
+        "RateLimitPolicy": {
+            "schema": {"type": "string", "examples": ['"writes";q=3000;w=60']},
+            "description": "For each limit, how many requests (`q`) in how many seconds (`w`).",
+        },
         "Replayed": {"schema": {"const": "true"}, "description": "Set when this was carried out before."},
     }
     for path in document["paths"].values():
@@ -158,8 +171,13 @@ def _headers(status: int, declaration: Declared) -> Json:
         names["Retry-After"] = "RetryAfter"
     if declaration.pages and status == 200:
         names["Link"] = "Link"
+    if declaration.counts and status == 200:
+        names["X-Total-Count"] = "TotalCount"
     if status in (201, 202):
         names["Location"] = "Location"
+    if declaration.limited and status != 401:
+        names["RateLimit"] = "RateLimit"
+        names["RateLimit-Policy"] = "RateLimitPolicy"
     if declaration.repeatable and status < 400:
         names["Idempotent-Replayed"] = "Replayed"
     return {name: {"$ref": f"#/components/headers/{component}"} for name, component in names.items()}
@@ -249,6 +267,7 @@ def _tidy_parameter(parameter: Json) -> None:
     schema = parameter["schema"]
     for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
         schema.update(options[0] if options else {})
+    parameter["description"] = parameter.get("description") or schema.get("description", "")
     if "enum" in schema:
         schema["type"] = "string"
     schema.pop("description", None)

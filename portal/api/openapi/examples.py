@@ -317,6 +317,7 @@ _SHAPES: Final[dict[str, Any]] = {
         "open_plans": 1,
         "outstanding": {"SAR": "66.66"},
         "overdue": {"SAR": "33.33"},
+        "created_at": "2026-08-23T04:12:34.309931Z",
     },
 }
 

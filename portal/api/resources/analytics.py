@@ -1,11 +1,14 @@
 """A merchant's dashboard figures, ageing report and journal."""
 
+from typing import Any
+
 from flask import Blueprint
 from spectree.models import Tag
 
 from portal.api import schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
+from portal.reports import tallies
 from portal.reports.books import journal as journals
 from portal.reports.merchants import ageing as ages
 from portal.reports.merchants import dashboard as dashboards
@@ -72,12 +75,10 @@ def journal(query: schemas.JournalQuery) -> tuple[list[schemas.JournalLine], int
     """
     actor = caller().actor
     numbers.number_entries(actor.business("export"))
-    page = journals.list_lines(
-        actor,
-        first=query.from_,
-        last=query.to,
-        account=query.account,
-        limit=query.limit,
-        cursor=query.cursor,
+    chosen: dict[str, Any] = {"first": query.from_, "last": query.to, "account": query.account}
+    page = journals.list_lines(actor, **chosen, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.journal_line(row) for row in page.items],
+        200,
+        list_headers(query, lambda: tallies.count(journals.find_lines(actor, **chosen)), page.next_cursor),
     )
-    return [schemas.journal_line(row) for row in page.items], 200, page_links(page.next_cursor)

@@ -1,17 +1,17 @@
 """Events: what happened to the merchant's plans, in a feed that a client continues where it stopped."""
 
 from collections.abc import Collection
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint
 from spectree.models import Tag
 
-from portal.api import schemas
+from portal.api import ranges, schemas
 from portal.api.callers import merchant
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.domain.public_events import EVENT_TYPES, EventType
 from portal.errors import Fault, Invalid
-from portal.reports import events
+from portal.reports import events, tallies
 
 bp = Blueprint("api_events", __name__)
 TAG = Tag("Events", "What happened to the merchant's plans.")
@@ -34,10 +34,18 @@ def index(query: schemas.EventQuery) -> tuple[list[schemas.PublishedEvent], int,
     seconds. Its `data` is the object as it is when you read it.
     """
     row = merchant()
-    page = events.list_events(
-        row.id, types=read_types(query.types, "?types"), plan_id=query.plan, limit=query.limit, cursor=query.cursor
+    chosen: dict[str, Any] = {
+        "types": read_types(query.types, "?types"),
+        "plan_id": query.plan,
+        "customer_id": query.customer,
+        "created": ranges.between(query.created_after, query.created_before),
+    }
+    page = events.list_events(row.id, **chosen, limit=query.limit, cursor=query.cursor)
+    return (
+        schemas.events(row.id, page.items),
+        200,
+        list_headers(query, lambda: tallies.count(events.find_events(row.id, **chosen)), page.next_cursor),
     )
-    return schemas.events(row.id, page.items), 200, page_links(page.next_cursor)
 
 
 def read_types(text: str | None, field: str) -> Collection[EventType]:

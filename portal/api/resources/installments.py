@@ -1,13 +1,16 @@
 """Installments: both parties read them, and the customer pays them."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, schemas
+from portal.api import amounts, idempotency, ranges, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.api.resources.payments import NO_ANSWER, answer, declined
+from portal.reports import tallies
 from portal.reports.payments import offered_methods
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import InstallmentFilters
@@ -25,22 +28,16 @@ def index(query: schemas.InstallmentQuery) -> tuple[list[schemas.Installment], i
 
     Of all your plans, soonest due first. The next page is in the Link header.
     """
-    page = lists.list_installments(
-        caller().actor,
-        InstallmentFilters(
-            status=query.status,
-            replaced=query.include == "replaced",
-            customer_email=query.customer_email,
-            customer_id=query.customer,
-            currency=query.currency,
-            due_before=query.due_before,
-            due_after=query.due_after,
-        ),
-        soonest_first=query.sort == "due_date",
-        limit=query.limit,
-        cursor=query.cursor,
+    filters = InstallmentFilters(
+        plan_id=query.plan,
+        customer_email=query.customer_email,
+        customer_id=query.customer,
+        currency=query.currency,
+        external_id=query.external_id,
+        created=ranges.between(query.created_after, query.created_before),
+        metadata=query.metadata or {},
     )
-    return [schemas.installment(row) for row in page.items], 200, page_links(page.next_cursor)
+    return _page(query, filters, soonest_first=query.sort == "due_date")
 
 
 @endpoint(bp, "GET", "/api/plans/installments/<row:installment_id>/", ok={200: schemas.Installment}, tag=TAG)
@@ -55,19 +52,7 @@ def of_plan(plan_id: int, query: schemas.PlanInstallmentQuery) -> tuple[list[sch
 
     All of them, unless `limit` says otherwise. The next page is in the Link header.
     """
-    page = lists.list_installments(
-        caller().actor,
-        InstallmentFilters(
-            plan_id=access.my_plan(caller().actor, plan_id).id,
-            status=query.status,
-            replaced=query.include == "replaced",
-            due_before=query.due_before,
-            due_after=query.due_after,
-        ),
-        limit=query.limit,
-        cursor=query.cursor,
-    )
-    return [schemas.installment(row) for row in page.items], 200, page_links(page.next_cursor)
+    return _page(query, InstallmentFilters(plan_id=access.my_plan(caller().actor, plan_id).id))
 
 
 @endpoint(
@@ -108,3 +93,25 @@ def pay(installment_id: int, json: schemas.Pay) -> Response:
         return declined(paid)
     assert paid.installment is not None  # noqa: S101 the payment is for this installment alone
     return answer(paid, schemas.paid_installment(paid.installment, paid.payment))
+
+
+def _page(
+    query: schemas.InstallmentQuery | schemas.PlanInstallmentQuery,
+    filters: InstallmentFilters,
+    *,
+    soonest_first: bool = True,
+) -> tuple[list[schemas.Installment], int, dict[str, str]]:
+    actor = caller().actor
+    filters = replace(
+        filters,
+        status=query.status,
+        replaced="replaced" in (query.include or "").split(","),
+        due_before=query.due_before,
+        due_after=query.due_after,
+    )
+    page = lists.list_installments(actor, filters, soonest_first=soonest_first, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.installment(row) for row in page.items],
+        200,
+        list_headers(query, lambda: tallies.count(lists.find_installments(actor, filters)), page.next_cursor),
+    )

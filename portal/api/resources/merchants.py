@@ -5,13 +5,14 @@ from flask import Blueprint
 from spectree.models import Tag
 
 from portal import access
-from portal.api import parsing, schemas
+from portal.api import parsing, ranges, schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault
 from portal.extensions import db
 from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.tallies import Count
 from portal.services.accounts import accounts
 from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
@@ -49,13 +50,14 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
 
 
 @endpoint(bp, "GET", "/api/team/", ok={200: list[schemas.TeamMember]}, tag=TAG, needs="team")
-def team_index() -> list[schemas.TeamMember]:
+def team_index(query: schemas.ListQuery) -> tuple[list[schemas.TeamMember], int, dict[str, str]]:
     """List the members of your team
 
     In the order in which they joined. For owners; an API key can't read it.
     """
     row = merchant()
-    return [schemas.team_member(member, row) for member in team.members(row.id)]
+    members = [schemas.team_member(member, row) for member in team.members(row.id)]
+    return members, 200, list_headers(query, lambda: Count(len(members)), None)
 
 
 @endpoint(bp, "GET", "/api/customers/", ok={200: list[schemas.Customer]}, tag=TAG, needs="view")
@@ -64,13 +66,14 @@ def customers_index(query: schemas.CustomerQuery) -> tuple[list[schemas.Customer
 
     Newest account first. The next page is in the Link header.
     """
-    page = customers.list_customers(
-        merchant(),
-        CustomerFilters(show=query.show, search=query.search, email=query.email),
-        limit=query.limit,
-        cursor=query.cursor,
+    created = ranges.between(query.created_after, query.created_before)
+    filters = CustomerFilters(show=query.show, search=query.search, email=query.email, created=created)
+    page = customers.list_customers(merchant(), filters, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.customer(row) for row in page.items],
+        200,
+        list_headers(query, lambda: customers.count_customers(merchant(), filters), page.next_cursor),
     )
-    return [schemas.customer(row) for row in page.items], 200, page_links(page.next_cursor)
 
 
 @endpoint(bp, "GET", "/api/customers/<row:customer_id>/", ok={200: schemas.Customer}, tag=TAG, needs="view")

@@ -8,11 +8,12 @@ from spectree.models import Tag
 from portal import access
 from portal.api import idempotency, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint
+from portal.api.endpoints import endpoint, list_headers
 from portal.domain.identifiers import MAX_ID
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import PaymentMethod, Plan
+from portal.reports.tallies import Count
 from portal.services.payments import automatic, payment_methods
 from portal.services.unit_of_work import unsure_from_here
 
@@ -30,12 +31,13 @@ AUTOMATIC: Final = "/api/plans/<row:plan_id>/automatic-payment/"
     needs="customer",
     forbidden="have_payment_methods",
 )
-def index() -> list[schemas.SavedPaymentMethod]:
+def index(query: schemas.ListQuery) -> tuple[list[schemas.SavedPaymentMethod], int, dict[str, str]]:
     """List your saved payment methods
 
     Newest first. There are ten at most.
     """
-    return [schemas.payment_method(row) for row in db.session.scalars(PaymentMethod.of_customer(caller().id))]
+    rows = [schemas.payment_method(row) for row in db.session.scalars(PaymentMethod.of_customer(caller().id))]
+    return rows, 200, list_headers(query, lambda: Count(len(rows)), None)
 
 
 @endpoint(

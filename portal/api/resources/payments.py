@@ -1,13 +1,16 @@
 """Payments: customers pay plans, merchants record payments, and both parties read them."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, schemas
+from portal.api import amounts, idempotency, ranges, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault, Refused
+from portal.reports import tallies
 from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
@@ -27,7 +30,7 @@ def index(query: schemas.PaymentsQuery) -> tuple[list[schemas.Payment], int, dic
 
     Of all your plans, newest first. The next page is in the Link header.
     """
-    chosen = PaymentFilters(plan_id=query.plan, customer_id=query.customer, state=query.status, currency=query.currency)
+    chosen = PaymentFilters(plan_id=query.plan, customer_id=query.customer, currency=query.currency)
     return _page(query, chosen)
 
 
@@ -44,7 +47,7 @@ def of_plan(plan_id: int, query: schemas.PaymentQuery) -> tuple[list[schemas.Pay
     Newest first. The next page is in the Link header.
     """
     plan = access.my_plan(caller().actor, plan_id)
-    return _page(query, PaymentFilters(plan_id=plan.id, state=query.status))
+    return _page(query, PaymentFilters(plan_id=plan.id))
 
 
 @endpoint(
@@ -169,11 +172,11 @@ class _Declined(Refused):
 
 
 def _page(query: schemas.PaymentQuery, filters: PaymentFilters) -> tuple[list[schemas.Payment], int, dict[str, str]]:
-    page = lists.list_payments(
-        caller().actor,
-        filters,
-        newest_first=query.sort == "-id",
-        limit=query.limit,
-        cursor=query.cursor,
+    actor, newest_first = caller().actor, query.sort == "-id"
+    filters = replace(filters, state=query.status, created=ranges.between(query.created_after, query.created_before))
+    page = lists.list_payments(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.payment(row) for row in page.items],
+        200,
+        list_headers(query, lambda: tallies.count(lists.find(actor, filters)), page.next_cursor),
     )
-    return [schemas.payment(row) for row in page.items], 200, page_links(page.next_cursor)

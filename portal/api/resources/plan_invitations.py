@@ -6,9 +6,11 @@ from spectree.models import Tag
 from portal import access
 from portal.api import idempotency, parsing, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint
+from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Fault
+from portal.models import Plan
 from portal.reports.plans import links
+from portal.reports.tallies import Count
 from portal.services.accounts import accounts
 from portal.services.plans import customer_emails, invitations
 
@@ -25,13 +27,17 @@ TAG = Tag("Links", "The links of a plan whose customer has no account, and its e
     needs="invite",
     forbidden="change_plan",
 )
-def index(plan_id: int) -> list[schemas.Link]:
+def index(plan_id: int, query: schemas.ListQuery) -> tuple[list[schemas.Link], int, dict[str, str]]:
     """The links of a plan
 
     The newest pay link and the newest link of the customer; none for a customer with an account. The answer has the
     address of the pay link. The customer's link is in their mails only.
     """
-    plan = access.our_plan(caller().actor, plan_id)
+    answer = _links(access.our_plan(caller().actor, plan_id))
+    return answer, 200, list_headers(query, lambda: Count(len(answer)), None)
+
+
+def _links(plan: Plan) -> list[schemas.Link]:
     if plan.customer.is_claimed:
         return []
     newest = links.links_of(plan)

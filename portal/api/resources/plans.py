@@ -8,12 +8,13 @@ from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import idempotency, parsing, schemas
+from portal.api import idempotency, parsing, ranges, schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.domain import clock, money, schedule
 from portal.errors import Fault, Invalid
 from portal.models import Plan
+from portal.reports import tallies
 from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import PlanFilters
@@ -87,24 +88,28 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
 
     A merchant's are those it made, a customer's those they owe. The next page is in the Link header.
     """
-    page = lists.list_plans(
-        caller().actor,
-        PlanFilters(
-            status=query.status,
-            closed_by=query.closed_by,
-            disputed=None if query.disputed is None else query.disputed == "true",
-            customer_email=query.customer_email,
-            customer_id=query.customer,
-            external_id=query.external_id,
-            currency=query.currency,
-            due_before=query.due_before,
-            due_after=query.due_after,
-        ),
-        newest_first=query.sort == "-id",
-        limit=query.limit,
-        cursor=query.cursor,
+    actor = caller().actor
+    filters = PlanFilters(
+        status=query.status,
+        closed_by=query.closed_by,
+        disputed=None if query.disputed is None else query.disputed == "true",
+        customer_email=query.customer_email,
+        customer_id=query.customer,
+        external_id=query.external_id,
+        currency=query.currency,
+        due_before=query.due_before,
+        due_after=query.due_after,
+        created=ranges.between(query.created_after, query.created_before),
+        updated=ranges.between(query.updated_after, query.updated_before),
+        metadata=query.metadata or {},
     )
-    return plan_schemas(*page.items), 200, page_links(page.next_cursor)
+    newest_first = query.sort == "-id"
+    page = lists.list_plans(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
+    return (
+        plan_schemas(*page.items),
+        200,
+        list_headers(query, lambda: tallies.count(lists.find_plans(actor, filters)), page.next_cursor),
+    )
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/", ok={200: schemas.Plan}, tag=TAG)
@@ -130,7 +135,11 @@ def timeline(plan_id: int, query: schemas.TimelineQuery) -> tuple[list[schemas.T
     payer = caller().actor.owes(plan.customer_id)
     page = lists.list_timeline(plan.id, private=not payer, limit=query.limit, cursor=query.cursor)
     entries = [schemas.timeline_entry(row, plan, payer=payer) for row in page.items]
-    return entries, 200, page_links(page.next_cursor)
+    return (
+        entries,
+        200,
+        list_headers(query, lambda: tallies.count(lists.find_timeline(plan.id, private=not payer)), page.next_cursor),
+    )
 
 
 @parsing.further_faults(schemas.NewPlan)

@@ -1,14 +1,18 @@
 """Refunds: merchants refund payments, and both parties read the refunds."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response
 from spectree.models import Tag
 
 from portal import access
-from portal.api import amounts, idempotency, parsing, schemas
+from portal.api import amounts, idempotency, parsing, ranges, schemas
 from portal.api.callers import caller
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.errors import Refused
+from portal.reports import tallies
 from portal.reports.payments import refunds as lists
+from portal.reports.payments.filters import RefundFilters
 from portal.services.payments import refunds
 from portal.services.payments.refunds import RefundsDeclined, RefundsPending
 
@@ -19,12 +23,15 @@ parsing.further_faults(schemas.NewRefund)(amounts.reason_faults)
 
 
 @endpoint(bp, "GET", "/api/refunds/", ok={200: list[schemas.Refund]}, tag=TAG)
-def index(query: schemas.RefundQuery) -> tuple[list[schemas.Refund], int, dict[str, str]]:
+def index(query: schemas.RefundsQuery) -> tuple[list[schemas.Refund], int, dict[str, str]]:
     """List your refunds
 
     Of all your plans, newest first. The next page is in the Link header.
     """
-    return _page(query)
+    chosen = RefundFilters(
+        plan_id=query.plan, payment_id=query.payment, customer_id=query.customer, currency=query.currency
+    )
+    return _page(query, chosen)
 
 
 @endpoint(bp, "GET", "/api/refunds/<row:refund_id>/", ok={200: schemas.Refund}, tag=TAG)
@@ -39,7 +46,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
 
     Newest first. The next page is in the Link header.
     """
-    return _page(query, access.my_plan(caller().actor, plan_id).id)
+    return _page(query, RefundFilters(plan_id=access.my_plan(caller().actor, plan_id).id))
 
 
 @endpoint(
@@ -98,13 +105,12 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     return idempotency.answer(result, status, schemas.refund_answer(result.refunds), location)
 
 
-def _page(query: schemas.RefundQuery, plan_id: int | None = None) -> tuple[list[schemas.Refund], int, dict[str, str]]:
-    page = lists.list_refunds(
-        caller().actor,
-        plan_id=plan_id,
-        state=query.status,
-        newest_first=query.sort == "-id",
-        limit=query.limit,
-        cursor=query.cursor,
+def _page(query: schemas.RefundQuery, filters: RefundFilters) -> tuple[list[schemas.Refund], int, dict[str, str]]:
+    actor, newest_first = caller().actor, query.sort == "-id"
+    filters = replace(filters, state=query.status, created=ranges.between(query.created_after, query.created_before))
+    page = lists.list_refunds(actor, filters, newest_first=newest_first, limit=query.limit, cursor=query.cursor)
+    return (
+        [schemas.refund(row) for row in page.items],
+        200,
+        list_headers(query, lambda: tallies.count(lists.find(actor, filters)), page.next_cursor),
     )
-    return [schemas.refund(row) for row in page.items], 200, page_links(page.next_cursor)

@@ -5,10 +5,11 @@ from spectree.models import Tag
 
 from portal.api import idempotency, schemas
 from portal.api.callers import caller, merchant, require_fresh_sign_in
-from portal.api.endpoints import endpoint, page_links
+from portal.api.endpoints import endpoint, list_headers
 from portal.extensions import db
 from portal.models import WebhookEndpoint
-from portal.reports import webhooks
+from portal.reports import tallies, webhooks
+from portal.reports.tallies import Count
 from portal.services.webhooks import delivery, endpoints
 
 bp = Blueprint("api_webhook_endpoints", __name__)
@@ -20,12 +21,13 @@ BAD = ("bad_url", "not_https", "refused_address")
 
 
 @endpoint(bp, "GET", ADDRESS, ok={200: list[schemas.WebhookEndpoint]}, tag=TAG, needs="keys")
-def index() -> list[schemas.WebhookEndpoint]:
+def index(query: schemas.ListQuery) -> tuple[list[schemas.WebhookEndpoint], int, dict[str, str]]:
     """List your endpoints
 
     Newest first, all of them.
     """
-    return [schemas.webhook_endpoint(row) for row in webhooks.list_endpoints(merchant().id)]
+    rows = [schemas.webhook_endpoint(row) for row in webhooks.list_endpoints(merchant().id)]
+    return rows, 200, list_headers(query, lambda: Count(len(rows)), None)
 
 
 @endpoint(
@@ -122,7 +124,11 @@ def deliveries(
     """
     row = endpoints.find(merchant().id, endpoint_name)
     page = webhooks.list_deliveries(row, state=query.status, limit=query.limit, cursor=query.cursor)
-    return [schemas.delivery(one) for one in page.items], 200, page_links(page.next_cursor)
+    return (
+        [schemas.delivery(one) for one in page.items],
+        200,
+        list_headers(query, lambda: tallies.count(webhooks.find_deliveries(row, state=query.status)), page.next_cursor),
+    )
 
 
 @endpoint(

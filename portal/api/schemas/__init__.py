@@ -42,7 +42,7 @@ from portal.api.schemas.invitations import (
     renewed_link,
     revoked_link,
 )
-from portal.api.schemas.kinds import FaultShape, Nothing, Problem
+from portal.api.schemas.kinds import CreatedQuery, FaultShape, ListQuery, Nothing, PageQuery, Problem
 from portal.api.schemas.merchants import (
     Customer,
     CustomerQuery,
@@ -84,7 +84,7 @@ from portal.api.schemas.plans import (
     plan_row,
     preview,
 )
-from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, refund, refund_answer
+from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, RefundsQuery, refund, refund_answer
 from portal.api.schemas.reminders import (
     QueuedReminder,
     ReminderRules,
@@ -116,6 +116,7 @@ __all__ = [
     "CancelledPlan",
     "ChangedEndpoint",
     "Code",
+    "CreatedQuery",
     "Customer",
     "CustomerEmail",
     "CustomerQuery",
@@ -131,6 +132,7 @@ __all__ = [
     "JournalQuery",
     "Link",
     "LinkChoice",
+    "ListQuery",
     "Login",
     "Me",
     "Merchant",
@@ -151,6 +153,7 @@ __all__ = [
     "NewWriteOff",
     "Nothing",
     "OwnInstallment",
+    "PageQuery",
     "PaidInstallment",
     "Pay",
     "PayPlan",
@@ -171,6 +174,7 @@ __all__ = [
     "Refund",
     "RefundAnswer",
     "RefundQuery",
+    "RefundsQuery",
     "Registration",
     "ReminderRules",
     "ReminderRulesChange",

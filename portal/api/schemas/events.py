@@ -6,14 +6,12 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from portal.api.parsing import whole
 from portal.api.schemas.installments import installment
-from portal.api.schemas.kinds import Id, Instant, Out, PageQuery, Text
+from portal.api.schemas.kinds import CreatedQuery, CustomerId, Id, Instant, Out, PlanId, Text
 from portal.api.schemas.merchants import customer
 from portal.api.schemas.payments import payment
 from portal.api.schemas.plans import plan_row
 from portal.api.schemas.refunds import refund
-from portal.domain.identifiers import MAX_ID
 from portal.domain.public_events import EVENT_TYPES, EventType, ObjectType
 from portal.models import PublicEvent
 from portal.reports import events as feed
@@ -49,7 +47,7 @@ class PublishedEvent(Out, kw_only=True):
     data: Annotated[Any, Meta(extra_json_schema={"anyOf": _OBJECTS}, description="Null once the object is gone.")]
 
 
-class EventQuery(PageQuery, kw_only=True):
+class EventQuery(CreatedQuery, kw_only=True):
     """Filters of events."""
 
     types: Annotated[
@@ -59,7 +57,8 @@ class EventQuery(PageQuery, kw_only=True):
             examples=["plan.created,payment.succeeded"],
         ),
     ] = None
-    plan: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")] | None = None
+    plan: PlanId | None = None
+    customer: CustomerId | None = None
 
 
 def events(merchant_id: int, rows: Sequence[PublicEvent]) -> list[PublishedEvent]:

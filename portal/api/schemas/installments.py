@@ -6,8 +6,20 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from portal import models
-from portal.api.parsing import Day, whole
-from portal.api.schemas.kinds import Currency, CustomerId, Id, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.parsing import Day, Pairs, whole
+from portal.api.schemas.kinds import (
+    CreatedQuery,
+    Currency,
+    CustomerId,
+    Id,
+    Instant,
+    Money,
+    Out,
+    PageQuery,
+    PlanId,
+    Text,
+    decimal,
+)
 from portal.domain.schedule import MAX_INSTALLMENTS
 from portal.models.payments.payments import PaymentState
 from portal.models.plans.installments import InstallmentStatus
@@ -47,29 +59,36 @@ class PaidInstallment(Installment, kw_only=True):
 
 
 Include = Annotated[
-    Literal["replaced"] | None, Meta(description="`replaced`: also those that a rescheduling replaced.")
+    Literal["replaced", "total", "replaced,total", "total,replaced"] | None,
+    Meta(
+        description="`replaced`: also those that a rescheduling replaced. `total`: the number of rows in the header "
+        "X-Total-Count, exact up to 10000, else `10000+`."
+    ),
 ]
 
 
-class InstallmentQuery(PageQuery, kw_only=True):
-    """Filters of installments. Both dates are exclusive."""
+class InstallmentQuery(CreatedQuery, kw_only=True):
+    """Filters of installments. All bounds are exclusive. The creation, `external_id` and `metadata` are the plan's."""
 
     status: InstallmentStatus | None = None
-    include: Include = None
+    include: Include = None  # type: ignore[assignment]
+    plan: PlanId | None = None
     customer_email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
     customer: CustomerId | None = None
     currency: Currency | None = None
     due_before: Day | None = None
     due_after: Day | None = None
+    external_id: Annotated[Text | None, Meta(description="The merchant's own id of the plan, whole.")] = None
+    metadata: Pairs | None = None
     sort: Annotated[Literal["due_date", "-due_date"], Meta(description="Soonest due first, or last.")] = "due_date"
 
 
 class PlanInstallmentQuery(PageQuery, kw_only=True):
     """Filters of a plan's installments. Without any, all are listed. Both dates are exclusive."""
 
-    limit: Annotated[Any, whole(1, MAX_LIMIT)] = MAX_INSTALLMENTS
+    limit: Annotated[Any, whole(1, MAX_LIMIT), Meta(description="The most rows of a page.")] = MAX_INSTALLMENTS
     status: InstallmentStatus | None = None
-    include: Include = None
+    include: Include = None  # type: ignore[assignment]
     due_before: Day | None = None
     due_after: Day | None = None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from portal.api.parsing import Amount, whole
+from portal.api.parsing import Amount, DayOrInstant, whole
 from portal.domain import money
 from portal.domain.identifiers import MAX_ID
 from portal.reports.paging import MAX_LIMIT
@@ -65,8 +65,28 @@ CustomerId = Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a cust
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217, such as SAR.")]
 
 
-class PageQuery(In, kw_only=True):
+PlanId = Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")]
+Total = Annotated[
+    Literal["total"] | None,
+    Meta(description="`total`: the number of rows in the header X-Total-Count, exact up to 10000, else `10000+`."),
+]
+
+
+class ListQuery(In, kw_only=True):
+    """A list that is answered whole."""
+
+    include: Total = None
+
+
+class PageQuery(ListQuery, kw_only=True):
     """The page of a list."""
 
-    limit: Annotated[Any, whole(1, MAX_LIMIT)] = 50
+    limit: Annotated[Any, whole(1, MAX_LIMIT), Meta(description="The most rows of a page.")] = 50
     cursor: Annotated[Text | None, Meta(description="From the Link header of the page before.")] = None
+
+
+class CreatedQuery(PageQuery, kw_only=True):
+    """The page of a list, and when its rows were created."""
+
+    created_before: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None
+    created_after: Annotated[DayOrInstant | None, Meta(description="Exclusive: a day itself is not included.")] = None

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import whole
-from portal.api.schemas.kinds import Id, In, Instant, Money, Out, PageQuery, Text, decimal
+from portal.api.schemas.kinds import CreatedQuery, Id, In, Instant, Money, Out, Text, decimal
 from portal.domain.permissions import Role, Standing
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.reports.merchants.customers import Customer as Described
@@ -71,6 +71,7 @@ class Customer(Out, kw_only=True):
     open_plans: int
     outstanding: Amounts
     overdue: Amounts
+    created_at: Annotated[Instant | None, Meta(description="Since when they are a customer of the merchant.")]
 
 
 class CustomerWords(In, kw_only=True):
@@ -83,7 +84,7 @@ class CustomerWords(In, kw_only=True):
     note: Annotated[Text | None, Meta(description="Private: the customer does not see it. At most 500 letters.")] = None
 
 
-class CustomerQuery(PageQuery, kw_only=True):
+class CustomerQuery(CreatedQuery, kw_only=True):
     """Filters of customers."""
 
     show: Annotated[
@@ -132,4 +133,5 @@ def customer(row: Described) -> Customer:
         open_plans=row.open_plans,
         outstanding={code: decimal(amount, code) for code, amount in row.outstanding.items()},
         overdue={code: decimal(amount, code) for code, amount in row.overdue.items()},
+        created_at=row.since,
     )

@@ -1,14 +1,15 @@
 """Schemas of payments."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from portal import models
-from portal.api.parsing import Amount, Day, whole
+from portal.api.parsing import Amount, Day
 from portal.api.schemas.kinds import (
     AmountField,
+    CreatedQuery,
     Currency,
     CustomerId,
     Id,
@@ -16,11 +17,10 @@ from portal.api.schemas.kinds import (
     Instant,
     Money,
     Out,
-    PageQuery,
+    PlanId,
     Text,
     decimal,
 )
-from portal.domain.identifiers import MAX_ID
 from portal.models.payments.payments import PaymentState, RecordedMethod
 from portal.services import row_facts
 from portal.services.row_facts import PaymentFacts
@@ -102,7 +102,7 @@ class Payment(Out, kw_only=True):
     installments: list[Part]
 
 
-class PaymentQuery(PageQuery, kw_only=True):
+class PaymentQuery(CreatedQuery, kw_only=True):
     """Filters of payments."""
 
     status: PaymentState | None = None
@@ -112,7 +112,7 @@ class PaymentQuery(PageQuery, kw_only=True):
 class PaymentsQuery(PaymentQuery, kw_only=True):
     """Filters of the payments of all plans."""
 
-    plan: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a plan.")] | None = None
+    plan: PlanId | None = None
     customer: CustomerId | None = None
     currency: Currency | None = None
 

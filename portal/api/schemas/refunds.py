@@ -9,12 +9,15 @@ from portal import models
 from portal.api.parsing import Amount, whole
 from portal.api.schemas.kinds import (
     AmountField,
+    CreatedQuery,
+    Currency,
+    CustomerId,
     Id,
     In,
     Instant,
     Money,
     Out,
-    PageQuery,
+    PlanId,
     Reason,
     decimal,
 )
@@ -65,11 +68,20 @@ class RefundAnswer(Out, kw_only=True):
     refunds: list[Refund]
 
 
-class RefundQuery(PageQuery, kw_only=True):
+class RefundQuery(CreatedQuery, kw_only=True):
     """Filters of refunds."""
 
     status: RefundState | None = None
     sort: Annotated[Literal["-id", "id"], Meta(description="Newest first, or oldest first.")] = "-id"
+
+
+class RefundsQuery(RefundQuery, kw_only=True):
+    """Filters of the refunds of all plans."""
+
+    plan: PlanId | None = None
+    payment: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a payment.")] | None = None
+    customer: CustomerId | None = None
+    currency: Currency | None = None
 
 
 def refund(row: models.Refund | RefundFacts) -> Refund:

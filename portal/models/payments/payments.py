@@ -126,6 +126,7 @@ class Payment(Model):
         CheckConstraint("(state IN ('in_flight', 'declined')) = (value_at IS NULL)", name="value_at"),
         Index("ix_payments_merchant_id_amount_id", "merchant_id", "amount", "id"),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
+        Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),

@@ -84,6 +84,7 @@ class Refund(Model):
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_plan_id_id", "plan_id", "id"),
         Index("ix_refunds_merchant_id_id", "merchant_id", "id"),
+        Index("ix_refunds_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_refunds_customer_id_id", "customer_id", "id"),
         Index("ix_refunds_group_key", "group_key"),
         Index("ix_refunds_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),

@@ -148,6 +148,8 @@ class Plan(Model):
         ),
         CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
+        Index("ix_plans_merchant_id_created_at", "merchant_id", "created_at"),
+        Index("ix_plans_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_plans_automatic_next_due_on",
             "next_due_on",

@@ -108,9 +108,7 @@ def list_lines(
     cursor: str | None = None,
 ) -> Page[Row[Any]]:
     """The lines of the numbered entries, by entry number and line. Refuses: bad_cursor (Invalid)."""
-    query = lines(actor.business("export"), first, last).order_by(None)
-    if account is not None:
-        query = query.where(LedgerLine.account == account)
+    query = find_lines(actor, first=first, last=last, account=account)
     if cursor is not None:
         number, line = paging.read(cursor, int, int)
         after = tuple_(EntryNumber.number, LedgerLine.id) > (number, line)
@@ -118,6 +116,14 @@ def list_lines(
     rows = db.session.execute(query.order_by(EntryNumber.number, LedgerLine.id).limit(limit + 1)).all()
     items = rows[:limit]
     return Page(items, paging.write(items[-1].number, items[-1].line) if len(rows) > limit else None)
+
+
+def find_lines(
+    actor: Actor, *, first: date | None = None, last: date | None = None, account: Account | None = None
+) -> Select[*tuple[Any, ...]]:
+    """The lines of the numbered entries, in no order."""
+    query = lines(actor.business("export"), first, last).order_by(None)
+    return query if account is None else query.where(LedgerLine.account == account)
 
 
 def utc(instant: datetime) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from portal.reports.ranges import ANY_TIME, Between
+
 Show = Literal["all", "owing", "overdue"]
 
 
@@ -11,12 +13,14 @@ class CustomerFilters:
     """`show` selects customers with an open balance or an overdue one. `search` is looked for in name,
     phone, email and username (reports/search.py).
 
-    `email` is a whole address. An empty `search` or `email` does not narrow the list.
+    `email` is a whole address. `created` is about the first plan of the person with the business. An empty `search` or
+    `email` does not narrow the list.
     """
 
     show: Show = "all"
     search: str | None = None
     email: str | None = None
+    created: Between = ANY_TIME
 
 
 ALL_CUSTOMERS: Final = CustomerFilters()

@@ -1,8 +1,11 @@
-"""Filters of the list of payments. Pages, files and the API pass them whole."""
+"""Filters of the lists of payments and refunds. Pages, files and the API pass them whole."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from portal.models.payments.refunds import RefundState
+from portal.reports.ranges import ANY_TIME, Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +15,7 @@ class PaymentFilters:
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
     between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
-    `declined`: declined payments are in the list; a list of receipts has none.
+    `declined`: declined payments are in the list; a list of receipts has none. `created` is about the attempt.
     """
 
     plan_id: int | None = None
@@ -23,6 +26,20 @@ class PaymentFilters:
     since: datetime | None = None
     until: datetime | None = None
     declined: bool = True
+    created: Between = ANY_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFilters:
+    """A field that is None does not narrow the list."""
+
+    plan_id: int | None = None
+    payment_id: int | None = None
+    customer_id: int | None = None
+    state: RefundState | None = None
+    currency: str | None = None
+    created: Between = ANY_TIME
 
 
 ALL_PAYMENTS: Final = PaymentFilters()
+ALL_REFUNDS: Final = RefundFilters()

@@ -63,6 +63,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(Payment.state != "declined")
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
+    query = filters.created.narrow(query, Payment.created_at)
     if filters.since or filters.until:
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:

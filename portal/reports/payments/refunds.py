@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
@@ -12,6 +12,7 @@ from portal.models import Payment, Refund
 from portal.reports import paging
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
+from portal.reports.payments.filters import ALL_REFUNDS, RefundFilters
 
 
 class RefundTotals(NamedTuple):
@@ -23,23 +24,30 @@ class RefundTotals(NamedTuple):
 
 def list_refunds(
     actor: Actor,
+    filters: RefundFilters = ALL_REFUNDS,
     *,
-    plan_id: int | None = None,
-    state: str | None = None,
     newest_first: bool = True,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Refund]:
-    """The refunds by this merchant or to this customer.
+    """The refunds by this merchant or to this customer that pass the filters. Refuses: bad_cursor (Invalid)."""
+    return paging.fetch(find(actor, filters), Refund.id, descending=newest_first, limit=limit, cursor=cursor)
 
-    `plan_id` selects those of one plan. `state` is one of REFUND_STATES. Refuses: bad_cursor (Invalid).
-    """
-    query = select(Refund).where(of_actor(actor, Refund, plan_id=plan_id))
-    if plan_id is not None:
-        query = query.where(Refund.plan_id == plan_id)
-    if state:
-        query = query.where(Refund.state == state)
-    return paging.fetch(query, Refund.id, descending=newest_first, limit=limit, cursor=cursor)
+
+def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
+    """The refunds by this merchant or to this customer that pass the filters, in no order."""
+    query = select(Refund).where(of_actor(actor, Refund, plan_id=filters.plan_id))
+    if filters.plan_id is not None:
+        query = query.where(Refund.plan_id == filters.plan_id)
+    if filters.payment_id is not None:
+        query = query.where(Refund.payment_id == filters.payment_id)
+    if filters.customer_id is not None:
+        query = query.where(Refund.customer_id == filters.customer_id)
+    if filters.state:
+        query = query.where(Refund.state == filters.state)
+    if filters.currency:
+        query = query.where(Refund.currency == filters.currency)
+    return filters.created.narrow(query, Refund.created_at)
 
 
 def refund_totals(plan_ids: Sequence[int]) -> defaultdict[int, RefundTotals]:

@@ -1,8 +1,11 @@
 """Filters of the lists of plans and installments. Pages, files and the API pass them whole."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
+
+from portal.reports.ranges import ANY_TIME, Between
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class PlanFilters:
     `external_id` the merchant's own number for the plan. A merchant's `search` is looked for in the customer, the
     description and that number (reports/search.py), a customer's in the description. `due_before` and `due_after` are
     local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
-    neither.
+    neither. `metadata` are names with their texts, which a plan has all.
     """
 
     status: str | None = None
@@ -27,6 +30,9 @@ class PlanFilters:
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None
+    created: Between = ANY_TIME
+    updated: Between = ANY_TIME
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,8 @@ class InstallmentFilters:
 
     `status` is "open", "counted" (paid or open), "past" (counted, and its time to be paid has passed) or one of
     INSTALLMENT_STATUSES. With `replaced` the installments that a rescheduling replaced are listed, too. `due_before`
-    and `due_after` are local dates, both exclusive.
+    and `due_after` are local dates, both exclusive. `external_id`, `metadata` and the range `created` are those of the
+    plan.
     """
 
     plan_id: int | None = None
@@ -46,6 +53,9 @@ class InstallmentFilters:
     currency: str | None = None
     due_before: date | None = None
     due_after: date | None = None
+    external_id: str | None = None
+    created: Between = ANY_TIME
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 ALL_PLANS: Final = PlanFilters()

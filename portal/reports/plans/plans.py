@@ -1,5 +1,7 @@
 """Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
@@ -12,6 +14,7 @@ from portal.reports import paging, search
 from portal.reports.paging import Page
 from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
+from portal.reports.ranges import ANY_TIME
 from portal.reports.tallies import Tally, tally
 
 TIMELINE_LENGTH = 100
@@ -79,7 +82,17 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.next_due_on > filters.due_after)
     if filters.search and filters.search.strip():
         query = query.where(_mentions(actor, filters.search.strip()))
-    return query
+    query = filters.created.narrow(query, Plan.created_at)
+    query = filters.updated.narrow(query, Plan.updated_at)
+    return query.where(*_labelled(actor, filters.metadata))
+
+
+def _labelled(actor: Actor, metadata: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    """The conditions of plans that have all of these texts in their metadata."""
+    if not metadata:
+        return []
+    exact = Plan.notes.contains(dict(metadata))
+    return [exact] if actor.merchant_id is None else [exact, search.labelled(actor.merchant_id, metadata)]
 
 
 def _mentions(actor: Actor, text: str) -> ColumnElement[bool]:
@@ -140,6 +153,9 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
         query = query.where(Installment.due_date < filters.due_before)
     if filters.due_after:
         query = query.where(Installment.due_date > filters.due_after)
+    if filters.external_id is not None or filters.metadata or filters.created != ANY_TIME:
+        of_plans = PlanFilters(external_id=filters.external_id, metadata=filters.metadata, created=filters.created)
+        query = query.where(Installment.plan_id.in_(find_plans(actor, of_plans).with_only_columns(Plan.id)))
     return query
 
 
@@ -162,10 +178,16 @@ def list_timeline(
     plan_id: int, *, private: bool, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[Event]:
     """As `timeline_of`, page by page; without the events of `is_private` unless `private`. Refuses: bad_cursor."""
-    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS)).options(joinedload(Event.actor))
+    query = find_timeline(plan_id, private=private).options(joinedload(Event.actor))
+    return paging.fetch(query, Event.id, descending=True, limit=limit, cursor=cursor)
+
+
+def find_timeline(plan_id: int, *, private: bool) -> Select[Event]:
+    """The events of `list_timeline`, in no order."""
+    query = select(Event).where(Event.plan_id == plan_id, Event.kind.in_(KINDS))
     if not private:
         query = query.where(or_(Event.kind != CustomerUpdated.kind, Event.data.has_key("before_id")))
-    return paging.fetch(query, Event.id, descending=True, limit=limit, cursor=cursor)
+    return query
 
 
 def is_private(event: Event) -> bool:

@@ -169,6 +169,12 @@ def record_refusal(login: str) -> None:
 
 
 @unit_of_work
+def record_limit() -> None:
+    """Record that sign-ins from this request's address are refused (429), whatever their names. Refuses: busy."""
+    security_events.record("sign_ins_limited", None)
+
+
+@unit_of_work
 def purge(limit: int = 10_000) -> int:
     """Delete at most `limit` ended sessions whose last use was longer than KNOWN ago. Returns how many."""
     now = clock.now()

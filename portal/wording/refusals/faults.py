@@ -228,10 +228,14 @@ FAULTS: Final[Table] = {
     ("bad_cursor", ""): _l("This cursor is not one that a page gave."),
     ("bad_date", "api"): _l("Send a date like 2026-08-31."),
     ("bad_idempotency_key", ""): _l("Use 1 to 255 visible ASCII characters, no blanks."),
+    ("bad_instant", ""): _l(
+        "Send a time with its offset, like 2026-08-31T09:00:00Z, or a day from 2000 to 2199, like 2026-08-31."
+    ),
     ("bad_length", ""): lambda values: ngettext(
         "Send a list of 1 to %(num)s object.", "Send a list of 1 to %(num)s objects.", values["limit"]
     ),
     ("bad_number", ""): _l("Send a whole number from %(least)s to %(most)s."),
+    ("bad_pair", ""): _l("Send a name of up to 40 characters, a colon, and a text of up to 500: branch:Olaya."),
     ("bad_text", ""): _l("Send text without NUL characters."),
     ("conflicting_parameters", ""): _l("This is the same filter as %(other)s: send one of the two."),
     ("not_an_object", ""): _l("Send one JSON object: {...}."),
