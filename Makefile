@@ -13,7 +13,7 @@ MESSAGE_OPTIONS := --no-wrap --sort-by-file --add-location file --omit-header --
 	--keyword _l --keyword lazy_pgettext:1c,2 --keyword lazy_ngettext:1,2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt messages bench proof lock audit sbom up down build logs clean
+.PHONY: help run test lint fmt messages bench proof lock audit sbom node-tools lint-api up down build logs clean
 
 help:  ## Show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -68,6 +68,23 @@ audit: $(DEV_READY)  ## Look for known faults of the packages of the image (pip-
 		echo "audit: the data of known faults could not be reached; nothing was looked up"; exit 0; \
 	fi; exit $$code
 
+# Programs from npm, beside the virtual environment. Versions are pinned here; there is no lock, which would hold the
+# addresses of a registry. NPM_SECONDS limits the wait for one that can't be reached.
+NODE_TOOLS := typescript@5.9.3 @stoplight/spectral-cli@6.16.3 @redocly/cli@2.77.0
+NPM_SECONDS ?= 300
+node-tools: $(DEV_READY)  ## Install TypeScript, spectral and redocly from npm (tests of clients/, make lint-api)
+	@timeout $(NPM_SECONDS) npm install --prefix .venv/node --no-package-lock --no-audit --no-fund --ignore-scripts \
+		--loglevel error $(NODE_TOOLS)
+
+# Exit code 0 without the programs: npm is not to be had on every machine.
+lint-api: $(DEV_READY)  ## Check the OpenAPI document with spectral and redocly (make node-tools installs them)
+	@if [ ! -x .venv/node/node_modules/.bin/spectral ] || [ ! -x .venv/node/node_modules/.bin/redocly ]; then \
+		echo "lint-api: spectral and redocly are not installed; nothing was checked"; exit 0; \
+	fi; \
+	$(BIN)/python -m clients document > .venv/openapi.json && \
+	.venv/node/node_modules/.bin/spectral lint --ruleset .spectral.yaml --fail-severity=hint .venv/openapi.json && \
+	REDOCLY_TELEMETRY=off .venv/node/node_modules/.bin/redocly lint --config .redocly.yaml .venv/openapi.json 2>&1
+
 build: export QIST_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' portal/__init__.py)
 build: .secrets .mail  ## Build the container image
 	docker compose build
@@ -79,8 +96,8 @@ up: build  ## Start everything in containers, on http://127.0.0.1:8000 (PORT=800
 	docker compose up --detach --wait database
 	docker compose run --rm migrate
 	docker compose up --detach --wait valkey
-	docker compose up --detach --wait --no-deps web
-	docker compose up --detach --wait --no-deps web2
+	docker compose up --detach --wait web
+	docker compose up --detach --wait web2
 	docker compose up --detach --wait
 	@echo "Qist is ready: http://$$(docker compose port web 8000)"
 

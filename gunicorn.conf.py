@@ -1,16 +1,19 @@
 """gunicorn's settings: threads, because requests wait for the database and the gateway more than they compute.
 
-`preload_app` stays off: each worker loads the application after the fork and opens its own connection pools.
+The arbiter loads the application once. A worker is a fork of it, so that the workers share its memory and a new one
+serves at once. At the fork no connection to PostgreSQL or Valkey is open, and each worker counts for itself.
 """
 
+import gc
 import os
 
-from portal import logs
+from portal import counters, logs
 from portal.config import load
 
 settings = load(os.environ)
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+preload_app = True
 worker_class = "portal.gunicorn_worker.Worker"
 workers = settings.web_workers
 threads = settings.web_threads
@@ -40,11 +43,22 @@ control_socket_disable = True
 
 def on_starting(_server):  # type: ignore[no-untyped-def]
     """The arbiter, which no request can block, serves the metrics."""
+    counters.serve_no_request()
     if settings.metrics_port is not None:
         from portal.metrics import server
 
         logs.configure(settings.log_level)
         server.serve(settings)
+
+
+def when_ready(_server):  # type: ignore[no-untyped-def]
+    """What the arbiter loaded stays shared: no garbage collection of a worker writes to it."""
+    gc.collect()
+    gc.freeze()
+
+
+def post_fork(_server, _worker):  # type: ignore[no-untyped-def]
+    counters.begin_web_worker(pool_size=threads * 2 + 2)
 
 
 limit_request_line = 4094

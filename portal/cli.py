@@ -19,7 +19,7 @@ from flask.cli import FlaskGroup, routes_command, shell_command
 
 from portal import __version__
 from portal.commands import cli as data
-from portal.commands.cli import called, erase_again, list_erasures
+from portal.commands.cli import called, erase_again, list_erasures, listen
 from portal.config import NEEDED_BY_SCHEDULER, REQUIRED_IN_PRODUCTION, ConfigError, Settings, load
 
 if TYPE_CHECKING:
@@ -100,7 +100,16 @@ def main() -> None:
     """Qist: a Buy Now, Pay Later portal."""
 
 
-for command in (routes_command, shell_command, data.backup, data.restore, data.check, list_erasures, erase_again):
+for command in (
+    routes_command,
+    shell_command,
+    data.backup,
+    data.restore,
+    data.check,
+    list_erasures,
+    erase_again,
+    listen,
+):
     main.add_command(command)
 
 

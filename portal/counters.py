@@ -38,6 +38,12 @@ class _Process:
     """The number of this process, which its lock file keeps until the process and its work-horse have ended."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.take_number()
+
+    def take_number(self) -> None:
+        """Take the lowest free number."""
+        folder = self.folder
         for number in itertools.count():
             self.lock = os.open(folder / f"{number}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
@@ -140,6 +146,15 @@ def forget_live(folder: Path, number: int) -> None:
     """Remove the gauges of one process, which has ended."""
     for path in [*folder.glob(f"gauge_live*_{number}.db"), *folder.glob(f"gauge_live*_{number}jobs.db")]:
         path.unlink(missing_ok=True)
+
+
+def begin_web_worker(pool_size: int) -> None:
+    """This process was forked from one that counts, and serves requests from now on: it counts under its own number."""
+    if (active := _Active.counters) is not None:
+        os.close(active.process.lock)
+        active.process.take_number()
+        active.pool.set(0)
+        active.pool_size.set(pool_size)
 
 
 def serve_no_request() -> None:

@@ -9,9 +9,11 @@ repeats the request as well.
 
 import functools
 import json
+import mmap
 import os
 import selectors
 import socket
+import struct
 import time
 import uuid
 from contextlib import suppress
@@ -49,6 +51,37 @@ LINGER_BYTES: Final = 2**20
 PAGE: Final = '<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title><h1>{0}</h1><p>{1}</p>'
 
 
+class Load:
+    """The open connections of each worker, in memory that all workers share.
+
+    The kernel gives a new connection to any worker that waits for one, so kept connections pile up on a few workers. A
+    worker with more connections than another one lets that one accept first.
+    """
+
+    SLOTS: Final = 64
+    CELL: Final = struct.Struct("<dq")  # monotonic seconds of the last loop, connections
+    STALE_SECONDS: Final = 3.0
+    """Age of a cell whose worker has ended or is stuck: a worker writes once a second at least."""
+
+    def __init__(self) -> None:
+        self._cells = mmap.mmap(-1, self.SLOTS * self.CELL.size)
+
+    def write(self, number: int, connections: int) -> None:
+        """Note the connections of the worker with this number. A worker's number is its place in order of starts."""
+        self.CELL.pack_into(self._cells, number % self.SLOTS * self.CELL.size, time.monotonic(), connections)
+
+    def is_above_another(self, connections: int) -> bool:
+        """Whether another worker has fewer connections."""
+        alive = time.monotonic() - self.STALE_SECONDS
+        return any(seen > alive and other < connections for seen, other in self.CELL.iter_unpack(self._cells))
+
+
+LOAD: Final = Load()
+"""Made by the arbiter, and inherited by each worker."""
+YIELD_SECONDS: Final = 0.001
+"""How long a worker leaves a new connection to others that have fewer."""
+
+
 @dataclass(slots=True)
 class Ending:
     """A connection after its last response. `deadline` is monotonic, in seconds."""
@@ -70,6 +103,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.ending: dict[Any, Ending] = {}
         """Connections after their last response."""
         self.max_incoming = self.worker_connections * 3 // 4
+
+    def notify(self) -> None:
+        """gunicorn calls this in each loop."""
+        super().notify()
+        LOAD.write(self.age, self.nr_conns)
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, unless a worker with fewer connections does so meanwhile."""
+        if LOAD.is_above_another(self.nr_conns):
+            time.sleep(YIELD_SECONDS)
+        super().accept(listener)
+        LOAD.write(self.age, self.nr_conns)
 
     def enqueue_req(self, conn: Any) -> None:
         """Read a request of this connection. gunicorn calls this for a new connection and for each later request."""

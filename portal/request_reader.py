@@ -21,6 +21,8 @@ HEAD_BYTES: Final = 65_536
 """A longer head is refused. gunicorn's own limit of a line and of a field lie below."""
 BODY_BYTES: Final = 256 * 1024
 """A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH)."""
+LARGER_BODIES: Final = {"/settings/letterhead": 1280 * 1024}
+"""The paths of forms with a file, and the bytes of their bodies (portal/web/merchants/letterheads.py)."""
 MEMORY_BYTES: Final = 65_536
 """Bytes of a request that are held in memory. The rest is held in a temporary file."""
 CHUNK_LINE_BYTES: Final = 8190
@@ -171,7 +173,7 @@ class IncomingRequest:
         self.deadline += len(data) / BODY_RATE
         if self._chunks.feed(data) if self._chunks is not None else self._body_size >= self._body_length:
             return True
-        if is_end or max(self._body_size, self._body_length) > BODY_BYTES:
+        if is_end or max(self._body_size, self._body_length) > LARGER_BODIES.get(self.path or "", BODY_BYTES):
             self.parser.mesg.force_close()
             return True
         return False

@@ -101,6 +101,35 @@ CREATE INDEX ix_merchants_name_skeleton ON merchants (name_skeleton text_pattern
 CREATE INDEX ix_merchants_waiting_id ON merchants (id)
     WHERE approved_at IS NULL AND declined_at IS NULL AND deactivated_at IS NULL;
 
+CREATE TABLE letterheads (
+    merchant_id bigint CONSTRAINT pk_letterheads PRIMARY KEY
+        CONSTRAINT fk_letterheads_merchant_id REFERENCES merchants (id),
+    address varchar(300) NOT NULL,
+    tax_number varchar(40) NOT NULL,
+    email varchar(254) NOT NULL,
+    phone varchar(40) NOT NULL,
+    logo bytea,
+    logo_type varchar(4),
+    logo_width smallint,
+    logo_height smallint,
+    logo_version varchar(16),
+    updated_at timestamptz NOT NULL,
+    CONSTRAINT ck_letterheads_address CHECK (
+        address !~ '[\u0001-\u0009\u000B-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
+    CONSTRAINT ck_letterheads_email CHECK (email = '' OR position('@' in email) > 1),
+    CONSTRAINT ck_letterheads_logo CHECK (octet_length(logo) BETWEEN 1 AND 65536),
+    CONSTRAINT ck_letterheads_logo_size CHECK (logo_width BETWEEN 1 AND 600 AND logo_height BETWEEN 1 AND 240),
+    CONSTRAINT ck_letterheads_logo_type CHECK (logo_type IN ('png', 'jpeg')),
+    CONSTRAINT ck_letterheads_logo_whole CHECK (
+        num_nulls(logo, logo_type, logo_width, logo_height, logo_version) IN (0, 5)
+    ),
+    CONSTRAINT ck_letterheads_phone CHECK (phone = '' OR phone ~ '^[+(]?[0-9][0-9 ().-]*$'),
+    CONSTRAINT ck_letterheads_tax_number CHECK (
+        tax_number !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    )
+);
+
 CREATE TABLE memberships (
     user_id bigint CONSTRAINT fk_memberships_user_id REFERENCES users (id),
     merchant_id bigint CONSTRAINT fk_memberships_merchant_id REFERENCES merchants (id),

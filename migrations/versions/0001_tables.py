@@ -51,6 +51,6 @@ def downgrade() -> None:
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plan_grams, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
-        "operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
+        "letterheads, operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"
     )

@@ -4,6 +4,7 @@ Like portal/cli.py, a command imports the modules that it needs inside its funct
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -149,6 +150,68 @@ def restore(file: Path, erased_file: Any, no_erasures: bool) -> None:
     flask_migrate.upgrade()
     _erase_again(erased)
     sys.exit(_check(as_json=False))
+
+
+@click.command()
+@click.argument("url")
+@click.option(
+    "--from",
+    "address",
+    envvar="QIST_URL",
+    required=True,
+    help="The installation, such as https://pay.example.org. Also QIST_URL.",
+)
+@click.option(
+    "--key-file",
+    envvar="QIST_API_KEY_FILE",
+    type=click.Path(path_type=Path),
+    help="A file with the API key; without it, QIST_API_KEY.",
+)
+@click.option("--types", help="Only these types of events, with commas between them.")
+@click.option("--plan", type=click.IntRange(min=1), help="Only events of the plan with this id.")
+@click.option("--from-start", is_flag=True, help="Without a state: begin with the first event, not with the next one.")
+@click.option(
+    "--every", type=click.FloatRange(0.1, 300), default=2.0, show_default=True, help="Seconds between two looks."
+)
+@click.option(
+    "--state",
+    "state_file",
+    type=click.Path(path_type=Path),
+    default=Path(".qist-listen"),
+    show_default=True,
+    help="The file with the place in the feed and the signing secret.",
+)
+def listen(
+    url: str,
+    address: str,
+    key_file: Path | None,
+    types: str | None,
+    plan: int | None,
+    from_start: bool,
+    every: float,
+    state_file: Path,
+) -> None:
+    """Forward the events of a business to URL, a server on this machine, as signed webhooks. Ctrl-C stops it.
+
+    The API key comes from QIST_API_KEY, or from a file; it reads, and needs no permission. The next run goes on where
+    this one stopped. WEBHOOK_SECRET replaces the signing secret that is printed.
+    """
+    from portal.commands import listening
+    from portal.gateways.event_feed import EventFeed, FeedError
+
+    try:
+        secret = listening.check_secret(os.environ.get("WEBHOOK_SECRET"))
+        options = listening.Options(url, types, plan, secret, every, from_start)
+        listening.check_target(url)
+        key = listening.read_key(key_file, os.environ.get("QIST_API_KEY"))
+        with EventFeed(address, key, types=types, plan=plan) as feed, listening.StateFile(state_file) as file:
+            listening.listen(feed, file, options, click.echo)
+    except FeedError as error:
+        raise click.ClickException(listening.NO_EVENTS[error.code]) from None
+    except listening.ListeningError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("stopped")
 
 
 def _carry_out(act: Callable[[], T]) -> T:

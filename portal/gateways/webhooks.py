@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import ipaddress
 import re
+import secrets
 import socket
 import ssl
 import threading
@@ -142,6 +143,11 @@ def check_url(url: str, *, allow_loopback: bool = False) -> str:
     if literal is not None and is_refused(literal):
         raise BadUrl("refused_address")
     return url
+
+
+def new_secret() -> str:
+    """A new signing secret: 32 random bytes in base64 after `whsec_`."""
+    return SCHEME + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def signature(secret: str, name: str, timestamp: int, body: bytes) -> str:

@@ -25,6 +25,7 @@ from portal.domain.events import (
 )
 from portal.domain.permissions import Actor
 from portal.domain.schedule import Interval
+from portal.domain.terms import Accepting
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment
@@ -32,10 +33,13 @@ from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
 from portal.services.adjustments import cancellations, credits, write_offs
+from portal.services.agreements import acceptances
 from portal.services.payments import callbacks, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
 from portal.services.unit_of_work import unit_of_work
+from portal.wording import terms
+from portal.wording.language import SOURCE, in_language
 
 DOMAIN: Final = "demo.example.com"
 PASSWORD: Final = "four equal parts"  # noqa: S105 public; refused on any other address
@@ -201,7 +205,18 @@ def _open(demo: _DemoPlan, starts: date) -> bool:
         return False
     new = NewPlan(f"{demo.customer}@{DOMAIN}", demo.total, demo.count, starts, demo.interval, demo.description)
     plans.open_plan(_owner(demo.merchant), new)
+    _accept(demo)
     return True
+
+
+def _accept(demo: _DemoPlan) -> None:
+    """The customer accepts a plan that waits for it, as PLAN_ACCEPTANCE=required wants; the invited one does not."""
+    plan = db.session.get(Plan, _plan_of(demo))
+    if plan is None or not plan.is_asked or demo.customer == INVITED:
+        return
+    with in_language(SOURCE):
+        accepting = Accepting(address="127.0.0.1", language=SOURCE, word=terms.terms)
+        acceptances.accept(plan.id, customer_id=plan.customer_id, accepting=accepting)
 
 
 def _pay(demo: _DemoPlan, number: int, card: str) -> bool:

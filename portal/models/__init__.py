@@ -19,6 +19,7 @@ from portal.models.emails import Email
 from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
+from portal.models.letterheads import Letterhead
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -63,6 +64,7 @@ __all__ = [
     "KeptForm",
     "LedgerEntry",
     "LedgerLine",
+    "Letterhead",
     "Membership",
     "Merchant",
     "Mute",

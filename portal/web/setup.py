@@ -19,6 +19,7 @@ from portal.web.accounts import (
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
 from portal.web.books import books, movements
+from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
@@ -30,7 +31,18 @@ from portal.web.invitations import (
     plan_invitations,
     shop_reports,
 )
-from portal.web.merchants import closing, customers, dashboard, journal, live, objections, search, settings, webhooks
+from portal.web.merchants import (
+    closing,
+    customers,
+    dashboard,
+    journal,
+    letterheads,
+    live,
+    objections,
+    search,
+    settings,
+    webhooks,
+)
 from portal.web.middleware import (
     compression,
     language,
@@ -96,7 +108,9 @@ BLUEPRINTS = (
     invitation_payments.bp,
     invitations.bp,
     journal.bp,
+    logos.bp,
     merchants.bp,
+    letterheads.bp,
     link_agreements.bp,
     movements.bp,
     live.bp,

@@ -306,8 +306,8 @@ def test_an_update_migrates_before_it_replaces_containers() -> None:
         "up --detach --wait database",
         "run --rm migrate",
         "up --detach --wait valkey",
-        "up --detach --wait --no-deps web",
-        "up --detach --wait --no-deps web2",
+        "up --detach --wait web",
+        "up --detach --wait web2",
         "up --detach --wait",
     ]
 

@@ -45,6 +45,16 @@ def other(tmp_path: Path) -> Iterator[Live]:
     clean_up(system)
 
 
+@pytest.fixture
+def another(shared: Live, tmp_path: Path) -> Iterator[Live]:
+    """A second data folder: a copy of the first one, whose database is ready."""
+    ensure_started(shared).stop()
+    system = Live(tmp_path / "other")
+    shutil.copytree(shared.data_dir, system.data_dir)
+    yield system
+    clean_up(system)
+
+
 def clean_up(system: Live) -> None:
     folders = sockets(system)
     if system.is_running():
@@ -306,13 +316,13 @@ def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: 
     assert other.get("/readyz")[0] == 200
 
 
-def test_no_serving_process_gets_the_address_of_the_owner(other: Live) -> None:
+def test_no_serving_process_gets_the_address_of_the_owner(another: Live) -> None:
     """Each child loads .env again. Its environment has the variable, empty, which .env does not replace."""
     owner = "DATABASE_OWNER_URL=postgresql://owner:word@127.0.0.1/qist\n"
-    (other.data_dir.parent / ".env").write_text(owner + "RATELIMIT_WRITES=77 per minute\n")
-    del other.environ["FLASK_SKIP_DOTENV"]
-    other.start()
-    environs = {word: child(other, word).environ() for word in ("gunicorn", "worker", "scheduler")}
+    (another.data_dir.parent / ".env").write_text(owner + "RATELIMIT_WRITES=77 per minute\n")
+    del another.environ["FLASK_SKIP_DOTENV"]
+    another.start()
+    environs = {word: child(another, word).environ() for word in ("gunicorn", "worker", "scheduler")}
     for environ in environs.values():
         assert environ["DATABASE_OWNER_URL"] == environ["DATABASE_OWNER_URL_FILE"] == ""
         assert "qist_app@" in environ["DATABASE_URL"]

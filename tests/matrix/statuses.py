@@ -216,6 +216,9 @@ PAGES = {
     "POST /password-resets/<reset_token>": (422,) * 8,
     "GET /settings": MERCHANTS_PAGE,
     "POST /settings": MERCHANTS_FORM,
+    "GET /settings/letterhead": MERCHANTS_PAGE,
+    "POST /settings/letterhead": (303, 403, 403, 303, 303, 403, 303, 303),
+    "GET /settings/letterhead/logo": MERCHANTS_PAGE,
     "GET /settings/closing": MERCHANTS_PAGE,
     "POST /settings/closing": MERCHANTS_FORM,
     "POST /settings/closing/stop": (303, 403, 403, 409, 409, 403, 303, 303),
@@ -227,6 +230,7 @@ PAGES = {
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
+    "GET /plans/<int:plan_id>/logo": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
@@ -313,6 +317,7 @@ PAGES = {
     "GET /payments/<int:payment_id>/reverse": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /payments/<int:payment_id>/reverse": (303, 403, 403, 409, 404, 403, 303, 303),  # no bounce
     "GET /invitations/<token>/pay": ANYONE,
+    "GET /invitations/<token>/logo": ANYONE,
     "POST /invitations/<token>/pay": (422,) * 8,
     "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan
     "GET /invitations/<token>/payments/<int:payment_id>/receipt.pdf": (404,) * 8,  # of another plan

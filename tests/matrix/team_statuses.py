@@ -104,6 +104,7 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
+        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/settings/letterhead/logo",
         "/reminders/off/<off_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
@@ -195,7 +196,8 @@ PAGES: Final = {
     **rows((422, 422, 422, 409, 409), "POST", "/account/erasure"),
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
-    **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/plans/new"),
+    **rows(MANAGERS, "GET", "/settings", "/settings/reminders", "/settings/letterhead", "/plans/new"),
+    **rows((303, 403, 403, 303, 303), "POST", "/settings/letterhead"),
     **rows(MANAGERS_FORM, "POST", "/settings", "/settings/reminders", "/plans"),
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),

@@ -16,6 +16,8 @@ from portal.domain.permissions import Role
 from portal.extensions import db
 from portal.models import ApiKey, Email, ShopReport
 from portal.services.accounts import api_keys, password_resets, tokens
+from portal.services.books import letterheads
+from portal.services.books.letterheads import Words
 from portal.services.mail import delivery
 from portal.services.payments import manual_payments, payment_methods, refunds
 from portal.services.plans import plans, shop_reports
@@ -23,6 +25,7 @@ from portal.services.plans.plans import NewPlan
 from portal.services.reminders import unsubscribe
 from portal.services.team import invitations
 from tests.fixtures import people, proofs, webhooks
+from tests.fixtures.business import an_image
 from tests.matrix.statuses import API, BODIES, CALLERS, EXPECTED
 from tests.matrix.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
@@ -90,6 +93,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
     new = NewPlan(f"new-{plan_id}@example.com", 1000, 1, people.today_of(merchant_id))
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
+    letterheads.change(owner, Words(), file=an_image())
     to_change, to_write_off, to_dispute = (people.a_plan(merchant_id, email) for _ in range(3))
     cash = manual_payments.record(
         to_dispute, actor=owner, amount=1, method="cash", received_on=people.today_of(merchant_id)

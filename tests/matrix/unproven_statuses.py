@@ -12,6 +12,7 @@ OPEN: Final[dict[str, int]] = {
             "GET /", "GET /example", "GET /healthz", "GET /readyz", "GET /password-resets/new",
             "GET /password-resets/sent",
             "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
+            "GET /invitations/<token>/logo",
             "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
             "GET /api/openapi.json", "GET /team-invitations/<team_token>",
             "GET /invitations/<token>/dispute", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",

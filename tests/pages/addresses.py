@@ -50,6 +50,7 @@ PAGES: Final[dict[str, list[str]]] = {
         "/settings/books/accounts/cash",
         "first payment of /dashboard",
         "/settings",
+        "/settings/letterhead",
         "/settings/reminders",
         "/settings/api-keys",
         "/settings/webhooks",

@@ -16,11 +16,11 @@ from portal.domain.permissions import OF_ROLE, ROLES, Actor, EmailUnproven, OwnP
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.services.accounts import accounts, api_keys
+from portal.services.accounts import accounts, api_keys, merchant_settings
 from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
-from portal.services.books import chart, closing
+from portal.services.books import chart, closing, letterheads
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -120,6 +120,15 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
     "name an account": (
         "own",
         lambda actor, ids: chart.rename(actor, "cash", code="1", name="", export_name="assets:till"),
+    ),
+    "letterhead": ("settings", lambda actor, ids: letterheads.change(actor, letterheads.Words(tax_number="3"))),
+    "settings with the letterhead": (
+        "settings",
+        lambda actor, ids: letterheads.change_merchant(
+            actor,
+            merchant_settings.Settings(**SETTINGS),
+            letterheads.Words(),  # type: ignore[arg-type]
+        ),
     ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),

@@ -129,7 +129,7 @@ def _with_gateway_words(text: str, methods: Sequence[OfferedMethod]) -> str:
 def _complete(operation: Json, declaration: Declared) -> None:
     if declaration.aliases:
         operation["description"] += "\n\nAlso at " + ", ".join(f"`{alias}`" for alias in declaration.aliases) + "."
-    operation["description"] = operation["description"].strip()
+    operation["description"] = operation["description"].strip() or f"{operation['summary']}."
     for parameter in operation["parameters"]:
         _tidy_parameter(parameter)
     operation["parameters"] = [

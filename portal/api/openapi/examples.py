@@ -81,6 +81,10 @@ _MERCHANT: Final[dict[str, Any]] = {
     "grace_days": 3,
     "withdrawal_days": 14,
     "standing": "live",
+    "address": "12 Olive Street\nRiyadh 12211",
+    "tax_number": "300012345600003",
+    "email": "accounts@amal.example",
+    "phone": "+966 11 123 4567",
 }
 _REFUND: Final[dict[str, Any]] = {
     "id": 4,

@@ -1,10 +1,12 @@
 """The merchant of the token: its settings and its customers."""
 
+from dataclasses import fields
+
 import msgspec
 from flask import Blueprint
 from spectree.models import Tag
 
-from portal import access
+from portal import access, models
 from portal.api import parsing, ranges, schemas
 from portal.api.callers import caller, merchant
 from portal.api.endpoints import endpoint, list_headers
@@ -13,18 +15,20 @@ from portal.extensions import db
 from portal.reports.merchants import customers, team
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.tallies import Count
-from portal.services.accounts import accounts
+from portal.services.accounts.merchant_settings import Settings
+from portal.services.books import letterheads
+from portal.services.books.letterheads import Words
 from portal.services.plans import pairs
-from portal.services.plans.pairs import Words
 
 bp = Blueprint("api_merchants", __name__)
+LETTERHEAD = tuple(field.name for field in fields(Words))
 TAG = Tag("Merchant", "The merchant of the token, and the people who have plans with it.")
 
 
 @endpoint(bp, "GET", "/api/merchant/", ok={200: schemas.Merchant}, tag=TAG, needs="view")
 def show() -> schemas.Merchant:
     """Your merchant and its settings"""
-    return schemas.merchant(merchant())
+    return _described(merchant())
 
 
 @endpoint(
@@ -41,12 +45,19 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
     """Change settings
 
     Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner changes the time zone.
+    Address, tax number, email and phone are the letterhead of receipts and statements.
     """
     row = merchant()
-    now = {name: getattr(row, name) for name in json.__struct_fields__}
     sent = {name: value for name, value in msgspec.structs.asdict(json).items() if value is not None}
-    accounts.update_merchant(caller().actor, **(now | sent))
-    return schemas.merchant(db.session.get_one(type(row), row.id, populate_existing=True))
+    words = Words(**{name: sent.pop(name, None) for name in LETTERHEAD})
+    now = {field.name: getattr(row, field.name) for field in fields(Settings)}
+    letterheads.change_merchant(caller().actor, Settings(**(now | sent)), words)
+    db.session.expire_all()
+    return _described(db.session.get_one(type(row), row.id))
+
+
+def _described(row: models.Merchant) -> schemas.Merchant:
+    return schemas.merchant(row, models.Letterhead.of(row.id))
 
 
 @endpoint(bp, "GET", "/api/team/", ok={200: list[schemas.TeamMember]}, tag=TAG, needs="team")
@@ -99,7 +110,7 @@ def customers_update(customer_id: int, json: schemas.CustomerWords) -> schemas.C
 
     They are your own words about the customer: no other merchant sees them.
     """
-    pairs.describe(customer_id, Words(**msgspec.structs.asdict(json)), actor=caller().actor)
+    pairs.describe(customer_id, pairs.Words(**msgspec.structs.asdict(json)), actor=caller().actor)
     user = access.my_customer(caller().actor, customer_id)
     (row,) = customers.describe(merchant().id, [user.id])
     return schemas.customer(row)
@@ -107,4 +118,4 @@ def customers_update(customer_id: int, json: schemas.CustomerWords) -> schemas.C
 
 @parsing.further_faults(schemas.CustomerWords)
 def _word_faults(values: parsing.Values) -> list[Fault]:
-    return pairs.word_faults(Words(**{name: values.get(name) for name in ("name", "phone", "note")}))
+    return pairs.word_faults(pairs.Words(**{name: values.get(name) for name in ("name", "phone", "note")}))

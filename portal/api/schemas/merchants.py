@@ -28,16 +28,26 @@ class Merchant(Out, kw_only=True):
     grace_days: Annotated[int, Meta(description="Days after the due date before an installment is late.")]
     withdrawal_days: Annotated[int, Meta(description="Days in which a customer may withdraw from a new plan.")]
     standing: Standing
+    address: Annotated[str | None, Meta(description="On receipts and statements, in lines that end with a line feed.")]
+    tax_number: str | None
+    email: Annotated[str | None, Meta(description="For questions of customers.")]
+    phone: str | None
 
 
 class MerchantChange(In, kw_only=True):
-    """The settings to change. One that is left out, or null, stays as it is."""
+    """The settings to change. One that is left out, or null, stays as it is. "" removes a text of the letterhead."""
 
     business_name: Text | None = None
     home_currency: Text | None = None
     time_zone: Text | None = None
     grace_days: Annotated[Any, whole(0, MAX_GRACE_DAYS)] | None = None
     withdrawal_days: Annotated[Any, whole(0, MAX_WITHDRAWAL_DAYS)] | None = None
+    address: Annotated[Text | None, Meta(description="Up to six lines, of 300 letters in all.")] = None
+    tax_number: Text | None = None
+    email: Text | None = None
+    phone: Annotated[
+        Text | None, Meta(description="4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.")
+    ] = None
 
 
 class TeamMember(Out, kw_only=True):
@@ -95,7 +105,8 @@ class CustomerQuery(CreatedQuery, kw_only=True):
     search: Annotated[Text | None, Meta(description="A part of the name, phone, email or username.")] = None
 
 
-def merchant(row: models.Merchant) -> Merchant:
+def merchant(row: models.Merchant, letterhead: models.Letterhead | None) -> Merchant:
+    """The schema of a merchant, with the texts of its letterhead."""
     return Merchant(
         id=row.id,
         business_name=row.business_name,
@@ -104,6 +115,10 @@ def merchant(row: models.Merchant) -> Merchant:
         grace_days=row.grace_days,
         withdrawal_days=row.withdrawal_days,
         standing=row.standing,
+        address=(letterhead.address or None) if letterhead else None,
+        tax_number=(letterhead.tax_number or None) if letterhead else None,
+        email=(letterhead.email or None) if letterhead else None,
+        phone=(letterhead.phone or None) if letterhead else None,
     )
 
 

@@ -99,6 +99,7 @@ class Payment(Model):
             ["plan_id", "merchant_id", "customer_id", "currency"],
             ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
             name="fk_payments_plan",
+            onupdate="CASCADE",
         ),
         ForeignKeyConstraint(["plan_id", "reference_id"], ["texts.plan_id", "texts.id"], name="fk_payments_reference"),
         UniqueConstraint("id", "plan_id"),

@@ -71,6 +71,7 @@ class Refund(Model):
             ["plan_id", "merchant_id", "customer_id", "currency"],
             ["plans.id", "plans.merchant_id", "plans.customer_id", "plans.currency"],
             name="fk_refunds_plan",
+            onupdate="CASCADE",
         ),
         ForeignKeyConstraint(["payment_id", "plan_id"], ["payments.id", "payments.plan_id"], name="fk_refunds_payment"),
         ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_refunds_reason"),

@@ -4,19 +4,18 @@ import secrets
 from dataclasses import dataclass, replace
 
 from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from portal.domain import clock, identifiers, lookalikes, money, typed_text
+from portal.domain import clock, identifiers, lookalikes, typed_text
 from portal.domain.permissions import Actor, Hat
-from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.errors import Fault, Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, EmailChange, Membership, Merchant, User
+from portal.models import EmailChange, Membership, Merchant, User
 from portal.services import emails, mail_limits, security_events
-from portal.services.accounts import api_keys, hats, operators, passwords, registrations, sessions, zones
-from portal.services.text_faults import text_faults
+from portal.services.accounts import api_keys, merchant_settings, operators, passwords, registrations, sessions
+from portal.services.accounts.merchant_settings import Settings
 from portal.services.unit_of_work import end_reading, unit_of_work, violated
 
 
@@ -136,42 +135,8 @@ def update_merchant(
     grace_days (0 to MAX_GRACE_DAYS), withdrawal_days (0 to MAX_WITHDRAWAL_DAYS; None: unchanged) and home_currency
     (unknown, or `currency_fixed`: changed although a plan exists).
     """
-    merchant = db.session.get(Merchant, actor.business("settings"), with_for_update={"key_share": True})
-    if merchant is None:
-        raise NotFound()
-    hats.confirm(actor, "settings")
-    faults = merchant_faults(business_name, time_zone, home_currency)
-    faults += zones.change_faults(merchant, time_zone, actor)
-    if not 0 <= grace_days <= MAX_GRACE_DAYS:
-        faults.append(Fault("grace_days", "grace_days", limit=MAX_GRACE_DAYS))
-    withdrawal_days = merchant.withdrawal_days if withdrawal_days is None else withdrawal_days
-    if not 0 <= withdrawal_days <= MAX_WITHDRAWAL_DAYS:
-        faults.append(Fault("withdrawal_days", "withdrawal_days", limit=MAX_WITHDRAWAL_DAYS))
-    if faults:
-        raise Invalid(*faults)
-    merchant.business_name = typed_text.read(business_name)
-    merchant.time_zone = time_zone
-    merchant.grace_days = grace_days
-    if home_currency != merchant.home_currency:
-        _keep_refund_limits(merchant, home_currency)
-    merchant.withdrawal_days = withdrawal_days
-    merchant.home_currency = home_currency
-    merchant.updated_at = clock.now()
-    try:
-        db.session.flush()
-    except IntegrityError as error:
-        if violated(error) == "home_currency_fixed":
-            raise Invalid(Fault("home_currency", "currency_fixed")) from error
-        raise
-
-
-def _keep_refund_limits(merchant: Merchant, currency: str) -> None:
-    """Keep the figures of refund limits when the home currency changes: SAR 300.00 becomes JPY 300."""
-    digits = money.digits(merchant.home_currency), money.digits(currency)
-    for table in (Membership, ApiKey):
-        limit = func.div(table.refund_limit * 10 ** digits[1], 10 ** digits[0])
-        rows = update(table).where(table.merchant_id == merchant.id, table.refund_limit.is_not(None))
-        db.session.execute(rows.values(refund_limit=func.least(limit, money.MAX_MINOR)))
+    settings = Settings(business_name, time_zone, grace_days, home_currency, withdrawal_days)
+    merchant_settings.apply(merchant_settings.lock(actor), settings, actor)
 
 
 def find_or_invite(email: str, merchant_id: int | None = None) -> User:
@@ -231,16 +196,6 @@ def invite_again(user_id: int) -> None:
     emails.post("invitation_again", to_user_id=user_id, dedupe_key=f"invitation_again:{user_id}:{clock.now():%Y%m%d%H}")
 
 
-def merchant_faults(business_name: str, time_zone: str, home_currency: str) -> list[Fault]:
-    """The faults of a merchant's name, zone (IANA) and home currency (ISO 4217)."""
-    faults = text_faults("business_name", business_name, if_empty=Fault("business_name", "required"))
-    if home_currency not in money.CURRENCIES:
-        faults.append(Fault("home_currency", "unknown_currency"))
-    if time_zone not in clock.zones():
-        faults.append(Fault("time_zone", "unknown_zone"))
-    return faults
-
-
 def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     """The account with username and email as they are stored, and its faults."""
     new = replace(new, username=identifiers.username(new.username), email=new.email.strip())
@@ -255,7 +210,7 @@ def _checked(new: NewAccount) -> tuple[NewAccount, list[Fault]]:
     if new.role == "merchant" and not new.is_demo and not operators.takes_merchants():
         faults.append(Fault("role", "merchants_closed"))
     if new.role == "merchant":
-        faults += merchant_faults(new.business_name, new.time_zone, new.home_currency)
+        faults += merchant_settings.merchant_faults(new.business_name, new.time_zone, new.home_currency)
     faults += _taken(new.username) or registrations.like_another(new.username)
     if email is not None and _is_proven_at_once(new) and (holder := _holder_of(email)) is not None:
         faults += [Fault("email", "email_taken")] if holder.is_claimed else []

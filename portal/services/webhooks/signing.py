@@ -1,21 +1,13 @@
-"""The signing secrets of endpoints: 32 random bytes in base64 after `whsec_`. The database holds ciphertexts."""
+"""The signing secrets of endpoints. The database holds ciphertexts."""
 
-import base64
-import secrets as random
 from typing import Final
 
 from flask import current_app
 
 from portal.domain import clock, tokens
-from portal.gateways.webhooks import SCHEME
 from portal.models import WebhookEndpoint
 
 PURPOSE: Final = "webhook secrets v1"
-
-
-def new_secret() -> str:
-    """A new secret, as it is shown once."""
-    return SCHEME + base64.b64encode(random.token_bytes(32)).decode()
 
 
 def sealed(secret: str) -> str:

@@ -14,7 +14,7 @@ from portal.reports.payments.receipts import Receipt, Rest
 from portal.services.plans import invitations
 from portal.web import filters
 from portal.web.authorization import login_needed, my_actor
-from portal.web.documents import files
+from portal.web.documents import files, letterheads
 from portal.web.documents.sheet import HEADING, SMALL, TITLE, Cell, Column, Sheet
 from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.labels import local_day, paid_day, payment_state, payment_words, why_refund_declined
@@ -62,7 +62,7 @@ def _file(found: Receipt | None, plan: Plan, customer: str) -> Response:
 
 def _draw(sheet: Sheet, receipt: Receipt, plan: Plan, rest: Rest, customer: str) -> None:
     payment = receipt.payment
-    sheet.text(sheet.bdi(filters.business(plan)), HEADING)
+    letterheads.draw(sheet, plan.merchant_id, filters.business(plan))
     sheet.text(str(_("Receipt")), TITLE)
     sheet.gap()
     _outcome(sheet, payment, plan)

@@ -26,6 +26,8 @@ FOOT: Final = 72.0
 """The height that the page's number keeps free."""
 LEADING: Final = 1.5
 GAP: Final = 12.0
+LOGO: Final = (150.0, 54.0)
+"""The largest width and height of a logo."""
 LABEL: Final = 0.34
 """The part of the width that labels of facts take."""
 INK: Final = (0.09, 0.11, 0.15)
@@ -75,6 +77,17 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image on a page: its left and lower end, its width and height, and its file."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    file: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """A cell with a smaller text below its first one."""
 
@@ -91,6 +104,7 @@ class Sheet:
         self.rtl = rtl
         self.texts: list[list[Text]] = []
         self.rules: list[list[float]] = []
+        self.pictures: list[list[Picture]] = []
         self.room = self.width - 2 * MARGIN
         self.y = 0.0
         self._turn()
@@ -119,6 +133,16 @@ class Sheet:
     def rule(self) -> None:
         """A line across the page."""
         self.rules[-1].append(self.y)
+
+    def image(self, file: bytes, width: int, height: int) -> None:
+        """A PNG or JPEG of `width` by `height` pixels, within LOGO, where lines begin."""
+        scale = min(LOGO[0] / width, LOGO[1] / height)
+        across, tall = width * scale, height * scale
+        self._need(tall + GAP)
+        self.y -= tall
+        left = MARGIN + (self.room - across if self.rtl else 0)
+        self.pictures[-1].append(Picture(left, self.y, across, tall, file))
+        self.gap(6)
 
     def facts(self, facts: Sequence[tuple[str, str] | None]) -> None:
         """Labels with their values, in two columns. A fact that is None is left out."""
@@ -156,6 +180,7 @@ class Sheet:
 
     def pdf(self, *, title: str, author: str, language: str) -> bytes:
         """The file. Its metadata hold the title, the author and the language's code."""
+        from reportlab.lib.utils import ImageReader
         from reportlab.pdfgen.canvas import Canvas
 
         buffer = io.BytesIO()
@@ -163,11 +188,14 @@ class Sheet:
         canvas.setTitle(typeface.plain(title))
         canvas.setAuthor(typeface.plain(author))
         canvas.setCreator("Qist")
-        for number, (texts, rules) in enumerate(zip(self.texts, self.rules, strict=True), 1):
+        for number, (texts, rules, pictures) in enumerate(zip(self.texts, self.rules, self.pictures, strict=True), 1):
             canvas.setStrokeColorRGB(0.82, 0.84, 0.87)
             canvas.setLineWidth(0.6)
             for y in rules:
                 canvas.line(MARGIN, y, self.width - MARGIN, y)
+            for picture in pictures:
+                image = ImageReader(io.BytesIO(picture.file))
+                canvas.drawImage(image, picture.x, picture.y, picture.width, picture.height)
             count = len(self.texts)
             words = pgettext("foot of a document", "Page %(number)s of %(count)s", number=number, count=count)
             half = self.room / 2
@@ -233,4 +261,5 @@ class Sheet:
     def _turn(self) -> None:
         self.texts.append([])
         self.rules.append([])
+        self.pictures.append([])
         self.y = self.height - MARGIN

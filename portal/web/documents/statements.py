@@ -12,7 +12,7 @@ from portal.reports.payments import statements
 from portal.reports.payments.statements import Line, Statement
 from portal.web import filters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
-from portal.web.documents import files
+from portal.web.documents import files, letterheads
 from portal.web.documents.sheet import HEADING, TITLE, Cell, Column, Sheet
 from portal.web.lists.filters import ListQuery
 from portal.web.payments.statements import line_words
@@ -34,7 +34,8 @@ def show(plan_id: int) -> Response:
     sheet, payer = files.sheet(query), actor.owes(plan.customer_id)
     found = statements.statement(plan, first, last)
     business = filters.business(plan)
-    _head(sheet, business, _statement())
+    letterheads.draw(sheet, plan.merchant_id, business)
+    _head(sheet, _statement())
     sheet.facts(
         [
             (str(_("Merchant")), sheet.bdi(business)),
@@ -61,7 +62,8 @@ def of_customer(customer_id: int) -> Response:
     customer, merchant, query = access.my_customer(my_actor(), customer_id), my_merchant(), ListQuery()
     first, last = query.day("from"), query.day("to")
     sheet, name = files.sheet(query), filters.name_of(customer)
-    _head(sheet, merchant.business_name, _statement())
+    letterheads.draw(sheet, merchant.id, merchant.business_name)
+    _head(sheet, _statement())
     sheet.facts(
         [
             (str(_("Merchant")), sheet.bdi(merchant.business_name)),
@@ -96,8 +98,7 @@ def _opening() -> str:
     return str(_("Opening balance"))
 
 
-def _head(sheet: Sheet, business: str, title: str) -> None:
-    sheet.text(sheet.bdi(business), HEADING)
+def _head(sheet: Sheet, title: str) -> None:
     sheet.text(title, TITLE)
     sheet.gap()
 

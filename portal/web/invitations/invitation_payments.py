@@ -8,6 +8,7 @@ from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.plans import invitations
 from portal.web import rate_limits
+from portal.web.documents.letterheads import plan_head
 from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm, PaymentOptions
@@ -60,13 +61,15 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
         raise NotFound()
     if is_htmx() and receipt.payment.state == "in_flight":
         return confidential(Response(status=204))
+    plan = plan_of(invitation)
     return confidential(
         fragment_or_page(
             "payments/_receipt.html",
             "invitations/invitation_payments_show.html",
             payment=receipt.payment,
             refunds=receipt.refunds,
-            plan=plan_of(invitation),
+            plan=plan,
+            head=plan_head(plan, token),
             rest=receipts.rest_of(invitation.plan_id),
             payer=True,
             token=token,

@@ -60,6 +60,18 @@ FAULTS: Final[Table] = {
     ("name_taken", ""): _l("Another account has this already."),
     # Accounts and settings
     ("already_member", ""): _l("This person is in the team already."),
+    # A letterhead
+    ("bad_image", ""): _l("Choose an image in PNG or JPEG."),
+    ("file_too_large", ""): _l("The file may have at most 1 MB."),
+    ("image_too_large", ""): lambda values: _(
+        "Choose an image of at most %(limit)s by %(limit)s pixels.", limit=values["limit"]
+    ),
+    ("too_many_lines", ""): lambda values: ngettext(
+        "Use at most %(num)s line.", "Use at most %(num)s lines.", values["limit"]
+    ),
+    ("too_long", "lines"): lambda values: ngettext(
+        "Use at most %(num)s letter in all.", "Use at most %(num)s letters in all.", values["limit"]
+    ),
     ("bad_email", ""): _l("Enter an email address like name@example.com."),
     ("bad_email", "lookalikes"): _l("Write this email in plain letters, without ligatures and full-width letters."),
     ("bad_phone", ""): _l("Enter a phone number, such as +966 50 123 4567, or leave it empty."),

@@ -43,6 +43,7 @@ def test_settings_are_read_and_changed_one_by_one(amal, omar):
         "grace_days": 0,
         "withdrawal_days": 0,
         "standing": "live",
+        **dict.fromkeys(("address", "tax_number", "email", "phone")),
     }
     changed = amal.api.call("PATCH", "/api/merchant/", {"grace_days": 3})
     assert (changed.status_code, changed.json()) == (200, before | {"grace_days": 3})
@@ -65,6 +66,21 @@ def test_settings_are_read_and_changed_one_by_one(amal, omar):
         "business_name": "Amal & Sons",
         "withdrawal_days": 14,
     }
+    words = {
+        "address": "12 Olive Street\r\n\n Riyadh ",
+        "tax_number": "300",
+        "email": "a@b.example",
+        "phone": "+966 11",
+    }
+    refused = amal.api.call("PATCH", "/api/merchant/", {**words, "email": "nobody", "grace_days": 31})
+    assert [fault["pointer"] for fault in refused.json()["errors"]] == ["#/grace_days"]  # of its shape
+    refused = amal.api.call("PATCH", "/api/merchant/", {**words, "email": "nobody", "time_zone": "Mars", "phone": "1"})
+    assert {fault["pointer"] for fault in refused.json()["errors"]} == {"#/email", "#/time_zone", "#/phone"}
+    changed = amal.api.call("PATCH", "/api/merchant/", words | {"phone": "+966 11 1"})
+    kept = words | {"phone": "+966 11 1", "address": "12 Olive Street\nRiyadh"}
+    assert {name: changed.json()[name] for name in words} == kept
+    assert amal.api.call("PATCH", "/api/merchant/", {"phone": "", "address": None}).json()["phone"] is None
+    assert amal.api.get("/api/merchant/").json()["address"] == kept["address"]
     assert omar.api.call("PATCH", "/api/merchant/", {"grace_days": 3}).status_code == 403
     assert omar.api.get("/api/merchant/").status_code == 403
 

@@ -41,6 +41,7 @@ KEPT: Final = {
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
     "merchants": {"business_name", "name_skeleton", "time_zone"},
+    "letterheads": {"address", "tax_number", "email", "phone", "logo_type", "logo_version"},  # of the business
     "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts

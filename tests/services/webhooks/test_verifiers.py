@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from portal.gateways import webhooks
-from portal.services.webhooks import signing
 
 PAGE = (Path(__file__).parents[3] / "docs/webhooks.md").read_text()
 BODY = '{"type":"plan.created","data":{"description":"كعكة"}}'.encode()
@@ -31,7 +30,7 @@ def run(language: str, secret: str, headers: dict[str, str], body: bytes) -> sub
 
 @pytest.mark.parametrize("language", ["python", "js"])
 def test_a_verifier_takes_what_qist_signs_and_nothing_else(language: str) -> None:
-    old, new = signing.new_secret(), signing.new_secret()
+    old, new = webhooks.new_secret(), webhooks.new_secret()
     made = webhooks.Request("https://shop.example.com/", f"evt_{1:032x}", BODY, (new, old))
 
     def headers(at: float) -> dict[str, str]:
@@ -41,7 +40,7 @@ def test_a_verifier_takes_what_qist_signs_and_nothing_else(language: str) -> Non
     for secret in (old, new):
         verified = run(language, secret, now, BODY)
         assert (verified.returncode, verified.stdout.strip()) == (0, b"plan.created"), verified.stderr
-    assert run(language, signing.new_secret(), now, BODY).returncode != 0
+    assert run(language, webhooks.new_secret(), now, BODY).returncode != 0
     assert run(language, new, now, BODY + b" ").returncode != 0
     assert run(language, new, now | {"webhook-id": f"evt_{2:032x}"}, BODY).returncode != 0
     assert run(language, new, headers(time.time() - 600), BODY).returncode != 0

@@ -1,0 +1,1 @@
+"""The generator of the clients: one small file for each language, and nothing but the standard library."""

@@ -1,0 +1,2 @@
+export * from "./api.js";
+export { type Page, Problem } from "./transport.js";
