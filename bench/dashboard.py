@@ -14,6 +14,7 @@ from bench import _large
 from portal.domain import permissions
 from portal.extensions import db
 from portal.models import Merchant
+from portal.reports import orders
 from portal.reports.exports.installments import export_installments
 from portal.reports.merchants import customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
@@ -38,7 +39,7 @@ def main(count: int = _large.PLANS) -> None:
             "plans, searched for nothing there": lambda: plans.list_plans(
                 user, PlanFilters(search="not there"), limit=20
             ),
-            "plans, next due first": lambda: plans.list_plans(user, next_due_first=True, limit=20),
+            "plans, next due first": lambda: plans.list_plans(user, order=orders.PLANS["due"], limit=20),
             "installments, late": lambda: plans.list_installments(user, InstallmentFilters(status="late"), limit=30),
             "payments, first page": lambda: payments.list_with_plans(user, limit=30),
             "payments, refunded": lambda: payments.list_with_plans(user, PaymentFilters(state="refunded"), limit=30),

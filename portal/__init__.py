@@ -15,8 +15,8 @@ api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ agreements/ books/ dues/ mail/ maintenance/ operations/ payments/ plans/ privacy/
-    reminders/ security/ team/ webhooks/
+    accounts/ adjustments/ agreements/ books/ dues/ mail/ mail/business/ maintenance/ notices/ operations/ payments/
+    plans/ privacy/ reminders/ security/ team/ webhooks/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 metrics/            the internal port: metrics, and readiness with the kind of each failure

@@ -12,6 +12,8 @@ CREATE TABLE customers (
     phone varchar(40),
     note varchar(500),
     reminded_at timestamptz,
+    sort_name varchar(254) COLLATE "C",
+    last_plan_id bigint CONSTRAINT fk_customers_last_plan_id REFERENCES plans (id),
     grams bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT pk_customers PRIMARY KEY (merchant_id, user_id),
     CONSTRAINT ck_customers_name CHECK (name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'),
@@ -20,6 +22,8 @@ CREATE TABLE customers (
 );
 
 CREATE INDEX ix_customers_grams ON customers USING gin (grams) WITH (fastupdate = off);
+CREATE INDEX ix_customers_merchant_id_last_plan_id ON customers (merchant_id, last_plan_id);
+CREATE INDEX ix_customers_merchant_id_sort_name_user_id ON customers (merchant_id, sort_name, user_id);
 CREATE INDEX ix_customers_user_id ON customers (user_id, merchant_id);
 
 CREATE TABLE acceptances (

@@ -33,9 +33,33 @@ CREATE TABLE emails (
 
 CREATE INDEX ix_emails_dead_id ON emails (id) WHERE state = 'dead';
 CREATE INDEX ix_emails_ended_at ON emails (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX ix_emails_held_next_try_at ON emails (next_try_at)
+    WHERE state = 'waiting' AND last_error IN ('unreachable', 'login_refused');
 CREATE INDEX ix_emails_holding_link_ended_at ON emails (ended_at) WHERE state = 'kept' AND data ? 'holds_link';
 CREATE INDEX ix_emails_invitations_merchant_id_created_at ON emails (merchant_id, created_at)
     WHERE kind = 'invitation';
 CREATE INDEX ix_emails_pending_created_at ON emails (created_at) WHERE state IN ('waiting', 'claimed');
 CREATE INDEX ix_emails_pending_next_try_at ON emails (next_try_at, id) WHERE state IN ('waiting', 'claimed');
 CREATE INDEX ix_emails_to_user_id_created_at ON emails (to_user_id, created_at);
+
+CREATE TABLE notice_settings (
+    user_id bigint NOT NULL,
+    merchant_id bigint NOT NULL,
+    off varchar(10)[] DEFAULT '{}' NOT NULL,
+    at_once boolean DEFAULT false NOT NULL,
+    next_day date NOT NULL,
+    told_number bigint NOT NULL,
+    told_at timestamptz NOT NULL,
+    CONSTRAINT pk_notice_settings PRIMARY KEY (user_id, merchant_id),
+    CONSTRAINT fk_notice_settings_membership FOREIGN KEY (user_id, merchant_id)
+        REFERENCES memberships (user_id, merchant_id) ON DELETE CASCADE,
+    CONSTRAINT ck_notice_settings_off CHECK (
+        off <@ ARRAY['paid', 'completed', 'refunded', 'declined', 'automatic', 'late', 'bounced', 'accepted',
+                     'disputed', 'withdrawn']::varchar[]
+        AND array_position(off, NULL) IS NULL
+    ),
+    CONSTRAINT ck_notice_settings_told_number CHECK (told_number >= 0)
+);
+
+CREATE INDEX ix_notice_settings_at_once_merchant_id ON notice_settings (merchant_id, user_id) WHERE at_once;
+CREATE INDEX ix_notice_settings_next_day ON notice_settings (next_day);

@@ -58,9 +58,14 @@ CREATE TABLE payments (
 CREATE INDEX ix_payments_customer_id_id ON payments (customer_id, id);
 CREATE INDEX ix_payments_in_flight_created_at ON payments (created_at) WHERE state = 'in_flight';
 CREATE INDEX ix_payments_merchant_id_amount_id ON payments (merchant_id, amount, id);
+CREATE INDEX ix_payments_merchant_id_currency_amount_id ON payments (merchant_id, currency, amount, id);
+CREATE INDEX ix_payments_merchant_id_dated_at_id ON payments (merchant_id, coalesce(value_at, created_at), id);
 CREATE INDEX ix_payments_merchant_id_created_at ON payments (merchant_id, created_at);
 CREATE INDEX ix_payments_merchant_id_id ON payments (merchant_id, id);
 CREATE INDEX ix_payments_merchant_id_state_id ON payments (merchant_id, state, id);
+CREATE INDEX ix_payments_merchant_id_way_dated_at_id ON payments
+    (merchant_id, (CASE WHEN method IN ('cash', 'transfer') THEN method ELSE 'card' END),
+     coalesce(value_at, created_at), id);
 CREATE INDEX ix_payments_plan_id_id ON payments (plan_id, id);
 CREATE INDEX ix_payments_received_merchant_id_value_at_id ON payments (merchant_id, value_at, id)
     INCLUDE (currency, amount, refunded, reversed, plan_id)
@@ -123,7 +128,8 @@ CREATE INDEX ix_refunds_awaiting_release_id ON refunds (id) WHERE awaits_release
 CREATE INDEX ix_refunds_customer_id_id ON refunds (customer_id, id);
 CREATE INDEX ix_refunds_group_key ON refunds (group_key);
 CREATE INDEX ix_refunds_in_flight_created_at ON refunds (created_at) WHERE state = 'in_flight';
-CREATE INDEX ix_refunds_merchant_id_created_at ON refunds (merchant_id, created_at);
+CREATE INDEX ix_refunds_merchant_id_created_at_id ON refunds (merchant_id, created_at, id);
+CREATE INDEX ix_refunds_merchant_id_currency_amount_id ON refunds (merchant_id, currency, amount, id);
 CREATE INDEX ix_refunds_merchant_id_id ON refunds (merchant_id, id);
 CREATE INDEX ix_refunds_payment_id ON refunds (payment_id);
 CREATE INDEX ix_refunds_plan_id_id ON refunds (plan_id, id);

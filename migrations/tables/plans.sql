@@ -66,14 +66,15 @@ CREATE INDEX ix_plans_automatic_method_id ON plans (automatic_method_id) WHERE a
 CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
     WHERE automatic_method_id IS NOT NULL AND state = 'active';
 CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
+CREATE INDEX ix_plans_merchant_id_created_at_id ON plans (merchant_id, created_at, id);
+CREATE INDEX ix_plans_merchant_id_currency_total_id ON plans (merchant_id, currency, total, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
-CREATE INDEX ix_plans_merchant_id_created_at ON plans (merchant_id, created_at);
 CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
 CREATE INDEX ix_plans_merchant_id_closed_by_id ON plans (merchant_id, closed_by, id) WHERE closed_by IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_state_id ON plans (merchant_id, state, id);
-CREATE INDEX ix_plans_open_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id) WHERE state = 'active';
+CREATE INDEX ix_plans_merchant_id_next_due_on_id ON plans (merchant_id, next_due_on, id);
 CREATE INDEX ix_plans_open_merchant_id_time_zone ON plans (merchant_id, time_zone) WHERE state = 'active';
 CREATE INDEX ix_plans_disputed_merchant_id_id ON plans (merchant_id, id) WHERE disputed;
 CREATE INDEX ix_plans_lapses_at ON plans (lapses_at, id) WHERE state = 'active' AND lapses_at IS NOT NULL;
@@ -134,6 +135,7 @@ CREATE TABLE installments (
 CREATE UNIQUE INDEX uq_installments_plan_id_number ON installments (plan_id, number) WHERE moved < amount;
 CREATE INDEX ix_installments_plan_id_id ON installments (plan_id, id);
 CREATE INDEX ix_installments_customer_id_due_date_id ON installments (customer_id, due_date, id);
+CREATE INDEX ix_installments_merchant_id_currency_amount_id ON installments (merchant_id, currency, amount, id);
 CREATE INDEX ix_installments_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
     INCLUDE (currency, paid, remaining, counted);
 CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer_id, due_date, id)

@@ -27,6 +27,7 @@ SCHEDULE: Final = (
     Entry("mark_late_installments", every=60),
     Entry("send_due_soon_reminders", every=60),
     Entry("send_overdue_reminders", every=60),
+    Entry("post_digests", every=60),
     Entry("open_drafts", every=60),
     Entry("number_entries", every=60),
     Entry("fold_totals", every=60),

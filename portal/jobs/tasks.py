@@ -5,6 +5,7 @@ from portal.services.agreements import acceptances
 from portal.services.books import numbers, totals
 from portal.services.mail import delivery
 from portal.services.maintenance import retention, watchdog
+from portal.services.notices import digests
 from portal.services.operations import closings, lost_factors
 from portal.services.payments import automatic, callbacks, outcomes, refunds
 from portal.services.plans import drafts, lateness
@@ -85,6 +86,11 @@ def follow_up_acceptances() -> int:
 def send_overdue_reminders() -> int:
     """Post the reminders after the due day."""
     return reminders.send_overdue_reminders()
+
+
+def post_digests() -> int:
+    """Post the digests for the members of businesses."""
+    return digests.post_due()
 
 
 def open_drafts() -> int:

@@ -20,6 +20,7 @@ from portal.models.events import Event
 from portal.models.idempotency_keys import IdempotencyKey
 from portal.models.ledger import AccountName, EntryNumber, LedgerEntry, LedgerLine
 from portal.models.letterheads import Letterhead
+from portal.models.notices import NoticeSettings
 from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
@@ -68,6 +69,7 @@ __all__ = [
     "Membership",
     "Merchant",
     "Mute",
+    "NoticeSettings",
     "OperatorAct",
     "Passkey",
     "PasskeyChallenge",

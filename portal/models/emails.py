@@ -31,6 +31,7 @@ PENDING_STATES: tuple[EmailState, ...] = ("waiting", "claimed")
 """The states of mails that are still to be sent."""
 
 _PENDING = "state IN ('waiting', 'claimed')"
+_HELD = "state = 'waiting' AND last_error IN ('unreachable', 'login_refused')"
 _HOLDS_LINK = "state = 'kept' AND data ? 'holds_link'"
 
 
@@ -101,6 +102,7 @@ class Email(Model):
             "created_at",
             postgresql_where=text("kind = 'invitation'"),
         ),
+        Index("ix_emails_held_next_try_at", "next_try_at", postgresql_where=text(_HELD)),
         Index("ix_emails_dead_id", "id", postgresql_where=text("state = 'dead'")),
         Index("ix_emails_holding_link_ended_at", "ended_at", postgresql_where=text(_HOLDS_LINK)),
         Index("ix_emails_ended_at", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
@@ -117,6 +119,11 @@ class Email(Model):
     def address(self) -> str:
         """The address that the mail goes to, as of now."""
         return self.to_address or (self.recipient.email if self.recipient is not None else "")
+
+    @staticmethod
+    def held() -> TextClause:
+        """A mail that waits because the mail server is away. The text equals the predicate of its index."""
+        return text(_HELD)
 
     @staticmethod
     def holds_link() -> TextClause:

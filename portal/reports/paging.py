@@ -3,13 +3,13 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy.orm import QueryableAttribute
 from sqlalchemy.sql import tuple_
 
 from portal.domain.identifiers import MAX_ID
@@ -18,6 +18,7 @@ from portal.extensions import db
 
 T = TypeVar("T")
 
+Key = QueryableAttribute[Any] | ColumnElement[Any]
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
@@ -38,9 +39,26 @@ class Page(Generic[T]):
     prev_cursor: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a list is sorted: by `keys`, attributes of its rows, which are together unique.
+
+    With `has_nulls` the first key of some rows is NULL: they come last in both directions, sorted by the other keys.
+    """
+
+    keys: tuple[Key, ...]
+    descending: bool = False
+    has_nulls: bool = False
+
+    def columns(self) -> list[ColumnElement[Any]]:
+        """The columns of ORDER BY, for a file of the whole list."""
+        first, *others = _sorted(self.keys, descending=self.descending)
+        return [first.nulls_last() if self.has_nulls else first, *others]
+
+
 def fetch(
     query: Select[Any],
-    *keys: InstrumentedAttribute[Any],
+    *keys: Key,
     descending: bool,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
@@ -49,22 +67,80 @@ def fetch(
 
     Refuses: bad_cursor (Invalid) on `?cursor`.
     """
-    columns = tuple_(*keys)
+    return fetch_in(query, Order(keys, descending), limit=limit, cursor=cursor)
+
+
+def fetch_in(query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Page[Any]:
+    """Up to `limit` rows of `query` in this order, from the row after `cursor`, or before it.
+
+    Each query reads a range of one index. A second query reads the rows whose first key is NULL, if the page has some.
+    Refuses: bad_cursor (Invalid) on `?cursor`.
+    """
+    return _fetch(lambda part: db.session.scalars(part).all(), query, order, limit, cursor)
+
+
+def fetch_rows(
+    query: Select[Any], order: Order, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Row[Any]]:
+    """As `fetch_in`, for a query of columns, which are the keys and have their names."""
+    return _fetch(lambda part: db.session.execute(part).all(), query, order, limit, cursor)
+
+
+def _fetch(
+    read: Callable[[Select[Any]], Sequence[Any]], query: Select[Any], order: Order, limit: int, cursor: str | None
+) -> Page[Any]:
     backwards = cursor is not None and cursor.startswith(BEFORE)
-    downwards = descending != backwards
-    if cursor is not None:
-        row = _decode(cursor.removeprefix(BEFORE), [key.type.python_type for key in keys])
-        query = query.where(columns < row if downwards else columns > row)
-    rows = db.session.scalars(
-        query.order_by(*(key.desc() if downwards else key.asc() for key in keys)).limit(limit + 1)
-    ).all()
+    position = _position(order, cursor.removeprefix(BEFORE)) if cursor is not None else None
+    parts = _parts(query, order)
+    if position is not None and len(position) < len(order.keys):
+        parts = parts[:2] if backwards else parts[1:]
+    elif backwards:
+        parts = parts[:1]
+    rows: list[Any] = []
+    for part, keys in parts[:: -1 if backwards else 1]:
+        if position is not None:
+            columns = tuple_(*keys)
+            part = part.where(columns < position if order.descending != backwards else columns > position)
+        part = part.order_by(*_sorted(order.keys, descending=order.descending != backwards))
+        rows += read(part.limit(limit + 1 - len(rows)))
+        position = None
+        if len(rows) > limit:
+            break
     items = list(rows[:limit])[:: -1 if backwards else 1]
     more = len(rows) > limit
     if not items:
         return Page(items, None)
-    ends = [_encode([getattr(row, key.key) for key in keys]) for row in (items[0], items[-1])]
+    ends = [_encode(_values(order, row)) for row in (items[0], items[-1])]
     has_previous, has_next = (more, True) if backwards else (cursor is not None, more)
     return Page(items, ends[1] if has_next else None, BEFORE + ends[0] if has_previous else None)
+
+
+def _parts(query: Select[Any], order: Order) -> list[tuple[Select[Any], tuple[Key, ...]]]:
+    """The queries of an order with their keys: first the rows whose first key has a value, then those without one."""
+    if not order.has_nulls:
+        return [(query, order.keys)]
+    first = order.keys[0]
+    return [(query.where(first.is_not(None)), order.keys), (query.where(first.is_(None)), order.keys[1:])]
+
+
+def _sorted(keys: Sequence[Key], *, descending: bool) -> list[ColumnElement[Any]]:
+    return [key.desc() if descending else key.asc() for key in keys]
+
+
+def _values(order: Order, row: Any) -> list[Any]:
+    """The sort key of a row, without a first key that is NULL."""
+    values = [getattr(row, str(key.key)) for key in order.keys]
+    return values[1:] if order.has_nulls and values[0] is None else values
+
+
+def _position(order: Order, cursor: str) -> tuple[Any, ...]:
+    kinds = [key.type.python_type for key in order.keys]
+    if order.has_nulls:
+        try:
+            return _decode(cursor, kinds[1:])
+        except Invalid:
+            pass
+    return _decode(cursor, kinds)
 
 
 def write(*values: Any) -> str:
@@ -93,6 +169,8 @@ def _decode(cursor: str, kinds: Sequence[type]) -> tuple[Any, ...]:
 
 
 def _read(value: Any, kind: type) -> Any:
+    if kind is str and type(value) is str and "\x00" not in value:
+        return value
     if kind is int and type(value) is int and -MAX_ID - 1 <= value <= MAX_ID:
         return value
     if kind is date and type(value) is str:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
 from portal.extensions import db
-from portal.models import Customer, Merchant, Payment, Plan, PlanGrams, User
+from portal.models import Customer, Merchant, Payment, Plan, PlanGrams, Refund, User
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
@@ -80,6 +80,19 @@ def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
     numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
     numbered = [Payment.plan_id == number for number in numbers]
     theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Payment.customer_id)
+    return or_(*amounts, *numbered, theirs)
+
+
+def refunds(merchant_id: int, typed: str) -> ColumnElement[bool]:
+    """The refunds of plans that match by number or customer, and those of this amount."""
+    words = _words(typed)
+    if not words:
+        return false()
+    currency = db.session.get_one(Merchant, merchant_id).home_currency
+    amounts = [and_(Refund.currency == currency, Refund.amount == minor) for minor in _minor(merchant_id, typed)]
+    numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
+    numbered = [Refund.plan_id == number for number in numbers]
+    theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Refund.customer_id)
     return or_(*amounts, *numbered, theirs)
 
 

@@ -1,7 +1,8 @@
 """Labels of payment methods: saved cards, the methods that the gateway offers, cash and transfer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from flask import Flask, g
 from flask_babel import gettext as _
@@ -9,11 +10,16 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.models import Payment, PaymentMethod
+from portal.models.payments.payments import PaymentWay
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
 from portal.web.labels import card_words
 from portal.wording import simulated_cards
 from portal.wording.labels import MANUAL_METHODS, card_ending, manual_method
+from portal.wording.lazy import lazy_gettext as _l
+
+WAYS: Final[dict[PaymentWay, Any]] = {"card": _l("Card"), "cash": _l("Cash"), "transfer": _l("Bank transfer")}
+"""The kinds of methods that a list is narrowed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +72,20 @@ def _short_words(option: OfferedMethod) -> str:
     return simulated_cards.test_card(option.last4) if option.effect else card_words(option)
 
 
+def read_cards(customer_ids: Iterable[int]) -> None:
+    """Read the saved cards of all customers of a list at once, for `method_words`."""
+    cache: dict[int, dict[str, str]] = g.setdefault("saved_cards", {})
+    missing = set(customer_ids) - cache.keys()
+    if not missing:
+        return
+    cache.update({customer_id: {} for customer_id in missing})
+    query = select(PaymentMethod.customer_id, PaymentMethod.token, PaymentMethod.brand, PaymentMethod.last4)
+    for customer_id, token, brand, last4 in db.session.execute(query.where(PaymentMethod.customer_id.in_(missing))):
+        cache[customer_id][token] = card_ending(brand, last4)
+
+
 def _saved_cards(customer_id: int) -> Mapping[str, str]:
     """The labels of all cards that this customer has saved, deleted ones included, by token. One query a request."""
-    cache: dict[int, dict[str, str]] = g.setdefault("saved_cards", {})
-    if customer_id not in cache:
-        query = select(PaymentMethod.token, PaymentMethod.brand, PaymentMethod.last4)
-        rows = db.session.execute(query.where(PaymentMethod.customer_id == customer_id))
-        cache[customer_id] = {token: card_ending(brand, last4) for token, brand, last4 in rows}
-    return cache[customer_id]
+    read_cards([customer_id])
+    cards: Mapping[str, str] = g.saved_cards[customer_id]
+    return cards

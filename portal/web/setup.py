@@ -18,7 +18,7 @@ from portal.web.accounts import (
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
 from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import books, movements
+from portal.web.books import books, movements, refund_lists
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
@@ -77,7 +77,7 @@ from portal.web.security import (
     security_events,
     user_sessions,
 )
-from portal.web.team import memberships, team, team_invitations
+from portal.web.team import memberships, notices, team, team_invitations
 
 BLUEPRINTS = (
     acceptances.bp,
@@ -113,8 +113,10 @@ BLUEPRINTS = (
     letterheads.bp,
     link_agreements.bp,
     movements.bp,
+    refund_lists.bp,
     live.bp,
     mutes.bp,
+    notices.bp,
     objections.bp,
     operator.bp,
     operator_disputes.bp,

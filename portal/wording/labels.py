@@ -108,6 +108,20 @@ ROLE_PERMISSIONS: Final = {
     "viewer": _l("May look at everything and download it. Changes nothing."),
 }
 """The same: what the role permits, in a sentence."""
+NOTICES: Final = {
+    "paid": _l("Payments received"),
+    "completed": _l("Plans paid in full"),
+    "refunded": _l("Refunds"),
+    "declined": _l("Payments declined"),
+    "automatic": _l("Automatic payments that failed or stopped"),
+    "late": _l("Payments late for a week"),
+    "bounced": _l("The bank takes a payment back"),
+    "accepted": _l("A customer accepts a plan, or does not in time"),
+    "disputed": _l("A customer says that a plan is not theirs, and how it ends"),
+    "withdrawn": _l("A customer withdraws from a plan"),
+    "digest": _l("The mail with all news"),
+}
+"""The notices to the members of a business, and the digest."""
 PERMISSIONS: Final = {
     "record_payment": _l("Record payments"),
     "remind": _l("Send reminders"),

@@ -293,6 +293,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded = {"/healthz", "/readyz", "/example", "/plans/preview", "/installments/<id>/payments"}
     excluded |= {"/account/data/file", "/calendar/<id>", "/plans/<id>/calendar.ics"}
     excluded |= {"/installments/<id>"}  # redirects to the plan's page
+    excluded |= {"/notices/off/<id>"}  # the page of /reminders/off/<id> with other words
     excluded |= {"/outbox/open/<id>"}  # redirects to the outbox
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator

@@ -19,6 +19,7 @@ from portal.services.accounts import api_keys, password_resets, tokens
 from portal.services.books import letterheads
 from portal.services.books.letterheads import Words
 from portal.services.mail import delivery
+from portal.services.notices import settings as notices
 from portal.services.payments import manual_payments, payment_methods, refunds
 from portal.services.plans import plans, shop_reports
 from portal.services.plans.plans import NewPlan
@@ -116,6 +117,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "report_id": db.session.scalars(db.select(ShopReport.id).order_by(ShopReport.id.desc())).first() or 0,
         "reset_token": password_resets.make(customer_id),
         "off_token": unsubscribe.token_of(customer_id),
+        "notice_token": notices.token_of(merchant_id, merchant_id, "digest"),
         **proofs.links(customer),
         "outbox_id": _a_mail_to(customer_id),
         "customer_id": customer_id,
@@ -211,6 +213,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<key>", "no-such-press-key")
         .replace("<reset_token>", objects["reset_token"])
         .replace("<off_token>", objects["off_token"])
+        .replace("<notice_token>", objects["notice_token"])
         .replace("<proof_token>", objects["proof_token"])
         .replace("<undo_token>", objects["undo_token"])
         .replace("<int:outbox_id>", str(objects["outbox_id"]))

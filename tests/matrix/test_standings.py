@@ -63,7 +63,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /customers/<int:customer_id>",
     "PATCH /api/customers/<row:customer_id>/",
     *(f"{method} /settings{page}" for method in ("GET", "POST") for page in ("", "/letterhead")),
-    *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("reminders", "api-keys")),
+    *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("notices", "reminders", "api-keys")),
     *(f"{method} /settings/webhooks{one}" for method in ("GET", "POST") for one in ("", "/<endpoint_name>")),
     *(f"POST /settings/webhooks/<endpoint_name>/{act}" for act in ("rotate", "state", "delete")),
     "POST /settings/webhooks/<endpoint_name>/deliveries/<event_name>/send",

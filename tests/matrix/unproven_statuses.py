@@ -14,6 +14,7 @@ OPEN: Final[dict[str, int]] = {
             "GET /password-resets/<reset_token>", "GET /invitations/<token>", "GET /invitations/<token>/pay",
             "GET /invitations/<token>/logo",
             "GET /reminders/off/<off_token>", "POST /reminders/off/<off_token>", "GET /api/docs/", "GET /swagger/",
+            "GET /notices/off/<notice_token>", "POST /notices/off/<notice_token>",
             "GET /api/openapi.json", "GET /team-invitations/<team_token>",
             "GET /invitations/<token>/dispute", "GET /email-proofs/<proof_token>", "GET /email-undos/<undo_token>",
         ),

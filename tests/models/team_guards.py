@@ -21,12 +21,22 @@ def an_erasure() -> str:
     return insert("erasures", {"user_id": ":omar", "created_at": "now()", "erased_at": "now()"})
 
 
+def notices(**columns: str) -> str:
+    good = {"user_id": ":amal", "merchant_id": ":amal", "next_day": "now()", "told_number": "0", "told_at": "now()"}
+    return insert("notice_settings", good | columns)
+
+
 TEAM_GUARDS = [
     Guard("a customer with an open plan joins as an owner", OWNER_IS_CUSTOMER, a_membership(role="'owner'"),
           by="plans_two_parties_members"),
     Guard("a member with an open plan becomes an owner", OWNER_IS_CUSTOMER,
           a_membership() + ";UPDATE memberships SET role = 'owner' WHERE user_id = :omar",
           by="plans_two_parties_members"),
+    Guard("a notice that does not exist", "ck_notice_settings_off", notices(off="'{paid,lost}'")),
+    Guard("a notice without a name", "ck_notice_settings_off", notices(off="'{NULL}'")),
+    Guard("told before the first event", "ck_notice_settings_told_number", notices(told_number="-1")),
+    Guard("notices of nobody's membership", "fk_notice_settings_membership", notices(user_id=":omar")),
+    Guard("two settings of one member", "pk_notice_settings", notices() + ";" + notices()),
     Guard("a negative limit of refunds", "ck_memberships_refund_limit", a_membership(refund_limit="-1")),
     Guard("a key with a negative limit of refunds", "ck_api_keys_refund_limit", an_api_key(refund_limit="-1")),
     Guard("an invitation to a role that does not exist", "ck_team_invitations_role",

@@ -43,6 +43,10 @@ ELSEWHERE = {
     "plans_grams": "test_grams_follow_what_a_search_finds",
     "customers_grams": "test_grams_follow_what_a_search_finds",
     "users_grams": "test_grams_follow_what_a_search_finds",
+    "customers_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
+    "users_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
+    "plans_listed_update": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
+    "plans_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
     "events_published_insert": "tests/api/resources/test_events.py",
     "pk_merchants": "a plain key",
     "pk_alembic_version": "a table of Alembic",
@@ -196,6 +200,36 @@ def test_grams_follow_what_a_search_finds(context):
             connection.execute(text(change), {"id": row_id})
         with raw() as connection:
             assert connection.execute(query, {"id": row_id, "words": [words]}).scalar() is True, words
+
+
+ERASE = """UPDATE users SET erased_at = now(), deactivated_at = now(), username = NULL, username_key = NULL,
+    password_hash = NULL, email_proven_at = NULL, full_name = '', phone = '', registered_as = 'customer',
+    email = 'erased-1@erased.invalid', email_key = 'erased-1@erased.invalid' WHERE id = :omar"""
+
+
+def test_the_name_in_lists_and_the_newest_plan_follow_their_rows(context):
+    """The triggers of lists of customers by raw SQL."""
+    amal, omar, sara = people.amal(), people.omar(), people.sara()
+    first = people.a_plan(amal, count=1)
+    query = text("SELECT sort_name, last_plan_id FROM customers WHERE merchant_id = :amal AND user_id = :omar")
+    second = None
+    for change, expected in (
+        (None, ("omar", first)),
+        ("UPDATE customers SET name = 'Ömer' WHERE user_id = :omar", ("ömer", first)),
+        ("UPDATE customers SET name = NULL WHERE user_id = :omar", ("omar", first)),
+        ("UPDATE users SET username = 'Zaid', username_key = 'zaid' WHERE id = :omar", ("zaid", first)),
+        ("a plan", ("zaid", "second")),
+        ("UPDATE plans SET customer_id = :sara WHERE id = :second", ("zaid", first)),
+        (ERASE, (None, first)),
+    ):
+        if change == "a plan":
+            second = people.a_plan(amal, count=1)
+        elif change is not None:
+            with raw() as connection:
+                connection.execute(text(change), {"omar": omar, "sara": sara, "second": second})
+        with raw() as connection:
+            row = connection.execute(query, {"amal": amal, "omar": omar}).one()
+        assert tuple(row) == (expected[0], second if expected[1] == "second" else expected[1]), change
 
 
 def test_all_of_one_plan_may_be_credited_when_the_plan_is_closed_in_the_same_commit(context):

@@ -14,7 +14,7 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Email, EmailChange, Merchant, Payment, User
-from portal.reports import tallies
+from portal.reports import orders, tallies
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
@@ -72,8 +72,9 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
 INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
     SELECT id, merchant_id, customer_id, qist_grams(merchant_id, ARRAY[description, external_id]) FROM plans;
-INSERT INTO customers (merchant_id, user_id, created_at, name, grams)
+INSERT INTO customers (merchant_id, user_id, created_at, name, sort_name, last_plan_id, grams)
     SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id, now(), 'Customer ' || customer_id,
+           'customer ' || customer_id, plans.id,
            qist_grams(merchant_id, ARRAY['Customer ' || customer_id, email, username])
     FROM plans JOIN users ON users.id = customer_id;
 INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, amount, paid,
@@ -224,7 +225,7 @@ def look_as(user: Actor) -> dict:
             "customers, by the part of a name": lambda: customers.list_customers(
                 merchant, CustomerFilters(search="tomer 43")
             ),
-            "plans, next due first": lambda: plans.list_plans(user, next_due_first=True),
+            "plans, next due first": lambda: plans.list_plans(user, order=orders.PLANS["due"]),
             "plans of one customer": lambda: plans.list_plans(user, PlanFilters(customer_id=mine.customer_id)),
             "payments with plans": lambda: payments.list_with_plans(user),
             "payments since": lambda: payments.list_with_plans(user, PaymentFilters(since=month)),
@@ -287,6 +288,26 @@ def test_later_pages_of_a_list_are_read_from_their_cursor(large):
             rows = [node for node in nodes(first) if node.get("Relation Name") in LARGE]
             assert not [node for node in nodes(first) if node["Node Type"] == "Sort"], (listed.__name__, first)
             assert any("Index" in node["Node Type"] for node in rows)
+
+
+@pytest.mark.parametrize("noun", ["plans", "installments", "payments", "refunds"])
+def test_every_order_of_a_list_is_read_from_an_index(large, noun):
+    """The first page and a later one sort no rows."""
+    listed, offered = {
+        "plans": (plans.list_plans, orders.PLANS),
+        "installments": (plans.list_installments, orders.INSTALLMENTS),
+        "payments": (payments.list_with_plans, orders.PAYMENTS),
+        "refunds": (refunds.list_with_payments, orders.REFUNDS),
+    }[noun]
+    with large.app_context():
+        user = people.owner(db.session.scalars(select(Merchant.id).limit(1)).one())
+        for name, order in offered.items():
+            cursor = listed(user, order=order, limit=20).next_cursor
+            for position in (None, cursor):
+                with explained() as query_plans:
+                    listed(user, order=order, limit=10, cursor=position)
+                (first, *_) = query_plans
+                assert "Sort" not in {node["Node Type"] for node in nodes(first)}, (name, position, first)
 
 
 def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):

@@ -84,7 +84,7 @@ def test_the_journal_is_limited_by_booking_dates_in_the_merchants_time_zone(cont
 def test_files_of_plans_payments_and_installments_are_complete_and_agree(ids: dict[str, int]) -> None:
     plans, installments = read(export_plans(amal(ids))), read(export_installments(amal(ids)))
     payments, customers = read(export_payments(amal(ids))), read(export_customers(amal(ids)))
-    assert [row["plan"] for row in plans] == list(db.session.scalars(db.select(Plan.id).order_by(Plan.id)))
+    assert [row["plan"] for row in plans] == list(db.session.scalars(db.select(Plan.id).order_by(Plan.id.desc())))
     assert len(installments) == db.session.scalar(db.select(db.func.count(Installment.id)))
     assert len(payments) == db.session.scalar(db.select(db.func.count(Payment.id)))
     for column in ("paid", "credited", "written_off", "remaining"):

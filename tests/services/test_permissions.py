@@ -21,6 +21,7 @@ from portal.services.adjustments import cancellations, credits, reschedules, voi
 from portal.services.adjustments.reschedules import NewTerms
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
+from portal.services.notices import settings as notices
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
 from portal.services.plans import customer_emails, drafts, invitations, pairs, plans, shop_reports
@@ -131,6 +132,7 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         ),
     ),
     "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "notices": ("settings", lambda actor, ids: notices.choose(actor, on=[], at_once=False)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
 ACTS = ON_A_PLAN | OF_A_BUSINESS

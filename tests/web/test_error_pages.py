@@ -23,7 +23,7 @@ from portal.extensions import db, limiter
 from tests.fixtures import people, servers
 from tests.web import HTMX, browser_of, sign_in
 
-WITHOUT_TOKEN = {"/gateway/callbacks", "/reminders/off/<off_token>"}
+WITHOUT_TOKEN = {"/gateway/callbacks", "/reminders/off/<off_token>", "/notices/off/<notice_token>"}
 """Callbacks are signed by the gateway. One-click unsubscribing (RFC 8058) is a POST of a mail client without a page."""
 
 REFUSALS: dict[str, Exception] = {

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    ColumnElement,
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
@@ -13,9 +14,12 @@ from sqlalchemy import (
     Select,
     String,
     UniqueConstraint,
+    func,
+    literal_column,
     select,
     text,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, column_property, joinedload, mapped_column, relationship
 
 from portal.extensions import Model, db
@@ -37,6 +41,10 @@ ALLOCATION_STATES: tuple[AllocationState, ...] = get_args(AllocationState)
 RecordedMethod = Literal["cash", "transfer"]
 RECORDED_METHODS: tuple[RecordedMethod, ...] = get_args(RecordedMethod)
 """Methods of payments that a merchant records without the gateway."""
+
+PaymentWay = Literal["card", "cash", "transfer"]
+PAYMENT_WAYS: tuple[PaymentWay, ...] = get_args(PaymentWay)
+"""The kinds of methods that lists of payments and refunds are narrowed to."""
 
 _RECORDED = "method IN ('cash', 'transfer')"
 
@@ -126,6 +134,15 @@ class Payment(Model):
         CheckConstraint("lost >= 0 AND (lost = 0 OR state = 'reversed')", name="lost"),
         CheckConstraint("(state IN ('in_flight', 'declined')) = (value_at IS NULL)", name="value_at"),
         Index("ix_payments_merchant_id_amount_id", "merchant_id", "amount", "id"),
+        Index("ix_payments_merchant_id_currency_amount_id", "merchant_id", "currency", "amount", "id"),
+        Index("ix_payments_merchant_id_dated_at_id", "merchant_id", text("coalesce(value_at, created_at)"), "id"),
+        Index(
+            "ix_payments_merchant_id_way_dated_at_id",
+            "merchant_id",
+            text("(CASE WHEN method IN ('cash', 'transfer') THEN method ELSE 'card' END)"),
+            text("coalesce(value_at, created_at)"),
+            "id",
+        ),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
@@ -147,6 +164,22 @@ class Payment(Model):
         ),
         Index("ix_payments_in_flight_created_at", "created_at", postgresql_where=text("state = 'in_flight'")),
     )
+
+    @hybrid_property
+    def dated_at(self) -> datetime:
+        """The instant by which lists are sorted: when the money came in, else when the payment was begun."""
+        return self.value_at or self.created_at
+
+    @dated_at.inplace.expression
+    @classmethod
+    def _dated_at(cls) -> ColumnElement[datetime]:
+        return func.coalesce(cls.value_at, cls.created_at)
+
+    @staticmethod
+    def by_way(way: PaymentWay) -> ColumnElement[bool]:
+        """The payments by card, or those recorded as cash or as a transfer. An index holds the expression."""
+        ways = "CASE WHEN payments.method IN ('cash', 'transfer') THEN payments.method ELSE 'card' END"
+        return literal_column(ways, String) == way
 
     @property
     def is_recorded(self) -> bool:

@@ -33,7 +33,9 @@ class Customer(Model):
     `accepted_at` is the first acceptance of a plan. While `blocked_at` (by the person) or `barred_at` (after a dispute)
     is set, the business makes no plan for the person. The person alone clears either. `name`, `phone` and `note` are
     the business's own words about the person, None without one; nobody else sees them, and the person sees no note.
-    `reminded_at` is when the newest reminder was sent.
+    `reminded_at` is when the newest reminder was sent. Triggers keep `sort_name`, the name in lists in small letters
+    (NULL for an erased person), and `last_plan_id`, the newest plan (NULL once the person's only plan was given to
+    another email).
     """
 
     __tablename__ = "customers"
@@ -50,11 +52,15 @@ class Customer(Model):
     phone: Mapped[str | None] = mapped_column(String(40))
     note: Mapped[str | None] = mapped_column(String(500))
     reminded_at: Mapped[Instant | None]
+    sort_name: Mapped[str | None] = mapped_column(String(254, collation="C"))
+    last_plan_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("plans.id"))
     grams: Mapped[Grams]
 
     merchant: Mapped[Merchant] = relationship()
 
     __table_args__ = (
+        Index("ix_customers_merchant_id_last_plan_id", "merchant_id", "last_plan_id"),
+        Index("ix_customers_merchant_id_sort_name_user_id", "merchant_id", "sort_name", "user_id"),
         Index("ix_customers_user_id", "user_id", "merchant_id"),
         Index("ix_customers_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="name"),

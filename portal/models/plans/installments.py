@@ -113,6 +113,7 @@ class Installment(Model):
         CheckConstraint("late_on > due_date", name="late_after_due"),
         CheckConstraint("due_date BETWEEN '2000-01-01' AND '2199-12-31'", name="due_date"),
         CheckConstraint("cancelled_at IS NULL OR remaining = 0", name="cancelled_owes_nothing"),
+        Index("ix_installments_merchant_id_currency_amount_id", "merchant_id", "currency", "amount", "id"),
         Index(
             "ix_installments_merchant_id_due_date_id",
             "merchant_id",

@@ -148,7 +148,6 @@ class Plan(Model):
         ),
         CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
-        Index("ix_plans_merchant_id_created_at", "merchant_id", "created_at"),
         Index("ix_plans_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_plans_automatic_next_due_on",
@@ -162,6 +161,8 @@ class Plan(Model):
             postgresql_where=text("automatic_method_id IS NOT NULL"),
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
+        Index("ix_plans_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
+        Index("ix_plans_merchant_id_currency_total_id", "merchant_id", "currency", "total", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
         Index(
             "ix_plans_merchant_id_closed_by_id",
@@ -178,13 +179,7 @@ class Plan(Model):
             "id",
             postgresql_where=text("state = 'active'"),
         ),
-        Index(
-            "ix_plans_open_merchant_id_next_due_on_id",
-            "merchant_id",
-            "next_due_on",
-            "id",
-            postgresql_where=text("state = 'active'"),
-        ),
+        Index("ix_plans_merchant_id_next_due_on_id", "merchant_id", "next_due_on", "id"),
         Index(
             "ix_plans_open_merchant_id_time_zone", "merchant_id", "time_zone", postgresql_where=text("state = 'active'")
         ),

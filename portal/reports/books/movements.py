@@ -78,7 +78,11 @@ def list_movements(
         .where(LedgerEntry.id.in_(ids))
     )
     payments = {row[0]: row[1] for row in db.session.execute(pairs)}
-    return Page([_movement(entry, payments[entry.id], lines[entry.id]) for entry in page.items], page.next_cursor)
+    return Page(
+        [_movement(entry, payments[entry.id], lines[entry.id]) for entry in page.items],
+        page.next_cursor,
+        page.prev_cursor,
+    )
 
 
 def sums(actor: Actor, filters: MovementFilters) -> Sums:

@@ -1,16 +1,19 @@
 """A merchant's customers as a file."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, FromClause, case, func, select, true
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock
 from portal.domain.permissions import Actor
-from portal.models import Customer, Installment, Plan, User
-from portal.reports import search
+from portal.extensions import db
+from portal.models import Customer, Installment, Merchant, Plan, User
+from portal.reports import orders, search
 from portal.reports.exports.columns import Column, Export, amounts, export, plain
+from portal.reports.merchants.customers import CustomerOrder
 from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
+from portal.reports.paging import Order
 
 COLUMNS: Final[list[Column]] = [
     *plain("customer_email", "customer_username", "plans", "open_plans", "currency"),
@@ -19,8 +22,10 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> Export:
-    """The customers of this merchant that pass the filters, oldest account first.
+def export_customers(
+    actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS, order: CustomerOrder = orders.CUSTOMERS["-plan"]
+) -> Export:
+    """The customers of this merchant that pass the filters, in one of the orders of their list.
 
     A customer has one row for each currency of their plans.
     """
@@ -31,6 +36,7 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
             func.sum(Installment.paid).label("paid"),
             func.sum(Installment.remaining).label("remaining"),
             func.coalesce(func.sum(Installment.remaining).filter(late), 0).label("overdue"),
+            func.min(Installment.due_date).filter(late).label("oldest"),
         )
         .where(Installment.plan_id == Plan.id)
         .lateral()
@@ -54,8 +60,8 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
         .outerjoin(Customer, (Customer.merchant_id == Plan.merchant_id) & (Customer.user_id == Plan.customer_id))
         .join(sums, true())
         .where(Plan.merchant_id == actor.business("export"))
-        .group_by(customer.id, Customer.name, Customer.phone, Plan.currency)
-        .order_by(customer.id, Plan.currency)
+        .group_by(customer.id, Customer.merchant_id, Customer.user_id, Plan.currency)
+        .order_by(*_sorted(actor, order, sums), Plan.currency)
     )
     if filters.search and filters.search.strip():
         query = query.where(Plan.customer_id.in_(search.customer_ids(actor.business("export"), filters.search)))
@@ -64,3 +70,22 @@ def export_customers(actor: Actor, filters: CustomerFilters = ALL_CUSTOMERS) -> 
     elif filters.show == "overdue":
         query = query.having(func.sum(sums.c.overdue) > 0)
     return export(query, COLUMNS)
+
+
+def _sorted(actor: Actor, order: CustomerOrder, sums: FromClause) -> list[ColumnElement[Any]]:
+    """The columns of ORDER BY: the rows of a customer in several currencies stand together."""
+    if isinstance(order, Order):
+        return order.columns()
+    home = db.session.get_one(Merchant, actor.business("export")).home_currency
+    value: ColumnElement[Any]
+    if order.what == "days":
+        value = func.min(func.min(sums.c.oldest)).over(partition_by=Customer.user_id)
+        falls = not order.descending
+    else:
+        column = sums.c.overdue if order.what == "late" else sums.c.remaining
+        amount = func.sum(case((Plan.currency == home, column), else_=0))
+        value, falls = func.sum(amount).over(partition_by=Customer.user_id), order.descending
+    return [
+        value.desc() if falls else value.asc(),
+        Customer.user_id.desc() if order.descending else Customer.user_id.asc(),
+    ]

@@ -9,14 +9,19 @@ from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Installment, Plan, User
 from portal.models.plans.installments import INSTALLMENT_STATUSES
+from portal.reports import orders
 from portal.reports.exports.columns import Cell, Column, Export, amounts, dates, export, local_days, plain, zone_of
+from portal.reports.paging import Order
 from portal.reports.plans import figures
 from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_INSTALLMENTS, InstallmentFilters
 
 
-def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLMENTS) -> Export:
-    """The installments of this merchant's plans that pass the filters, soonest due first.
+def export_installments(
+    actor: Actor, filters: InstallmentFilters = ALL_INSTALLMENTS, order: Order = orders.INSTALLMENTS["due"]
+) -> Export:
+    """The installments of this merchant's plans that pass the filters, in one of the orders of INSTALLMENTS
+    (reports/orders.py).
 
     `days_past_due` counts from the due date in the plan's time zone. It is 0 when nothing remains. `moved`
     went to other installments by a rescheduling.
@@ -44,7 +49,7 @@ def export_installments(actor: Actor, filters: InstallmentFilters = ALL_INSTALLM
         )
         .join(Plan, Plan.id == Installment.plan_id)
         .join(customer, customer.id == Installment.customer_id)
-        .order_by(Installment.due_date, Installment.id)
+        .order_by(*order.columns())
     )
     today = cache(clock.today)
 

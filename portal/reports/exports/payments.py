@@ -9,8 +9,10 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from portal.domain.permissions import Actor
 from portal.models import Allocation, Installment, Payment, PaymentMethod, Plan, User
+from portal.reports import orders
 from portal.reports.exports.columns import Column, Export, amounts, dates, export, local_days, plain, texts, zone_of
 from portal.reports.merchants.dashboard import NET
+from portal.reports.paging import Order
 from portal.reports.payments import payments as payment_lists
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 
@@ -24,8 +26,15 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS, *, way: Way | None = None) -> Export:
-    """The payments to this merchant that pass the filters, in any state, oldest first.
+def export_payments(
+    actor: Actor,
+    filters: PaymentFilters = ALL_PAYMENTS,
+    order: Order = orders.PAYMENTS["-date"],
+    *,
+    way: Way | None = None,
+) -> Export:
+    """The payments to this merchant that pass the filters, in any state, in one of the orders of PAYMENTS
+    (reports/orders.py).
 
     `way` words the methods; without it the cell has the code. Columns that end in `_on` are local dates of the
     business, beside the instants in UTC.
@@ -71,7 +80,7 @@ def export_payments(actor: Actor, filters: PaymentFilters = ALL_PAYMENTS, *, way
         .join(Plan, Plan.id == Payment.plan_id)
         .join(customer, customer.id == Payment.customer_id)
         .join(numbers, true())
-        .order_by(Payment.id)
+        .order_by(*order.columns())
     )
     zone = zone_of(actor.business("export"))
     columns = [

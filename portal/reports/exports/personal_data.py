@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, and_, case, select
 from sqlalchemy.orm import aliased
 
 from portal.domain import clock, money
@@ -26,6 +26,7 @@ from portal.models import (
     Installment,
     Membership,
     Merchant,
+    NoticeSettings,
     OperatorAct,
     Passkey,
     Payment,
@@ -94,8 +95,15 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
             User.phone,
             User.calendar_made_at,
         ).where(User.id == user_id),
-        "businesses": select(Merchant.id, business, Membership.role, Membership.created_at)
+        "businesses": select(
+            Merchant.id, business, Membership.role, Membership.created_at,
+            NoticeSettings.off.label("notices_off"), NoticeSettings.at_once.label("notices_at_once"),
+        )
         .join(Merchant, Merchant.id == Membership.merchant_id)
+        .outerjoin(
+            NoticeSettings,
+            and_(NoticeSettings.user_id == user_id, NoticeSettings.merchant_id == Membership.merchant_id),
+        )
         .where(Membership.user_id == user_id)
         .order_by(Merchant.id),
         "invitations_to_businesses": select(

@@ -10,8 +10,10 @@ from portal.domain.permissions import Actor
 from portal.models import Installment, Payment, Plan, User
 from portal.models.payments.payments import RECEIVED
 from portal.models.plans.plans import PLAN_STATUSES
+from portal.reports import orders
 from portal.reports.exports.columns import Column, Export, amounts, dates, export, local_days, plain, zone_of
 from portal.reports.merchants.dashboard import NET
+from portal.reports.paging import Order
 from portal.reports.plans import figures
 from portal.reports.plans import plans as plan_lists
 from portal.reports.plans.filters import ALL_PLANS, PlanFilters
@@ -25,8 +27,8 @@ COLUMNS: Final[list[Column]] = [
 ]
 
 
-def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
-    """The plans of this merchant that pass the filters, oldest first.
+def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS, order: Order = orders.PLANS["-made"]) -> Export:
+    """The plans of this merchant that pass the filters, in one of the orders of PLANS (reports/orders.py).
 
     `paid` is what was allocated to installments, also if it was refunded since; `kept` is what came in less refunds and
     reversals. Columns that end in `_on` are local dates of the business, except those of the schedule.
@@ -71,7 +73,7 @@ def export_plans(actor: Actor, filters: PlanFilters = ALL_PLANS) -> Export:
         .join(customer, customer.id == Plan.customer_id)
         .join(sums, true())
         .join(money, true())
-        .order_by(Plan.id)
+        .order_by(*order.columns())
     )
     zone = zone_of(actor.business("export"))
     columns = [

@@ -1,35 +1,62 @@
 """A merchant's customers, with their plans and the amounts that they owe."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, text, tuple_
+from sqlalchemy import BigInteger, Date, Row, Select, and_, cast, func, literal, select
 
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Customer as Pair
 from portal.models import Installment, Merchant, Mute, Plan, User
-from portal.reports import paging, search, tallies
-from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters
-from portal.reports.paging import Page
-from portal.reports.ranges import ANY_TIME
+from portal.reports import orders, paging, search, tallies
+from portal.reports.merchants.filters import ALL_CUSTOMERS, CustomerFilters, Show
+from portal.reports.paging import Order, Page
 from portal.reports.tallies import Count
 
-_NEWEST = text(
-    """WITH RECURSIVE mine AS (
-           (SELECT customer_id FROM plans WHERE merchant_id = :merchant AND customer_id < :below
-            ORDER BY customer_id DESC LIMIT 1)
-           UNION ALL
-           SELECT (SELECT customer_id FROM plans WHERE merchant_id = :merchant AND customer_id < mine.customer_id
-                   ORDER BY customer_id DESC LIMIT 1)
-           FROM mine WHERE mine.customer_id IS NOT NULL)
-       SELECT customer_id FROM mine WHERE customer_id IS NOT NULL LIMIT :count"""
-)
-"""Costs one index look-up for each customer, whatever the number of plans."""
-_ABOVE_ALL: Final = 2**62
-"""Above every id of an account."""
+
+@dataclass(frozen=True, slots=True)
+class ByAmount:
+    """The order by what customers owe in the home currency, by what is late of it, or by the days of their oldest late
+    installment. Customers who owe nothing, or nothing late, are not in the list.
+    """
+
+    what: Literal["owed", "late", "days"]
+    descending: bool
+
+
+CustomerOrder = Order | ByAmount
+LATE_ORDERS: Final[Mapping[str, ByAmount]] = {
+    "late": ByAmount("late", descending=False),
+    "-late": ByAmount("late", descending=True),
+    "days": ByAmount("days", descending=False),
+    "-days": ByAmount("days", descending=True),
+}
+OWING_ORDERS: Final[Mapping[str, ByAmount]] = {
+    "owed": ByAmount("owed", descending=False),
+    "-owed": ByAmount("owed", descending=True),
+}
+_DEFAULTS: Final[Mapping[Show, CustomerOrder]] = {
+    "all": orders.CUSTOMERS["-account"],
+    "owing": OWING_ORDERS["-owed"],
+    "overdue": LATE_ORDERS["-late"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerTally:
+    """`count` customers, at most LIMIT (reports/tallies.py), and what they owe and what is late of it: minor units by
+    currency, without zeros. With `more` there are more customers. Without `summed` there are too many open installments
+    to sum.
+    """
+
+    count: int
+    more: bool
+    summed: bool = False
+    outstanding: dict[str, int] = field(default_factory=dict)
+    overdue: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -37,7 +64,7 @@ class Customer:
     """A customer's plans with one merchant: counts of plans, minor units by currency.
 
     `muted`: the merchant sends them no reminders. `name`, `phone` and `note` are the merchant's own words about them.
-    `since` is the instant of their first plan.
+    `since` is the instant of their first plan, `last_plan_at` of the newest.
     """
 
     user: User
@@ -46,6 +73,7 @@ class Customer:
     outstanding: dict[str, int] = field(default_factory=dict)
     overdue: dict[str, int] = field(default_factory=dict)
     muted: bool = False
+    last_plan_at: datetime | None = None
     name: str | None = None
     phone: str | None = None
     note: str | None = None
@@ -56,19 +84,62 @@ def list_customers(
     merchant: Merchant,
     filters: CustomerFilters = ALL_CUSTOMERS,
     *,
+    order: CustomerOrder | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Customer]:
-    """The customers of this merchant that pass the filters, newest account first.
+    """The customers of this merchant that pass the filters: those with a plan.
 
-    With `show` "owing" or "overdue" the customer with the largest amount in the home currency comes first. Raises
-    Invalid on `cursor` unless it is one that a page returned.
+    Without an order the newest account comes first, with `show` "owing" or "overdue" the largest amount in the home
+    currency. Raises Invalid on `cursor` unless it is one that a page in this order returned.
     """
-    if filters.show == "all":
-        ids = _newest(merchant, filters, limit, cursor)
+    order = order or _DEFAULTS[filters.show]
+    if isinstance(order, ByAmount):
+        page = _by_amount(merchant, filters, order, limit, cursor)
     else:
-        ids = _by_amount(merchant, filters, limit, cursor)
-    return Page(describe(merchant.id, ids.items), ids.next_cursor)
+        page = paging.fetch_in(find(merchant, filters), order, limit=limit, cursor=cursor)
+    customers = describe(merchant.id, [row.user_id for row in page.items])
+    return Page(customers, page.next_cursor, page.prev_cursor)
+
+
+def tally_customers(merchant: Merchant, filters: CustomerFilters) -> CustomerTally:
+    """The customers that pass the filters, and what they owe."""
+    ids = find(merchant, filters).with_only_columns(Pair.user_id)
+    counted = count_customers(merchant, filters)
+    if counted.more:
+        return CustomerTally(counted.number, more=True)
+    open_rows = select(
+        Installment.currency, Installment.remaining, Installment.is_late(clock.now()).label("late")
+    ).where(Installment.merchant_id == merchant.id, Installment.owed())
+    if filters != ALL_CUSTOMERS:
+        open_rows = open_rows.where(Installment.customer_id.in_(ids))
+    rows = open_rows.limit(tallies.LIMIT + 1).subquery()
+    late = func.coalesce(func.sum(rows.c.remaining).filter(rows.c.late), 0)
+    sums = select(rows.c.currency, func.count(), func.sum(rows.c.remaining), late).group_by(rows.c.currency)
+    found = db.session.execute(sums.order_by(rows.c.currency)).all()
+    if sum(row[1] for row in found) > tallies.LIMIT:
+        return CustomerTally(counted.number, more=False)
+    outstanding = {currency: int(owed) for currency, _count, owed, _late in found}
+    overdue = {currency: int(late) for currency, _count, _owed, late in found if late}
+    return CustomerTally(counted.number, more=False, summed=True, outstanding=outstanding, overdue=overdue)
+
+
+def find(merchant: Merchant, filters: CustomerFilters) -> Select[Pair]:
+    """The rows of the customers of this merchant with a plan that pass the filters, in no order."""
+    query = select(Pair).where(Pair.merchant_id == merchant.id, Pair.last_plan_id.is_not(None))
+    if filters.search and filters.search.strip():
+        query = query.where(Pair.user_id.in_(search.customer_ids(merchant.id, filters.search)))
+    if filters.email:
+        query = query.where(Pair.user_id.in_(select(User.id).where(User.has_email(filters.email))))
+    query = filters.created.narrow(query, Pair.created_at)
+    if filters.show != "all":
+        rows = select(Installment.id).where(
+            Installment.customer_id == Pair.user_id, Installment.merchant_id == merchant.id, Installment.owed()
+        )
+        if filters.show == "overdue":
+            rows = rows.where(Installment.is_late(clock.now()))
+        query = query.where(rows.exists())
+    return query
 
 
 def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
@@ -76,14 +147,17 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     mine = and_(Mute.merchant_id == merchant_id, Mute.customer_id == User.id)
     theirs = and_(Pair.merchant_id == merchant_id, Pair.user_id == User.id)
     accounts = (
-        select(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note, Pair.created_at)
+        select(User, Mute.customer_id, Pair.name, Pair.phone, Pair.note, Pair.created_at, Plan.created_at)
         .outerjoin(Mute, mine)
         .outerjoin(Pair, theirs)
+        .outerjoin(Plan, Plan.id == Pair.last_plan_id)
         .where(User.id.in_(customer_ids))
     )
     described = {
-        user.id: Customer(user, muted=muted is not None, name=name, phone=phone, note=note, since=since)
-        for user, muted, name, phone, note, since in db.session.execute(accounts)
+        user.id: Customer(
+            user, muted=muted is not None, last_plan_at=last, name=name, phone=phone, note=note, since=since
+        )
+        for user, muted, name, phone, note, since, last in db.session.execute(accounts)
     }
     customers = {customer_id: described[customer_id] for customer_id in customer_ids if customer_id in described}
     counts = (
@@ -112,76 +186,28 @@ def describe(merchant_id: int, customer_ids: Sequence[int]) -> list[Customer]:
     return list(customers.values())
 
 
-def count_customers(merchant: Merchant, filters: CustomerFilters = ALL_CUSTOMERS) -> Count:
+def count_customers(merchant: Merchant, filters: CustomerFilters) -> Count:
     """The number of customers of this merchant that pass the filters."""
-    if filters.show != "all":
-        return tallies.count(_owing(merchant, filters).with_only_columns(Installment.customer_id))
-    if (query := _chosen(merchant, filters)) is not None:
-        return tallies.count(query)
-    values = {"merchant": merchant.id, "below": _ABOVE_ALL, "count": tallies.LIMIT + 1}
-    return tallies.up_to_limit(len(db.session.scalars(_NEWEST, values).all()))
+    return tallies.count(find(merchant, filters))
 
 
-def _newest(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
-    below = paging.read(cursor, int)[0] if cursor is not None else _ABOVE_ALL
-    query = _chosen(merchant, filters)
-    if query is not None:
-        (user_id,) = query.selected_columns
-        ids = db.session.scalars(query.where(user_id < below).order_by(user_id.desc()).limit(limit + 1)).all()
-    else:
-        values = {"merchant": merchant.id, "below": below, "count": limit + 1}
-        ids = db.session.scalars(_NEWEST, values).all()
-    more = len(ids) > limit
-    return Page(ids[:limit], paging.write(ids[limit - 1]) if more else None)
-
-
-def _chosen(merchant: Merchant, filters: CustomerFilters) -> Select[int] | None:
-    """The ids of the customers that pass the filters, in no order; None if no filter narrows the list."""
-    if filters.search and filters.search.strip():
-        query = search.customer_ids(merchant.id, filters.search).where(*_by_email(filters))
-    elif filters.created != ANY_TIME:
-        query = select(Pair.user_id).join(User, User.id == Pair.user_id).where(Pair.merchant_id == merchant.id)
-        query = query.where(*_by_email(filters))
-    elif filters.email:
-        mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == User.id)
-        return select(User.id).where(*_by_email(filters), mine.exists())
-    else:
-        return None
-    mine = select(Plan.id).where(Plan.merchant_id == merchant.id, Plan.customer_id == Pair.user_id)
-    return filters.created.narrow(query.where(mine.exists()), Pair.created_at)
-
-
-def _by_email(filters: CustomerFilters) -> list[ColumnElement[bool]]:
-    return [User.has_email(filters.email)] if filters.email else []
-
-
-def _by_amount(merchant: Merchant, filters: CustomerFilters, limit: int, cursor: str | None) -> Page[int]:
+def _by_amount(
+    merchant: Merchant, filters: CustomerFilters, order: ByAmount, limit: int, cursor: str | None
+) -> Page[Row[Any]]:
     """Sums over the open installments alone. Customers who owe in other currencies only come last."""
     home = func.coalesce(func.sum(Installment.remaining).filter(Installment.currency == merchant.home_currency), 0)
-    query = _owing(merchant, filters).with_only_columns(Installment.customer_id, home)
-    if cursor is not None:
-        after: tuple[Any, ...] = paging.read(cursor, int, int)
-        query = query.having(tuple_(home, Installment.customer_id) < after)
-    rows = db.session.execute(query.order_by(home.desc(), Installment.customer_id.desc()).limit(limit + 1)).all()
-    last = rows[min(limit, len(rows)) - 1] if rows else None
-    more = len(rows) > limit and last is not None
-    return Page([row[0] for row in rows[:limit]], paging.write(int(last[1]), last[0]) if more and last else None)
-
-
-def _owing(merchant: Merchant, filters: CustomerFilters) -> Select[Any]:
-    """The customers with something open, or late, who pass the filters: a row for each."""
+    days = literal(clock.today(merchant.time_zone), Date) - func.min(Installment.due_date)
+    value = cast(days if order.what == "days" else home, BigInteger).label("value")
     query = (
-        select(Installment.customer_id)
+        select(value, Installment.customer_id.label("user_id"))
         .where(Installment.merchant_id == merchant.id, Installment.owed())
         .group_by(Installment.customer_id)
     )
-    if filters.show == "overdue":
+    if filters.show == "overdue" or order.what != "owed":
         query = query.where(Installment.is_late(clock.now()))
-    if filters.search and filters.search.strip():
-        query = query.where(Installment.customer_id.in_(search.customer_ids(merchant.id, filters.search)))
-    if filters.email:
-        query = query.where(Installment.customer_id.in_(select(User.id).where(*_by_email(filters))))
-    if filters.created != ANY_TIME:
-        pairs = select(Pair.user_id).where(Pair.merchant_id == merchant.id)
-        query = query.where(Installment.customer_id.in_(filters.created.narrow(pairs, Pair.created_at)))
-    return query
+    if filters != CustomerFilters(show=filters.show):
+        chosen = find(merchant, replace(filters, show="all")).with_only_columns(Pair.user_id)
+        query = query.where(Installment.customer_id.in_(chosen))
+    sums = query.subquery()
+    keys = (sums.c.value, sums.c.user_id)
+    return paging.fetch_rows(select(*keys), Order(keys, order.descending), limit=limit, cursor=cursor)

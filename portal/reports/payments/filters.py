@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from portal.models.payments.payments import PaymentWay
 from portal.models.payments.refunds import RefundState
 from portal.reports.ranges import ANY_TIME, Between
 
@@ -15,7 +16,8 @@ class PaymentFilters:
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
     between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
-    `declined`: declined payments are in the list; a list of receipts has none. `created` is about the attempt.
+    `way` selects payments by card, or those recorded as cash or as a transfer. `declined`: declined payments are in the
+    list; a list of receipts has none. `created` is about the attempt.
     """
 
     plan_id: int | None = None
@@ -23,6 +25,7 @@ class PaymentFilters:
     state: str | None = None
     currency: str | None = None
     search: str | None = None
+    way: PaymentWay | None = None
     since: datetime | None = None
     until: datetime | None = None
     declined: bool = True
@@ -31,13 +34,19 @@ class PaymentFilters:
 
 @dataclass(frozen=True, slots=True)
 class RefundFilters:
-    """A field that is None does not narrow the list."""
+    """A field that is None does not narrow the list.
+
+    `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py). `way` is that
+    of the refunded payment.
+    """
 
     plan_id: int | None = None
     payment_id: int | None = None
     customer_id: int | None = None
     state: RefundState | None = None
     currency: str | None = None
+    search: str | None = None
+    way: PaymentWay | None = None
     created: Between = ANY_TIME
 
 

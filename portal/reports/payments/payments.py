@@ -6,8 +6,8 @@ from sqlalchemy.orm import joinedload, selectinload
 from portal.domain.permissions import Actor
 from portal.models import Allocation, Payment, Plan
 from portal.models.payments.payments import RECEIVED as RECEIVED
-from portal.reports import paging, search
-from portal.reports.paging import Page
+from portal.reports import orders, paging, search
+from portal.reports.paging import Order, Page
 from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_PAYMENTS, PaymentFilters
 from portal.reports.tallies import Tally, tally
@@ -30,18 +30,18 @@ def list_with_plans(
     actor: Actor,
     filters: PaymentFilters = ALL_PAYMENTS,
     *,
+    order: Order = orders.PAYMENTS["-date"],
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Payment]:
-    """Like `list_payments`, newest first, with plans, parties and the installments of the allocations.
+    """Like `list_payments`, with plans, parties and the installments of the allocations.
 
-    With `since` or `until` the newest is the payment whose money came in last.
+    `order` is one of PAYMENTS (reports/orders.py): the payment whose money came in last is the first.
     """
     parties = joinedload(Payment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
     installments = selectinload(Payment.allocations).joinedload(Allocation.installment)
     query = find(actor, filters).options(parties, installments)
-    keys = (Payment.value_at, Payment.id) if filters.since or filters.until else (Payment.id,)
-    return paging.fetch(query, *keys, descending=True, limit=limit, cursor=cursor)
+    return paging.fetch_in(query, order, limit=limit, cursor=cursor)
 
 
 def tally_payments(actor: Actor, filters: PaymentFilters) -> Tally:
@@ -61,15 +61,17 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
         query = query.where(search.payments(actor.merchant_id, filters.search))
     if not filters.declined:
         query = query.where(Payment.state != "declined")
+    if filters.way:
+        query = query.where(Payment.by_way(filters.way))
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     query = filters.created.narrow(query, Payment.created_at)
     if filters.since or filters.until:
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:
-        query = query.where(Payment.value_at >= filters.since)
+        query = query.where(Payment.dated_at >= filters.since)
     if filters.until:
-        query = query.where(Payment.value_at < filters.until)
+        query = query.where(Payment.dated_at < filters.until)
     if filters.state == "received":
         query = query.where(Payment.state.in_(RECEIVED))
     elif filters.state == "refunded":

@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.orm import joinedload
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Payment, Refund
-from portal.reports import paging
-from portal.reports.paging import Page
+from portal.models import Payment, Plan, Refund
+from portal.reports import orders, paging, search
+from portal.reports.paging import Order, Page
 from portal.reports.parties import of_actor
 from portal.reports.payments.filters import ALL_REFUNDS, RefundFilters
+from portal.reports.tallies import Tally, tally
 
 
 class RefundTotals(NamedTuple):
@@ -34,6 +36,28 @@ def list_refunds(
     return paging.fetch(find(actor, filters), Refund.id, descending=newest_first, limit=limit, cursor=cursor)
 
 
+def list_with_payments(
+    actor: Actor,
+    filters: RefundFilters = ALL_REFUNDS,
+    *,
+    order: Order = orders.REFUNDS["-date"],
+    limit: int = paging.DEFAULT_LIMIT,
+    cursor: str | None = None,
+) -> Page[Refund]:
+    """The refunds by this merchant or to this customer that pass the filters, with payments, plans and parties.
+
+    `order` is one of REFUNDS (reports/orders.py). Refuses: bad_cursor (Invalid).
+    """
+    parties = joinedload(Refund.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
+    query = find(actor, filters).options(parties, joinedload(Refund.payment))
+    return paging.fetch_in(query, order, limit=limit, cursor=cursor)
+
+
+def tally_refunds(actor: Actor, filters: RefundFilters) -> Tally:
+    """The refunds that pass the filters, and the amounts of those that succeeded."""
+    return tally(find(actor, filters), Refund.currency, case((Refund.state == "succeeded", Refund.amount), else_=0))
+
+
 def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
     """The refunds by this merchant or to this customer that pass the filters, in no order."""
     query = select(Refund).where(of_actor(actor, Refund, plan_id=filters.plan_id))
@@ -47,6 +71,11 @@ def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
         query = query.where(Refund.state == filters.state)
     if filters.currency:
         query = query.where(Refund.currency == filters.currency)
+    if filters.search and filters.search.strip() and actor.merchant_id is not None:
+        query = query.where(search.refunds(actor.merchant_id, filters.search))
+    if filters.way:
+        ways = select(Payment.id).where(Payment.id == Refund.payment_id, Payment.by_way(filters.way))
+        query = query.where(ways.exists())
     return filters.created.narrow(query, Refund.created_at)
 
 

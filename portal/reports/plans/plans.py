@@ -11,7 +11,7 @@ from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Allocation, Event, Installment, Payment, Plan, User
 from portal.reports import paging, search
-from portal.reports.paging import Page
+from portal.reports.paging import Order, Page
 from portal.reports.parties import of_actor
 from portal.reports.plans.filters import ALL_INSTALLMENTS, ALL_PLANS, InstallmentFilters, PlanFilters
 from portal.reports.ranges import ANY_TIME
@@ -25,21 +25,19 @@ def list_plans(
     filters: PlanFilters = ALL_PLANS,
     *,
     newest_first: bool = True,
-    next_due_first: bool = False,
+    order: Order | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Plan]:
-    """The plans of this merchant or this customer that pass the filters, newest first, with parties and installments.
+    """The plans of this merchant or this customer that pass the filters, with parties and installments.
 
-    With `next_due_first` only open plans, the plan with the soonest next due date first.
+    They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
     query = find_plans(actor, filters).options(
         joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
     )
-    if next_due_first:
-        open_plans = query.where(Plan.state == "active")
-        return paging.fetch(open_plans, Plan.next_due_on, Plan.id, descending=False, limit=limit, cursor=cursor)
-    return paging.fetch(query, Plan.id, descending=newest_first, limit=limit, cursor=cursor)
+    order = order or Order((Plan.id,), descending=newest_first)
+    return paging.fetch_in(query, order, limit=limit, cursor=cursor)
 
 
 def tally_plans(actor: Actor, filters: PlanFilters) -> Tally:
@@ -109,17 +107,19 @@ def list_installments(
     filters: InstallmentFilters = ALL_INSTALLMENTS,
     *,
     soonest_first: bool = True,
+    order: Order | None = None,
     limit: int = paging.DEFAULT_LIMIT,
     cursor: str | None = None,
 ) -> Page[Installment]:
     """The installments of this merchant or this customer that pass the filters, soonest due first; of a plan by number.
 
-    Each comes with its plan and the plan's parties.
+    `order` is one of INSTALLMENTS (reports/orders.py). Each comes with its plan and the plan's parties.
     """
     query = find_installments(actor, filters)
     parties = joinedload(Installment.plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
-    keys = Installment.due_date if filters.plan_id is None else Installment.number, Installment.id
-    return paging.fetch(query.options(parties), *keys, descending=not soonest_first, limit=limit, cursor=cursor)
+    first = Installment.due_date if filters.plan_id is None else Installment.number
+    order = order or Order((first, Installment.id), descending=not soonest_first)
+    return paging.fetch_in(query.options(parties), order, limit=limit, cursor=cursor)
 
 
 def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Installment]:

@@ -27,6 +27,7 @@ from portal.services.mail import (
     security,
     team,
 )
+from portal.services.mail.business import digests, plan_news
 from portal.services.mail.facts import Facts, NoLongerTrue, sender
 
 BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
@@ -34,10 +35,11 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "account_reactivated": operations.account_notice,
     "api_key_made": security.api_key_made,
     "automatic_stopped": payments.automatic_stopped,
-    "bounce_notice": payments.bounce_notice,
+    "bounce_notice": plan_news.bounce_notice,
+    "digest": digests.digest,
     "dispute_answered": plans.dispute_answered,
     "dispute_ended": plans.dispute_ended,
-    "dispute_notice": plans.dispute_notice,
+    "dispute_notice": plan_news.dispute_notice,
     "email_change_undone": accounts.email_change_undone,
     "email_changed_new": accounts.email_changed_new,
     "email_changed_old": accounts.email_changed_old,
@@ -67,7 +69,7 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_credited": plan_changes.plan_credited,
     "plan_disputed": plans.plan_disputed,
     "plan_made": plans.plan_made,
-    "plan_news": plans.plan_news,
+    "plan_news": plan_news.plan_news,
     "plan_not_yours": accounts.plan_not_yours,
     "plan_rescheduled": plan_changes.plan_rescheduled,
     "plan_withdrawn": plans.plan_withdrawn,
@@ -203,4 +205,5 @@ def _common(row: Email, recipient: User | None) -> Facts:
         "home_url": settings.public_url,
         "host": urlsplit(settings.public_url).netloc,
         "settings_url": None,
+        "unsubscribe_url": None,
     }

@@ -7,6 +7,7 @@ and the mark leaves a mail that is sent again, under the same Message-ID (RFC 53
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 import structlog
 from flask import current_app
 from flask_babel import gettext
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from portal import counters, logs
@@ -35,6 +36,11 @@ MAX_ATTEMPTS: Final = 8
 FIRST_PAUSE: Final = timedelta(minutes=1)
 MAX_PAUSE: Final = timedelta(hours=6)
 """Backoff: FIRST_PAUSE after the first failure, then four times as long each time. Eight attempts take about 18 h."""
+SERVER_PAUSE: Final = timedelta(seconds=15)
+"""Circuit breaker: while the mail server is away, one drain connects to it in this time, and none sends. Also the first
+pause of a mail during which the connection broke."""
+HELD: Final = 5_000
+"""Mails that one failed connection holds back."""
 BATCH: Final = 20
 LEASE: Final = timedelta(minutes=3)
 """Duration of a claim."""
@@ -78,13 +84,17 @@ def drain(limit: int = 500) -> int:
     """Send up to `limit` due mails, oldest first. Returns the number of mails looked at.
 
     A mail that fails waits longer each time, and is dead after MAX_ATTEMPTS attempts, or at once when its mailbox does
-    not exist. A mail that can't be composed is logged and fails in the same way. While the mail server is away, only
-    one mail of a batch loses an attempt. A mail that is sent and can't be marked is logged as mail.not_marked and ends
-    the drain: its lease runs out, and the next drain sends it again under the same Message-ID. Starts none after
-    BUDGET seconds. Without SMTP_HOST every mail is kept, to be read in the outbox.
+    not exist. A mail that can't be composed is logged and fails in the same way. The connection is made before a mail
+    is claimed: while the mail server is away, no mail loses an attempt, and all wait for SERVER_PAUSE. A mail that is
+    sent and can't be marked is logged as mail.not_marked and ends the drain: its lease runs out, and the next drain
+    sends it again under the same Message-ID. Starts none after BUDGET seconds. Without SMTP_HOST every mail is kept, to
+    be read in the outbox.
     """
     looked, stop = 0, time.monotonic() + BUDGET
-    with email.Server(current_app.config["QIST"]) as server:
+    settings = current_app.config["QIST"]
+    with email.Server(settings) as server:
+        if settings.smtp_host is not None and not _connect(server):
+            return 0
         while looked < limit and time.monotonic() < stop:
             claims = _claim(min(BATCH, limit - looked))
             if not claims:
@@ -95,15 +105,38 @@ def drain(limit: int = 500) -> int:
                     return looked + index
                 with structlog.contextvars.bound_contextvars(request_id=claim.request_id):
                     outcome = _attempt(claim, server)
-                if outcome == "server_away":
-                    _release(claims[index + 1 :], FIRST_PAUSE)
-                if outcome != "go_on":
+                if isinstance(outcome, email.ServerUnavailable):
+                    _hold(outcome, claims[index:])
+                    return looked + index
+                if outcome == "database_away":
                     return looked + index + 1
             looked += len(claims)
+            if len(claims) < BATCH:
+                break
     return looked
 
 
-def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "server_away", "database_away"]:
+def _connect(server: email.Server) -> bool:
+    """Connect for the mails that are due. Returns False without any, during SERVER_PAUSE and if the server is away."""
+    now = clock.now()
+    due = Email.due(now).order_by(None).with_only_columns(Email.id).exists()
+    held_until, is_due = db.session.execute(
+        select(select(func.max(Email.next_try_at)).where(Email.held()).scalar_subquery(), due)
+    ).one()
+    end_reading()
+    if not is_due or (held_until is not None and held_until > now):
+        return False
+    try:
+        server.check()
+    except email.ServerUnavailable as away:
+        _hold(away)
+        return False
+    if held_until is not None:
+        _resume()
+    return True
+
+
+def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "database_away"] | email.ServerUnavailable:
     """Deliver one mail, and log and mark a failure. Returns what becomes of the batch."""
     try:
         _deliver(claim, server)
@@ -113,10 +146,7 @@ def _attempt(claim: _Claim, server: email.Server) -> Literal["go_on", "server_aw
         log.error("mail.not_marked", outbox_id=claim.id, message_id=sent.message_id, **facts)
         return "database_away"
     except email.ServerUnavailable as away:
-        counters.mail("server_away")
-        log.warning("mail.server_away", reason=str(away))
-        _fail(claim, away.code, away.detail)
-        return "server_away"
+        return away
     except Exception as error:
         counters.mail("not_composed")
         log.exception("mail.not_sent", outbox_id=claim.id)
@@ -199,7 +229,7 @@ def _deliver(claim: _Claim, server: email.Server) -> None:
         sent_at=clock.now(),
         on_behalf=facts["merchant"],
         reply_to=facts["reply_to"],
-        unsubscribe_url=facts["settings_url"],
+        unsubscribe_url=facts["unsubscribe_url"],
         sender=sender,
     )
     kind = row.kind
@@ -258,7 +288,9 @@ def _fail(claim: _Claim, code: str, detail: str = "", *, for_good: bool = False)
     if for_good or row.attempts >= MAX_ATTEMPTS:
         _mark_dead(row, code, detail, now)
         return
-    pause = min(FIRST_PAUSE * 4 ** (row.attempts - 1), MAX_PAUSE)
+    ended = code == "connection_broke" or detail.startswith("421 ")  # RFC 5321, 3.8: the server closes the connection
+    first = SERVER_PAUSE if ended else FIRST_PAUSE
+    pause = min(first * 4 ** (row.attempts - 1), MAX_PAUSE)
     row.state, row.last_error, row.error_detail = "waiting", code, detail[:300]
     row.next_try_at = now + pause * random.uniform(1, 1.2)  # noqa: S311 spreads the retries
 
@@ -270,6 +302,37 @@ def _release(claims: list[_Claim], pause: timedelta = timedelta(0)) -> None:
         row = _lock(claim)
         if row is not None:
             row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, clock.now() + pause
+
+
+@unit_of_work
+def _hold(away: email.ServerUnavailable, claims: Sequence[_Claim] = ()) -> None:
+    """Let every due mail wait for SERVER_PAUSE, because the server is away. None loses an attempt."""
+    counters.mail("server_away")
+    log.warning("mail.server_away", reason=str(away))
+    now = clock.now()
+    for claim in claims:
+        if (row := _lock(claim)) is not None:
+            row.state, row.attempts, row.next_try_at = "waiting", row.attempts - 1, now
+    db.session.flush()
+    due = Email.due(now).where(Email.state == "waiting").with_only_columns(Email.id).limit(HELD)
+    held = {"last_error": away.code, "error_detail": away.detail[:300], "next_try_at": now + SERVER_PAUSE}
+    db.session.execute(
+        update(Email)
+        .where(Email.id.in_(due.with_for_update(skip_locked=True)))
+        .values(**held)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@unit_of_work
+def _resume() -> None:
+    """The server is back: the mails that were held for it are due now, without the error."""
+    db.session.execute(
+        update(Email)
+        .where(Email.held())
+        .values(last_error=None, error_detail=None, next_try_at=func.least(Email.next_try_at, clock.now()))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _mark_dead(row: Email, code: str, detail: str | None, now: datetime) -> None:

@@ -103,4 +103,5 @@ def notice(
         "quote": quote,
         "total": money.show(plan.total, plan.currency),
         "button": str(button or _("See the plan")),
+        "notice_of": None,
     }

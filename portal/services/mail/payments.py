@@ -6,15 +6,15 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, Payment, PaymentMethod, Plan, Refund, User
+from portal.models import Email, Payment, PaymentMethod, Plan, Refund
 from portal.reports.payments import offered_methods
-from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
 from portal.wording import dates, labels
 
 
 def receipt(row: Email) -> Facts:
     """A successful payment, and what is still to pay."""
-    payment = _payment_of(row)
+    payment = payment_of(row)
     if payment.state != "succeeded":
         raise NoLongerTrue("payment_reversed")
     plan, rows = plan_of(payment.plan_id)
@@ -27,7 +27,7 @@ def receipt(row: Email) -> Facts:
         | {
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
-            "paid_on": _paid_on(payment, plan),
+            "paid_on": paid_on(payment, plan),
             "how": _method_words(payment),
             "reference": payment.reference or None,
             "parts": [
@@ -57,7 +57,7 @@ def receipt(row: Email) -> Facts:
 
 def payment_declined(row: Email) -> Facts:
     """A declined payment of installments that can still be paid."""
-    payment = _payment_of(row)
+    payment = payment_of(row)
     plan, rows = plan_of(payment.plan_id)
     installment_ids = {part.installment_id for part in payment.allocations}
     parts = [installment for installment in rows if installment.id in installment_ids]
@@ -78,7 +78,7 @@ def payment_declined(row: Email) -> Facts:
 
 def payment_reversed(row: Email) -> Facts:
     """A payment that the bank took back, and what is to pay because of it."""
-    payment = _payment_of(row)
+    payment = payment_of(row)
     plan, rows = plan_of(payment.plan_id)
     payable = sum(installment.payable for installment in rows)
     if not payable or plan.cancelled_at is not None:
@@ -89,7 +89,7 @@ def payment_reversed(row: Email) -> Facts:
         | {
             "amount": money.show(payment.reversed, plan.currency),
             "purchase": purchase(plan),
-            "paid_on": _paid_on(payment, plan),
+            "paid_on": paid_on(payment, plan),
             "how": _method_words(payment),
             "asks": plan.is_asked,
             "remaining": money.show(sum(installment.remaining for installment in rows), plan.currency),
@@ -105,35 +105,6 @@ def payment_reversed(row: Email) -> Facts:
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")
     )
-
-
-def bounce_notice(row: Email) -> Facts:
-    """A payment that the bank took back, for an owner of its business."""
-    payment = _payment_of(row)
-    plan, _rows = plan_of(payment.plan_id)
-    who = {
-        "customer": plan.pair_name or db.session.get_one(User, plan.customer_id).display_name,
-        "purchase": purchase(plan),
-        "amount": money.show(payment.reversed, plan.currency),
-    }
-    paragraphs = [
-        _("The bank took a payment of %(customer)s for %(purchase)s back: %(amount)s. It was paid on %(day)s.",
-          **who, day=_paid_on(payment, plan)),
-        _("The plan is cancelled, so nothing is owed again.") if plan.cancelled_at is not None
-        else _("What it had paid is to pay again, and %(customer)s was told.", **who),
-    ]  # fmt: skip
-    if payment.lost:
-        lost = money.show(payment.lost, plan.currency)
-        paragraphs.append(_("The bank took %(amount)s more than you still had of it. That is booked as a loss.",
-                            amount=lost))  # fmt: skip
-    if row.data.get("stopped"):
-        paragraphs.append(_("Automatic payment of this plan stopped."))
-    return notice(
-        title=_("The bank took a payment of %(amount)s back", **who),
-        preview=purchase(plan),
-        paragraphs=paragraphs,
-        plan=plan,
-    ) | {"url": link(f"/plans/{plan.id}")}
 
 
 def automatic_stopped(row: Email) -> Facts:
@@ -184,18 +155,19 @@ def refund(row: Email) -> Facts:
         "by_hand": payment.is_recorded,
         "refunded_on": dates.long_day(clock.local_date(settled, plan.time_zone)),
         "payment_amount": money.show(payment.amount, plan.currency),
-        "paid_on": _paid_on(payment, plan),
+        "paid_on": paid_on(payment, plan),
     } | link_for(row, "plan_url", f"/plans/{plan.id}")
 
 
-def _paid_on(payment: Payment, plan: Plan) -> str:
+def paid_on(payment: Payment, plan: Plan) -> str:
     """The local day on which the money counts as received, or on which the customer tried."""
     if payment.received_on is not None:
         return dates.long_day(payment.received_on)
     return dates.long_day(clock.local_date(payment.value_at or payment.created_at, plan.time_zone))
 
 
-def _payment_of(row: Email) -> Payment:
+def payment_of(row: Email) -> Payment:
+    """The payment that a mail is about, with its allocations."""
     query = select(Payment).options(selectinload(Payment.allocations)).where(Payment.id == row.data["payment_id"])
     return db.session.scalars(query).one()
 

@@ -10,13 +10,11 @@ from portal.extensions import db
 from portal.models import Acceptance, Dispute, Email, Installment, Plan, User
 from portal.reports.plans.figures import plan_figures
 from portal.services.agreements import acceptances, disputes
-from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, notice, plan_of, progress, purchase
+from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, progress, purchase
 from portal.wording import dates
 from portal.wording.causes import typed_words
 from portal.wording.terms import terms_lines
 
-DECISIONS: Final = ("stands", "void")
-"""The news of an operator's decision about a dispute."""
 NOTICE: Final = "plan_notice"
 """The template of the mails that are a title, paragraphs and a button."""
 
@@ -140,75 +138,6 @@ def plan_withdrawn(row: Email) -> Facts:
         paragraphs=paragraphs,
         plan=plan,
     ) | link_for(row, "url", f"/plans/{plan.id}")
-
-
-def plan_news(row: Email) -> Facts:
-    """News of a plan for an owner of its business."""
-    plan, _rows = plan_of(row.plan_id)
-    customer = db.session.get_one(User, plan.customer_id)
-    who = {"customer": plan.pair_name or customer.display_name, "purchase": purchase(plan), "number": plan.id}
-    titles = {
-        "accepted": _("%(customer)s accepted plan %(number)s", **who),
-        "disputed": _("%(customer)s says that plan %(number)s is not theirs", **who),
-        "upheld": _("%(customer)s says again that plan %(number)s is not theirs", **who),
-        "withdrawn": _("%(customer)s withdrew from plan %(number)s", **who),
-        "lapsed": _("Plan %(number)s was not accepted in time", **who),
-        "stands": _("Plan %(number)s stands", **who),
-        "void": _("Plan %(number)s is void", **who),
-    }
-    words = {
-        "accepted": _("%(customer)s accepted the plan for %(purchase)s. It counts from now on.", **who),
-        "disputed": _("%(customer)s says that the plan for %(purchase)s is not theirs. Cancel it, or answer them on "
-                      "the plan’s page. Until this is settled nobody is reminded of it and nothing of it is late.",
-                      **who),
-        "upheld": _("%(customer)s read your answer about %(purchase)s and says again that the plan is not theirs. The "
-                    "operator of this site decides now.", **who),
-        "withdrawn": _("%(customer)s withdrew from the plan for %(purchase)s, within your days to withdraw. What was "
-                       "unpaid is void.", **who),
-        "lapsed": _("%(customer)s did not accept the plan for %(purchase)s within 30 days. It is cancelled.", **who),
-        "stands": _("The operator of this site decided that the plan for %(purchase)s stands. Its amounts are due on "
-                    "their days.", **who),
-        "void": _("The operator of this site decided that the plan for %(purchase)s is not that of %(customer)s. What "
-                  "was unpaid is void.", **who),
-    }  # fmt: skip
-    news = row.data["news"]
-    paragraphs = [words[news]]
-    if news in ("withdrawn", "lapsed", "void") and (kept := plan_figures(plan.id).kept):
-        paragraphs.append(
-            _("You hold %(amount)s of it. Refund what you owe them.", amount=money.show(kept, plan.currency))
-        )
-    told = notice(title=titles[news], preview=purchase(plan), paragraphs=paragraphs, plan=plan)
-    return told | {"url": link(f"/plans/{plan.id}")}
-
-
-def dispute_notice(row: Email) -> Facts:
-    """A dispute or its decision, for an operator. It names the business, and neither the purchase nor the customer."""
-    plan, _rows = plan_of(row.plan_id)
-    news = row.data["news"]
-    ended_by = db.session.get_one(Dispute, plan.id, populate_existing=True).ended_by
-    decider = db.session.get_one(User, ended_by).display_name if ended_by is not None and news in DECISIONS else ""
-    who = {"merchant": plan.merchant.business_name, "number": plan.id, "operator": decider}
-    titles = {
-        "disputed": _("A customer disputes plan %(number)s of %(merchant)s", **who),
-        "upheld": _("Decide about plan %(number)s of %(merchant)s", **who),
-        "stands": _("%(operator)s decided that plan %(number)s of %(merchant)s stands", **who),
-        "void": _("%(operator)s decided that plan %(number)s of %(merchant)s is void", **who),
-    }
-    words = {
-        "disputed": _("A customer of %(merchant)s says that a plan is not theirs. The business was told. You may "
-                      "decide 14 days after its answer, or after today if it does not answer.", **who),
-        "upheld": _("The customer read the answer of %(merchant)s and says again that the plan is not theirs. You "
-                    "decide whether it stands.", **who),
-        "stands": _("The customer and %(merchant)s are told.", **who),
-        "void": _("The customer and %(merchant)s are told. Nothing more of the plan is owed.", **who),
-    }  # fmt: skip
-    return notice(
-        title=titles[news],
-        preview=_("A plan of %(merchant)s", **who),
-        paragraphs=[words[news]],
-        plan=plan,
-        button=_("See the disputes"),
-    ) | {"url": link("/operator/disputes")}  # fmt: skip
 
 
 def _amounts(plan: Plan) -> Facts:

@@ -46,7 +46,8 @@ def facts(email_id: int) -> Facts | None:
     day that was never written is dropped, so that today's mail says it.
 
     Keys: customer_name, merchant, items (plan_id, plan, description, number, of, due, days, amount, late, automatic,
-    pay_url: the item's own link, None here; at most SHOWN), more (items not listed), total, pay_url, settings_url.
+    pay_url: the item's own link, None here; at most SHOWN), more (items not listed), total, pay_url,
+    settings_url, unsubscribe_url (None if no listed payment is due later: the link turns early reminders off only).
     """
     mail = db.session.get_one(Email, email_id, with_for_update=True, populate_existing=True)
     merchant = db.session.get_one(Merchant, mail.merchant_id)
@@ -73,6 +74,7 @@ def facts(email_id: int) -> Facts | None:
     for row in items:
         numbers[str(row.plan_id)].append(row.number)
     mail.data = {**mail.data, "told": numbers}
+    off_url = link(f"/reminders/off/{unsubscribe.token_of(customer.id)}")
     return {
         "customer_name": (pair.name if pair is not None else None) or customer.display_name,
         "merchant": merchant.business_name,
@@ -80,7 +82,8 @@ def facts(email_id: int) -> Facts | None:
         "more": max(0, len(items) - SHOWN),
         "total": _total(items),
         "pay_url": link("/home" if len(numbers) > 1 else f"/plans/{items[0].plan_id}"),
-        "settings_url": link(f"/reminders/off/{unsubscribe.token_of(customer.id)}"),
+        "settings_url": off_url,
+        "unsubscribe_url": off_url if any(row.due_date > row.plan.today for row in items) else None,
     }
 
 

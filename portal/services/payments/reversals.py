@@ -19,8 +19,9 @@ from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
 from portal.services import emails, events, ledger, row_facts
 from portal.services.idempotency import RequestKey
+from portal.services.notices import readers
 from portal.services.payments import automatic, outcomes, preconditions, taken_back
-from portal.services.plans import notices, plan_lock, plan_status
+from portal.services.plans import plan_lock, plan_status
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
 from portal.services.unit_of_work import unit_of_work
@@ -110,7 +111,7 @@ def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: g
 
 
 def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
-    """Mail the customer, unless the plan is cancelled, and the owners of the business."""
+    """Mail the customer, unless the plan is cancelled, and the owners and managers of the business."""
     data = {"payment_id": payment.id, "stopped": stopped}
     if plan.cancelled_at is None:
         emails.post(
@@ -121,7 +122,7 @@ def _tell(plan: Plan, payment: Payment, stopped: bool) -> None:
             dedupe_key=f"payment_reversed:{payment.id}",
             data=data,
         )
-    for user_id in notices.owners_of(plan.merchant_id):
+    for user_id in readers.readers_of(plan.merchant_id, "bounced", customer_id=plan.customer_id):
         key = f"bounce_notice:{payment.id}:{user_id}"
         emails.post("bounce_notice", to_user_id=user_id, plan_id=plan.id, dedupe_key=key, data=data)
 

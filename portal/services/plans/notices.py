@@ -1,24 +1,22 @@
 """Mails about the agreement on a plan. Called inside a unit of work; never commits. services/mail/plans.py words them.
 
-Those to the business go to its owners, those to the operator to all operators.
+Those to the business go to the owners and managers who did not turn them off (services/notices), those to the operator
+to all operators.
 """
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
 
-from sqlalchemy import select
-
-from portal.extensions import db
-from portal.models import Membership, Plan, User
+from portal.models import Plan
 from portal.services import emails
 from portal.services.accounts import operators
+from portal.services.notices import readers
+from portal.services.notices.readers import News
 
 CustomerMail = Literal[
     "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
 ]
-News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
-"""An event of a plan that a mail tells its business."""
 
 
 def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data: Any) -> None:
@@ -77,15 +75,9 @@ def tell_rescheduled(
 
 
 def tell_business(news: News, plan: Plan) -> None:
-    """Mail the owners of the plan's business, once for each piece of news."""
-    _post("plan_news", owners_of(plan.merchant_id), news, plan)
-
-
-def owners_of(merchant_id: int) -> Sequence[int]:
-    """The ids of the business's owners who are not deactivated: the readers of its mails."""
-    owners = select(User.id).join(Membership, Membership.user_id == User.id)
-    query = owners.where(Membership.merchant_id == merchant_id, Membership.role == "owner")
-    return db.session.scalars(query.where(User.deactivated_at.is_(None))).all()
+    """Mail the owners and managers of the plan's business, once for each piece of news."""
+    notice = readers.NOTICE_OF[news]
+    _post("plan_news", readers.readers_of(plan.merchant_id, notice, customer_id=plan.customer_id), news, plan)
 
 
 def tell_operators(news: News, plan: Plan) -> None:

@@ -266,7 +266,8 @@ def _delete_mails(user_id: int, email_key: str) -> None:
                 and_(Email.kind == "api_key_made", Email.data["key_id"].astext.in_(key_ids)),
                 and_(Email.kind == "team_invitation", Email.data["invitation_id"].astext.in_(ids)),
                 and_(Email.kind.in_(("team_news", "webhook_address")), Email.data["user_id"].astext == str(user_id)),
-                and_(Email.kind == "plan_news", Email.plan_id.in_(plans)),
+                and_(Email.kind.in_(("plan_news", "bounce_notice")), Email.plan_id.in_(plans)),
+                and_(Email.kind == "digest", Email.data["customers"].contains(func.to_jsonb(user_id))),
                 and_(Email.kind == "operator_act", Email.data["act_id"].astext.in_(acts)),
             )
         )

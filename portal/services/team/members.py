@@ -16,6 +16,7 @@ from portal.models import ApiKey, Membership, Merchant, Plan, TeamInvitation, Us
 from portal.models.security_events import SecurityKind
 from portal.services import emails, security_events
 from portal.services.accounts import hats
+from portal.services.notices import readers
 from portal.services.unit_of_work import unit_of_work
 
 HANDED_OVER: Final[Role] = "manager"
@@ -133,6 +134,8 @@ def _give(member: Membership, role: Role, *, by: int) -> None:
         _not_the_last(member)
         _end_invitations(member)
     _record("member_changed", member, by=by, role=role, before=member.role)
+    if member.role not in readers.ROLES:
+        readers.begin(member.user_id, member.merchant_id, role)
     member.role = role
     if member.user_id != by:
         _tell(member.merchant_id, member.user_id, role, by=by)

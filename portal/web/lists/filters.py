@@ -19,11 +19,12 @@ class ListQuery:
     """Reads the query string.
 
     `invalid` becomes true when a parameter has an unusable value. `parameters` are the valid ones without the cursor,
-    for links to the same list.
+    for links to the same list. `bad_days` is "unreadable" or "reversed" if the days of `days` are unusable.
     """
 
     def __init__(self) -> None:
         self.invalid = False
+        self.bad_days: str | None = None
         self.parameters: dict[str, Any] = {}
         self.cursor = request.args.get("cursor", "").strip() or None
 
@@ -66,6 +67,19 @@ class ListQuery:
             return None
         self._keep(name, value)
         return day
+
+    def days(self) -> tuple[date | None, date | None]:
+        """The local days `from` and `to`, both included."""
+        first, last = self.day("from"), self.day("to")
+        if any(request.args.get(name, "").strip() and name not in self.parameters for name in ("from", "to")):
+            self.bad_days = "unreadable"
+        elif first and last and last < first:
+            self.invalid, self.bad_days = True, "reversed"
+        return first, last
+
+    def typed_days(self) -> dict[str, str]:
+        """The days as they were typed."""
+        return {name: request.args.get(name, "")[:40] for name in ("from", "to")}
 
     def require_valid(self) -> None:
         """For files, which have no page to explain an invalid address. Raises NotFound."""

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 
 from portal.errors import Invalid
+from portal.reports.merchants.customers import CustomerTally
 from portal.reports.paging import Page
 from portal.reports.tallies import Tally
 from portal.web import respond
@@ -19,15 +20,15 @@ def list_page(
     rows: str,
     page: str,
     fragment: str | None = None,
-    count: Callable[[], Tally] | None = None,
+    count: Callable[[], Tally | CustomerTally] | None = None,
     **context: Any,
 ) -> Response:
     """Render the template `page`, or `fragment` for htmx.
 
     `fetch` reads the rows, and `count` how many and how much they are in all (the variable `tally`). Neither is called
     for an invalid query, and an Invalid that `fetch` raises makes the query invalid. The templates get the rows under
-    the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query) and `invalid`, which
-    is true for an invalid query.
+    the name `rows`, and `next_cursor`, `prev_cursor`, `cursor`, `parameters` (those of the query), `invalid`, which is
+    true for an invalid query, `bad_days` and `typed_days`.
     """
     fetched: Page[Any] = Page([], None)
     tally = None
@@ -44,6 +45,8 @@ def list_page(
         "tally": tally,
         "cursor": query.cursor,
         "parameters": query.parameters,
+        "bad_days": query.bad_days,
+        "typed_days": query.typed_days(),
         "invalid": query.invalid,
     }
     status = 400 if query.invalid else 200

@@ -9,6 +9,7 @@ from wtforms import StringField
 
 from portal import access
 from portal.errors import Invalid
+from portal.reports import orders
 from portal.reports.exports.customers import export_customers
 from portal.reports.merchants import chasing
 from portal.reports.merchants import customers as reports
@@ -27,6 +28,7 @@ from portal.web.forms import Form, apply_faults
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
+from portal.web.lists.sorting import Sorting
 from portal.web.respond import go, page
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -50,10 +52,13 @@ def index() -> ResponseReturnValue:
     """All customers with a plan of this merchant."""
     query, merchant = ListQuery(), my_merchant()
     filters = filters_of(query)
+    sorting = sorting_of(query, filters)
     chases: dict[int, Chase] = {}
 
     def fetch() -> Page[reports.Customer]:
-        customers = reports.list_customers(merchant, filters, limit=PAGE_LENGTH, cursor=query.cursor)
+        customers = reports.list_customers(
+            merchant, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor
+        )
         if filters.show == "overdue":
             chases.update(chasing.chases(merchant, [customer.user.id for customer in customers.items]))
         return customers
@@ -64,6 +69,8 @@ def index() -> ResponseReturnValue:
         rows="customers",
         page="merchants/customers_index.html",
         fragment="merchants/_customers_list.html",
+        count=lambda: reports.tally_customers(merchant, filters),
+        sorting=sorting,
         chases=chases,
         merchant=merchant,
     )
@@ -75,8 +82,9 @@ def export() -> ResponseReturnValue:
     """All customers of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query)
+    sorting = sorting_of(query, filters)
     query.require_valid()
-    return csv_file("customers", export_customers(my_actor(), filters), my_merchant())
+    return csv_file("customers", export_customers(my_actor(), filters, sorting.order), my_merchant())
 
 
 @bp.get("/customers/<int:customer_id>")
@@ -132,6 +140,13 @@ def update(customer_id: int) -> ResponseReturnValue:
 
 def _words_page(form: WordsForm, customer: reports.Customer, status: int) -> Response:
     return page("merchants/customers_edit.html", status, form=form, customer=customer)
+
+
+def sorting_of(query: ListQuery, filters: CustomerFilters) -> Sorting[reports.CustomerOrder]:
+    """The order of the list and of its file: all by the newest plan, those who owe by the largest amount."""
+    amounts = {"owing": reports.OWING_ORDERS, "overdue": reports.LATE_ORDERS, "all": {}}[filters.show]
+    default = {"owing": "-owed", "overdue": "-late", "all": "-plan"}[filters.show]
+    return Sorting(query, "customers.index", {**orders.CUSTOMERS, **amounts}, default)
 
 
 def filters_of(query: ListQuery) -> CustomerFilters:

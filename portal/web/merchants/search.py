@@ -32,6 +32,7 @@ PAGES: Final[tuple[tuple[str, str, Permission], ...]] = (
     ("journal.show", _l("Journal"), "export"),
     ("settings.show", _l("Settings"), "settings"),
     ("reminders.edit", _l("Reminders"), "settings"),
+    ("notices.edit", _l("Notices"), "settings"),
     ("team.index", _l("Team"), "team"),
     ("api_keys.index", _l("API keys"), "keys"),
     ("account.password", _l("Password"), "view"),

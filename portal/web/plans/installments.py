@@ -6,9 +6,12 @@ from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal import access
+from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.models import Installment
+from portal.reports import orders
 from portal.reports.exports.installments import export_installments
+from portal.reports.paging import Order
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import InstallmentFilters
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
@@ -16,6 +19,8 @@ from portal.web.labels import state_of
 from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import due_ranges
+from portal.web.lists.sorting import Sorting
 from portal.web.plans import home, plan_page
 from portal.web.plans.payment_notes import note_about
 from portal.web.respond import go, is_htmx, vary_on_htmx
@@ -32,15 +37,20 @@ STATUSES = (*FILTERS, "counted", "past")
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's installments, soonest due first."""
     actor, query = my_actor(), ListQuery()
+    zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
     filters = filters_of(query)
+    sorting = sorting_of(query)
+    first, last = query.days()
     return list_page(
         query,
-        lambda: reports.list_installments(actor, filters, limit=PAGE_LENGTH, cursor=query.cursor),
+        lambda: reports.list_installments(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="installments",
         page="installments/index.html",
         count=lambda: reports.tally_installments(actor, filters),
-        first=query.day("from"),
-        last=query.day("to"),
+        first=first,
+        last=last,
+        sorting=sorting,
+        ranges=due_ranges(clock.today(zone), zone),
         filters=FILTERS,
         merchant=actor.merchant_id is not None,
     )
@@ -52,13 +62,19 @@ def export() -> ResponseReturnValue:
     """All installments of the list, as a file."""
     query = ListQuery()
     filters = filters_of(query)
+    sorting = sorting_of(query)
     query.require_valid()
-    return csv_file("installments", export_installments(my_actor(), filters), my_merchant())
+    return csv_file("installments", export_installments(my_actor(), filters, sorting.order), my_merchant())
+
+
+def sorting_of(query: ListQuery) -> Sorting[Order]:
+    """The order of the list and of its file."""
+    return Sorting(query, "installments.index", orders.INSTALLMENTS, "due")
 
 
 def filters_of(query: ListQuery) -> InstallmentFilters:
     """The filters of the list and of its file. The days `from` and `to` are both included."""
-    first, last = query.day("from"), query.day("to")
+    first, last = query.days()
     return InstallmentFilters(
         status=query.choice("status", STATUSES),
         currency=query.currency(),

@@ -12,12 +12,14 @@ from portal.domain.permissions import Actor
 from portal.errors import Invalid, KeyReused
 from portal.models import Merchant
 from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
-from portal.reports import live
+from portal.reports import live, orders
 from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
+from portal.reports.paging import Order
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
 from portal.services.idempotency import RequestKey
 from portal.services.plans import drafts, plans
 from portal.services.plans.drafts import PlanDraftSaved
@@ -26,8 +28,10 @@ from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
 from portal.web.forms import apply_faults
 from portal.web.lists.downloads import csv_file
-from portal.web.lists.filters import ListQuery
+from portal.web.lists.filters import ListQuery, instants_between
 from portal.web.lists.list_page import list_page
+from portal.web.lists.ranges import past_ranges
+from portal.web.lists.sorting import Sorting
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
 from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
@@ -40,7 +44,6 @@ bp = Blueprint("plans", __name__)
 PAGE_LENGTH = 20
 CHOICES = 6
 """Customers that the form of a new plan offers."""
-SORTS = {"": _l("Newest first"), "oldest": _l("Oldest first"), "due": _l("Next due first")}
 STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
 """The filters of the list: the statuses, and two more of active plans."""
 BROKEN = _l("Please send the form again.")
@@ -52,24 +55,22 @@ ALREADY_MADE = _l("A plan was already made from this page. Look at your plans fi
 def index() -> ResponseReturnValue:
     """A merchant's or a customer's plans, newest first."""
     actor, query = my_actor(), ListQuery()
-    filters = filters_of(query, merchant=actor.merchant_id is not None)
-    sort = query.choice("sort", SORTS)
+    zone = my_merchant().time_zone if actor.merchant_id is not None else "UTC"
+    filters = filters_of(query, zone, merchant=actor.merchant_id is not None)
+    sorting = sorting_of(query)
+    first, last = query.days()
     return list_page(
         query,
-        lambda: reports.list_plans(
-            actor,
-            filters,
-            newest_first=sort != "oldest",
-            next_due_first=sort == "due",
-            limit=PAGE_LENGTH,
-            cursor=query.cursor,
-        ),
+        lambda: reports.list_plans(actor, filters, order=sorting.order, limit=PAGE_LENGTH, cursor=query.cursor),
         rows="plans",
         page="plans/index.html",
         fragment="plans/_list.html",
         count=lambda: reports.tally_plans(actor, filters),
         statuses=STATUSES,
-        sorts=SORTS,
+        sorting=sorting,
+        first=first,
+        last=last,
+        ranges=past_ranges(clock.today(zone), zone),
         closed_by=labels.CLOSED_BY,
         merchant=actor.merchant_id is not None,
     )
@@ -80,20 +81,27 @@ def index() -> ResponseReturnValue:
 def export() -> ResponseReturnValue:
     """All plans of the list, as a file."""
     query = ListQuery()
-    filters = filters_of(query, merchant=True)
-    query.choice("sort", SORTS)
+    filters = filters_of(query, my_merchant().time_zone, merchant=True)
+    sorting = sorting_of(query)
     query.require_valid()
-    return csv_file("plans", export_plans(my_actor(), filters), my_merchant())
+    return csv_file("plans", export_plans(my_actor(), filters, sorting.order), my_merchant())
 
 
-def filters_of(query: ListQuery, *, merchant: bool) -> PlanFilters:
-    """The filters of the list and of its file. A customer's list has no search."""
+def sorting_of(query: ListQuery) -> Sorting[Order]:
+    """The order of the list and of its file."""
+    return Sorting(query, "plans.index", orders.PLANS, "-made")
+
+
+def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
+    """The filters of the list and of its file. A customer's list has no search. Plans are made on days of `zone`."""
+    since, until = instants_between(*query.days(), zone)
     return PlanFilters(
         status=query.choice("status", STATUSES),
         closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
+        created=Between(since, until),
     )
 
 

@@ -1,12 +1,18 @@
 """Lists of a merchant's customers with the amounts that they owe."""
 
 import pytest
+from sqlalchemy import text
 
 from portal.errors import Invalid
 from portal.extensions import db
-from portal.models import Merchant
+from portal.models import Merchant, User
+from portal.reports import orders, tallies
+from portal.reports.exports.customers import export_customers
 from portal.reports.merchants import customers
+from portal.reports.merchants.customers import CustomerTally
 from portal.reports.merchants.filters import CustomerFilters
+from portal.services.plans import pairs
+from portal.services.plans.pairs import Words
 from tests.fixtures import people
 from tests.fixtures.query_log import queries
 
@@ -20,6 +26,10 @@ def merchant(merchant_id):
 
 def emails(page):
     return [customer.user.email.removesuffix("@example.com") for customer in page.items]
+
+
+def usernames(page):
+    return [customer.user.username for customer in page.items]
 
 
 @pytest.fixture
@@ -72,6 +82,57 @@ def test_pages_follow_each_other_without_gaps(amal, crowd, filters):
             break
         people.a_plan(amal, f"later{len(seen)}@example.com", total=1, count=1, first=99)
     assert seen[: len(whole)] == whole
+
+
+NAMES = ["c0", "c1", "c2", "c3", "c4", "c5", "c6"]
+SORTED = {
+    "account": NAMES,
+    "plan": ["c1", "c2", "c3", "c4", "c5", "c6", "c0"],
+    "name": ["c6", "c1", "c2", "c3", "c4", "c5", "c0"],
+    "owed": ["c0", "c1", "c2", "c4", "c5", "c3"],
+    "late": ["c1", "c5"],
+    "days": ["c1", "c5"],
+}
+
+
+@pytest.mark.parametrize("name", [*SORTED, *(f"-{name}" for name in SORTED)])
+def test_every_order_leads_forwards_and_back(amal, crowd, name):
+    """c6 is called Aisha. c0 has no name, like an erased person, and comes last in both directions."""
+    actor = people.owner(amal)
+    ids = {user.display_name: user.id for user in db.session.scalars(db.select(User))}
+    pairs.describe(ids["c6"], Words(name="Aisha"), actor=actor)
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE customers SET sort_name = NULL WHERE user_id = :id"), {"id": ids["c0"]})
+    order = {**orders.CUSTOMERS, **customers.OWING_ORDERS, **customers.LATE_ORDERS}[name]
+    show = {"owed": "owing", "late": "overdue", "days": "overdue"}.get(name.removeprefix("-"), "all")
+    expected = SORTED[name.removeprefix("-")][:: -1 if name.startswith("-") else 1]
+    if name == "-name":
+        expected = ["c5", "c4", "c3", "c2", "c1", "c6", "c0"]
+    filters, shop = CustomerFilters(show=show), merchant(amal)
+    pages = [customers.list_customers(shop, filters, order=order, limit=2)]
+    while (cursor := pages[-1].next_cursor) is not None:
+        pages.append(customers.list_customers(shop, filters, order=order, limit=2, cursor=cursor))
+    assert [name for page in pages for name in usernames(page)] == expected
+    back = pages[-1:]
+    while (cursor := back[0].prev_cursor) is not None:
+        back.insert(0, customers.list_customers(shop, filters, order=order, limit=2, cursor=cursor))
+    assert [name for page in back for name in usernames(page)] == expected
+    rows = export_customers(actor, filters, order).rows
+    assert [row[1] for row in rows] == expected
+
+
+def test_customers_are_counted_with_what_they_owe(amal, crowd, monkeypatch):
+    shop = merchant(amal)
+    tally = customers.tally_customers(shop, CustomerFilters())
+    assert (tally.count, tally.more, tally.outstanding, tally.overdue) == (7, False, {"SAR": 245_00}, {"SAR": 70_00})
+    late = customers.tally_customers(shop, CustomerFilters(show="overdue"))
+    assert (late.count, late.outstanding, late.overdue) == (2, {"SAR": 70_00}, {"SAR": 70_00})
+    assert customers.tally_customers(shop, CustomerFilters(search="c3")).outstanding == {"SAR": 90_00}
+    monkeypatch.setattr(tallies, "LIMIT", 6)
+    assert customers.tally_customers(shop, CustomerFilters()) == CustomerTally(6, more=True)
+    assert not customers.tally_customers(shop, CustomerFilters(show="owing")).summed, (
+        "six customers, seven installments"
+    )
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WzFd_", "bnVsbA", "W1siYSJdXQ"])

@@ -168,17 +168,66 @@ def test_a_mail_that_can_not_be_sent_or_composed_does_not_block_the_others(catch
     assert "odd content" in mails.outbox()[1].error_detail
 
 
-def test_a_server_that_is_away_costs_one_mail_of_the_batch_an_attempt(app):
+def test_a_server_that_is_away_costs_no_mail_an_attempt(app):
     receipts(3)
     catcher = Catcher()
     with sending(app, catcher):
-        assert delivery.drain() == 1
-        assert [mail.attempts for mail in mails.outbox()] == [1, 0, 0]
-        assert set(states()) == {"waiting"}
         assert delivery.drain() == 0
-        with catcher, later(minutes=2):
+        held = [(mail.attempts, mail.state, mail.last_error) for mail in mails.outbox()]
+        assert held == [(0, "waiting", "unreachable")] * 3
+        for minutes in (1, 10, 100, 1_000, 10_000):  # however often and long
+            with later(minutes=minutes):
+                assert delivery.drain() == 0
+        assert [mail.attempts for mail in mails.outbox()] == [0, 0, 0]
+        with catcher, later(minutes=10_001):
             assert delivery.drain() == 3
     assert len(set(catcher.ids)) == 3
+    assert [(mail.state, mail.attempts, mail.last_error) for mail in mails.outbox()] == [("sent", 1, None)] * 3
+
+
+def test_nothing_connects_during_the_pause_and_new_mails_wait_with_the_others(app, monkeypatch):
+    receipts(2)
+    catcher, tried = Catcher(), []
+    with sending(app, catcher):
+        delivery.drain()
+        monkeypatch.setattr(gateway.Server, "check", lambda server: tried.append(1))
+        people.pay(people.installments_of(people.a_plan(people.a_merchant("lone")))[0].id, 2)
+        assert (delivery.drain(), tried) == (0, [])
+
+
+def test_a_server_that_comes_back_gets_the_mails_within_half_a_minute(app):
+    """It goes away in the middle of a batch, too. The backoff of mails grows with their own failures only."""
+    receipts(4)
+    catcher = Catcher()
+    with sending(app, catcher):
+        with catcher:
+            assert delivery.drain(limit=1) == 1
+        for seconds in range(0, 600, 20):
+            with later(seconds=seconds):
+                delivery.drain()
+        with catcher, later(seconds=610):
+            delivery.drain()
+            assert states() == ["sent"] * 4
+    assert len(catcher.ids) == len(set(catcher.ids)) == 4
+
+
+def test_a_server_that_shuts_down_within_a_mail_gets_it_again_soon(app):
+    receipts(2)
+    catcher = Catcher()
+    with sending(app, catcher), catcher:
+        catcher.at_data = lambda mail: "421 4.3.2 shutting down"
+        delivery.drain()
+        assert [(mail.state, mail.attempts) for mail in mails.outbox()] == [("waiting", 1)] * 2
+        catcher.at_data = lambda mail: None
+        with later(seconds=1.2 * delivery.SERVER_PAUSE.total_seconds()):
+            delivery.drain()
+    assert states() == ["sent"] * 2
+
+
+def test_no_mail_means_no_connection(app, monkeypatch, database):
+    monkeypatch.setattr(gateway.Server, "check", lambda server: pytest.fail("it connected"))
+    with sending(app, Catcher()):
+        assert delivery.drain() == 0
 
 
 def test_a_mail_that_is_no_longer_true_is_dropped_with_a_reason(catcher):

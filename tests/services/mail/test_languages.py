@@ -10,11 +10,12 @@ from flask import current_app
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import EmailChange, ShopReport
-from portal.services import mail_limits
+from portal.services import events, mail_limits
 from portal.services.accounts import accounts, api_keys, email_changes, password_resets, proofs, sessions
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
+from portal.services.notices import digests
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import customer_emails, plans, shop_reports
 from portal.services.plans.plans import NewPlan
@@ -91,7 +92,9 @@ def send_every_kind(amal, omar):
     delivery.drain()
     payments.pay_plan(plan_id, customer_id=omar, choice="all", shown=None, method="card_ok")
     password_resets.ask("nadia@example.com")
-    with time_machine.travel(clock.now() + timedelta(days=1)):
+    events.number_new()
+    with time_machine.travel(clock.now() + timedelta(days=9)):
+        digests.post_due()
         delivery.drain()
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 
 from portal.services.mail import content
+from portal.services.mail.business.digests import Section
 from portal.services.mail.rendering import compose
 from portal.wording import language
 from portal.wording.language import in_language
@@ -59,7 +61,7 @@ LINK = {
     "security_notice": "https://pay.example.org/account/sessions",
     "team_invitation": TEAM["url"], "team_membership": TEAM["url"], "team_news": TEAM["url"],
     "plan_made": "https://pay.example.org/plans/7", "plan_accepted": "https://pay.example.org/plans/7",
-    "plan_notice": "https://pay.example.org/plans/7",
+    "plan_notice": "https://pay.example.org/plans/7", "digest": "https://pay.example.org/dashboard",
     "plan_yours": "https://pay.example.org/plans/7", "shop_reported": "https://pay.example.org/operator#shop-reports",
     "password_reset": "https://pay.example.org/password-resets/abc", "reminder": "https://pay.example.org/plans/7",
     "notice": "https://pay.example.org", "operator_act": "https://pay.example.org/operator/merchants/7",
@@ -103,7 +105,25 @@ PLAN_ACCEPTED = {
 PLAN_NOTICE = {
     "title": "Amal's Bakery answered you", "preview": "Accept the plan, or say again that it is not yours.",
     "paragraphs": ["They answered:", "Until 7 December 2026 you can accept the plan."], "quote": "No. 12",
-    "total": "SAR\u00a0300.00", "button": "Answer", "url": LINK["plan_notice"],
+    "total": "SAR\u00a0300.00", "button": "Answer", "url": LINK["plan_notice"], "notice_of": None,
+}  # fmt: skip
+TO_A_MEMBER = {
+    "merchant": None, "notice_of": "Amal's Bakery", "settings_url": "https://pay.example.org/notices/off/x",
+    "choose_url": "https://pay.example.org/settings/notices",
+}  # fmt: skip
+DIGEST = TO_A_MEMBER | {
+    "business": "Amal's Bakery", "title": "2 payments received and 1 refund", "since": "1 March 2026",
+    "url": LINK["digest"],
+    "sections": [
+        Section("2 payments received", "SAR\u00a0300.00", [
+            {"who": "omar", "what": "Linen sofa <three seats>", "amount": "SAR\u00a0300.00", "note": None,
+             "url": LINK["plan_notice"]},
+        ], 1),
+        Section("1 plan paid in full", None, [
+            {"who": "omar", "what": "Linen sofa <three seats>", "amount": "SAR\u00a0300.00", "note": None,
+             "url": LINK["plan_notice"]},
+        ], 0),
+    ],
 }  # fmt: skip
 
 SAMPLES = {
@@ -113,6 +133,8 @@ SAMPLES = {
     "plan accepted by paying": ("plan_accepted", PLAN_ACCEPTED | {"by_paying": True}),
     "notice with an answer": ("plan_notice", PLAN_NOTICE),
     "notice to the operator": ("plan_notice", PLAN_NOTICE | {"quote": None, "merchant": None}),
+    "notice to a member": ("plan_notice", PLAN_NOTICE | TO_A_MEMBER | {"quote": None}),
+    "digest": ("digest", DIGEST),
     "receipt": ("receipt", RECEIPT),
     "receipt of all": ("receipt", RECEIPT | {
         "remaining": None, "next": None, "how": "cash", "reference": "No. 12",
@@ -254,7 +276,7 @@ def test_text_and_html_have_the_amount_the_link_and_the_merchant(name):
         shows_purchase = kind not in ("invitation", "plan_not_yours")
         assert ("Linen sofa <three seats>" in content.text) is shows_purchase
         assert ("Linen sofa <three seats>" in words) is shows_purchase
-        assert "Your answer goes to Amal's Bakery." in content.text
+        assert ("Your answer goes to Amal's Bakery." in content.text) is (kind != "digest")
     assert content.text.startswith("Hello")
 
 
@@ -326,6 +348,8 @@ def test_every_sentence_of_a_mail_is_translated(name: str, tag: str) -> None:
     kind, facts = SAMPLES[name]
     facts = {key: pseudo.pseudo(fact) if key in WORDED and fact else fact for key, fact in {**COMMON, **facts}.items()}
     facts |= {name: [pseudo.pseudo(line) for line in facts[name]] for name in ("terms", "paragraphs") if name in facts}
+    if "sections" in facts:
+        facts["sections"] = [replace(part, heading=pseudo.pseudo(part.heading)) for part in facts["sections"]]
     if "parts" in facts:
         facts["parts"] = [(pseudo.pseudo(part), amount) for part, amount in facts["parts"]]
     if "items" in facts:

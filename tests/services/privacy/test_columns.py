@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from portal.extensions import db
 
 ERASED: Final = {
-    "customers": {"name", "phone", "note"},
+    "customers": {"name", "phone", "note", "sort_name"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},

@@ -1,0 +1,46 @@
+"""The orders that lists are offered in, by the names that addresses have for them: "due" rises, "-due" falls.
+
+Each is read from an index of the business's rows (tests/reports/test_explain.py). Amounts are sorted within their
+currency, because minor units of different currencies don't compare.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy.orm import QueryableAttribute
+
+from portal.models import Customer, Installment, Payment, Plan, Refund
+from portal.reports.paging import Order
+
+Orders = Mapping[str, Order]
+
+
+def _both(name: str, *keys: QueryableAttribute[Any], has_nulls: bool = False) -> dict[str, Order]:
+    """The order by these keys in both directions."""
+    return {name: Order(keys, has_nulls=has_nulls), f"-{name}": Order(keys, descending=True, has_nulls=has_nulls)}
+
+
+CUSTOMERS: Final[Orders] = {
+    **_both("account", Customer.user_id),
+    **_both("plan", Customer.last_plan_id, Customer.user_id),
+    **_both("name", Customer.sort_name, Customer.user_id, has_nulls=True),
+}
+"""By the age of the account, by the newest plan, and by name. Erased people have no name: they come last."""
+PLANS: Final[Orders] = {
+    **_both("made", Plan.created_at, Plan.id),
+    **_both("due", Plan.next_due_on, Plan.id, has_nulls=True),
+    **_both("total", Plan.currency, Plan.total, Plan.id),
+}
+"""Closed plans have no next due date: they come last in the orders by it."""
+INSTALLMENTS: Final[Orders] = {
+    **_both("due", Installment.due_date, Installment.id),
+    **_both("amount", Installment.currency, Installment.amount, Installment.id),
+}
+PAYMENTS: Final[Orders] = {
+    **_both("date", Payment.dated_at, Payment.id),
+    **_both("amount", Payment.currency, Payment.amount, Payment.id),
+}
+REFUNDS: Final[Orders] = {
+    **_both("date", Refund.created_at, Refund.id),
+    **_both("amount", Refund.currency, Refund.amount, Refund.id),
+}

@@ -1,0 +1,154 @@
+"""Mails about a plan to its business and to operators: taken back by the bank, accepted, disputed, withdrawn."""
+
+from typing import Final
+
+from flask_babel import gettext as _
+
+from portal.domain import money
+from portal.extensions import db
+from portal.models import Dispute, Email, Plan, User
+from portal.models.notices import Notice
+from portal.reports.plans.figures import plan_figures
+from portal.services.mail.business.digests import business_purchase, reader_facts
+from portal.services.mail.facts import Facts, NoLongerTrue, link, notice, plan_of
+from portal.services.mail.payments import paid_on, payment_of
+from portal.services.notices import readers
+from portal.services.notices.readers import News
+
+DECISIONS: Final = ("stands", "void")
+"""The news of an operator's decision about a dispute."""
+
+
+def bounce_notice(row: Email) -> Facts:
+    """A payment that the bank took back, for an owner or manager of its business."""
+    payment = payment_of(row)
+    plan, _rows = plan_of(payment.plan_id)
+    foot = _reader_facts(row, plan, "bounced")
+    if payment.state != "reversed":
+        raise NoLongerTrue("payment_stands")
+    customer = db.session.get_one(User, plan.customer_id)
+    who = {
+        "customer": plan.pair_name or customer.display_name,
+        "purchase": business_purchase(plan),
+        "amount": money.show(payment.reversed, plan.currency),
+    }
+    paragraphs = [
+        _("The bank took a payment of %(customer)s for %(purchase)s back: %(amount)s. It was paid on %(day)s.",
+          **who, day=paid_on(payment, plan)),
+        _("The plan is cancelled, so nothing is owed again.") if plan.cancelled_at is not None
+        else _("What it had paid is to pay again.") if customer.deactivated_at is not None
+        else _("What it had paid is to pay again, and %(customer)s was told.", **who),
+    ]  # fmt: skip
+    if payment.lost:
+        lost = money.show(payment.lost, plan.currency)
+        paragraphs.append(_("The bank took %(amount)s more than you still had of it. That is booked as a loss.",
+                            amount=lost))  # fmt: skip
+    if row.data.get("stopped"):
+        paragraphs.append(_("Automatic payment of this plan stopped."))
+    return (
+        notice(
+            title=_("The bank took a payment of %(amount)s back", **who),
+            preview=business_purchase(plan),
+            paragraphs=paragraphs,
+            plan=plan,
+        )
+        | {"url": link(f"/plans/{plan.id}")}
+        | foot
+    )
+
+
+def plan_news(row: Email) -> Facts:
+    """News of a plan for an owner or manager of its business."""
+    plan, _rows = plan_of(row.plan_id)
+    news: News = row.data["news"]
+    foot = _reader_facts(row, plan, readers.NOTICE_OF[news])
+    _check_news(plan, news)
+    customer = db.session.get_one(User, plan.customer_id)
+    who = {"customer": plan.pair_name or customer.display_name, "purchase": business_purchase(plan), "number": plan.id}
+    titles = {
+        "accepted": _("%(customer)s accepted plan %(number)s", **who),
+        "disputed": _("%(customer)s says that plan %(number)s is not theirs", **who),
+        "upheld": _("%(customer)s says again that plan %(number)s is not theirs", **who),
+        "withdrawn": _("%(customer)s withdrew from plan %(number)s", **who),
+        "lapsed": _("Plan %(number)s was not accepted in time", **who),
+        "stands": _("Plan %(number)s stands", **who),
+        "void": _("Plan %(number)s is void", **who),
+    }
+    words = {
+        "accepted": _("%(customer)s accepted the plan for %(purchase)s. It counts from now on.", **who),
+        "disputed": _("%(customer)s says that the plan for %(purchase)s is not theirs. Cancel it, or answer them on "
+                      "the plan’s page. Until this is settled nobody is reminded of it and nothing of it is late.",
+                      **who),
+        "upheld": _("%(customer)s read your answer about %(purchase)s and says again that the plan is not theirs. The "
+                    "operator of this site decides now.", **who),
+        "withdrawn": _("%(customer)s withdrew from the plan for %(purchase)s, within your days to withdraw. What was "
+                       "unpaid is void.", **who),
+        "lapsed": _("%(customer)s did not accept the plan for %(purchase)s within 30 days. It is cancelled.", **who),
+        "stands": _("The operator of this site decided that the plan for %(purchase)s stands. Its amounts are due on "
+                    "their days.", **who),
+        "void": _("The operator of this site decided that the plan for %(purchase)s is not that of %(customer)s. What "
+                  "was unpaid is void.", **who),
+    }  # fmt: skip
+    paragraphs = [words[news]]
+    if news in ("withdrawn", "lapsed", "void") and (kept := plan_figures(plan.id).kept):
+        paragraphs.append(
+            _("You hold %(amount)s of it. Refund what you owe them.", amount=money.show(kept, plan.currency))
+        )
+    told = notice(title=titles[news], preview=business_purchase(plan), paragraphs=paragraphs, plan=plan)
+    return told | {"url": link(f"/plans/{plan.id}")} | foot
+
+
+def dispute_notice(row: Email) -> Facts:
+    """A dispute or its decision, for an operator. It names the business, and neither the purchase nor the customer."""
+    plan, _rows = plan_of(row.plan_id)
+    news: News = row.data["news"]
+    _check_dispute(plan, news)
+    ended_by = db.session.get_one(Dispute, plan.id, populate_existing=True).ended_by
+    decider = db.session.get_one(User, ended_by).display_name if ended_by is not None and news in DECISIONS else ""
+    who = {"merchant": plan.merchant.business_name, "number": plan.id, "operator": decider}
+    titles = {
+        "disputed": _("A customer disputes plan %(number)s of %(merchant)s", **who),
+        "upheld": _("Decide about plan %(number)s of %(merchant)s", **who),
+        "stands": _("%(operator)s decided that plan %(number)s of %(merchant)s stands", **who),
+        "void": _("%(operator)s decided that plan %(number)s of %(merchant)s is void", **who),
+    }
+    words = {
+        "disputed": _("A customer of %(merchant)s says that a plan is not theirs. The business was told. You may "
+                      "decide 14 days after its answer, or after today if it does not answer.", **who),
+        "upheld": _("The customer read the answer of %(merchant)s and says again that the plan is not theirs. You "
+                    "decide whether it stands.", **who),
+        "stands": _("The customer and %(merchant)s are told.", **who),
+        "void": _("The customer and %(merchant)s are told. Nothing more of the plan is owed.", **who),
+    }  # fmt: skip
+    return notice(
+        title=titles[news],
+        preview=_("A plan of %(merchant)s", **who),
+        paragraphs=[words[news]],
+        plan=plan,
+        button=_("See the disputes"),
+    ) | {"url": link("/operator/disputes")}  # fmt: skip
+
+
+def _reader_facts(row: Email, plan: Plan, what: Notice) -> Facts:
+    """The foot of a notice. Raises NoLongerTrue if its reader is told nothing of the kind any more."""
+    if not readers.wants(row.user_id, plan.merchant_id, what):
+        raise NoLongerTrue("not_wanted")
+    return reader_facts(row.user_id, plan.merchant_id, plan.merchant.business_name, what)
+
+
+def _check_news(plan: Plan, news: News) -> None:
+    """Raises NoLongerTrue if the piece of news is overtaken by another."""
+    if news == "accepted" and (plan.cancelled_at is not None or plan.disputed or plan.accepted_at is None):
+        raise NoLongerTrue("plan_closed")
+    if news in ("withdrawn", "lapsed") and plan.cancelled_at is None:
+        raise NoLongerTrue("plan_closed")
+    if news == "disputed" and (dispute := db.session.get(Dispute, plan.id)) and dispute.answered_at is not None:
+        raise NoLongerTrue("dispute_over")
+    _check_dispute(plan, news)
+
+
+def _check_dispute(plan: Plan, news: News) -> None:
+    if news in ("disputed", "upheld") and not plan.disputed:
+        raise NoLongerTrue("dispute_over")
+    if news in DECISIONS and db.session.get_one(Dispute, plan.id, populate_existing=True).outcome != news:
+        raise NoLongerTrue("dispute_over")

@@ -1,0 +1,105 @@
+"""Orders of lists: pages lead through them forwards and back, over ties and rows without a value."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from portal.domain.permissions import Actor
+from portal.errors import Invalid
+from portal.extensions import db
+from portal.models import Installment, Payment, Plan, Refund
+from portal.reports import orders
+from portal.reports.exports.plans import export_plans
+from portal.reports.paging import Order, Page
+from portal.reports.payments import payments, refunds
+from portal.reports.payments.filters import PaymentFilters, RefundFilters
+from portal.reports.plans import plans
+from portal.reports.plans.filters import PlanFilters
+from portal.reports.ranges import Between
+from portal.reports.tallies import Tally
+from portal.services.payments import refunds as refund_service
+from tests.fixtures import people
+
+List = Callable[..., Page[Any]]
+LISTS: dict[str, tuple[List, orders.Orders, type[Any]]] = {
+    "plans": (plans.list_plans, orders.PLANS, Plan),
+    "installments": (plans.list_installments, orders.INSTALLMENTS, Installment),
+    "payments": (payments.list_with_plans, orders.PAYMENTS, Payment),
+    "refunds": (refunds.list_with_payments, orders.REFUNDS, Refund),
+}
+
+
+@pytest.fixture
+def amal(context: object) -> Actor:
+    """Amal's business with plans of equal and different totals and due dates, two of them paid, and refunds."""
+    merchant_id, omar = people.amal(), people.omar()
+    actor = people.owner(merchant_id)
+    for total, first in ((90_00, -40), (30_00, 5), (90_00, 5), (60_00, 5), (90_00, -40), (10_00, 9)):
+        people.a_plan(merchant_id, total=total, count=1, first=first)
+    for total in (10_00, 40_00, 10_00):
+        plan_id = people.a_plan(merchant_id, total=total, count=1, first=1)
+        people.pay(people.installments_of(plan_id)[0].id, omar)
+        refund_service.refund(plan_id, actor=actor, amount=1_00 if total == 10_00 else 2_00, reason="It came late")
+    db.session.rollback()
+    return actor
+
+
+def walk(listed: List, actor: Actor, order: Order) -> tuple[list[int], list[int]]:
+    """The ids of all pages of two rows, forwards, and back again from the last page."""
+    page = listed(actor, order=order, limit=2)
+    there = [row.id for row in page.items]
+    while page.next_cursor is not None:
+        page = listed(actor, order=order, limit=2, cursor=page.next_cursor)
+        there += [row.id for row in page.items]
+    back = [row.id for row in page.items]
+    while page.prev_cursor is not None:
+        page = listed(actor, order=order, limit=2, cursor=page.prev_cursor)
+        back = [*(row.id for row in page.items), *back]
+        assert page.next_cursor is not None
+    return there, back
+
+
+@pytest.mark.parametrize(("noun", "name"), [(noun, name) for noun in LISTS for name in LISTS[noun][1]])
+def test_every_order_leads_over_all_rows_forwards_and_back(amal: Actor, noun: str, name: str) -> None:
+    listed, offered, table = LISTS[noun]
+    order = offered[name]
+    rows = db.session.scalars(db.select(table)).all()
+
+    def key(row: Any) -> list[Any]:
+        return [getattr(row, column.key) for column in order.keys]
+
+    known = sorted((row for row in rows if key(row)[0] is not None), key=key, reverse=order.descending)
+    unknown = sorted((row for row in rows if key(row)[0] is None), key=lambda row: row.id, reverse=order.descending)
+    expected = [row.id for row in [*known, *unknown]]
+    assert (len(unknown) == 3) is (noun == "plans" and name.endswith("due"))
+    assert walk(listed, amal, order) == (expected, expected)
+
+
+def test_a_cursor_of_another_order_is_refused(amal: Actor) -> None:
+    cursor = plans.list_plans(amal, order=orders.PLANS["total"], limit=2).next_cursor
+    for name in ("made", "due"):
+        with pytest.raises(Invalid):
+            plans.list_plans(amal, order=orders.PLANS[name], limit=2, cursor=cursor)
+
+
+@pytest.mark.parametrize("name", orders.PLANS)
+def test_a_file_has_the_order_of_its_list(amal: Actor, name: str) -> None:
+    order = orders.PLANS[name]
+    assert [row[0] for row in export_plans(amal, order=order).rows] == walk(plans.list_plans, amal, order)[0]
+
+
+def test_plans_are_narrowed_to_the_time_they_were_made(amal: Actor) -> None:
+    made = db.session.scalars(db.select(Plan.created_at).order_by(Plan.id)).all()
+    assert len(plans.list_plans(amal, PlanFilters(created=Between(made[3]))).items) == 6
+    assert len(plans.list_plans(amal, PlanFilters(created=Between(made[3], made[5]))).items) == 2
+
+
+def test_payments_and_refunds_are_narrowed_by_method_and_counted(amal: Actor) -> None:
+    assert refunds.tally_refunds(amal, RefundFilters()) == Tally(3, False, {"SAR": 4_00})
+    assert refunds.tally_refunds(amal, RefundFilters(way="card", state="succeeded")).count == 3
+    assert refunds.list_with_payments(amal, RefundFilters(way="cash")).items == []
+    assert len(refunds.list_with_payments(amal, RefundFilters(search="2.00")).items) == 1
+    assert len(refunds.list_with_payments(amal, RefundFilters(search="omar")).items) == 3
+    assert payments.tally_payments(amal, PaymentFilters(way="card")).count == 3
+    assert payments.tally_payments(amal, PaymentFilters(way="transfer")).count == 0
