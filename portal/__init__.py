@@ -9,14 +9,14 @@ request_reader.py   reads a request as its bytes arrive, without a thread
 commands/           commands about all data: backup, restore, check, the list of erasures
 app.py              create_app()
 web/                entry point: pages and fragments
-    accounts/ adjustments/ agreements/ books/ confirmations/ documents/ dues/ invitations/ lists/ merchants/
-    middleware/ operations/ payments/ plans/ privacy/ reminders/ security/ team/
+    accounts/ adjustments/ agreements/ books/ confirmations/ documents/ dues/ imports/ invitations/ lists/
+    merchants/ middleware/ operations/ payments/ plans/ privacy/ reminders/ security/ team/
 api/                entry point: the JSON API
     openapi/ resources/ schemas/
 jobs/               entry point: background jobs, their schedule, worker, scheduler and health check
 services/           changes: one public function is one business operation; only services commit
-    accounts/ adjustments/ agreements/ books/ dues/ mail/ mail/business/ maintenance/ notices/ operations/ payments/
-    plans/ privacy/ reminders/ security/ team/ webhooks/
+    accounts/ adjustments/ agreements/ books/ dues/ imports/ mail/ mail/business/ maintenance/ merchants/ notices/
+    operations/ payments/ plans/ privacy/ reminders/ security/ team/ webhooks/
 reports/            reads across tables
     books/ exports/ merchants/ operations/ payments/ plans/
 metrics/            the internal port: metrics, and readiness with the kind of each failure

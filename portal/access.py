@@ -10,14 +10,14 @@ from typing import TypeVar
 
 from flask import request
 from sqlalchemy import ColumnElement, Select, false, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, undefer
 
 from portal.domain import identifiers
 from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
-from portal.models import Installment, Payment, Plan, Refund, User
+from portal.models import Import, Installment, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
 Owed = TypeVar("Owed", Plan, Installment)
@@ -67,6 +67,18 @@ def owed_plan(actor: Actor, plan_id: int, *, about: str = "") -> Plan:
 def owed_installment(actor: Actor, installment_id: int, *, about: str = "") -> Installment:
     """The installment with its plan, for its customer. Raises NotFound; Forbidden (about `about`) for its business."""
     return _owed(actor, my_installment(actor, installment_id), about=about)
+
+
+def my_import(actor: Actor, import_id: int) -> Import:
+    """An import of the actor's business; a file that waits, for the person who sent it. Raises NotFound."""
+    mine = Import.visible_to(actor.merchant_id or 0, actor.user_id)
+    query = (
+        select(Import).where(Import.id == import_id, mine).options(undefer(Import.content), joinedload(Import.creator))
+    )
+    row: Import | None = db.session.scalar(query) if 0 < import_id <= MAX_ID else None
+    if row is None:
+        raise NotFound()
+    return row
 
 
 def my_customer(actor: Actor, customer_id: int) -> User:

@@ -12,6 +12,8 @@ from typing import Any, Final
 from gunicorn.http import body as bodies
 from gunicorn.http import errors, message, parser, unreader
 
+from portal.domain import uploads
+
 HEAD_SECONDS: Final = 10.0
 """Seconds from the connection, or from the first byte of a later request, until the whole head is here."""
 BODY_SECONDS: Final = 30.0
@@ -21,8 +23,8 @@ HEAD_BYTES: Final = 65_536
 """A longer head is refused. gunicorn's own limit of a line and of a field lie below."""
 BODY_BYTES: Final = 256 * 1024
 """A longer body is not read: the application refuses it, or reads what is here (MAX_CONTENT_LENGTH)."""
-LARGER_BODIES: Final = {"/settings/letterhead": 1280 * 1024}
-"""The paths of forms with a file, and the bytes of their bodies (portal/web/merchants/letterheads.py)."""
+LARGER_BODIES: Final = {"/settings/letterhead": 1280 * 1024, uploads.PATH: uploads.BODY_BYTES}
+"""The paths of forms with a file, and the bytes of their bodies (portal/web/books/letterheads.py, imports/)."""
 MEMORY_BYTES: Final = 65_536
 """Bytes of a request that are held in memory. The rest is held in a temporary file."""
 CHUNK_LINE_BYTES: Final = 8190

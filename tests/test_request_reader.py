@@ -5,6 +5,7 @@ import time_machine
 from gunicorn.config import Config
 
 from portal import request_reader
+from portal.domain import uploads
 from portal.request_reader import ChunkScanner, IncomingRequest
 
 HEAD = b"POST /token/ HTTP/1.1\r\nHost: localhost\r\n"
@@ -53,6 +54,22 @@ def test_the_connection_of_an_incomplete_body_is_closed(data: bytes) -> None:
     request = incoming()
     assert request.feed(data) or request.feed(b"")
     assert next(request.parser).should_close()
+
+
+def test_the_page_that_takes_files_alone_reads_a_larger_body() -> None:
+    length = b"Host: x\r\nContent-Length: %d\r\n\r\n"
+    size = uploads.BODY_BYTES
+    for line in (b"POST /imports HTTP/1.1\r\n", b"POST /imports?kind=plans HTTP/1.1\r\n"):
+        request = incoming()
+        assert not request.feed(line + length % size)
+        assert not request.feed(b"a" * (size - 1))
+        assert request.feed(b"a")
+        assert len(next(request.parser).body.read()) == size
+        assert incoming().feed(line + length % (size + 1))
+    for line in (b"POST /imports/1/columns HTTP/1.1\r\n", b"POST /plans HTTP/1.1\r\n", b"POST /imports/ HTTP/1.1\r\n"):
+        request = incoming()
+        assert request.feed(line + length % size)
+        assert next(request.parser).should_close()
 
 
 def test_an_overlong_head_is_refused() -> None:

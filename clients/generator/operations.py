@@ -10,7 +10,7 @@ IDEMPOTENCY = "Idempotency-Key"
 
 @dataclass(frozen=True)
 class Operation:
-    """One endpoint. `result` is the schema of its success: None without a body, a list where `is_list`."""
+    """One endpoint. `result` is the schema of its success, or "A | B": None without a body, a list where `is_list`."""
 
     name: str
     method: str
@@ -62,13 +62,13 @@ def _result(operation: Json) -> tuple[str | None, bool]:
         if status.startswith("2"):
             content = response.get("content", {}).get("application/json")
             schemas.append(content["schema"] if content else None)
-    if any(schema != schemas[0] for schema in schemas):
-        raise ValueError(f"{operation['operationId']}: several shapes of a success")
-    schema = schemas[0]
-    if schema is None:
+    shapes = [schema for place, schema in enumerate(schemas) if schema not in schemas[:place]]
+    if shapes == [None]:
         return None, False
-    is_list = schema.get("type") == "array"
-    return _name(schema["items"] if is_list else schema), is_list
+    if None in shapes or (len(shapes) > 1 and any(shape.get("type") == "array" for shape in shapes)):
+        raise ValueError(f"{operation['operationId']}: successes that have no type in common")
+    is_list = shapes[0].get("type") == "array"
+    return " | ".join(_name(shape["items"] if is_list else shape) for shape in shapes), is_list
 
 
 def _name(schema: Json) -> str:

@@ -131,11 +131,17 @@ def _method(operation: Operation) -> Iterator[str]:
         sent.append("idempotency_key=idempotency_key or self.new_key()")
     if not operation.result:
         yield "        self.send("
+    elif "|" in operation.result:
+        yield f"        answer: {operation.result} = self.send("
     else:
         yield f"        return self.{'page' if operation.is_list else 'one'}("
         sent.insert(0, operation.result)
     yield from (f"            {argument}," for argument in sent)
-    yield "        )"
+    if operation.result and "|" in operation.result:
+        yield "        )[0]"
+        yield "        return answer"
+    else:
+        yield "        )"
 
 
 def _argument(name: str) -> str:

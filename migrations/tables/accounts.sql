@@ -79,6 +79,7 @@ CREATE TABLE merchants (
     deactivated_at timestamptz,
     closing_at timestamptz,
     closed_at timestamptz,
+    first_steps_hidden_at timestamptz,
     CONSTRAINT ck_merchants_closed CHECK (closed_at >= closing_at),
     CONSTRAINT ck_merchants_closed_after_closing CHECK (closed_at IS NULL OR closing_at IS NOT NULL),
     CONSTRAINT ck_merchants_currency CHECK (home_currency ~ '^[A-Z]{3}$'),

@@ -39,6 +39,51 @@ CREATE TABLE acceptances (
     CONSTRAINT ck_acceptances_whole CHECK (terms <> '' AND version <> '' AND language <> '')
 );
 
+CREATE TABLE reschedule_proposals (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_reschedule_proposals PRIMARY KEY,
+    plan_id bigint NOT NULL CONSTRAINT fk_reschedule_proposals_plan_id REFERENCES plans (id),
+    user_id bigint NOT NULL CONSTRAINT fk_reschedule_proposals_user_id REFERENCES users (id),
+    how varchar(5) NOT NULL,
+    reason_id bigint NOT NULL,
+    open_ids bigint[] NOT NULL,
+    open_days date[] NOT NULL,
+    open_amounts bigint[] NOT NULL,
+    closed_ids bigint[] NOT NULL,
+    new_days date[] NOT NULL,
+    new_amounts bigint[] NOT NULL,
+    proposed_by bigint CONSTRAINT fk_reschedule_proposals_proposed_by REFERENCES users (id),
+    proposed_at timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    ended_at timestamptz,
+    outcome varchar(9),
+    address varchar(45),
+    version varchar(20),
+    language varchar(20),
+    terms text,
+    CONSTRAINT fk_reschedule_proposals_reason FOREIGN KEY (plan_id, reason_id) REFERENCES texts (plan_id, id),
+    CONSTRAINT ck_reschedule_proposals_accepted CHECK (
+        CASE WHEN outcome = 'accepted'
+        THEN num_nulls(terms, version, language) = 0 AND terms <> '' AND version <> '' AND language <> ''
+        ELSE num_nonnulls(address, version, language, terms) = 0 END
+    ),
+    CONSTRAINT ck_reschedule_proposals_ended CHECK ((ended_at IS NULL) = (outcome IS NULL)),
+    CONSTRAINT ck_reschedule_proposals_expires CHECK (expires_at > proposed_at),
+    CONSTRAINT ck_reschedule_proposals_how CHECK (how IN ('move', 'shift', 'split')),
+    CONSTRAINT ck_reschedule_proposals_outcome CHECK (
+        outcome IN ('accepted', 'declined', 'withdrawn', 'lapsed', 'void')
+    ),
+    CONSTRAINT ck_reschedule_proposals_rows CHECK (
+        cardinality(open_ids) > 0 AND cardinality(closed_ids) > 0 AND cardinality(new_days) > 0
+        AND closed_ids <@ open_ids AND cardinality(open_days) = cardinality(open_ids)
+        AND cardinality(open_amounts) = cardinality(open_ids) AND cardinality(new_amounts) = cardinality(new_days)
+        AND 0 < ALL (open_amounts) AND 0 < ALL (new_amounts)
+    )
+);
+
+CREATE INDEX ix_reschedule_proposals_open_expires_at ON reschedule_proposals (expires_at) WHERE ended_at IS NULL;
+CREATE INDEX ix_reschedule_proposals_plan_id_id ON reschedule_proposals (plan_id, id);
+CREATE UNIQUE INDEX uq_reschedule_proposals_open_plan_id ON reschedule_proposals (plan_id) WHERE ended_at IS NULL;
+
 CREATE TABLE disputes (
     plan_id bigint CONSTRAINT pk_disputes PRIMARY KEY CONSTRAINT fk_disputes_plan_id REFERENCES plans (id),
     opened_at timestamptz NOT NULL,

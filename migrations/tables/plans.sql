@@ -36,6 +36,7 @@ CREATE TABLE plans (
     dispute_ended_at timestamptz,
     withdrawal_days smallint DEFAULT 0 NOT NULL,
     delivered_at timestamptz,
+    import_id bigint CONSTRAINT fk_plans_import_id REFERENCES imports (id),
     CONSTRAINT uq_plans_repeated_columns UNIQUE (id, merchant_id, customer_id, currency, counted, disputed),
     CONSTRAINT ck_plans_accepted CHECK (accepted_at IS NULL OR (lapses_at IS NULL AND NOT disputed)),
     CONSTRAINT ck_plans_counted CHECK (
@@ -69,6 +70,7 @@ CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
 CREATE INDEX ix_plans_merchant_id_created_at_id ON plans (merchant_id, created_at, id);
 CREATE INDEX ix_plans_merchant_id_currency_total_id ON plans (merchant_id, currency, total, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
+CREATE INDEX ix_plans_import_id_id ON plans (import_id, id) WHERE import_id IS NOT NULL;
 CREATE INDEX ix_plans_merchant_id_id ON plans (merchant_id, id);
 CREATE INDEX ix_plans_merchant_id_updated_at ON plans (merchant_id, updated_at);
 CREATE INDEX ix_plans_merchant_id_next_late_at ON plans (merchant_id, next_late_at, id) WHERE state = 'active';
@@ -177,6 +179,8 @@ CREATE TABLE invitations (
 CREATE INDEX ix_invitations_plan_id_id ON invitations (plan_id, id);
 CREATE UNIQUE INDEX uq_invitations_live_plan_id_kind ON invitations (plan_id, kind)
     WHERE revoked_at IS NULL AND claimed_at IS NULL;
+CREATE INDEX ix_invitations_unopened_plan_id ON invitations (plan_id)
+    WHERE kind = 'customer' AND opened_at IS NULL AND revoked_at IS NULL AND claimed_at IS NULL;
 
 CREATE TABLE plan_drafts (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_plan_drafts PRIMARY KEY,
@@ -194,12 +198,46 @@ CREATE TABLE plan_drafts (
     created_at timestamptz NOT NULL,
     tried_at timestamptz,
     fault varchar(40),
+    external_id varchar(100),
+    import_id bigint CONSTRAINT fk_plan_drafts_import_id REFERENCES imports (id),
+    line integer,
+    sent_at timestamptz,
+    CONSTRAINT ck_plan_drafts_external_id CHECK (external_id <> ''),
+    CONSTRAINT ck_plan_drafts_import CHECK (
+        (import_id IS NULL) = (line IS NULL) AND (sent_at IS NULL OR import_id IS NOT NULL)
+    ),
     CONSTRAINT ck_plan_drafts_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly', 'custom')),
     CONSTRAINT ck_plan_drafts_schedule CHECK ((schedule IS NOT NULL) = (interval = 'custom')),
     CONSTRAINT ck_plan_drafts_tried CHECK (fault IS NULL OR tried_at IS NOT NULL)
 );
 
+CREATE INDEX ix_plan_drafts_import_id_id ON plan_drafts (import_id, id) WHERE import_id IS NOT NULL;
 CREATE INDEX ix_plan_drafts_merchant_id_id ON plan_drafts (merchant_id, id);
+CREATE UNIQUE INDEX uq_plan_drafts_merchant_id_external_id ON plan_drafts (merchant_id, external_id)
+    WHERE external_id IS NOT NULL;
+
+CREATE TABLE usual_terms (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_usual_terms PRIMARY KEY,
+    merchant_id bigint NOT NULL CONSTRAINT fk_usual_terms_merchant_id REFERENCES merchants (id),
+    position smallint NOT NULL,
+    name varchar(40) NOT NULL,
+    num_installments smallint NOT NULL,
+    interval varchar(8) NOT NULL,
+    deposit_percent smallint,
+    first_days smallint NOT NULL,
+    CONSTRAINT ck_usual_terms_interval CHECK (interval IN ('weekly', 'biweekly', 'monthly')),
+    CONSTRAINT ck_usual_terms_named CHECK (
+        name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'
+    ),
+    CONSTRAINT ck_usual_terms_num_installments CHECK (num_installments BETWEEN 1 AND 60),
+    CONSTRAINT ck_usual_terms_first_days CHECK (first_days BETWEEN 0 AND 365),
+    CONSTRAINT ck_usual_terms_deposit CHECK (
+        deposit_percent IS NULL
+        OR (deposit_percent BETWEEN 1 AND 99 AND num_installments < 60 AND first_days > 0)
+    )
+);
+
+CREATE UNIQUE INDEX uq_usual_terms_merchant_id_name ON usual_terms (merchant_id, name);
 
 CREATE TABLE shop_reports (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_shop_reports PRIMARY KEY,

@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent.parent / "tables"
 FILES = (
     "accounts",
     "payment_methods",
+    "imports",
     "plans",
     "texts",
     "agreements",
@@ -49,8 +50,9 @@ def downgrade() -> None:
         "sign_in_codes, kept_forms, factor_removals, passkey_challenges, passkeys, sign_in_steps, recovery_codes, totp_secrets, "
         "security_events, collected_totals, due_totals, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
-        "idempotency_keys, refunds, allocations, payments, disputes, acceptances, customers, texts, shop_reports, "
+        "idempotency_keys, refunds, allocations, payments, disputes, reschedule_proposals, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plan_grams, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
-        "letterheads, operator_acts, plan_drafts, api_keys, refresh_tokens, token_families, password_resets, email_changes, "
+        "letterheads, operator_acts, usual_terms, plan_drafts, contacts, imports, api_keys, refresh_tokens, token_families, "
+        "password_resets, email_changes, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"
     )

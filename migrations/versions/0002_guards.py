@@ -27,6 +27,7 @@ GUARDS = (
     "plans_two_parties",
     "plans_business_live",
     "acceptances_fixed",
+    "reschedule_proposals_fixed",
     "payments_fixed",
     "allocations_fixed",
     "refunds_fixed",

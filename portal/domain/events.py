@@ -5,12 +5,15 @@ stays in the table `texts`, and the payload has its id (`reason_id`). A subclass
 itself in KINDS. A field with a default that is added later reads rows written before.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, Literal, get_args
-
-import msgspec
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 from portal.domain.allocation import How
+from portal.domain.payloads import KINDS as KINDS
+from portal.domain.payloads import Payload as Payload
+from portal.domain.payloads import UnknownKind as UnknownKind
+from portal.domain.payloads import facts as facts
+from portal.domain.payloads import read as read
 from portal.domain.rescheduling import Change
 
 Cause = Literal["overcharged", "taken_back"]
@@ -23,44 +26,11 @@ DisputeOutcome = Literal["accepted", "cancelled", "paid", "stands", "void"]
 """How a dispute ended: the customer accepted the plan, the plan was cancelled or paid, or the operator decided."""
 DISPUTE_OUTCOMES: Final[tuple[DisputeOutcome, ...]] = get_args(DisputeOutcome)
 
+ProposalEnd = Literal["accepted", "declined", "withdrawn", "lapsed"]
+"""How a proposal of other days ended: by the customer, by the merchant, or by time."""
+
 Link = Literal["pay", "customer"]
 """A kind of link of a plan."""
-
-
-class UnknownKind(LookupError):
-    """No payload is registered for this kind."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Payload:
-    """The facts of one event. The plan, the actor and the instant are columns of its row."""
-
-    kind: ClassVar[str]
-
-    def __init_subclass__(cls) -> None:
-        """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
-        if "kind" not in vars(cls):
-            return
-        if cls.kind in KINDS:
-            raise TypeError(f"two payloads of kind {cls.kind}")
-        KINDS[cls.kind] = cls
-
-
-KINDS: Final[dict[str, type[Payload]]] = {}
-"""The payload class of each kind."""
-
-
-def facts(payload: Payload) -> dict[str, Any]:
-    """The fields of a payload that differ from their defaults, as JSON values."""
-    values = ((field, getattr(payload, field.name)) for field in fields(payload))
-    return {field.name: msgspec.to_builtins(value) for field, value in values if value != field.default}
-
-
-def read(kind: str, stored: dict[str, Any]) -> Payload:
-    """The payload that `facts` made these values of. Raises UnknownKind, and ValueError for values of other types."""
-    if kind not in KINDS:
-        raise UnknownKind(kind)
-    return msgspec.convert(stored, type=KINDS[kind])
 
 
 # Plans
@@ -179,6 +149,26 @@ class PlanRescheduled(Payload):
     how: Change
     installments: int
     reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescheduleProposed(Payload):
+    """The merchant asked the customer for other days of `amount` in `installments` rows."""
+
+    kind = "plan.reschedule_proposed"
+    proposal_id: int
+    amount: int
+    installments: int
+    reason_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescheduleAnswered(Payload):
+    """The proposal of other days ended. After "accepted" follows plan.rescheduled."""
+
+    kind = "plan.reschedule_answered"
+    proposal_id: int
+    outcome: ProposalEnd
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,7 +105,12 @@ def key(stored: str) -> str:
 
 def email_key(typed: str) -> str:
     """The key of an email as it was typed. Text that is no address has a key, too, which no account has."""
-    return (email(typed) or unicodedata.normalize("NFC", typed.strip(BLANKS))).translate(_ASCII_LOWER)
+    return stored_email_key(email(typed) or unicodedata.normalize("NFC", typed.strip(BLANKS)))
+
+
+def stored_email_key(stored: str) -> str:
+    """The key of an email as it is stored, which needs no second reading of the address."""
+    return stored.translate(_ASCII_LOWER)
 
 
 def email_key_prefix(typed: str) -> str:

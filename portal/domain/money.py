@@ -5,6 +5,7 @@ table, which Babel ships, describes price tags and differs for a dozen currencie
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,13 @@ MAX_MINOR: Final = 10**15
 """The largest amount that the product accepts, in minor units."""
 
 _DECIMAL = re.compile(r"[0-9]{1,16}(?:\.[0-9]{1,3})?")
+_SIGNS: Final = str.maketrans(
+    {"٫": ".", "٬": ",", "\u2019": "'", "\u00a0": " ", "\u202f": " ", "\u200e": None, "\u200f": None, "\u061c": None}
+)
+"""Arabic separators, blanks and apostrophes as ASCII; marks of direction go."""
+_GROUPED: Final = re.compile(
+    r"[0-9]{1,3}(?P<group>[ ',.])[0-9]{3}(?:(?P=group)[0-9]{3})*(?:(?P<point>[.,])[0-9]{1,3})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,41 @@ def parse(text: str, currency: str) -> int:
     if minor > MAX_MINOR:
         raise BadAmount("too_large", limit=Money(MAX_MINOR, currency))
     return minor
+
+
+def parse_typed(text: str, currency: str) -> int:
+    """Read an amount as people and spreadsheets write it, as minor units of `currency`.
+
+    Besides what `parse` takes: decimal digits and separators of Arabic and Persian, groups of three digits where they
+    can only be groups ("1,200.50", "1 200,50", "1.200,50"), a decimal comma where it can only be one ("12,5"), and the
+    currency's own code before or behind. "1,200" is a group in SAR; in KWD, which has three decimals, it is refused.
+    Raises BadAmount as `parse`.
+    """
+    text = text.translate(_SIGNS).strip(" \t\r\n")
+    text = "".join(str(unicodedata.decimal(sign, sign)) for sign in text)
+    code = text.upper()
+    if code.startswith(currency):
+        text = text[len(currency) :].strip()
+    elif code.endswith(currency):
+        text = text[: -len(currency)].strip()
+    places = digits(currency)
+    if (grouped := _GROUPED.fullmatch(text)) is not None and _is_grouped(grouped, places):
+        point = grouped["point"]
+        whole, _, fraction = text.rpartition(point) if point else (text, "", "")
+        text = whole.replace(grouped["group"], "") + ("." + fraction if fraction else "")
+    elif re.fullmatch(r"[0-9]+,[0-9]{1,2}", text) and places:
+        text = text.replace(",", ".")
+    return parse(text, currency)
+
+
+def _is_grouped(match: re.Match[str], places: int) -> bool:
+    """The separators of this amount can only be those of groups."""
+    group, point = match["group"], match["point"]
+    if point is not None:
+        return point != group and group + point not in (" '", "' ")
+    if match[0].count(group) > 1 or group in " '":
+        return True
+    return group == "," and places < 3
 
 
 def plain(minor: int, currency: str) -> str:

@@ -76,6 +76,8 @@ INTERNAL: Final[dict[str, str]] = {
     "plan.dispute_answered": "the merchant's own step in a dispute",
     "plan.dispute_upheld": "an intermediate step of a dispute, which plan.dispute_ended ends",
     "plan.delivered": "the merchant's own mark",
+    "plan.reschedule_proposed": "nothing changes before the customer agrees, which is plan.rescheduled",
+    "plan.reschedule_answered": "an agreement is plan.rescheduled; otherwise nothing changed",
     "refund.started": "the outcome has an event of its own",
     "invitation.created": "the merchant's own link",
     "invitation.revoked": "the merchant's own link",

@@ -30,6 +30,28 @@ class TermsFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDaysFacts:
+    """Other days for the rest of a plan: what is to pay before and after, on local dates of the plan's time zone."""
+
+    business: str
+    customer_email: str
+    plan_id: int
+    description: str
+    before: tuple[tuple[date, Money], ...]
+    after: tuple[tuple[date, Money], ...]
+    grace_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """From where a customer agrees to other days: as Accepting, with the words of the change."""
+
+    address: str
+    language: str
+    word: Callable[[NewDaysFacts], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Accepting:
     """From where a customer accepts: the IP address, the language of the page, and the words of its terms."""
 

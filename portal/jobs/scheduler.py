@@ -18,7 +18,6 @@ from portal import queue
 from portal.config import Settings
 from portal.domain import clock
 from portal.jobs.schedule import SCHEDULE, Entry
-from portal.metrics import server
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
 
@@ -47,7 +46,10 @@ def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float
     signal.signal(signal.SIGTERM, request_stop)
     signal.signal(signal.SIGINT, request_stop)
     connection = connections.for_scheduler(valkey_url(settings))
-    server.serve(settings)
+    if settings.metrics_port is not None:
+        from portal.metrics import server  # loads SQLAlchemy, 20 MB that the scheduler does not need otherwise
+
+        server.serve(settings)
     log.info("scheduler.started", entries=len(schedule), every=every)
     while not stop.is_set():
         try:

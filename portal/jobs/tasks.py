@@ -1,6 +1,7 @@
 """Entry point 3: every job that RQ may run, by name. RQ may run a job twice, even at once, so a job is idempotent."""
 
 from portal.services import events
+from portal.services.adjustments import proposals
 from portal.services.agreements import acceptances
 from portal.services.books import numbers, totals
 from portal.services.mail import delivery
@@ -79,8 +80,8 @@ def mark_late_installments() -> int:
 
 
 def follow_up_acceptances() -> int:
-    """Ask again about plans that wait for acceptance, and cancel those that lapsed."""
-    return acceptances.follow_up()
+    """Ask again about plans that wait for acceptance, cancel those that lapsed, and end lapsed proposals."""
+    return acceptances.follow_up() + proposals.end_lapsed()
 
 
 def send_overdue_reminders() -> int:

@@ -29,11 +29,15 @@ from portal.domain.terms import Accepting
 from portal.errors import Refused
 from portal.extensions import db
 from portal.gateways import payment
-from portal.models import Event, Installment, Payment, PaymentMethod, Plan, User
+from portal.models import Event, Installment, Letterhead, Payment, PaymentMethod, Plan, User, UsualTerms
 from portal.services.accounts import accounts
 from portal.services.accounts.accounts import NewAccount
 from portal.services.adjustments import cancellations, credits, write_offs
 from portal.services.agreements import acceptances
+from portal.services.books import letterheads
+from portal.services.books.letterheads import Words
+from portal.services.merchants import usual_terms
+from portal.services.merchants.usual_terms import Terms
 from portal.services.payments import callbacks, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
@@ -42,6 +46,11 @@ from portal.wording import terms
 from portal.wording.language import SOURCE, in_language
 
 DOMAIN: Final = "demo.example.com"
+LETTERHEAD: Final = Words(address="12 Olaya Street\nRiyadh 12211", email=f"hello@{DOMAIN}", phone="+966 11 555 0100")
+USUAL_TERMS: Final = (
+    Terms("Four months", 4, "monthly", None, 0),
+    Terms("A quarter now, three months", 3, "monthly", 25, 30),
+)
 PASSWORD: Final = "four equal parts"  # noqa: S105 public; refused on any other address
 
 MERCHANTS: Final = (
@@ -149,6 +158,7 @@ def _steps(now: datetime) -> Iterator[_Step]:
     for index, new in enumerate((*MERCHANTS, *CUSTOMERS)):
         yield _Step(now - HISTORY + timedelta(hours=index), partial(_register, new))
     yield _Step(now - HISTORY + timedelta(days=1), partial(_invite, f"{INVITED}@{DOMAIN}"))
+    yield _Step(now - HISTORY + timedelta(days=1), partial(_set_up, "amal"))
     yield _Step(now - timedelta(days=30), partial(_save_card, "omar"))
     zones = {new.username: new.time_zone for new in MERCHANTS}
     for index, plan in enumerate(PLANS):
@@ -189,6 +199,20 @@ def _invite(email: str) -> bool:
     if db.session.scalar(select(User.id).where(User.has_email(email))) is not None:
         return False
     accounts.find_or_invite(email).is_demo = True
+    return True
+
+
+def _set_up(merchant: str) -> bool:
+    """The business's letterhead and its usual terms."""
+    owner = _owner(merchant)
+    merchant_id = owner.business("settings")
+    if Letterhead.of(merchant_id) is not None:
+        return False
+    added = {row.name for row in db.session.scalars(UsualTerms.of_merchant(merchant_id))}
+    for new in USUAL_TERMS:
+        if new.name not in added:
+            usual_terms.add(owner, new)
+    letterheads.change(owner, LETTERHEAD)
     return True
 
 

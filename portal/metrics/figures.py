@@ -41,14 +41,22 @@ FIGURES: Final = """
     back AS (
         SELECT count(*) AS count, min(created_at) AS oldest
           FROM refunds WHERE state = 'in_flight' AND NOT awaits_release),
+    webhook AS (
+        SELECT count(*) AS waiting, count(*) FILTER (WHERE d.next_try_at <= now() - interval '2 minutes') AS late,
+               count(*) FILTER (WHERE e.failing_since IS NOT NULL) AS retried,
+               min(d.created_at) FILTER (WHERE e.failing_since IS NULL) AS oldest
+          FROM webhook_deliveries d JOIN webhook_endpoints e ON e.id = d.endpoint_id
+         WHERE d.state IN ('waiting', 'claimed') AND e.disabled_at IS NULL AND e.deleted_at IS NULL
+           AND (e.paused_until IS NULL OR e.paused_until <= now())),
     locks AS (
         SELECT count(*) AS count, min(waitstart) AS oldest FROM pg_locks
          WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
     SELECT mail.waiting, mail.late, mail.held_up, mail.oldest, (SELECT count(*) FROM emails WHERE state = 'dead'),
-           flight.count, flight.oldest, back.count, back.oldest, locks.count, locks.oldest,
+           flight.count, flight.oldest, back.count, back.oldest,
+           webhook.waiting, webhook.late, webhook.retried, webhook.oldest, locks.count, locks.oldest,
            (SELECT numbackends FROM pg_stat_database WHERE datname = current_database()),
            pg_database_size(current_database()), now()
-      FROM mail, flight, back, locks"""
+      FROM mail, flight, back, webhook, locks"""
 STATE: Final = """
     SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
            to_regclass('alembic_version') IS NOT NULL, obj_description(to_regclass('alembic_version'), 'pg_class')"""
@@ -164,7 +172,7 @@ def _database_numbers(part: Part, connection: psycopg.Connection[Any]) -> None:
     row = connection.execute(FIGURES).fetchone()
     assert row is not None  # noqa: S101 the statement has one row
     waiting, late, held_up, oldest_mail, dead, paying, oldest_payment, refunding, oldest_refund, *rest = row
-    locks, oldest_lock, connections, size, now = rest
+    calls, late_calls, retried_calls, oldest_call, locks, oldest_lock, connections, size, now = rest
     for state, count in (("waiting", waiting), ("late", late), ("held_up", held_up), ("dead", dead)):
         part.add("qist_mails", count, state)
     part.add("qist_mail_oldest_seconds", _age(oldest_mail, now))
@@ -172,6 +180,9 @@ def _database_numbers(part: Part, connection: psycopg.Connection[Any]) -> None:
     part.add("qist_in_flight", refunding, "refund")
     part.add("qist_in_flight_oldest_seconds", _age(oldest_payment, now), "payment")
     part.add("qist_in_flight_oldest_seconds", _age(oldest_refund, now), "refund")
+    for state, count in (("waiting", calls), ("late", late_calls), ("retried", retried_calls)):
+        part.add("qist_webhooks", count, state)
+    part.add("qist_webhook_oldest_seconds", _age(oldest_call, now))
     part.add("qist_locks_waited_for", locks)
     part.add("qist_lock_oldest_seconds", _age(oldest_lock, now))
     part.add("qist_database_connections", connections)

@@ -39,6 +39,8 @@ KNOWN: Final = {
     "qist_mail_oldest_seconds": ("Age of the oldest mail that is not sent", ()),
     "qist_in_flight": ("Payments and refunds without an outcome", ("kind",)),
     "qist_in_flight_oldest_seconds": ("Age of the oldest payment or refund without an outcome", ("kind",)),
+    "qist_webhooks": ("Webhooks to send; late: due for 2 minutes; retried: their endpoint fails", ("state",)),
+    "qist_webhook_oldest_seconds": ("Age of the oldest webhook to an endpoint that does not fail", ()),
     "qist_locks_waited_for": ("Locks of the database that a transaction waits for", ()),
     "qist_lock_oldest_seconds": ("Age of the longest wait for a lock", ()),
     "qist_database_connections": ("Connections to the database", ()),

@@ -25,12 +25,15 @@ from portal.models.payments.payment_methods import PaymentMethod
 from portal.models.payments.payments import Allocation, Payment
 from portal.models.payments.refunds import Refund
 from portal.models.plans.agreements import Acceptance, Customer, Dispute
+from portal.models.plans.imports import Contact, Import
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
 from portal.models.plans.plans import Plan, PlanGrams
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
+from portal.models.plans.reschedule_proposals import RescheduleProposal
 from portal.models.plans.shop_reports import ShopReport
+from portal.models.plans.usual_terms import UsualTerms
 from portal.models.public_events import PublicEvent
 from portal.models.security.factor_removals import FactorRemoval
 from portal.models.security.kept_forms import KeptForm
@@ -49,6 +52,7 @@ __all__ = [
     "ApiKey",
     "AutomaticAttempt",
     "CollectedTotal",
+    "Contact",
     "Customer",
     "Dispute",
     "DueTotal",
@@ -60,6 +64,7 @@ __all__ = [
     "Event",
     "FactorRemoval",
     "IdempotencyKey",
+    "Import",
     "Installment",
     "Invitation",
     "KeptForm",
@@ -84,6 +89,7 @@ __all__ = [
     "RefreshToken",
     "Refund",
     "Reminder",
+    "RescheduleProposal",
     "SecurityEvent",
     "ShopReport",
     "SignInCode",
@@ -94,6 +100,7 @@ __all__ = [
     "TypedText",
     "User",
     "UserSession",
+    "UsualTerms",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

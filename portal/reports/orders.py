@@ -22,7 +22,7 @@ def _both(name: str, *keys: QueryableAttribute[Any], has_nulls: bool = False) ->
 
 CUSTOMERS: Final[Orders] = {
     **_both("account", Customer.user_id),
-    **_both("plan", Customer.last_plan_id, Customer.user_id),
+    **_both("plan", Customer.last_plan_id),
     **_both("name", Customer.sort_name, Customer.user_id, has_nulls=True),
 }
 """By the age of the account, by the newest plan, and by name. Erased people have no name: they come last."""

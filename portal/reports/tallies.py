@@ -1,9 +1,10 @@
 """How many rows a list has and how much they are in all, up to a bound, so that a long list costs no more."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal_column, select
+from sqlalchemy import Select, func, literal, literal_column, select, union_all
 
 from portal.extensions import db
 
@@ -45,10 +46,24 @@ def up_to_limit(number: int) -> Count:
 
 def tally(query: Select[Any], currency: Any, amount: Any) -> Tally:
     """The tally of the rows of `query`; `amount` (minor units of `currency`) are summed."""
-    rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
-    counted = rows.limit(LIMIT + 1).subquery()
-    groups = select(counted.c.currency, func.count(), func.coalesce(func.sum(counted.c.amount), 0))
-    sums = {code: (int(count), int(total)) for code, count, total in db.session.execute(groups.group_by("currency"))}
+    return tally_each({"": (query, currency, amount)})[""]
+
+
+def tally_each(lists: Mapping[str, tuple[Select[Any], Any, Any]]) -> dict[str, Tally]:
+    """The tallies of several lists by name, in one statement. A list is a query with a currency and an amount."""
+    parts = []
+    for name, (query, currency, amount) in lists.items():
+        rows = query.with_only_columns(currency.label("currency"), amount.label("amount")).order_by(None)
+        counted = rows.limit(LIMIT + 1).subquery()
+        sums = select(literal(name), counted.c.currency, func.count(), func.coalesce(func.sum(counted.c.amount), 0))
+        parts.append(sums.group_by(counted.c.currency))
+    groups: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in lists}
+    for name, code, count, total in db.session.execute(union_all(*parts) if len(parts) > 1 else parts[0]):
+        groups[name][code] = int(count), int(total)
+    return {name: _tally_of(sums) for name, sums in groups.items()}
+
+
+def _tally_of(sums: Mapping[str, tuple[int, int]]) -> Tally:
     count = sum(number for number, _total in sums.values())
     if count > LIMIT:
         return Tally(LIMIT, True, {})

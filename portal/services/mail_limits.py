@@ -28,7 +28,7 @@ FROM_ONE_BUSINESS: Final = 3
 IN_ALL: Final = 10
 COUNTED: Final = (
     *("invitation", "invitation_again", "plan_cancelled", "plan_credited", "plan_made", "plan_not_yours"),
-    *("plan_rescheduled", "plan_written_off", "plan_yours", "reminder"),
+    *("plan_rescheduled", "plan_written_off", "plan_yours", "reminder", "reschedule_proposed", "reschedule_withdrawn"),
 )
 """Kinds of mails that a business sends by itself, and that a stranger may ask for."""
 UNASKED: Final = {"unasked": True}
@@ -60,6 +60,12 @@ def check_invitation(merchant_id: int, customer: User) -> None:
             raise Invalid(Fault("customer_email", "plan_limit", about="known", limit=limit))
         raise Invalid(Fault("customer_email", "plan_limit", about="new", limit=limit, known=KNOWN_CUSTOMERS))
     _check_mailbox(merchant_id, customer)
+
+
+def invitations_left(merchant_id: int) -> int:
+    """How many more customers without an account this business may invite now."""
+    sent = Email.kind == "invitation", Email.merchant_id == merchant_id, Email.created_at > clock.now() - WINDOW
+    return max(0, _limit(merchant_id) - _count(*sent, Email.state.in_(_ARRIVED)))
 
 
 def check_customer(merchant_id: int, customer: User) -> None:

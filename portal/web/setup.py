@@ -17,12 +17,13 @@ from portal.web.accounts import (
     sign_in_steps,
 )
 from portal.web.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.web.agreements import acceptances, answers, disputes, shops, withdrawals
-from portal.web.books import books, movements, refund_lists
+from portal.web.agreements import acceptances, answers, disputes, proposals, shops, withdrawals
+from portal.web.books import books, letterheads, movements, refund_lists
 from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
+from portal.web.imports import imports
 from portal.web.invitations import (
     customer_emails,
     invitation_payments,
@@ -36,11 +37,11 @@ from portal.web.merchants import (
     customers,
     dashboard,
     journal,
-    letterheads,
     live,
     objections,
     search,
     settings,
+    usual_terms,
     webhooks,
 )
 from portal.web.middleware import (
@@ -104,6 +105,7 @@ BLUEPRINTS = (
     hats.bp,
     health.bp,
     home.bp,
+    imports.bp,
     installments.bp,
     invitation_payments.bp,
     invitations.bp,
@@ -130,6 +132,7 @@ BLUEPRINTS = (
     plan_invitations.bp,
     plan_payments.bp,
     plans.bp,
+    proposals.bp,
     public.bp,
     manual_payments.bp,
     refund_releases.bp,
@@ -149,6 +152,7 @@ BLUEPRINTS = (
     sign_in_codes.bp,
     security_events.bp,
     user_sessions.bp,
+    usual_terms.bp,
     sessions.bp,
     search.bp,
     settings.bp,
@@ -181,6 +185,7 @@ def init_app(app: Flask) -> None:
         language,
         labels,
         method_labels,
+        logos,
         error_pages,
         compression,
         static_files,

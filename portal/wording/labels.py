@@ -36,6 +36,7 @@ STATES: Final = {
     "invited": lazy_pgettext("state of an account", "Invited"),
     "unaccepted": lazy_pgettext("state of a plan", "Awaiting acceptance"),
     "disputed": lazy_pgettext("state of a plan", "Disputed"),
+    "unopened": _l("Link not opened"),
 }
 """By the state of a plan, an installment, a payment or an account, as badges and filters show it."""
 FIGURES: Final = {

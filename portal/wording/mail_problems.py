@@ -29,6 +29,7 @@ MAIL_PROBLEMS: Final = {
     "plan_closed": _l("The plan is closed."),
     "proof_ended": _l("Another proof took its place, or the email was proven meanwhile."),
     "registration_gone": _l("The registration that it was about is removed."),
+    "proposal_over": _l("The proposal was answered, taken back, or is over."),
     "rescheduled_again": _l("The plan got other dates since."),
     "report_cleared": _l("An operator has looked at it already."),
     "too_old": _l("It was asked for too long ago."),

@@ -49,8 +49,9 @@
     refusal.focus();
   }
 
-  const submitterOf = (event, form) =>
-    event?.submitter || form.querySelector("button[type=submit], button:not([type])");
+  // The Enter key presses a form's hidden first button, if it has one; the button that is seen waits in its place.
+  const submitterOf = (event, form) => (event?.submitter?.matches(":not([data-default])") && event.submitter)
+    || form.querySelector(":is(button[type=submit], button:not([type])):not([data-default], [formaction])");
   const isHtmx = (form) => form.matches("[hx-post], [hx-get], [hx-put], [hx-patch], [hx-delete]");
 
   // Plain forms. Disable the button after the event: the browser omits the name and value of a disabled button.
@@ -134,6 +135,50 @@
     field.value = choice.dataset.value;
     field.focus();
     field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  // Usual terms fill several fields. One event tells that they changed.
+  document.addEventListener("click", (event) => {
+    const terms = event.target.closest("[data-fill-form]");
+    if (!terms) return;
+    event.preventDefault();
+    const { elements } = terms.form;
+    for (const [name, value] of Object.entries(JSON.parse(terms.dataset.fillForm))) elements[name].value = value;
+    terms.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // The preview's faults stand at their fields as soon as these are left, and go once they are mended. An empty field
+  // keeps the error that it came with.
+  document.addEventListener("htmx:afterSettle", () => {
+    const preview = document.querySelector("[data-faults]");
+    if (!preview) return;
+    const faults = JSON.parse(preview.dataset.faults);
+    preview.removeAttribute("data-faults");
+    for (const field of document.querySelectorAll(".field[id$='-field']")) {
+      const id = field.id.slice(0, -6);
+      const input = document.getElementById(id);
+      if (!input) continue;
+      let error = document.getElementById(`${id}-error`);
+      if (!faults[id] && error && input.value.trim()) {
+        error.remove();
+        field.classList.remove("field-wrong");
+        input.removeAttribute("aria-invalid");
+        const summary = document.querySelector("[data-error-summary]");
+        summary?.querySelector(`a[href="#${id}"]`)?.closest("li").remove();
+        if (!summary?.querySelector("li")) summary?.remove();
+      } else if (faults[id] && (error || input !== document.activeElement)) {
+        if (!error) {
+          error = document.getElementById("fault").content.firstElementChild.cloneNode(true);
+          error.id = `${id}-error`;
+          field.append(error);
+          field.classList.add("field-wrong");
+          input.setAttribute("aria-invalid", "true");
+          const help = document.getElementById(`${id}-help`) ? `${id}-help ` : "";
+          input.setAttribute("aria-describedby", `${help}${id}-error`);
+        }
+        error.querySelector("span").textContent = faults[id];
+      }
+    }
   });
 
   // The error summary takes the focus, on a new page and after a swap.

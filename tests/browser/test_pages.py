@@ -76,8 +76,10 @@ PARSED: Final = {
     "/login/mailed-code",
     "/operator/accounts/<id>/remove-factors",
     "/settings/webhooks/<id>",
+    "/plans/<id>/proposal",
+    "/invitations/<id>/proposal",
 }
-"""Pages of second factors and of webhooks, which the tests of tests/web fetch and parse."""
+"""Pages of second factors, of webhooks and of proposals, which the tests of tests/web fetch and parse."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -85,10 +87,11 @@ FOLDERS: Final = {
     "account": "/operator/accounts",
     "member": "/settings/team",
     "business": "/account/businesses",
+    "terms": "/settings/terms",
 }
 """The addresses of lists that are not called like their rows."""
 FIRST = re.compile(
-    r"first (plan|payment|customer|mail|merchant|account|member|business|shop) of ([^\s,]+)(?:, then (\S+))?"
+    r"first (plan|payment|customer|mail|merchant|account|member|business|shop|terms) of ([^\s,]+)(?:, then (\S+))?"
 )
 
 
@@ -162,10 +165,23 @@ def an_operator(live: Live) -> None:
 @pytest.mark.usefixtures("an_operator")
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_accessible(visit: Visit, name: str) -> None:
+    look_at_every_page(visit, name)
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("an_operator")
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_accessible_in_arabic(visit: Visit, name: str) -> None:
+    look_at_every_page(visit, name, language="ar")
+
+
+def look_at_every_page(visit: Visit, name: str, language: str = "en") -> None:
+    """Visit the account's pages. The browser asks for the language, because no account of the demo has chosen one."""
     visitor = visit()
     page = visitor.page
     if name:
         visitor.sign_in(name, demo_data.PASSWORD)
+    page.context.set_extra_http_headers({"Accept-Language": language})
     faults: list[str] = []
     for path in PAGES[name]:
         address = follow(page, path)
@@ -256,14 +272,14 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     page = omar.open(plan)
     omar.choose_card(omar.row(1), "card_declined")
     check(page)
-    omar.row(1).get_by_role("button", name="Pay now").click()
+    omar.row(1).get_by_role("button", name="Pay SAR").click()
     omar.row(1).get_by_text("Your card was declined").wait_for()
     check(page)
-    omar.row(2).get_by_role("button", name="Pay now").click()
+    omar.row(2).get_by_role("button", name="Pay SAR").click()
     page.locator("#plan-summary").get_by_text("1 of 4 paid").wait_for()
     check(page)
     omar.choose_card(omar.row(3), "card_lost_charged")
-    omar.row(3).get_by_role("button", name="Pay now").click()
+    omar.row(3).get_by_role("button", name="Pay SAR").click()
     page.locator("#plan-summary").get_by_text("Checking with the bank").wait_for()
     check(page)
 
@@ -298,6 +314,7 @@ def test_every_page_is_listed(app: Flask) -> None:
     excluded |= {"/robots.txt", "/favicon.ico", "/apple-touch-icon.png"}
     excluded |= {"/operator/refunds/<id>/withhold"}  # the page of every decision of an operator
     excluded |= {f"/{name}.csv" for name in ("plans", "customers", "payments", "refunds", "installments", "journal")}
+    excluded |= {"/outstanding.csv", "/plans/<id>/logo", "/invitations/<id>/logo", "/settings/letterhead/logo"}
     excluded |= {"/journal.hledger", "/journal.beancount"}
     excluded |= {f"/{plan}/<id>/statement.pdf" for plan in ("plans", "customers")}
     excluded |= {"/payments/<id>/receipt.pdf", "/invitations/<id>/payments/<id>/receipt.pdf"}

@@ -48,7 +48,7 @@ class Tabs:
         self.a.goto("/home")  # shows the greeting, which would move the next page's buttons down
         self.a.goto("/home" if place.startswith("home") else self.plan)
         if place == "plan row":
-            return self.a.locator("tbody tr[id^=installment-]").first.get_by_role("button", name="Pay now")
+            return self.a.locator("tbody tr[id^=installment-]").first.get_by_role("button", name=", due")
         if place == "home row":
             return self.a.locator("#home .rows .pay button").first
         return self.a.locator("#pay-next")

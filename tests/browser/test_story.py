@@ -34,7 +34,7 @@ def test_a_merchant_sells_in_parts_and_sees_the_customer_pay(visit: Visit, scrip
     expect(page.get_by_role("heading", level=1)).to_have_text("SAR\u00a0300.00 due today")
     page.get_by_role("link", name="Oak desk").first.click()
     expect(page).to_have_url(re.compile(f"{plan}$"))
-    omar.row(1).get_by_role("button", name="Pay now").click()
+    omar.row(1).get_by_role("button", name="Pay SAR").click()
     expect(omar.row(1)).to_contain_text("Paid")
     expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
     expect(page.locator("#plan-payments")).to_contain_text("SAR\u00a0300.00")
@@ -66,7 +66,7 @@ def test_a_customer_chooses_arabic_and_pays(visit: Visit, scripts: bool) -> None
     expect(page.locator("html")).to_have_attribute("dir", "rtl")
     expect(page.get_by_role("heading", level=1)).to_contain_text("SAR\u00a0300.00 مستحق اليوم")
     page.get_by_role("link", name="Oak desk").first.click()
-    omar.row(1).get_by_role("button", name="سدد الآن").click()
+    omar.row(1).get_by_role("button", name="سدد SAR").click()
     expect(omar.row(1)).to_contain_text("مسدد")
     expect(page.locator("#plan-summary")).to_contain_text("سُدد 1 من 4")
     expect(page.locator("#plan-timeline")).to_contain_text("سُدد SAR\u00a0300.00 عن القسط 1")
@@ -222,7 +222,7 @@ def test_a_double_click_on_pay_is_one_payment(visit: Visit, scripts: bool, butto
     omar.open("/home" if button == "at home" else first)
     pay = {
         "at the top": omar.page.locator("#pay-next"),
-        "in the row": omar.row(1).get_by_role("button", name="Pay now"),
+        "in the row": omar.row(1).get_by_role("button", name="Pay SAR"),
         "at home": omar.page.locator("#home .rows .pay button").first,
     }[button]
     pay.dblclick()
@@ -239,10 +239,10 @@ def test_a_declined_card_is_reported_and_another_card_pays(visit: Visit, scripts
     amal.create_account("merchant", "amal")
     page = omar.open(amal.create_plan(f"{name}@example.com"))
     omar.choose_card(omar.row(2), "card_declined")
-    omar.row(2).get_by_role("button", name="Pay now").click()
+    omar.row(2).get_by_role("button", name="Pay SAR").click()
     expect(omar.row(2)).to_contain_text("Your card was declined. Nothing was charged.")
     expect(page.locator("#plan-summary")).to_contain_text("0 of 4 paid")
-    omar.row(2).get_by_role("button", name="Pay now").click()
+    omar.row(2).get_by_role("button", name="Pay SAR").click()
     expect(omar.row(2)).to_contain_text("Paid")
     expect(page.locator("#plan-summary")).to_contain_text("1 of 4 paid")
 

@@ -4,6 +4,8 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 """
 
 from portal.domain import clock
+from tests.matrix import document_statuses
+from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
 CALLERS = ("anonymous", "customer", "other customer", "merchant", "other merchant", "operator", "key", "other key")
@@ -58,6 +60,7 @@ API = {
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
+    **document_statuses.API,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce
@@ -120,6 +123,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
     "POST /api/plans/<row:plan_id>/refunds/": {"amount": "1", **REASON},
     "POST /api/plans/<row:plan_id>/credits/": {"amount": "1", **REASON},
+    **{route: {"proposal": 999_999} for route in set(document_statuses.API) - {document_statuses.READ}},
     "POST /api/plans/<row:plan_id>/reschedule/": {"how": "shift", "days": "1", **REASON},
     "POST /api/plans/<row:plan_id>/cancel/": REASON,
     "POST /api/plans/<row:plan_id>/write-off/": REASON,
@@ -216,9 +220,6 @@ PAGES = {
     "POST /password-resets/<reset_token>": (422,) * 8,
     "GET /settings": MERCHANTS_PAGE,
     "POST /settings": MERCHANTS_FORM,
-    "GET /settings/letterhead": MERCHANTS_PAGE,
-    "POST /settings/letterhead": (303, 403, 403, 303, 303, 403, 303, 303),
-    "GET /settings/letterhead/logo": MERCHANTS_PAGE,
     "GET /settings/closing": MERCHANTS_PAGE,
     "POST /settings/closing": MERCHANTS_FORM,
     "POST /settings/closing/stop": (303, 403, 403, 409, 409, 403, 303, 303),
@@ -230,7 +231,6 @@ PAGES = {
     "POST /plans": MERCHANTS_FORM,
     "GET /plans.csv": MERCHANTS_PAGE,
     "GET /plans/<int:plan_id>/statement": (303, 200, 404, 200, 404, 404, 303, 303),
-    "GET /plans/<int:plan_id>/logo": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /plans/<int:plan_id>/statement.pdf": (303, 200, 404, 200, 404, 404, 303, 303),
     "GET /customers": MERCHANTS_PAGE,
     "GET /customers.csv": MERCHANTS_PAGE,
@@ -318,7 +318,6 @@ PAGES = {
     "GET /payments/<int:payment_id>/reverse": (303, 403, 403, 200, 404, 403, 303, 303),
     "POST /payments/<int:payment_id>/reverse": (303, 403, 403, 409, 404, 403, 303, 303),  # no bounce
     "GET /invitations/<token>/pay": ANYONE,
-    "GET /invitations/<token>/logo": ANYONE,
     "POST /invitations/<token>/pay": (422,) * 8,
     "GET /invitations/<token>/payments/<int:payment_id>": (404,) * 8,  # of another plan
     "GET /invitations/<token>/payments/<int:payment_id>/receipt.pdf": (404,) * 8,  # of another plan
@@ -390,6 +389,8 @@ PAGES = {
     "GET /account/data/file": PAGE,
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
+    **import_rows.PAGES,
+    **document_statuses.PAGES,
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,
     "POST /account/sessions/end": (303,) * 8,  # last but one, because it revokes the tokens

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from tests.web.imports import matrix_rows as import_rows
+
 TEAM_CALLERS: Final = ("manager", "collector", "viewer", "both hats", "own plan")
 """Members of Amal's team, who ask for the plan of Amal and Omar. "both hats": a manager of Badr's, under that hat, who
 owes a plan to Amal and asks for it. "own plan": a manager of Amal's who owes a plan to Amal and asks for it."""
@@ -82,6 +84,12 @@ API: Final = {
     **rows((201, 201, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/payments/"),
     **rows((201, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/refunds/"),
     **rows(
+        (403, 403, 403, 404, 404), "POST", "/api/plans/<row:plan_id>/reschedule/accept/",
+        "/api/plans/<row:plan_id>/reschedule/decline/",
+    ),
+    **rows((404, 403, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reschedule/withdraw/"),
+    **rows(ALL, "GET", "/api/plans/<row:plan_id>/reschedule/"),
+    **rows(
         ACT, "POST", "/api/plans/<row:plan_id>/credits/", "/api/plans/<row:plan_id>/reschedule/",
         "/api/plans/<row:plan_id>/cancel/",
         "/api/plans/<row:plan_id>/write-off/",
@@ -104,17 +112,23 @@ PAGES: Final = {
     **rows(
         ALL, "GET", "/", "/example", "/healthz", "/readyz", "/password-resets/new", "/password-resets/sent",
         "/password-resets/<reset_token>", "/invitations/<token>", "/invitations/<token>/pay",
-        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/settings/letterhead/logo",
+        "/invitations/<token>/logo", "/plans/<int:plan_id>/logo", "/plans/<int:plan_id>/proposal",
         "/reminders/off/<off_token>", "/notices/off/<notice_token>", "/account", "/account/password", "/account/email",
         "/email-proofs/<proof_token>",
         "/email-undos/<undo_token>", "/dashboard", "/dashboard/version", "/plans", "/plans.csv",
         "/plans/drafts", "/plans/<int:plan_id>/statement", "/plans/<int:plan_id>/statement.pdf",
         "/customers", "/customers.csv", "/payments", "/payments.csv",
         "/installments", "/installments.csv", "/journal", "/journal.csv", "/movements", "/trial-balance",
-        "/refunds", "/refunds.csv", "/journal.hledger", "/journal.beancount", "/plans/<int:plan_id>",
+        "/refunds", "/refunds.csv", "/outstanding.csv", "/journal.hledger", "/journal.beancount",
+        "/plans/<int:plan_id>",
         "/plans/<int:plan_id>/version",
         "/payments/<int:payment_id>", "/payments/<int:payment_id>/receipt.pdf",
     ),
+    **rows((403, 403, 403, 404, 404), "POST", "/plans/<int:plan_id>/proposal/accept",
+           "/plans/<int:plan_id>/proposal/decline"),
+    **rows((404, 403, 403, 404, 403), "POST", "/plans/<int:plan_id>/proposal/withdraw"),
+    **rows(NOT_THERE, "GET", "/invitations/<token>/proposal"),
+    **rows(NOT_THERE, "POST", "/invitations/<token>/proposal/accept", "/invitations/<token>/proposal/decline"),
     **rows(ALL, "POST", "/reminders/off/<off_token>", "/notices/off/<notice_token>"),
     **rows(
         INVALID, "POST", "/register", "/login", "/password-resets", "/password-resets/<reset_token>",
@@ -197,10 +211,19 @@ PAGES: Final = {
     **rows(NOT_THERE, "POST", "/account/invitations/<int:team_invitation_id>"),
     **rows((200, 200, 200, 404, 200), "GET", "/account/businesses/<int:merchant_id>/leave"),
     **rows(
-        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/letterhead", "/plans/new",
+        MANAGERS, "GET", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms",
+        "/settings/letterhead", "/plans/new",
     ),
+    **rows(
+        MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/settings/terms", "/plans",
+    ),
+    **rows((303, 403, 403, 303, 303), "POST", "/dashboard/first-steps"),
+    **rows((200, 403, 403, 404, 200), "GET", "/settings/terms/<int:terms_id>"),
+    **rows((422, 403, 403, 404, 422), "POST", "/settings/terms/<int:terms_id>"),
+    **rows((303, 403, 403, 404, 303), "POST", "/settings/terms/<int:terms_id>/move",
+         "/settings/terms/<int:terms_id>/remove"),
     **rows((303, 403, 403, 303, 303), "POST", "/settings/letterhead"),
-    **rows(MANAGERS_FORM, "POST", "/settings", "/settings/notices", "/settings/reminders", "/plans"),
+    **rows((200, 200, 200, 404, 200), "GET", "/settings/letterhead/logo"),  # Badr's business has none
     **rows(MANAGERS, "POST", "/plans/preview"),
     **rows((303, 403, 403, 303, 303), "GET", "/plans/preview", "/plans/customers"),
     **rows((200, 200, 200, 404, 200), "GET", "/customers/<int:customer_id>", "/customers/<int:customer_id>/statement",
@@ -237,6 +260,7 @@ PAGES: Final = {
     ),
     **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
     **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
+    **import_rows.TEAM,
     **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),

@@ -16,6 +16,8 @@ from portal.domain.permissions import Role
 from portal.extensions import db
 from portal.models import ApiKey, Email, ShopReport
 from portal.services.accounts import api_keys, password_resets, tokens
+from portal.services.adjustments import reschedules
+from portal.services.adjustments.reschedules import NewTerms
 from portal.services.books import letterheads
 from portal.services.books.letterheads import Words
 from portal.services.mail import delivery
@@ -30,6 +32,7 @@ from tests.fixtures.business import an_image
 from tests.matrix.statuses import API, BODIES, CALLERS, EXPECTED
 from tests.matrix.team_statuses import TEAM, TEAM_CALLERS
 from tests.web import browser_of
+from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
 
@@ -94,6 +97,8 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
     new = NewPlan(f"new-{plan_id}@example.com", 1000, 1, people.today_of(merchant_id))
     payment_id = people.pay(installments[4], customer_id).id
     (refund_id,) = refunds.refund(plan_id, actor=owner, amount=1, reason="Why not").refund_ids
+    to_ask = people.a_plan(merchant_id, email, first=10)
+    reschedules.reschedule(to_ask, actor=owner, terms=NewTerms("shift", days=-2), reason="Please")
     letterheads.change(owner, Words(), file=an_image())
     to_change, to_write_off, to_dispute = (people.a_plan(merchant_id, email) for _ in range(3))
     cash = manual_payments.record(
@@ -106,6 +111,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "to_change": to_change,
         "to_write_off": to_write_off,
         "to_dispute": to_dispute,
+        "to_ask": to_ask,
         "merchant_id": merchant_id,
         "installments": installments,
         "payment_id": payment_id,
@@ -123,6 +129,7 @@ def objects_of(merchant_id: int, customer_id: int, customer: str) -> dict[str, A
         "customer_id": customer_id,
         **webhooks.two_endpoints(owner),
         **matrix_rows.objects_of(merchant_id),
+        "import_id": import_rows.an_import(merchant_id),
         "key_id": db.session.scalars(db.select(ApiKey.id).where(ApiKey.merchant_id == merchant_id)).one(),
     }
 
@@ -191,7 +198,9 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
     installment = objects["installments"][0 if api else 1]
     to_change = {"dispute": "to_dispute", "write-off": "to_write_off"}
     changed = next((name for word, name in to_change.items() if word in route), "to_change")
-    plan = objects[changed if route in BODIES else "plan_id"]
+    if method == "GET" and route.endswith(("/proposal", "/reschedule/")):
+        changed = "to_ask"
+    plan = objects[changed if route in BODIES or changed == "to_ask" else "plan_id"]
     deleted = "deleted_endpoint" if api or "deleted_on_page" not in objects else "deleted_on_page"
     address = (
         matrix_rows.in_address(rule, route, objects)
@@ -207,6 +216,7 @@ def request_status(app: Flask, world: World, route: str, caller: str | None, obj
         .replace("<int:key_id>", str(objects["key_id"]))
         .replace("<int:user_id>", str(objects["customer_id"]))
         .replace("<int:draft_id>", "1")
+        .replace("<int:import_id>", str(objects["import_id"]))
         .replace("<token>", objects["token"])
         .replace("<currency>", "SAR")
         .replace("<feed_token>", "no-such-feed-token-0123456789")

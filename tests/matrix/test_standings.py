@@ -16,6 +16,7 @@ from tests.fixtures import operations, people
 from tests.matrix.team_statuses import ACTS
 from tests.matrix.test_matrix import CALLERS, EXPECTED, World, objects_of, request_status
 from tests.web import browser_of
+from tests.web.imports import matrix_rows as import_rows
 
 PLAN: Final = "/plans/<int:plan_id>"
 ACTS_OF_A_BUSINESS: Final = {
@@ -23,6 +24,8 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /api/plans/<row:plan_id>/payments/",
     "POST /api/plans/<row:plan_id>/credits/",
     "POST /api/plans/<row:plan_id>/reschedule/",
+    "POST /api/plans/<row:plan_id>/reschedule/withdraw/",
+    f"POST {PLAN}/proposal/withdraw",
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
     "GET /api/team/",
@@ -50,6 +53,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "GET /plans/customers",
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
+    *import_rows.PAGES,
     *(
         f"{method} {act}"
         for method in ("GET", "POST")
@@ -63,7 +67,14 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /customers/<int:customer_id>",
     "PATCH /api/customers/<row:customer_id>/",
     *(f"{method} /settings{page}" for method in ("GET", "POST") for page in ("", "/letterhead")),
-    *(f"{method} /settings/{page}" for method in ("GET", "POST") for page in ("notices", "reminders", "api-keys")),
+    *(
+        f"{method} /settings/{page}"
+        for method in ("GET", "POST")
+        for page in ("notices", "reminders", "api-keys", "terms")
+    ),
+    "POST /dashboard/first-steps",
+    *(f"{method} /settings/terms/<int:terms_id>" for method in ("GET", "POST")),
+    *(f"POST /settings/terms/<int:terms_id>/{act}" for act in ("move", "remove")),
     *(f"{method} /settings/webhooks{one}" for method in ("GET", "POST") for one in ("", "/<endpoint_name>")),
     *(f"POST /settings/webhooks/<endpoint_name>/{act}" for act in ("rotate", "state", "delete")),
     "POST /settings/webhooks/<endpoint_name>/deliveries/<event_name>/send",

@@ -33,6 +33,7 @@ from portal.services.maintenance import last_check
 from portal.valkey import liveness
 from tests.fixtures import people, servers
 from tests.fixtures.live import free_port
+from tests.fixtures.webhooks import an_endpoint
 from tests.processes.running import until
 
 
@@ -48,7 +49,9 @@ def postgres(settings: Settings) -> Part:
 
 def test_the_figures_of_a_working_installation(app: Flask, settings: Settings, valkey: redis.Redis) -> None:
     with app.app_context():
-        people.a_plan(people.amal())
+        amal = people.amal()
+        an_endpoint(people.owner(amal), "http://127.0.0.1:9/")
+        people.a_plan(amal)
         people.omar()
         last_check.remember([0, 2])
         queue.enqueue("drain_outbox")
@@ -64,6 +67,8 @@ def test_the_figures_of_a_working_installation(app: Flask, settings: Settings, v
     numbers = parts["postgres"].numbers | parts["valkey"].numbers
     assert parts["postgres"].problem is None and parts["postgres"].up
     assert numbers["qist_mails", ("waiting",)] >= 1 and numbers["qist_mail_oldest_seconds", ()] > 0
+    assert numbers["qist_webhooks", ("waiting",)] >= 1 and numbers["qist_webhook_oldest_seconds", ()] > 0
+    assert numbers["qist_webhooks", ("late",)] == numbers["qist_webhooks", ("retried",)] == 0
     assert numbers["qist_in_flight", ("payment",)] == numbers["qist_locks_waited_for", ()] == 0
     assert numbers["qist_workers", ("alive",)] == numbers["qist_workers", ("silent",)] == 1
     assert numbers["qist_queue_jobs", ()] >= 1 and numbers["qist_queue_oldest_seconds", ()] >= 0

@@ -22,6 +22,19 @@ def a_dispute(**columns: str) -> str:
     return insert("disputes", {"plan_id": ":plan", "opened_at": "now()"} | columns)
 
 
+def a_proposal(**columns: str) -> str:
+    good = {
+        "plan_id": ":plan", "user_id": ":omar", "how": "'shift'", "reason_id": "(SELECT max(id) FROM texts)",
+        "open_ids": "'{1}'", "open_days": "'{2026-12-01}'", "open_amounts": "'{5}'", "closed_ids": "'{1}'",
+        "new_days": "'{2026-11-30}'", "new_amounts": "'{5}'", "proposed_at": "now()",
+        "expires_at": "now() + interval '1 day'",
+    }  # fmt: skip
+    text = "INSERT INTO texts (plan_id, kind, text, created_at) VALUES (:plan, 'reason', 'Please', now());"
+    return text + insert("reschedule_proposals", good | columns)
+
+
+ACCEPTED = {"ended_at": "now()", "outcome": "'accepted'", "version": "'1'", "language": "'en'", "terms": "'I pay.'"}
+
 AGREEMENT_GUARDS = [
     Guard("a customer with an empty name", "ck_customers_name", a_pair(name="''")),
     Guard("a note of two lines", "ck_customers_note", a_pair(note="E'a\\nb'")),
@@ -66,6 +79,30 @@ AGREEMENT_GUARDS = [
     Guard("another address", "acceptances_fixed", an_acceptance() + ";UPDATE acceptances SET address = '192.0.2.2'"),
     Guard("an acceptance deleted", "acceptances_stay", an_acceptance() + ";DELETE FROM acceptances",
           by="acceptances_fixed"),
+    Guard("two open proposals of a plan", "uq_reschedule_proposals_open_plan_id", a_proposal() + ";" + a_proposal()),
+    Guard("a proposal of other days in no way", "ck_reschedule_proposals_how", a_proposal(how="'jump'")),
+    Guard("a proposal without an end to answer", "ck_reschedule_proposals_expires", a_proposal(expires_at="now()")),
+    Guard("a proposal that ended without an outcome", "ck_reschedule_proposals_ended", a_proposal(ended_at="now()")),
+    Guard("a proposal with an odd end", "ck_reschedule_proposals_outcome",
+          a_proposal(ended_at="now()", outcome="'lost'")),
+    Guard("a proposal accepted without its text", "ck_reschedule_proposals_accepted",
+          a_proposal(**(ACCEPTED | {"terms": "''"}))),
+    Guard("a proposal accepted without a language", "ck_reschedule_proposals_accepted",
+          a_proposal(**(ACCEPTED | {"language": "NULL"}))),
+    Guard("a proposal that closes another plan's part", "ck_reschedule_proposals_rows", a_proposal(closed_ids="'{2}'")),
+    Guard("a proposal of nothing", "ck_reschedule_proposals_rows", a_proposal(new_amounts="'{0}'")),
+    Guard("a proposal with the reason of another plan", "fk_reschedule_proposals_reason",
+          a_proposal(plan_id=":late_plan")),
+    Guard("a proposal of no plan", "fk_reschedule_proposals_plan_id", a_proposal(plan_id="0"),
+          beside=("fk_reschedule_proposals_reason",)),
+    Guard("a proposal to nobody", "fk_reschedule_proposals_user_id", a_proposal(user_id="0")),
+    Guard("a proposal by nobody", "fk_reschedule_proposals_proposed_by", a_proposal(proposed_by="0")),
+    Guard("other days in a proposal", "reschedule_proposals_fixed",
+          a_proposal() + ";UPDATE reschedule_proposals SET new_days = '{2026-11-01}'"),
+    Guard("a proposal that ended twice", "reschedule_proposals_fixed",
+          a_proposal(**ACCEPTED) + ";UPDATE reschedule_proposals SET ended_at = ended_at + interval '1 s'"),
+    Guard("a proposal deleted", "reschedule_proposals_stay", a_proposal() + ";DELETE FROM reschedule_proposals",
+          by="reschedule_proposals_fixed"),
     Guard("answered without an answer", "ck_disputes_answered", a_dispute(answered_at="now()")),
     Guard("upheld before the answer", "ck_disputes_answered", a_dispute(insisted_at="now()")),
     Guard("ended without an outcome", "ck_disputes_ended", a_dispute(ended_at="now()")),

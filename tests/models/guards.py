@@ -30,6 +30,7 @@ from tests.models.guard_inserts import (
     an_invitation,
     insert,
 )
+from tests.models.import_guards import IMPORT_GUARDS
 from tests.models.plan_guards import PLAN_GUARDS
 from tests.models.team_guards import OPERATOR_GUARDS, TEAM_GUARDS
 from tests.services.security.factor_guards import FACTOR_GUARDS
@@ -39,6 +40,7 @@ BALANCED = "('cash', 'SAR', 5), ('sales', 'SAR', -5)"
 
 GUARDS = [
     *PLAN_GUARDS,
+    *IMPORT_GUARDS,
     *FACTOR_GUARDS,
     *TEAM_GUARDS,
     *OPERATOR_GUARDS,

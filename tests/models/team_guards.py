@@ -81,6 +81,14 @@ def a_security_event(**columns: str) -> str:
     return insert("security_events", good | columns)
 
 
+def terms(**columns: str) -> str:
+    good = {
+        "merchant_id": ":amal", "position": "1", "name": "'Weekly'", "num_installments": "4", "interval": "'weekly'",
+        "first_days": "7",
+    }  # fmt: skip
+    return insert("usual_terms", good | columns)
+
+
 SECOND_PLAN: Final = a_plan().partition(";")[0]
 NOT_LIVE: Final = f"UPDATE merchants SET {{}} WHERE id = :amal; {SECOND_PLAN}"
 BESIDE: Final = ("schedule_sum_plan", "plans_state")
@@ -102,6 +110,12 @@ OPERATOR_GUARDS: Final = [
     Guard("an act on nothing", "ck_operator_acts_subject", an_act(merchant_id="NULL")),
     Guard("a draft of no interval", "ck_plan_drafts_interval", a_draft(interval="'daily'")),
     Guard("a draft that failed at no time", "ck_plan_drafts_tried", a_draft(fault="'bad_email'")),
+    Guard("terms without a name", "ck_usual_terms_named", terms(name="''")),
+    Guard("terms of no interval", "ck_usual_terms_interval", terms(interval="'custom'")),
+    Guard("terms of no installments", "ck_usual_terms_num_installments", terms(num_installments="0")),
+    Guard("terms from yesterday on", "ck_usual_terms_first_days", terms(first_days="-1")),
+    Guard("terms with a deposit of all of it", "ck_usual_terms_deposit", terms(deposit_percent="100")),
+    Guard("two terms of one name", "uq_usual_terms_merchant_id_name", terms() + ";" + terms()),
     Guard("a settled refund that awaits its release", "ck_refunds_awaits_release",
           a_refund(state="'succeeded'", settled_at="now()", awaits_release="true"), beside=("refunds_sum",)),
     Guard("a security event of no kind", "ck_security_events_kind", a_security_event(kind="'yawned'")),

@@ -137,7 +137,8 @@ def test_without_a_state_it_begins_behind_the_newest_event(listening: Listening,
     plan_id = people.a_plan(amal)
     past = numbered()
     with receiving() as receiver:
-        listening.start(receiver.url, WEBHOOK_SECRET="")
+        proxy = f"http://127.0.0.1:{free_port()}"
+        listening.start(receiver.url, WEBHOOK_SECRET="", http_proxy=proxy, HTTP_PROXY=proxy)
         listening.says("Forwarding to")
         happen(plan_id, 1)
         newest = numbered()[len(past) :]

@@ -18,7 +18,7 @@ from portal.reports import orders, tallies
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
 from portal.reports.exports.plans import export_plans
-from portal.reports.merchants import customers, dashboard, overview
+from portal.reports.merchants import attention, customers, dashboard, overview
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments, refunds, statements
 from portal.reports.payments.filters import PaymentFilters, RefundFilters
@@ -216,6 +216,11 @@ def look_as(user: Actor) -> dict:
         month = clock.now() - timedelta(days=30)
         second = customers.list_customers(merchant, limit=5).next_cursor
         looks |= {
+            "plans, unopened": lambda: plans.list_plans(user, PlanFilters(status="unopened")),
+            "payments, declined since": lambda: payments.list_with_plans(
+                user, PaymentFilters(state="declined", since=month)
+            ),
+            "attention": lambda: attention.attention(merchant, user, overview.overview(merchant)),
             "plans, searched": lambda: plans.list_plans(user, PlanFilters(search="nothing like it")),
             "plans, by the part of a word": lambda: plans.list_plans(user, PlanFilters(search="ake num")),
             "plans, by number": lambda: plans.list_plans(user, PlanFilters(search=str(mine.id))),
@@ -308,6 +313,19 @@ def test_every_order_of_a_list_is_read_from_an_index(large, noun):
                     listed(user, order=order, limit=10, cursor=position)
                 (first, *_) = query_plans
                 assert "Sort" not in {node["Node Type"] for node in nodes(first)}, (name, position, first)
+
+
+def test_customers_are_read_in_the_order_of_an_index(large):
+    """By account, newest plan and name. The amounts of a page's customers are summed for them alone."""
+    with large.app_context():
+        shop = db.session.scalars(select(Merchant).limit(1)).one()
+        for name, order in orders.CUSTOMERS.items():
+            cursor = customers.list_customers(shop, order=order, limit=20).next_cursor
+            for position in (None, cursor):
+                with explained() as query_plans:
+                    customers.list_customers(shop, order=order, limit=10, cursor=position)
+                kinds = {node["Node Type"] for node in nodes(query_plans[0])}
+                assert not {"Sort", "Incremental Sort"} & kinds, (name, position, query_plans[0])
 
 
 def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):

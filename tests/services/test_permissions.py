@@ -17,10 +17,13 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
+from portal.services.imports import imports, sending
+from portal.services.merchants import first_steps, usual_terms
+from portal.services.merchants.usual_terms import Terms
 from portal.services.notices import settings as notices
 from portal.services.operations import approvals, closings, lost_factors, merchant_deactivations, refund_releases
 from portal.services.payments import manual_payments, refunds, reversals
@@ -32,12 +35,15 @@ from portal.services.team import invitations as invitations_to_team
 from portal.services.team import members
 from portal.services.webhooks import delivery, endpoints
 from tests.fixtures import people, webhooks
+from tests.services.imports import spreadsheets
 
 pytestmark = pytest.mark.usefixtures("context")
 
 Ids = dict[str, Any]
 Act = Callable[[Actor, Ids], object]
+A_FILE = spreadsheets.a_file("buyer@example.com,Buyer,,90,3,2030-01-31,,")
 NEW_PLAN = NewPlan("new@example.com", 100, 1, date(2020, 1, 1))
+TERMS = Terms("Ten weeks", 10, "weekly", 25, 7)
 SETTINGS = {"business_name": "X", "time_zone": "Asia/Riyadh", "grace_days": 1, "home_currency": "SAR"}
 
 ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
@@ -66,6 +72,7 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
             ids["plan"], actor=actor, amount=1, method="cash", received_on=ids["today"]
         ),
     ),
+    "take a proposal back": ("credit", lambda actor, ids: proposals.withdraw(*ids["asked"], actor=actor)),
     "renew the pay link": ("invite", lambda actor, ids: invitations.renew_pay_link(ids["invited"], actor=actor)),
     "mail the link again": ("invite", lambda actor, ids: invitations.mail_again(ids["invited"], actor=actor)),
     "revoke a link": ("invite", lambda actor, ids: invitations.revoke(ids["invited"], "customer", actor=actor)),
@@ -131,7 +138,23 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
             letterheads.Words(),  # type: ignore[arg-type]
         ),
     ),
-    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=4)),
+    "close the business": ("own", lambda actor, ids: closings.start(actor, shown_plans=5)),
+    "hide the first steps": ("settings", lambda actor, ids: first_steps.hide(actor)),
+    "add usual terms": ("settings", lambda actor, ids: usual_terms.add(actor, TERMS)),
+    "change usual terms": ("settings", lambda actor, ids: usual_terms.change(ids["terms"], actor=actor, terms=TERMS)),
+    "move usual terms": ("settings", lambda actor, ids: usual_terms.move(ids["terms"], actor=actor, by=1)),
+    "remove usual terms": ("settings", lambda actor, ids: usual_terms.remove(ids["terms"], actor=actor)),
+    "upload a file": (
+        "create_plans",
+        lambda actor, ids: imports.upload(actor, kind="plans", file_name="x.csv", content=A_FILE),
+    ),
+    "match columns": ("create_plans", lambda actor, ids: imports.match(ids["waiting"], ids["matching"], actor=actor)),
+    "carry out an import": (
+        "create_plans",
+        lambda actor, ids: imports.carry_out(ids["waiting"], actor=actor, shown=ids["shown"]),
+    ),
+    "discard an import": ("create_plans", lambda actor, ids: imports.discard(ids["import"], actor=actor)),
+    "send an import": ("create_plans", lambda actor, ids: sending.send(ids["import"], actor=actor)),
     "notices": ("settings", lambda actor, ids: notices.choose(actor, on=[], at_once=False)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
 }
@@ -154,14 +177,17 @@ OF_OPERATORS: dict[str, Act] = {
 TABLES = (
     *("plans", "ledger_entries", "events", "payments", "refunds", "invitations", "emails", "mutes", "api_keys"),
     *("memberships", "team_invitations", "disputes", "plan_drafts", "operator_acts", "webhook_endpoints"),
-    "webhook_deliveries",
+    *("webhook_deliveries", "usual_terms", "imports", "contacts"),
 )
 
 
 @pytest.fixture
 def ids(context: object) -> Ids:
     amal, omar, sara = people.amal(), people.omar(), people.sara()
-    people.a_member("nour", amal, "owner")
+    nour = permissions.member(people.a_member("nour", amal, "owner"), amal, "owner")
+    waiting, imported = spreadsheets.upload(nour, A_FILE), spreadsheets.imported(nour, A_FILE)
+    shown, matching = imports.digest(spreadsheets.row_of(waiting)), spreadsheets.matched(waiting)
+    db.session.rollback()
     badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
@@ -172,10 +198,21 @@ def ids(context: object) -> Ids:
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
+    asked = people.a_plan(amal, first=9)
+    proposal = reschedules.reschedule(
+        asked, actor=people.owner(amal), terms=NewTerms("shift", days=-1), reason="Please"
+    )
+    assert isinstance(proposal, RescheduleProposed)
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {
         "disputed": disputed,
+        "waiting": waiting,
+        "shown": shown,
+        "matching": matching,
+        "import": imported,
+        "asked": (asked, proposal.proposal.id),
+        "terms": usual_terms.add(people.owner(amal), Terms("Three months", 3, "monthly", None, 30)),
         "endpoint": endpoint,
         "sent_event": sent_event,
         "badr": badr,

@@ -36,6 +36,8 @@ SHAPES = {
     "PlanDraftSaved": (1, "3346486af868"),
     "PlanFound": (5, "4120552fe33d"),
     "PlanRescheduled": (1, "906b67b1b729"),
+    "ProposalEnded": (1, "5d10a062fe74"),
+    "RescheduleProposed": (1, "5d10a062fe74"),
     "PlanWrittenOff": (5, "906b67b1b729"),
     "RefundsDeclined": (1, "6977dd057520"),
     "RefundsMade": (1, "6977dd057520"),

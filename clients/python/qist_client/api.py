@@ -36,13 +36,16 @@ ErrorCode: TypeAlias = Literal[
     "bad_deposit",
     "bad_email",
     "bad_export_name",
+    "bad_first_days",
     "bad_hour",
     "bad_idempotency_key",
+    "bad_image",
     "bad_instant",
     "bad_interval",
     "bad_length",
     "bad_number",
     "bad_pair",
+    "bad_percent",
     "bad_phone",
     "bad_signature",
     "bad_text",
@@ -57,7 +60,6 @@ ErrorCode: TypeAlias = Literal[
     "choose_merchant",
     "code_limit",
     "conflicting_parameters",
-    "consent_needed",
     "currency_changed",
     "currency_fixed",
     "date_after_deposit",
@@ -79,11 +81,13 @@ ErrorCode: TypeAlias = Literal[
     "external_id_used",
     "factor_on",
     "figures_changed",
+    "file_too_large",
     "forbidden",
     "fresh_sign_in_needed",
     "gateway_away",
     "grace_days",
     "idempotency_key_reused",
+    "image_too_large",
     "insufficient_funds",
     "internal_error",
     "invalid",
@@ -150,6 +154,8 @@ ErrorCode: TypeAlias = Literal[
     "plan_cancelled",
     "plan_limit",
     "proof_ended",
+    "proposal_closed",
+    "proposal_open",
     "read_only_key",
     "reads_only",
     "refund_declined",
@@ -175,10 +181,12 @@ ErrorCode: TypeAlias = Literal[
     "too_many_endpoints",
     "too_many_invitations",
     "too_many_keys",
+    "too_many_lines",
     "too_many_methods",
     "too_many_objections",
     "too_many_passkeys",
     "too_many_requests",
+    "too_many_terms",
     "too_much",
     "total_too_small",
     "unknown_account",
@@ -558,16 +566,28 @@ class Merchant(TypedDict):
     # Days in which a customer may withdraw from a new plan.
     withdrawal_days: int
     standing: Literal["closed", "closing", "deactivated", "draft", "live"]
+    # On receipts and statements, in lines that end with a line feed.
+    address: str | None
+    tax_number: str | None
+    # For questions of customers.
+    email: str | None
+    phone: str | None
 
 
 class MerchantChange(TypedDict):
-    """The settings to change. One that is left out, or null, stays as it is."""
+    """The settings to change. One that is left out, or null, stays as it is. "" removes a text of the letterhead."""
 
     business_name: NotRequired[str | None]
     home_currency: NotRequired[str | None]
     time_zone: NotRequired[str | None]
     grace_days: NotRequired[int | str | None]
     withdrawal_days: NotRequired[int | str | None]
+    # Up to six lines, of 300 letters in all.
+    address: NotRequired[str | None]
+    tax_number: NotRequired[str | None]
+    email: NotRequired[str | None]
+    # 4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.
+    phone: NotRequired[str | None]
 
 
 class MerchantMembership(TypedDict):
@@ -942,6 +962,21 @@ class Proof(TypedDict):
     expires_at: str
 
 
+class ProposalAnswer(TypedDict):
+    """The answer to a proposal of other days."""
+
+    # The id of the proposal that you answer.
+    proposal: int | str
+
+
+class ProposedAmount(TypedDict):
+    """An amount that is to pay on a day."""
+
+    due_date: str
+    # Decimal text with the currency's digits.
+    amount: str
+
+
 class PublishedEvent(TypedDict):
     """Something that happened to a plan. `data` is the object as the API answers it at this moment.
 
@@ -1064,6 +1099,28 @@ class RenewedLink(TypedDict):
     expires_at: str
 
 
+class RescheduleProposal(TypedDict):
+    """Other days that the customer is asked for. `before` and `after` are all that is to pay without and with them.
+
+    An open proposal is `lapsed` once its time is over, and `void` once a payment, a credit or another change
+    made it stale. Nothing changes before it is `accepted`.
+    """
+
+    id: int
+    plan: int
+    state: Literal["accepted", "declined", "lapsed", "open", "void", "withdrawn"]
+    before: list[ProposedAmount]
+    after: list[ProposedAmount]
+    # Null once it is erased.
+    reason: str | None
+    # RFC 3339, UTC.
+    created_at: str
+    # The end of the time to answer.
+    expires_at: str
+    # When it was answered, withdrawn, or lapsed.
+    ended_at: str | None
+
+
 class RevokedLink(TypedDict):
     """The plan has no link of this kind that works."""
 
@@ -1110,11 +1167,11 @@ class TimelineEntry(TypedDict):
 
     # Known: plan.opened, plan.completed, plan.closed, plan.reopened, plan.cancelled, plan.accepted, plan.disputed,
     # plan.dispute_answered, plan.dispute_upheld, plan.dispute_ended, plan.delivered, plan.written_off,
-    # credit.given, plan.rescheduled, installment.late, payment.succeeded, payment.recorded, payment.declined,
-    # payment.reversed, payment.voided, refund.started, refund.succeeded, refund.declined, invitation.created,
-    # invitation.revoked, invitation.opened, shop.reported, shop.cleared, customer.updated, customer.claimed,
-    # reminder.sent, reminders.muted, reminders.unmuted, customer.muted, customer.unmuted, automatic_payment.on,
-    # automatic_payment.off, automatic_payment.stopped.
+    # credit.given, plan.rescheduled, plan.reschedule_proposed, plan.reschedule_answered, installment.late,
+    # payment.succeeded, payment.recorded, payment.declined, payment.reversed, payment.voided, refund.started,
+    # refund.succeeded, refund.declined, invitation.created, invitation.revoked, invitation.opened, shop.reported,
+    # shop.cleared, customer.updated, customer.claimed, reminder.sent, reminders.muted, reminders.unmuted,
+    # customer.muted, customer.unmuted, automatic_payment.on, automatic_payment.off, automatic_payment.stopped.
     kind: str
     # RFC 3339, UTC.
     created_at: str
@@ -1360,7 +1417,7 @@ class Client(Transport):
         """Change settings
 
         Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner changes the time
-        zone.
+        zone. Address, tax number, email and phone are the letterhead of receipts and statements.
         """
         return self.one(
             Merchant,
@@ -2062,17 +2119,90 @@ class Client(Transport):
         body: NewReschedule,
         *,
         idempotency_key: str | None = None,
-    ) -> Plan:
+    ) -> Plan | RescheduleProposal:
         """Reschedule
 
         Open installments close, and new ones take what remained of them: one on another day, all some days
-        later, or the rest in other parts. Answers the plan. 409 `consent_needed` if something would be due
-        earlier, or more at once.
+        later, or the rest in other parts. Answers the plan. If something would be due earlier, or more at once,
+        the customer is asked by mail, and 202 answers the proposal: nothing changes before they accept it,
+        within 14 days and before its first new day is over.
+        """
+        answer: Plan | RescheduleProposal = self.send(
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/reschedule/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )[0]
+        return answer
+
+    def plan_actions_reschedule_show(
+        self,
+        plan_id: int,
+    ) -> RescheduleProposal:
+        """The newest proposal of other days
+
+        For the plan's customer and merchant. 404 if the plan has none.
+        """
+        return self.one(
+            RescheduleProposal,
+            "GET",
+            f"/api/plans/{self.segment(plan_id)}/reschedule/",
+        )
+
+    def agreements_accept_days(
+        self,
+        plan_id: int,
+        body: ProposalAnswer,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Plan:
+        """Agree to other days
+
+        For the plan's customer, who read the proposal with this id. The plan has its days at once. Answers the
+        plan.
         """
         return self.one(
             Plan,
             "POST",
-            f"/api/plans/{self.segment(plan_id)}/reschedule/",
+            f"/api/plans/{self.segment(plan_id)}/reschedule/accept/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def agreements_decline_days(
+        self,
+        plan_id: int,
+        body: ProposalAnswer,
+        *,
+        idempotency_key: str | None = None,
+    ) -> RescheduleProposal:
+        """Decline other days
+
+        For the plan's customer. The merchant is told. Answers the proposal; the plan stays as it is.
+        """
+        return self.one(
+            RescheduleProposal,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/reschedule/decline/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
+    def plan_actions_reschedule_withdraw(
+        self,
+        plan_id: int,
+        body: ProposalAnswer,
+        *,
+        idempotency_key: str | None = None,
+    ) -> RescheduleProposal:
+        """Take a proposal of other days back
+
+        The customer is told. Answers the proposal; the plan stays as it is.
+        """
+        return self.one(
+            RescheduleProposal,
+            "POST",
+            f"/api/plans/{self.segment(plan_id)}/reschedule/withdraw/",
             body=body,
             idempotency_key=idempotency_key or self.new_key(),
         )

@@ -202,7 +202,7 @@ export interface EndpointWithSecret {
 }
 
 /** Every code of a problem and of its faults. New ones may be added. */
-export type ErrorCode = "account_deactivated" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_hour" | "bad_idempotency_key" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "consent_needed" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_used" | "factor_on" | "figures_changed" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "idempotency_key_reused" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
+export type ErrorCode = "account_deactivated" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_used" | "factor_on" | "figures_changed" | "file_too_large" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "idempotency_key_reused" | "image_too_large" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
 
 /** The object that an event is about. */
 export interface EventObject {
@@ -337,15 +337,27 @@ export interface Merchant {
   /** Days in which a customer may withdraw from a new plan. */
   withdrawal_days: number;
   standing: "closed" | "closing" | "deactivated" | "draft" | "live";
+  /** On receipts and statements, in lines that end with a line feed. */
+  address: string | null;
+  tax_number: string | null;
+  /** For questions of customers. */
+  email: string | null;
+  phone: string | null;
 }
 
-/** The settings to change. One that is left out, or null, stays as it is. */
+/** The settings to change. One that is left out, or null, stays as it is. "" removes a text of the letterhead. */
 export interface MerchantChange {
   business_name?: string | null;
   home_currency?: string | null;
   time_zone?: string | null;
   grace_days?: number | string | null;
   withdrawal_days?: number | string | null;
+  /** Up to six lines, of 300 letters in all. */
+  address?: string | null;
+  tax_number?: string | null;
+  email?: string | null;
+  /** 4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567. */
+  phone?: string | null;
 }
 
 /** Your role in a merchant's team. */
@@ -692,6 +704,19 @@ export interface Proof {
   expires_at: string;
 }
 
+/** The answer to a proposal of other days. */
+export interface ProposalAnswer {
+  /** The id of the proposal that you answer. */
+  proposal: number | string;
+}
+
+/** An amount that is to pay on a day. */
+export interface ProposedAmount {
+  due_date: string;
+  /** Decimal text with the currency's digits. */
+  amount: string;
+}
+
 /**
  * Something that happened to a plan. `data` is the object as the API answers it at this moment. `version` goes up
  * when a field goes or changes its meaning. Types may be added: leave out those you don't know.
@@ -803,6 +828,27 @@ export interface RenewedLink {
   expires_at: string;
 }
 
+/**
+ * Other days that the customer is asked for. `before` and `after` are all that is to pay without and with them. An
+ * open proposal is `lapsed` once its time is over, and `void` once a payment, a credit or another change made it
+ * stale. Nothing changes before it is `accepted`.
+ */
+export interface RescheduleProposal {
+  id: number;
+  plan: number;
+  state: "accepted" | "declined" | "lapsed" | "open" | "void" | "withdrawn";
+  before: ProposedAmount[];
+  after: ProposedAmount[];
+  /** Null once it is erased. */
+  reason: string | null;
+  /** RFC 3339, UTC. */
+  created_at: string;
+  /** The end of the time to answer. */
+  expires_at: string;
+  /** When it was answered, withdrawn, or lapsed. */
+  ended_at: string | null;
+}
+
 /** The plan has no link of this kind that works. */
 export interface RevokedLink {
   /** pay: for you to pass on, it shows the plan and takes payments. customer: in mails only. */
@@ -845,11 +891,11 @@ export interface TimelineEntry {
   /**
    * Known: plan.opened, plan.completed, plan.closed, plan.reopened, plan.cancelled, plan.accepted, plan.disputed,
    * plan.dispute_answered, plan.dispute_upheld, plan.dispute_ended, plan.delivered, plan.written_off, credit.given,
-   * plan.rescheduled, installment.late, payment.succeeded, payment.recorded, payment.declined, payment.reversed,
-   * payment.voided, refund.started, refund.succeeded, refund.declined, invitation.created, invitation.revoked,
-   * invitation.opened, shop.reported, shop.cleared, customer.updated, customer.claimed, reminder.sent,
-   * reminders.muted, reminders.unmuted, customer.muted, customer.unmuted, automatic_payment.on,
-   * automatic_payment.off, automatic_payment.stopped.
+   * plan.rescheduled, plan.reschedule_proposed, plan.reschedule_answered, installment.late, payment.succeeded,
+   * payment.recorded, payment.declined, payment.reversed, payment.voided, refund.started, refund.succeeded,
+   * refund.declined, invitation.created, invitation.revoked, invitation.opened, shop.reported, shop.cleared,
+   * customer.updated, customer.claimed, reminder.sent, reminders.muted, reminders.unmuted, customer.muted,
+   * customer.unmuted, automatic_payment.on, automatic_payment.off, automatic_payment.stopped.
    */
   kind: string;
   /** RFC 3339, UTC. */
@@ -1006,7 +1052,7 @@ export class Client extends Transport {
 
   /**
    * Change settings. Time zone, grace days and withdrawal days count for plans made afterwards. Only an owner
-   * changes the time zone.
+   * changes the time zone. Address, tax number, email and phone are the letterhead of receipts and statements.
    */
   merchantsUpdate(
     body: MerchantChange = {},
@@ -1372,15 +1418,56 @@ export class Client extends Transport {
 
   /**
    * Reschedule. Open installments close, and new ones take what remained of them: one on another day, all some days
-   * later, or the rest in other parts. Answers the plan. 409 `consent_needed` if something would be due earlier, or
-   * more at once.
+   * later, or the rest in other parts. Answers the plan. If something would be due earlier, or more at once, the
+   * customer is asked by mail, and 202 answers the proposal: nothing changes before they accept it, within 14 days
+   * and before its first new day is over.
    */
   planActionsReschedule(
     planId: number,
     body: NewReschedule,
     idempotencyKey: string = this.newKey(),
-  ): Promise<Plan> {
+  ): Promise<Plan | RescheduleProposal> {
     return this.one("POST", `/api/plans/${this.segment(planId)}/reschedule/`, { body, idempotencyKey });
+  }
+
+  /** The newest proposal of other days. For the plan's customer and merchant. 404 if the plan has none. */
+  planActionsRescheduleShow(
+    planId: number,
+  ): Promise<RescheduleProposal> {
+    return this.one("GET", `/api/plans/${this.segment(planId)}/reschedule/`);
+  }
+
+  /**
+   * Agree to other days. For the plan's customer, who read the proposal with this id. The plan has its days at once.
+   * Answers the plan.
+   */
+  agreementsAcceptDays(
+    planId: number,
+    body: ProposalAnswer,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Plan> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/reschedule/accept/`, { body, idempotencyKey });
+  }
+
+  /**
+   * Decline other days. For the plan's customer. The merchant is told. Answers the proposal; the plan stays as it
+   * is.
+   */
+  agreementsDeclineDays(
+    planId: number,
+    body: ProposalAnswer,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<RescheduleProposal> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/reschedule/decline/`, { body, idempotencyKey });
+  }
+
+  /** Take a proposal of other days back. The customer is told. Answers the proposal; the plan stays as it is. */
+  planActionsRescheduleWithdraw(
+    planId: number,
+    body: ProposalAnswer,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<RescheduleProposal> {
+    return this.one("POST", `/api/plans/${this.segment(planId)}/reschedule/withdraw/`, { body, idempotencyKey });
   }
 
   /**

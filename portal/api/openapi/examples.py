@@ -307,6 +307,18 @@ _SHAPES: Final[dict[str, Any]] = {
         "data": _PLAN,
     },
     "Merchant": _MERCHANT,
+    "ProposalAnswer": {"proposal": 5},
+    "RescheduleProposal": {
+        "id": 5,
+        "plan": 1,
+        "state": "open",
+        "before": [{"due_date": "2026-10-31", "amount": "66.66"}],
+        "after": [{"due_date": "2026-10-15", "amount": "66.66"}],
+        "reason": "The shop closes in November",
+        "created_at": "2026-09-30T09:15:02.004131Z",
+        "expires_at": "2026-10-14T09:15:02.004131Z",
+        "ended_at": None,
+    },
     "CustomerWords": {"name": "Omar"},
     "MerchantChange": {"grace_days": 3, "withdrawal_days": 14},
     "Customer": {

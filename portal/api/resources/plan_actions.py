@@ -1,5 +1,7 @@
 """Actions of a plan's merchant: credit, write off, cancel, ask about a bounce, and void a payment."""
 
+from typing import Final
+
 from flask import Blueprint, Response
 from spectree.models import Tag
 
@@ -7,12 +9,15 @@ from portal import access
 from portal.api import amounts, idempotency, parsing, schemas
 from portal.api.callers import caller
 from portal.api.endpoints import endpoint
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.errors import NotFound
+from portal.reports.plans import proposals as reports
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.payments import reversals
 
 bp = Blueprint("api_plan_actions", __name__)
 TAG = Tag("Changes", "A merchant's changes of a plan or a payment. Each takes a reason and stands on the timeline.")
+ASKED: Final = "The customer is asked for these days. The plan is as it was."
 
 for _schema in (
     schemas.NewCredit,
@@ -70,7 +75,7 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     bp,
     "POST",
     "/api/plans/<row:plan_id>/reschedule/",
-    ok={200: schemas.Plan},
+    ok={200: schemas.Plan, 202: (schemas.RescheduleProposal, ASKED)},
     tag=TAG,
     needs="credit",
     writes=True,
@@ -78,11 +83,11 @@ def credit(plan_id: int, json: schemas.NewCredit) -> Response:
     refuses={
         409: (
             "amount_changed",
-            "consent_needed",
             "disputed",
             "not_accepted",
             "nothing_owed",
             "payment_in_flight",
+            "proposal_open",
             "still_running",
         )
     },
@@ -91,7 +96,9 @@ def reschedule(plan_id: int, json: schemas.NewReschedule) -> Response:
     """Reschedule
 
     Open installments close, and new ones take what remained of them: one on another day, all some days later, or the
-    rest in other parts. Answers the plan. 409 `consent_needed` if something would be due earlier, or more at once.
+    rest in other parts. Answers the plan. If something would be due earlier, or more at once, the customer is asked by
+    mail, and 202 answers the proposal: nothing changes before they accept it, within 14 days and before its first new
+    day is over.
     """
     currency = access.our_plan(caller().actor, plan_id).currency
     minor = amounts.read(currency, reason=json.reason, expected=json.expected)
@@ -108,7 +115,44 @@ def reschedule(plan_id: int, json: schemas.NewReschedule) -> Response:
         result = reschedules.reschedule(
             plan_id, actor=caller().actor, terms=terms, reason=json.reason, shown=minor["expected"], request_key=key
         )
+    if isinstance(result, RescheduleProposed):
+        body = schemas.proposal(result.proposal)
+        return idempotency.answer(result, 202, body, f"/api/plans/{plan_id}/reschedule/")
     return idempotency.answer(result, 200, schemas.plan(result.plan))
+
+
+@endpoint(bp, "GET", "/api/plans/<row:plan_id>/reschedule/", ok={200: schemas.RescheduleProposal}, tag=TAG)
+def reschedule_show(plan_id: int) -> schemas.RescheduleProposal:
+    """The newest proposal of other days
+
+    For the plan's customer and merchant. 404 if the plan has none.
+    """
+    proposal = reports.newest(access.my_plan(caller().actor, plan_id))
+    if proposal is None:
+        raise NotFound()
+    return schemas.proposal(proposal)
+
+
+@endpoint(
+    bp,
+    "POST",
+    "/api/plans/<row:plan_id>/reschedule/withdraw/",
+    ok={200: schemas.RescheduleProposal},
+    tag=TAG,
+    needs="credit",
+    writes=True,
+    forbidden="change_plan",
+    refuses={409: ("proposal_closed", "still_running")},
+)
+def reschedule_withdraw(plan_id: int, json: schemas.ProposalAnswer) -> Response:
+    """Take a proposal of other days back
+
+    The customer is told. Answers the proposal; the plan stays as it is.
+    """
+    access.our_plan(caller().actor, plan_id)
+    key = idempotency.request_key(json)
+    result = proposals.withdraw(plan_id, json.proposal, actor=caller().actor, request_key=key)
+    return idempotency.answer(result, 200, schemas.proposal(result.proposal))
 
 
 @endpoint(

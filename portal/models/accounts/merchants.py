@@ -30,6 +30,7 @@ class Merchant(Model):
     `name_skeleton` is equal for names that read alike (domain/lookalikes.py). Setting the name sets it. A business
     without `approved_at` waits for an operator, or was declined (`declined_at`). `deactivated_at` is an operator's act.
     `closing_at` is the owner's decision to close the business, and `closed_at` the end of its wind-down.
+    `first_steps_hidden_at`: a member took the first steps off the dashboard.
     """
 
     __tablename__ = "merchants"
@@ -55,6 +56,7 @@ class Merchant(Model):
     deactivated_at: Mapped[Instant | None]
     closing_at: Mapped[Instant | None]
     closed_at: Mapped[Instant | None]
+    first_steps_hidden_at: Mapped[Instant | None]
 
     __table_args__ = (
         CheckConstraint(f"grace_days BETWEEN 0 AND {MAX_GRACE_DAYS}", name="grace_days"),

@@ -3,7 +3,19 @@
 from datetime import datetime
 from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, CheckConstraint, Enum, ForeignKey, Index, LargeBinary, Select, and_, select, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ColumnElement,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Select,
+    and_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from portal.extensions import Model
@@ -61,7 +73,25 @@ class Invitation(Model):
             unique=True,
             postgresql_where=text("revoked_at IS NULL AND claimed_at IS NULL"),
         ),
+        Index(
+            "ix_invitations_unopened_plan_id",
+            "plan_id",
+            postgresql_where=text(
+                "kind = 'customer' AND opened_at IS NULL AND revoked_at IS NULL AND claimed_at IS NULL"
+            ),
+        ),
     )
+
+    @staticmethod
+    def unopened(before: datetime) -> ColumnElement[bool]:
+        """SQL: the newest link of the customer, made before this aware instant, that no browser opened."""
+        return and_(
+            Invitation.kind == "customer",
+            Invitation.opened_at.is_(None),
+            Invitation.revoked_at.is_(None),
+            Invitation.claimed_at.is_(None),
+            Invitation.created_at < before,
+        )
 
     @staticmethod
     def live(token_hash: bytes, now: datetime) -> Select["Invitation"]:

@@ -34,6 +34,7 @@ from portal.models.columns import Currency, Id, Instant, Minor, UserId, pair_nam
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
+    from portal.models.plans.reschedule_proposals import RescheduleProposal
 
 PlanState = Literal["active", "completed", "cancelled"]
 PLAN_STATES: tuple[PlanState, ...] = get_args(PlanState)
@@ -63,7 +64,7 @@ class Plan(Model):
     late, and causes no reminder and no automatic payment. `lapses_at` is NULL once no acceptance is needed. While the
     customer disputes a plan it is `disputed`, from `disputed_at` to `dispute_ended_at`. Installments repeat `counted`
     and `disputed` (foreign key). The customer may withdraw within `withdrawal_days` of the creation, until
-    `delivered_at`.
+    `delivered_at`. `import_id` is the import that the plan came with.
     """
 
     __tablename__ = "plans"
@@ -109,11 +110,18 @@ class Plan(Model):
     dispute_ended_at: Mapped[Instant | None]
     withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     delivered_at: Mapped[Instant | None]
+    import_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("imports.id"))
 
     pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
     """The merchant's own name for the customer."""
     merchant: Mapped[Merchant] = relationship()
     customer: Mapped[User] = relationship()
+    open_proposal: Mapped["RescheduleProposal | None"] = relationship(
+        "RescheduleProposal",
+        primaryjoin="and_(Plan.id == RescheduleProposal.plan_id, RescheduleProposal.ended_at.is_(None))",
+        viewonly=True,
+        uselist=False,
+    )
     installments: Mapped[list["Installment"]] = relationship(
         primaryjoin="and_(Installment.plan_id == Plan.id, Installment.moved < Installment.amount)",
         order_by="(Installment.due_date, Installment.number)",
@@ -148,6 +156,7 @@ class Plan(Model):
         ),
         CheckConstraint(f"withdrawal_days BETWEEN 0 AND {MAX_WITHDRAWAL_DAYS}", name="withdrawal_days"),
         Index("ix_plans_merchant_id_id", "merchant_id", "id"),
+        Index("ix_plans_import_id_id", "import_id", "id", postgresql_where=text("import_id IS NOT NULL")),
         Index("ix_plans_merchant_id_updated_at", "merchant_id", "updated_at"),
         Index(
             "ix_plans_automatic_next_due_on",

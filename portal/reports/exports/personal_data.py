@@ -34,6 +34,7 @@ from portal.models import (
     Plan,
     Refund,
     Reminder,
+    RescheduleProposal,
     SecurityEvent,
     TeamInvitation,
     TokenFamily,
@@ -166,6 +167,13 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .join(Merchant, Merchant.id == Customer.merchant_id)
         .where(Customer.user_id == user_id)
         .order_by(Customer.merchant_id),
+        "reschedule_proposals": select(
+            RescheduleProposal.plan_id, RescheduleProposal.proposed_at, RescheduleProposal.outcome,
+            RescheduleProposal.ended_at, RescheduleProposal.address, RescheduleProposal.version,
+            RescheduleProposal.language, RescheduleProposal.terms,
+        )
+        .where(RescheduleProposal.user_id == user_id)
+        .order_by(RescheduleProposal.id),
         "acceptances": select(
             Acceptance.plan_id, Acceptance.accepted_at, Acceptance.way, Acceptance.address, Acceptance.version,
             Acceptance.language, Acceptance.terms,

@@ -78,12 +78,13 @@ class Overview:
     others: list[Totals]
 
 
-def overview(merchant: Merchant) -> Overview:
-    """The figures of the dashboard by currency (minor units). Currencies are never added together.
+def overview(merchant: Merchant, months: int = totals.MONTHS) -> Overview:
+    """The figures of the dashboard by currency (minor units), of the last `months` months (at least 2).
 
-    Months are those of the local dates that are stored with installments and the ledger's entries.
+    Currencies are never added together. Months are those of the local dates that are stored with installments and the
+    ledger's entries.
     """
-    sums = totals.sums(merchant)
+    sums = totals.sums(merchant, months)
     by_currency: dict[str, Totals] = {}
 
     def of(currency: str) -> Totals:

@@ -17,7 +17,7 @@ from portal.extensions import db
 from portal.models import Merchant
 
 MONTHS: Final = 6
-"""Months of which expected and collected amounts are shown."""
+"""Months of which expected and collected amounts are shown, unless another number is asked for."""
 DAYS_AHEAD: Final = 32
 """Due dates after these many days count as one."""
 
@@ -99,7 +99,7 @@ class CollectedMonth:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """All totals of a business. `months` are the first days of the last MONTHS months, of the business's zone."""
+    """All totals of a business. `months` are the first days of the last months, of the business's zone."""
 
     months: list[date]
     due: list[DueDay]
@@ -133,9 +133,12 @@ _ALL_TIME: Final = text(
 )
 
 
-def sums(merchant: Merchant) -> Sums:
-    """The totals by due date and month, in one statement. Days without an amount or a count are left out."""
-    months = month_starts(clock.today(merchant.time_zone), MONTHS)
+def sums(merchant: Merchant, count: int = MONTHS) -> Sums:
+    """The totals by due date and of the last `count` months (at least 2), in one statement.
+
+    Days without an amount or a count are left out.
+    """
+    months = month_starts(clock.today(merchant.time_zone), count)
     end = month_after(months[-1])
     values: dict[str, Any] = {
         "merchant": merchant.id,

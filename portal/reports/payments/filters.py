@@ -15,9 +15,10 @@ class PaymentFilters:
 
     `state` is one of PAYMENT_STATES, "received" (the money came in) or "refunded" (a refund succeeded or is in flight).
     `since` is inclusive, `until` is exclusive; both are aware instants, and select payments whose money came in
-    between them. `search` is looked for in customer, number of the plan and amount, for a merchant (reports/search.py).
-    `way` selects payments by card, or those recorded as cash or as a transfer. `declined`: declined payments are in the
-    list; a list of receipts has none. `created` is about the attempt.
+    between them, and of declined payments those that were tried between them. `search` is looked for in
+    customer, number of the plan and amount, for a merchant (reports/search.py). `way` selects payments by card, or
+    those recorded as cash or as a transfer. `declined`: declined payments are in the list; a list of receipts has none.
+    `created` is about the attempt.
     """
 
     plan_id: int | None = None

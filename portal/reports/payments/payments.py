@@ -66,7 +66,7 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     query = filters.created.narrow(query, Payment.created_at)
-    if filters.since or filters.until:
+    if (filters.since or filters.until) and filters.state != "declined":
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:
         query = query.where(Payment.dated_at >= filters.since)

@@ -12,10 +12,12 @@ from portal.reports.ranges import ANY_TIME, Between
 class PlanFilters:
     """A field that is None or empty does not narrow the list.
 
-    `status` is one of PLAN_STATUSES, "unaccepted" or "disputed". `disputed` selects the plans that their customers
+    `status` is one of PLAN_STATUSES, "unaccepted", "disputed" or "unopened": nothing was paid, and the link that was
+    mailed to the customer two days ago or earlier was never opened. `disputed` selects the plans that their customers
     dispute, or the others. `closed_by` is one of CLOSED_BY, why a plan is closed. `customer_email` is a whole address,
     `external_id` the merchant's own number for the plan. A merchant's `search` is looked for in the customer, the
-    description and that number (reports/search.py), a customer's in the description. `due_before` and `due_after` are
+    description and that number (reports/search.py), a customer's in the description. `import_id` is the import that the
+    plans came with. `due_before` and `due_after` are
     local dates, both exclusive, and apply to the oldest open installment: a plan with nothing left to pay passes
     neither. `metadata` are names with their texts, which a plan has all.
     """
@@ -25,6 +27,7 @@ class PlanFilters:
     closed_by: str | None = None
     customer_email: str | None = None
     customer_id: int | None = None
+    import_id: int | None = None
     external_id: str | None = None
     search: str | None = None
     currency: str | None = None

@@ -1,6 +1,8 @@
 """Lists of plans and installments of a merchant or a customer, and the payments and timeline of a plan."""
 
 from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import joinedload, selectinload
@@ -9,7 +11,8 @@ from portal.domain import clock, typed_text
 from portal.domain.events import KINDS, CustomerUpdated
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Allocation, Event, Installment, Payment, Plan, User
+from portal.models import Allocation, Event, Installment, Invitation, Payment, Plan, User
+from portal.models.payments.payments import RECEIVED
 from portal.reports import paging, search
 from portal.reports.paging import Order, Page
 from portal.reports.parties import of_actor
@@ -18,6 +21,8 @@ from portal.reports.ranges import ANY_TIME
 from portal.reports.tallies import Tally, tally
 
 TIMELINE_LENGTH = 100
+UNOPENED_AFTER: Final = timedelta(days=2)
+"""The age from which a customer's link that nobody opened counts as unopened."""
 
 
 def list_plans(
@@ -58,7 +63,11 @@ def tally_installments(actor: Actor, filters: InstallmentFilters) -> Tally:
 def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
     """The plans of this merchant or this customer that pass the filters, in no order."""
     query = select(Plan).where(of_actor(actor, Plan))
-    if filters.status:
+    if filters.status == "unopened":
+        links = select(Invitation.plan_id).where(Invitation.unopened(clock.now() - UNOPENED_AFTER))
+        paid = select(Payment.id).where(Payment.plan_id == Plan.id, Payment.state.in_(RECEIVED))
+        query = query.where(Plan.state == "active", Plan.id.in_(links), ~paid.exists())
+    elif filters.status:
         query = query.where(Plan.has_status(filters.status, clock.now()))
     if filters.disputed is not None:
         query = query.where(Plan.disputed.is_(filters.disputed))
@@ -68,6 +77,8 @@ def find_plans(actor: Actor, filters: PlanFilters) -> Select[Plan]:
         query = query.where(Plan.customer_id.in_(select(User.id).where(User.has_email(filters.customer_email))))
     if filters.customer_id is not None:
         query = query.where(Plan.customer_id == filters.customer_id)
+    if filters.import_id is not None:
+        query = query.where(Plan.import_id == filters.import_id)
     if filters.external_id is not None:
         query = query.where(Plan.external_id == filters.external_id)
     if filters.currency:

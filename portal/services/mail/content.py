@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from portal.extensions import db
 from portal.gateways.email import display_name
-from portal.models import Email, Merchant, Plan, User
+from portal.models import Email, Letterhead, Merchant, Plan, User
 from portal.services.mail import (
     accounts,
     operations,
@@ -75,6 +75,9 @@ BUILDERS: Final[dict[str, Callable[[Email], Facts | None]]] = {
     "plan_withdrawn": plans.plan_withdrawn,
     "plan_written_off": plan_changes.plan_written_off,
     "plan_yours": accounts.plan_yours,
+    "reschedule_accepted": plan_changes.reschedule_accepted,
+    "reschedule_proposed": plan_changes.reschedule_proposed,
+    "reschedule_withdrawn": plan_changes.reschedule_withdrawn,
     "receipt": payments.receipt,
     "recovery_code_used": security.recovery_code_used,
     "recovery_codes_made": security.recovery_codes_made,
@@ -105,6 +108,7 @@ TEMPLATES: Final = {
     **dict.fromkeys(
         (
             *("bounce_notice", "dispute_answered", "dispute_ended", "dispute_notice", "plan_rescheduled"),
+            *("reschedule_accepted", "reschedule_proposed", "reschedule_withdrawn"),
             *("plan_cancelled", "plan_credited", "plan_disputed", "plan_news", "plan_withdrawn", "plan_written_off"),
         ),
         plans.NOTICE,
@@ -187,7 +191,15 @@ def _shop(row: Email, recipient: User | None) -> Facts:
     if row.merchant_id is None or recipient is None or recipient.is_claimed:
         return {}
     merchant = db.session.get_one(Merchant, row.merchant_id)
-    return {"merchant": display_name(merchant.business_name) or _("a shop")}
+    return {"merchant": display_name(merchant.business_name) or _("a shop"), "merchant_contact": ""}
+
+
+def _contact(row: Email) -> str:
+    """Email and phone of the business, for its customers. "" without them."""
+    if row.merchant_id is None or row.kind in NOT_TO_CUSTOMERS:
+        return ""
+    letterhead = Letterhead.of(row.merchant_id)
+    return ", ".join(part for part in (letterhead.email, letterhead.phone) if part) if letterhead is not None else ""
 
 
 def _common(row: Email, recipient: User | None) -> Facts:
@@ -200,6 +212,7 @@ def _common(row: Email, recipient: User | None) -> Facts:
         "customer_name": name,
         "hello": _("Hello %(name)s,", name=name) if name else _("Hello,"),
         "merchant": merchant.business_name if merchant is not None else None,
+        "merchant_contact": _contact(row),
         "reply_to": reply_to,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",
         "home_url": settings.public_url,

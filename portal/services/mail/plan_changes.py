@@ -1,20 +1,22 @@
 """Mails about a business's acts on a plan: a credit, a write-off, a cancellation, new dates. What changed.
 
-`data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`.
+`data` of the mail: `amount` and `before` (what remained), minor units, and `reason_id`; or `proposal_id`.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select
 
-from portal.domain import money
+from portal.domain import clock, money
 from portal.extensions import db
-from portal.models import Email, Installment, Plan
+from portal.models import Email, Installment, Plan, RescheduleProposal
 from portal.models.texts import TypedText
+from portal.reports.plans import proposals
 from portal.reports.plans.figures import plan_figures
+from portal.reports.plans.proposals import DueAmount
 from portal.services.mail.facts import Facts, NoLongerTrue, link_for, notice, plan_of, purchase
 from portal.wording import dates
 from portal.wording.causes import typed_words
@@ -80,6 +82,82 @@ def plan_rescheduled(row: Email) -> Facts:
         _("Now: %(schedule)s.", schedule=_schedule(plan, row.data["after"])),
     ]
     return _change(row, plan, title, paragraphs)
+
+
+def reschedule_proposed(row: Email) -> Facts:
+    """The proposal, with what is to pay before and after it, while the customer may answer it."""
+    plan, rows = plan_of(row.plan_id)
+    proposal = _proposal(row)
+    if proposals.state_of(proposal, plan, rows) != "open":
+        raise NoLongerTrue("proposal_over")
+    who = _names(plan)
+    last_day = clock.local_date(proposal.expires_at - timedelta(seconds=1), plan.time_zone)
+    paragraphs = [
+        _("%(merchant)s asks whether you pay this plan on other days: %(purchase)s.", **who),
+        *_proposed(plan, proposal, _("You would pay: %(schedule)s.")),
+        _("Nothing changes unless you agree. You can answer until %(day)s.", day=dates.long_day(last_day)),
+    ]
+    quote = typed_words(proposal.reason) if plan.customer.is_claimed else None
+    told = notice(
+        title=_("%(merchant)s asks you for other days", **who),
+        preview=_("Nothing changes unless you agree."),
+        paragraphs=paragraphs,
+        plan=plan,
+        quote=quote,
+        button=_("Look at the days"),
+    )
+    return told | link_for(row, "url", f"/plans/{plan.id}/proposal", below="/proposal")
+
+
+def reschedule_accepted(row: Email) -> Facts:
+    """The confirmation of the customer's agreement, with the text that was accepted."""
+    plan, _rows = plan_of(row.plan_id)
+    proposal, who = _proposal(row), _names(plan)
+    told = notice(
+        title=_("You agreed to other days of %(merchant)s", **who),
+        preview=purchase(plan),
+        paragraphs=[_("You agreed to this:"), *(proposal.terms or "").splitlines()],
+        plan=plan,
+    )
+    return told | link_for(row, "url", f"/plans/{plan.id}")
+
+
+def reschedule_withdrawn(row: Email) -> Facts:
+    """The business took its proposal back."""
+    plan, _rows = plan_of(row.plan_id)
+    if plan.state != "active":
+        raise NoLongerTrue("plan_closed")
+    who = _names(plan)
+    told = notice(
+        title=_("%(merchant)s asks for other days no more", **who),
+        preview=_("Your days stay as they are."),
+        paragraphs=[
+            _("%(merchant)s took back the other days for this plan: %(purchase)s.", **who),
+            _("Your days stay as they are."),
+        ],
+        plan=plan,
+    )
+    return told | link_for(row, "url", f"/plans/{plan.id}")
+
+
+def _proposal(row: Email) -> RescheduleProposal:
+    return db.session.get_one(RescheduleProposal, row.data["proposal_id"], populate_existing=True)
+
+
+def _proposed(plan: Plan, proposal: RescheduleProposal, after_words: str) -> list[str]:
+    before, after = proposals.before_and_after(proposal)
+    return [
+        str(_("Now you pay: %(schedule)s.", schedule=_days(plan, before))),
+        str(after_words) % {"schedule": _days(plan, after)},
+    ]
+
+
+def _days(plan: Plan, rows: tuple[DueAmount, ...]) -> str:
+    return _schedule(plan, [(row.due_date.isoformat(), row.amount) for row in rows])
+
+
+def _names(plan: Plan) -> dict[str, str]:
+    return {"merchant": plan.merchant.business_name, "purchase": purchase(plan)}
 
 
 def _schedule(plan: Plan, rows: Sequence[Sequence[Any]]) -> str:

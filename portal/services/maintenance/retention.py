@@ -9,6 +9,7 @@ import structlog
 
 from portal.services import idempotency, security_events
 from portal.services.accounts import password_resets, proofs, registrations, sessions, tokens
+from portal.services.imports import imports
 from portal.services.mail import delivery
 from portal.services.privacy import erasures
 from portal.services.security import kept_forms, passkeys, sign_in_codes, sign_in_steps
@@ -39,6 +40,7 @@ KINDS: Final[dict[str, Callable[[int], int]]] = {
     "sign_in_codes": sign_in_codes.purge,
     "security_events": security_events.purge,
     "webhook_deliveries": webhooks.purge,
+    "imports": imports.purge,
 }
 
 

@@ -16,11 +16,25 @@ ROLES: Final[tuple[Role, ...]] = ("owner", "manager")
 """The roles that are told."""
 DIGEST_TIME: Final = timedelta(hours=8)
 """The local time of the daily digest."""
-News = Literal["accepted", "disputed", "upheld", "withdrawn", "lapsed", "stands", "void"]
+News = Literal[
+    "accepted",
+    "disputed",
+    "upheld",
+    "withdrawn",
+    "lapsed",
+    "stands",
+    "void",
+    "reschedule_accepted",
+    "reschedule_declined",
+    "reschedule_lapsed",
+]
 """An event of a plan that a mail tells its business at once."""
 NOTICE_OF: Final[dict[News, Notice]] = {
     "accepted": "accepted",
     "lapsed": "accepted",
+    "reschedule_accepted": "accepted",
+    "reschedule_declined": "accepted",
+    "reschedule_lapsed": "accepted",
     "disputed": "disputed",
     "upheld": "disputed",
     "stands": "disputed",

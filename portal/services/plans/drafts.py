@@ -1,18 +1,24 @@
-"""Drafts: what a business that waits for approval saves in place of plans. `open_all` makes plans of them."""
+"""Drafts: what a business that waits for approval saves in place of plans, and the plans of an import.
 
+`open_all` makes plans of them: of imported ones once they are sent (services/imports/sending.py).
+"""
+
+import random
+import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, update
 
-from portal.domain import clock, typed_text
+from portal import queue
+from portal.domain import clock, identifiers, typed_text
 from portal.domain.permissions import Actor
-from portal.errors import Invalid, NotFound, QistError, Refused
+from portal.errors import Forbidden, Invalid, NotFound, QistError, Refused
 from portal.extensions import db
-from portal.models import Merchant, PlanDraft
-from portal.services import sweeps
+from portal.models import Merchant, PlanDraft, User
+from portal.services import mail_limits
 from portal.services.accounts import accounts
 from portal.services.idempotency import RequestKey
 from portal.services.plans import plans
@@ -23,7 +29,9 @@ from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 log = structlog.get_logger(__name__)
 
 LIMIT: Final = 100
-"""Drafts of one business."""
+"""Drafts that one business typed."""
+OF_A_DAY: Final = ("plan_limit", "mail_limit")
+"""The faults of drafts that wait for the next day."""
 RETRY_AFTER: Final = timedelta(hours=1)
 """The pause before a draft that could not become a plan is tried again."""
 BATCH: Final = 500
@@ -54,7 +62,7 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
     faults += plans.plan_faults(new, clock.today(merchant.time_zone), merchant.home_currency)
     if faults:
         raise Invalid(*faults)
-    count = select(func.count()).select_from(PlanDraft).where(PlanDraft.merchant_id == merchant_id)
+    count = PlanDraft.of_merchant(merchant_id).with_only_columns(func.count()).order_by(None)
     if (db.session.scalar(count) or 0) >= LIMIT:
         raise Refused("too_many_drafts", limit=LIMIT)
     draft = PlanDraft(
@@ -78,40 +86,97 @@ def save(actor: Actor, new: NewPlan, *, request_key: RequestKey | None = None) -
 
 @unit_of_work
 def discard(draft_id: int, *, actor: Actor) -> None:
-    """Delete a draft. Refuses: forbidden; not_found; busy."""
+    """Delete a draft that was typed. Refuses: forbidden; not_found (also a draft of an import); busy."""
     merchant_id = actor.business("create_plans")
-    query = select(PlanDraft).where(PlanDraft.id == draft_id, PlanDraft.merchant_id == merchant_id)
-    draft = db.session.scalar(query.with_for_update())
+    typed = PlanDraft.of_merchant(merchant_id).where(PlanDraft.id == draft_id)
+    draft = db.session.scalar(typed.with_for_update())
     if draft is None:
         raise NotFound()
     db.session.delete(draft)
 
 
+def enqueue_open() -> None:
+    """After a commit that made drafts ready: let the job begin sooner."""
+    queue.enqueue("open_drafts")
+
+
 def open_all() -> int:
-    """Make plans of the drafts of approved businesses, with the schedules that they had.
+    """Make plans of the drafts of approved businesses, with the schedules that they had; of imported ones, if sent.
 
-    A draft that can't become a plan keeps the code of the refusal, and is tried again after RETRY_AFTER. Two runs at
-    once are safe, and so is a kill at any point. Returns the number of drafts looked at.
+    The businesses follow one another from a random one, and the drafts of a business in their order. A draft that can't
+    become a plan keeps the code of the refusal, and is tried again after RETRY_AFTER. Once a business has invited as
+    many customers as it may in a day, the drafts of people without an account wait together. Two runs at once are
+    safe, and so is a kill at any point. Returns the number of drafts looked at.
     """
-    ready = Merchant.approved_at.is_not(None), Merchant.deactivated_at.is_(None), Merchant.closing_at.is_(None)
-    untried = or_(PlanDraft.tried_at.is_(None), PlanDraft.tried_at < clock.now() - RETRY_AFTER)
-    query = select(PlanDraft.id).join(Merchant, Merchant.id == PlanDraft.merchant_id).where(*ready, untried)
-    ids = list(db.session.scalars(query.order_by(PlanDraft.id).limit(BATCH)))
-    return sweeps.sweep(ids, open_draft, budget=BUDGET, event="draft.not_opened", field="draft_id")
+    stop = time.monotonic() + BUDGET
+    businesses = select(PlanDraft.merchant_id).join(Merchant, Merchant.id == PlanDraft.merchant_id).distinct()
+    ids = list(db.session.scalars(businesses.where(PlanDraft.is_ready(), _is_untried()).limit(BATCH)))
+    random.shuffle(ids)
+    looked_at = 0
+    for merchant_id in ids:
+        if time.monotonic() > stop:
+            break
+        looked_at += _open_of(merchant_id, stop)
+    return looked_at
 
 
-def open_draft(draft_id: int) -> None:
-    """Make a plan of a draft and delete the draft, in one commit. A draft that is gone changes nothing."""
+def _open_of(merchant_id: int, stop: float) -> int:
+    """Open the ready drafts of one business, at most BATCH, until the instant `stop` (monotonic seconds)."""
+    ready = PlanDraft.merchant_id == merchant_id, PlanDraft.is_ready(), _is_untried()
+    query = select(PlanDraft.id, PlanDraft.customer_email).join(Merchant, Merchant.id == PlanDraft.merchant_id)
+    rows = db.session.execute(query.where(*ready).order_by(PlanDraft.id).limit(BATCH)).all()
+    keys = {row.id: identifiers.stored_email_key(row.customer_email) for row in rows}
+    has_account = User.email_proven_at.is_not(None), User.password_hash.is_not(None)
+    with_account = select(User.email_key).where(User.email_key.in_(set(keys.values())), *has_account)
+    known = set(db.session.scalars(with_account))
+    left, waiting, looked_at = mail_limits.invitations_left(merchant_id), [], 0
+    for draft_id, key in keys.items():
+        if time.monotonic() > stop:
+            break
+        looked_at += 1
+        if key not in known and left <= 0:
+            waiting.append(draft_id)
+            continue
+        try:
+            opened = open_draft(draft_id)
+        except Exception:
+            log.exception("draft.not_opened", draft_id=draft_id)
+            continue
+        if key not in known:
+            left = 0 if opened == "plan_limit" else left - (opened == "")
+    if waiting:
+        _wait(waiting)
+    return looked_at
+
+
+def _is_untried() -> ColumnElement[bool]:
+    return or_(PlanDraft.tried_at.is_(None), PlanDraft.tried_at < clock.now() - RETRY_AFTER)
+
+
+@unit_of_work
+def _wait(draft_ids: list[int]) -> None:
+    """The business has invited as many as it may in a day. These drafts are tried again after RETRY_AFTER."""
+    waits = update(PlanDraft).where(PlanDraft.id.in_(draft_ids))
+    db.session.execute(waits.values(tried_at=clock.now(), fault="plan_limit"))
+
+
+def open_draft(draft_id: int) -> str:
+    """Make a plan of a draft and delete the draft, in one commit. A draft that is gone changes nothing.
+
+    Returns the code of the refusal that the draft keeps, or "".
+    """
     try:
         _open(draft_id)
-    except (Invalid, Refused) as refused:
+    except (Invalid, Refused, Forbidden) as refused:
         _keep_fault(draft_id, refused)
+        return refused.code
+    return ""
 
 
 @unit_of_work
 def _open(draft_id: int) -> None:
     draft = db.session.get(PlanDraft, draft_id, with_for_update=True, populate_existing=True)
-    if draft is None:
+    if draft is None or (draft.import_id is not None and draft.sent_at is None):
         return
     merchant = db.session.get_one(Merchant, draft.merchant_id)
     if merchant.home_currency != draft.currency:
@@ -125,11 +190,12 @@ def _open(draft_id: int) -> None:
         description=draft.description,
         deposit=draft.deposit,
         deposit_on=clock.local_date(draft.created_at, merchant.time_zone),
+        external_id=draft.external_id,
         rows=_rows(draft),
     )
     maker = Actor(draft.created_by, draft.merchant_id, frozenset({"create_plans"}))
     db.session.delete(draft)
-    plans.open_inside(maker, new, past_dates=True)
+    plans.open_inside(maker, new, past_dates=True, import_id=draft.import_id)
 
 
 def _rows(draft: PlanDraft) -> tuple[tuple[date, int], ...] | None:

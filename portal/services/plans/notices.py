@@ -17,6 +17,7 @@ from portal.services.notices.readers import News
 CustomerMail = Literal[
     "plan_made", "plan_accepted", "plan_disputed", "dispute_answered", "dispute_ended", "plan_withdrawn"
 ]
+ProposalMail = Literal["reschedule_proposed", "reschedule_accepted", "reschedule_withdrawn"]
 
 
 def tell_customer(kind: CustomerMail, plan: Plan, *, again: bool = False, **data: Any) -> None:
@@ -74,10 +75,25 @@ def tell_rescheduled(
     )
 
 
-def tell_business(news: News, plan: Plan) -> None:
-    """Mail the owners and managers of the plan's business, once for each piece of news."""
+def tell_of_proposal(kind: ProposalMail, plan: Plan, proposal_id: int) -> None:
+    """Mail the customer about a proposal of other days."""
+    emails.post(
+        kind,
+        to_user_id=plan.customer_id,
+        merchant_id=plan.merchant_id,
+        plan_id=plan.id,
+        dedupe_key=f"{kind}:{proposal_id}",
+        data={"proposal_id": proposal_id},
+    )
+
+
+def tell_business(news: News, plan: Plan, *, about: int | None = None) -> None:
+    """Mail the owners and managers of the plan's business, once for each piece of news.
+
+    `about` is the id of the thing that it is about, if a plan may have several.
+    """
     notice = readers.NOTICE_OF[news]
-    _post("plan_news", readers.readers_of(plan.merchant_id, notice, customer_id=plan.customer_id), news, plan)
+    _post("plan_news", readers.readers_of(plan.merchant_id, notice, customer_id=plan.customer_id), news, plan, about)
 
 
 def tell_operators(news: News, plan: Plan) -> None:
@@ -85,12 +101,13 @@ def tell_operators(news: News, plan: Plan) -> None:
     _post("dispute_notice", operators.operator_ids(), news, plan)
 
 
-def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan) -> None:
+def _post(kind: str, user_ids: Sequence[int], news: News, plan: Plan, about: int | None = None) -> None:
+    which = f":{about}" if about is not None else ""
     for user_id in user_ids:
         emails.post(
             kind,
             to_user_id=user_id,
             plan_id=plan.id,
-            dedupe_key=f"{kind}:{plan.id}:{news}:{user_id}",
+            dedupe_key=f"{kind}:{plan.id}:{news}{which}:{user_id}",
             data={"news": news},
         )

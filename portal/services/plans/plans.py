@@ -101,8 +101,10 @@ def open_plan(
     return open_inside(actor, new, past_dates=past_dates)
 
 
-def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated | PlanFound:
-    """Inside a unit of work: `open_plan`."""
+def open_inside(
+    actor: Actor, new: NewPlan, *, past_dates: bool, import_id: int | None = None
+) -> PlanCreated | PlanFound:
+    """Inside a unit of work: `open_plan`. `import_id` is the import that the plan came with."""
     merchant_id = actor.business("create_plans")
     merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
     hats.confirm(actor, "create_plans")
@@ -149,6 +151,7 @@ def open_inside(actor: Actor, new: NewPlan, *, past_dates: bool) -> PlanCreated 
         withdrawal_days=merchant.withdrawal_days,
         counted=not asks,
         lapses_at=now + agreement.LAPSES_AFTER if asks else None,
+        import_id=import_id,
         next_due_on=first,
         next_late_at=None if asks else schedule.late_at(first, merchant.grace_days, merchant.time_zone),
         created_at=now,

@@ -6,9 +6,11 @@ placeholder, and it has no username and no password.
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+import idna
 from flask import current_app
 from sqlalchemy import (
     ARRAY,
@@ -33,6 +35,7 @@ from portal.extensions import db
 from portal.models import (
     Acceptance,
     ApiKey,
+    Contact,
     Customer,
     Email,
     EmailChange,
@@ -40,6 +43,7 @@ from portal.models import (
     Erasure,
     FactorRemoval,
     IdempotencyKey,
+    Import,
     Invitation,
     KeptForm,
     Membership,
@@ -56,6 +60,7 @@ from portal.models import (
     PublicEvent,
     RecoveryCode,
     Refund,
+    RescheduleProposal,
     SignInCode,
     SignInStep,
     TeamInvitation,
@@ -76,6 +81,9 @@ DOMAIN: Final = "erased.invalid"
 DAYS_OF_A_YEAR: Final = 366
 
 _EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
+
+_UNICODE: Final = "pg_c_utf8"
+"""A collation that knows the case of every script."""
 
 Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
 
@@ -162,21 +170,25 @@ def listed() -> Iterator[Erasure]:
 def purge_retained(limit: int = 10_000) -> int:
     """Delete what stayed of erased people, RETENTION_YEARS after their plan was closed, of at most `limit` plans.
 
-    These are the description, the metadata and the acceptance. Amounts and dates stay: they are the ledger of the
-    business. Returns the number of plans.
+    These are the description, the metadata, the acceptance and the proposals of other days. Amounts and dates stay:
+    they are the ledger of the business. Returns the number of plans.
     """
     years: int = current_app.config["QIST"].retention_years
     before = clock.now() - timedelta(days=DAYS_OF_A_YEAR * years)
     accepted = exists().where(Acceptance.plan_id == Plan.id)
+    asked = exists().where(RescheduleProposal.plan_id == Plan.id, RescheduleProposal.user_id == Plan.customer_id)
     old = (
         select(Plan.id)
         .join(User, User.id == Plan.customer_id)
         .where(User.erased_at.is_not(None), Plan.closed_at < before)
-        .where(or_(Plan.description != "", Plan.notes != {}, accepted))
+        .where(or_(Plan.description != "", Plan.notes != {}, accepted, asked))
         .limit(limit)
     )
     ids = list(db.session.scalars(old))
     db.session.execute(delete(Acceptance).where(Acceptance.plan_id.in_(ids)))
+    erased = select(User.id).where(User.erased_at.is_not(None))
+    theirs = RescheduleProposal.plan_id.in_(ids), RescheduleProposal.user_id.in_(erased)
+    db.session.execute(delete(RescheduleProposal).where(*theirs))
     db.session.execute(update(Plan).where(Plan.id.in_(ids)).values(description="", notes={}))
     return len(ids)
 
@@ -239,6 +251,8 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
     db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))
     db.session.execute(delete(PlanDraft).where(func.lower(PlanDraft.customer_email.collate("C")) == email_key))
+    db.session.execute(delete(Contact).where(Contact.email_key == email_key))
+    _delete_files(email_key)
     db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
 
@@ -273,6 +287,17 @@ def _delete_mails(user_id: int, email_key: str) -> None:
         )
     )
     db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
+
+
+def _delete_files(email_key: str) -> None:
+    """Delete the files that wait to be imported and hold this email in any case, its domain in Unicode or in ASCII."""
+    local, _, domain = email_key.rpartition("@")
+    spellings = {email_key}
+    with suppress(idna.IDNAError):
+        spellings.add(f"{local}@{idna.encode(domain, uts46=True).decode()}")
+    text = func.lower(Import.content.collate(_UNICODE))
+    holds = or_(*(func.strpos(text, func.lower(literal(one).collate(_UNICODE))) > 0 for one in sorted(spellings)))
+    db.session.execute(delete(Import).where(Import.content.is_not(None), holds))
 
 
 def _blank_webhooks(user_id: int) -> None:

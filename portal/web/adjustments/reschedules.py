@@ -8,12 +8,12 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from wtforms import RadioField, SelectField, StringField
 
-from portal.domain import rescheduling, schedule
+from portal.domain import clock, rescheduling, schedule
 from portal.errors import Fault, Invalid, Refused
 from portal.services.adjustments import reschedules
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.idempotency import RequestKey
-from portal.web import rate_limits
+from portal.web import filters, rate_limits
 from portal.web.authorization import my_actor, needs
 from portal.web.confirmations import confirmations
 from portal.web.confirmations.actions import Action, Confirmation, Feedback, typed
@@ -27,6 +27,10 @@ from portal.wording.lazy import lazy_gettext as _l
 bp = Blueprint("reschedules", __name__)
 
 NOTHING_LEFT: Final = _l("Nothing is left to pay on this plan, so there is nothing to reschedule.")
+ASKED: Final = _l(
+    "Something would be due earlier, or more at once, than your customer agreed to. So they are asked by mail, and can "
+    "answer until %(moment)s. Nothing changes before they agree."
+)
 TOLD: Final = _l("Your customer gets a mail with the days before and after.")
 
 
@@ -105,9 +109,11 @@ def _preview(form: RescheduleForm, snapshot: PlanSnapshot) -> Confirmation:
     parts = reschedules.open_parts(snapshot.installments)
     if not parts:
         raise Refused("nothing_owed", about="reschedule")
-    change = reschedules.new_dates(parts, _terms(form), plan.today, live=len(snapshot.installments))
-    if rescheduling.needs_consent(parts, change):
-        raise Refused("consent_needed")
+    terms = _terms(form)
+    change = reschedules.new_dates(parts, terms, plan.today, live=len(snapshot.installments))
+    asks = rescheduling.needs_consent(parts, change)
+    if asks:
+        reschedules.refuse_past_days(change, terms, plan.today)
     before = {part.due_date: 0 for part in parts}
     for part in parts:
         before[part.due_date] += part.remaining
@@ -117,9 +123,10 @@ def _preview(form: RescheduleForm, snapshot: PlanSnapshot) -> Confirmation:
     for due, amount in change.rows:
         after[due] = after.get(due, 0) + amount
     days = sorted({*before, *after})
+    until = reschedules.answer_until(change, plan.time_zone, clock.now())
     return Confirmation(
-        title=_("Change when this plan is paid?"),
-        button=_("Change the days"),
+        title=_("Ask your customer for these days?") if asks else _("Change when this plan is paid?"),
+        button=_("Ask the customer") if asks else _("Change the days"),
         shown={"shown": remaining},
         figures=snapshot.figure_lines({}),
         parts=[
@@ -127,7 +134,7 @@ def _preview(form: RescheduleForm, snapshot: PlanSnapshot) -> Confirmation:
             for day in days
         ],
         facts=[(_("Reason"), typed(form.reason.data))],
-        notes=[str(TOLD)],
+        notes=[str(ASKED) % {"moment": filters.moment(until, plan.time_zone)} if asks else str(TOLD)],
         danger=False,
     )
 
@@ -141,6 +148,8 @@ def _carry_out(form: RescheduleForm, snapshot: PlanSnapshot, request_key: Reques
         shown=shown_amount(form.shown),
         request_key=request_key,
     )
+    if isinstance(done, RescheduleProposed):
+        return Feedback(_("Your customer is asked for these days. Nothing changes unless they agree."))
     return Feedback(_("%(amount)s has new days.", amount=snapshot.amount(done.amount)))
 
 

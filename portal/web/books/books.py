@@ -10,12 +10,13 @@ from wtforms import StringField
 from portal.domain import clock, schedule
 from portal.domain.chart import CHART
 from portal.errors import Invalid
-from portal.reports.books import balances, chart
+from portal.reports.books import aged, balances, chart
 from portal.services.books import chart as chart_services
 from portal.services.books import closing
 from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.forms import Form, Needed, apply_faults
+from portal.web.lists.downloads import csv_file
 from portal.web.lists.filters import ListQuery
 from portal.web.respond import go, page
 from portal.web.security.fresh_sign_ins import fresh
@@ -117,9 +118,20 @@ def trial_balance() -> ResponseReturnValue:
         on=on,
         today=today,
         trial_balances=[] if query.invalid else balances.trial_balance(my_actor(), on),
+        ages={} if query.invalid else aged.as_of(my_actor(), on),
         account_name=account_name,
         types=TYPES,
     )
+
+
+@bp.get("/outstanding.csv")
+@needs("export")
+def export_outstanding() -> ResponseReturnValue:
+    """The outstanding amount of each plan at the end of a day, by days past due, as a file. By default today's."""
+    query, merchant = ListQuery(), my_merchant()
+    on = query.day("on") or clock.today(merchant.time_zone)
+    query.require_valid()
+    return csv_file("outstanding", aged.export(my_actor(), on), merchant)
 
 
 def _page(form: ClosingForm, status: int) -> Response:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Flask, Response, request, url_for
 from flask_babel import gettext as _
 from sqlalchemy import select
 
 from portal import access
 from portal.errors import NotFound
 from portal.extensions import db
-from portal.models import Letterhead, Plan
+from portal.models import Letterhead, Merchant, Plan
 from portal.services.plans import invitations
 from portal.web.authorization import login_needed, my_actor
 from portal.web.documents.sheet import HEADING, SMALL, Sheet
@@ -32,6 +32,12 @@ class Head:
     logo: str
     width: int
     height: int
+
+
+def init_app(app: Flask) -> None:
+    """Templates ask for the letterhead themselves, so that the views of payments and links need none."""
+    app.add_template_global(plan_head)
+    app.add_template_global(merchant_head)
 
 
 @bp.get("/plans/<int:plan_id>/logo")
@@ -66,11 +72,16 @@ def logo_of(merchant_id: int) -> Response:
 def plan_head(plan: Plan, token: str | None = None) -> Head:
     """The letterhead of a plan's business; by a link with its `token`."""
     if token is not None:
-        return head(plan.merchant_id, plan.merchant.business_name, "logos.of_invitation", token=token)
-    return head(plan.merchant_id, plan.merchant.business_name, "logos.of_plan", plan_id=plan.id)
+        return _head(plan.merchant_id, plan.merchant.business_name, "logos.of_invitation", token=token)
+    return _head(plan.merchant_id, plan.merchant.business_name, "logos.of_plan", plan_id=plan.id)
 
 
-def head(merchant_id: int, name: str, endpoint: str, **values: Any) -> Head:
+def merchant_head(merchant: Merchant) -> Head:
+    """The letterhead of the business of the hat."""
+    return _head(merchant.id, merchant.business_name, "letterheads.logo")
+
+
+def _head(merchant_id: int, name: str, endpoint: str, **values: Any) -> Head:
     """The letterhead of a business whose logo has this address. One query."""
     found = Letterhead.of(merchant_id)
     if found is None:

@@ -8,7 +8,6 @@ from portal.errors import NotFound
 from portal.reports.payments import receipts
 from portal.services.plans import invitations
 from portal.web import rate_limits
-from portal.web.documents.letterheads import plan_head
 from portal.web.invitations.invitations import closed, plan_of, reader_email
 from portal.web.payments import payment_form
 from portal.web.payments.payment_form import PaymentForm, PaymentOptions
@@ -69,7 +68,6 @@ def show(token: str, payment_id: int) -> ResponseReturnValue:
             payment=receipt.payment,
             refunds=receipt.refunds,
             plan=plan,
-            head=plan_head(plan, token),
             rest=receipts.rest_of(invitation.plan_id),
             payer=True,
             token=token,

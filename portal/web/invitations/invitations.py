@@ -12,12 +12,13 @@ from portal import rate_limits
 from portal.domain.identifiers import masked_email
 from portal.errors import Invalid, NotFound
 from portal.extensions import db
-from portal.models import Installment, Invitation, Plan
+from portal.models import Installment, Invitation, Letterhead, Plan
 from portal.services.mail.facts import sender
 from portal.services.plans import invitations
 from portal.web.accounts.email_proofs import ask_for_proof
 from portal.web.accounts.sessions import sign_in
 from portal.web.agreements.acceptances import Addresses, agreement_of
+from portal.web.agreements.proposals import question_of
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, apply_faults
 from portal.web.labels import state_of
@@ -87,6 +88,7 @@ def plan_of(invitation: Invitation) -> Plan:
         options=[
             joinedload(Plan.merchant),
             joinedload(Plan.customer),
+            joinedload(Plan.open_proposal),
             selectinload(Plan.installments).selectinload(Installment.held_allocations),
         ],
         populate_existing=True,
@@ -103,6 +105,7 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             status,
             form=form,
             plan=plan,
+            contact=Letterhead.of(plan.merchant_id),
             states=states,
             checking="checking" in states,
             upcoming=upcoming,
@@ -110,6 +113,9 @@ def _page(invitation: Invitation, token: str, form: ClaimForm, status: int) -> R
             token=token,
             invitation=invitation,
             reader_email=reader_email(invitation),
+            question=question_of(plan, plan.installments, url_for("link_agreements.days", token=token))
+            if invitation.kind == "customer"
+            else None,
             agreement=agreement_of(
                 plan, plan.installments, _addresses(token) if invitation.kind == "customer" else None
             ),

@@ -1,11 +1,14 @@
-"""The customer's link in the mails: accept and dispute a plan without an account. The pay link does neither."""
+"""The customer's link in the mails: accept and dispute a plan, and answer a proposal, without an account.
+
+The pay link does none of it.
+"""
 
 from flask import Blueprint, Response, url_for
 
 from portal.models import Invitation
 from portal.services.plans import invitations
 from portal.web import rate_limits
-from portal.web.agreements import acceptances, disputes
+from portal.web.agreements import acceptances, disputes, proposals
 from portal.web.invitations.invitations import closed, only_pays, plan_of
 from portal.web.respond import confidential, go
 
@@ -56,6 +59,39 @@ def uphold(token: str) -> Response:
         return invitation
     disputes.report_again(invitation.plan.customer_id, invitation.plan_id)
     return _back(token)
+
+
+@bp.get("/invitations/<token>/proposal")
+def days(token: str) -> Response:
+    """The newest proposal of other days."""
+    invitation = _find(token)
+    if isinstance(invitation, Response):
+        return invitation
+    return confidential(
+        proposals.proposal_page(plan_of(invitation), url_for("invitations.show", token=token), token=token)
+    )
+
+
+@bp.post("/invitations/<token>/proposal/accept")
+@rate_limits.writing
+def accept_days(token: str) -> Response:
+    """Agree to the proposal that the page showed."""
+    return _answer(token, "accept")
+
+
+@bp.post("/invitations/<token>/proposal/decline")
+@rate_limits.writing
+def decline_days(token: str) -> Response:
+    """Decline the proposal that the page showed."""
+    return _answer(token, "decline")
+
+
+def _answer(token: str, how: str) -> Response:
+    invitation = _find(token)
+    if isinstance(invitation, Response):
+        return invitation
+    back = url_for("invitations.show", token=token)
+    return confidential(proposals.answer(plan_of(invitation), how, back, token=token))
 
 
 def _find(token: str) -> Invitation | Response:

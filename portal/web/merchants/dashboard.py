@@ -1,26 +1,30 @@
 """A merchant's dashboard."""
 
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final, Literal
 
-from flask import Blueprint, url_for
+from flask import Blueprint, flash, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from portal.domain import clock, money
 from portal.models import Merchant
 from portal.reports import live
-from portal.reports.merchants import chasing, dashboard
+from portal.reports.merchants import attention, chasing, dashboard, first_steps
 from portal.reports.merchants import overview as reports
-from portal.reports.merchants.overview import Overview, Totals
-from portal.reports.merchants.totals import month_after
+from portal.reports.merchants.overview import Overview
+from portal.reports.merchants.totals import MONTHS, month_after
+from portal.services.merchants import first_steps as services
+from portal.web import rate_limits
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.merchants.chart import chart
-from portal.web.respond import page
+from portal.web.respond import go, page
 from portal.wording import dates
 
 bp = Blueprint("dashboard", __name__)
+
+MINUS: Final = "\u2212"
 
 
 @bp.get("/dashboard")
@@ -29,10 +33,12 @@ def show() -> ResponseReturnValue:
     """Amounts collected, outstanding and overdue, with links to the lists behind them."""
     merchant = my_merchant()
     version = live.version_of_merchant(merchant.id)
+    steps = first_steps.first_steps(merchant) if may_see_steps() else None
     if not dashboard.has_plans(merchant.id):
-        return page("merchants/dashboard_show.html", merchant=merchant, overview=None, version=version)
-    overview = reports.overview(merchant)
-    attention = dashboard.plans_needing_attention(merchant.id)
+        return page("merchants/dashboard_show.html", merchant=merchant, overview=None, steps=steps, version=version)
+    chosen = PERIODS.get(request.args.get("months", ""), MONTHS)
+    overview = reports.overview(merchant, chosen)
+    plans = dashboard.plans_needing_attention(merchant.id)
     home = overview.home
     bars = [(dates.month_name(month.first), month.expected, month.collected) for month in home.months]
     return page(
@@ -43,12 +49,33 @@ def show() -> ResponseReturnValue:
         changes=_changes(overview, merchant),
         to=Links(overview, clock.today(merchant.time_zone)),
         chart=chart(bars, home.currency),
-        attention=attention,
-        chases=chasing.chases(merchant, {plan.customer_id for plan in attention}),
+        periods=[
+            (count, url_for("dashboard.show", months=value or None), count == chosen)
+            for value, count in PERIODS.items()
+        ],
+        steps=steps,
+        attention=attention.attention(merchant, my_actor(), overview),
+        plans=plans,
+        chases=chasing.chases(merchant, {plan.customer_id for plan in plans}),
         reader=my_actor().user_id,
         version=version,
         payments=dashboard.latest_payments(merchant.id),
     )
+
+
+@bp.post("/dashboard/first-steps")
+@rate_limits.writing
+@needs("settings")
+def hide_steps() -> ResponseReturnValue:
+    """Take the first steps off the dashboard."""
+    services.hide(my_actor())
+    flash(_("The first steps are hidden."), "success")
+    return go(url_for("dashboard.show"))
+
+
+def may_see_steps() -> bool:
+    """The first steps are for members who can take them."""
+    return my_actor().may("create_plans")
 
 
 class Links:
@@ -83,52 +110,50 @@ class Links:
         return {"currency": currency} if self.several else {}
 
 
-def _changes(overview: Overview, merchant: Merchant) -> dict[str, str]:
-    """Each of the four figures compared with the period before, in words."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A figure compared with an earlier one.
+
+    `kind`: "percent" (both are above zero: `percent` is the change in whole percent, with its sign), "same", or
+    "more" and "less" with `text`, the difference. The earlier figure is of the days `first` to `last` of a month, or
+    of the day `last`.
+    """
+
+    kind: Literal["percent", "more", "less", "same"]
+    last: str
+    first: int | None = None
+    percent: str = ""
+    text: str = ""
+
+
+PERIODS: Final = {"": MONTHS, "12": 12}
+"""Months that the chart shows, by the parameter `months` of the address."""
+MAX_PERCENT: Final = 999
+"""Larger changes are told as a difference."""
+
+
+def _changes(overview: Overview, merchant: Merchant) -> dict[str, Change]:
+    """Each of the figures compared with the period before. Counts of installments are compared as counts."""
     home, today = overview.home, clock.today(merchant.time_zone)
     month_start = dates.short_day(overview.month)
     before = overview.month - timedelta(days=1)
+    until = before.replace(day=min(today.day, before.day))
+    late = home.overdue_installments - home.overdue_before
     return {
-        "collected": _collected(home, before.replace(day=min(today.day, before.day))),
-        "outstanding": _than_on(home.outstanding - home.outstanding_before, home.currency, month_start),
-        "overdue": _late(home.overdue_installments - home.overdue_before, month_start),
+        "collected": compare(
+            home.collected, home.collected_before, home.currency, dates.short_day(until), 1 if until.day > 1 else None
+        ),
+        "outstanding": compare(home.outstanding, home.outstanding_before, home.currency, month_start),
+        "overdue": Change("more" if late > 0 else "less" if late else "same", month_start, text=f"{abs(late):,}"),
     }
 
 
-def _collected(home: Totals, until: date) -> str:
-    """The amount collected this month, compared with the month before up to the day `until`."""
-    change, last = home.collected - home.collected_before, dates.short_day(until)
-    amount = money.show(abs(change), home.currency)
-    if until.day == 1:
-        return _than_on(change, home.currency, last)
+def compare(now: int, before: int, currency: str, last: str, first: int | None = None) -> Change:
+    """The change from `before` to `now` (minor units). Percent are rounded half away from zero, and none are 0."""
+    change = now - before
     if not change:
-        return str(_("As much as from %(first)s to %(last)s", first=1, last=last))
-    if change > 0:
-        return str(_("%(amount)s more than from %(first)s to %(last)s", amount=amount, first=1, last=last))
-    return str(_("%(amount)s less than from %(first)s to %(last)s", amount=amount, first=1, last=last))
-
-
-def _than_on(change: int, currency: str, day: str) -> str:
-    """An amount compared with the amount on `day`, a formatted date."""
-    if not change:
-        return str(_("As much as on %(date)s", date=day))
-    amount = money.show(abs(change), currency)
-    if change > 0:
-        return str(_("%(amount)s more than on %(date)s", amount=amount, date=day))
-    return str(_("%(amount)s less than on %(date)s", amount=amount, date=day))
-
-
-def _late(change: int, day: str) -> str:
-    """The number of late installments compared with the number on `day`."""
-    if not change:
-        return str(_("As on %(date)s", date=day))
-    count = f"{abs(change):,}"
-    if change > 0:
-        return str(
-            ngettext(
-                "%(count)s more than on %(date)s", "%(count)s more than on %(date)s", change, count=count, date=day
-            )
-        )
-    return str(
-        ngettext("%(count)s fewer than on %(date)s", "%(count)s fewer than on %(date)s", -change, count=count, date=day)
-    )
+        return Change("same", last, first)
+    percent = (2 * 100 * abs(change) + before) // (2 * before) if before > 0 and now > 0 else 0
+    if 0 < percent <= MAX_PERCENT:
+        return Change("percent", last, first, percent=f"{'+' if change > 0 else MINUS}{percent}")
+    return Change("more" if change > 0 else "less", last, first, text=money.show(abs(change), currency))

@@ -27,10 +27,13 @@ class After:
 
 
 def after(payment: Payment, plan: Plan) -> After | None:
-    """For the payer of a payment that succeeded; None for others."""
+    """For the payer of a payment that succeeded; None for others, and for a plan that closed without being all paid."""
     if payment.state != "succeeded" or payment.is_recorded:
         return None
     is_active = plan.state == "active"
+    is_over = plan.state == "completed" and all(row.status == "paid" for row in plan.installments)
+    if not is_active and not is_over:
+        return None
     methods = [method for method in methods_of(payment.customer_id) if method.saved] if is_active else []
     used = next((method for method in methods if method.token == payment.method), None)
     saved = used or next(iter(methods), None)
@@ -38,7 +41,7 @@ def after(payment: Payment, plan: Plan) -> After | None:
     return After(
         owed=plan_figures(plan.id).owed if is_active else 0,
         next=shop_dues.next_due(payment.customer_id, [plan.id]) if is_active else None,
-        is_over=plan.state == "completed" and all(row.status == "paid" for row in plan.installments),
+        is_over=is_over,
         states=[row.status for row in plan.installments],
         saved=saved if plan.automatic_method_id is None else None,
         card=payment.method if is_active and may_save and len(methods) < payment_methods.LIMIT else None,

@@ -11,7 +11,6 @@ from portal.services.payments import payments
 from portal.services.payments.payments import Paid
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, my_actor
-from portal.web.documents.letterheads import plan_head
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.payments import after_paying
 from portal.web.plans import pay_button
@@ -74,7 +73,6 @@ def show(payment_id: int) -> ResponseReturnValue:
         payment=payment,
         refunds=receipt.refunds if receipt else [],
         plan=plan,
-        head=plan_head(plan),
         rest=receipts.rest_of(plan.id),
         payer=payer,
         after=after_paying.after(payment, plan) if payer else None,

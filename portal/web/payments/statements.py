@@ -13,7 +13,6 @@ from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
 from portal.reports.payments.statements import Line
 from portal.web.authorization import login_needed, my_actor, my_merchant, needs
-from portal.web.documents.letterheads import head, plan_head
 from portal.web.lists.filters import ListQuery
 from portal.web.method_labels import method_words
 from portal.web.respond import page
@@ -51,7 +50,6 @@ def show(plan_id: int) -> ResponseReturnValue:
         invalid=query.invalid,
         parameters=query.parameters,
         plan=plan,
-        head=plan_head(plan),
         payer=actor.owes(plan.customer_id),
         statement=statements.statement(plan, first, last),
         words=line_words,
@@ -70,7 +68,6 @@ def of_customer(customer_id: int) -> ResponseReturnValue:
         400 if query.invalid else 200,
         customer=customer,
         merchant=merchant,
-        head=head(merchant.id, merchant.business_name, "letterheads.logo"),
         statements=statements.of_customer(merchant.id, customer.id, first, last),
         words=line_words,
         now=clock.now(),

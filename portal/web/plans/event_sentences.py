@@ -3,26 +3,25 @@
 Each payload of portal/domain/events.py has one function here, which `sentence` registers with its icon.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from flask_babel import gettext as _
 from flask_babel import ngettext, pgettext
 
-from portal.domain import events, money
+from portal.domain import events
 from portal.domain.events import CancelCause, Cause, Payload
 from portal.domain.permissions import Actor
 from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words
+from portal.web.plans.scenes import Scene, Variants
 from portal.wording import labels
 from portal.wording.causes import causes, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 
 P = TypeVar("P", bound=Payload)
-OfPayments = events.PaymentSucceeded | events.PaymentRecorded | events.PaymentDeclined
-PaymentFacts = OfPayments | events.PaymentReversed | events.PaymentVoided
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +34,6 @@ class Entry:
     who: str
     icon: str
     note: str = ""
-
-
-class Variants(NamedTuple):
-    """A sentence about a payment: alone, with its installments, with the part that had been written off, with both."""
-
-    alone: Any
-    with_installments: Any
-    with_recovered: Any = ""
-    with_both: Any = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """The plan of the events, the number of each installment by id, and the numbers that each payment is for."""
-
-    plan: Plan
-    numbers: Mapping[int, int]
-    paid: Mapping[int, list[int]]
-
-    def amount(self, minor: int) -> str:
-        """An amount of the plan in words."""
-        return money.show(minor, self.plan.currency)
-
-    def payment(self, variants: Variants, payment: PaymentFacts, recovered: int = 0) -> str:
-        """The sentence about a payment. A payment that is not among those shown has no installments.
-
-        `recovered` is the part that had been written off, in minor units.
-        """
-        number = self.numbers.get(getattr(payment, "installment_id", None) or 0)
-        numbers = [number] if number else sorted(self.paid.get(payment.payment_id, []))
-        if recovered:
-            variant = variants.with_both if numbers else variants.with_recovered
-        else:
-            variant = variants.with_installments if numbers else variants.alone
-        return str(
-            variant
-            % {
-                "amount": self.amount(payment.amount),
-                "installments": numbers_words(numbers) if numbers else "",
-                "recovered": self.amount(recovered),
-            }
-        )
 
 
 SENTENCES: Final[dict[type[Payload], Callable[[Any, Scene], str]]] = {}
@@ -229,6 +186,24 @@ def _credit_given(payload: events.CreditGiven, scene: Scene) -> str:
 @sentence(events.PlanRescheduled, icon="calendar-days")
 def _plan_rescheduled(payload: events.PlanRescheduled, scene: Scene) -> str:
     return labels.rescheduled(payload.how, scene.amount(payload.amount), payload.installments)
+
+
+@sentence(events.RescheduleProposed, icon="calendar-days")
+def _reschedule_proposed(payload: events.RescheduleProposed, scene: Scene) -> str:
+    return str(_("Other days proposed for %(amount)s", amount=scene.amount(payload.amount)))
+
+
+PROPOSAL_ENDS: Final = {
+    "accepted": _l("The customer agreed to the other days"),
+    "declined": _l("The customer declined the other days"),
+    "withdrawn": _l("The other days were taken back"),
+    "lapsed": _l("The other days lapsed without an answer"),
+}
+
+
+@sentence(events.RescheduleAnswered, icon="calendar-days")
+def _reschedule_answered(payload: events.RescheduleAnswered, scene: Scene) -> str:
+    return str(PROPOSAL_ENDS[payload.outcome])
 
 
 @sentence(events.InstallmentLate, icon="clock")

@@ -1,8 +1,9 @@
 """The form of a new plan: its values, its faults and the schedule it would create."""
 
 import re
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any
 
 from wtforms import FieldList, FormField, HiddenField, RadioField, SelectField, StringField
@@ -12,7 +13,8 @@ from wtforms.validators import Regexp
 from portal.domain import clock, money, schedule, typed_text
 from portal.domain.schedule import Row
 from portal.errors import Fault
-from portal.models import Merchant
+from portal.models import Merchant, UsualTerms
+from portal.services.accounts.accounts import email_faults
 from portal.services.plans.plans import NewPlan, plan_faults, schedule_of
 from portal.web.forms import Form, choices
 from portal.web.labels import KEY, one_use_key
@@ -22,6 +24,8 @@ from portal.wording.refusals import fault_sentence
 
 SHOWN_ROWS = 4
 """Rows for own dates and amounts that an empty form has, and that "More rows" adds."""
+PERCENT = re.compile(r"\s*(\d{1,2})\s*[%٪]\s*")
+"""A deposit that is a part of the total, in the digits of any script."""
 NO_TOTAL = _l("Enter a total to see the schedule.")
 NO_ROWS = _l("Enter amounts and days to see the schedule.")
 
@@ -71,6 +75,11 @@ class PlanForm(Form):
         for _ in range(min(count, schedule.MAX_INSTALLMENTS - len(self.rows.entries))):
             self.rows.append_entry()
 
+    def fill(self, values: Mapping[str, str]) -> None:
+        """Put these values into the fields of their names. The others keep what was typed."""
+        for name, value in values.items():
+            self[name].data = value
+
     @property
     def typed_rows(self) -> list[tuple[int, Any]]:
         """The rows with a text in them, each with its place in the form."""
@@ -79,17 +88,28 @@ class PlanForm(Form):
 
     def take_row_faults(self, faults: list[Fault]) -> list[Fault]:
         """Put the faults of rows beside their fields. Returns the other faults."""
-        places = [place for place, _ in self.typed_rows]
         others = []
         for fault in faults:
-            _, _, path = fault.field.partition("installments/")
-            place, _, name = path.partition("/")
-            if not name:
+            place = self._field_in_row(fault)
+            if place is None:
                 others.append(fault.at("rows") if fault.field == "installments" else fault)
-                continue
-            field = self.rows.entries[places[int(place)]].form[name]
-            field.errors = [*field.errors, fault_sentence(fault)]
+            else:
+                place.errors = [*place.errors, fault_sentence(fault)]
         return others
+
+    def _field_in_row(self, fault: Fault) -> Any | None:
+        """The field of an own row that the fault is about; None for other faults."""
+        place, _, name = fault.field.partition("installments/")[2].partition("/")
+        return self.rows.entries[self.typed_rows[int(place)][0]].form[name] if name else None
+
+    def sentences(self, faults: list[Fault]) -> dict[str, str]:
+        """The sentences of faults in what was typed, by the ids of the fields. An empty field has none yet."""
+        shown = {}
+        for fault in faults:
+            place = self._field_in_row(fault) or self._fields.get(fault.field)
+            if place is not None and _text(place):
+                shown[place.id] = fault_sentence(fault)
+        return shown
 
     @property
     def row_errors(self) -> list[tuple[str, str]]:
@@ -103,9 +123,24 @@ class PlanForm(Form):
         self.form_errors.append(str(message))
 
 
+def values_of(terms: UsualTerms, today: date) -> dict[str, str]:
+    """The values of the form's fields by usual terms, for a plan of `today` (the merchant's local date)."""
+    percent = terms.deposit_percent
+    return {
+        "schedule": "even" if percent is None else "deposit",
+        "num_installments": str(terms.num_installments),
+        "interval": terms.interval,
+        "start_date": (today + timedelta(days=terms.first_days)).isoformat(),
+        **({} if percent is None else {"deposit": f"{percent} %"}),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A schedule, or hints while a value is missing. Amounts are minor units of `currency`."""
+    """A schedule, or hints while a value is missing. Amounts are minor units of `currency`.
+
+    `wrong` has the sentences of what was typed wrong, by the ids of the fields.
+    """
 
     currency: str
     total: int = 0
@@ -114,6 +149,7 @@ class Preview:
     description: str = ""
     business_name: str = ""
     deposit: int | None = None
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
@@ -146,7 +182,7 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
     if kind == "deposit":
         deposit = 0
         try:
-            deposit = money.parse(form.deposit.data or "", currency)
+            deposit = _deposit(form.deposit.data or "", total, currency)
         except money.BadAmount as error:
             faults.append(Fault("deposit", "bad_amount", about=error.about, **error.facts))
     plan = NewPlan(
@@ -160,6 +196,13 @@ def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
         rows=rows,
     )
     return plan, without_repeats(faults + plan_faults(plan, today, currency))
+
+
+def _deposit(typed: str, total: int, currency: str) -> int:
+    """The deposit in minor units: an amount, or a part of `total` such as "25 %", rounded half up. Raises BadAmount."""
+    if part := PERCENT.fullmatch(typed):
+        return (total * int(part[1]) + 50) // 100
+    return money.parse(typed, currency)
 
 
 def _own_rows(form: PlanForm, currency: str) -> tuple[tuple[tuple[date, int], ...], list[Fault]]:
@@ -189,16 +232,18 @@ def without_repeats(faults: list[Fault]) -> list[Fault]:
 
 
 def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
-    """The schedule that saving would create now."""
+    """The schedule that saving would create now, and what was typed wrong."""
     plan, faults = read(form, merchant)
+    email = email_faults(plan.customer_email, "customer_email")
+    empty = Preview(merchant.home_currency, business_name=merchant.business_name, wrong=form.sentences(faults + email))
     if form.schedule.data == "own" and not form.typed_rows:
-        return Preview(merchant.home_currency, hints=(str(NO_ROWS),), business_name=merchant.business_name)
+        return replace(empty, hints=(str(NO_ROWS),))
     described = "" if any(fault.field == "description" for fault in faults) else typed_text.read(plan.description)
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
         missing = not (form.total_amount.data or "").strip()
         hints = [str(NO_TOTAL)] if missing else []
         hints += [fault_sentence(fault) for fault in faults if not (missing and fault.field == "total_amount")]
-        return Preview(merchant.home_currency, hints=tuple(dict.fromkeys(hints)), business_name=merchant.business_name)
-    rows = schedule_of(plan, clock.today(merchant.time_zone))
-    return Preview(merchant.home_currency, plan.total, tuple(rows), (), described, merchant.business_name, plan.deposit)
+        return replace(empty, hints=tuple(dict.fromkeys(hints)))
+    rows = tuple(schedule_of(plan, clock.today(merchant.time_zone)))
+    return replace(empty, total=plan.total, rows=rows, description=described, deposit=plan.deposit)

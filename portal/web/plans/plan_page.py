@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import Email, Installment, Invitation, Mute, Plan
+from portal.models import Email, Installment, Invitation, Letterhead, Mute, Plan
 from portal.reports.merchants import chasing
 from portal.reports.payments import receipts
 from portal.reports.plans import links as plan_links
@@ -19,6 +19,7 @@ from portal.reports.plans.figures import plan_figures
 from portal.services.plans import customer_emails, invitations
 from portal.web import respond
 from portal.web.agreements.acceptances import addresses, agreement_of
+from portal.web.agreements.proposals import question_of
 from portal.web.labels import state_of
 from portal.web.method_labels import methods_of
 from portal.web.plans import event_sentences
@@ -93,7 +94,9 @@ def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, An
     return {
         "plan": plan,
         "payer": payer,
+        "contact": Letterhead.of(plan.merchant_id) if payer else None,
         "agreement": agreement_of(plan, installments, addresses(plan.id) if payer else None),
+        "question": question_of(plan, installments, url_for("proposals.show", plan_id=plan.id)),
         "methods": methods_of(viewer.user_id) if payer else [],
         "muted_customer": not payer and db.session.get(Mute, (plan.merchant_id, plan.customer_id)) is not None,
         "reminded_at": None if payer else chasing.todays_reminder(plan.merchant, plan.customer_id),

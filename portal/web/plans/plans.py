@@ -9,8 +9,9 @@ from flask_babel import gettext as _
 from portal import access
 from portal.domain import clock, money
 from portal.domain.permissions import Actor
-from portal.errors import Invalid, KeyReused
-from portal.models import Merchant
+from portal.errors import Invalid, KeyReused, NotFound
+from portal.extensions import db
+from portal.models import Merchant, UsualTerms
 from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
 from portal.reports import live, orders
 from portal.reports.exports.plans import export_plans
@@ -34,7 +35,7 @@ from portal.web.lists.ranges import past_ranges
 from portal.web.lists.sorting import Sorting
 from portal.web.one_use_keys import NotDone, carry_out, request_key
 from portal.web.plans import plan_page
-from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, without_repeats
+from portal.web.plans.plan_form import SHOWN_ROWS, PlanForm, Preview, preview_of, read, values_of, without_repeats
 from portal.web.respond import fragments, go, is_htmx, page, vary_on_htmx
 from portal.wording import labels
 from portal.wording.lazy import lazy_gettext as _l
@@ -44,8 +45,8 @@ bp = Blueprint("plans", __name__)
 PAGE_LENGTH = 20
 CHOICES = 6
 """Customers that the form of a new plan offers."""
-STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed")
-"""The filters of the list: the statuses, and two more of active plans."""
+STATUSES = (*PLAN_STATUSES, "unaccepted", "disputed", "unopened")
+"""The filters of the list: the statuses, and three more of active plans. The last is for merchants alone."""
 BROKEN = _l("Please send the form again.")
 ALREADY_MADE = _l("A plan was already made from this page. Look at your plans first; press again to make another one.")
 
@@ -66,7 +67,7 @@ def index() -> ResponseReturnValue:
         page="plans/index.html",
         fragment="plans/_list.html",
         count=lambda: reports.tally_plans(actor, filters),
-        statuses=STATUSES,
+        statuses=STATUSES if actor.merchant_id is not None else STATUSES[:-1],
         sorting=sorting,
         first=first,
         last=last,
@@ -96,11 +97,12 @@ def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
     """The filters of the list and of its file. A customer's list has no search. Plans are made on days of `zone`."""
     since, until = instants_between(*query.days(), zone)
     return PlanFilters(
-        status=query.choice("status", STATUSES),
+        status=query.choice("status", STATUSES if merchant else STATUSES[:-1]),
         closed_by=query.choice("closed_by", CLOSED_BY),
         search=query.text("search") if merchant else None,
         currency=query.currency(),
         customer_id=query.row("customer") if merchant else None,
+        import_id=query.row("import") if merchant else None,
         created=Between(since, until),
     )
 
@@ -110,15 +112,37 @@ def filters_of(query: ListQuery, zone: str, *, merchant: bool) -> PlanFilters:
 def new() -> ResponseReturnValue:
     """The form for a new plan."""
     merchant = my_merchant()
-    form = PlanForm(**_prefilled(), start_date=clock.today(merchant.time_zone).isoformat())
+    form = PlanForm(**{"start_date": clock.today(merchant.time_zone).isoformat(), **_prefilled(merchant)})
     return _form_page(form, merchant, preview_of(form, merchant))
 
 
-def _prefilled() -> dict[str, str]:
-    """The values of the plan `plan`, or the email of the customer `customer`, of the address. Raises NotFound."""
+def _prefilled(merchant: Merchant) -> dict[str, str]:
+    """The values of the plan `plan` or the customer `customer` of the address, and of its usual terms `terms`.
+
+    Raises NotFound.
+    """
     query = ListQuery()
-    plan_id, customer_id = query.row("plan"), query.row("customer")
+    plan_id, customer_id, terms_id = query.row("plan"), query.row("customer"), query.row("terms")
     query.require_valid()
+    values = _of_plan_or_customer(plan_id, customer_id)
+    if terms_id is not None:
+        terms = _chosen(_usual_terms(merchant), str(terms_id))
+        if terms is None:
+            raise NotFound("list")
+        values |= values_of(terms, clock.today(merchant.time_zone))
+    return values
+
+
+def _usual_terms(merchant: Merchant) -> list[UsualTerms]:
+    return list(db.session.scalars(UsualTerms.of_merchant(merchant.id)))
+
+
+def _chosen(rows: list[UsualTerms], terms_id: str) -> UsualTerms | None:
+    """The row of this id. None if it was removed meanwhile."""
+    return next((row for row in rows if str(row.id) == terms_id), None)
+
+
+def _of_plan_or_customer(plan_id: int | None, customer_id: int | None) -> dict[str, str]:
     if plan_id is not None:
         plan = access.our_plan(my_actor(), plan_id)
         values = {
@@ -159,9 +183,14 @@ def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
 @bp.post("/plans/preview")
 @needs("create_plans")
 def preview() -> ResponseReturnValue:
-    """The schedule of the values typed so far: a fragment for htmx, else the form's page."""
+    """The schedule of the values typed so far: a fragment for htmx, else the form's page.
+
+    The button of usual terms fills in their values first. What else was typed stays.
+    """
     merchant = my_merchant()
     form = PlanForm()
+    if "terms" in request.form and (terms := _chosen(_usual_terms(merchant), request.form["terms"])) is not None:
+        form.fill(values_of(terms, clock.today(merchant.time_zone)))
     shown = preview_of(form, merchant)
     if "more_rows" in request.form:
         form.add_rows(SHOWN_ROWS)
@@ -241,11 +270,14 @@ def show(plan_id: int) -> ResponseReturnValue:
 
 
 def _form_page(form: PlanForm, merchant: Merchant, preview: Preview, status: int = 200) -> ResponseReturnValue:
-    choices = _choices(merchant, form.customer_email.data or "")
+    today = clock.today(merchant.time_zone)
     return page(
-        "plans/new.html", status, form=form, merchant=merchant, preview=preview, today=_today(merchant), **choices
+        "plans/new.html",
+        status,
+        form=form,
+        merchant=merchant,
+        preview=preview,
+        today=today.isoformat(),
+        usual_terms=[(row, values_of(row, today)) for row in _usual_terms(merchant)],
+        **_choices(merchant, form.customer_email.data or ""),
     )
-
-
-def _today(merchant: Merchant) -> str:
-    return clock.today(merchant.time_zone).isoformat()

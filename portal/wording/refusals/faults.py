@@ -117,6 +117,13 @@ FAULTS: Final[Table] = {
     ("required", "business_name"): _l("Enter the name that customers know you by."),
     ("required", "email"): _l("Enter an email address."),
     ("required", "name"): _l("Enter a name that tells you where the key is used."),
+    ("required", "usual_terms"): _l("Enter a name, such as “Three months”."),
+    ("name_taken", "usual_terms"): _l("You have terms of this name already."),
+    ("bad_percent", ""): _l("Enter a whole percentage from 1 to 99."),
+    ("bad_first_days", ""): lambda values: ngettext(
+        "Choose 0 to %(num)s day.", "Choose 0 to %(num)s days.", values["limit"]
+    ),
+    ("bad_first_days", "deposit"): _l("The deposit is due at once. Enter 1 or more days for the payment after it."),
     ("required", "username"): _l("Choose a username."),
     ("too_early", ""): lambda values: ngettext(
         "Remind at most %(num)s day before.", "Remind at most %(num)s days before.", values["limit"]
@@ -213,6 +220,39 @@ FAULTS: Final[Table] = {
     ),
     ("total_too_small", ""): _l("This total is too small to be split into that many installments."),
     ("unusable", ""): _l("Use letters, digits and signs; NUL is none of them."),
+    # Imports from a file
+    ("required", "file"): _l("Choose a CSV file that is not empty."),
+    ("bad_choice", "columns"): _l("Choose one of the list."),
+    ("bad_choice", "date_order"): _l("Choose one of the list."),
+    ("bad_choice", "kind"): _l("Choose plans or customers."),
+    ("file_too_big", ""): _l("This file is too big. At most %(limit)s MB can be imported at once."),
+    ("file_spreadsheet", ""): _l(
+        "This is a spreadsheet, not a CSV file. Open it, choose “Save as” or “Download”, and then CSV (UTF-8)."
+    ),
+    ("file_not_text", ""): _l("This file can't be read as text. Save it as CSV (UTF-8) and choose it again."),
+    ("file_no_rows", ""): _l("This file has names of columns, but no line under them."),
+    ("file_too_many_rows", ""): lambda values: ngettext(
+        "At most %(num)s line can be imported at once. Split the file.",
+        "At most %(num)s lines can be imported at once. Split the file.",
+        values["limit"],
+    ),
+    ("file_too_many_columns", ""): lambda values: ngettext(
+        "This file has more than %(num)s column.", "This file has more than %(num)s columns.", values["limit"]
+    ),
+    ("file_quotes", ""): _l("The quotation marks of line %(line)s don't end where they should."),
+    ("too_many_cells", ""): lambda values: ngettext(
+        "This line has more cells than the %(num)s column of the file.",
+        "This line has more cells than the %(num)s columns of the file.",
+        values["limit"],
+    ),
+    ("bad_date", "day"): _l("Write a day like 2026-12-31 or 31/12/2026."),
+    ("bad_date", "month"): _l("Write a day like 2026-12-31 or 12/31/2026."),
+    ("other_currency", ""): _l("Your plans are in %(currency)s. Leave out lines in another currency."),
+    ("duplicate", "external_id"): _l("Line %(line)s has this number, too."),
+    ("duplicate", "customer_email"): _l("Line %(line)s has this email, too."),
+    ("external_id_used", ""): _l("Another plan has this number."),
+    ("external_id_drafted", ""): _l("A plan that was imported before and not made yet has this number."),
+    ("own_words", ""): _l("This is your own email. Another member of your team changes what stands about you."),
     # Payments, refunds, and changes of a plan's money
     ("bad_amount", "refund"): _l("Enter an amount, or nothing."),
     ("bad_amount", "zero"): _l("Enter an amount above zero."),

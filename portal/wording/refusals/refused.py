@@ -106,6 +106,11 @@ REFUSALS: Final[Table] = {
         "You have %(num)s keys. Revoke one that you don't need any more.",
         values["limit"],
     ),
+    ("too_many_terms", ""): lambda values: ngettext(
+        "You have %(num)s set of usual terms. Remove one that you don't need any more.",
+        "You have %(num)s sets of usual terms. Remove one that you don't need any more.",
+        values["limit"],
+    ),
     # Teams
     ("already_member", ""): _l("You are in this team already."),
     ("last_owner", ""): _l("A business needs an owner. Make another member an owner first."),
@@ -191,6 +196,14 @@ REFUSALS: Final[Table] = {
         "You have %(num)s drafts. Delete one that you don't need any more.",
         values["limit"],
     ),
+    ("import_carried_out", ""): _l("This file was imported already."),
+    ("import_changed", ""): _l("Other columns were chosen meanwhile. Look at the figures again. Nothing was imported."),
+    ("import_faulty", ""): lambda values: ngettext(
+        "There is %(num)s problem in this file now. Nothing was imported.",
+        "There are %(num)s problems in this file now. Nothing was imported.",
+        values["limit"],
+    ),
+    ("import_not_carried_out", ""): _l("This file was not imported yet. Nothing was sent."),
     ("currency_changed", ""): _l("Your currency has changed since this draft was saved."),
     ("external_id_used", ""): _l("This external_id already names another plan."),
     ("not_accepted", ""): _l("The customer has not accepted this plan yet. Nothing was changed."),
@@ -247,9 +260,19 @@ REFUSALS: Final[Table] = {
     ("nothing_owed", "cancellation"): _l("Nothing is owed any more, so there is nothing to cancel."),
     ("nothing_owed", "credit"): _l("Nothing is owed any more. Nothing was credited."),
     ("nothing_owed", "manual_payment"): _l("Nothing is owed any more. Nothing was recorded."),
-    ("consent_needed", ""): _l(
-        "Something would be due earlier, or more at once, than your customer agreed to. Choose later days, or smaller "
-        "amounts. Nothing was changed."
+    ("proposal_open", ""): _l(
+        "Your customer was asked for other days already, and has not answered. Take that back first. Nothing was "
+        "changed."
+    ),
+    ("proposal_closed", "accepted"): _l("These days were agreed on already. Nothing was changed this time."),
+    ("proposal_closed", "declined"): _l("These days were declined before. Nothing was changed."),
+    ("proposal_closed", "withdrawn"): _l("The shop took these days back. Nothing was changed."),
+    ("proposal_closed", "lapsed"): _l("The time to answer is over. Nothing was changed."),
+    ("proposal_closed", "void"): _l(
+        "The plan changed meanwhile, so these days don't fit any more. Nothing was changed."
+    ),
+    ("merchant_deactivated", "proposal"): _l(
+        "This shop is stopped, so its plans can't be changed. Nothing was changed."
     ),
     ("nothing_owed", "reschedule"): _l("Nothing is owed any more. Nothing was changed."),
     ("nothing_owed", "write_off"): _l("Nothing is owed any more. Nothing was written off."),

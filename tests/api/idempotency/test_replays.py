@@ -1,6 +1,7 @@
 """A replay of every operation equals its first response, byte for byte, after the plan has moved on."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import requests
@@ -105,6 +106,11 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
     send(amal, f"/api/plans/{other['id']}/cancel/", {"refund": "20.00", **WHY}, 200)
     bounce(app, paid["id"])
     send(amal, f"/api/payments/{paid['id']}/reverse/", {}, 200)
+    asked = f"/api/plans/{create_plan(amal, omar.email)['id']}/reschedule/"
+    tomorrow = (clock.today("Asia/Riyadh") + timedelta(days=1)).isoformat()
+    for answer, person in (("withdraw", amal), ("decline", omar), ("accept", omar)):
+        proposal = send(amal, asked, {"how": "split", "num_installments": 1, "due_date": tomorrow, **WHY}, 202)
+        send(person, f"{asked}{answer}/", {"proposal": proposal["id"]}, 200)
     reminded = create_plan(amal, customer(api).email)
     send(amal, f"/api/plans/{reminded['id']}/reminders/", {}, 200)
     sara = register(api, "customer", "sara")
@@ -149,6 +155,8 @@ def test_every_replay_equals_its_first_response_after_the_plan_has_moved_on(app:
             "PlanCreated",
             "PlanFound",
             "PlanWrittenOff",
+            "ProposalEnded",
+            "RescheduleProposed",
             "RefundsDeclined",
             "RefundsMade",
             "ReminderQueued",

@@ -1,4 +1,7 @@
-"""A merchant's morning: late customers are reminded, one is found by phone, cash is recorded, a plan is made again."""
+"""A merchant's morning: late customers are reminded, one is found by phone, cash is recorded, plans are made.
+
+Without JavaScript, too. There, a password has no button that shows it.
+"""
 
 import re
 
@@ -77,3 +80,21 @@ def test_a_merchants_morning(visit: Visit, scripts: bool) -> None:
     expect(page.locator("#result-line")).to_contain_text("2 × SAR\u00a0500.00, until")
     amal.press("Create plan for SAR\u00a01,000.00")
     expect(page.locator("main")).to_contain_text("Layla Haddad")
+
+    page = amal.open("/settings/terms")
+    page.get_by_label("Name").fill("Quarter down")
+    page.get_by_label("Deposit").fill("25")
+    amal.press("Add terms")
+    page = amal.open("/plans/new")
+    page.get_by_label("Total").fill("1000")
+    amal.press("Quarter down")
+    expect(page.locator("#result-line")).to_contain_text("4 × SAR\u00a0250.00, until")
+    expect(page.get_by_label("Total")).to_have_value("1000")
+    if scripts:
+        page.get_by_label("Total").fill("ten")
+        page.get_by_label("Total").press("Tab")
+        expect(page.locator("#total_amount-error")).to_have_text("Enter an amount in digits, like 1200.00.")
+        page.get_by_label("Total").fill("1000")
+        expect(page.locator(".field-error")).to_have_count(0)
+    page.goto("/account/password")
+    expect(page.locator("[data-reveal]").first).to_be_visible(visible=scripts)

@@ -11,6 +11,7 @@ from portal.domain import clock
 from portal.extensions import db
 from portal.models import Invitation
 from portal.services.adjustments import write_offs
+from portal.services.books import letterheads
 from portal.services.mail import content, delivery
 from portal.services.payments import (
     automatic,
@@ -83,6 +84,18 @@ def test_the_automatic_stopped_mail_distinguishes_a_past_due_date(catcher, amal,
     text, html = both_forms(catcher.mails[0])
     assert f"{phrase.format('SAR 50.00')} {day(due)}." in text
     assert f"SAR 50.00 {'was due ' if days < 0 else ''}on {day(due)}" in html
+
+
+def test_a_customers_mail_says_whom_to_ask_and_a_strangers_does_not(catcher, amal, omar):
+    """Anybody can make a plan for a stranger's email, so the business's own texts are not in such a mail."""
+    letterheads.change(people.owner(amal), letterheads.Words(email="shop@example.com", phone="+966 50 123 4567"))
+    people.pay(people.installments_of(people.a_plan(amal))[0].id, omar)
+    people.a_plan(amal, "new@example.com")
+    delivery.drain()
+    bodies = {mail["To"].addresses[0].addr_spec: both_forms(mail) for mail in catcher.mails}
+    for form in bodies["omar@example.com"]:
+        assert "shop@example.com, +966 50 123 4567" in form
+    assert all("shop@example.com" not in form for form in bodies["new@example.com"])
 
 
 class TestAfterAWriteOff:

@@ -25,7 +25,7 @@ from portal.services.team import members
 from portal.wording import language
 from tests.fixtures import agreements, mails, operations, people, webhooks
 from tests.fixtures import proofs as mailed_proofs
-from tests.fixtures.business import changed_plans
+from tests.fixtures.business import changed_plans, proposed_days
 from tests.pages import pseudo_language as pseudo
 from tests.pages import untranslated
 from tests.pages.html_tree import Tree
@@ -64,6 +64,7 @@ def send_every_kind(amal, omar):
     refunds.refund(plan_id, actor=owner, amount=1_00, reason="Sorry", payment_id=transfer.payment_id)
     people.bounce(people.pay(people.installments_of(plan_id)[-1].id, omar).id)
     changed_plans(amal)
+    proposed_days(amal)
     card = payment_methods.save(omar, "card_ok").method_id
     automatic.turn_on(plan_id, customer_id=omar, method_id=card)
     payment_methods.remove(omar, card)

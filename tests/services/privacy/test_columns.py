@@ -10,15 +10,17 @@ from sqlalchemy import Engine, text
 from portal.extensions import db
 
 ERASED: Final = {
+    "contacts": {"email", "email_key", "name", "phone", "note"},
     "customers": {"name", "phone", "note", "sort_name"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
+    "imports": {"content"},
     "operator_acts": {"reason"},
     "passkeys": {"name"},
     "payment_methods": {"token", "brand", "last4"},
-    "plan_drafts": {"customer_email", "description"},
+    "plan_drafts": {"customer_email", "description", "external_id"},
     "security_events": {"address", "browser"},
     "team_invitations": {"email", "email_key"},
     "texts": {"text"},
@@ -38,13 +40,16 @@ ERASED: Final = {
 }
 KEPT: Final = {
     "acceptances": {"way", "address", "version", "language", "terms"},  # the business's duty, for RETENTION_YEARS
+    "reschedule_proposals": {"how", "address", "version", "language", "terms"},  # as acceptances
     "api_keys": {"name", "last_used_from"},  # the business's name of its key, and the address of its server
     "plans": {"description", "metadata", "external_id"},  # the business's duty, for RETENTION_YEARS; its identifier
+    "imports": {"file_name"},  # the business's name of its file
     "merchants": {"business_name", "name_skeleton", "time_zone"},
     "letterheads": {"address", "tax_number", "email", "phone", "logo_type", "logo_version"},  # of the business
     "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
+    "usual_terms": {"name"},  # the business's names of its schedules
     "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
@@ -87,6 +92,7 @@ IMPERSONAL: Final = {
 IMPERSONAL_IN: Final = {
     "events": {"data"},
     "security_events": {"facts"},
+    "imports": {"matching"},
     "plan_drafts": {"fault", "schedule"},
     "gateway_charges": {"token"},
     "gateway_cards": {"token"},

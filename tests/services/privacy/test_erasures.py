@@ -13,7 +13,20 @@ from portal.domain import clock, permissions
 from portal.domain.permissions import GIVEN_TO_KEYS
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
-from portal.models import ApiKey, Email, EmailChange, EmailProof, Erasure, Invitation, Membership, Plan, PlanDraft, User
+from portal.models import (
+    ApiKey,
+    Contact,
+    Email,
+    EmailChange,
+    EmailProof,
+    Erasure,
+    Import,
+    Invitation,
+    Membership,
+    Plan,
+    PlanDraft,
+    User,
+)
 from portal.reports.operations import checks
 from portal.services.accounts import accounts, api_keys, password_resets, registrations, sessions, tokens
 from portal.services.accounts import proofs as email_proofs
@@ -34,6 +47,7 @@ from portal.services.team import members
 from portal.services.unit_of_work import unit_of_work
 from tests.fixtures import agreements, operations, people, proofs
 from tests.fixtures.concurrency import at_once
+from tests.services.imports import spreadsheets
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -130,6 +144,22 @@ def test_drafts_of_businesses_for_the_person_go_however_the_email_was_typed(app,
     erase(omar)
     kept = db.session.scalars(select(PlanDraft.customer_email)).all()
     assert kept == ["\u03c3.omar@b\u00fccher.example"], "another mailbox"
+
+
+@pytest.mark.parametrize("typed", ["\u03a3.Omar@xn--bcher-kva.example", "\u03a3.OMAR@B\u00dcCHER.example"])
+def test_what_businesses_imported_about_the_person_goes(app, typed):
+    omar = accounts.register(NewAccount("customer", "omar", "\u03a3.omar@b\u00fccher.example", people.PASSWORD))
+    amal = people.owner(people.amal())
+    plan, other = f"{typed},Omar,,90,3,2030-01-31,A gift for Omar,O-1", "x@example.com,X,,90,3,2030-01-31,,"
+    spreadsheets.imported(amal, spreadsheets.a_file(plan, other))
+    for line in (plan.replace("O-1", "O-2"), other):
+        spreadsheets.upload(amal, spreadsheets.a_file(line))
+    db.session.rollback()
+    erase(omar)
+    assert db.session.scalars(select(PlanDraft.customer_email)).all() == ["x@example.com"]
+    assert db.session.scalars(select(Contact.email)).all() == ["x@example.com"]
+    (kept,) = db.session.scalars(select(Import.content).where(Import.content.is_not(None)))
+    assert "x@example.com" in kept
 
 
 def test_proofs_of_registrations_that_are_gone_are_erased_with_the_email(app, omar):

@@ -64,7 +64,7 @@ def test_a_members_own_plan_is_the_customers_page_without_acts(app: Flask, ids: 
     omar = browser_of(app, "omar")
     switch(omar, ids["amal"])
     page = omar.get(f"/plans/{ids['own']}").text
-    assert "Pay now" in page and f"/plans/{ids['own']}/record-payment" not in page
+    assert "Pay SAR" in page and f"/plans/{ids['own']}/record-payment" not in page
     refused = omar.get(f"/plans/{ids['own']}/record-payment")
     assert refused.status_code == 403 and "another member of the business" in refused.text
 

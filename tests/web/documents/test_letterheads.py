@@ -20,7 +20,7 @@ from portal.request_reader import LARGER_BODIES
 from portal.services.books import logos
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan
-from portal.web.merchants.letterheads import MAX_BODY_BYTES
+from portal.web.books.letterheads import MAX_BODY_BYTES
 from tests.fixtures import people
 from tests.fixtures.business import an_image
 from tests.web import browser_of

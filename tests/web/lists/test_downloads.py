@@ -2,14 +2,18 @@
 
 import csv
 import io
+from datetime import date
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import Plan
 from portal.web.lists import downloads
+from portal.web.lists.ranges import past_ranges
 from tests.fixtures import people
 from tests.fixtures.business import everything
 from tests.fixtures.query_log import queries
@@ -156,6 +160,46 @@ def test_an_invalid_day_is_reported_beside_its_field(app: Flask, ids: dict[str, 
     response = browser_of(app, "amal").get(f"/journal.csv?{query}")
     assert response.status_code == 422 and "Error: Journal" in response.text
     assert "Enter a day like" in response.text or "lies before the first one" in response.text
+
+
+def test_a_list_is_sorted_by_its_headings_and_its_file_follows(app: Flask, ids: dict[str, int]) -> None:
+    amal = browser_of(app, "amal")
+    plain = amal.get("/plans?status=active").text
+    assert 'aria-sort="descending"><a href="/plans?status=active&amp;sort=made"' in " ".join(plain.split())
+    page = " ".join(amal.get("/plans?status=active&sort=-total").text.split())
+    assert 'aria-sort="descending"><a href="/plans?status=active&amp;sort=total"' in page
+    assert page.count("aria-sort") == 1 and 'href="/plans.csv?status=active&amp;sort=-total"' in page
+    totals = [float(row["total"]) for row in rows(amal, "/plans.csv?sort=-total")]
+    assert totals == sorted(totals, reverse=True)
+    for address in ("/plans", "/installments", "/payments", "/refunds", "/customers"):
+        assert amal.get(f"{address}?sort=odd").status_code == 400
+        assert amal.get(f"{address}.csv?sort=odd").status_code == 404
+    assert amal.get("/customers?sort=late").status_code == 400, "only the late are sorted by it"
+    assert amal.get("/customers?show=overdue&sort=late").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/plans", "/installments", "/payments", "/refunds", "/movements"])
+def test_days_narrow_a_list_and_wrong_ones_are_explained(app: Flask, ids: dict[str, int], address: str) -> None:
+    amal = browser_of(app, "amal")
+    page = amal.get(f"{address}?from=2001-01-01&to=2001-12-31").text
+    assert "1 Jan 2001" in page and "This week" in page
+    for days, words in (
+        ("from=2026-03-02&to=2026-03-01", "The last day lies before the first one."),
+        ("from=2026-02-30", "Enter a day like"),
+    ):
+        wrong = amal.get(f"{address}?{days}")
+        assert wrong.status_code == 400 and words in wrong.text and days[5:15] in wrong.text
+
+
+@time_machine.travel("2026-11-28T22:30:00Z", tick=False)
+def test_a_week_begins_as_it_does_in_the_country_of_the_time_zone(app: Flask) -> None:
+    """In Riyadh it is Sunday, the first day of the week; in Berlin it is Saturday, which belongs to Monday's week."""
+    with app.test_request_context():
+        weeks = {
+            zone: {words: first for words, first, _last in past_ranges(clock.today(zone), zone)}["This week"]
+            for zone in ("Asia/Riyadh", "Europe/Berlin", "UTC")
+        }
+    assert weeks == {"Asia/Riyadh": date(2026, 11, 29), "Europe/Berlin": date(2026, 11, 23), "UTC": date(2026, 11, 23)}
 
 
 def test_customers_have_no_files(app: Flask, ids: dict[str, int]) -> None:

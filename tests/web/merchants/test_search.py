@@ -26,6 +26,8 @@ def test_a_part_of_a_name_leads_to_customer_plans_and_payments(app: Flask, ids: 
 
 def test_pages_are_found_by_name_for_members_who_may_open_them(app: Flask, ids: dict[str, int]) -> None:
     assert 'href="/settings/reminders"' in browser_of(app, "amal").get("/search?search=remind").text
+    for typed, address in (("webh", "/settings/webhooks"), ("money in", "/movements"), ("refunds", "/refunds")):
+        assert f'href="{address}"' in browser_of(app, "amal").get(f"/search?search={typed}").text
     with app.app_context():
         people.a_member("vera", ids["amal"], "viewer")
     vera = browser_of(app, "vera")

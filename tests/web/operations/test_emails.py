@@ -13,7 +13,7 @@ from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
 from tests.fixtures import agreements, mails, operations, people, webhooks
-from tests.fixtures.business import CHANGES, changed_plans
+from tests.fixtures.business import CHANGES, PROPOSALS, changed_plans, proposed_days
 from tests.fixtures.mails import Catcher, sending
 from tests.fixtures.query_log import queries
 from tests.services.security import factors
@@ -125,6 +125,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         paid = people.pay(first.id, omar)
         people.pay(second.id, omar)
         changed_plans(amal)
+        proposed_days(amal)
         people.bounce(people.pay(people.installments_of(people.a_plan(amal))[0].id, omar).id)
         refunds.refund(paid.plan_id, actor=people.owner(amal), amount=100, reason="Too dear", payment_id=paid.id)
         people.a_plan(amal, "nadia@example.com", first=-1)
@@ -159,6 +160,8 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     readers["api_key_made"] = readers["webhook_address"] = readers["webhook_disabled"] = readers["merchant"]
     readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
+    readers["plan_news"] = readers["merchant"]
+    readers |= {f"reschedule_{name}": browser_of(app, f"layla-{name}") for name in PROPOSALS}
     omars = browser_of(app, "omar")
     live = set()
     for kind, html in kept:

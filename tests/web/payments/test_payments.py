@@ -94,7 +94,7 @@ def test_a_declined_card_is_explained_beside_the_button(app: Flask, plan: int, c
     for response in (fragment, page):
         assert response.status_code == 402
         assert words in row_of(response.text, first)
-        assert "Pay now" in row_of(response.text, first)
+        assert "Pay SAR" in row_of(response.text, first)
         assert KEY not in response.text, "the button has a new key"
     assert "<html" in page.text
     assert charged(app) == 0
@@ -117,7 +117,7 @@ def test_an_unknown_outcome_shows_checking_until_it_is_settled(app: Flask, plan:
     settled = omar.get(f"/installments/{first}", headers=HTMX)
     assert settled.status_code == 200
     assert "Paid" in row_of(settled.text, first) and "every 2s" not in settled.text
-    assert "Pay now" in row_of(settled.text, installments[1]), "and come back"
+    assert "Pay SAR" in row_of(settled.text, installments[1]), "and come back"
     assert "1 of 4 paid" in settled.text
     assert charged(app) == 1
 
@@ -129,7 +129,7 @@ def test_a_charge_that_never_arrived_is_explained_once_settled(app: Flask, plan:
         outcomes.settle_payment(db.session.scalars(select(Payment.id)).one())
     settled = omar.get(f"/installments/{first}", headers=HTMX)
     row = row_of(settled.text, first)
-    assert "The bank did not get this payment. Nothing was charged." in row and "Pay now" in row
+    assert "The bank did not get this payment. Nothing was charged." in row and "Pay SAR" in row
     assert charged(app) == 0
 
 

@@ -4,7 +4,8 @@ import pytest
 
 from portal.domain.events import KINDS, Payload
 from portal.models import Plan
-from portal.web.plans.event_sentences import ICONS, SENTENCES, Scene
+from portal.web.plans.event_sentences import ICONS, SENTENCES
+from portal.web.plans.scenes import Scene
 from tests.domain.event_examples import SENTENCES as EXPECTED
 from tests.house.test_house import ROOT
 

@@ -18,10 +18,10 @@ BEGIN
         PERFORM qist_refuse('plans_customer_fixed', 'a plan''s customer is only corrected before anything happened');
     END IF;
     IF (NEW.id, NEW.merchant_id, NEW.currency, NEW.start_date, NEW.deposit, NEW.time_zone,
-        NEW.grace_days, NEW.withdrawal_days, NEW.created_at)
+        NEW.grace_days, NEW.withdrawal_days, NEW.import_id, NEW.created_at)
        IS DISTINCT FROM
        (OLD.id, OLD.merchant_id, OLD.currency, OLD.start_date, OLD.deposit, OLD.time_zone,
-        OLD.grace_days, OLD.withdrawal_days, OLD.created_at)
+        OLD.grace_days, OLD.withdrawal_days, OLD.import_id, OLD.created_at)
        OR (NEW.interval <> OLD.interval AND NEW.interval <> 'custom') THEN
         PERFORM qist_refuse('plans_fixed', 'a plan''s parties, currency and schedule never change');
     END IF;

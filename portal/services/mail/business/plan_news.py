@@ -71,6 +71,9 @@ def plan_news(row: Email) -> Facts:
         "upheld": _("%(customer)s says again that plan %(number)s is not theirs", **who),
         "withdrawn": _("%(customer)s withdrew from plan %(number)s", **who),
         "lapsed": _("Plan %(number)s was not accepted in time", **who),
+        "reschedule_accepted": _("%(customer)s agreed to other days for plan %(number)s", **who),
+        "reschedule_declined": _("%(customer)s keeps the days of plan %(number)s", **who),
+        "reschedule_lapsed": _("%(customer)s did not answer about plan %(number)s", **who),
         "stands": _("Plan %(number)s stands", **who),
         "void": _("Plan %(number)s is void", **who),
     }
@@ -84,6 +87,12 @@ def plan_news(row: Email) -> Facts:
         "withdrawn": _("%(customer)s withdrew from the plan for %(purchase)s, within your days to withdraw. What was "
                        "unpaid is void.", **who),
         "lapsed": _("%(customer)s did not accept the plan for %(purchase)s within 30 days. It is cancelled.", **who),
+        "reschedule_accepted": _("%(customer)s agreed to the other days for %(purchase)s. The plan has them now.",
+                                 **who),
+        "reschedule_declined": _("%(customer)s declined the other days for %(purchase)s. Its days stay as they are.",
+                                 **who),
+        "reschedule_lapsed": _("%(customer)s did not answer about other days for %(purchase)s in time. Its days stay "
+                               "as they are.", **who),
         "stands": _("The operator of this site decided that the plan for %(purchase)s stands. Its amounts are due on "
                     "their days.", **who),
         "void": _("The operator of this site decided that the plan for %(purchase)s is not that of %(customer)s. What "
@@ -139,6 +148,8 @@ def _reader_facts(row: Email, plan: Plan, what: Notice) -> Facts:
 def _check_news(plan: Plan, news: News) -> None:
     """Raises NoLongerTrue if the piece of news is overtaken by another."""
     if news == "accepted" and (plan.cancelled_at is not None or plan.disputed or plan.accepted_at is None):
+        raise NoLongerTrue("plan_closed")
+    if news.startswith("reschedule_") and plan.state != "active":
         raise NoLongerTrue("plan_closed")
     if news in ("withdrawn", "lapsed") and plan.cancelled_at is None:
         raise NoLongerTrue("plan_closed")

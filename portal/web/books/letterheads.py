@@ -76,5 +76,5 @@ def logo() -> Response:
 def _page(form: LetterheadForm, status: int) -> Response:
     merchant = my_merchant()
     return page(
-        "merchants/letterheads_show.html", status, form=form, merchant=merchant, letterhead=Letterhead.of(merchant.id)
+        "books/letterheads_show.html", status, form=form, merchant=merchant, letterhead=Letterhead.of(merchant.id)
     )

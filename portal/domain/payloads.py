@@ -1,0 +1,42 @@
+"""The base of the payloads of events, and the registry of their kinds (portal/domain/events.py)."""
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+
+class UnknownKind(LookupError):
+    """No payload is registered for this kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payload:
+    """The facts of one event. The plan, the actor and the instant are columns of its row."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        """Register a subclass with a kind. One without a kind has the fields that several kinds share."""
+        if "kind" not in vars(cls):
+            return
+        if cls.kind in KINDS:
+            raise TypeError(f"two payloads of kind {cls.kind}")
+        KINDS[cls.kind] = cls
+
+
+KINDS: Final[dict[str, type[Payload]]] = {}
+"""The payload class of each kind."""
+
+
+def facts(payload: Payload) -> dict[str, Any]:
+    """The fields of a payload that differ from their defaults, as JSON values."""
+    values = ((field, getattr(payload, field.name)) for field in fields(payload))
+    return {field.name: msgspec.to_builtins(value) for field, value in values if value != field.default}
+
+
+def read(kind: str, stored: dict[str, Any]) -> Payload:
+    """The payload that `facts` made these values of. Raises UnknownKind, and ValueError for values of other types."""
+    if kind not in KINDS:
+        raise UnknownKind(kind)
+    return msgspec.convert(stored, type=KINDS[kind])

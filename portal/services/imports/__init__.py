@@ -1,0 +1,1 @@
+"""Imports of plans and customers from a spreadsheet's file: read, match, check, carry out, send."""

@@ -1,0 +1,106 @@
+"""A CSV file as spreadsheets write it: its encoding, its separator, and its rows with the numbers of their lines."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Final
+
+from portal.domain import uploads
+from portal.domain.typed_text import BLANKS
+from portal.errors import Fault, Invalid
+from portal.models.plans.imports import MAX_ROWS
+
+MAX_COLUMNS: Final = 60
+SEPARATORS: Final = (",", ";", "\t", "|")
+SPREADSHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How the files of Excel and other spreadsheets begin that are no text: archives, and the old binary format."""
+_HINT: Final = "sep="
+"""The first line by which some spreadsheets name the separator, as in "sep=;"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of one record, and the line of the file at which it begins. Lines count from 1."""
+
+    line: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The names of the columns, from the first line, and the rows under it. Empty rows are left out."""
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def cell(self, row: Row, column: int) -> str:
+        """The text of a cell; "" where the row is shorter than the line of names."""
+        return row.cells[column].strip(BLANKS) if column < len(row.cells) else ""
+
+
+def read_text(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 with its byte order mark.
+
+    Refuses: Invalid on `file`: required (no file, or an empty one), file_too_big (over uploads.MAX_BYTES),
+    file_spreadsheet (no CSV), file_not_text.
+    """
+    if not content:
+        raise Invalid(Fault("file", "required"))
+    if len(content) > uploads.MAX_BYTES:
+        raise Invalid(Fault("file", "file_too_big", limit=uploads.MAX_BYTES // 2**20))
+    if content.startswith(SPREADSHEETS):
+        raise Invalid(Fault("file", "file_spreadsheet"))
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise Invalid(Fault("file", "file_not_text")) from error
+    if "\x00" in text:
+        raise Invalid(Fault("file", "file_not_text"))
+    if not text.strip(BLANKS):
+        raise Invalid(Fault("file", "required"))
+    return text
+
+
+def read_sheet(text: str) -> Sheet:
+    """The columns and rows of a file.
+
+    Refuses: Invalid on `file`: file_no_rows (a line of names alone), file_too_many_rows (over MAX_ROWS),
+    file_too_many_columns (over MAX_COLUMNS), file_quotes (`line`: the quotes of a cell don't end).
+    """
+    skipped = 0
+    separator = None
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith(_HINT) and len(hint := first.strip("\r")[len(_HINT) :]) == 1:
+        separator, text, skipped = hint, rest, 1
+        first = rest.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or _separator(first), strict=True)
+    names: tuple[str, ...] | None = None
+    rows: list[Row] = []
+    line = 1
+    try:
+        for cells in reader:
+            begin, line = line, reader.line_num + 1
+            if not any(cell.strip(BLANKS) for cell in cells):
+                continue
+            if names is None:
+                names = tuple(cell.strip(BLANKS) for cell in cells)
+                while names and not names[-1]:
+                    names = names[:-1]
+                continue
+            if len(rows) == MAX_ROWS:
+                raise Invalid(Fault("file", "file_too_many_rows", limit=MAX_ROWS))
+            rows.append(Row(begin + skipped, tuple(cells)))
+    except csv.Error as error:
+        raise Invalid(Fault("file", "file_quotes", line=line + skipped)) from error
+    if names is None or not rows:
+        raise Invalid(Fault("file", "file_no_rows"))
+    if len(names) > MAX_COLUMNS:
+        raise Invalid(Fault("file", "file_too_many_columns", limit=MAX_COLUMNS))
+    return Sheet(names, tuple(rows))
+
+
+def _separator(line: str) -> str:
+    """The separator that stands most often in the line of names, outside of quotes."""
+    outside = "".join(line.split('"')[::2])
+    return max(SEPARATORS, key=outside.count)

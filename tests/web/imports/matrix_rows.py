@@ -1,0 +1,38 @@
+"""The rows of tests/matrix/test_matrix.py for the pages of imports, and the import that their addresses name."""
+
+from typing import Final
+
+from tests.fixtures import people
+from tests.services.imports import spreadsheets
+
+Statuses = tuple[int, ...]
+PAGE: Final = (303, 403, 403, 200, 200, 403, 303, 303)
+FORM: Final = (303, 403, 403, 422, 422, 403, 303, 303)
+OWN: Final = (303, 403, 403, 200, 404, 403, 303, 303)
+BUTTON: Final = (303, 403, 403, 303, 404, 403, 303, 303)
+ONE: Final = "/imports/<int:import_id>"
+DONE: Final = (f"GET {ONE}/columns", f"GET {ONE}/check", f"GET {ONE}/progress")
+"""Pages of a file that waits, and a fragment: the import was carried out, so they lead to its page."""
+BUTTONS: Final = tuple(f"POST {ONE}/{act}" for act in ("columns", "carry-out", "send", "discard"))
+SHOWN: Final = (f"GET {ONE}", f"GET {ONE}/discard")
+
+PAGES: Final[dict[str, Statuses]] = {
+    "GET /imports": PAGE,
+    "GET /imports/new": PAGE,
+    "POST /imports": FORM,
+    **dict.fromkeys(SHOWN, OWN),
+    **dict.fromkeys((*DONE, *BUTTONS), BUTTON),
+}
+TEAM: Final[dict[str, tuple[int, int, int, int, int]]] = {
+    "GET /imports": (200, 403, 403, 200, 200),
+    "GET /imports/new": (200, 403, 403, 200, 200),
+    "POST /imports": (422, 403, 403, 422, 422),
+    **dict.fromkeys(SHOWN, (200, 403, 403, 404, 200)),
+    **dict.fromkeys((*DONE, *BUTTONS), (303, 403, 403, 404, 303)),
+}
+
+
+def an_import(merchant_id: int) -> int:
+    """An import of one plan that was carried out and not sent."""
+    currency_free = spreadsheets.a_file("matrix@example.com,,,90,3,2030-01-31,,")
+    return spreadsheets.imported(people.owner(merchant_id), currency_free)
