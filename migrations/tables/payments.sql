@@ -26,12 +26,15 @@ CREATE TABLE payments (
     settled_at timestamptz,
     value_at timestamptz,
     reversed_at timestamptz,
+    external_id varchar(100),
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT fk_payments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
         REFERENCES plans (id, merchant_id, customer_id, currency) ON UPDATE CASCADE,
     CONSTRAINT fk_payments_reference FOREIGN KEY (plan_id, reference_id) REFERENCES texts (plan_id, id),
     CONSTRAINT uq_payments_id_plan_id UNIQUE (id, plan_id),
     CONSTRAINT ck_payments_amount CHECK (amount > 0),
     CONSTRAINT ck_payments_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
+    CONSTRAINT ck_payments_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_payments_given_back CHECK (
         refunded >= 0 AND refunding >= 0 AND reversed >= 0 AND refunded + refunding + reversed <= amount
     ),
@@ -71,6 +74,9 @@ CREATE INDEX ix_payments_received_merchant_id_value_at_id ON payments (merchant_
     INCLUDE (currency, amount, refunded, reversed, plan_id)
     WHERE state IN ('succeeded', 'reversed', 'voided');
 CREATE INDEX ix_payments_refunded_merchant_id_id ON payments (merchant_id, id) WHERE refunded > 0 OR refunding > 0;
+CREATE INDEX ix_payments_described_merchant_id_id ON payments (merchant_id, id) WHERE metadata <> '{}'::jsonb;
+CREATE UNIQUE INDEX uq_payments_merchant_id_external_id ON payments (merchant_id, external_id)
+    WHERE external_id IS NOT NULL;
 
 CREATE TABLE allocations (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_allocations PRIMARY KEY,
@@ -110,6 +116,8 @@ CREATE TABLE refunds (
     api_key_id bigint CONSTRAINT fk_refunds_api_key_id REFERENCES api_keys (id),
     created_at timestamptz NOT NULL,
     settled_at timestamptz,
+    external_id varchar(100),
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT fk_refunds_payment FOREIGN KEY (payment_id, plan_id)
         REFERENCES payments (id, plan_id),
     CONSTRAINT fk_refunds_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency)
@@ -119,6 +127,7 @@ CREATE TABLE refunds (
     CONSTRAINT ck_refunds_awaits_release CHECK (NOT awaits_release OR state = 'in_flight'),
     CONSTRAINT ck_refunds_by_hand CHECK (gateway_key IS NOT NULL OR state = 'succeeded'),
     CONSTRAINT ck_refunds_decline_code CHECK ((state = 'declined') = (decline_code IS NOT NULL)),
+    CONSTRAINT ck_refunds_external_id CHECK (external_id <> '' AND jsonb_typeof(metadata) = 'object'),
     CONSTRAINT ck_refunds_settled CHECK ((state = 'in_flight') = (settled_at IS NULL)),
     CONSTRAINT ck_refunds_state CHECK (state IN ('in_flight', 'succeeded', 'declined'))
 );
@@ -133,6 +142,9 @@ CREATE INDEX ix_refunds_merchant_id_currency_amount_id ON refunds (merchant_id, 
 CREATE INDEX ix_refunds_merchant_id_id ON refunds (merchant_id, id);
 CREATE INDEX ix_refunds_payment_id ON refunds (payment_id);
 CREATE INDEX ix_refunds_plan_id_id ON refunds (plan_id, id);
+CREATE INDEX ix_refunds_described_merchant_id_id ON refunds (merchant_id, id) WHERE metadata <> '{}'::jsonb;
+CREATE UNIQUE INDEX uq_refunds_merchant_id_external_id_payment_id ON refunds (merchant_id, external_id, payment_id)
+    WHERE external_id IS NOT NULL AND state <> 'declined';
 
 CREATE TABLE idempotency_keys (
     user_id bigint CONSTRAINT fk_idempotency_keys_user_id REFERENCES users (id),

@@ -237,10 +237,12 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     """The function that reads a field of this type from its raw JSON text."""
     base, metas, nullable = _unwrap(kind)
     if get_origin(base) is list and isinstance(part := get_args(base)[0], type) and issubclass(part, msgspec.Struct):
-        item, limit = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
-        return lambda raw: None if nullable and raw == b"null" else _list(raw, item, limit)
+        item, most = get_args(base)[0], next(meta.max_length for meta in metas if meta.max_length)
+        return lambda raw: None if nullable and raw == b"null" else _list(raw, item, most)
     if base is not Any:
-        return lambda raw: _by_msgspec(raw, kind)
+        sizes = [meta.extra_json_schema for meta in metas if meta.extra_json_schema]
+        limit = next((size["maxLength"] for size in sizes if "maxLength" in size), None)
+        return lambda raw: _by_msgspec(raw, kind, limit)
     if _AMOUNT in metas:
         return lambda raw: None if nullable and raw == b"null" else _amount(raw)
     if _DAY in metas:
@@ -250,8 +252,8 @@ def _reader(kind: Any) -> Callable[[bytes], Any]:
     if _PAIRS in metas:
         return _pairs
     bounds = next(meta.extra_json_schema["oneOf"][0] for meta in metas if meta.extra_json_schema)
-    least, most = bounds["minimum"], bounds["maximum"]
-    return lambda raw: None if nullable and raw == b"null" else _whole(raw, least, most)
+    lowest, highest = bounds["minimum"], bounds["maximum"]
+    return lambda raw: None if nullable and raw == b"null" else _whole(raw, lowest, highest)
 
 
 def _list(raw: bytes, item: type[msgspec.Struct], limit: int) -> list[Any]:
@@ -343,11 +345,15 @@ def _pairs(raw: bytes) -> dict[str, str]:
     return pairs
 
 
-def _by_msgspec(raw: bytes, kind: Any) -> Any:
+def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
+    """The value of this type. `limit` is the true length of a text that is far too long."""
     try:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        raise _BadValue(_wrong_type(error)) from None
+        fault = _wrong_type(error)
+        if fault.about == "length" and limit is not None:
+            fault = Fault(fault.field, fault.code, about=fault.about, **{**fault.facts, "limit": limit})
+        raise _BadValue(fault) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable() from None
     if _holds_nul(value):

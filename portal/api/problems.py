@@ -8,7 +8,7 @@ import structlog
 from flask import Response, current_app, request
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from portal import logs, rate_limits
 from portal.errors import Busy, Fault, Invalid, QistError, StillRunning, TooMany
@@ -134,6 +134,8 @@ def _fault(fault: Fault) -> dict[str, str]:
 
 def _refused_by_http(error: HTTPException) -> Response:
     """The response to an exception of Flask, Werkzeug or the rate limiter."""
+    if isinstance(error, NotFound) and request.routing_exception is error and (methods := _other_methods()):
+        error = MethodNotAllowed(valid_methods=methods)
     status = error.code or 500
     if status < 400:
         redirect: Response = current_app.make_response(error.get_response())
@@ -143,6 +145,19 @@ def _refused_by_http(error: HTTPException) -> Response:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         headers["Retry-After"] = str(rate_limits.seconds_to_wait())
     return _respond(HttpRefusal(status, "header" if status == HTTPStatus.UNAUTHORIZED else ""), headers)
+
+
+def allowed_methods() -> list[str]:
+    """The methods of this request's address, with or without the slash at its end."""
+    adapter = current_app.create_url_adapter(request)
+    assert adapter is not None  # noqa: S101 there is a request
+    methods = set(adapter.allowed_methods()) | set(adapter.allowed_methods(f"{request.path.rstrip('/')}/"))
+    return sorted(methods)
+
+
+def _other_methods() -> list[str]:
+    """The methods of the address with a slash at its end, if the request left it out and used another method."""
+    return [] if request.path.endswith("/") else allowed_methods()
 
 
 def _respond(error: QistError, headers: dict[str, str] | None = None) -> Response:

@@ -77,6 +77,8 @@ def _add_headers(response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "no-store")
     if request.method == "OPTIONS":
         response.headers.pop("Content-Type", None)  # the body is empty
+        if request.endpoint is not None:
+            response.allow.update(problems.allowed_methods())
     origins = current_app.config["QIST"].cors_origins
     if not origins:
         return response

@@ -228,6 +228,7 @@ class PaymentReversed(Payload):
     amount: int
     lost: int = 0
     cause: Cause | None = None
+    reason_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ Amounts are minor units of the plan's currency, instants are aware. A snapshot h
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -74,6 +74,8 @@ class PaymentFacts:
     gateway_reference: str | None
     reversed_at: datetime | None
     parts: tuple[Part, ...]
+    external_id: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class RefundFacts:
     decline_code: str | None
     created_at: datetime
     settled_at: datetime | None
+    external_id: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,8 @@ def of_payment(row: Payment) -> PaymentFacts:
         gateway_reference=row.gateway_reference,
         reversed_at=row.reversed_at,
         parts=tuple(Part(part.installment_id, part.amount) for part in row.allocations),
+        external_id=row.external_id,
+        notes=row.notes,
     )
 
 
@@ -185,6 +191,8 @@ def of_refund(row: Refund) -> RefundFacts:
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,
+        external_id=row.external_id,
+        notes=row.notes,
     )
 
 

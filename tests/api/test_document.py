@@ -130,7 +130,7 @@ def test_a_generated_client_works(
     assert plan.total_amount == "100.00" and len(plan.installments) == 3
     plans = part("api.plans.plans_index").sync(client=client, limit=10)
     assert [row.id for row in plans] == [plan.id]
-    completed = part("api.plans.plans_index").sync(client=client, state=models.PlansIndexState.COMPLETED)
+    completed = part("api.plans.plans_index").sync(client=client, state=models.PlanStatus.COMPLETED)
     assert completed == []
     payer = part("client").AuthenticatedClient(base_url=api.url, token=omar.api.token)
     pay = part("api.installments.installments_pay")
@@ -139,7 +139,7 @@ def test_a_generated_client_works(
     again = pay.sync(plan.installments[0].id, client=payer, body=models.Pay())
     assert again.code == "already_paid"
     rest = part("api.payments.payments_pay").sync(
-        plan.id, client=payer, body=models.PayPlan(choice=models.PayPlanChoice.ALL, payment_method="card_slow")
+        plan.id, client=payer, body=models.PayPlan(choice=models.PayChoice.ALL, payment_method="card_slow")
     )
     assert (rest.amount, rest.state) == ("66.66", "succeeded")
     refund = models.NewRefund(amount="33.34", reason="A layer was missing", payment=paid.payment.id)

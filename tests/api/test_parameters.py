@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.api.endpoints import declared
 from portal.api.openapi import examples
+from portal.api.openapi.enums import NAMES
 from portal.domain import permissions
 from portal.gateways.payment.simulated.cards import OFFERED
 from tests.api import Api, Person, create_plan, problem
@@ -29,7 +30,13 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def parameters(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The schemas of an operation's query parameters, by name."""
-    return {each["name"]: each["schema"] for each in operation["parameters"] if each["in"] == "query"}
+    return {each["name"]: _schema(each["schema"]) for each in operation["parameters"] if each["in"] == "query"}
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the values of its enum, if it is a named one."""
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return {**schema, "enum": list(NAMES[name])} if name else schema
 
 
 def body(operation: dict[str, Any]) -> Any:

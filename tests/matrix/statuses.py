@@ -4,7 +4,7 @@ team_statuses.py has those of the roles in a team, unproven_statuses.py those of
 """
 
 from portal.domain import clock
-from tests.matrix import document_statuses
+from tests.matrix import DESCRIBED, document_statuses
 from tests.web.imports import matrix_rows as import_rows
 from tests.web.team import matrix_rows
 
@@ -108,16 +108,15 @@ API = {
     "GET /api/team/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/merchant/reminders/": MERCHANTS,
     "PATCH /api/merchant/reminders/": (401, 403, 403, 200, 200, 403, 403, 403),
-    "GET /api/docs/": ANYONE,
-    "GET /swagger/": ANYONE,
-    "GET /api/openapi.json": ANYONE,
+    **dict.fromkeys(("GET /api/docs/", "GET /swagger/", "GET /api/openapi.json"), ANYONE),
+    **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
 
 TODAY = clock.today("Asia/Riyadh").isoformat()
 
 # Bodies of requests to the API. They change plans that no other row uses.
 REASON = {"reason": "Returned"}
-BODIES: dict[str, dict[str, str]] = {
+BODIES: dict[str, dict[str, object]] = {
     "POST /api/plans/<row:plan_id>/pay/": {"choice": "amount", "amount": "3"},
     "POST /api/plans/<row:plan_id>/dispute/": {},
     "POST /api/plans/<row:plan_id>/payments/": {"amount": "2", "method": "cash", "received_on": TODAY},
@@ -134,6 +133,7 @@ BODIES: dict[str, dict[str, str]] = {
     "POST /api/plans/<row:plan_id>/invitations/": {"kind": "pay"},
     "POST /api/plans/<row:plan_id>/invitations/revoke/": {"kind": "customer"},
     "POST /api/plans/<row:plan_id>/customer-email/": {"customer_email": "layla@example.com"},
+    **{row: {"metadata": {"branch": "Olaya"}} for row in DESCRIBED},
 }
 
 # Pages redirect anonymous callers to the sign-in page (303). A form redirects (303) or is invalid (422).

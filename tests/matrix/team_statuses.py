@@ -72,6 +72,10 @@ API: Final = {
     **rows(FORBIDDEN, "PATCH", WEBHOOKS[1]),
     **rows(FORBIDDEN, "DELETE", WEBHOOKS[1]),
     **rows((200, 200, 403, 404, 403), "PATCH", "/api/customers/<row:customer_id>/"),
+    **rows(
+        (200, 200, 403, 404, 403), "PATCH", "/api/plans/<row:plan_id>/", "/api/payments/<row:payment_id>/",
+        "/api/refunds/<row:refund_id>/",
+    ),
     **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
     **rows((409, 409, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # mailed often enough
     **rows(MUTE, "PUT", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),

@@ -29,6 +29,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
     "GET /api/team/",
+    *(f"PATCH /api/{one}/" for one in ("plans/<row:plan_id>", "payments/<row:payment_id>", "refunds/<row:refund_id>")),
     "POST /api/plans/<row:plan_id>/reminders/",
     *(
         f"{method} /api/{one}/mute/"

@@ -17,7 +17,7 @@ from portal.errors import Forbidden, NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.services.accounts import accounts, api_keys, merchant_settings
-from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids, write_offs
+from portal.services.adjustments import cancellations, credits, metadata, proposals, reschedules, voids, write_offs
 from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
@@ -80,6 +80,11 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
     "mute a plan": ("remind", lambda actor, ids: mutes.mute_plan(ids["plan"], actor=actor)),
     "unmute a plan": ("remind", lambda actor, ids: mutes.unmute_plan(ids["plan"], actor=actor)),
     "describe a customer": ("note", lambda actor, ids: pairs.describe(ids["omar"], Words(name="Omar"), actor=actor)),
+    "change a plan's metadata": ("note", lambda actor, ids: metadata.change_plan(ids["plan"], {"a": "b"}, actor=actor)),
+    "change a payment's metadata": (
+        "note",
+        lambda actor, ids: metadata.change_payment(ids["cash"], {"a": "b"}, actor=actor),
+    ),
     "mute a customer": ("remind", lambda actor, ids: mutes.mute_customer(ids["omar"], actor=actor)),
     "unmute a customer": ("remind", lambda actor, ids: mutes.unmute_customer(ids["omar"], actor=actor)),
     "answer a dispute": ("cancel", lambda actor, ids: disputes.answer(ids["disputed"], actor=actor, text="A cake")),

@@ -7,8 +7,52 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from qist_client.transport import Page, Transport
 
+ClosedBy: TypeAlias = Literal[
+    "paid",
+    "cancel",
+    "write_off",
+    "refund",
+]
+
+CreditWay: TypeAlias = Literal[
+    "last",
+    "spread",
+]
+
+CustomerShow: TypeAlias = Literal[
+    "all",
+    "owing",
+    "overdue",
+]
+
+DeliveryState: TypeAlias = Literal[
+    "waiting",
+    "claimed",
+    "delivered",
+    "failed",
+]
+
+DisabledFor: TypeAlias = Literal[
+    "owner",
+    "gone",
+    "failing",
+]
+
+EntryKind: TypeAlias = Literal[
+    "plan_opened",
+    "plan_undone",
+    "payment",
+    "refund",
+    "credit",
+    "write_off",
+    "cancellation",
+    "reversal",
+    "void",
+]
+
 ErrorCode: TypeAlias = Literal[
     "account_deactivated",
+    "address_too_long",
     "already_accepted",
     "already_answered",
     "already_approved",
@@ -70,6 +114,7 @@ ErrorCode: TypeAlias = Literal[
     "declined",
     "delivery_waiting",
     "disputed",
+    "duplicate",
     "email_changed",
     "email_fixed",
     "email_taken",
@@ -78,16 +123,29 @@ ErrorCode: TypeAlias = Literal[
     "endpoint_disabled",
     "erased",
     "erasure_deferred",
+    "external_id_drafted",
     "external_id_used",
     "factor_on",
     "figures_changed",
+    "file_no_rows",
+    "file_not_text",
+    "file_quotes",
+    "file_spreadsheet",
+    "file_too_big",
     "file_too_large",
+    "file_too_many_columns",
+    "file_too_many_rows",
     "forbidden",
     "fresh_sign_in_needed",
     "gateway_away",
     "grace_days",
+    "headers_too_large",
     "idempotency_key_reused",
     "image_too_large",
+    "import_carried_out",
+    "import_changed",
+    "import_faulty",
+    "import_not_carried_out",
     "insufficient_funds",
     "internal_error",
     "invalid",
@@ -133,12 +191,14 @@ ErrorCode: TypeAlias = Literal[
     "nothing_due",
     "nothing_owed",
     "nothing_to_refund",
+    "other_currency",
     "outcome_unknown",
     "owes_the_business",
     "own_account",
     "own_business",
     "own_plan",
     "own_plan_of_business",
+    "own_words",
     "owners_zone",
     "passkey_known",
     "passkey_refused",
@@ -164,6 +224,7 @@ ErrorCode: TypeAlias = Literal[
     "refused_address",
     "removal_waits",
     "repeated",
+    "request_too_slow",
     "required",
     "same_email",
     "same_person",
@@ -177,6 +238,7 @@ ErrorCode: TypeAlias = Literal[
     "too_late",
     "too_long",
     "too_many",
+    "too_many_cells",
     "too_many_drafts",
     "too_many_endpoints",
     "too_many_invitations",
@@ -215,6 +277,197 @@ ErrorCode: TypeAlias = Literal[
 ]
 """Every code of a problem and of its faults. New ones may be added."""
 
+EventObjectType: TypeAlias = Literal[
+    "plan",
+    "installment",
+    "payment",
+    "refund",
+    "customer",
+]
+
+EventType: TypeAlias = Literal[
+    "plan.created",
+    "plan.accepted",
+    "plan.disputed",
+    "plan.dispute_ended",
+    "plan.rescheduled",
+    "plan.completed",
+    "plan.cancelled",
+    "plan.written_off",
+    "installment.late",
+    "payment.succeeded",
+    "payment.declined",
+    "payment.reversed",
+    "payment.voided",
+    "refund.succeeded",
+    "refund.declined",
+    "credit.created",
+    "automatic_payment.changed",
+    "invitation.opened",
+    "customer.updated",
+]
+
+FaultPlace: TypeAlias = Literal[
+    "query",
+    "header",
+]
+
+Flag: TypeAlias = Literal[
+    "true",
+    "false",
+]
+
+Hat: TypeAlias = Literal[
+    "merchant",
+    "customer",
+    "operator",
+]
+
+IncludeInstallments: TypeAlias = Literal[
+    "replaced",
+    "total",
+    "replaced,total",
+    "total,replaced",
+]
+
+IncludeTotal: TypeAlias = Literal[
+    "total",
+]
+
+InstallmentSort: TypeAlias = Literal[
+    "due_date",
+    "-due_date",
+]
+
+InstallmentStatus: TypeAlias = Literal[
+    "pending",
+    "late",
+    "paid",
+    "waived",
+    "replaced",
+    "cancelled",
+    "written_off",
+]
+
+Interval: TypeAlias = Literal[
+    "weekly",
+    "biweekly",
+    "monthly",
+]
+
+LedgerAccount: TypeAlias = Literal[
+    "cash",
+    "bank",
+    "clearing",
+    "receivable",
+    "sales",
+    "credits",
+    "refunds",
+    "bad_debt",
+    "recoveries",
+    "losses",
+    "refunds_payable",
+    "overpayments",
+    "prepayments",
+]
+
+LinkKind: TypeAlias = Literal[
+    "pay",
+    "customer",
+]
+
+MoneyWay: TypeAlias = Literal[
+    "cash",
+    "transfer",
+    "card",
+]
+
+PayChoice: TypeAlias = Literal[
+    "due",
+    "all",
+    "amount",
+]
+
+PaymentState: TypeAlias = Literal[
+    "in_flight",
+    "succeeded",
+    "declined",
+    "reversed",
+    "voided",
+]
+
+PlanInterval: TypeAlias = Literal[
+    "weekly",
+    "biweekly",
+    "monthly",
+    "custom",
+]
+
+PlanStatus: TypeAlias = Literal[
+    "active",
+    "overdue",
+    "completed",
+    "cancelled",
+]
+
+ProposalState: TypeAlias = Literal[
+    "open",
+    "accepted",
+    "declined",
+    "withdrawn",
+    "lapsed",
+    "void",
+]
+
+RecordedMethod: TypeAlias = Literal[
+    "cash",
+    "transfer",
+]
+
+RefundState: TypeAlias = Literal[
+    "in_flight",
+    "succeeded",
+    "declined",
+]
+
+RegistrationRole: TypeAlias = Literal[
+    "merchant",
+    "customer",
+]
+
+RescheduleWay: TypeAlias = Literal[
+    "move",
+    "shift",
+    "split",
+]
+
+Sort: TypeAlias = Literal[
+    "-id",
+    "id",
+]
+
+Standing: TypeAlias = Literal[
+    "draft",
+    "live",
+    "deactivated",
+    "closing",
+    "closed",
+]
+
+TeamRole: TypeAlias = Literal[
+    "owner",
+    "manager",
+    "collector",
+    "viewer",
+]
+
+TimelineActor: TypeAlias = Literal[
+    "customer",
+    "merchant",
+    "operator",
+    "system",
+]
+
 
 class Account(TypedDict):
     """An account. `role` is the hat that registration chose."""
@@ -222,7 +475,7 @@ class Account(TypedDict):
     id: int
     username: str
     email: str
-    role: Literal["customer", "merchant", "operator"]
+    role: Hat
     # False until the account has proven its email.
     email_proven: bool
 
@@ -230,6 +483,7 @@ class Account(TypedDict):
 class AgeingReport(TypedDict):
     """The amounts in the home currency. `by_currency` has those in other currencies."""
 
+    # ISO 4217, such as SAR.
     currency: str
     # Decimal text with the currency's digits.
     outstanding: str
@@ -267,6 +521,7 @@ class AutomaticPaymentChoice(TypedDict):
 class Buckets(TypedDict):
     """Outstanding amounts by days past due. The five buckets add up to `outstanding`."""
 
+    # ISO 4217, such as SAR.
     currency: str
     # Decimal text with the currency's digits.
     outstanding: str
@@ -292,17 +547,18 @@ class CancelledPlan(TypedDict):
     customer_email: str
     # Decimal text with the currency's digits.
     total_amount: str
+    # ISO 4217, such as SAR.
     currency: str
     # A deposit counts.
     num_installments: int
     # `custom`: the installments were sent one by one.
-    interval: Literal["biweekly", "custom", "monthly", "weekly"]
+    interval: PlanInterval
     start_date: str
     # The amount of the first installment, if it is a deposit.
     deposit: str | None
-    status: Literal["active", "cancelled", "completed", "overdue"]
+    status: PlanStatus
     # Why nothing more is owed; null while the plan is active.
-    closed_by: Literal["cancel", "paid", "refund", "write_off"] | None
+    closed_by: ClosedBy | None
     # Decimal text with the currency's digits.
     paid: str
     # Decimal text with the currency's digits.
@@ -317,7 +573,8 @@ class CancelledPlan(TypedDict):
     refunding: str
     description: str
     external_id: str | None
-    metadata: dict[str, Any]
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: dict[str, str]
     # RFC 3339, UTC.
     created_at: str
     # RFC 3339, UTC.
@@ -336,7 +593,7 @@ class ChangedEndpoint(TypedDict):
     """Changes of an endpoint. A field that is left out, or null, stays as it is."""
 
     url: NotRequired[str | None]
-    types: NotRequired[list[Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]] | None]
+    types: NotRequired[list[EventType] | None]
     # False ends the waiting deliveries; true begins anew.
     enabled: NotRequired[bool | None]
 
@@ -392,6 +649,7 @@ class CustomerWords(TypedDict):
 class Dashboard(TypedDict):
     """Totals in the home currency. `by_currency` has those in other currencies."""
 
+    # ISO 4217, such as SAR.
     currency: str
     total_revenue: Decimal | int
     overdue_installments: int
@@ -403,6 +661,7 @@ class Dashboard(TypedDict):
 class DashboardFigures(TypedDict):
     """Totals in one currency."""
 
+    # ISO 4217, such as SAR.
     currency: str
     total_revenue: Decimal | int
     overdue_installments: int
@@ -416,9 +675,9 @@ class EndpointWithSecret(TypedDict):
     # Random.
     id: str
     url: str
-    types: list[Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]]
+    types: list[EventType]
     enabled: bool
-    disabled_for: Literal["failing", "gone", "owner"] | None
+    disabled_for: DisabledFor | None
     # RFC 3339, UTC.
     created_at: str
     # The first failure since the last success.
@@ -432,11 +691,11 @@ class EndpointWithSecret(TypedDict):
 class EventObject(TypedDict):
     """The object that an event is about."""
 
-    type: Literal["customer", "installment", "payment", "plan", "refund"]
+    type: EventObjectType
     id: int
 
 
-Fault = TypedDict("Fault", {"pointer": "str", "detail": "str", "code": "ErrorCode", "in": "NotRequired[Literal[\"header\", \"query\"]]"})
+Fault = TypedDict("Fault", {"pointer": "str", "detail": "str", "code": "ErrorCode", "in": "NotRequired[FaultPlace]"})
 """A fault of the request."""
 
 
@@ -457,9 +716,10 @@ class Installment(TypedDict):
     number: int
     # Decimal text with the currency's digits.
     amount: str
+    # ISO 4217, such as SAR.
     currency: str
     due_date: str
-    status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"]
+    status: InstallmentStatus
     paid_at: str | None
     # Decimal text with the currency's digits.
     amount_paid: str
@@ -486,15 +746,16 @@ class JournalLine(TypedDict):
     value_on: str | None
     # RFC 3339, UTC.
     recorded_at: str
-    kind: Literal["cancellation", "credit", "payment", "plan_opened", "plan_undone", "refund", "reversal", "void", "write_off"]
+    kind: EntryKind
     plan: int
     payment: int | None
     refund: int | None
-    method: Literal["card", "cash", "transfer"] | None
+    method: MoneyWay | None
     gateway_reference: str | None
-    account: Literal["bad_debt", "bank", "cash", "clearing", "credits", "losses", "overpayments", "prepayments", "receivable", "recoveries", "refunds", "refunds_payable", "sales"]
+    account: LedgerAccount
     debit: str | None
     credit: str | None
+    # ISO 4217, such as SAR.
     currency: str
 
 
@@ -502,7 +763,7 @@ class Link(TypedDict):
     """The newest link of a kind. The customer's link itself is in no answer: only the mailbox has it."""
 
     # pay: for you to pass on, it shows the plan and takes payments. customer: in mails only.
-    kind: Literal["customer", "pay"]
+    kind: LinkKind
     # It opens the plan now.
     works: bool
     # The address of a pay link that works.
@@ -521,7 +782,7 @@ class LinkChoice(TypedDict):
     """One of the two links of a plan."""
 
     # pay: for you to pass on, it shows the plan and takes payments. customer: in mails only.
-    kind: Literal["customer", "pay"]
+    kind: LinkKind
 
 
 class Login(TypedDict):
@@ -542,7 +803,7 @@ class Me(TypedDict):
     username: str
     email: str
     email_proven: bool
-    role: Literal["customer", "merchant", "operator"]
+    role: Hat
     merchant: int | None
     memberships: list[MerchantMembership]
 
@@ -565,7 +826,7 @@ class Merchant(TypedDict):
     grace_days: int
     # Days in which a customer may withdraw from a new plan.
     withdrawal_days: int
-    standing: Literal["closed", "closing", "deactivated", "draft", "live"]
+    standing: Standing
     # On receipts and statements, in lines that end with a line feed.
     address: str | None
     tax_number: str | None
@@ -590,12 +851,26 @@ class MerchantChange(TypedDict):
     phone: NotRequired[str | None]
 
 
+class MerchantChoice(TypedDict):
+    """A merchant whose hat a token may have."""
+
+    id: int
+    name: str
+
+
 class MerchantMembership(TypedDict):
     """Your role in a merchant's team."""
 
     merchant: int
     name: str
-    role: Literal["collector", "manager", "owner", "viewer"]
+    role: TeamRole
+
+
+class MetadataChange(TypedDict):
+    """A change of the metadata. Sent again, it changes nothing more."""
+
+    # A text sets a name, null removes it, other names stay (RFC 7396). Up to 20 names stay.
+    metadata: dict[str, str | None]
 
 
 class NewCancellation(TypedDict):
@@ -615,7 +890,7 @@ class NewCredit(TypedDict):
 
     # A decimal string, or a JSON number, which is read as its text.
     amount: str | Decimal | int
-    how: NotRequired[Literal["last", "spread"]]
+    how: NotRequired[CreditWay]
     # Why, in up to 200 letters on one line. It stands on the plan's timeline.
     reason: str
     expected: NotRequired[str | Decimal | int | None]
@@ -633,7 +908,7 @@ class NewEndpoint(TypedDict):
     # https, up to 500 characters, on a public address.
     url: str
     # Only events of these types. Empty: of every type.
-    types: NotRequired[list[Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]]]
+    types: NotRequired[list[EventType]]
 
 
 class NewPaymentMethod(TypedDict):
@@ -653,7 +928,7 @@ class NewPlan(TypedDict):
     # The first due date; with a deposit, the first after it.
     start_date: NotRequired[str | None]
     # `monthly`, if it is left out.
-    interval: NotRequired[Literal["biweekly", "monthly", "weekly"] | None]
+    interval: NotRequired[Interval | None]
     # Due at once. The rest of the total is split.
     deposit: NotRequired[str | Decimal | int | None]
     # Your own amounts and dates: rising dates, the exact sum.
@@ -672,13 +947,17 @@ class NewRecordedPayment(TypedDict):
 
     # A decimal string, or a JSON number, which is read as its text.
     amount: str | Decimal | int
-    method: Literal["cash", "transfer"]
+    method: RecordedMethod
     # The local date of receipt, never in the future.
     received_on: str
     # Such as the transfer's number, up to 200 letters.
     reference: NotRequired[str]
     # Why it came this way, up to 200 letters. It is on the timeline.
     reason: NotRequired[str]
+    # Your own id, up to 100 letters on one line. Sent again, it is the same payment.
+    external_id: NotRequired[str | None]
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: NotRequired[dict[str, str]]
     # The remaining amount that you expect. 409 amount_changed if it differs.
     expected: NotRequired[str | Decimal | int | None]
 
@@ -691,6 +970,10 @@ class NewRefund(TypedDict):
     # Why, in up to 200 letters on one line. It stands on the plan's timeline.
     reason: str
     payment: NotRequired[int | str | None]
+    # Your own id, up to 100 letters on one line. Sent again, it is the same refund.
+    external_id: NotRequired[str | None]
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: NotRequired[dict[str, str]]
     # The refundable amount that you expect. 409 amount_changed if it differs.
     expected: NotRequired[str | Decimal | int | None]
 
@@ -698,7 +981,7 @@ class NewRefund(TypedDict):
 class NewReschedule(TypedDict):
     """New dates of what is open: `move` one installment, `shift` all by days, or `split` the rest."""
 
-    how: Literal["move", "shift", "split"]
+    how: RescheduleWay
     # The installment to move.
     installment: NotRequired[int | str | None]
     # Its new date; of a split, the first date.
@@ -707,14 +990,17 @@ class NewReschedule(TypedDict):
     days: NotRequired[int | str | None]
     # The number of parts of a split.
     num_installments: NotRequired[int | str | None]
-    interval: NotRequired[Literal["biweekly", "monthly", "weekly"]]
+    interval: NotRequired[Interval]
     # Why, in up to 200 letters on one line. It stands on the plan's timeline.
     reason: str
     expected: NotRequired[str | Decimal | int | None]
 
 
 class NewReversal(TypedDict):
-    """A question to the gateway. It has no fields."""
+    """A question to the gateway."""
+
+    # Why you ask, up to 200 letters. If it bounced, it is on the timeline.
+    reason: NotRequired[str]
 
 
 class NewSecret(TypedDict):
@@ -765,9 +1051,10 @@ class PaidInstallment(TypedDict):
     number: int
     # Decimal text with the currency's digits.
     amount: str
+    # ISO 4217, such as SAR.
     currency: str
     due_date: str
-    status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"]
+    status: InstallmentStatus
     paid_at: str | None
     # Decimal text with the currency's digits.
     amount_paid: str
@@ -801,7 +1088,7 @@ class Pay(TypedDict):
 class PayPlan(TypedDict):
     """A payment of a plan: what is due by today, all that remains, or an amount (oldest installment first)."""
 
-    choice: Literal["all", "amount", "due"]
+    choice: PayChoice
     # The amount, if `choice` is amount. Else leave it out.
     amount: NotRequired[str | Decimal | int | None]
     payment_method: NotRequired[str | None]
@@ -821,9 +1108,10 @@ class Payment(TypedDict):
     plan: int
     # Decimal text with the currency's digits.
     amount: str
+    # ISO 4217, such as SAR.
     currency: str
-    state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"]
-    method: Literal["card", "cash", "transfer"]
+    state: PaymentState
+    method: MoneyWay
     # The test card, saved_card, cash or transfer.
     payment_method: str
     # Empty without one, null once it is erased.
@@ -842,6 +1130,9 @@ class Payment(TypedDict):
     # The gateway's own number of the charge.
     gateway_reference: str | None
     reversed_at: str | None
+    external_id: str | None
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: dict[str, str]
     installments: list[Part]
 
 
@@ -849,7 +1140,7 @@ class PaymentRef(TypedDict):
     """The payment, and its state."""
 
     id: int
-    state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"]
+    state: PaymentState
 
 
 class Plan(TypedDict):
@@ -867,17 +1158,18 @@ class Plan(TypedDict):
     customer_email: str
     # Decimal text with the currency's digits.
     total_amount: str
+    # ISO 4217, such as SAR.
     currency: str
     # A deposit counts.
     num_installments: int
     # `custom`: the installments were sent one by one.
-    interval: Literal["biweekly", "custom", "monthly", "weekly"]
+    interval: PlanInterval
     start_date: str
     # The amount of the first installment, if it is a deposit.
     deposit: str | None
-    status: Literal["active", "cancelled", "completed", "overdue"]
+    status: PlanStatus
     # Why nothing more is owed; null while the plan is active.
-    closed_by: Literal["cancel", "paid", "refund", "write_off"] | None
+    closed_by: ClosedBy | None
     # Decimal text with the currency's digits.
     paid: str
     # Decimal text with the currency's digits.
@@ -892,7 +1184,8 @@ class Plan(TypedDict):
     refunding: str
     description: str
     external_id: str | None
-    metadata: dict[str, Any]
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: dict[str, str]
     # RFC 3339, UTC.
     created_at: str
     # RFC 3339, UTC.
@@ -920,7 +1213,7 @@ class PlanTerms(TypedDict):
     # The first due date; with a deposit, the first after it.
     start_date: NotRequired[str | None]
     # `monthly`, if it is left out.
-    interval: NotRequired[Literal["biweekly", "monthly", "weekly"] | None]
+    interval: NotRequired[Interval | None]
     # Due at once. The rest of the total is split.
     deposit: NotRequired[str | Decimal | int | None]
     # Your own amounts and dates: rising dates, the exact sum.
@@ -933,9 +1226,10 @@ class Preview(TypedDict):
 
     # Decimal text with the currency's digits.
     total_amount: str
+    # ISO 4217, such as SAR.
     currency: str
     num_installments: int
-    interval: Literal["biweekly", "custom", "monthly", "weekly"]
+    interval: PlanInterval
     start_date: str
     deposit: str | None
     installments: list[ScheduleRow]
@@ -952,6 +1246,22 @@ class Problem(TypedDict):
     errors: NotRequired[list[Fault]]
     # If a parameter is unknown: the query parameters that this endpoint accepts.
     known: NotRequired[list[str]]
+    # Of amount_changed and too_much: what is owed now.
+    remaining: NotRequired[str]
+    # Of amount_changed and too_much: what can be refunded now.
+    refundable: NotRequired[str]
+    # Decimal text with the currency's digits.
+    voidable: NotRequired[str]
+    # Of refund_limit: what is left today.
+    allowance: NotRequired[str]
+    # Of payment_in_flight, and of a declined payment.
+    payment_id: NotRequired[int]
+    # Of external_id_used: the plan that has it.
+    plan_id: NotRequired[int]
+    # Of refund_declined: the refunds.
+    refund_ids: NotRequired[list[int]]
+    # Of choose_merchant: yours.
+    merchants: NotRequired[list[MerchantChoice]]
 
 
 class Proof(TypedDict):
@@ -986,7 +1296,7 @@ class PublishedEvent(TypedDict):
 
     # Random. The same event has the same id.
     id: str
-    type: Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]
+    type: EventType
     # RFC 3339, UTC.
     created_at: str
     version: int
@@ -1025,14 +1335,18 @@ class Refund(TypedDict):
     payment: int
     # Decimal text with the currency's digits.
     amount: str
+    # ISO 4217, such as SAR.
     currency: str
-    state: Literal["declined", "in_flight", "succeeded"]
+    state: RefundState
     # Null once it is erased.
     reason: str | None
     decline_code: str | None
     # RFC 3339, UTC.
     created_at: str
     settled_at: str | None
+    external_id: str | None
+    # Your own texts: up to 20, names of up to 40 letters, texts of up to 500.
+    metadata: dict[str, str]
 
 
 class RefundAnswer(TypedDict):
@@ -1042,6 +1356,7 @@ class RefundAnswer(TypedDict):
     """
 
     plan: int
+    # ISO 4217, such as SAR.
     currency: str
     # Decimal text with the currency's digits.
     amount: str
@@ -1062,7 +1377,7 @@ class Registration(TypedDict):
     password: NotRequired[str]
     # The password once more.
     password2: NotRequired[str]
-    role: NotRequired[Literal["merchant", "customer"]]
+    role: NotRequired[RegistrationRole]
     # The merchant's name for its customers; by default the username.
     business_name: NotRequired[str]
     # ISO 4217 code.
@@ -1092,7 +1407,7 @@ class RenewedLink(TypedDict):
     """A new link took the place of the one before. The list of links shows the address of a pay link."""
 
     # pay: for you to pass on, it shows the plan and takes payments. customer: in mails only.
-    kind: Literal["customer", "pay"]
+    kind: LinkKind
     # RFC 3339, UTC.
     created_at: str
     # RFC 3339, UTC.
@@ -1108,7 +1423,7 @@ class RescheduleProposal(TypedDict):
 
     id: int
     plan: int
-    state: Literal["accepted", "declined", "lapsed", "open", "void", "withdrawn"]
+    state: ProposalState
     before: list[ProposedAmount]
     after: list[ProposedAmount]
     # Null once it is erased.
@@ -1125,7 +1440,7 @@ class RevokedLink(TypedDict):
     """The plan has no link of this kind that works."""
 
     # pay: for you to pass on, it shows the plan and takes payments. customer: in mails only.
-    kind: Literal["customer", "pay"]
+    kind: LinkKind
 
 
 class SavedPaymentMethod(TypedDict):
@@ -1155,7 +1470,7 @@ class TeamMember(TypedDict):
     id: int
     name: str
     email: str
-    role: Literal["collector", "manager", "owner", "viewer"]
+    role: TeamRole
     # The most that a manager or owner refunds a day. Null: no limit.
     refund_limit: str | None
     # RFC 3339, UTC.
@@ -1175,7 +1490,7 @@ class TimelineEntry(TypedDict):
     kind: str
     # RFC 3339, UTC.
     created_at: str
-    by: Literal["customer", "merchant", "operator", "system"]
+    by: TimelineActor
     # The person who did it. Null for the system, and for other parties.
     name: str | None
     amount: str | None
@@ -1213,9 +1528,9 @@ class WebhookEndpoint(TypedDict):
     # Random.
     id: str
     url: str
-    types: list[Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]]
+    types: list[EventType]
     enabled: bool
-    disabled_for: Literal["failing", "gone", "owner"] | None
+    disabled_for: DisabledFor | None
     # RFC 3339, UTC.
     created_at: str
     # The first failure since the last success.
@@ -1228,8 +1543,8 @@ class WebhookSent(TypedDict):
     """An event for an endpoint, with its attempts. Deliveries are kept for 30 days after their end."""
 
     event: str
-    type: Literal["automatic_payment.changed", "credit.created", "customer.updated", "installment.late", "invitation.opened", "payment.declined", "payment.reversed", "payment.succeeded", "payment.voided", "plan.accepted", "plan.cancelled", "plan.completed", "plan.created", "plan.dispute_ended", "plan.disputed", "plan.rescheduled", "plan.written_off", "refund.declined", "refund.succeeded"]
-    state: Literal["claimed", "delivered", "failed", "waiting"]
+    type: EventType
+    state: DeliveryState
     # RFC 3339, UTC.
     created_at: str
     # Null once it has ended.
@@ -1273,12 +1588,12 @@ class Client(Transport):
     def merchants_customers_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        show: Literal["all", "overdue", "owing"] | None = None,
+        show: CustomerShow | None = None,
         email: str | None = None,
         search: str | None = None,
     ) -> Page[Customer]:
@@ -1353,7 +1668,7 @@ class Client(Transport):
     def events_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
@@ -1378,12 +1693,12 @@ class Client(Transport):
     def analytics_journal(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         from_: str | None = None,
         to: str | None = None,
-        account: Literal["bad_debt", "bank", "cash", "clearing", "credits", "losses", "overpayments", "prepayments", "receivable", "recoveries", "refunds", "refunds_payable", "sales"] | None = None,
+        account: LedgerAccount | None = None,
     ) -> Page[JournalLine]:
         """List the lines of your journal
 
@@ -1457,7 +1772,7 @@ class Client(Transport):
     def payment_methods_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
     ) -> Page[SavedPaymentMethod]:
         """List your saved payment methods
 
@@ -1505,17 +1820,19 @@ class Client(Transport):
     def payments_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
-        state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
-        sort: Literal["-id", "id"] | None = None,
+        status: PaymentState | None = None,
+        state: PaymentState | None = None,
+        sort: Sort | None = None,
         plan: int | str | None = None,
         customer: int | str | None = None,
         currency: str | None = None,
+        external_id: str | None = None,
+        metadata: str | None = None,
     ) -> Page[Payment]:
         """List your payments
 
@@ -1525,7 +1842,7 @@ class Client(Transport):
             Payment,
             "GET",
             "/api/payments/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
         )
 
     def payments_show(
@@ -1540,6 +1857,22 @@ class Client(Transport):
             Payment,
             "GET",
             f"/api/payments/{self.segment(payment_id)}/",
+        )
+
+    def payments_update(
+        self,
+        payment_id: int,
+        body: MetadataChange,
+    ) -> Payment:
+        """Change the metadata of a payment
+
+        For the plan's merchant. There is no event.
+        """
+        return self.one(
+            Payment,
+            "PATCH",
+            f"/api/payments/{self.segment(payment_id)}/",
+            body=body,
         )
 
     def plan_actions_reverse(
@@ -1605,15 +1938,15 @@ class Client(Transport):
     def plans_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["active", "cancelled", "completed", "overdue"] | None = None,
-        state: Literal["active", "cancelled", "completed", "overdue"] | None = None,
-        disputed: Literal["false", "true"] | None = None,
-        closed_by: Literal["cancel", "paid", "refund", "write_off"] | None = None,
+        status: PlanStatus | None = None,
+        state: PlanStatus | None = None,
+        disputed: Flag | None = None,
+        closed_by: ClosedBy | None = None,
         customer_email: str | None = None,
         customer: int | str | None = None,
         external_id: str | None = None,
@@ -1623,7 +1956,7 @@ class Client(Transport):
         updated_before: str | None = None,
         updated_after: str | None = None,
         metadata: str | None = None,
-        sort: Literal["-id", "id"] | None = None,
+        sort: Sort | None = None,
     ) -> Page[Plan]:
         """List your plans
 
@@ -1639,13 +1972,13 @@ class Client(Transport):
     def installments_index(
         self,
         *,
-        include: Literal["replaced", "replaced,total", "total", "total,replaced"] | None = None,
+        include: IncludeInstallments | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
-        state: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
+        status: InstallmentStatus | None = None,
+        state: InstallmentStatus | None = None,
         plan: int | str | None = None,
         customer_email: str | None = None,
         customer: int | str | None = None,
@@ -1654,7 +1987,7 @@ class Client(Transport):
         due_after: str | None = None,
         external_id: str | None = None,
         metadata: str | None = None,
-        sort: Literal["-due_date", "due_date"] | None = None,
+        sort: InstallmentSort | None = None,
     ) -> Page[Installment]:
         """List your installments
 
@@ -1729,6 +2062,22 @@ class Client(Transport):
             Plan,
             "GET",
             f"/api/plans/{self.segment(plan_id)}/",
+        )
+
+    def plans_update(
+        self,
+        plan_id: int,
+        body: MetadataChange,
+    ) -> Plan:
+        """Change the metadata of a plan
+
+        For the plan's merchant. Everything else of a plan changes by its own action. There is no event.
+        """
+        return self.one(
+            Plan,
+            "PATCH",
+            f"/api/plans/{self.segment(plan_id)}/",
+            body=body,
         )
 
     def agreements_accept(
@@ -1879,11 +2228,11 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
-        include: Literal["replaced", "replaced,total", "total", "total,replaced"] | None = None,
+        include: IncludeInstallments | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-        status: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
-        state: Literal["cancelled", "late", "paid", "pending", "replaced", "waived", "written_off"] | None = None,
+        status: InstallmentStatus | None = None,
+        state: InstallmentStatus | None = None,
         due_before: str | None = None,
         due_after: str | None = None,
     ) -> Page[Installment]:
@@ -1902,7 +2251,7 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
     ) -> Page[Link]:
         """The links of a plan
 
@@ -2006,14 +2355,14 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
-        state: Literal["declined", "in_flight", "reversed", "succeeded", "voided"] | None = None,
-        sort: Literal["-id", "id"] | None = None,
+        status: PaymentState | None = None,
+        state: PaymentState | None = None,
+        sort: Sort | None = None,
     ) -> Page[Payment]:
         """A plan's payments
 
@@ -2049,14 +2398,14 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["declined", "in_flight", "succeeded"] | None = None,
-        state: Literal["declined", "in_flight", "succeeded"] | None = None,
-        sort: Literal["-id", "id"] | None = None,
+        status: RefundState | None = None,
+        state: RefundState | None = None,
+        sort: Sort | None = None,
     ) -> Page[Refund]:
         """A plan's refunds
 
@@ -2211,7 +2560,7 @@ class Client(Transport):
         self,
         plan_id: int,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Page[TimelineEntry]:
@@ -2249,18 +2598,20 @@ class Client(Transport):
     def refunds_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         created_before: str | None = None,
         created_after: str | None = None,
-        status: Literal["declined", "in_flight", "succeeded"] | None = None,
-        state: Literal["declined", "in_flight", "succeeded"] | None = None,
-        sort: Literal["-id", "id"] | None = None,
+        status: RefundState | None = None,
+        state: RefundState | None = None,
+        sort: Sort | None = None,
         plan: int | str | None = None,
         payment: int | str | None = None,
         customer: int | str | None = None,
         currency: str | None = None,
+        external_id: str | None = None,
+        metadata: str | None = None,
     ) -> Page[Refund]:
         """List your refunds
 
@@ -2270,7 +2621,7 @@ class Client(Transport):
             Refund,
             "GET",
             "/api/refunds/",
-            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "payment": payment, "customer": customer, "currency": currency},
+            query={"include": include, "limit": limit, "cursor": cursor, "created_before": created_before, "created_after": created_after, "status": status, "state": state, "sort": sort, "plan": plan, "payment": payment, "customer": customer, "currency": currency, "external_id": external_id, "metadata": metadata},
         )
 
     def refunds_show(
@@ -2287,10 +2638,26 @@ class Client(Transport):
             f"/api/refunds/{self.segment(refund_id)}/",
         )
 
+    def refunds_update(
+        self,
+        refund_id: int,
+        body: MetadataChange,
+    ) -> Refund:
+        """Change the metadata of a refund
+
+        For the plan's merchant. There is no event.
+        """
+        return self.one(
+            Refund,
+            "PATCH",
+            f"/api/refunds/{self.segment(refund_id)}/",
+            body=body,
+        )
+
     def merchants_team_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
     ) -> Page[TeamMember]:
         """List the members of your team
 
@@ -2306,7 +2673,7 @@ class Client(Transport):
     def webhook_endpoints_index(
         self,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
     ) -> Page[WebhookEndpoint]:
         """List your endpoints
 
@@ -2383,11 +2750,11 @@ class Client(Transport):
         self,
         endpoint_name: str,
         *,
-        include: Literal["total"] | None = None,
+        include: IncludeTotal | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-        status: Literal["claimed", "delivered", "failed", "waiting"] | None = None,
-        state: Literal["claimed", "delivered", "failed", "waiting"] | None = None,
+        status: DeliveryState | None = None,
+        state: DeliveryState | None = None,
     ) -> Page[WebhookSent]:
         """Deliveries of an endpoint
 

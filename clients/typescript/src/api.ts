@@ -7,13 +7,14 @@ export interface Account {
   id: number;
   username: string;
   email: string;
-  role: "customer" | "merchant" | "operator";
+  role: Hat;
   /** False until the account has proven its email. */
   email_proven: boolean;
 }
 
 /** The amounts in the home currency. `by_currency` has those in other currencies. */
 export interface AgeingReport {
+  /** ISO 4217, such as SAR. */
   currency: string;
   /** Decimal text with the currency's digits. */
   outstanding: string;
@@ -48,6 +49,7 @@ export interface AutomaticPaymentChoice {
 
 /** Outstanding amounts by days past due. The five buckets add up to `outstanding`. */
 export interface Buckets {
+  /** ISO 4217, such as SAR. */
   currency: string;
   /** Decimal text with the currency's digits. */
   outstanding: string;
@@ -72,17 +74,18 @@ export interface CancelledPlan {
   customer_email: string;
   /** Decimal text with the currency's digits. */
   total_amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
   /** A deposit counts. */
   num_installments: number;
   /** `custom`: the installments were sent one by one. */
-  interval: "biweekly" | "custom" | "monthly" | "weekly";
+  interval: PlanInterval;
   start_date: string;
   /** The amount of the first installment, if it is a deposit. */
   deposit: string | null;
-  status: "active" | "cancelled" | "completed" | "overdue";
+  status: PlanStatus;
   /** Why nothing more is owed; null while the plan is active. */
-  closed_by: "cancel" | "paid" | "refund" | "write_off" | null;
+  closed_by: ClosedBy | null;
   /** Decimal text with the currency's digits. */
   paid: string;
   /** Decimal text with the currency's digits. */
@@ -97,7 +100,8 @@ export interface CancelledPlan {
   refunding: string;
   description: string;
   external_id: string | null;
-  metadata: Record<string, unknown>;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata: Record<string, string>;
   /** RFC 3339, UTC. */
   created_at: string;
   /** RFC 3339, UTC. */
@@ -115,15 +119,19 @@ export interface CancelledPlan {
 /** Changes of an endpoint. A field that is left out, or null, stays as it is. */
 export interface ChangedEndpoint {
   url?: string | null;
-  types?: ("automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded")[] | null;
+  types?: EventType[] | null;
   /** False ends the waiting deliveries; true begins anew. */
   enabled?: boolean | null;
 }
+
+export type ClosedBy = "paid" | "cancel" | "write_off" | "refund";
 
 /** The six digits of the newest mail. */
 export interface Code {
   code: string;
 }
+
+export type CreditWay = "last" | "spread";
 
 /**
  * A customer of the merchant, with counts of their plans and amounts with this merchant alone. `name` is the
@@ -155,6 +163,8 @@ export interface CustomerEmail {
   customer_email: string;
 }
 
+export type CustomerShow = "all" | "owing" | "overdue";
+
 /** The merchant's own words about a customer. One that is left out, or null, stays; "" removes it. */
 export interface CustomerWords {
   name?: string | null;
@@ -166,6 +176,7 @@ export interface CustomerWords {
 
 /** Totals in the home currency. `by_currency` has those in other currencies. */
 export interface Dashboard {
+  /** ISO 4217, such as SAR. */
   currency: string;
   total_revenue: number;
   overdue_installments: number;
@@ -176,6 +187,7 @@ export interface Dashboard {
 
 /** Totals in one currency. */
 export interface DashboardFigures {
+  /** ISO 4217, such as SAR. */
   currency: string;
   total_revenue: number;
   overdue_installments: number;
@@ -183,14 +195,18 @@ export interface DashboardFigures {
   success_rate: number;
 }
 
+export type DeliveryState = "waiting" | "claimed" | "delivered" | "failed";
+
+export type DisabledFor = "owner" | "gone" | "failing";
+
 /** The new endpoint, with its secret. */
 export interface EndpointWithSecret {
   /** Random. */
   id: string;
   url: string;
-  types: ("automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded")[];
+  types: EventType[];
   enabled: boolean;
-  disabled_for: "failing" | "gone" | "owner" | null;
+  disabled_for: DisabledFor | null;
   /** RFC 3339, UTC. */
   created_at: string;
   /** The first failure since the last success. */
@@ -201,14 +217,20 @@ export interface EndpointWithSecret {
   secret: string;
 }
 
+export type EntryKind = "plan_opened" | "plan_undone" | "payment" | "refund" | "credit" | "write_off" | "cancellation" | "reversal" | "void";
+
 /** Every code of a problem and of its faults. New ones may be added. */
-export type ErrorCode = "account_deactivated" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_used" | "factor_on" | "figures_changed" | "file_too_large" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "idempotency_key_reused" | "image_too_large" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
+export type ErrorCode = "account_deactivated" | "address_too_long" | "already_accepted" | "already_answered" | "already_approved" | "already_claimed" | "already_closing" | "already_deactivated" | "already_declined" | "already_disputed" | "already_made" | "already_member" | "already_paid" | "already_proven" | "already_sent_today" | "already_set_up" | "amount_changed" | "answer_gone" | "bad_amount" | "bad_choice" | "bad_code" | "bad_count" | "bad_credentials" | "bad_cursor" | "bad_date" | "bad_dates" | "bad_deposit" | "bad_email" | "bad_export_name" | "bad_first_days" | "bad_hour" | "bad_idempotency_key" | "bad_image" | "bad_instant" | "bad_interval" | "bad_length" | "bad_number" | "bad_pair" | "bad_percent" | "bad_phone" | "bad_signature" | "bad_text" | "bad_token" | "bad_total" | "bad_url" | "bad_username" | "blocked" | "books_after_yesterday" | "books_closed_already" | "busy" | "choose_merchant" | "code_limit" | "conflicting_parameters" | "currency_changed" | "currency_fixed" | "date_after_deposit" | "date_in_future" | "date_in_past" | "date_taken" | "dates_not_rising" | "declined" | "delivery_waiting" | "disputed" | "duplicate" | "email_changed" | "email_fixed" | "email_taken" | "email_unchanged" | "email_unproven" | "endpoint_disabled" | "erased" | "erasure_deferred" | "external_id_drafted" | "external_id_used" | "factor_on" | "figures_changed" | "file_no_rows" | "file_not_text" | "file_quotes" | "file_spreadsheet" | "file_too_big" | "file_too_large" | "file_too_many_columns" | "file_too_many_rows" | "forbidden" | "fresh_sign_in_needed" | "gateway_away" | "grace_days" | "headers_too_large" | "idempotency_key_reused" | "image_too_large" | "import_carried_out" | "import_changed" | "import_faulty" | "import_not_carried_out" | "insufficient_funds" | "internal_error" | "invalid" | "invisible_text" | "last_factor" | "last_operator" | "last_owner" | "like_another" | "like_staff" | "mail_limit" | "merchant_closed" | "merchant_closing" | "merchant_deactivated" | "merchant_draft" | "merchant_live" | "merchants_closed" | "method_not_allowed" | "muted" | "name_taken" | "no_factor" | "no_passkeys" | "no_token" | "no_withdrawal" | "not_a_customer" | "not_accepted" | "not_an_object" | "not_answered" | "not_chosen" | "not_closing" | "not_deactivated" | "not_dead" | "not_disputed" | "not_failed" | "not_found" | "not_https" | "not_json" | "not_open" | "not_reversed_by_gateway" | "not_voidable" | "not_waiting" | "not_wanted" | "not_with_installments" | "nothing_due" | "nothing_owed" | "nothing_to_refund" | "other_currency" | "outcome_unknown" | "owes_the_business" | "own_account" | "own_business" | "own_plan" | "own_plan_of_business" | "own_words" | "owners_zone" | "passkey_known" | "passkey_refused" | "password_common" | "password_is_name" | "password_too_long" | "password_too_short" | "password_unchanged" | "password_unusable" | "password_weak" | "passwords_differ" | "payment_in_flight" | "plan_cancelled" | "plan_limit" | "proof_ended" | "proposal_closed" | "proposal_open" | "read_only_key" | "reads_only" | "refund_declined" | "refund_in_flight" | "refund_limit" | "refused_address" | "removal_waits" | "repeated" | "request_too_slow" | "required" | "same_email" | "same_person" | "second_factor_needed" | "second_factor_required" | "shop_reported" | "sign_in_ended" | "still_running" | "too_early" | "too_large" | "too_late" | "too_long" | "too_many" | "too_many_cells" | "too_many_drafts" | "too_many_endpoints" | "too_many_invitations" | "too_many_keys" | "too_many_lines" | "too_many_methods" | "too_many_objections" | "too_many_passkeys" | "too_many_requests" | "too_many_terms" | "too_much" | "total_too_small" | "unknown_account" | "unknown_currency" | "unknown_event_type" | "unknown_field" | "unknown_merchant" | "unknown_method" | "unknown_parameter" | "unknown_permission" | "unknown_role" | "unknown_team_role" | "unknown_zone" | "unproven_owner" | "unreadable" | "unusable" | "username_is_email" | "username_taken" | "valkey_away" | "withdrawal_days" | "wrong_code" | "wrong_password" | "wrong_sum" | "wrong_type" | "zone_before_closing";
 
 /** The object that an event is about. */
 export interface EventObject {
-  type: "customer" | "installment" | "payment" | "plan" | "refund";
+  type: EventObjectType;
   id: number;
 }
+
+export type EventObjectType = "plan" | "installment" | "payment" | "refund" | "customer";
+
+export type EventType = "plan.created" | "plan.accepted" | "plan.disputed" | "plan.dispute_ended" | "plan.rescheduled" | "plan.completed" | "plan.cancelled" | "plan.written_off" | "installment.late" | "payment.succeeded" | "payment.declined" | "payment.reversed" | "payment.voided" | "refund.succeeded" | "refund.declined" | "credit.created" | "automatic_payment.changed" | "invitation.opened" | "customer.updated";
 
 /** A fault of the request. */
 export interface Fault {
@@ -217,8 +239,14 @@ export interface Fault {
   detail: string;
   code: ErrorCode;
   /** The part of the request, if not the body. */
-  in?: "header" | "query";
+  in?: FaultPlace;
 }
+
+export type FaultPlace = "query" | "header";
+
+export type Flag = "true" | "false";
+
+export type Hat = "merchant" | "customer" | "operator";
 
 /** A requested refund. Its outcome is at /api/refunds/{id}/. */
 export interface HeldRefund {
@@ -228,6 +256,10 @@ export interface HeldRefund {
   amount: string;
 }
 
+export type IncludeInstallments = "replaced" | "total" | "replaced,total" | "total,replaced";
+
+export type IncludeTotal = "total";
+
 /** One part of a plan. `late` once its due date and the grace days have passed in the merchant's time zone. */
 export interface Installment {
   id: number;
@@ -235,9 +267,10 @@ export interface Installment {
   number: number;
   /** Decimal text with the currency's digits. */
   amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
   due_date: string;
-  status: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off";
+  status: InstallmentStatus;
   paid_at: string | null;
   /** Decimal text with the currency's digits. */
   amount_paid: string;
@@ -251,6 +284,12 @@ export interface Installment {
   remaining: string;
 }
 
+export type InstallmentSort = "due_date" | "-due_date";
+
+export type InstallmentStatus = "pending" | "late" | "paid" | "waived" | "replaced" | "cancelled" | "written_off";
+
+export type Interval = "weekly" | "biweekly" | "monthly";
+
 /**
  * A line of a ledger entry: a debit or a credit of one account. The other one is null. `value_on` is the date that
  * the entry belongs to, where the books were closed over it already; else null.
@@ -263,22 +302,25 @@ export interface JournalLine {
   value_on: string | null;
   /** RFC 3339, UTC. */
   recorded_at: string;
-  kind: "cancellation" | "credit" | "payment" | "plan_opened" | "plan_undone" | "refund" | "reversal" | "void" | "write_off";
+  kind: EntryKind;
   plan: number;
   payment: number | null;
   refund: number | null;
-  method: "card" | "cash" | "transfer" | null;
+  method: MoneyWay | null;
   gateway_reference: string | null;
-  account: "bad_debt" | "bank" | "cash" | "clearing" | "credits" | "losses" | "overpayments" | "prepayments" | "receivable" | "recoveries" | "refunds" | "refunds_payable" | "sales";
+  account: LedgerAccount;
   debit: string | null;
   credit: string | null;
+  /** ISO 4217, such as SAR. */
   currency: string;
 }
+
+export type LedgerAccount = "cash" | "bank" | "clearing" | "receivable" | "sales" | "credits" | "refunds" | "bad_debt" | "recoveries" | "losses" | "refunds_payable" | "overpayments" | "prepayments";
 
 /** The newest link of a kind. The customer's link itself is in no answer: only the mailbox has it. */
 export interface Link {
   /** pay: for you to pass on, it shows the plan and takes payments. customer: in mails only. */
-  kind: "customer" | "pay";
+  kind: LinkKind;
   /** It opens the plan now. */
   works: boolean;
   /** The address of a pay link that works. */
@@ -296,8 +338,10 @@ export interface Link {
 /** One of the two links of a plan. */
 export interface LinkChoice {
   /** pay: for you to pass on, it shows the plan and takes payments. customer: in mails only. */
-  kind: "customer" | "pay";
+  kind: LinkKind;
 }
+
+export type LinkKind = "pay" | "customer";
 
 /** The username, or the email in its place, the password, the code of a second factor, and the hat. */
 export interface Login {
@@ -315,7 +359,7 @@ export interface Me {
   username: string;
   email: string;
   email_proven: boolean;
-  role: "customer" | "merchant" | "operator";
+  role: Hat;
   merchant: number | null;
   memberships: MerchantMembership[];
 }
@@ -336,7 +380,7 @@ export interface Merchant {
   grace_days: number;
   /** Days in which a customer may withdraw from a new plan. */
   withdrawal_days: number;
-  standing: "closed" | "closing" | "deactivated" | "draft" | "live";
+  standing: Standing;
   /** On receipts and statements, in lines that end with a line feed. */
   address: string | null;
   tax_number: string | null;
@@ -360,12 +404,26 @@ export interface MerchantChange {
   phone?: string | null;
 }
 
+/** A merchant whose hat a token may have. */
+export interface MerchantChoice {
+  id: number;
+  name: string;
+}
+
 /** Your role in a merchant's team. */
 export interface MerchantMembership {
   merchant: number;
   name: string;
-  role: "collector" | "manager" | "owner" | "viewer";
+  role: TeamRole;
 }
+
+/** A change of the metadata. Sent again, it changes nothing more. */
+export interface MetadataChange {
+  /** A text sets a name, null removes it, other names stay (RFC 7396). Up to 20 names stay. */
+  metadata: Record<string, string | null>;
+}
+
+export type MoneyWay = "cash" | "transfer" | "card";
 
 /** A cancellation. It voids the unpaid amount for good, and can refund payments. */
 export interface NewCancellation {
@@ -382,7 +440,7 @@ export interface NewCancellation {
 export interface NewCredit {
   /** A decimal string, or a JSON number, which is read as its text. */
   amount: string | number;
-  how?: "last" | "spread";
+  how?: CreditWay;
   /** Why, in up to 200 letters on one line. It stands on the plan's timeline. */
   reason: string;
   expected?: string | number | null;
@@ -398,7 +456,7 @@ export interface NewEndpoint {
   /** https, up to 500 characters, on a public address. */
   url: string;
   /** Only events of these types. Empty: of every type. */
-  types?: ("automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded")[];
+  types?: EventType[];
 }
 
 /** A card to save. The gateway is simulated, so it is one of its test cards. There are no card numbers. */
@@ -416,7 +474,7 @@ export interface NewPlan {
   /** The first due date; with a deposit, the first after it. */
   start_date?: string | null;
   /** `monthly`, if it is left out. */
-  interval?: "biweekly" | "monthly" | "weekly" | null;
+  interval?: Interval | null;
   /** Due at once. The rest of the total is split. */
   deposit?: string | number | null;
   /** Your own amounts and dates: rising dates, the exact sum. */
@@ -434,13 +492,17 @@ export interface NewPlan {
 export interface NewRecordedPayment {
   /** A decimal string, or a JSON number, which is read as its text. */
   amount: string | number;
-  method: "cash" | "transfer";
+  method: RecordedMethod;
   /** The local date of receipt, never in the future. */
   received_on: string;
   /** Such as the transfer's number, up to 200 letters. */
   reference?: string;
   /** Why it came this way, up to 200 letters. It is on the timeline. */
   reason?: string;
+  /** Your own id, up to 100 letters on one line. Sent again, it is the same payment. */
+  external_id?: string | null;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata?: Record<string, string>;
   /** The remaining amount that you expect. 409 amount_changed if it differs. */
   expected?: string | number | null;
 }
@@ -452,13 +514,17 @@ export interface NewRefund {
   /** Why, in up to 200 letters on one line. It stands on the plan's timeline. */
   reason: string;
   payment?: number | string | null;
+  /** Your own id, up to 100 letters on one line. Sent again, it is the same refund. */
+  external_id?: string | null;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata?: Record<string, string>;
   /** The refundable amount that you expect. 409 amount_changed if it differs. */
   expected?: string | number | null;
 }
 
 /** New dates of what is open: `move` one installment, `shift` all by days, or `split` the rest. */
 export interface NewReschedule {
-  how: "move" | "shift" | "split";
+  how: RescheduleWay;
   /** The installment to move. */
   installment?: number | string | null;
   /** Its new date; of a split, the first date. */
@@ -467,14 +533,16 @@ export interface NewReschedule {
   days?: number | string | null;
   /** The number of parts of a split. */
   num_installments?: number | string | null;
-  interval?: "biweekly" | "monthly" | "weekly";
+  interval?: Interval;
   /** Why, in up to 200 letters on one line. It stands on the plan's timeline. */
   reason: string;
   expected?: string | number | null;
 }
 
-/** A question to the gateway. It has no fields. */
+/** A question to the gateway. */
 export interface NewReversal {
+  /** Why you ask, up to 200 letters. If it bounced, it is on the timeline. */
+  reason?: string;
 }
 
 /** The new secret of an endpoint. For 24 hours requests carry a signature of each secret. */
@@ -520,9 +588,10 @@ export interface PaidInstallment {
   number: number;
   /** Decimal text with the currency's digits. */
   amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
   due_date: string;
-  status: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off";
+  status: InstallmentStatus;
   paid_at: string | null;
   /** Decimal text with the currency's digits. */
   amount_paid: string;
@@ -551,9 +620,11 @@ export interface Pay {
   amount?: string | number | null;
 }
 
+export type PayChoice = "due" | "all" | "amount";
+
 /** A payment of a plan: what is due by today, all that remains, or an amount (oldest installment first). */
 export interface PayPlan {
-  choice: "all" | "amount" | "due";
+  choice: PayChoice;
   /** The amount, if `choice` is amount. Else leave it out. */
   amount?: string | number | null;
   payment_method?: string | null;
@@ -571,9 +642,10 @@ export interface Payment {
   plan: number;
   /** Decimal text with the currency's digits. */
   amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
-  state: "declined" | "in_flight" | "reversed" | "succeeded" | "voided";
-  method: "card" | "cash" | "transfer";
+  state: PaymentState;
+  method: MoneyWay;
   /** The test card, saved_card, cash or transfer. */
   payment_method: string;
   /** Empty without one, null once it is erased. */
@@ -592,14 +664,19 @@ export interface Payment {
   /** The gateway's own number of the charge. */
   gateway_reference: string | null;
   reversed_at: string | null;
+  external_id: string | null;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata: Record<string, string>;
   installments: Part[];
 }
 
 /** The payment, and its state. */
 export interface PaymentRef {
   id: number;
-  state: "declined" | "in_flight" | "reversed" | "succeeded" | "voided";
+  state: PaymentState;
 }
+
+export type PaymentState = "in_flight" | "succeeded" | "declined" | "reversed" | "voided";
 
 /**
  * A purchase in installments. `overdue` as soon as an installment is late. `total_amount` is the sum of `paid`,
@@ -614,17 +691,18 @@ export interface Plan {
   customer_email: string;
   /** Decimal text with the currency's digits. */
   total_amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
   /** A deposit counts. */
   num_installments: number;
   /** `custom`: the installments were sent one by one. */
-  interval: "biweekly" | "custom" | "monthly" | "weekly";
+  interval: PlanInterval;
   start_date: string;
   /** The amount of the first installment, if it is a deposit. */
   deposit: string | null;
-  status: "active" | "cancelled" | "completed" | "overdue";
+  status: PlanStatus;
   /** Why nothing more is owed; null while the plan is active. */
-  closed_by: "cancel" | "paid" | "refund" | "write_off" | null;
+  closed_by: ClosedBy | null;
   /** Decimal text with the currency's digits. */
   paid: string;
   /** Decimal text with the currency's digits. */
@@ -639,7 +717,8 @@ export interface Plan {
   refunding: string;
   description: string;
   external_id: string | null;
-  metadata: Record<string, unknown>;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata: Record<string, string>;
   /** RFC 3339, UTC. */
   created_at: string;
   /** RFC 3339, UTC. */
@@ -653,6 +732,10 @@ export interface Plan {
   installments: Installment[];
 }
 
+export type PlanInterval = "weekly" | "biweekly" | "monthly" | "custom";
+
+export type PlanStatus = "active" | "overdue" | "completed" | "cancelled";
+
 /**
  * The terms of a new plan, in the merchant's home currency. Send `num_installments` and `start_date`, and a
  * `deposit` if one is due at once; or `installments` in their place.
@@ -665,7 +748,7 @@ export interface PlanTerms {
   /** The first due date; with a deposit, the first after it. */
   start_date?: string | null;
   /** `monthly`, if it is left out. */
-  interval?: "biweekly" | "monthly" | "weekly" | null;
+  interval?: Interval | null;
   /** Due at once. The rest of the total is split. */
   deposit?: string | number | null;
   /** Your own amounts and dates: rising dates, the exact sum. */
@@ -677,9 +760,10 @@ export interface PlanTerms {
 export interface Preview {
   /** Decimal text with the currency's digits. */
   total_amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
   num_installments: number;
-  interval: "biweekly" | "custom" | "monthly" | "weekly";
+  interval: PlanInterval;
   start_date: string;
   deposit: string | null;
   installments: ScheduleRow[];
@@ -695,6 +779,22 @@ export interface Problem {
   errors?: Fault[];
   /** If a parameter is unknown: the query parameters that this endpoint accepts. */
   known?: string[];
+  /** Of amount_changed and too_much: what is owed now. */
+  remaining?: string;
+  /** Of amount_changed and too_much: what can be refunded now. */
+  refundable?: string;
+  /** Decimal text with the currency's digits. */
+  voidable?: string;
+  /** Of refund_limit: what is left today. */
+  allowance?: string;
+  /** Of payment_in_flight, and of a declined payment. */
+  payment_id?: number;
+  /** Of external_id_used: the plan that has it. */
+  plan_id?: number;
+  /** Of refund_declined: the refunds. */
+  refund_ids?: number[];
+  /** Of choose_merchant: yours. */
+  merchants?: MerchantChoice[];
 }
 
 /** A mail with a code and a link is on its way to `email`. The code works until `expires_at`, at least. */
@@ -710,6 +810,8 @@ export interface ProposalAnswer {
   proposal: number | string;
 }
 
+export type ProposalState = "open" | "accepted" | "declined" | "withdrawn" | "lapsed" | "void";
+
 /** An amount that is to pay on a day. */
 export interface ProposedAmount {
   due_date: string;
@@ -724,7 +826,7 @@ export interface ProposedAmount {
 export interface PublishedEvent {
   /** Random. The same event has the same id. */
   id: string;
-  type: "automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded";
+  type: EventType;
   /** RFC 3339, UTC. */
   created_at: string;
   version: number;
@@ -747,6 +849,8 @@ export interface QueuedReminder {
   day: string;
 }
 
+export type RecordedMethod = "cash" | "transfer";
+
 /** The refresh token of the last pair. */
 export interface Refresh {
   refresh: string;
@@ -759,14 +863,18 @@ export interface Refund {
   payment: number;
   /** Decimal text with the currency's digits. */
   amount: string;
+  /** ISO 4217, such as SAR. */
   currency: string;
-  state: "declined" | "in_flight" | "succeeded";
+  state: RefundState;
   /** Null once it is erased. */
   reason: string | null;
   decline_code: string | null;
   /** RFC 3339, UTC. */
   created_at: string;
   settled_at: string | null;
+  external_id: string | null;
+  /** Your own texts: up to 20, names of up to 40 letters, texts of up to 500. */
+  metadata: Record<string, string>;
 }
 
 /**
@@ -775,6 +883,7 @@ export interface Refund {
  */
 export interface RefundAnswer {
   plan: number;
+  /** ISO 4217, such as SAR. */
   currency: string;
   /** Decimal text with the currency's digits. */
   amount: string;
@@ -787,6 +896,8 @@ export interface RefundAnswer {
   refunds: Refund[];
 }
 
+export type RefundState = "in_flight" | "succeeded" | "declined";
+
 /** A new account. The last three fields are for merchants, who can change them on the settings page. */
 export interface Registration {
   username?: string;
@@ -794,7 +905,7 @@ export interface Registration {
   password?: string;
   /** The password once more. */
   password2?: string;
-  role?: "merchant" | "customer";
+  role?: RegistrationRole;
   /** The merchant's name for its customers; by default the username. */
   business_name?: string;
   /** ISO 4217 code. */
@@ -802,6 +913,8 @@ export interface Registration {
   /** IANA name, such as Asia/Riyadh. */
   time_zone?: string;
 }
+
+export type RegistrationRole = "merchant" | "customer";
 
 /** When reminders go to customers: on which days from the due date, and from which hour. */
 export interface ReminderRules {
@@ -821,7 +934,7 @@ export interface ReminderRulesChange {
 /** A new link took the place of the one before. The list of links shows the address of a pay link. */
 export interface RenewedLink {
   /** pay: for you to pass on, it shows the plan and takes payments. customer: in mails only. */
-  kind: "customer" | "pay";
+  kind: LinkKind;
   /** RFC 3339, UTC. */
   created_at: string;
   /** RFC 3339, UTC. */
@@ -836,7 +949,7 @@ export interface RenewedLink {
 export interface RescheduleProposal {
   id: number;
   plan: number;
-  state: "accepted" | "declined" | "lapsed" | "open" | "void" | "withdrawn";
+  state: ProposalState;
   before: ProposedAmount[];
   after: ProposedAmount[];
   /** Null once it is erased. */
@@ -849,10 +962,12 @@ export interface RescheduleProposal {
   ended_at: string | null;
 }
 
+export type RescheduleWay = "move" | "shift" | "split";
+
 /** The plan has no link of this kind that works. */
 export interface RevokedLink {
   /** pay: for you to pass on, it shows the plan and takes payments. customer: in mails only. */
-  kind: "customer" | "pay";
+  kind: LinkKind;
 }
 
 /** A card saved at the gateway. Send its `token` as `payment_method` to pay with it. */
@@ -873,18 +988,26 @@ export interface ScheduleRow {
   due_date: string;
 }
 
+export type Sort = "-id" | "id";
+
+export type Standing = "draft" | "live" | "deactivated" | "closing" | "closed";
+
 /** A person who works for the merchant, in one role. */
 export interface TeamMember {
   /** The id of the account. */
   id: number;
   name: string;
   email: string;
-  role: "collector" | "manager" | "owner" | "viewer";
+  role: TeamRole;
   /** The most that a manager or owner refunds a day. Null: no limit. */
   refund_limit: string | null;
   /** RFC 3339, UTC. */
   joined_at: string;
 }
+
+export type TeamRole = "owner" | "manager" | "collector" | "viewer";
+
+export type TimelineActor = "customer" | "merchant" | "operator" | "system";
 
 /** Something that happened to a plan. Kinds may be added: show those you don't know by their name. */
 export interface TimelineEntry {
@@ -900,7 +1023,7 @@ export interface TimelineEntry {
   kind: string;
   /** RFC 3339, UTC. */
   created_at: string;
-  by: "customer" | "merchant" | "operator" | "system";
+  by: TimelineActor;
   /** The person who did it. Null for the system, and for other parties. */
   name: string | null;
   amount: string | null;
@@ -935,9 +1058,9 @@ export interface WebhookEndpoint {
   /** Random. */
   id: string;
   url: string;
-  types: ("automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded")[];
+  types: EventType[];
   enabled: boolean;
-  disabled_for: "failing" | "gone" | "owner" | null;
+  disabled_for: DisabledFor | null;
   /** RFC 3339, UTC. */
   created_at: string;
   /** The first failure since the last success. */
@@ -949,8 +1072,8 @@ export interface WebhookEndpoint {
 /** An event for an endpoint, with its attempts. Deliveries are kept for 30 days after their end. */
 export interface WebhookSent {
   event: string;
-  type: "automatic_payment.changed" | "credit.created" | "customer.updated" | "installment.late" | "invitation.opened" | "payment.declined" | "payment.reversed" | "payment.succeeded" | "payment.voided" | "plan.accepted" | "plan.cancelled" | "plan.completed" | "plan.created" | "plan.dispute_ended" | "plan.disputed" | "plan.rescheduled" | "plan.written_off" | "refund.declined" | "refund.succeeded";
-  state: "claimed" | "delivered" | "failed" | "waiting";
+  type: EventType;
+  state: DeliveryState;
   /** RFC 3339, UTC. */
   created_at: string;
   /** Null once it has ended. */
@@ -979,7 +1102,7 @@ export class Client extends Transport {
 
   /** List your customers. Newest account first. The next page is in the Link header. */
   merchantsCustomersIndex(
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; show?: "all" | "overdue" | "owing"; email?: string; search?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; show?: CustomerShow; email?: string; search?: string } = {},
   ): Promise<Page<Customer>> {
     return this.page("GET", `/api/customers/`, { query });
   }
@@ -1028,7 +1151,7 @@ export class Client extends Transport {
    * event appears within seconds. Its `data` is the object as it is when you read it.
    */
   eventsIndex(
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; types?: string; plan?: number | string; customer?: number | string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; types?: string; plan?: number | string; customer?: number | string } = {},
   ): Promise<Page<PublishedEvent>> {
     return this.page("GET", `/api/events/`, { query });
   }
@@ -1039,7 +1162,7 @@ export class Client extends Transport {
    * Link header.
    */
   analyticsJournal(
-    query: { include?: "total"; limit?: number; cursor?: string; from?: string; to?: string; account?: "bad_debt" | "bank" | "cash" | "clearing" | "credits" | "losses" | "overpayments" | "prepayments" | "receivable" | "recoveries" | "refunds" | "refunds_payable" | "sales" } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; from?: string; to?: string; account?: LedgerAccount } = {},
   ): Promise<Page<JournalLine>> {
     return this.page("GET", `/api/journal/`, { query });
   }
@@ -1078,7 +1201,7 @@ export class Client extends Transport {
 
   /** List your saved payment methods. Newest first. There are ten at most. */
   paymentMethodsIndex(
-    query: { include?: "total" } = {},
+    query: { include?: IncludeTotal } = {},
   ): Promise<Page<SavedPaymentMethod>> {
     return this.page("GET", `/api/payment-methods/`, { query });
   }
@@ -1103,7 +1226,7 @@ export class Client extends Transport {
 
   /** List your payments. Of all your plans, newest first. The next page is in the Link header. */
   paymentsIndex(
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id"; plan?: number | string; customer?: number | string; currency?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort; plan?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/payments/`, { query });
   }
@@ -1113,6 +1236,14 @@ export class Client extends Transport {
     paymentId: number,
   ): Promise<Payment> {
     return this.one("GET", `/api/payments/${this.segment(paymentId)}/`);
+  }
+
+  /** Change the metadata of a payment. For the plan's merchant. There is no event. */
+  paymentsUpdate(
+    paymentId: number,
+    body: MetadataChange,
+  ): Promise<Payment> {
+    return this.one("PATCH", `/api/payments/${this.segment(paymentId)}/`, { body });
   }
 
   /**
@@ -1158,14 +1289,14 @@ export class Client extends Transport {
    * header.
    */
   plansIndex(
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "active" | "cancelled" | "completed" | "overdue"; state?: "active" | "cancelled" | "completed" | "overdue"; disputed?: "false" | "true"; closed_by?: "cancel" | "paid" | "refund" | "write_off"; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; updated_before?: string; updated_after?: string; metadata?: string; sort?: "-id" | "id" } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PlanStatus; state?: PlanStatus; disputed?: Flag; closed_by?: ClosedBy; customer_email?: string; customer?: number | string; external_id?: string; currency?: string; due_before?: string; due_after?: string; updated_before?: string; updated_after?: string; metadata?: string; sort?: Sort } = {},
   ): Promise<Page<Plan>> {
     return this.page("GET", `/api/plans/`, { query });
   }
 
   /** List your installments. Of all your plans, soonest due first. The next page is in the Link header. */
   installmentsIndex(
-    query: { include?: "replaced" | "replaced,total" | "total" | "total,replaced"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; plan?: number | string; customer_email?: string; customer?: number | string; currency?: string; due_before?: string; due_after?: string; external_id?: string; metadata?: string; sort?: "-due_date" | "due_date" } = {},
+    query: { include?: IncludeInstallments; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: InstallmentStatus; state?: InstallmentStatus; plan?: number | string; customer_email?: string; customer?: number | string; currency?: string; due_before?: string; due_after?: string; external_id?: string; metadata?: string; sort?: InstallmentSort } = {},
   ): Promise<Page<Installment>> {
     return this.page("GET", `/api/plans/installments/`, { query });
   }
@@ -1202,6 +1333,17 @@ export class Client extends Transport {
     planId: number,
   ): Promise<Plan> {
     return this.one("GET", `/api/plans/${this.segment(planId)}/`);
+  }
+
+  /**
+   * Change the metadata of a plan. For the plan's merchant. Everything else of a plan changes by its own action.
+   * There is no event.
+   */
+  plansUpdate(
+    planId: number,
+    body: MetadataChange,
+  ): Promise<Plan> {
+    return this.one("PATCH", `/api/plans/${this.segment(planId)}/`, { body });
   }
 
   /**
@@ -1293,7 +1435,7 @@ export class Client extends Transport {
    */
   installmentsOfPlan(
     planId: number,
-    query: { include?: "replaced" | "replaced,total" | "total" | "total,replaced"; limit?: number; cursor?: string; status?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; state?: "cancelled" | "late" | "paid" | "pending" | "replaced" | "waived" | "written_off"; due_before?: string; due_after?: string } = {},
+    query: { include?: IncludeInstallments; limit?: number; cursor?: string; status?: InstallmentStatus; state?: InstallmentStatus; due_before?: string; due_after?: string } = {},
   ): Promise<Page<Installment>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/installments/`, { query });
   }
@@ -1304,7 +1446,7 @@ export class Client extends Transport {
    */
   invitationsIndex(
     planId: number,
-    query: { include?: "total" } = {},
+    query: { include?: IncludeTotal } = {},
   ): Promise<Page<Link>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/invitations/`, { query });
   }
@@ -1363,7 +1505,7 @@ export class Client extends Transport {
   /** A plan's payments. Newest first. The next page is in the Link header. */
   paymentsOfPlan(
     planId: number,
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; state?: "declined" | "in_flight" | "reversed" | "succeeded" | "voided"; sort?: "-id" | "id" } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: PaymentState; state?: PaymentState; sort?: Sort } = {},
   ): Promise<Page<Payment>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/payments/`, { query });
   }
@@ -1383,7 +1525,7 @@ export class Client extends Transport {
   /** A plan's refunds. Newest first. The next page is in the Link header. */
   refundsOfPlan(
     planId: number,
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id" } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: RefundState; state?: RefundState; sort?: Sort } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/refunds/`, { query });
   }
@@ -1476,7 +1618,7 @@ export class Client extends Transport {
    */
   plansTimeline(
     planId: number,
-    query: { include?: "total"; limit?: number; cursor?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string } = {},
   ): Promise<Page<TimelineEntry>> {
     return this.page("GET", `/api/plans/${this.segment(planId)}/timeline/`, { query });
   }
@@ -1495,7 +1637,7 @@ export class Client extends Transport {
 
   /** List your refunds. Of all your plans, newest first. The next page is in the Link header. */
   refundsIndex(
-    query: { include?: "total"; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: "declined" | "in_flight" | "succeeded"; state?: "declined" | "in_flight" | "succeeded"; sort?: "-id" | "id"; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; created_before?: string; created_after?: string; status?: RefundState; state?: RefundState; sort?: Sort; plan?: number | string; payment?: number | string; customer?: number | string; currency?: string; external_id?: string; metadata?: string } = {},
   ): Promise<Page<Refund>> {
     return this.page("GET", `/api/refunds/`, { query });
   }
@@ -1507,16 +1649,24 @@ export class Client extends Transport {
     return this.one("GET", `/api/refunds/${this.segment(refundId)}/`);
   }
 
+  /** Change the metadata of a refund. For the plan's merchant. There is no event. */
+  refundsUpdate(
+    refundId: number,
+    body: MetadataChange,
+  ): Promise<Refund> {
+    return this.one("PATCH", `/api/refunds/${this.segment(refundId)}/`, { body });
+  }
+
   /** List the members of your team. In the order in which they joined. For owners; an API key can't read it. */
   merchantsTeamIndex(
-    query: { include?: "total" } = {},
+    query: { include?: IncludeTotal } = {},
   ): Promise<Page<TeamMember>> {
     return this.page("GET", `/api/team/`, { query });
   }
 
   /** List your endpoints. Newest first, all of them. */
   webhookEndpointsIndex(
-    query: { include?: "total" } = {},
+    query: { include?: IncludeTotal } = {},
   ): Promise<Page<WebhookEndpoint>> {
     return this.page("GET", `/api/webhook-endpoints/`, { query });
   }
@@ -1562,7 +1712,7 @@ export class Client extends Transport {
    */
   webhookEndpointsDeliveries(
     endpointName: string,
-    query: { include?: "total"; limit?: number; cursor?: string; status?: "claimed" | "delivered" | "failed" | "waiting"; state?: "claimed" | "delivered" | "failed" | "waiting" } = {},
+    query: { include?: IncludeTotal; limit?: number; cursor?: string; status?: DeliveryState; state?: DeliveryState } = {},
   ): Promise<Page<WebhookSent>> {
     return this.page("GET", `/api/webhook-endpoints/${this.segment(endpointName)}/deliveries/`, { query });
   }

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from portal.api import parsing, problems
 from portal.api.endpoints import Declared, declared, tree
-from portal.api.openapi import error_codes, examples
+from portal.api.openapi import enums, error_codes, examples
 from portal.api.openapi.gateway_words import gateway_words
 from portal.reports.payments import offered_methods
 from portal.reports.payments.offered_methods import OfferedMethod
@@ -35,14 +35,24 @@ WORDS: Final = {
     404: "Not there, or not yours: the same answer.",
     409: "Not in this state.",
     413: "The body is too large.",
+    414: "The address is longer than 4 KB.",
     415: "The body does not say that it is JSON.",
     422: "Something that was sent can't be used. Lists every fault.",
     429: "Too many requests: wait as long as Retry-After says.",
+    431: "A header is longer than 16 KB.",
     500: "A fault of ours. It was written down under the answer's X-Request-Id.",
     503: "Too busy right now: send it again after Retry-After.",
 }
 
 
+_SERVER_CODES: Final = {status: code for code, (status, _) in error_codes.UNREADABLE.items()}
+_PARAMETERS: Final = {
+    "status": "The state.",
+    "due_before": "A day, exclusive.",
+    "due_after": "A day, exclusive.",
+    "account": "The account.",
+}
+"""The descriptions of parameters whose schemas have none."""
 _NULL: Final = {"type": "null"}
 _WAYS: Final[Json] = {
     "if": {"required": ["installments"], "properties": {"installments": {"not": _NULL}}},
@@ -95,15 +105,18 @@ def build() -> Json:
         for operation in path.values():
             _complete(operation, declared[operation["operationId"]])
     schemas = {name: schema for name, schema in components["schemas"].items() if not name.endswith(("List", "Query"))}
+    components["schemas"] = schemas
     shapes = examples.shapes(methods)
     for name, schema in schemas.items():
         _tidy(schema)
         if name in shapes:
             schema["examples"] = [shapes[name]]
+    enums.name_enums(document)
     schemas["ErrorCode"] = {
         "type": "string",
         "enum": list(error_codes.CODES),
         "description": "Every code of a problem and of its faults. New ones may be added.",
+        "examples": ["already_paid"],
     }
     for name in ("Problem", "Fault"):
         schemas[name]["properties"]["code"] = {"$ref": "#/components/schemas/ErrorCode"}
@@ -175,7 +188,7 @@ def _headers(status: int, declaration: Declared) -> Json:
         names["X-Total-Count"] = "TotalCount"
     if status in (201, 202):
         names["Location"] = "Location"
-    if declaration.limited and status != 401:
+    if declaration.limited and status not in (401, 414, 431):
         names["RateLimit"] = "RateLimit"
         names["RateLimit-Policy"] = "RateLimitPolicy"
     if declaration.repeatable and status < 400:
@@ -185,7 +198,7 @@ def _headers(status: int, declaration: Declared) -> Json:
 
 def _errors(operation: Json, declaration: Declared) -> list[int]:
     """The error statuses of an endpoint."""
-    statuses = set(declaration.codes) | {422, 500, 503}
+    statuses = set(declaration.codes) | {414, 422, 431, 500, 503}
     if declaration.signed_in:
         statuses |= {401}
     if declaration.needs or declaration.writes or _wants_proof(declaration):
@@ -202,7 +215,7 @@ def _errors(operation: Json, declaration: Declared) -> list[int]:
 
 
 def _error(status: int, declaration: Declared) -> Json:
-    default = problems.CODES.get(status, "invalid")
+    default = problems.CODES.get(status) or _SERVER_CODES.get(status, "invalid")
     codes = list(declaration.codes.get(status, ()))
     if status == 403 and _wants_proof(declaration):
         codes += [*(["forbidden"] if declaration.needs or declaration.writes else []), "email_unproven"]
@@ -243,13 +256,10 @@ def _idempotency_key() -> Json:
 
 
 def _tidy(schema: Json) -> None:
-    """Remove empty defaults, which client generators misread, and give enums their type."""
+    """Remove empty defaults, which client generators misread."""
     for field in schema.get("properties", {}).values():
         if field.get("default", "") in (None, "", {}, []):
             field.pop("default", None)
-        for option in (field, *field.get("anyOf", ())):
-            if "enum" in option:
-                option["type"] = "string"
 
 
 def _by_each_name(parameter: Json, declaration: Declared) -> list[Json]:
@@ -268,8 +278,7 @@ def _tidy_parameter(parameter: Json) -> None:
     for options in (schema.pop("anyOf", ()), schema.pop("oneOf", ())):
         schema.update(options[0] if options else {})
     parameter["description"] = parameter.get("description") or schema.get("description", "")
-    if "enum" in schema:
-        schema["type"] = "string"
+    parameter["description"] = parameter["description"] or _PARAMETERS.get(parameter["name"], "")
     schema.pop("description", None)
     if schema.get("default", "") is None:
         del schema["default"]

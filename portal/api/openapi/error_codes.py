@@ -18,8 +18,14 @@ from portal.wording.refusals.sentences import Sentence, Table
 
 ON_THE_COMMAND_LINE: Final = frozenset({"not_simulated"})
 """Codes that no request is answered with."""
+UNREADABLE: Final = {
+    "address_too_long": (414, "The address is too long."),
+    "headers_too_large": (431, "The headers are too large, or too many."),
+    "request_too_slow": (408, "The request did not arrive in time."),
+}
+"""The codes of requests that the server can't read (portal/gunicorn_worker.py), always in English."""
 CODES: Final[tuple[str, ...]] = tuple(
-    sorted({code for table in (REFUSALS, FAULTS) for code, _ in table} - ON_THE_COMMAND_LINE)
+    sorted({code for table in (REFUSALS, FAULTS) for code, _ in table} - ON_THE_COMMAND_LINE | set(UNREADABLE))
 )
 """Every code of a refusal and of a fault. A code without a sentence can't be answered."""
 ANYWHERE: Final[dict[str, int]] = {
@@ -78,6 +84,7 @@ def page() -> str:
     statuses = _statuses()
     refusals = [code for code in CODES if _is_in(REFUSALS, code)]
     answered = [_row(REFUSALS, code, statuses[code]) for code in refusals if code in statuses]
+    answered += [f"| `{code}` | {status} | {words} |" for code, (status, words) in UNREADABLE.items()]
     others = [_row(REFUSALS, code) for code in refusals if code not in statuses]
     faults = [_row(FAULTS, code) for code in CODES if _is_in(FAULTS, code)]
     return "\n".join(

@@ -1,9 +1,12 @@
 """Examples for the OpenAPI document. A test validates each against its schema."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from portal.api import parsing, problems
+from portal.api.openapi.error_codes import UNREADABLE
+from portal.api.openapi.part_examples import PARTS
 from portal.api.openapi.refusals import REFUSED
 from portal.api.openapi.webhook_examples import WEBHOOKS
 from portal.api.problems import HttpRefusal
@@ -97,6 +100,8 @@ _REFUND: Final[dict[str, Any]] = {
     "decline_code": None,
     "created_at": "2026-09-02T10:00:00.000120Z",
     "settled_at": "2026-09-02T10:00:00.081200Z",
+    "external_id": "return-77",
+    "metadata": {"desk": "3"},
 }
 _VOID: Final = {"status": "cancelled", "remaining": "0.00"}
 _FIGURES: Final = {"currency": "SAR", "total_revenue": 2500.0, "overdue_installments": 2, "success_rate": 75.0}
@@ -128,6 +133,8 @@ _PAYMENT: Final[dict[str, Any]] = {
     "value_at": "2026-08-30T09:15:02.054131Z",
     "gateway_reference": "ch_4f1b9d0c2a7e",
     "reversed_at": None,
+    "external_id": None,
+    "metadata": {"till": "2"},
     "installments": [{"installment": 1, "amount": "33.34"}],
 }
 _SAVED: Final[dict[str, Any]] = {
@@ -195,11 +202,13 @@ _SHAPES: Final[dict[str, Any]] = {
     "Installment": _INSTALLMENT,
     "PaidInstallment": {**_PAID, "payment": {"id": 9, "state": "succeeded"}},
     "Plan": _PLAN,
+    "MetadataChange": {"metadata": {"branch": "Olaya", "till": None}},
     "NewRecordedPayment": {
         "amount": "33.34",
         "method": "transfer",
         "received_on": "2026-08-30",
         "reference": "RF18 5390 0754 7034",
+        "external_id": "receipt-2031",
         "expected": "100.00",
     },
     "NewRefund": {"amount": "20.00", "reason": "A layer was missing", "expected": "33.34"},
@@ -217,7 +226,7 @@ _SHAPES: Final[dict[str, Any]] = {
     "NewReschedule": {"how": "shift", "days": 14, "reason": "Salary comes later", "expected": "100.00"},
     "NewWriteOff": {"reason": "The customer can't be found", "expected": "100.00"},
     "NewCancellation": {"reason": "The cake was returned", "refund": "20.00", "expected": "66.66"},
-    "NewReversal": {},
+    "NewReversal": {"reason": "The bank wrote"},
     "NewVoid": {"reason": "Written down twice", "expected": "33.34"},
     "CancelledPlan": {
         **_PLAN,
@@ -265,20 +274,24 @@ _SHAPES: Final[dict[str, Any]] = {
         "payment": None,
         "refund": None,
     },
-    "TeamMember": {
-        "id": 7,
-        "name": "amal",
-        "email": "amal@example.com",
-        "role": "owner",
-        "refund_limit": None,
-        "joined_at": "2026-08-23T04:12:34.309931Z",
-    },
-    "QueuedReminder": {"plan": 1, "customer": 2, "day": "2026-08-31"},
     "ReminderRules": {"days": [-3, 0, 7], "sending_hour": 9},
     "ReminderRulesChange": {"days": [-3, 0, 7]},
-    "Dashboard": {**_FIGURES, "by_currency": []},
-    "AgeingReport": {**_BUCKETS, "by_currency": []},
+    "DashboardFigures": _FIGURES,
+    "Dashboard": {**_FIGURES, "by_currency": [{**_FIGURES, "currency": "KWD", "total_revenue": 120.5}]},
+    "Buckets": _BUCKETS,
+    "AgeingReport": {
+        **_BUCKETS,
+        "by_currency": [
+            {
+                **dict.fromkeys(_BUCKETS, "0.000"),
+                "currency": "KWD",
+                "outstanding": "12.500",
+                "not_due": "12.500",
+            }
+        ],
+    },
     **WEBHOOKS,
+    **PARTS,
     "JournalLine": {
         "number": 17,
         "line": 40,
@@ -296,7 +309,6 @@ _SHAPES: Final[dict[str, Any]] = {
         "credit": None,
         "currency": "SAR",
     },
-    "EventObject": {"type": "plan", "id": 1},
     "PublishedEvent": {
         "id": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
         "type": "plan.created",
@@ -369,5 +381,9 @@ def problem(status: int, code: str, known: Sequence[str] = ()) -> dict[str, Any]
         if code in _UNKNOWN:
             faults = [parsing.unknown_parameter(name, known) for name in _UNKNOWN[code]]
             return problems.document(Invalid(*faults, known=list(known)))
+        if code in UNREADABLE:
+            title = HTTPStatus(status).phrase
+            kind = f"urn:qist:problem:{code}"
+            return {"type": kind, "title": title, "status": status, "detail": UNREADABLE[code][1], "code": code}
         document = problems.document(REFUSED.get(code) or HttpRefusal(status))
         return {**document, "title": http_status(status), "status": status}

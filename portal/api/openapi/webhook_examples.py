@@ -22,6 +22,7 @@ WEBHOOKS: Final[dict[str, Any]] = {
     "EndpointWithSecret": {**_ENDPOINT, **_SIGNING},
     "NewSecret": {"id": _ENDPOINT["id"], **_SIGNING, "old_secret_until": "2026-08-24T04:12:34.309931Z"},
     "QueuedDelivery": {"event": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728"},
+    "WebhookAttemptMade": {**_ATTEMPT, "response": "ok"},
     "WebhookSent": {
         "event": "evt_5f0c1d7be93a40c8a1c2d3e4f5061728",
         "type": "payment.succeeded",

@@ -14,9 +14,12 @@ from portal.reports import tallies
 from portal.reports.payments import offered_methods
 from portal.reports.payments import payments as lists
 from portal.reports.payments.filters import PaymentFilters
+from portal.services.adjustments import metadata
 from portal.services.payments import manual_payments, payments
+from portal.services.payments.manual_payments import PaymentFound
 from portal.services.payments.outcomes import PaymentDeclined, PaymentPending
 from portal.services.payments.payments import Paid
+from portal.services.text_faults import OwnData, own_data_faults
 from portal.wording.terms import accepting
 
 bp = Blueprint("api_payments", __name__)
@@ -30,7 +33,13 @@ def index(query: schemas.PaymentsQuery) -> tuple[list[schemas.Payment], int, dic
 
     Of all your plans, newest first. The next page is in the Link header.
     """
-    chosen = PaymentFilters(plan_id=query.plan, customer_id=query.customer, currency=query.currency)
+    chosen = PaymentFilters(
+        plan_id=query.plan,
+        customer_id=query.customer,
+        currency=query.currency,
+        external_id=query.external_id,
+        metadata=query.metadata or {},
+    )
     return _page(query, chosen)
 
 
@@ -38,6 +47,16 @@ def index(query: schemas.PaymentsQuery) -> tuple[list[schemas.Payment], int, dic
 def show(payment_id: int) -> schemas.Payment:
     """One payment and its state"""
     return schemas.payment(access.my_payment(caller().actor, payment_id))
+
+
+@endpoint(bp, "PATCH", "/api/payments/<row:payment_id>/", ok={200: schemas.Payment}, tag=TAG, needs="note", writes=True)
+def update(payment_id: int, json: schemas.MetadataChange) -> schemas.Payment:
+    """Change the metadata of a payment
+
+    For the plan's merchant. There is no event.
+    """
+    metadata.change_payment(payment_id, json.metadata, actor=caller().actor)
+    return schemas.payment(access.our_payment(caller().actor, payment_id))
 
 
 @endpoint(bp, "GET", "/api/plans/<row:plan_id>/payments/", ok={200: list[schemas.Payment]}, tag=TAG)
@@ -101,7 +120,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
     bp,
     "POST",
     "/api/plans/<row:plan_id>/payments/",
-    ok={201: schemas.Payment},
+    ok={201: schemas.Payment, 200: (schemas.Payment, "It was recorded before, under the same external_id.")},
     tag=TAG,
     needs="record_payment",
     writes=True,
@@ -110,6 +129,7 @@ def pay(plan_id: int, json: schemas.PayPlan) -> Response:
         409: (
             "amount_changed",
             "disputed",
+            "external_id_used",
             "not_accepted",
             "nothing_owed",
             "payment_in_flight",
@@ -127,6 +147,8 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
     plan = access.our_plan(caller().actor, plan_id)
     currency, today, earliest = plan.currency, plan.today, manual_payments.earliest_day(plan)
     faults = manual_payments.faults(json.method, json.received_on, json.reference, today, earliest)
+    own = OwnData(json.external_id, json.metadata)
+    faults += own_data_faults(own)
     minor = amounts.read(currency, *faults, amount=json.amount, expected=json.expected)
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
@@ -139,8 +161,11 @@ def record(plan_id: int, json: schemas.NewRecordedPayment) -> Response:
             reference=json.reference,
             reason=json.reason,
             shown=minor["expected"],
+            own=own,
             request_key=key,
         )
+    if isinstance(recorded, PaymentFound):
+        return idempotency.answer(recorded, 200, schemas.payment(recorded.payment))
     location = f"/api/payments/{recorded.payment_id}/"
     return idempotency.answer(recorded, 201, schemas.payment(recorded.payment), location)
 

@@ -249,7 +249,7 @@ def reverse(payment_id: int, json: schemas.NewReversal) -> Response:
     """
     access.our_payment(caller().actor, payment_id)
     key = idempotency.request_key(json)
-    result = reversals.ask_gateway(payment_id, actor=caller().actor, request_key=key)
+    result = reversals.ask_gateway(payment_id, actor=caller().actor, reason=json.reason, request_key=key)
     return idempotency.answer(result, 200, schemas.payment(result.payment))
 
 

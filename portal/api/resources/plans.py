@@ -19,6 +19,7 @@ from portal.reports.payments import refunds
 from portal.reports.plans import plans as lists
 from portal.reports.plans.filters import PlanFilters
 from portal.services.accounts import accounts
+from portal.services.adjustments import metadata
 from portal.services.plans import plans
 from portal.services.plans.plans import NewPlan, PlanFound
 
@@ -116,6 +117,16 @@ def index(query: schemas.PlanQuery) -> tuple[list[schemas.Plan], int, dict[str, 
 def show(plan_id: int) -> schemas.Plan:
     """One plan with its installments"""
     return plan_schemas(access.my_plan(caller().actor, plan_id))[0]
+
+
+@endpoint(bp, "PATCH", "/api/plans/<row:plan_id>/", ok={200: schemas.Plan}, tag=TAG, needs="note", writes=True)
+def update(plan_id: int, json: schemas.MetadataChange) -> schemas.Plan:
+    """Change the metadata of a plan
+
+    For the plan's merchant. Everything else of a plan changes by its own action. There is no event.
+    """
+    metadata.change_plan(plan_id, json.metadata, actor=caller().actor)
+    return plan_schemas(access.our_plan(caller().actor, plan_id))[0]
 
 
 def plan_schemas(*plans: Plan) -> list[schemas.Plan]:

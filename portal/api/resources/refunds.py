@@ -13,8 +13,10 @@ from portal.errors import Refused
 from portal.reports import tallies
 from portal.reports.payments import refunds as lists
 from portal.reports.payments.filters import RefundFilters
+from portal.services.adjustments import metadata
 from portal.services.payments import refunds
-from portal.services.payments.refunds import RefundsDeclined, RefundsPending
+from portal.services.payments.refunds import RefundsDeclined, RefundsFound, RefundsPending
+from portal.services.text_faults import OwnData, own_data_faults
 
 bp = Blueprint("api_refunds", __name__)
 TAG = Tag("Refunds", "Refunds of payments. A refund never opens an installment again.")
@@ -29,7 +31,12 @@ def index(query: schemas.RefundsQuery) -> tuple[list[schemas.Refund], int, dict[
     Of all your plans, newest first. The next page is in the Link header.
     """
     chosen = RefundFilters(
-        plan_id=query.plan, payment_id=query.payment, customer_id=query.customer, currency=query.currency
+        plan_id=query.plan,
+        payment_id=query.payment,
+        customer_id=query.customer,
+        currency=query.currency,
+        external_id=query.external_id,
+        metadata=query.metadata or {},
     )
     return _page(query, chosen)
 
@@ -37,6 +44,16 @@ def index(query: schemas.RefundsQuery) -> tuple[list[schemas.Refund], int, dict[
 @endpoint(bp, "GET", "/api/refunds/<row:refund_id>/", ok={200: schemas.Refund}, tag=TAG)
 def show(refund_id: int) -> schemas.Refund:
     """One refund and its state"""
+    return schemas.refund(access.my_refund(caller().actor, refund_id))
+
+
+@endpoint(bp, "PATCH", "/api/refunds/<row:refund_id>/", ok={200: schemas.Refund}, tag=TAG, needs="note", writes=True)
+def update(refund_id: int, json: schemas.MetadataChange) -> schemas.Refund:
+    """Change the metadata of a refund
+
+    For the plan's merchant. There is no event.
+    """
+    metadata.change_refund(refund_id, json.metadata, actor=caller().actor)
     return schemas.refund(access.my_refund(caller().actor, refund_id))
 
 
@@ -55,6 +72,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
     "/api/plans/<row:plan_id>/refunds/",
     ok={
         201: schemas.RefundAnswer,
+        200: (schemas.RefundAnswer, "It was requested before, under the same external_id."),
         202: (schemas.RefundAnswer, "The gateway gave no answer yet: look at the refunds until it is known."),
     },
     tag=TAG,
@@ -64,6 +82,7 @@ def of_plan(plan_id: int, query: schemas.RefundQuery) -> tuple[list[schemas.Refu
     refuses={
         409: (
             "amount_changed",
+            "external_id_used",
             "nothing_to_refund",
             "payment_in_flight",
             "refund_declined",
@@ -84,7 +103,10 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
     payment is refunded by hand, and its refund is booked at once.
     """
     currency = access.our_plan(caller().actor, plan_id).currency
-    minor = amounts.read(currency, reason=json.reason, amount=json.amount, expected=json.expected)
+    own = OwnData(json.external_id, json.metadata)
+    minor = amounts.read(
+        currency, *own_data_faults(own), reason=json.reason, amount=json.amount, expected=json.expected
+    )
     key = idempotency.request_key(json)
     with amounts.refusals_as_decimals(currency):
         result = refunds.refund(
@@ -94,11 +116,14 @@ def create(plan_id: int, json: schemas.NewRefund) -> Response:
             reason=json.reason,
             payment_id=json.payment,
             shown=minor["expected"],
+            own=own,
             request_key=key,
         )
     if isinstance(result, RefundsDeclined):
         refused = Refused("refund_declined", refund_ids=list(result.refund_ids))
         return idempotency.refusal(result, refused)
+    if isinstance(result, RefundsFound):
+        return idempotency.answer(result, 200, schemas.refund_answer(result.refunds))
     several = len(result.refund_ids) != 1
     location = f"/api/plans/{plan_id}/refunds/" if several else f"/api/refunds/{result.refund_ids[0]}/"
     status = 202 if isinstance(result, RefundsPending) else 201

@@ -42,7 +42,7 @@ from portal.api.schemas.invitations import (
     renewed_link,
     revoked_link,
 )
-from portal.api.schemas.kinds import CreatedQuery, FaultShape, ListQuery, Nothing, PageQuery, Problem
+from portal.api.schemas.kinds import CreatedQuery, FaultShape, ListQuery, MetadataChange, Nothing, PageQuery, Problem
 from portal.api.schemas.merchants import (
     Customer,
     CustomerQuery,
@@ -141,6 +141,7 @@ __all__ = [
     "Merchant",
     "MerchantChange",
     "MerchantMembership",
+    "MetadataChange",
     "NewCancellation",
     "NewCredit",
     "NewEmail",

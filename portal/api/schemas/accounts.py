@@ -5,32 +5,36 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from portal import models
-from portal.api.schemas.kinds import Id, In, Instant, Out, Text
+from portal.api.schemas.kinds import EmailText, Id, In, Instant, Out, Text, up_to
 from portal.domain.permissions import Actor, Hat, Role
+
+Username = Annotated[Text, up_to(150)]
+Password = Annotated[Text, up_to(128)]
 
 
 class Registration(In, kw_only=True):
     """A new account. The last three fields are for merchants, who can change them on the settings page."""
 
-    username: Text = ""
-    email: Text = ""
-    password: Text = ""
-    password2: Annotated[Text, Meta(description="The password once more.")] = ""
+    username: Username = ""
+    email: EmailText = ""
+    password: Password = ""
+    password2: Annotated[Password, Meta(description="The password once more.")] = ""
     role: Annotated[Text, Meta(extra_json_schema={"enum": ["merchant", "customer"]})] = ""
     business_name: Annotated[
-        Text, Meta(description="The merchant's name for its customers; by default the username.")
+        Text, up_to(200), Meta(description="The merchant's name for its customers; by default the username.")
     ] = ""
-    home_currency: Annotated[Text, Meta(description="ISO 4217 code.")] = "USD"
-    time_zone: Annotated[Text, Meta(description="IANA name, such as Asia/Riyadh.")] = "UTC"
+    home_currency: Annotated[Text, up_to(3), Meta(description="ISO 4217 code.")] = "USD"
+    time_zone: Annotated[Text, up_to(64), Meta(description="IANA name, such as Asia/Riyadh.")] = "UTC"
 
 
 class Login(In, kw_only=True):
     """The username, or the email in its place, the password, the code of a second factor, and the hat."""
 
-    username: Text
-    password: Text
+    username: Annotated[Text, up_to(254)]
+    password: Password
     code: Annotated[
         Text,
+        up_to(40),
         Meta(description="For an account with a second factor: the app's six digits, or a recovery code."),
     ] = ""
     merchant: Annotated[
@@ -54,13 +58,13 @@ class Tokens(Out, kw_only=True):
 class Code(In, kw_only=True):
     """The six digits of the newest mail."""
 
-    code: Text
+    code: Annotated[Text, up_to(40)]
 
 
 class NewEmail(In, kw_only=True):
     """The email to register with in place of the one that is not proven."""
 
-    email: Text
+    email: EmailText
 
 
 class Proof(Out, kw_only=True):

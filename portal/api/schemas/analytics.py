@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from portal.api.parsing import Day
-from portal.api.schemas.kinds import Id, Instant, Money, Number, Out, PageQuery, decimal
+from portal.api.schemas.kinds import Currency, Id, Instant, Money, Number, Out, PageQuery, decimal
 from portal.domain import money
 from portal.models.ledger import Account, EntryKind
 from portal.reports.books.journal import Way, method_code
@@ -19,7 +19,7 @@ from portal.reports.merchants.dashboard import Figures
 class DashboardFigures(Out, kw_only=True):
     """Totals in one currency."""
 
-    currency: str
+    currency: Currency
     total_revenue: Number
     overdue_installments: int
     success_rate: Annotated[Number, Meta(description="Paid installments of all that count, in percent.")]
@@ -34,7 +34,7 @@ class Dashboard(DashboardFigures, kw_only=True):
 class Buckets(Out, kw_only=True):
     """Outstanding amounts by days past due. The five buckets add up to `outstanding`."""
 
-    currency: str
+    currency: Currency
     outstanding: Money
     not_due: Money
     days_1_30: Money
@@ -92,7 +92,7 @@ class JournalLine(Out, kw_only=True):
     account: Account
     debit: Money | None
     credit: Money | None
-    currency: str
+    currency: Currency
 
 
 class JournalQuery(PageQuery, kw_only=True):

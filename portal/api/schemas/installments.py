@@ -34,7 +34,7 @@ class Installment(Out, kw_only=True):
     plan: Id
     number: int
     amount: Money
-    currency: str
+    currency: Currency
     due_date: date
     status: InstallmentStatus
     paid_at: Instant | None

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from portal.api.schemas.kinds import In, Instant, Out, Text
+from portal.api.schemas.kinds import EmailText, In, Instant, Out
 from portal.models import Email, Invitation
 from portal.models.plans.invitations import LinkKind
 from portal.services.plans.invitations import LinkRenewed, LinkRevoked
@@ -50,7 +50,7 @@ class RevokedLink(Out, kw_only=True):
 class CustomerEmail(In, kw_only=True):
     """The right email of a plan that was made for a wrong one."""
 
-    customer_email: Text
+    customer_email: EmailText
 
 
 def link(row: Invitation, *, works: bool, url: str | None, mail: Email | None) -> Link:

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from portal import models
 from portal.api.parsing import whole
-from portal.api.schemas.kinds import CreatedQuery, Id, In, Instant, Money, Out, Text, decimal
+from portal.api.schemas.kinds import CreatedQuery, Id, In, Instant, Money, Out, Text, decimal, up_to
 from portal.domain.permissions import Role, Standing
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
 from portal.reports.merchants.customers import Customer as Described
@@ -37,9 +37,9 @@ class Merchant(Out, kw_only=True):
 class MerchantChange(In, kw_only=True):
     """The settings to change. One that is left out, or null, stays as it is. "" removes a text of the letterhead."""
 
-    business_name: Text | None = None
-    home_currency: Text | None = None
-    time_zone: Text | None = None
+    business_name: Annotated[Text, up_to(200)] | None = None
+    home_currency: Annotated[Text, up_to(3)] | None = None
+    time_zone: Annotated[Text, up_to(64)] | None = None
     grace_days: Annotated[Any, whole(0, MAX_GRACE_DAYS)] | None = None
     withdrawal_days: Annotated[Any, whole(0, MAX_WITHDRAWAL_DAYS)] | None = None
     address: Annotated[Text | None, Meta(description="Up to six lines, of 300 letters in all.")] = None
@@ -87,11 +87,15 @@ class Customer(Out, kw_only=True):
 class CustomerWords(In, kw_only=True):
     """The merchant's own words about a customer. One that is left out, or null, stays; "" removes it."""
 
-    name: Text | None = None
+    name: Annotated[Text, up_to(200)] | None = None
     phone: Annotated[
-        Text | None, Meta(description="4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.")
+        Annotated[Text, up_to(40)] | None,
+        Meta(description="4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567."),
     ] = None
-    note: Annotated[Text | None, Meta(description="Private: the customer does not see it. At most 500 letters.")] = None
+    note: Annotated[
+        Annotated[Text, up_to(500)] | None,
+        Meta(description="Private: the customer does not see it. At most 500 letters."),
+    ] = None
 
 
 class CustomerQuery(CreatedQuery, kw_only=True):

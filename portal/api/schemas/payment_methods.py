@@ -5,13 +5,13 @@ from typing import Annotated
 from msgspec import Meta
 
 from portal import models
-from portal.api.schemas.kinds import Id, In, Instant, Out, Text
+from portal.api.schemas.kinds import Id, In, Instant, Out, Text, up_to
 
 
 class NewPaymentMethod(In, kw_only=True):
     """A card to save. {gateway:card}"""
 
-    card: Annotated[Text, Meta(description="{gateway:example}")]
+    card: Annotated[Text, up_to(64), Meta(description="{gateway:example}")]
 
 
 class SavedPaymentMethod(Out, kw_only=True):
@@ -27,7 +27,7 @@ class SavedPaymentMethod(Out, kw_only=True):
 class AutomaticPaymentChoice(In, kw_only=True):
     """The saved payment method that a plan is collected from."""
 
-    payment_method: Annotated[Text, Meta(description="The `token` of one of your saved payment methods.")]
+    payment_method: Annotated[Text, up_to(64), Meta(description="The `token` of one of your saved payment methods.")]
 
 
 class AutomaticPayment(Out, kw_only=True):

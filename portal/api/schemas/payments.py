@@ -3,23 +3,27 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from portal import models
-from portal.api.parsing import Amount, Day
+from portal.api.parsing import Amount, Day, Pairs
 from portal.api.schemas.kinds import (
     AmountField,
     CreatedQuery,
     Currency,
     CustomerId,
+    ExternalId,
     Id,
     In,
     Instant,
+    Metadata,
     Money,
+    Name,
     Out,
     PlanId,
     Text,
     decimal,
+    up_to,
 )
 from portal.models.payments.payments import PaymentState, RecordedMethod
 from portal.services import row_facts
@@ -27,6 +31,7 @@ from portal.services.row_facts import PaymentFacts
 
 PaymentMethodText = Annotated[
     Text,
+    up_to(64),
     Meta(description="The token of a saved payment method, or {gateway:methods}"),
 ]
 
@@ -58,8 +63,15 @@ class NewRecordedPayment(In, kw_only=True):
     amount: AmountField
     method: RecordedMethod
     received_on: Annotated[Day, Meta(description="The local date of receipt, never in the future.")]
-    reference: Annotated[Text, Meta(description="Such as the transfer's number, up to 200 letters.")] = ""
-    reason: Annotated[Text, Meta(description="Why it came this way, up to 200 letters. It is on the timeline.")] = ""
+    reference: Annotated[Text, up_to(200), Meta(description="Such as the transfer's number, up to 200 letters.")] = ""
+    reason: Annotated[
+        Text, up_to(200), Meta(description="Why it came this way, up to 200 letters. It is on the timeline.")
+    ] = ""
+    external_id: Annotated[
+        ExternalId | None,
+        Meta(description="Your own id, up to 100 letters on one line. Sent again, it is the same payment."),
+    ] = None
+    metadata: Metadata = field(default_factory=dict)
     expected: Annotated[
         Amount | None, Meta(description="The remaining amount that you expect. 409 amount_changed if it differs.")
     ] = None
@@ -83,22 +95,24 @@ class Payment(Out, kw_only=True):
     id: Id
     plan: Id
     amount: Money
-    currency: str
+    currency: Currency
     state: PaymentState
     method: Literal["card", RecordedMethod]
     payment_method: Annotated[str, Meta(description="{gateway:shown}, saved_card, cash or transfer.")]
-    reference: Annotated[str | None, Meta(description="Empty without one, null once it is erased.")]
+    reference: Annotated[Name | None, Meta(description="Empty without one, null once it is erased.")]
     received_on: date | None
     refunded: Money
     refunding: Annotated[
         Money, Meta(description="The sum of refunds in flight. It counts against the refundable amount.")
     ]
-    decline_code: str | None
+    decline_code: Annotated[str, Meta(max_length=40)] | None
     created_at: Instant
     settled_at: Instant | None
     value_at: Annotated[Instant | None, Meta(description="When the money counts as received.")]
     gateway_reference: Annotated[str | None, Meta(description="The gateway's own number of the charge.")]
     reversed_at: Instant | None
+    external_id: Annotated[str, Meta(max_length=100)] | None
+    metadata: Metadata
     installments: list[Part]
 
 
@@ -115,6 +129,8 @@ class PaymentsQuery(PaymentQuery, kw_only=True):
     plan: PlanId | None = None
     customer: CustomerId | None = None
     currency: Currency | None = None
+    external_id: Annotated[Text | None, Meta(description="The merchant's own id of the payment, whole.")] = None
+    metadata: Pairs | None = None
 
 
 def payment(row: models.Payment | PaymentFacts) -> Payment:
@@ -138,6 +154,8 @@ def payment(row: models.Payment | PaymentFacts) -> Payment:
         value_at=facts.value_at,
         gateway_reference=facts.gateway_reference,
         reversed_at=facts.reversed_at,
+        external_id=facts.external_id,
+        metadata=facts.notes,
         installments=[
             Part(installment=part.installment_id, amount=decimal(part.amount, facts.currency)) for part in facts.parts
         ],

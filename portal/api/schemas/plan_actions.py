@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from portal.api.parsing import Amount, Day, whole
-from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, Reason, decimal
+from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, Reason, Text, decimal, up_to
 from portal.api.schemas.plans import Plan, fields_of
 from portal.domain.identifiers import MAX_ID
 from portal.domain.rescheduling import MAX_SHIFT_DAYS, Change
@@ -98,7 +98,11 @@ class ProposalAnswer(In, kw_only=True):
 
 
 class NewReversal(In, kw_only=True):
-    """A question to the gateway. It has no fields."""
+    """A question to the gateway."""
+
+    reason: Annotated[
+        Text, up_to(200), Meta(description="Why you ask, up to 200 letters. If it bounced, it is on the timeline.")
+    ] = ""
 
 
 class NewVoid(In, kw_only=True):

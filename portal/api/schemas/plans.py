@@ -13,13 +13,17 @@ from portal.api.schemas.kinds import (
     CreatedQuery,
     Currency,
     CustomerId,
+    EmailText,
     Id,
     In,
     Instant,
+    Metadata,
     Money,
+    Name,
     Out,
     Text,
     decimal,
+    up_to,
 )
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, PlanInterval, Row
 from portal.models.plans.plans import ClosedBy, PlanStatus
@@ -28,11 +32,6 @@ from portal.reports.plans import figures
 from portal.services import row_facts
 from portal.services.plans.plans import NewPlan as NewPlanInput
 from portal.services.row_facts import PlanFacts
-
-Metadata = Annotated[
-    dict[str, str],
-    Meta(description="Your own texts: up to 20, names of up to 40 letters, texts of up to 500.", max_length=20),
-]
 
 
 class OwnInstallment(In, kw_only=True):
@@ -61,16 +60,16 @@ class PlanTerms(In, kw_only=True):
         Annotated[list[OwnInstallment], Meta(min_length=1, max_length=MAX_INSTALLMENTS)] | None,
         Meta(description="Your own amounts and dates: rising dates, the exact sum."),
     ] = None
-    customer_email: Text | None = None
+    customer_email: EmailText | None = None
 
 
 class NewPlan(PlanTerms, kw_only=True):
     """A new plan. A customer without an account is invited."""
 
-    customer_email: Text
-    description: Annotated[Text, Meta(description="What was bought; the customer sees it.")] = ""
+    customer_email: EmailText
+    description: Annotated[Text, up_to(200), Meta(description="What was bought; the customer sees it.")] = ""
     external_id: Annotated[
-        Text | None,
+        Annotated[Text, up_to(100)] | None,
         Meta(description="Your own id of the plan, up to 100 letters on one line. Sent again, it is the same plan."),
     ] = None
     metadata: Metadata = field(default_factory=dict)
@@ -88,7 +87,7 @@ class Preview(Out, kw_only=True):
     """The schedule of a plan that is not created yet."""
 
     total_amount: Money
-    currency: str
+    currency: Currency
     num_installments: int
     interval: PlanInterval
     start_date: date
@@ -105,11 +104,11 @@ class Plan(Out, kw_only=True):
 
     id: Id
     merchant: Id
-    merchant_name: str
+    merchant_name: Name
     customer: Id
-    customer_email: str
+    customer_email: EmailText
     total_amount: Money
-    currency: str
+    currency: Currency
     num_installments: Annotated[int, Meta(description="A deposit counts.")]
     interval: Annotated[PlanInterval, Meta(description="`custom`: the installments were sent one by one.")]
     start_date: date
@@ -122,9 +121,9 @@ class Plan(Out, kw_only=True):
     remaining: Money
     refunded: Money
     refunding: Money
-    description: str
-    external_id: str | None
-    metadata: dict[str, Any]
+    description: Name
+    external_id: Annotated[str, Meta(max_length=100)] | None
+    metadata: Metadata
     created_at: Instant
     updated_at: Instant
     accepted_at: Annotated[Instant | None, Meta(description="When the customer accepted the plan, or first paid it.")]

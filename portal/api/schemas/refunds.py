@@ -3,22 +3,26 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from portal import models
-from portal.api.parsing import Amount, whole
+from portal.api.parsing import Amount, Pairs, whole
 from portal.api.schemas.kinds import (
     AmountField,
     CreatedQuery,
     Currency,
     CustomerId,
+    ExternalId,
     Id,
     In,
     Instant,
+    Metadata,
     Money,
+    Name,
     Out,
     PlanId,
     Reason,
+    Text,
     decimal,
 )
 from portal.domain.identifiers import MAX_ID
@@ -33,6 +37,11 @@ class NewRefund(In, kw_only=True):
     amount: AmountField
     reason: Reason
     payment: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of the only payment to refund.")] | None = None
+    external_id: Annotated[
+        ExternalId | None,
+        Meta(description="Your own id, up to 100 letters on one line. Sent again, it is the same refund."),
+    ] = None
+    metadata: Metadata = field(default_factory=dict)
     expected: Annotated[
         Amount | None, Meta(description="The refundable amount that you expect. 409 amount_changed if it differs.")
     ] = None
@@ -45,12 +54,14 @@ class Refund(Out, kw_only=True):
     plan: Id
     payment: Id
     amount: Money
-    currency: str
+    currency: Currency
     state: RefundState
-    reason: Annotated[str | None, Meta(description="Null once it is erased.")]
-    decline_code: str | None
+    reason: Annotated[Name | None, Meta(description="Null once it is erased.")]
+    decline_code: Annotated[str, Meta(max_length=40)] | None
     created_at: Instant
     settled_at: Instant | None
+    external_id: Annotated[str, Meta(max_length=100)] | None
+    metadata: Metadata
 
 
 class RefundAnswer(Out, kw_only=True):
@@ -60,7 +71,7 @@ class RefundAnswer(Out, kw_only=True):
     """
 
     plan: Id
-    currency: str
+    currency: Currency
     amount: Money
     refunded: Money
     refunding: Money
@@ -82,6 +93,8 @@ class RefundsQuery(RefundQuery, kw_only=True):
     payment: Annotated[Any, whole(1, MAX_ID), Meta(description="The id of a payment.")] | None = None
     customer: CustomerId | None = None
     currency: Currency | None = None
+    external_id: Annotated[Text | None, Meta(description="The merchant's own id of the refund, whole.")] = None
+    metadata: Pairs | None = None
 
 
 def refund(row: models.Refund | RefundFacts) -> Refund:
@@ -96,6 +109,8 @@ def refund(row: models.Refund | RefundFacts) -> Refund:
         decline_code=row.decline_code,
         created_at=row.created_at,
         settled_at=row.settled_at,
+        external_id=row.external_id,
+        metadata=row.notes,
     )
 
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from msgspec import Meta, field
 
 from portal import models
-from portal.api.schemas.kinds import In, Instant, Out, PageQuery, Text
+from portal.api.schemas.kinds import In, Instant, Out, PageQuery, Text, up_to
 from portal.domain.public_events import EventType
 from portal.models.webhooks import DeliveryState, DisabledFor
 
 EndpointId = Annotated[str, Meta(pattern="^we_[0-9a-f]{32}$", description="Random.")]
-Url = Annotated[Text, Meta(description="https, up to 500 characters, on a public address.")]
+Url = Annotated[Text, up_to(500), Meta(description="https, up to 500 characters, on a public address.")]
 Types = Annotated[list[EventType], Meta(description="Only events of these types. Empty: of every type.")]
 Secret = Annotated[str, Meta(pattern="^whsec_", description="Shown in this answer only. Requests are signed with it.")]
 

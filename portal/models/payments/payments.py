@@ -1,7 +1,7 @@
 """Payments, and their allocations to installments."""
 
 from datetime import date, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
@@ -59,7 +60,8 @@ class Payment(Model):
     erased. `value_at` is the instant at which the money counts as received: the gateway's charge time, or the local
     midnight of `received_on`. `refunded` is the sum of succeeded refunds, `refunding` of refunds in flight, and
     `reversed` was taken back by the bank or voided by the merchant: together at most `amount`. `lost` is the amount
-    that the bank took back beyond that. All are minor units.
+    that the bank took back beyond that. All are minor units. `external_id` and `notes` (column metadata) are the
+    merchant's own, as on plans.
     """
 
     __tablename__ = "payments"
@@ -93,6 +95,8 @@ class Payment(Model):
     settled_at: Mapped[Instant | None]
     value_at: Mapped[Instant | None]
     reversed_at: Mapped[Instant | None]
+    external_id: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
 
     reference: Mapped[str | None] = column_property(typed_text(reference_id))
     pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
@@ -112,6 +116,7 @@ class Payment(Model):
         ForeignKeyConstraint(["plan_id", "reference_id"], ["texts.plan_id", "texts.id"], name="fk_payments_reference"),
         UniqueConstraint("id", "plan_id"),
         CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
         CheckConstraint(f"({_RECORDED}) = (gateway_key IS NULL)", name="recorded"),
@@ -145,6 +150,19 @@ class Payment(Model):
         ),
         Index("ix_payments_merchant_id_id", "merchant_id", "id"),
         Index("ix_payments_merchant_id_created_at", "merchant_id", "created_at"),
+        Index(
+            "ix_payments_described_merchant_id_id",
+            "merchant_id",
+            "id",
+            postgresql_where=text("metadata <> '{}'::jsonb"),
+        ),
+        Index(
+            "uq_payments_merchant_id_external_id",
+            "merchant_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL"),
+        ),
         Index("ix_payments_customer_id_id", "customer_id", "id"),
         Index("ix_payments_plan_id_id", "plan_id", "id"),
         Index("ix_payments_merchant_id_state_id", "merchant_id", "state", "id"),

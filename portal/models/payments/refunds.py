@@ -1,7 +1,7 @@
 """Refunds of payments."""
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
@@ -15,6 +15,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.domain.events import Cause
@@ -35,7 +36,8 @@ class Refund(Model):
     owed: it has a `cause`, and every other refund a `reason` that the merchant typed (None once it is erased). A refund
     of a recorded payment bypasses the gateway and has no `gateway_key`. `api_key_id` is the API key that requested it;
     `created_by` is the member, or the key's maker. A refund that `awaits_release` was requested while its business was
-    deactivated: it is sent once an operator releases it.
+    deactivated: it is sent once an operator releases it. The refunds of one request have one `external_id`, the
+    merchant's own, which a declined refund leaves free.
     """
 
     __tablename__ = "refunds"
@@ -61,6 +63,8 @@ class Refund(Model):
     api_key_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("api_keys.id"))
     created_at: Mapped[Instant]
     settled_at: Mapped[Instant | None]
+    external_id: Mapped[str | None] = mapped_column(String(100))
+    notes: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB, default=dict, server_default=text("'{}'::jsonb"))
 
     reason: Mapped[str | None] = column_property(typed_text(reason_id))
     payment: Mapped[Payment] = relationship(foreign_keys=[payment_id, plan_id], viewonly=True)
@@ -76,12 +80,27 @@ class Refund(Model):
         ForeignKeyConstraint(["payment_id", "plan_id"], ["payments.id", "payments.plan_id"], name="fk_refunds_payment"),
         ForeignKeyConstraint(["plan_id", "reason_id"], ["texts.plan_id", "texts.id"], name="fk_refunds_reason"),
         CheckConstraint("amount > 0", name="amount"),
+        CheckConstraint("external_id <> '' AND jsonb_typeof(metadata) = 'object'", name="external_id"),
         CheckConstraint("(state = 'in_flight') = (settled_at IS NULL)", name="settled"),
         CheckConstraint("(state = 'declined') = (decline_code IS NOT NULL)", name="decline_code"),
         CheckConstraint("gateway_key IS NOT NULL OR state = 'succeeded'", name="by_hand"),
         Index("ix_refunds_created_by_created_at", "created_by", "created_at"),
         CheckConstraint("NOT awaits_release OR state = 'in_flight'", name="awaits_release"),
         Index("ix_refunds_awaiting_release_id", "id", postgresql_where=text("awaits_release")),
+        Index(
+            "ix_refunds_described_merchant_id_id",
+            "merchant_id",
+            "id",
+            postgresql_where=text("metadata <> '{}'::jsonb"),
+        ),
+        Index(
+            "uq_refunds_merchant_id_external_id_payment_id",
+            "merchant_id",
+            "external_id",
+            "payment_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL AND state <> 'declined'"),
+        ),
         Index("ix_refunds_payment_id", "payment_id"),
         Index("ix_refunds_plan_id_id", "plan_id", "id"),
         Index("ix_refunds_merchant_id_created_at_id", "merchant_id", "created_at", "id"),

@@ -1,6 +1,7 @@
 """Filters of the lists of payments and refunds. Pages, files and the API pass them whole."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -31,6 +32,8 @@ class PaymentFilters:
     until: datetime | None = None
     declined: bool = True
     created: Between = ANY_TIME
+    external_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class RefundFilters:
     search: str | None = None
     way: PaymentWay | None = None
     created: Between = ANY_TIME
+    external_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 ALL_PAYMENTS: Final = PaymentFilters()

@@ -66,6 +66,10 @@ def find(actor: Actor, filters: PaymentFilters) -> Select[Payment]:
     if filters.currency:
         query = query.where(Payment.currency == filters.currency)
     query = filters.created.narrow(query, Payment.created_at)
+    if filters.external_id is not None:
+        query = query.where(Payment.external_id == filters.external_id)
+    if filters.metadata:
+        query = query.where(Payment.notes != {}, Payment.notes.contains(dict(filters.metadata)))
     if (filters.since or filters.until) and filters.state != "declined":
         query = query.where(Payment.state.in_(RECEIVED))
     if filters.since:

@@ -71,6 +71,10 @@ def find(actor: Actor, filters: RefundFilters) -> Select[Refund]:
         query = query.where(Refund.state == filters.state)
     if filters.currency:
         query = query.where(Refund.currency == filters.currency)
+    if filters.external_id is not None:
+        query = query.where(Refund.external_id == filters.external_id)
+    if filters.metadata:
+        query = query.where(Refund.notes != {}, Refund.notes.contains(dict(filters.metadata)))
     if filters.search and filters.search.strip() and actor.merchant_id is not None:
         query = query.where(search.refunds(actor.merchant_id, filters.search))
     if filters.way:

@@ -1,6 +1,7 @@
 """Voids: cash or a transfer was recorded by mistake, so the amount that it paid is owed again."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlalchemy import select
 
@@ -22,6 +23,8 @@ from portal.services.unit_of_work import unit_of_work
 @dataclass(frozen=True, slots=True)
 class PaymentVoided(Result):
     """The recorded payment does not count any more. `payment.reversed` is the amount."""
+
+    version: ClassVar[int] = 2
 
     payment: PaymentFacts
 

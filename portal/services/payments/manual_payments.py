@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
+from sqlalchemy import select
+
 from portal.domain import allocation, clock, typed_text
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Invalid, Refused
@@ -13,10 +15,10 @@ from portal.models.payments.payments import RECORDED_METHODS, RecordedMethod
 from portal.services import row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.payments import outcomes, preconditions
-from portal.services.plans import agreement
+from portal.services.plans import agreement, plan_lock
 from portal.services.results import Result
 from portal.services.row_facts import PaymentFacts
-from portal.services.text_faults import text_faults
+from portal.services.text_faults import NO_OWN_DATA, OwnData, text_faults
 from portal.services.unit_of_work import unit_of_work
 
 
@@ -24,7 +26,18 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentRecorded(Result):
     """The money that the merchant received is booked."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
+
+    payment: PaymentFacts
+
+    @property
+    def payment_id(self) -> int:
+        return self.payment.id
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentFound(Result):
+    """The same payment was recorded before, under the same external id."""
 
     payment: PaymentFacts
 
@@ -44,20 +57,31 @@ def record(
     reference: str = "",
     reason: str = "",
     shown: int | None = None,
+    own: OwnData = NO_OWN_DATA,
     request_key: RequestKey | None = None,
-) -> PaymentRecorded:
+) -> PaymentRecorded | PaymentFound:
     """Book `amount` minor units that the merchant received on a local date, the oldest installment first.
 
     The merchant and the customer see `reference`. The timeline shows `reason`, which may be empty. `shown` is the owed
-    amount that the form showed, in minor units. On a plan with nothing remaining, the payment recovers the written-off
-    amount.
+    amount that the form showed, in minor units. The same `own.external_id` with the same plan, amount, method, day and
+    reference gives the payment that was recorded before. On a plan with nothing remaining, the payment recovers the
+    written-off amount.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; not_accepted; disputed; nothing_owed; too_much and
-    amount_changed (facts: remaining); Invalid on amount, method, received_on (in the future, or before the plan),
-    reference and reason; idempotency_key_reused; still_running; busy.
+    amount_changed (facts: remaining); external_id_used (by another payment; facts: payment_id); Invalid on amount,
+    method, received_on (in the future, or before the plan), reference and reason; idempotency_key_reused;
+    still_running; busy.
     """
-    reason = preconditions.reason_of(reason, needed=False)
+    reason, own = preconditions.reason_of(reason, needed=False), own.read()
     plan, rows = preconditions.lock(plan_id, actor, "record_payment")
+    if own.external_id is not None and (found := _of_external_id(plan.merchant_id, own.external_id)) is not None:
+        same = (plan.id, amount, method, received_on)
+        if (found.plan_id, found.amount, found.method, found.received_on) != same or found.reference not in (
+            None,
+            typed_text.read(reference),
+        ):
+            raise Refused("external_id_used", about="payment", payment_id=found.id)
+        return PaymentFound(row_facts.of_payment(found))
     agreement.refuse_unsettled(plan)
     if field_faults := faults(method, received_on, reference, plan.today, earliest_day(plan)):
         raise Invalid(*field_faults)
@@ -82,6 +106,8 @@ def record(
         created_at=now,
         settled_at=now,
         value_at=now if received_on == plan.today else clock.midnight(received_on, plan.time_zone),
+        external_id=own.external_id,
+        notes=dict(own.metadata),
     )
     payment.allocations = [
         Allocation(installment_id=row_id, amount=share, state="applied")
@@ -93,6 +119,13 @@ def record(
     outcomes.apply(plan, payment, {row.id: row for row in rows}, reason_id=reason_id)
     db.session.flush()
     return PaymentRecorded(row_facts.of_payment(payment))
+
+
+def _of_external_id(merchant_id: int, external_id: str) -> Payment | None:
+    """The merchant's payment with this id, which is locked until the transaction ends."""
+    plan_lock.lock_external_id("payment", merchant_id, external_id)
+    query = select(Payment).where(Payment.merchant_id == merchant_id, Payment.external_id == external_id)
+    return db.session.scalar(query)
 
 
 def earliest_day(plan: Plan) -> date:

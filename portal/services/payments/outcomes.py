@@ -39,7 +39,7 @@ BUDGET: Final = 20.0
 class _OfPayment(Result):
     """A payment, and its installment if it is for a single one."""
 
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     payment: PaymentFacts
     installment: InstallmentFacts | None

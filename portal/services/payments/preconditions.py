@@ -4,13 +4,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import select
+
 from portal.domain.money import Money
 from portal.domain.permissions import Actor, Permission
 from portal.errors import Fault, Invalid, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Payment, PaymentMethod, Plan
+from portal.models import Installment, Payment, PaymentMethod, Plan, Refund
+from portal.services import row_facts
 from portal.services.plans import plan_lock
+from portal.services.row_facts import RefundFacts
 from portal.services.text_faults import read_text
 
 
@@ -70,3 +74,26 @@ def within(amount: int, limit: int, currency: str, *, field: str = "amount", abo
 def open_parts(rows: Sequence[Installment]) -> list[tuple[int, int]]:
     """(installment id, remaining minor units) of the open installments by number, for domain/allocation."""
     return [(row.id, row.left) for row in rows if row.left > 0]
+
+
+def refunds_of(
+    external_id: str | None, plan: Plan, amount: int, reason: str, payment_id: int | None
+) -> tuple[RefundFacts, ...]:
+    """The refunds of the merchant's request with this id, of which the bank did not decline all; empty if it is new.
+
+    Locks the id until the transaction ends. `amount` is in minor units. Refuses: external_id_used (facts: refund_ids),
+    unless these refunds are the ones that are asked for.
+    """
+    if external_id is None:
+        return ()
+    plan_lock.lock_external_id("refund", plan.merchant_id, external_id)
+    live = Refund.merchant_id == plan.merchant_id, Refund.external_id == external_id, Refund.state != "declined"
+    groups = select(Refund.group_key).where(*live)
+    rows = row_facts.of_refunds(db.session.scalars(select(Refund.id).where(Refund.group_key.in_(groups))))
+    if rows:
+        same = {row.plan_id for row in rows} == {plan.id} and sum(row.amount for row in rows) == amount
+        reasons = {row.reason for row in rows} <= {reason, None}
+        payments = payment_id is None or {row.payment_id for row in rows} == {payment_id}
+        if not (same and reasons and payments):
+            raise Refused("external_id_used", about="refund", refund_ids=[row.id for row in rows])
+    return rows

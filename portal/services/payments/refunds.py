@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import select
 
@@ -27,6 +27,7 @@ from portal.services.payments import preconditions, refund_limits
 from portal.services.plans import plan_status
 from portal.services.results import Pending, Result
 from portal.services.row_facts import RefundFacts
+from portal.services.text_faults import NO_OWN_DATA, OwnData
 from portal.services.unit_of_work import MAX_SECONDS, end_reading, unit_of_work, unsure_from_here
 
 UNKNOWN_AFTER: Final = timedelta(seconds=15)
@@ -41,6 +42,8 @@ MAX_STEP_SECONDS: Final = 3 * (MAX_SECONDS + gateway.MAX_CALL_SECONDS)
 @dataclass(frozen=True, slots=True)
 class _OfRefunds(Result):
     """The refunds of one request, one for each payment, oldest first."""
+
+    version: ClassVar[int] = 2
 
     refunds: tuple[RefundFacts, ...]
 
@@ -60,21 +63,17 @@ class RefundsDeclined(_OfRefunds):
 
 
 @dataclass(frozen=True, slots=True)
+class RefundsFound(_OfRefunds):
+    """The same refund was requested before, under the same external id."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefundsPending(_OfRefunds, Pending):
     """The outcome of at least one refund is not known yet."""
 
 
-Refunded = RefundsMade | RefundsDeclined | RefundsPending
+Refunded = RefundsMade | RefundsDeclined | RefundsFound | RefundsPending
 """The results of a refund."""
-
-
-@dataclass(frozen=True, slots=True)
-class _GatewayRequest:
-    """Arguments of the gateway's refund. Plain values, so that no transaction stays open during the call."""
-
-    key: str
-    charge_key: str
-    amount: int
 
 
 def refund(
@@ -85,6 +84,7 @@ def refund(
     reason: str,
     payment_id: int | None = None,
     shown: int | None = None,
+    own: OwnData = NO_OWN_DATA,
     request_key: RequestKey | None = None,
 ) -> Refunded:
     """Refund `amount` minor units: from one payment, or from the newest payments first.
@@ -93,13 +93,14 @@ def refund(
     booked at once, because the merchant returns that money by hand. Other refunds of a deactivated business wait until
     an operator releases them. `shown` is the refundable amount that the form
     showed, in minor units. A declined refund changes nothing. If the outcome of one of several refunds can't be
-    recorded, the sweep sends the rest.
+    recorded, the sweep sends the rest. The same `own.external_id` with the same plan, amount, payment and reason gives
+    the refunds that were made before, unless the bank declined them all.
 
     Refuses: forbidden; own_plan; not_found; payment_in_flight; nothing_to_refund; too_much and amount_changed (facts:
-    refundable); refund_limit (facts: allowance); Invalid on amount and reason; idempotency_key_reused; still_running;
-    busy.
+    refundable); external_id_used (by other refunds; facts: refund_ids); refund_limit (facts: allowance); Invalid on
+    amount and reason; idempotency_key_reused; still_running; busy.
     """
-    started = _start(plan_id, actor, amount, reason, payment_id, shown, request_key=request_key)
+    started = _start(plan_id, actor, amount, reason, payment_id, shown, own.read(), request_key=request_key)
     if not isinstance(started, RefundsPending):
         return started
     for refund_id in started.refund_ids:
@@ -113,7 +114,7 @@ def send(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
+    outcome = gateway.active().refund(*request)
     if outcome.state == "unknown":
         queue.enqueue("settle_refund", refund_id)
     else:
@@ -187,11 +188,11 @@ def settle_refund(refund_id: int) -> None:
     request = _gateway_request(refund_id)
     if request is None:
         return
-    outcome = gateway.active().look_up_refund(request.key)
+    outcome = gateway.active().look_up_refund(request[0])
     if outcome.state == "unknown":
-        outcome = gateway.active().refund(request.key, request.charge_key, request.amount)
+        outcome = gateway.active().refund(*request)
     if outcome.state == "unknown":
-        outcome = gateway.active().resolve_refund(request.key)
+        outcome = gateway.active().resolve_refund(request[0])
     record_outcome(refund_id, outcome)
 
 
@@ -207,7 +208,14 @@ def settle_unknown_refunds(limit: int = 200) -> int:
 
 
 def hold(
-    plan: Plan, payments: list[Payment], amount: int, *, actor: Actor, reason_id: int | None, rows: list[Installment]
+    plan: Plan,
+    payments: list[Payment],
+    amount: int,
+    *,
+    actor: Actor,
+    reason_id: int | None,
+    rows: list[Installment],
+    own: OwnData = NO_OWN_DATA,
 ) -> tuple[int, ...]:
     """Inside a unit of work: create refunds of `amount` minor units, from these payments in their order.
 
@@ -220,7 +228,7 @@ def hold(
     group = secrets.token_hex(16)
     parts = dict(allocation.oldest_first([(row.id, row.refundable) for row in payments], amount))
     refunds = [
-        _create(plan, payment, parts[payment.id], group=group, actor=actor, reason_id=reason_id)
+        _create(plan, payment, parts[payment.id], group=group, actor=actor, reason_id=reason_id, own=own)
         for payment in payments
         if payment.id in parts
     ]
@@ -244,8 +252,8 @@ def check_amount(amount: int, limit: int, currency: str) -> None:
     preconditions.within(amount, limit, currency, about="refund", fact="refundable")
 
 
-def _gateway_request(refund_id: int) -> _GatewayRequest | None:
-    """The gateway's arguments; None when this refund is settled, awaits its release, or is of a manual payment.
+def _gateway_request(refund_id: int) -> tuple[str, str, int] | None:
+    """The refund's key, the charge's key and minor units; None if it is settled, by hand, or awaits its release.
 
     Ends the transaction.
     """
@@ -255,7 +263,7 @@ def _gateway_request(refund_id: int) -> _GatewayRequest | None:
         .where(Refund.id == refund_id, Refund.state == "in_flight", Refund.awaits_release.is_(False))
     ).one_or_none()
     end_reading()
-    return None if row is None or row[0] is None else _GatewayRequest(row[0], row[1] or "", row[2])
+    return None if row is None or row[0] is None else (row[0], row[1] or "", row[2])
 
 
 @unit_of_work
@@ -266,11 +274,14 @@ def _start(
     reason: str,
     payment_id: int | None,
     shown: int | None,
+    own: OwnData,
     *,
     request_key: RequestKey | None,
 ) -> Refunded:
     reason = preconditions.reason_of(reason)
     plan, rows = preconditions.lock(plan_id, actor, "refund")
+    if found := preconditions.refunds_of(own.external_id, plan, amount, reason, payment_id):
+        return RefundsFound(found)
     payments = preconditions.lock_payments(plan.id)
     if payment_id is not None:
         payments = [payment for payment in payments if payment.id == payment_id]
@@ -282,7 +293,7 @@ def _start(
         raise Refused("nothing_to_refund")
     check_amount(amount, limit, plan.currency)
     reason_id = texts.keep(plan.id, "reason", reason)
-    ids = hold(plan, payments, amount, actor=actor, reason_id=reason_id, rows=rows)
+    ids = hold(plan, payments, amount, actor=actor, reason_id=reason_id, rows=rows, own=own)
     if request_key is not None:
         idempotency.attach(request_key, refund_group=db.session.get_one(Refund, ids[0]).group_key)
     return _result(row_facts.of_refunds(ids))
@@ -304,6 +315,7 @@ def _create(
     actor: Actor | None,
     reason_id: int | None,
     excess: bool = False,
+    own: OwnData = NO_OWN_DATA,
 ) -> Refund:
     by_hand = payment.is_recorded
     refund = Refund(
@@ -322,6 +334,8 @@ def _create(
         created_by=actor.user_id if actor is not None else None,
         api_key_id=actor.key_id if actor is not None else None,
         created_at=clock.now(),
+        external_id=own.external_id,
+        notes=dict(own.metadata),
     )
     if by_hand:
         refund.settled_at = refund.created_at

@@ -17,7 +17,7 @@ from portal.errors import Busy, NotFound, Refused
 from portal.extensions import db
 from portal.gateways import payment as gateway
 from portal.models import Installment, Payment, Plan
-from portal.services import emails, events, ledger, row_facts
+from portal.services import emails, events, ledger, row_facts, texts
 from portal.services.idempotency import RequestKey
 from portal.services.notices import readers
 from portal.services.payments import automatic, outcomes, preconditions, taken_back
@@ -31,24 +31,28 @@ from portal.services.unit_of_work import unit_of_work
 class PaymentReversed(Result):
     """The bank took the payment back. `payment.reversed` is the amount that no longer counts as paid."""
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     payment: PaymentFacts
 
 
-def ask_gateway(payment_id: int, *, actor: Actor, request_key: RequestKey | None = None) -> PaymentReversed:
+def ask_gateway(
+    payment_id: int, *, actor: Actor, reason: str = "", request_key: RequestKey | None = None
+) -> PaymentReversed:
     """Ask the gateway whether the bank took this payment back, and record the reversal if it did.
 
-    A recorded reversal stays as it is. Refuses: forbidden; own_plan; not_found; not_reversed_by_gateway (also cash and
+    A recorded reversal stays as it is. The timeline shows `reason`, which may be empty, with the actor if this records
+    the reversal. Refuses: Invalid on reason; forbidden; own_plan; not_found; not_reversed_by_gateway (also cash and
     transfers); payment_in_flight; refund_in_flight; idempotency_key_reused; still_running; busy (also no answer).
     """
+    reason = preconditions.reason_of(reason, needed=False)
     outcome = gateway.active().look_up(_key_of(payment_id, actor))
     if outcome.state == "unknown":
         raise Busy("gateway_silent")
     outcomes.record_outcome(payment_id, outcome)
     if not outcome.reversed:
         raise Refused("not_reversed_by_gateway")
-    return _reverse(payment_id, outcome, request_key=request_key)
+    return _reverse(payment_id, outcome, actor.user_id, reason, request_key=request_key)
 
 
 @unit_of_work
@@ -76,7 +80,14 @@ def reverse_by_gateway(payment_id: int, outcome: gateway.Outcome) -> None:
 
 
 @unit_of_work
-def _reverse(payment_id: int, outcome: gateway.Outcome, *, request_key: RequestKey | None = None) -> PaymentReversed:
+def _reverse(
+    payment_id: int,
+    outcome: gateway.Outcome,
+    by: int | None = None,
+    reason: str = "",
+    *,
+    request_key: RequestKey | None = None,
+) -> PaymentReversed:
     plan_id = db.session.scalar(select(Payment.plan_id).where(Payment.id == payment_id))
     plan = Plan.lock(plan_id) if plan_id is not None else None
     if plan is None:
@@ -85,12 +96,14 @@ def _reverse(payment_id: int, outcome: gateway.Outcome, *, request_key: RequestK
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     if payment.state == "succeeded" and (payment.kept or outcome.reversed_amount):
         preconditions.nothing_in_flight(plan.id)
-        _take_back(plan, rows, payment, outcome)
+        _take_back(plan, rows, payment, outcome, by, reason)
     db.session.flush()
     return PaymentReversed(row_facts.of_payment(payment))
 
 
-def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: gateway.Outcome) -> None:
+def _take_back(
+    plan: Plan, rows: list[Installment], payment: Payment, outcome: gateway.Outcome, by: int | None, reason: str
+) -> None:
     if payment.refunding:
         raise Refused("refund_in_flight")
     taken = payment.kept if outcome.reversed_amount is None else outcome.reversed_amount
@@ -102,9 +115,13 @@ def _take_back(plan: Plan, rows: list[Installment], payment: Payment, outcome: g
     effects = taken_back.take_back(plan, rows, payment, payment.reversed)
     ledger.book_reversal(plan, payment, effects)
     reversal = payloads.PaymentReversed(
-        payment_id=payment.id, amount=payment.reversed, lost=payment.lost, cause="taken_back"
+        payment_id=payment.id,
+        amount=payment.reversed,
+        lost=payment.lost,
+        cause="taken_back",
+        reason_id=texts.keep(plan.id, "reason", reason),
     )
-    events.record(reversal, plan_id=plan.id, by=None)
+    events.record(reversal, plan_id=plan.id, by=by if reason else None)
     stopped = automatic.stop_after_reversal(plan)
     plan_status.recompute(plan, rows)
     _tell(plan, payment, stopped)

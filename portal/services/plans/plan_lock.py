@@ -1,7 +1,10 @@
 """Lock a plan for an act of its business."""
 
+from sqlalchemy import func, select
+
 from portal.domain.permissions import Actor, Permission
 from portal.errors import NotFound
+from portal.extensions import db
 from portal.models import Plan
 from portal.services.accounts import hats
 
@@ -19,3 +22,9 @@ def lock(plan_id: int, actor: Actor, permission: Permission) -> Plan:
     actor.act_on(plan.merchant_id, plan.customer_id)
     hats.confirm(actor, permission)
     return plan
+
+
+def lock_external_id(what: str, merchant_id: int, external_id: str) -> None:
+    """Inside a unit of work: lock the merchant's own id of a plan, a payment or a refund until the transaction ends."""
+    name = f"{what}:{merchant_id}:{external_id}"
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))

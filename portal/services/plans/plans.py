@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import ClassVar, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from portal.domain import clock, money, permissions, schedule, typed_text
 from portal.domain.events import PlanOpened
@@ -17,16 +17,12 @@ from portal.models import Installment, Merchant, Plan
 from portal.services import events, ledger, mail_limits, row_facts
 from portal.services.accounts import accounts, hats
 from portal.services.idempotency import RequestKey
-from portal.services.plans import agreement, invitations, notices, pairs
+from portal.services.plans import agreement, invitations, notices, pairs, plan_lock
 from portal.services.results import Result
 from portal.services.row_facts import PlanFacts
-from portal.services.text_faults import text_faults
+from portal.services.text_faults import OwnData, own_data_faults, text_faults
 from portal.services.unit_of_work import unit_of_work
 
-EXTERNAL_ID_MAX: Final = 100
-NOTES_MAX: Final = 20
-NOTE_NAME_MAX: Final = 40
-NOTE_MAX: Final = 500
 OF_TODAY: Final = frozenset({"date_in_past", "date_after_deposit"})
 """The faults that depend on the day. The repeat of a plan that was made does not have them."""
 
@@ -206,7 +202,7 @@ def plan_faults(new: NewPlan, today: date, currency: str, *, past_dates: bool = 
         faults += _row_faults(new, new.rows, today, currency, past_dates=past_dates)
     else:
         faults += _term_faults(new, today, past_dates=past_dates, bad_total=bool(faults))
-    return faults + text_faults("description", new.description) + _reference_faults(new)
+    return faults + text_faults("description", new.description) + own_data_faults(OwnData(new.external_id, new.notes))
 
 
 def _term_faults(new: NewPlan, today: date, *, past_dates: bool, bad_total: bool) -> list[Fault]:
@@ -264,32 +260,11 @@ def _bad_dates(field: str) -> Fault:
     return Fault(field, "bad_dates", first=schedule.FIRST_DATE.year, last=schedule.LAST_DATE.year)
 
 
-def _reference_faults(new: NewPlan) -> list[Fault]:
-    """The faults of the external id and the notes."""
-    faults = []
-    if new.external_id is not None:
-        missing = Fault("external_id", "required", about="external_id")
-        faults += text_faults("external_id", new.external_id, if_empty=missing, limit=EXTERNAL_ID_MAX)
-    if len(new.notes) > NOTES_MAX:
-        faults.append(Fault("metadata", "too_many", limit=NOTES_MAX))
-    if any(not 0 < len(name) <= NOTE_NAME_MAX or len(text) > NOTE_MAX for name, text in new.notes.items()):
-        faults.append(Fault("metadata", "too_long", name_limit=NOTE_NAME_MAX, limit=NOTE_MAX))
-    if not all(_can_be_stored(text) for note in new.notes.items() for text in note):
-        faults.append(Fault("metadata", "unusable"))
-    return faults
-
-
-def _can_be_stored(text: str) -> bool:
-    """PostgreSQL stores neither NUL nor a lone surrogate."""
-    return "\x00" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _of_external_id(merchant_id: int, external_id: str | None) -> Plan | None:
     """The merchant's plan with this external id. Locks the id until the transaction ends, for an insert."""
     if external_id is None:
         return None
-    name = f"plan:{merchant_id}:{external_id}"
-    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    plan_lock.lock_external_id("plan", merchant_id, external_id)
     return db.session.scalar(Plan.of_merchant(merchant_id).where(Plan.external_id == external_id))
 
 

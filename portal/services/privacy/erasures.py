@@ -190,6 +190,9 @@ def purge_retained(limit: int = 10_000) -> int:
     theirs = RescheduleProposal.plan_id.in_(ids), RescheduleProposal.user_id.in_(erased)
     db.session.execute(delete(RescheduleProposal).where(*theirs))
     db.session.execute(update(Plan).where(Plan.id.in_(ids)).values(description="", notes={}))
+    for table in (Payment, Refund):
+        described = table.plan_id.in_(ids), table.notes != {}
+        db.session.execute(update(table).where(*described).values(notes={}))
     return len(ids)
 
 

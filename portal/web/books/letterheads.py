@@ -28,7 +28,7 @@ class LetterheadForm(Form):
     tax_number = StringField(_l("Tax number"))
     email = StringField(_l("Email for questions"))
     phone = StringField(_l("Phone"))
-    logo = FileField(_l("Logo"))
+    logo = FileField(_l("Logo"), render_kw={"accept": "image/png, image/jpeg"})
     removes_logo = BooleanField(_l("Remove the logo"))
 
 

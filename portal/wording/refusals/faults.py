@@ -206,7 +206,7 @@ FAULTS: Final[Table] = {
     ("blocked", "customer_email"): _l(
         "This person takes no new plans from your business at present. They can allow it on their account’s page."
     ),
-    ("required", "external_id"): _l("Enter your own id of the plan, or leave it out."),
+    ("required", "external_id"): _l("Enter an id of your own, or leave it out."),
     ("required", "answer"): _l("Write an answer, in a few words."),
     ("not_a_customer", ""): _l("A plan can't be made for this email."),
     ("too_long", "metadata"): lambda values: ngettext(

@@ -206,6 +206,8 @@ REFUSALS: Final[Table] = {
     ("import_not_carried_out", ""): _l("This file was not imported yet. Nothing was sent."),
     ("currency_changed", ""): _l("Your currency has changed since this draft was saved."),
     ("external_id_used", ""): _l("This external_id already names another plan."),
+    ("external_id_used", "payment"): _l("This external_id already names another payment."),
+    ("external_id_used", "refund"): _l("This external_id already names another refund."),
     ("not_accepted", ""): _l("The customer has not accepted this plan yet. Nothing was changed."),
     ("already_accepted", "dispute"): _l("This plan was accepted before, so it can’t be disputed any more."),
     ("already_disputed", ""): _l("A plan can be disputed once, and this one was."),

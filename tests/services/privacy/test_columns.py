@@ -49,8 +49,9 @@ KEPT: Final = {
     "due_totals": {"time_zone"},  # the business's
     "webhook_endpoints": {"url", "secret", "old_secret"},  # the address of a server of the business
     "account_names": {"code", "name", "export_name"},  # the business's names of its accounts
+    "payments": {"method", "gateway_reference", "metadata", "external_id"},  # as plans'; the gateway's names
+    "refunds": {"metadata", "external_id"},  # the business's duty, as plans'
     "usual_terms": {"name"},  # the business's names of its schedules
-    "payments": {"method", "gateway_reference"},  # the gateway's names of a payment
 }
 IMPERSONAL: Final = {
     *(

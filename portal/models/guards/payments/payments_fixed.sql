@@ -7,10 +7,10 @@ BEGIN
         PERFORM qist_refuse('payments_stay', 'a payment stays');
     END IF;
     IF (NEW.id, NEW.plan_id, NEW.merchant_id, NEW.currency, NEW.amount, NEW.method, NEW.gateway_key,
-        NEW.link, NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at)
+        NEW.link, NEW.reference_id, NEW.received_on, NEW.created_by, NEW.created_at, NEW.external_id)
        IS DISTINCT FROM
        (OLD.id, OLD.plan_id, OLD.merchant_id, OLD.currency, OLD.amount, OLD.method, OLD.gateway_key,
-        OLD.link, OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at) THEN
+        OLD.link, OLD.reference_id, OLD.received_on, OLD.created_by, OLD.created_at, OLD.external_id) THEN
         PERFORM qist_refuse('payments_fixed', 'a payment''s amount and what it is for never change');
     END IF;
     IF OLD.state <> 'in_flight' THEN
