@@ -77,7 +77,7 @@ def _table(size: Size) -> list[str]:
     for row in size.rows:
         refused = f" ({row.refused} refused)" if row.refused else ""
         lines.append(
-            f"| {row.name}{refused} | {row.rate:,.0f} | {row.rate / whole:.3f} | {row.alone:.1f} | {row.p99:.1f} | "
+            f"| {row.name}{refused} | {row.rate:,.0f} | {row.rate / (whole or 1):.3f} | {row.alone:.1f} | {row.p99:.1f} | "
             f"{row.python:.2f} | {row.postgres:.2f} |"
         )
     return lines
@@ -91,7 +91,7 @@ def _growth(sizes: Sequence[Size]) -> list[str]:
     ]
     for name, values in _series(sizes).items():
         cells = " | ".join(f"{value:.1f}" for value in values)
-        lines.append(f"| {name} | {cells} | {values[-1] / values[0]:.2f} |")
+        lines.append(f"| {name} | {cells} | {values[-1] / (values[0] or 1):.2f} |")
     return lines
 
 
@@ -121,7 +121,7 @@ def _plot(sizes: Sequence[Size]) -> str:
     for place, (name, values) in enumerate(series.items()):
         left = GAP + place % COLUMNS * (WIDTH + GAP)
         top = GAP + place // COLUMNS * (HEIGHT + 2 * GAP)
-        most = max(values) * 1.15
+        most = max(values) * 1.15 or 1
         points = [
             (left + 15 + (at - logs[0]) / span * (WIDTH - 50), top + HEIGHT - value / most * (HEIGHT - 20))
             for at, value in zip(logs, values, strict=True)
