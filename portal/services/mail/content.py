@@ -127,7 +127,13 @@ OF_DEACTIVATED_MERCHANTS: Final = frozenset({"receipt", "refund"})
 """The kinds that are sent in the name of a deactivated business."""
 NOT_TO_CUSTOMERS: Final = frozenset({"bounce_notice", "dispute_notice", "plan_news"})
 """The kinds about a plan that go to its business or to operators."""
-TO_DEACTIVATED_ACCOUNTS: Final = frozenset({"account_deactivated", "refund"})
+TO_DEACTIVATED_ACCOUNTS: Final = frozenset(
+    (
+        *("account_deactivated", "email_change_undone", "email_changed_new", "email_changed_old", "factor_added"),
+        *("factor_failed", "factor_removal_asked", "factor_removed", "new_browser", "password_changed"),
+        *("recovery_code_used", "recovery_codes_made", "refund"),
+    )
+)
 """The kinds that a deactivated account gets: money back, and the security of the account."""
 
 

@@ -2,13 +2,18 @@
 
 import dataclasses
 import re
+from datetime import timedelta
 
 import pytest
+import time_machine
 
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import ShopReport
+from portal.services import events
 from portal.services.accounts import accounts, api_keys, password_resets, sessions
 from portal.services.mail import content, delivery
+from portal.services.notices import digests
 from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
@@ -150,13 +155,17 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
         delivery.drain()
         password_resets.ask("nadia@example.com")
         agreements.send_every_mail(amal, omar, operations.olga().user_id)
-        delivery.drain()
+        events.number_new()
+        with time_machine.travel(clock.now() + timedelta(days=1)):
+            digests.post_due()
+            delivery.drain()
         operations.send_every_kind(app, amal, people.a_customer("mona"))
         delivery.drain()
         kept = [(mail.kind, mail.html) for mail in mails.outbox() if mail.state == "kept"]
     elsewhere = {kind for kind in content.BUILDERS if kind.startswith(("email_", "team_"))}
     assert {kind for kind, _ in kept} == set(content.BUILDERS) - {"automatic_stopped"} - elsewhere
     readers = {"merchant": browser_of(app, "amal"), "operator": browser_of(app, "olga")}
+    readers["digest"] = readers["bounce_notice"] = readers["plan_news"] = readers["merchant"]
     readers["merchants"] = readers["dispute_notice"] = readers["shop_reported"] = readers["operator"]
     readers["api_key_made"] = readers["webhook_address"] = readers["webhook_disabled"] = readers["merchant"]
     readers |= {kind: browser_of(app, f"layla-{kind.removeprefix('plan_')}") for kind in CHANGES}
