@@ -69,7 +69,7 @@ def write(sizes: Sequence[Size], about: str, day: str, folder: Path = FOLDER) ->
 
 
 def _table(size: Size) -> list[str]:
-    whole = size.rows[0].rate
+    whole = size.rows[0].rate or 1
     lines = [
         "| request | a second | part of /healthz | ms alone | ms, 99th of 100 | CPU ms Python | CPU ms PostgreSQL |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -77,7 +77,7 @@ def _table(size: Size) -> list[str]:
     for row in size.rows:
         refused = f" ({row.refused} refused)" if row.refused else ""
         lines.append(
-            f"| {row.name}{refused} | {row.rate:,.0f} | {row.rate / (whole or 1):.3f} | {row.alone:.1f} | {row.p99:.1f} | "
+            f"| {row.name}{refused} | {row.rate:,.0f} | {row.rate / whole:.3f} | {row.alone:.1f} | {row.p99:.1f} | "
             f"{row.python:.2f} | {row.postgres:.2f} |"
         )
     return lines
