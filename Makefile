@@ -44,7 +44,7 @@ messages: $(DEV_READY)  ## Extract the sentences for people, and update the cata
 			--input-file translations/messages.pot --output-file "$$catalogue" || exit 1; \
 	done
 
-bench: $(DEV_READY)  ## The benchmarks of bench/
+bench: $(DEV_READY)  ## Requests a second at several sizes (bench/README.md)
 	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m bench $(ARGS)
 
 proof: $(DEV_READY)  ## The long tests: crashes, races, contracts

@@ -1,4 +1,4 @@
-"""`make bench`: run every benchmark of this folder, or the named ones: `make bench ARGS="api_list"`."""
+"""`make bench`: run the benchmark `requests`, the named ones (`make bench ARGS="scan mails"`), or `ARGS=all`."""
 
 import importlib
 import pkgutil
@@ -9,11 +9,13 @@ import bench
 
 def main(arguments: list[str]) -> int:
     names = [module.name for module in pkgutil.iter_modules(bench.__path__) if not module.name.startswith("_")]
+    if arguments == ["all"]:
+        arguments = names
     unknown = set(arguments) - set(names)
     if unknown:
         print(f"no benchmark is called {', '.join(sorted(unknown))}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    for name in arguments or names:
+    for name in arguments or ["requests"]:
         print(f"== {name}", flush=True)
         importlib.import_module(f"bench.{name}").main()
     return 0

@@ -40,6 +40,12 @@ INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_i
          LATERAL (SELECT current_date - 740 + (n::bigint * 760 / :plans)::int AS start) AS first,
          LATERAL (SELECT least(CASE n % 25 WHEN 0 THEN 1 ELSE 4 END, greatest(0, (current_date - start + 30) / 30))
                   AS paid) AS done;
+INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
+    SELECT id, 1, customer_id, qist_grams(1, ARRAY[description])
+                               || ARRAY[hashtextextended('#' || id, 1), hashtextextended('=' || total, 1)] FROM plans;
+INSERT INTO customers (merchant_id, user_id, created_at, name, grams)
+    SELECT 1, id, now(), 'Customer ' || id, qist_grams(1, ARRAY['Customer ' || id, email, username])
+    FROM users WHERE registered_as = 'customer';
 INSERT INTO installments (plan_id, merchant_id, customer_id, currency, number, due_date, late_on, late_at, amount, paid,
                           credited, written_off, paid_at)
     SELECT id, 1, customer_id, 'SAR', n, due, due + 1, late, 100, CASE WHEN done THEN 100 ELSE 0 END, 0, 0,

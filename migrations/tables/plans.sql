@@ -37,7 +37,6 @@ CREATE TABLE plans (
     withdrawal_days smallint DEFAULT 0 NOT NULL,
     delivered_at timestamptz,
     import_id bigint CONSTRAINT fk_plans_import_id REFERENCES imports (id),
-    grams bigint[] DEFAULT '{}'::bigint[] NOT NULL,
     CONSTRAINT uq_plans_repeated_columns UNIQUE (id, merchant_id, customer_id, currency, counted, disputed),
     CONSTRAINT ck_plans_accepted CHECK (accepted_at IS NULL OR (lapses_at IS NULL AND NOT disputed)),
     CONSTRAINT ck_plans_counted CHECK (
@@ -68,7 +67,6 @@ CREATE INDEX ix_plans_automatic_method_id ON plans (automatic_method_id) WHERE a
 CREATE INDEX ix_plans_automatic_next_due_on ON plans (next_due_on, id)
     WHERE automatic_method_id IS NOT NULL AND state = 'active';
 CREATE INDEX ix_plans_customer_id_id ON plans (customer_id, id);
-CREATE INDEX ix_plans_grams ON plans USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_plans_merchant_id_created_at_id ON plans (merchant_id, created_at, id);
 CREATE INDEX ix_plans_merchant_id_currency_total_id ON plans (merchant_id, currency, total, id);
 CREATE INDEX ix_plans_merchant_id_customer_id_id ON plans (merchant_id, customer_id, id);
@@ -85,6 +83,18 @@ CREATE INDEX ix_plans_lapses_at ON plans (lapses_at, id) WHERE state = 'active' 
 CREATE INDEX ix_plans_unaccepted_merchant_id_id ON plans (merchant_id, id) WHERE state = 'active' AND NOT counted;
 CREATE UNIQUE INDEX uq_plans_merchant_id_external_id ON plans (merchant_id, external_id)
     WHERE external_id IS NOT NULL;
+
+CREATE TABLE plan_grams (
+    plan_id bigint CONSTRAINT pk_plan_grams PRIMARY KEY
+        CONSTRAINT fk_plan_grams_plan_id REFERENCES plans (id),
+    merchant_id bigint NOT NULL,
+    customer_id bigint NOT NULL,
+    grams bigint[] NOT NULL
+);
+
+CREATE INDEX ix_plan_grams_customer_id ON plan_grams (customer_id);
+CREATE INDEX ix_plan_grams_grams ON plan_grams USING gin (grams) WITH (fastupdate = off);
+CREATE INDEX ix_plan_grams_merchant_id_plan_id ON plan_grams (merchant_id, plan_id);
 
 CREATE TABLE installments (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_installments PRIMARY KEY,

@@ -51,7 +51,7 @@ def downgrade() -> None:
         "security_events, collected_totals, due_totals, public_events, account_names, entry_numbers, ledger_lines, ledger_entries, events, "
         "automatic_attempts, mutes, reminders, emails, "
         "idempotency_keys, refunds, allocations, payments, disputes, reschedule_proposals, acceptances, customers, texts, shop_reports, "
-        "invitations, installments, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
+        "invitations, installments, plan_grams, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
         "letterheads, operator_acts, usual_terms, plan_drafts, contacts, imports, api_keys, refresh_tokens, token_families, "
         "password_resets, email_changes, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"

@@ -29,7 +29,7 @@ from portal.models.plans.imports import Contact, Import
 from portal.models.plans.installments import Installment
 from portal.models.plans.invitations import Invitation
 from portal.models.plans.plan_drafts import PlanDraft
-from portal.models.plans.plans import Plan
+from portal.models.plans.plans import Plan, PlanGrams
 from portal.models.plans.reminders import AutomaticAttempt, Mute, Reminder
 from portal.models.plans.reschedule_proposals import RescheduleProposal
 from portal.models.plans.shop_reports import ShopReport
@@ -83,6 +83,7 @@ __all__ = [
     "PaymentMethod",
     "Plan",
     "PlanDraft",
+    "PlanGrams",
     "PublicEvent",
     "RecoveryCode",
     "RefreshToken",

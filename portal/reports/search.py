@@ -1,21 +1,22 @@
 """The search of a business: part of a word from three letters, otherwise the beginning of a word.
 
-Rows hold their grams, hashes of three letters each with the business as the seed (portal/models/guards/search). A GIN
-index finds the rows with all grams of what was typed; LIKE then checks the letters, which grams alone don't prove.
+The grams of rows are hashes of three letters each with the business as the seed (portal/models/guards/search). A GIN
+index finds those with all grams of what was typed; LIKE then checks the letters, which grams alone don't prove.
 Several words are all looked for, in any order. Digits find phone numbers, numbers of plans and amounts, too.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, collate, false, func, literal, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, collate, false, func, literal, or_, select, true
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
 from portal.extensions import db
-from portal.models import Customer, Merchant, Payment, Plan, Refund, User
+from portal.models import Customer, Merchant, Payment, Plan, PlanGrams, Refund, User
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
@@ -47,15 +48,27 @@ def customer_ids(merchant_id: int, typed: str) -> Select[int]:
 
 
 def plans(merchant_id: int, typed: str) -> ColumnElement[bool]:
-    """The plans whose customer, description or own number match, and those with this number or this total."""
+    """The plans whose customer, description or own number match, and those with this number or this total.
+
+    The table of grams leads to the plans, or a list of plans in its order to their grams: PostgreSQL chooses.
+    """
     words = _words(typed)
     if not words:
         return false()
-    described = and_(*(_has(merchant_id, Plan.grams, word, (Plan.description, Plan.external_id)) for word in words))
-    exact = [f"#{words[0].lstrip('#')}"] if len(words) == 1 and re.fullmatch("#?[0-9]{1,19}", words[0]) else []
-    exact += [f"={minor}" for minor in _minor(merchant_id, typed)]
-    numbered = [Plan.grams.contains(_hashes(merchant_id, [gram])) for gram in exact]
-    return or_(described, *numbered, _of_customers(merchant_id, typed, Plan.customer_id))
+    number = words[0].lstrip("#") if len(words) == 1 and re.fullmatch("#?[0-9]{1,19}", words[0]) else None
+    totals = _minor(merchant_id, typed)
+    whole = [f"#{number}"] if number else []
+    whole += [f"={minor}" for minor in totals]
+    ids = _few_customers(merchant_id, typed)
+    grams = and_(*(PlanGrams.grams.contains(_hashes(merchant_id, _grams(word))) for word in words))
+    wholes = [PlanGrams.grams.contains(_hashes(merchant_id, [gram])) for gram in whole]
+    theirs = _is_one_of(merchant_id, typed, ids, PlanGrams.customer_id)
+    found = select(PlanGrams.plan_id).where(PlanGrams.merchant_id == merchant_id, or_(grams, *wholes, theirs))
+    exact = [Plan.total == minor for minor in totals]
+    if number and int(number) < 2**63:
+        exact.append(Plan.id == int(number))
+    letters = and_(true(), *(_has_letters(word, (Plan.description, Plan.external_id)) for word in words))
+    return and_(Plan.id.in_(found), or_(letters, *exact, _is_one_of(merchant_id, typed, ids, Plan.customer_id)))
 
 
 def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -66,7 +79,8 @@ def payments(merchant_id: int, typed: str) -> ColumnElement[bool]:
     amounts = [Payment.amount == minor for minor in _minor(merchant_id, typed)]
     numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
     numbered = [Payment.plan_id == number for number in numbers]
-    return or_(*amounts, *numbered, _of_customers(merchant_id, typed, Payment.customer_id))
+    theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Payment.customer_id)
+    return or_(*amounts, *numbered, theirs)
 
 
 def refunds(merchant_id: int, typed: str) -> ColumnElement[bool]:
@@ -78,20 +92,28 @@ def refunds(merchant_id: int, typed: str) -> ColumnElement[bool]:
     amounts = [and_(Refund.currency == currency, Refund.amount == minor) for minor in _minor(merchant_id, typed)]
     numbers = [int(words[0].lstrip("#"))] if len(words) == 1 and re.fullmatch("#?[0-9]{1,18}", words[0]) else []
     numbered = [Refund.plan_id == number for number in numbers]
-    return or_(*amounts, *numbered, _of_customers(merchant_id, typed, Refund.customer_id))
+    theirs = _is_one_of(merchant_id, typed, _few_customers(merchant_id, typed), Refund.customer_id)
+    return or_(*amounts, *numbered, theirs)
 
 
 def labelled(merchant_id: int, metadata: Mapping[str, str]) -> ColumnElement[bool]:
     """The plans that may have all of these texts in their metadata: hashes find them, and prove nothing."""
-    return Plan.grams.contains(_seeded(merchant_id, [literal(f"@{name}\x1f{text}") for name, text in metadata.items()]))
+    hashes = _seeded(merchant_id, [literal(f"@{name}\x1f{text}") for name, text in metadata.items()])
+    found = select(PlanGrams.plan_id).where(PlanGrams.merchant_id == merchant_id, PlanGrams.grams.contains(hashes))
+    return Plan.id.in_(found)
 
 
-def _of_customers(merchant_id: int, typed: str, column: InstrumentedAttribute[int]) -> ColumnElement[bool]:
-    matching = customer_ids(merchant_id, typed)
-    ids = db.session.scalars(matching.limit(FEW_CUSTOMERS + 1)).all()
-    if len(ids) <= FEW_CUSTOMERS:
-        return column.in_(ids)
-    return matching.where(Customer.user_id == column).exists()
+def _few_customers(merchant_id: int, typed: str) -> Sequence[int] | None:
+    """The ids of the matching customers; None if they are more than FEW_CUSTOMERS."""
+    ids = db.session.scalars(customer_ids(merchant_id, typed).limit(FEW_CUSTOMERS + 1)).all()
+    return ids if len(ids) <= FEW_CUSTOMERS else None
+
+
+def _is_one_of(merchant_id: int, typed: str, ids: Sequence[int] | None, column: Any) -> ColumnElement[bool]:
+    """The column holds one of the matching customers: `ids`, or asked row by row."""
+    if ids is not None:
+        return cast(ColumnElement[bool], column.in_(ids))
+    return customer_ids(merchant_id, typed).where(Customer.user_id == column).exists()
 
 
 def _words(typed: str) -> list[str]:
@@ -120,12 +142,22 @@ def _has(
     columns: Sequence[Any],
 ) -> ColumnElement[bool]:
     """The row has this word in one of the columns."""
+    return and_(grams.contains(_hashes(merchant_id, _grams(word))), _has_letters(word, columns))
+
+
+def _grams(word: str) -> list[str]:
+    """The grams of a word: all its three letters, or its beginning if it has fewer."""
     if len(word) < 3:
-        return grams.contains(_hashes(merchant_id, [f"^{word}"]))
-    parts = [word[place : place + 3] for place in range(len(word) - 2)]
-    found = grams.contains(_hashes(merchant_id, list(dict.fromkeys(parts))))
+        return [f"^{word}"]
+    return list(dict.fromkeys(word[place : place + 3] for place in range(len(word) - 2)))
+
+
+def _has_letters(word: str, columns: Sequence[Any]) -> ColumnElement[bool]:
+    """One of the columns has the letters of the word. The gram of a beginning needs no second look."""
+    if len(word) < 3:
+        return true()
     small = func.lower(collate(literal(word), _SMALL))
-    return and_(found, or_(*(func.strpos(func.lower(collate(column, _SMALL)), small) > 0 for column in columns)))
+    return or_(*(func.strpos(func.lower(collate(column, _SMALL)), small) > 0 for column in columns))
 
 
 def _hashes(merchant_id: int, grams: Sequence[str]) -> ColumnElement[Any]:
@@ -134,6 +166,6 @@ def _hashes(merchant_id: int, grams: Sequence[str]) -> ColumnElement[Any]:
 
 def _seeded(merchant_id: int, texts: Sequence[Any]) -> ColumnElement[Any]:
     """PostgreSQL computes the hashes while it plans the query, so that it estimates with them."""
-    seed = cast(literal(merchant_id), BigInteger)
+    seed = sql_cast(literal(merchant_id), BigInteger)
     hashes: list[Any] = [func.hashtextextended(text, seed) for text in texts]
     return array(hashes, type_=BigInteger())

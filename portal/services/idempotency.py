@@ -107,6 +107,14 @@ def finish_payment(payment_id: int, result: Result) -> None:
     _store(result, IdempotencyKey.state == "running", IdempotencyKey.payment_id == payment_id)
 
 
+def is_attached(payment_id: int) -> ColumnElement[bool]:
+    """SQL: a key waits for this payment's outcome. Keys are attached in the commit that starts the payment."""
+    attached = select(IdempotencyKey.key).where(
+        IdempotencyKey.state == "running", IdempotencyKey.payment_id == payment_id
+    )
+    return attached.exists()
+
+
 def finish_refunds(refund_group: str, result: Result) -> None:
     """As `finish_payment`, for the refunds of one request."""
     _store(result, IdempotencyKey.state == "running", IdempotencyKey.refund_group == refund_group)

@@ -13,14 +13,32 @@ over that date it is booked on the first open day and keeps the date as `value_o
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portal.domain import clock
 from portal.extensions import db
-from portal.models import LedgerEntry, LedgerLine, Merchant, Payment, Plan, Refund
+from portal.models import Merchant, Payment, Plan, Refund
 from portal.models.ledger import Account, EntryKind
+
+_OPTIONAL: Final = ("payment_id", "refund_id", "reason_id", "created_by")
+_INSERT: Final = text(
+    """
+    WITH entry AS (
+        INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, refund_id, kind, reason_id, created_by, booked_on,
+                                    value_on, recorded_at)
+        VALUES (:merchant, :plan, :payment_id, :refund_id, :kind, :reason_id, :created_by, :booked_on, :value_on, :now)
+        RETURNING id
+    )
+    INSERT INTO ledger_lines (entry_id, account, currency, amount)
+    SELECT entry.id, line.account, :currency, line.amount
+    FROM entry, unnest(CAST(:accounts AS varchar[]), CAST(:amounts AS bigint[])) WITH ORDINALITY
+        AS line (account, amount, place)
+    ORDER BY place
+    """
+)
+"""An entry with its lines, in one round trip."""
 
 
 @dataclass(slots=True)
@@ -150,18 +168,16 @@ def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], on: date | datetim
     zone, closed = db.session.execute(books.with_for_update(read=True, key_share=True)).one()
     value_on = clock.local_date(on or now, zone) if on is None or isinstance(on, datetime) else on
     open_from = closed + timedelta(days=1) if closed is not None and value_on <= closed else None
-    row = LedgerEntry(
-        merchant_id=plan.merchant_id,
-        plan_id=plan.id,
-        kind=kind,
-        booked_on=value_on if open_from is None else open_from,
-        value_on=None if open_from is None else value_on,
-        recorded_at=now,
-        **entry,
-    )
-    row.lines = [
-        LedgerLine(account=account, currency=plan.currency, amount=amount)
-        for account, amount in lines.items()
-        if amount
-    ]
-    db.session.add(row)
+    accounts = {account: amount for account, amount in lines.items() if amount}
+    values: dict[str, Any] = {
+        "merchant": plan.merchant_id,
+        "plan": plan.id,
+        "kind": kind,
+        "booked_on": value_on if open_from is None else open_from,
+        "value_on": None if open_from is None else value_on,
+        "now": now,
+        "currency": plan.currency,
+        "accounts": list(accounts),
+        "amounts": list(accounts.values()),
+    }
+    db.session.execute(_INSERT, dict.fromkeys(_OPTIONAL) | entry | values)

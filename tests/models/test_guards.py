@@ -185,7 +185,7 @@ def test_grams_follow_what_a_search_finds(context):
     amal, omar = people.amal(), people.omar()
     plan_id = people.a_plan(amal, description="Oak desk")
     in_plan, in_pair = (
-        text("SELECT grams @> qist_grams(merchant_id, :words) FROM plans WHERE id = :id"),
+        text("SELECT grams @> qist_grams(merchant_id, :words) FROM plan_grams WHERE plan_id = :id"),
         text("SELECT grams @> qist_grams(merchant_id, :words) FROM customers WHERE user_id = :id"),
     )
     steps = (

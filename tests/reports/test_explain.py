@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, text
+from sqlalchemy import event, func, select, text
 
 from portal import access
 from portal.domain import clock
 from portal.domain.permissions import Actor
 from portal.extensions import db
-from portal.models import EmailChange, Merchant, Payment, User
+from portal.models import Email, EmailChange, Merchant, Payment, User
 from portal.reports import orders, tallies
 from portal.reports.exports.customers import export_customers
 from portal.reports.exports.payments import export_payments
@@ -35,8 +35,23 @@ from tests.fixtures import people, servers
 
 pytestmark = pytest.mark.xdist_group("large")  # one worker fills its database, and no other test interferes
 
-LARGE = {"users", "plans", "customers", "installments", "payments", "allocations", "refunds", "events", "emails"}
+LARGE = {
+    "users",
+    "plans",
+    "plan_grams",
+    "customers",
+    "installments",
+    "payments",
+    "allocations",
+    "refunds",
+    "events",
+    "emails",
+}
 MERCHANTS = 100
+MANY = 2_000
+"""Rows that no query sorts: a list is read from an index in its order, or is short."""
+SORTED = {"customers, owing", "customers, overdue", "file of customers"}
+"""Lists of people by what each owes in all plans, which no index has, and a file of all of them."""
 
 FILL = """
 INSERT INTO users (registered_as, email, email_key, username, username_key, password_hash, email_proven_at, created_at)
@@ -49,12 +64,14 @@ INSERT INTO memberships (user_id, merchant_id, role, created_at) SELECT id, id, 
 INSERT INTO plans (merchant_id, customer_id, description, total, currency, num_installments, interval, start_date,
                    time_zone, grace_days, state, next_due_on, next_late_at, created_at, updated_at, closed_at,
                    closed_by)
-    SELECT 1 + n % :merchants, 1 + :merchants + (n * 7919) % (:people - :merchants), 'Cake number ' || n, 400, 'SAR', 4,
+    SELECT CASE WHEN n % 2 = 0 THEN 8 ELSE 1 + n / 2 % :merchants END,
+           1 + :merchants + (n * 7919) % (:people - :merchants), 'Cake number ' || n, 400, 'SAR', 4,
            'monthly', day, 'UTC', 0, CASE WHEN done THEN 'completed' ELSE 'active' END, CASE WHEN NOT done THEN day END,
            CASE WHEN NOT done THEN day + 1 END, now(), now(), CASE WHEN done THEN now() END,
            CASE WHEN done THEN 'paid' END
     FROM generate_series(1, :plans) AS n, LATERAL (SELECT current_date - 300 + n % 330 AS day, n % 330 < 220 AS done);
-UPDATE plans SET grams = qist_grams(merchant_id, ARRAY[description, external_id]);
+INSERT INTO plan_grams (plan_id, merchant_id, customer_id, grams)
+    SELECT id, merchant_id, customer_id, qist_grams(merchant_id, ARRAY[description, external_id]) FROM plans;
 INSERT INTO customers (merchant_id, user_id, created_at, name, sort_name, last_plan_id, grams)
     SELECT DISTINCT ON (merchant_id, customer_id) merchant_id, customer_id, now(), 'Customer ' || customer_id,
            'customer ' || customer_id, plans.id,
@@ -87,9 +104,9 @@ INSERT INTO events (plan_id, actor_id, kind, data, created_at)
 """
 
 
-@pytest.fixture(scope="module", params=[10_000, pytest.param(50_000, marks=pytest.mark.proof)], ids="{} plans".format)
+@pytest.fixture(scope="module", params=[25_000, pytest.param(50_000, marks=pytest.mark.proof)], ids="{} plans".format)
 def large(request: pytest.FixtureRequest, app: Flask) -> Iterator[Flask]:
-    """An app on a database with `request.param` plans of four installments each."""
+    """An app on a database with `request.param` plans of four installments, half of them of the eighth merchant."""
     with app.app_context():
         servers.fresh_database(servers.database_name(), db.engine)
         with db.engine.begin() as connection:
@@ -129,6 +146,11 @@ def nodes(plan: dict) -> Iterator[dict]:
     yield plan
     for part in plan.get("Plans", []):
         yield from nodes(part)
+
+
+def _input(node: dict) -> float:
+    """The rows that a node gets."""
+    return max(part["Plan Rows"] for part in node["Plans"])
 
 
 def look_as(user: Actor) -> dict:
@@ -250,12 +272,13 @@ def test_no_page_reads_a_whole_table(large, role):
                 look()
             assert query_plans, name
             reads += [
-                (name, node["Node Type"], node["Relation Name"])
+                (name, node["Node Type"], node.get("Relation Name", node["Plan Rows"]))
                 for plan in query_plans
                 for node in nodes(plan)
-                if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE
+                if (node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE)
+                or (name not in SORTED and node["Node Type"] == "Sort" and _input(node) > MANY)
             ]
-        assert reads == []
+        assert reads == [], reads
 
 
 def test_later_pages_of_a_list_are_read_from_their_cursor(large):
@@ -321,8 +344,10 @@ def test_queries_of_every_request_and_of_frequent_jobs_use_an_index(large):
 
 def test_the_purge_of_mails_and_their_links_uses_an_index(large):
     with large.app_context():
+        holding = Email.state == "kept", Email.data.has_key("holds_link")
+        mails = db.session.scalar(select(func.count()).where(*holding))
         with explained("UPDATE", "DELETE") as query_plans:
-            assert delivery.purge() == 20
+            assert delivery.purge() == mails > 0
         reads = [node for plan in query_plans for node in nodes(plan) if node.get("Relation Name") == "emails"]
         used = {node["Index Name"] for plan in query_plans for node in nodes(plan) if "Index Name" in node}
         assert "Seq Scan" not in {node["Node Type"] for node in reads}

@@ -85,6 +85,10 @@ ON_A_PLAN: dict[str, tuple[Permission, Act]] = {
         "note",
         lambda actor, ids: metadata.change_payment(ids["cash"], {"a": "b"}, actor=actor),
     ),
+    "change a refund's metadata": (
+        "note",
+        lambda actor, ids: metadata.change_refund(ids["refund"], {"a": "b"}, actor=actor),
+    ),
     "mute a customer": ("remind", lambda actor, ids: mutes.mute_customer(ids["omar"], actor=actor)),
     "unmute a customer": ("remind", lambda actor, ids: mutes.unmute_customer(ids["omar"], actor=actor)),
     "answer a dispute": ("cancel", lambda actor, ids: disputes.answer(ids["disputed"], actor=actor, text="A cake")),
@@ -200,6 +204,9 @@ def ids(context: object) -> Ids:
     cash = manual_payments.record(
         plan_id, actor=people.owner(amal), amount=100, method="cash", received_on=people.today_of(amal)
     )
+    back = refunds.refund(
+        plan_id, actor=people.owner(amal), amount=1, reason="Scratched", payment_id=cash.payment_id
+    ).refund_ids
     api_keys.create(people.owner(amal), name="Shop")
     invitations_to_team.invite(people.owner(amal), email="colleague@example.com", role="viewer")
     endpoint, sent_event = webhooks.a_sent_event(people.owner(amal))
@@ -228,6 +235,7 @@ def ids(context: object) -> Ids:
         "plan": plan_id,
         "today": people.today_of(amal),
         "cash": cash.payment_id,
+        "refund": back[0],
         "bounced": payment_id,
         "invited": people.a_plan(amal, "invited@example.com"),
         "key": db.session.scalar(text("SELECT max(id) FROM api_keys")),

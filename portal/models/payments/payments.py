@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, column_property, joinedload, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.extensions import Model, db
 from portal.models.accounts.users import User
@@ -218,12 +218,6 @@ class Payment(Model):
     def of_plan(plan_id: int) -> Select["Payment"]:
         """A plan's payments, newest first."""
         return select(Payment).where(Payment.plan_id == plan_id).order_by(Payment.id.desc())
-
-    @staticmethod
-    def read_again(payment_id: int) -> "Payment":
-        """The payment with its allocations, read again. The lock on its plan covers it."""
-        query = select(Payment).options(joinedload(Payment.allocations)).where(Payment.id == payment_id)
-        return db.session.scalars(query.execution_options(populate_existing=True)).unique().one()
 
     @staticmethod
     def in_flight_of_plan(plan_id: int) -> "Payment | None":

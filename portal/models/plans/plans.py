@@ -21,7 +21,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from portal.domain import clock
@@ -30,7 +30,7 @@ from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS, PLAN_INT
 from portal.extensions import Model, db
 from portal.models.accounts.merchants import Merchant
 from portal.models.accounts.users import User
-from portal.models.columns import Currency, Grams, Id, Instant, Minor, UserId, pair_name
+from portal.models.columns import Currency, Id, Instant, Minor, UserId, pair_name
 
 if TYPE_CHECKING:
     from portal.models.plans.installments import Installment
@@ -111,7 +111,6 @@ class Plan(Model):
     withdrawal_days: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     delivered_at: Mapped[Instant | None]
     import_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("imports.id"))
-    grams: Mapped[Grams]
 
     pair_name: Mapped[str | None] = column_property(pair_name(merchant_id, customer_id))
     """The merchant's own name for the customer."""
@@ -171,7 +170,6 @@ class Plan(Model):
             postgresql_where=text("automatic_method_id IS NOT NULL"),
         ),
         Index("ix_plans_customer_id_id", "customer_id", "id"),
-        Index("ix_plans_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_plans_merchant_id_created_at_id", "merchant_id", "created_at", "id"),
         Index("ix_plans_merchant_id_currency_total_id", "merchant_id", "currency", "total", "id"),
         Index("ix_plans_merchant_id_customer_id_id", "merchant_id", "customer_id", "id"),
@@ -292,3 +290,24 @@ class Plan(Model):
                 .execution_options(populate_existing=True)
             )
         )
+
+
+class PlanGrams(Model):
+    """The grams that a search finds a plan by, beside the plan: a payment changes the plan and not their index.
+
+    A trigger writes the row (models/guards/search). Business and customer repeat those of the plan, so that one table
+    has all that a search looks for.
+    """
+
+    __tablename__ = "plan_grams"
+
+    plan_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("plans.id"), primary_key=True, autoincrement=False)
+    merchant_id: Mapped[int] = mapped_column(BigInteger)
+    customer_id: Mapped[int] = mapped_column(BigInteger)
+    grams: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+
+    __table_args__ = (
+        Index("ix_plan_grams_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
+        Index("ix_plan_grams_merchant_id_plan_id", "merchant_id", "plan_id"),
+        Index("ix_plan_grams_customer_id", "customer_id"),
+    )

@@ -88,4 +88,5 @@ def plans_needing_attention(merchant_id: int, limit: int = 8) -> list[Plan]:
 
 def has_plans(merchant_id: int) -> bool:
     """The merchant has at least one plan, in any state."""
-    return bool(db.session.scalar(select(select(Plan.id).where(Plan.merchant_id == merchant_id).exists())))
+    mine = select(Plan.id).where(Plan.merchant_id == merchant_id)
+    return db.session.scalar(mine.order_by(Plan.id).limit(1)) is not None

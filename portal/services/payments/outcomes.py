@@ -7,6 +7,7 @@ from typing import ClassVar, Final, cast
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from portal import counters
 from portal.domain import clock
@@ -86,7 +87,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
     if plan is None:
         raise NotFound()
     installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
-    payment = Payment.read_again(payment_id)
+    payment, has_key = _read_again(payment_id)
     if payment.state != "in_flight":
         stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
         return stored or _result(payment), None
@@ -113,10 +114,19 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         events.record(declined, plan_id=plan.id, by=payment.created_by)
         if payment.link != "pay":  # by the pay link anybody may have tried, and that page said what happened
             _post_mail("payment_declined", payment)
-    plan.updated_at = payment.settled_at
+        plan.updated_at = payment.settled_at
     result = _result(payment)
-    idempotency.finish_payment(payment.id, result)
+    if has_key:
+        idempotency.finish_payment(payment.id, result)
     return result, refund_id
+
+
+def _read_again(payment_id: int) -> tuple[Payment, bool]:
+    """The payment with its allocations, read again behind the plan's lock, and whether a request's key waits for it."""
+    query = select(Payment, idempotency.is_attached(payment_id)).options(joinedload(Payment.allocations))
+    query = query.where(Payment.id == payment_id).execution_options(populate_existing=True)
+    payment, has_key = db.session.execute(query).unique().one()
+    return payment, has_key
 
 
 def _result(payment: Payment) -> PaymentMade | PaymentDeclined:

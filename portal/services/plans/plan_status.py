@@ -24,14 +24,16 @@ def recompute(plan: Plan, installments: Collection[Installment], *, recovered: i
     A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
     plan that closes ends its dispute.
     """
+    is_open = any(row.left > 0 for row in installments)
+    kept = 0 if is_open else _kept(plan.id)
     plan.updated_at = clock.now()
-    if any(row.left > 0 for row in installments):
+    if is_open:
         if plan.state != "active":
             plan.state, plan.closed_at, plan.closed_by = "active", None, None
             agreement.wait_again(plan, installments)
             events.record(PlanReopened(), plan_id=plan.id, by=None)
         return
-    state: PlanState = "completed" if plan.cancelled_at is None and _kept(plan.id) > 0 else "cancelled"
+    state: PlanState = "completed" if plan.cancelled_at is None and kept > 0 else "cancelled"
     changed = plan.state != state
     plan.closed_by = _closed_by(plan, installments, state)
     if changed:

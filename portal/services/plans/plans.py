@@ -129,6 +129,7 @@ def open_inside(
         mail_limits.check_invitation(merchant_id, customer)
     now, asks = clock.now(), pair.accepted_at is None and agreement.is_required()
     rows = schedule_of(new, today)
+    first = min(row.due_date for row in rows)
     plan = Plan(
         merchant_id=merchant_id,
         customer_id=customer.id,
@@ -147,12 +148,15 @@ def open_inside(
         counted=not asks,
         lapses_at=now + agreement.LAPSES_AFTER if asks else None,
         import_id=import_id,
+        next_due_on=first,
+        next_late_at=None if asks else schedule.late_at(first, merchant.grace_days, merchant.time_zone),
         created_at=now,
         updated_at=now,
     )
     db.session.add(plan)
     db.session.flush()
-    db.session.add_all(installments_of(plan, rows))
+    installments = installments_of(plan, rows)
+    db.session.add_all(installments)
     if plan.counted:
         ledger.book_plan(plan, by=actor.user_id)
     opened = PlanOpened(amount=plan.total, installments=plan.num_installments)
@@ -161,7 +165,9 @@ def open_inside(
         notices.tell_customer("plan_made", plan)
     else:
         invitations.invite(plan, by=actor.user_id)
-    return PlanCreated(row_facts.changed_plan(plan.id))
+    db.session.flush()
+    installments.sort(key=lambda row: (row.due_date, row.number))
+    return PlanCreated(row_facts.of_plan(plan, (customer.email, merchant.business_name), installments, (0, 0)))
 
 
 def _check_standing(merchant: Merchant) -> None:
