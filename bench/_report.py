@@ -69,7 +69,7 @@ def write(sizes: Sequence[Size], about: str, day: str, folder: Path = FOLDER) ->
 
 
 def _table(size: Size) -> list[str]:
-    whole = size.rows[0].rate
+    whole = size.rows[0].rate or 1
     lines = [
         "| request | a second | part of /healthz | ms alone | ms, 99th of 100 | CPU ms Python | CPU ms PostgreSQL |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -91,7 +91,7 @@ def _growth(sizes: Sequence[Size]) -> list[str]:
     ]
     for name, values in _series(sizes).items():
         cells = " | ".join(f"{value:.1f}" for value in values)
-        lines.append(f"| {name} | {cells} | {values[-1] / values[0]:.2f} |")
+        lines.append(f"| {name} | {cells} | {values[-1] / (values[0] or 1):.2f} |")
     return lines
 
 
@@ -121,7 +121,7 @@ def _plot(sizes: Sequence[Size]) -> str:
     for place, (name, values) in enumerate(series.items()):
         left = GAP + place % COLUMNS * (WIDTH + GAP)
         top = GAP + place // COLUMNS * (HEIGHT + 2 * GAP)
-        most = max(values) * 1.15
+        most = max(values) * 1.15 or 1
         points = [
             (left + 15 + (at - logs[0]) / span * (WIDTH - 50), top + HEIGHT - value / most * (HEIGHT - 20))
             for at, value in zip(logs, values, strict=True)

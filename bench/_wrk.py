@@ -44,7 +44,7 @@ class Round:
 
     @property
     def rate(self) -> float:
-        return self.requests / self.seconds
+        return self.requests / (self.seconds or 1)
 
 
 def send(url: str, requests: Sequence[Request], seconds: float, folder: Path, connections: int = CONNECTIONS) -> Round:
