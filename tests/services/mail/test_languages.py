@@ -15,7 +15,7 @@ from portal.services.accounts import accounts, api_keys, email_changes, password
 from portal.services.accounts.accounts import NewAccount
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import content, delivery
-from portal.services.notices import digests
+from portal.services.notices import digests, settings
 from portal.services.payments import automatic, manual_payments, payment_methods, payments, refunds
 from portal.services.plans import customer_emails, plans, shop_reports
 from portal.services.plans.plans import NewPlan
@@ -50,6 +50,7 @@ def in_pseudo_language(app, tmp_path, monkeypatch):
 
 
 def send_every_kind(amal, omar):
+    settings.choose(people.owner(amal), on=settings.NOTICES, at_once=True)
     with agreements.acceptance(current_app, "required"):  # first, as a mailbox gets three such mails a day
         new = NewPlan("omar@example.com", 50_00, 2, people.today_of(amal))
         plans.open_plan(people.owner(amal), new)

@@ -13,7 +13,7 @@ from portal.models import ShopReport
 from portal.services import events
 from portal.services.accounts import accounts, api_keys, password_resets, sessions
 from portal.services.mail import content, delivery
-from portal.services.notices import digests
+from portal.services.notices import digests, settings
 from portal.services.payments import refunds
 from portal.services.plans import customer_emails, shop_reports
 from portal.services.reminders import manual_reminders
@@ -124,6 +124,7 @@ def test_every_link_in_every_email_leads_to_a_page(app, database, monkeypatch):
     monkeypatch.setattr(password_resets, "REQUEST_SECONDS", 0.0)
     with app.app_context():
         amal, omar = people.amal(), people.omar()
+        settings.choose(people.owner(amal), on=settings.NOTICES, at_once=True)
         first, second = people.installments_of(people.a_plan(amal, count=2))
         people.pay(first.id, omar, "card_declined")
         delivery.drain()
