@@ -23,6 +23,8 @@ _SCAN = text("""
     ), late AS (
         SELECT plan_id, id, remaining FROM scanned
         WHERE late_at <= :now
+          AND NOT EXISTS (SELECT FROM allocations
+                          WHERE installment_id = scanned.id AND state = 'held' AND amount >= scanned.remaining)
           AND NOT EXISTS (SELECT FROM merchants WHERE id = scanned.merchant_id AND deactivated_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM events WHERE installment_id = scanned.id AND kind = 'installment.late')
     )
@@ -38,7 +40,7 @@ _SCAN = text("""
 def mark_late_installments() -> int:
     """Write the event `installment.late` for each late installment without one. It may run twice at once.
 
-    A deactivated business gets none.
+    A deactivated business gets none, and neither does an installment whose remainder a payment in flight covers.
 
     The event's `amount` is the remaining amount at that moment, in minor units. Returns the number of new events.
     """

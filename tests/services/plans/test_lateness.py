@@ -8,6 +8,7 @@ from sqlalchemy import select
 from portal.extensions import db
 from portal.jobs import tasks
 from portal.models import Event, Merchant
+from portal.services.payments import payments
 from portal.services.plans import lateness
 from tests.fixtures import people
 from tests.fixtures.concurrency import at_once
@@ -78,3 +79,27 @@ def test_parallel_and_interrupted_runs_in_small_batches_write_each_event_once(ap
     late_ids = [event.installment_id for event in late_events()]
     assert len(late_ids) == len(set(late_ids)) == 6
     assert paid.id not in late_ids
+
+
+@pytest.mark.parametrize(("method", "events"), [("card_lost_charged", 0), ("card_lost_not_charged", 1)])
+def test_an_installment_is_not_reported_while_a_payment_that_covers_it_is_checked(context, method, events):
+    with on("2026-02-01 12:00", "Asia/Riyadh"):
+        amal, omar = people.amal(), people.omar()
+        plan = people.a_plan(amal, count=1, first=date(2026, 2, 10))
+    with on("2026-02-10 23:59", "Asia/Riyadh") as now:
+        people.pay(people.installments_of(plan)[0].id, omar, method)
+        now.shift(3600)
+        assert tasks.mark_late_installments() == 0
+        now.shift(3600)
+        assert tasks.settle_unknown_payments() == 1
+        assert tasks.mark_late_installments() == events
+
+
+def test_a_part_that_is_checked_does_not_cover_the_rest(context):
+    with on("2026-02-01 12:00", "Asia/Riyadh"):
+        amal, omar = people.amal(), people.omar()
+        plan = people.a_plan(amal, count=1, first=date(2026, 2, 10))
+    with on("2026-02-10 23:59", "Asia/Riyadh") as now:
+        payments.pay_plan(plan, customer_id=omar, choice="amount", shown=None, amount=5_00, method="card_lost_charged")
+        now.shift(3600)
+        assert tasks.mark_late_installments() == 1
