@@ -27,6 +27,8 @@ class Chase:
 
 def chases(merchant: Merchant, customer_ids: Collection[int]) -> dict[int, Chase]:
     """The chase of each of these customers, in three queries."""
+    if not customer_ids:
+        return {}
     chases = {customer_id: Chase() for customer_id in customer_ids}
     today = clock.today(merchant.time_zone)
     oldest = (

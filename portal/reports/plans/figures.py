@@ -3,7 +3,7 @@
 Pages, confirmations, files and the API take both from here. Labels are in portal/wording/labels.py, by the same names.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,7 +58,12 @@ def plan_figures(plan_id: int) -> PlanFigures:
     """The figures of one plan. Runs two queries besides the plan's own."""
     plan = db.session.get_one(Plan, plan_id)
     rows = list(db.session.scalars(select(Installment).where(Installment.plan_id == plan.id)))
-    payments = list(db.session.scalars(Payment.of_plan(plan.id).where(Payment.state != "declined")))
+    return figures_of(plan, rows, list(db.session.scalars(Payment.of_plan(plan.id).where(Payment.state != "declined"))))
+
+
+def figures_of(plan: Plan, rows: Collection[Installment], payments: Collection[Payment]) -> PlanFigures:
+    """The figures of a plan from all its installments and its payments. Declined payments change none."""
+    payments = [payment for payment in payments if payment.state != "declined"]
     amounts = sums(rows)
     return PlanFigures(
         currency=plan.currency,

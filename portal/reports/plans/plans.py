@@ -21,6 +21,8 @@ from portal.reports.ranges import ANY_TIME
 from portal.reports.tallies import Tally, tally
 
 TIMELINE_LENGTH = 100
+NEWEST_PAYMENTS: Final = 50
+"""How many payments a plan's page shows."""
 UNOPENED_AFTER: Final = timedelta(days=2)
 """The age from which a customer's link that nobody opened counts as unopened."""
 
@@ -170,7 +172,7 @@ def find_installments(actor: Actor, filters: InstallmentFilters) -> Select[Insta
     return query
 
 
-def payments_of(plan_id: int, limit: int = 50) -> list[Payment]:
+def payments_of(plan_id: int, limit: int = NEWEST_PAYMENTS) -> list[Payment]:
     """The newest payments of a plan, with allocations and their installments."""
     query = Payment.of_plan(plan_id).options(selectinload(Payment.allocations).joinedload(Allocation.installment))
     return list(db.session.scalars(query.limit(limit)))

@@ -15,7 +15,7 @@ from portal.reports.merchants import chasing
 from portal.reports.payments import receipts
 from portal.reports.plans import links as plan_links
 from portal.reports.plans import plans as reports
-from portal.reports.plans.figures import plan_figures
+from portal.reports.plans.figures import figures_of, plan_figures
 from portal.services.plans import customer_emails, invitations
 from portal.web import respond
 from portal.web.agreements.acceptances import addresses, agreement_of
@@ -69,21 +69,23 @@ def take_note() -> Note | None:
 
 def context(plan: Plan, viewer: Actor, note: Note | None = None) -> dict[str, Any]:
     """The variables of the plan's templates. `payer` is true for the plan's customer and shows the buttons."""
-    installments = list(
+    rows = list(
         db.session.scalars(
             select(Installment)
-            .where(Installment.plan_id == plan.id, Installment.is_live())
+            .where(Installment.plan_id == plan.id)
             .order_by(Installment.due_date, Installment.number)
             .options(selectinload(Installment.held_allocations))
         )
     )
+    installments = [row for row in rows if row.moved < row.amount]
     states = [state_of(row) for row in installments]
     note = note if note and any(row.id == note.installment_id for row in installments) else None
     filled = [row.number for row in installments if note and note.kind == "success" and row.id == note.installment_id]
     payments = reports.payments_of(plan.id)
     payer = viewer.owes(plan.customer_id)
     upcoming = next((row for row in installments if row.is_open), None)
-    figures = plan_figures(plan.id)
+    has_all = len(payments) < reports.NEWEST_PAYMENTS
+    figures = figures_of(plan, rows, payments) if has_all else plan_figures(plan.id)
     paid_by = {
         part.installment_id: payment.id
         for payment in reversed(payments)
