@@ -101,6 +101,7 @@ OTHERWISE: Final = {"POST /api/plans/<row:plan_id>/refunds/": 409}
 PAYING: Final = {
     "POST /api/plans/installments/<row:installment_id>/pay/": 409,
     "POST /api/plans/<row:plan_id>/pay/": 409,
+    "POST /api/plans/<row:plan_id>/reschedule/accept/": 409,
     "PUT /api/plans/<row:plan_id>/automatic-payment/": 422,  # the plan is open, and the method unknown
 }
 """The routes whose status differs for the customer of a deactivated business."""

@@ -153,6 +153,7 @@ PLAN_GUARDS = [
           "UPDATE plans SET external_id = 'order 1'"),
     Guard("an empty name of the merchant's own", "ck_plans_external_id",
           "UPDATE plans SET external_id = '' WHERE id = :plan"),
+    Guard("grams of a plan twice", "pk_plan_grams", "INSERT INTO plan_grams SELECT * FROM plan_grams"),
     Guard("notes that are no object", "ck_plans_external_id", "UPDATE plans SET metadata = '[]'"),
     Guard("two payments under one name of the merchant's own", "uq_payments_merchant_id_external_id",
           "ALTER TABLE payments DISABLE TRIGGER payments_fixed; UPDATE payments SET external_id = 'receipt 1'"),
@@ -161,13 +162,14 @@ PLAN_GUARDS = [
     Guard("a payment's notes that are no object", "ck_payments_external_id",
           "UPDATE payments SET metadata = '[]' WHERE id = :payment"),
     Guard("two refunds of a payment under one name", "uq_refunds_merchant_id_external_id_payment_id",
-          "ALTER TABLE refunds DISABLE TRIGGER refunds_fixed; ALTER TABLE refunds DISABLE TRIGGER refunds_sum_refund;"
+          "ALTER TABLE refunds DISABLE TRIGGER refunds_fixed; ALTER TABLE refunds DISABLE TRIGGER refunds_sum;"
           "INSERT INTO refunds (payment_id, plan_id, merchant_id, customer_id, currency, amount, state, group_key, "
           "created_at, settled_at, external_id) "
           "SELECT payment_id, plan_id, merchant_id, customer_id, currency, amount, "
           "'succeeded', n, now(), now(), 'return 1' FROM (SELECT * FROM refunds LIMIT 1) AS one, "
           "(VALUES ('a'), ('b')) AS two (n)"),
-    Guard("another name of a refund", "refunds_fixed", "UPDATE refunds SET external_id = 'return 1'"),
+    Guard("another name of a refund", "refunds_fixed",
+          "UPDATE refunds SET external_id = 'return 1' WHERE id = :refund"),
     Guard("a refund's notes that are no object", "ck_refunds_external_id", "UPDATE refunds SET metadata = '[]'"),
     # Installments
     Guard("another amount", "installments_fixed", "UPDATE installments SET amount = amount + 1 WHERE id = :open",

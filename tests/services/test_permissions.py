@@ -215,6 +215,8 @@ def ids(context: object) -> Ids:
         asked, actor=people.owner(amal), terms=NewTerms("shift", days=-1), reason="Please"
     )
     assert isinstance(proposal, RescheduleProposed)
+    db.session.execute(text("DELETE FROM emails WHERE kind = 'reschedule_proposed'"))  # Omar's mailbox has room again
+    db.session.commit()
     disputed = people.a_plan(amal)
     disputes.dispute(disputed, customer_id=omar)
     return {

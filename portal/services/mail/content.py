@@ -200,17 +200,16 @@ def _shop(row: Email, recipient: User | None) -> Facts:
     return {"merchant": display_name(merchant.business_name) or _("a shop"), "merchant_contact": ""}
 
 
-def _contact(row: Email) -> str:
+def _contact(row: Email, letterhead: Letterhead | None) -> str:
     """Email and phone of the business, for its customers. "" without them."""
-    if row.merchant_id is None or row.kind in NOT_TO_CUSTOMERS:
+    if letterhead is None or row.kind in NOT_TO_CUSTOMERS:
         return ""
-    letterhead = Letterhead.of(row.merchant_id)
-    return ", ".join(part for part in (letterhead.email, letterhead.phone) if part) if letterhead is not None else ""
+    return ", ".join(part for part in (letterhead.email, letterhead.phone) if part)
 
 
 def _common(row: Email, recipient: User | None) -> Facts:
     settings = current_app.config["QIST"]
-    merchant, reply_to = sender(row.merchant_id) if row.merchant_id is not None else (None, None)
+    merchant, reply_to, letterhead = sender(row.merchant_id) if row.merchant_id is not None else (None, None, None)
     name = recipient.username or "" if recipient is not None else ""
     return {
         "to": row.address,
@@ -218,7 +217,7 @@ def _common(row: Email, recipient: User | None) -> Facts:
         "customer_name": name,
         "hello": _("Hello %(name)s,", name=name) if name else _("Hello,"),
         "merchant": merchant.business_name if merchant is not None else None,
-        "merchant_contact": _contact(row),
+        "merchant_contact": _contact(row, letterhead),
         "reply_to": reply_to,
         "sender": parseaddr(settings.mail_from)[0] or "Qist",
         "home_url": settings.public_url,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from portal.domain import money
 from portal.extensions import db
-from portal.models import Email, Installment, Invitation, Membership, Merchant, Plan, User
+from portal.models import Email, Installment, Invitation, Letterhead, Membership, Merchant, Plan, User
 from portal.services.plans import invitations
 
 Facts = dict[str, Any]
@@ -26,20 +26,21 @@ class NoLongerTrue(Exception):
         self.code = code
 
 
-def sender(merchant_id: int) -> tuple[Merchant, str]:
-    """The business in whose name a mail is sent, and the address for answers: its first owner's who is not deactivated.
+def sender(merchant_id: int) -> tuple[Merchant, str, Letterhead | None]:
+    """The business in whose name a mail is sent, the address for answers, and its letterhead, in one statement.
 
-    If every owner is deactivated: its first owner's.
+    The address is its first owner's who is not deactivated. If every owner is deactivated: its first owner's.
     """
     query = (
-        select(Merchant, User.email)
+        select(Merchant, User.email, Letterhead)
         .join(Membership, (Membership.merchant_id == Merchant.id) & (Membership.role == "owner"))
         .join(User, User.id == Membership.user_id)
+        .outerjoin(Letterhead, Letterhead.merchant_id == Merchant.id)
         .where(Merchant.id == merchant_id)
         .order_by(User.deactivated_at.is_not(None), Membership.created_at, User.id)
     )
-    merchant, email = db.session.execute(query.limit(1)).one()
-    return merchant, email
+    merchant, email, letterhead = db.session.execute(query.limit(1)).one()
+    return merchant, email, letterhead
 
 
 def plan_of(plan_id: int | None) -> tuple[Plan, list[Installment]]:

@@ -44,10 +44,11 @@ def worker(app: Flask, valkey: redis.Redis) -> SimpleWorker:
 def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
     app: Flask, database: str, valkey: redis.Redis, worker: SimpleWorker, log_lines: LogLines
 ) -> None:
+    """It begins at noon of the business: the digest about the payment goes out at once, not at 08:00 within the day."""
     with app.app_context():
         amal, omar = people.amal(), people.omar()
         people.pay(people.installments_of(people.a_plan(amal, count=2, first=40))[0].id, omar)
-        begin, sizes, keys, lines = clock.now() + timedelta(days=3), [], [], []
+        begin, sizes, keys, lines = (clock.now() + timedelta(days=3)).replace(hour=9), [], [], []
         for hour in range(26):
             with time_machine.travel(begin + timedelta(hours=hour), tick=True):
                 look(valkey)

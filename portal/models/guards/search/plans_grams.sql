@@ -9,7 +9,9 @@ BEGIN
             || ARRAY[hashtextextended('#' || NEW.id, NEW.merchant_id),
                      hashtextextended('=' || NEW.total, NEW.merchant_id)]
             || ARRAY(SELECT hashtextextended('@' || name || E'\x1f' || label, NEW.merchant_id)
-                     FROM jsonb_each_text(NEW.metadata) AS one (name, label) WHERE label IS NOT NULL))
+                     FROM jsonb_each_text(
+                         CASE jsonb_typeof(NEW.metadata) WHEN 'object' THEN NEW.metadata ELSE '{}' END
+                     ) AS one (name, label) WHERE label IS NOT NULL))
     ON CONFLICT (plan_id) DO UPDATE SET customer_id = excluded.customer_id, grams = excluded.grams;
     RETURN NULL;
 END $$;
