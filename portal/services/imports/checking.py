@@ -17,7 +17,7 @@ from portal.models.plans.imports import ImportKind
 from portal.services.imports import cells
 from portal.services.imports.cells import Line
 from portal.services.imports.files import Sheet
-from portal.services.imports.matching import Field, Matching
+from portal.services.imports.matching import Matching
 
 MAX_FAULTS: Final = 200
 """Faults that are kept with their lines. All are counted."""
