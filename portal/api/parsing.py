@@ -350,10 +350,7 @@ def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
     try:
         value = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        fault = _wrong_type(error)
-        if fault.about == "length" and limit is not None:
-            fault = Fault(fault.field, fault.code, about=fault.about, **{**fault.facts, "limit": limit})
-        raise _BadValue(fault) from None
+        raise _BadValue(_wrong_type(error, limit)) from None
     except (msgspec.DecodeError, RecursionError):
         raise Unreadable() from None
     if _holds_nul(value):
@@ -361,13 +358,16 @@ def _by_msgspec(raw: bytes, kind: Any, limit: int | None = None) -> Any:
     return value
 
 
-def _wrong_type(error: msgspec.ValidationError) -> Fault:
-    """msgspec's message as a fault, at the path below the field."""
+def _wrong_type(error: msgspec.ValidationError, limit: int | None = None) -> Fault:
+    """msgspec's message as a fault, at the path below the field. `limit` takes the place of the length it names."""
     message, _, path = str(error).partition(" - at `$")
     path = re.sub(r"\[[^\]]*\]", "", path.removesuffix("`")).replace(".", "/")
     for about, pattern in _WRONG_TYPES.items():
         if match := pattern.fullmatch(message.replace("`", "")):
-            return Fault(path, "wrong_type", about=about, **match.groupdict())
+            facts: dict[str, Any] = match.groupdict()
+            if about == "length" and limit is not None:
+                facts["limit"] = limit
+            return Fault(path, "wrong_type", about=about, **facts)
     return Fault(path, "wrong_type")
 
 

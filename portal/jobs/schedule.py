@@ -32,6 +32,7 @@ SCHEDULE: Final = (
     Entry("number_entries", every=60),
     Entry("fold_totals", every=60),
     Entry("follow_up_acceptances", every=300),
+    Entry("end_lapsed_proposals", every=300),
     Entry("remove_lost_factors", every=300),
     Entry("purge_expired", every=3600),
     Entry("end_closed_merchants", every=3600),

@@ -80,8 +80,13 @@ def mark_late_installments() -> int:
 
 
 def follow_up_acceptances() -> int:
-    """Ask again about plans that wait for acceptance, cancel those that lapsed, and end lapsed proposals."""
-    return acceptances.follow_up() + proposals.end_lapsed()
+    """Ask again about plans that wait for acceptance, and cancel those that lapsed."""
+    return acceptances.follow_up()
+
+
+def end_lapsed_proposals() -> int:
+    """End the proposals of other days that nobody answered in time."""
+    return proposals.end_lapsed()
 
 
 def send_overdue_reminders() -> int:

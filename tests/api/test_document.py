@@ -111,6 +111,8 @@ def test_a_generated_client_works(
     )
     assert generated.returncode == 0, generated.stdout + generated.stderr
     monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "qist_client"]:
+        monkeypatch.delitem(sys.modules, name)  # the client of clients/ has the same name
 
     def part(name: str) -> Any:
         return importlib.import_module(f"qist_client.{name}")

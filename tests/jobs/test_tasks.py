@@ -112,9 +112,9 @@ def sweep_calls(module):
 
 def test_every_function_with_a_forgiving_loop_has_a_budget():
     loops = names_of(module for module in every_service() if functions_with_a_forgiving_loop(module))
-    assert loops == {"automatic", "delivery", "retention", "sweeps"}
+    assert loops == {"automatic", "delivery", "drafts", "retention", "sweeps"}
     sweeping = names_of(module for module in every_service() if sweep_calls(module))
-    assert sweeping == {"acceptances", "callbacks", "closings", "drafts", "numbers", "outcomes", "refunds"}
+    assert sweeping == {"acceptances", "callbacks", "closings", "numbers", "outcomes", "proposals", "refunds", "totals"}
     assert loops - {"sweeps"} | sweeping == names_of(limited())
 
 

@@ -8,7 +8,7 @@ import pytest
 from portal.wording.mail_problems import MAIL_PROBLEMS, mail_problem
 
 PORTAL = Path(__file__).parents[2] / "portal"
-SOURCES = [*(PORTAL / "services/mail").glob("*.py"), PORTAL / "gateways/email.py"]
+SOURCES = [*(PORTAL / "services/mail").rglob("*.py"), PORTAL / "gateways/email.py"]
 RAISED = {"NoLongerTrue": 0, "NotSent": 0, "ServerUnavailable": 0, "_fail": 1, "_mark_dead": 1}
 """The argument with the code, by the function that is called."""
 

@@ -28,10 +28,11 @@ from portal.services.idempotency import RequestKey
 from portal.services.payments import preconditions
 from portal.services.plans import agreement, notices, plan_lock
 from portal.services.results import Result
-from portal.services.unit_of_work import unit_of_work
+from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
 
 BUDGET: Final = 10.0
 """Seconds after which the sweep leaves the remaining proposals to the next run."""
+MAX_STEP_SECONDS: Final = MAX_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ class _Reader:
         try:
             return read_day(self.text(name), self.matching.date_order)
         except ValueError:
-            self.faults.append(Fault(name, "bad_date", about=self.matching.date_order))
+            order = "month" if self.matching.date_order == "month" else "day"
+            self.faults.append(Fault(name, "bad_date", about=order))
             return date.min
 
     def interval(self) -> Interval:

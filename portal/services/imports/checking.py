@@ -17,7 +17,7 @@ from portal.models.plans.imports import ImportKind
 from portal.services.imports import cells
 from portal.services.imports.cells import Line
 from portal.services.imports.files import Sheet
-from portal.services.imports.matching import Field, Matching
+from portal.services.imports.matching import Matching
 
 MAX_FAULTS: Final = 200
 """Faults that are kept with their lines. All are counted."""
@@ -70,7 +70,7 @@ def check(sheet: Sheet, matching: Matching, kind: ImportKind, actor: Actor, merc
 
 
 def _add_duplicates(lines: Sequence[Line], found: list[list[Fault]], kind: ImportKind) -> None:
-    name: Field = "external_id" if kind == "plans" else "customer_email"
+    name = "external_id" if kind == "plans" else "customer_email"
     first: dict[str, int] = {}
     for line, faults in zip(lines, found, strict=True):
         value = line.plan.external_id if line.plan is not None else line.email_key

@@ -37,7 +37,8 @@ RETRY_AFTER: Final = timedelta(hours=1)
 BATCH: Final = 500
 BUDGET: Final = 30.0
 """Seconds after which the job leaves the remaining drafts to the next run."""
-MAX_STEP_SECONDS: Final = MAX_SECONDS
+MAX_STEP_SECONDS: Final = 3 * MAX_SECONDS
+"""Upper bound for one draft: open it, keep its fault, and let the rest of the business wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ def _apply_matching_faults(form: MatchForm, invalid: Invalid) -> None:
     for fault in invalid.faults:
         if fault.code == "required":
             label = match_form.FIELD_LABELS[fault.field]  # type: ignore[index]
-            form.form_errors.append(str(_("Choose the column that holds: %(field)s.", field=label)))
+            form.form_errors.append(fault_sentence(Fault(fault.field, "required", about="column", label=label)))
         else:
             apply_faults(form, Invalid(fault))
 

@@ -222,6 +222,7 @@ FAULTS: Final[Table] = {
     ("unusable", ""): _l("Use letters, digits and signs; NUL is none of them."),
     # Imports from a file
     ("required", "file"): _l("Choose a CSV file that is not empty."),
+    ("required", "column"): lambda values: _("Choose the column that holds: %(field)s.", field=values["label"]),
     ("bad_choice", "columns"): _l("Choose one of the list."),
     ("bad_choice", "date_order"): _l("Choose one of the list."),
     ("bad_choice", "kind"): _l("Choose plans or customers."),

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
     paid, base = pay_address(plan, 0), f"/api/plans/{plan['id']}"
     assert omar.api.post(paid).status_code == 200
     lost = {"payment_method": "card_lost_charged"}
+    tomorrow = str(clock.today("Asia/Riyadh") + timedelta(days=1))
     asks = {
         "plans_create": (amal, "/api/plans/", {"customer_email": omar.email, **TERMS}),
         "payments_record": (
@@ -63,6 +65,11 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
             amal,
             f"/api/plans/{create_plan(amal, 'nadia@example.com')['id']}/invitations/",
             {"kind": "pay"},
+        ),
+        "plan_actions_reschedule": (
+            amal,
+            f"/api/plans/{create_plan(amal, omar.email)['id']}/reschedule/",
+            {"how": "split", "num_installments": 1, "due_date": tomorrow, "reason": "All at once"},
         ),
         "payment_methods_create": (omar, "/api/payment-methods/", {"card": "card_ok"}),
         "webhook_endpoints_send_again": (amal, f"/api/webhook-endpoints/{endpoint}/deliveries/{event}/send/", {}),
@@ -79,7 +86,7 @@ def test_a_replay_has_the_location_header_too(app: Flask, amal: Person, omar: Pe
     assert declared == set(asks)
     for name, (person, where, body) in asks.items():
         first = person.api.post(where, body, Idempotency_Key=name)
-        accepted = body.keys() >= lost.keys() or name == "webhook_endpoints_send_again"
+        accepted = body.keys() >= lost.keys() or name in ("webhook_endpoints_send_again", "plan_actions_reschedule")
         assert first.status_code == (202 if accepted else 201), first.text
         assert person.api.get(first.headers["Location"]).status_code == 200, name
         if first.status_code == 201:

@@ -1,9 +1,8 @@
 """The merchant's settings and customers, and look-ups by the merchant's own numbers."""
 
-from datetime import UTC, datetime
-
 import pytest
 
+from portal.domain import clock
 from portal.extensions import db
 from portal.models import Mute
 from portal.services.privacy import erasures
@@ -11,7 +10,7 @@ from tests.api import Api, Person, register
 from tests.fixtures.people import PASSWORD
 from tests.fixtures.query_log import queries
 
-TODAY = str(datetime.now(UTC).date())
+TODAY = str(clock.today("Asia/Riyadh"))
 
 
 @pytest.fixture
@@ -108,7 +107,9 @@ def test_customers_are_listed_with_their_standing(app, api, amal, omar):
         "open_plans": 1,
         "outstanding": {"SAR": "80.00"},
         "overdue": {},
+        "created_at": known["created_at"],
     }
+    assert known["created_at"].startswith("20")
     assert (layla["name"], layla["email"], layla["has_account"]) == ("layla@example.com", "layla@example.com", False)
     assert layla["overdue"] == layla["outstanding"] == {"SAR": "90.00"}
     assert amal.api.get(f"/api/customers/{omar.id}/").json() == known

@@ -52,6 +52,11 @@ def row_of(page: str, installment: int) -> str:
     return match[0]
 
 
+def headline_button(page: str) -> bool:
+    """Whether the page begins with a button that pays."""
+    return re.search(r'<button[^>]*id="pay-next"', page) is not None
+
+
 def test_paying_returns_to_the_plan_with_the_row_paid(app: Flask, plan: int) -> None:
     omar, first = browser_of(app, "omar"), ids(app, plan)[0]
     response = press(omar, first)
@@ -60,8 +65,8 @@ def test_paying_returns_to_the_plan_with_the_row_paid(app: Flask, plan: int) -> 
     assert "SAR\u00a0300.00 paid" in page
     assert "Paid" in row_of(page, first) and "Receipt" in row_of(page, first)
     assert "1 of 4 paid" in page
-    assert "Pay SAR\u00a0300.00" not in page, "no button where the second press of a double click would land"
-    assert "Pay SAR\u00a0300.00" in omar.get(response.location).text, "the next visit starts with what is next"
+    assert not headline_button(page), "no button where the second press of a double click would land"
+    assert headline_button(omar.get(response.location).text), "the next visit starts with what is next"
     assert charged(app) == 1
 
 
