@@ -167,7 +167,7 @@ def closed(token: str) -> Response:
 
 
 def _why_ended(ended: Invitation) -> str:
-    merchant, contact = sender(ended.plan.merchant_id)
+    merchant, contact, _letterhead = sender(ended.plan.merchant_id)
     names = {"merchant": merchant.business_name, "contact": contact}
     if ended.claimed_at is not None:
         return str(_("An account was set up for this plan, so sign in to see it."))
