@@ -53,6 +53,6 @@ def downgrade() -> None:
         "idempotency_keys, refunds, allocations, payments, disputes, reschedule_proposals, acceptances, customers, texts, shop_reports, "
         "invitations, installments, plan_grams, plans, payment_methods, gateway_refunds, gateway_charges, gateway_cards, "
         "letterheads, operator_acts, usual_terms, plan_drafts, contacts, imports, api_keys, refresh_tokens, token_families, "
-        "password_resets, email_changes, "
+        "password_resets, email_changes, notice_settings, "
         "email_proofs, user_sessions, team_invitations, memberships, merchants, erasures, users"
     )

@@ -52,6 +52,11 @@ JOURNEY: Final = {
 """Pages that need actions first, which the journey test takes."""
 
 STORIES: Final = {
+    "/imports/<id>",
+    "/imports/<id>/check",
+    "/imports/<id>/columns",
+    "/imports/<id>/discard",
+    "/imports/<id>/progress",
     "/settings/team/<id>/hand-over",
     "/team-invitations/<id>",
     "/shops/<id>/due/<id>",
@@ -60,7 +65,7 @@ STORIES: Final = {
     "/email-proofs/<id>",
     "/email-undos/<id>",
 }
-"""Pages that test_team.py, test_story.py and test_email_proofs.py visit."""
+"""Pages that test_import.py, test_team.py, test_story.py and test_email_proofs.py visit."""
 STATES: Final = {
     "/invitations/<id>/dispute",
     "/plans/<id>/dispute",
@@ -80,6 +85,9 @@ PARSED: Final = {
     "/invitations/<id>/proposal",
 }
 """Pages of second factors, of webhooks and of proposals, which the tests of tests/web fetch and parse."""
+
+WRONG: Final = {"/nothing-here", "/plans?status=odd", "/home", "/refunds?sort=-amount&from=2026-02-01&to=2026-01-01"}
+"""Addresses that are refused, with a page that says why."""
 
 FOLDERS: Final = {
     "mail": "/outbox",
@@ -188,7 +196,7 @@ def look_at_every_page(visit: Visit, name: str, language: str = "en") -> None:
         assert address, path
         response = page.goto(address)
         assert response and response.status < 500
-        assert response.status < 400 or path in ("/nothing-here", "/plans?status=odd", "/home"), address
+        assert response.status < 400 or path in WRONG, address
         if path in ("/api/docs/", "/swagger/"):
             page.locator(".opblock").first.wait_for()
         faults += find_faults(page)

@@ -19,6 +19,7 @@ from portal import cli
 from portal.extensions import db
 from portal.reports.operations import health, migration_files, revisions
 
+BY_WAY = "ix_payments_merchant_id_way_dated_at_id"
 ROOT = Path(__file__).parents[2]
 
 
@@ -30,7 +31,9 @@ def test_models_and_migrations_agree(app: Flask, database: str) -> None:
     with app.app_context(), db.engine.connect() as connection:
         compared = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         differences = compare_metadata(compared, db.metadata)
-        assert [each for each in differences if not is_default_of_merchants_id(each)] == []
+        assert [
+            each for each in differences if not (is_default_of_merchants_id(each) or is_printed_on_lines(each))
+        ] == []
         defaults = "SELECT column_default FROM information_schema.columns WHERE column_name = 'id' AND table_name = "
         assert connection.scalar(text(defaults + "'merchants'")) == "nextval('users_id_seq'::regclass)"
 
@@ -38,6 +41,11 @@ def test_models_and_migrations_agree(app: Flask, database: str) -> None:
 def is_default_of_merchants_id(difference: Any) -> bool:
     """Alembic takes a default from another table's sequence for a SERIAL column, and reads no default."""
     return isinstance(difference, list) and difference[0][:4] == ("modify_default", None, "merchants", "id")
+
+
+def is_printed_on_lines(difference: Any) -> bool:
+    """PostgreSQL prints this index's CASE on several lines, which Alembic does not compare. tests/models does."""
+    return difference[0] in ("add_index", "remove_index") and difference[1].name == BY_WAY
 
 
 def test_there_is_one_head(app: Flask) -> None:
