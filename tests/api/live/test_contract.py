@@ -277,7 +277,7 @@ def test_nothing_but_the_metadata_of_a_plan_is_changed(amal: Person, omar: Perso
     plan = create_plan(amal, omar.email)
     response = amal.api.call("PATCH", f"/api/plans/{plan['id']}/", {"metadata": {}, "total_amount": "1.00"})
     assert problem(response, 422, "unknown_field")["errors"][0]["pointer"] == "#/total_amount"
-    problem(omar.api.call("PATCH", f"/api/plans/{plan['id']}/", {"metadata": {"a": "b"}}), 403, "merchant_only")
+    problem(omar.api.call("PATCH", f"/api/plans/{plan['id']}/", {"metadata": {"a": "b"}}), 403, "forbidden")
     assert omar.api.get(f"/api/plans/{plan['id']}/").json()["total_amount"] == "100.00"
 
 
