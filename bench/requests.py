@@ -1,4 +1,4 @@
-"""What users do, over HTTP, on installations of several sizes: results.md and results.svg.
+"""The requests of users over HTTP, on installations of several sizes: results.md and results.svg.
 
 SIZE=tiny is a check of this file, SIZE=large adds ten million installments.
 """
@@ -145,7 +145,7 @@ def _cookies_of(headers: dict[str, str], fresh: dict[str, str]) -> dict[str, str
 
 
 def yardsticks(scene: Scene) -> dict[str, str]:
-    """What PostgreSQL itself answers to the same SQL, by pgbench; else nothing."""
+    """The answers of PostgreSQL itself to the same SQL, by pgbench; empty without it."""
     if shutil.which("pgbench") is None:
         return {"pgbench": "not installed"}
     database = urlsplit(scene.app.config["QIST"].database_url)

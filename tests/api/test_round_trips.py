@@ -1,4 +1,4 @@
-"""What the hot requests cost: round trips to PostgreSQL, which a later change must not raise unnoticed."""
+"""The cost of the hot requests in round trips to PostgreSQL, which a later change must not raise unnoticed."""
 
 import re
 import threading

@@ -94,7 +94,7 @@ OVERFLOWS: Final = """() => {
     }
     return [...faults];
 }"""
-"""What people can't see on this page, or only by scrolling sideways. A table of figures may scroll in
+"""The parts of this page that people can't see, or only by scrolling sideways. A table of figures may scroll in
 its box, and a long title ends after its third line."""
 OPEN: Final = "(panels) => panels.forEach((panel) => { panel.open = true; })"
 

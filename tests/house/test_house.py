@@ -16,6 +16,7 @@ from portal.jobs.schedule import SCHEDULE
 ROOT = Path(__file__).parents[2]
 PORTAL = ROOT / "portal"
 SOURCES = sorted(PORTAL.rglob("*.py"))
+TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SHEETS = sorted((ROOT / "static" / "css").rglob("*.css"))
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
@@ -168,7 +169,7 @@ def test_every_public_function_of_services_reports_and_rules_has_a_docstring(pat
     assert undocumented == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name)
 def test_docstrings_begin_with_a_noun_or_a_verb(path: Path) -> None:
     """STYLE.md: no sentence whose subject is "who", "what" or "nobody"."""
     riddles = re.findall(r'"""(?:What|Who|Whom|Whose|Whoever|Nobody)\b.*', path.read_text())

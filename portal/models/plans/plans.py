@@ -56,8 +56,9 @@ class Plan(Model):
     A plan without a remaining amount is completed if payments were kept, else cancelled; `closed_by` says why. A
     `deposit` (minor units) is the amount of its first installment, due at once. `cancelled_at` marks a plan
     that its merchant cancelled, which is final. `external_id` is the merchant's id for the plan, unique for each
-    merchant. `notes` (column metadata) are visible to the merchant alone. A muted plan causes no reminders,
-    and neither does a plan whose customer reported the shop (`reported_at`), until an operator has looked at it.
+    merchant. `notes` (column metadata) are the merchant's own; the API shows them to the customer, too. A muted plan
+    causes no reminders, and neither does a plan whose customer reported the shop (`reported_at`), until an operator
+    has looked at it.
     `automatic_method_id` is the saved method from which installments are collected on their due dates.
 
     A plan that is not `counted` waits for its customer's acceptance until `lapses_at`: it is booked nowhere, is never

@@ -1,4 +1,4 @@
-"""What was outstanding at the end of a past day, by days past due: the same as the live figures showed that day."""
+"""The amounts outstanding at the end of a past day, by days past due: the same as the live figures showed that day."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -55,7 +55,7 @@ class Model:
         return sum(payment.kept for payment in self.received)
 
     def payable(self) -> dict[int, int]:
-        """What may be paid of each installment: what remains, else what was written off, unless it is cancelled."""
+        """The payable amount of each installment: what remains, else what was written off, unless it is cancelled."""
         if self.cancelled:
             return {}
         remaining = {place: row.left for place, row in enumerate(self.rows) if row.left}

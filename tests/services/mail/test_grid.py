@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @dataclass(frozen=True)
 class Row:
-    """What one act sends: to the customer, to the business at once, and as a section of its digest."""
+    """The mails of one act: to the customer, to the business at once, and as a section of its digest."""
 
     customer: tuple[str, ...] = ()
     business: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ class Cell:
         return people.installments_of(self.plan_id)[0].id
 
     def prepare(self) -> None:
-        """What happened before the act."""
+        """The state before the act."""
         if self.act in ("refunded", "bounced"):
             self.payment_id = people.pay(self.first(), self.customer_id).id
         if self.act == "voided":
@@ -176,7 +176,7 @@ class Cell:
         acts[self.act]()
 
     def stand(self) -> None:
-        """What happens between the act and the sending."""
+        """The change between the act and the sending."""
         if self.column == "deactivated person":
             account_deactivations.deactivate(self.customer_id, actor=None, reason="Stolen")
         if self.column == "deactivated business":

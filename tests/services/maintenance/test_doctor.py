@@ -1,4 +1,4 @@
-"""What `qist doctor` finds: each fault with the real server."""
+"""The findings of `qist doctor`: each fault with the real server."""
 
 import json
 import socket

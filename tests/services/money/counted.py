@@ -45,7 +45,7 @@ def figures(merchant_id: int, currency: str) -> dict[str, int]:
 
 
 def expected(merchant_id: int, currency: str, home: Totals) -> list[int]:
-    """What is due in each month of `home`, paid or owed (minor units)."""
+    """The amounts due in each month of `home`, paid or owed (minor units)."""
     mine = Installment.merchant_id == merchant_id, Installment.currency == currency, Installment.counted
     rows = db.session.scalars(select(Installment).where(*mine)).all()
     months = [(month.first, totals.month_after(month.first)) for month in home.months]

@@ -32,7 +32,7 @@ HANG_SECONDS = 400.0
 MAX_SECONDS = 1.0
 """The time limit of a request in these workers."""
 REFUSED = ("10.0.0.1", "169.254.169.254", "fd00::1")
-"""What the resolver says at each second look, one after the other."""
+"""The resolver's answers to each second look, one after the other."""
 
 WORKER = f"""
 import itertools, json, sys, time

@@ -331,7 +331,7 @@ def test_a_payment_without_a_valid_csrf_token_is_refused(
 
 
 class TestAfterPaying:
-    """What the receipt offers its payer."""
+    """The offers of the receipt to its payer."""
 
     def test_it_says_what_is_left_and_saves_the_card_that_paid(self, app: Flask, database: str) -> None:
         with app.app_context():
