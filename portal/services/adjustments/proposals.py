@@ -25,7 +25,6 @@ from portal.services.adjustments import reschedules
 from portal.services.adjustments.reschedules import PlanRescheduled
 from portal.services.agreements import acceptances
 from portal.services.idempotency import RequestKey
-from portal.services.payments import preconditions
 from portal.services.plans import agreement, notices, plan_lock
 from portal.services.results import Result
 from portal.services.unit_of_work import MAX_SECONDS, unit_of_work
@@ -61,7 +60,7 @@ def accept(
     """
     plan = acceptances.lock_owed(plan_id, customer_id)
     rows = Installment.lock_of_plan(plan.id)
-    preconditions.nothing_in_flight(plan.id)
+    plan_lock.nothing_in_flight(plan.id)
     agreement.refuse_unsettled(plan)
     merchant = db.session.get_one(Merchant, plan.merchant_id, populate_existing=True)
     if merchant.deactivated_at is not None:

@@ -9,7 +9,7 @@ from portal.domain.events import AutomaticPaymentOff, DisputeAnswered, DisputeUp
 from portal.domain.permissions import Actor
 from portal.errors import Fault, Forbidden, NotFound, Refused
 from portal.extensions import db
-from portal.models import Dispute, Installment, Membership, Payment, Plan
+from portal.models import Dispute, Installment, Membership, Plan
 from portal.services import events, row_facts, texts
 from portal.services.agreements import acceptances, voiding
 from portal.services.idempotency import RequestKey
@@ -119,8 +119,7 @@ def decide(plan_id: int, *, actor: Actor, decision: Decision) -> None:
         raise Refused("too_early", about="dispute")
     rows = Installment.lock_of_plan(plan.id)
     if decision == "void":
-        if (payment := Payment.in_flight_of_plan(plan.id)) is not None:
-            raise Refused("payment_in_flight", payment_id=payment.id)
+        plan_lock.nothing_in_flight(plan.id)
         agreement.end_dispute(plan, "void", by=actor.user_id)
         voiding.void(plan, rows, by=actor.user_id, cause="void")
     else:

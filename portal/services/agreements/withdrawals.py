@@ -4,7 +4,7 @@ from portal.domain import clock
 from portal.domain.events import PlanDelivered
 from portal.domain.permissions import Actor
 from portal.errors import Refused
-from portal.models import Installment, Payment
+from portal.models import Installment
 from portal.services import events
 from portal.services.agreements import acceptances, voiding
 from portal.services.plans import notices, plan_lock
@@ -22,8 +22,7 @@ def withdraw(plan_id: int, *, customer_id: int) -> None:
     ends_at = plan.withdrawal_ends_at
     if ends_at is None or ends_at <= clock.now():
         raise Refused("no_withdrawal")
-    if (payment := Payment.in_flight_of_plan(plan.id)) is not None:
-        raise Refused("payment_in_flight", payment_id=payment.id)
+    plan_lock.nothing_in_flight(plan.id)
     voiding.void(plan, Installment.lock_of_plan(plan.id), by=customer_id, cause="withdrawn")
     notices.tell_customer("plan_withdrawn", plan)
     notices.tell_business("withdrawn", plan)

@@ -25,7 +25,7 @@ def lock(plan_id: int, actor: Actor, permission: Permission) -> tuple[Plan, list
     """
     plan = plan_lock.lock(plan_id, actor, permission)
     rows = Installment.lock_of_plan(plan.id)
-    nothing_in_flight(plan.id)
+    plan_lock.nothing_in_flight(plan.id)
     return plan, rows
 
 
@@ -33,12 +33,6 @@ def lock_payments(plan_id: int) -> list[Payment]:
     """The plan's payments, read again, newest first. The lock on the plan covers them."""
     query = Payment.of_plan(plan_id).execution_options(populate_existing=True)
     return list(db.session.scalars(query))
-
-
-def nothing_in_flight(plan_id: int) -> None:
-    """Refuses: payment_in_flight (facts: payment_id), while the outcome of a payment of this plan is unknown."""
-    if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
-        raise Refused("payment_in_flight", payment_id=payment.id)
 
 
 def is_usable(customer_id: int, token: str) -> bool:

@@ -95,7 +95,7 @@ def _reverse(
     rows = Installment.lock_of_plan(plan.id)
     payment = db.session.get_one(Payment, payment_id, populate_existing=True)
     if payment.state == "succeeded" and (payment.kept or outcome.reversed_amount):
-        preconditions.nothing_in_flight(plan.id)
+        plan_lock.nothing_in_flight(plan.id)
         _take_back(plan, rows, payment, outcome, by, reason)
     db.session.flush()
     return PaymentReversed(row_facts.of_payment(payment))

@@ -113,8 +113,7 @@ def _settle_acceptance(plan: Plan, *, asks: bool, by: int) -> None:
 
 
 def _refuse_in_flight(plan_id: int) -> None:
-    if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
-        raise Refused("payment_in_flight", payment_id=payment.id)
+    plan_lock.nothing_in_flight(plan_id)
     if db.session.scalar(select(Refund.id).where(Refund.plan_id == plan_id, Refund.state == "in_flight").limit(1)):
         raise Refused("refund_in_flight", about="plan")
 

@@ -1,11 +1,11 @@
-"""Lock a plan for an act of its business."""
+"""Lock a plan for an act, and look whether a payment of it is in flight."""
 
 from sqlalchemy import func, select
 
 from portal.domain.permissions import Actor, Permission
-from portal.errors import NotFound
+from portal.errors import NotFound, Refused
 from portal.extensions import db
-from portal.models import Plan
+from portal.models import Payment, Plan
 from portal.services.accounts import hats
 
 
@@ -22,6 +22,12 @@ def lock(plan_id: int, actor: Actor, permission: Permission) -> Plan:
     actor.act_on(plan.merchant_id, plan.customer_id)
     hats.confirm(actor, permission)
     return plan
+
+
+def nothing_in_flight(plan_id: int) -> None:
+    """Refuses: payment_in_flight (facts: payment_id), while the outcome of a payment of this plan is unknown."""
+    if (payment := Payment.in_flight_of_plan(plan_id)) is not None:
+        raise Refused("payment_in_flight", payment_id=payment.id)
 
 
 def lock_external_id(what: str, merchant_id: int, external_id: str) -> None:
