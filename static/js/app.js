@@ -147,6 +147,19 @@
     terms.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // While a button is pressed, no preview may move it: the release would miss it, and the browser would drop the click.
+  let isPressed = false;
+  document.addEventListener("pointerdown", (event) => {
+    isPressed = event.target.closest("button") !== null;
+  }, true);
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => setTimeout(() => { isPressed = false; }), true);
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const cause = event.detail.requestConfig.triggeringEvent?.type;
+    if (isPressed && ["input", "change"].includes(cause)) event.detail.shouldSwap = false;
+  });
+
   // The preview's faults stand at their fields as soon as these are left, and go once they are mended. An empty field
   // keeps the error that it came with.
   document.addEventListener("htmx:afterSettle", () => {

@@ -98,3 +98,21 @@ def test_a_merchants_morning(visit: Visit, scripts: bool) -> None:
         expect(page.locator(".field-error")).to_have_count(0)
     page.goto("/account/password")
     expect(page.locator("[data-reveal]").first).to_be_visible(visible=scripts)
+
+
+def test_a_press_of_the_button_is_not_lost_to_an_error_that_appears_above_it(visit: Visit) -> None:
+    """Leaving a field asks for its error, which would move the button between the press and the release."""
+    amal = visit()
+    amal.register("merchant", "amal")
+    page = amal.open("/plans/new")
+    page.get_by_label("Total").fill("many")
+    button = page.get_by_role("button", name="Create plan")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
+    with page.expect_response("**/plans/preview"):
+        page.mouse.down()
+    page.wait_for_timeout(200)
+    page.mouse.up()
+    page.locator("[data-error-summary]").wait_for()
