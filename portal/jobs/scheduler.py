@@ -51,7 +51,7 @@ def run(settings: Settings, schedule: tuple[Entry, ...] = SCHEDULE, every: float
         try:
             look(connection, schedule)
         except RedisError as error:
-            log.warning("scheduler.valkey_away", error=str(error))
+            log.error("scheduler.valkey_away", error=str(error))
         except Exception:
             log.exception("scheduler.failed")
         stop.wait(every)

@@ -98,7 +98,7 @@ def _work(connection: Redis, level: str) -> bool:
     except StopRequested:
         return True
     except RedisError as error:
-        log.warning("worker.valkey_away", error=str(error))
+        log.error("worker.valkey_away", error=str(error))
     finally:
         stopped.set()
         if (thread := getattr(worker, "pubsub_thread", None)) is not None:

@@ -36,7 +36,7 @@ def sweep() -> dict[str, int]:
     try:
         counts |= {"jobs": count} if (count := queue_housekeeping.tidy_queue()) else {}
     except (RedisError, OSError) as error:
-        log.warning("sweep.valkey_away", error=str(error))
+        log.error("sweep.valkey_away", error=str(error))
     if counts:
         log.warning("sweep.found", **counts)
     return counts
