@@ -1,5 +1,6 @@
 """Installments: due dates, amounts and what remains of them."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -264,4 +265,9 @@ class Installment(Model):
                 .execution_options(populate_existing=True)
             )
         )
-        return sorted(rows, key=lambda row: (row.due_date, row.id))
+        return in_order_of_payment(rows)
+
+
+def in_order_of_payment(rows: Iterable[Installment]) -> list[Installment]:
+    """The rows by due date."""
+    return sorted(rows, key=lambda row: (row.due_date, row.id))
