@@ -75,7 +75,7 @@ def test_round_trips_of_the_api(app: Flask, cost: Callable[..., int]) -> None:
         "pay the last": 11,
         "plans": 4,
         "installments": 2,
-        "dashboard": 3,
+        "dashboard": 2,
     }
 
 
