@@ -1,4 +1,4 @@
-"""An installment that a payment in flight covers is not late, anywhere, until the payment's outcome is known."""
+"""Lateness of installments that a payment in flight covers: none, until the outcome is known."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -31,7 +31,7 @@ def the_plan(plan_id):
 
 
 def seen(amal, plan_id):
-    """What pages, API, lists, figures and files say of the plan: all from one definition."""
+    """Whether the plan is late: pages, API, lists, figures and files agree, because they share one definition."""
     plan, merchant = the_plan(plan_id), db.session.get_one(Merchant, amal)
     (row, *_) = people.installments_of(plan_id)
     home = overview.overview(merchant).home
