@@ -266,6 +266,7 @@ def _hold(
         notes={},
     )
     payment.id = _write(payment, parts, request_key)
+    Installment.follow_held(parts)
     if request_key is not None:
         idempotency.mark_attached(request_key)
     facts = row_facts.new_payment(payment, [(row.id, amount) for row, amount in parts])
