@@ -69,6 +69,20 @@ def owed_installment(actor: Actor, installment_id: int, *, about: str = "") -> I
     return _owed(actor, my_installment(actor, installment_id), about=about)
 
 
+def owed_currency(actor: Actor, table: type[Plan] | type[Installment], row_id: int, *, about: str = "") -> str:
+    """The currency of a plan or an installment that the actor may pay, without the rest of it.
+
+    Raises NotFound; Forbidden (about `about`) for its business.
+    """
+    query = select(table.customer_id, table.currency).where(table.id == row_id, _party(actor, table))
+    row = db.session.execute(query).one_or_none() if 0 < row_id <= MAX_ID else None
+    if row is None:
+        raise NotFound()
+    if not actor.owes(row.customer_id):
+        raise Forbidden(about)
+    return str(row.currency)
+
+
 def my_import(actor: Actor, import_id: int) -> Import:
     """An import of the actor's business; a file that waits, for the person who sent it. Raises NotFound."""
     mine = Import.visible_to(actor.merchant_id or 0, actor.user_id)
