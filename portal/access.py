@@ -30,8 +30,8 @@ def my_plan(actor: Actor, plan_id: int) -> Plan:
 
 
 def my_installment(actor: Actor, installment_id: int) -> Installment:
-    """The installment with its plan, for the plan's merchant or customer. Raises NotFound."""
-    query = select(Installment).options(joinedload(Installment.plan))
+    """The installment with its plan and merchant, for the plan's merchant or customer. Raises NotFound."""
+    query = select(Installment).options(joinedload(Installment.plan).joinedload(Plan.merchant))
     return _mine(query.where(Installment.id == installment_id, _party(actor, Installment)), installment_id)
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Dialect, inspect
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.exc import StaleDataError
 
+MAX_ROWS: Final = 1_000
+"""New rows of a table in one statement, which may have 65,535 values."""
 MAX_CHANGED: Final = 8
 """Changed rows that go with the queue. More are written by the ORM, table by table, before it."""
 
@@ -56,13 +58,13 @@ class Queue:
                 ctes.append(f"{name} AS ({update} RETURNING 1)")
                 counts.append(f"(SELECT count(*) FROM {name})")  # noqa: S608 a name of this file
                 values += arguments
-        for place, ((table, columns, conflict), rows) in enumerate(self.rows.items()):
-            marks = "(" + ", ".join(["%s"] * len(columns)) + ")"
-            target = f"{table} ({', '.join(columns)})"
-            insert = f"INSERT INTO {target} VALUES {', '.join([marks] * len(rows))} {conflict}"  # noqa: S608 names
+        for place, (target, rows) in enumerate(self.rows.items()):
+            while len(rows) > MAX_ROWS:
+                connection.exec_driver_sql(*_insert(target, rows[:MAX_ROWS]))
+                del rows[:MAX_ROWS]
+            insert, row_values = _insert(target, rows)
             ctes.append(f"new{place} AS ({insert})")
-            for row in rows:
-                values += row
+            values += row_values
         for place, (part, part_values) in enumerate(self.parts):
             ctes.append(part.replace("#", str(place)))
             values += part_values
@@ -75,6 +77,14 @@ class Queue:
         if count != len(counts):
             raise StaleDataError(f"{len(counts)} rows were to be changed, {count} were")
         return value
+
+
+def _insert(target: tuple[str, tuple[str, ...], str], rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The INSERT of these rows, with its values."""
+    table, columns, conflict = target
+    marks = ", ".join(["(" + ", ".join(["%s"] * len(columns)) + ")"] * len(rows))
+    statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks} {conflict}"  # noqa: S608 names
+    return statement, tuple(value for row in rows for value in row)
 
 
 def _update(state: InstanceState[Any], dialect: Dialect) -> tuple[str, list[Any]]:

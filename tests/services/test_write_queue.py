@@ -39,6 +39,19 @@ def test_events_mails_and_changed_rows_are_one_statement(app, plan_id):
     assert db.session.scalar(select(Email.state).where(Email.dedupe_key == "receipt:0")) == "waiting"
 
 
+def test_many_events_keep_their_order(plan_id, monkeypatch):
+    monkeypatch.setattr(write_queue, "MAX_ROWS", 2)
+
+    @unit_of_work
+    def change():
+        for payload in [PlanReopened(), PlanClosed()] * 3 + [PlanClosed()]:
+            events.record(payload, plan_id=plan_id, by=None)
+
+    change()
+    kinds = db.session.scalars(select(Event.kind).where(Event.plan_id == plan_id).order_by(Event.id)).all()
+    assert kinds[-7:] == ["plan.reopened", "plan.closed"] * 3 + ["plan.closed"]
+
+
 def test_a_statement_sees_what_was_queued_before_it(plan_id):
     @unit_of_work
     def read():
