@@ -11,7 +11,7 @@ from portal import counters, logs
 from portal.config import load
 
 settings = load(os.environ)
-gc.disable()  # loading the application makes no garbage, and looking for some takes a seventh of it; on again at the fork
+gc.disable()  # until the fork: loading the application makes no garbage, and looking for some takes a seventh of it
 
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 preload_app = True
