@@ -5,12 +5,13 @@ have changed since, before its next statement and before the commit. Each part i
 runs on the same snapshot; constraints, guards and triggers that follow a row run at the statement's end.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection, Dialect, inspect
+from sqlalchemy import Connection, Dialect, MetaData, inspect
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -117,6 +118,22 @@ def can_write(states: Sequence[InstanceState[Any]]) -> bool:
         if any(key not in columns and state.attrs[key].history.has_changes() for key in state.committed_state):
             return False
     return True
+
+
+def reaches_others(state: InstanceState[Any]) -> bool:
+    """Whether a changed column is copied to other tables, by a foreign key with ON UPDATE CASCADE.
+
+    In one statement with changes of those tables, the foreign key would be checked before all copies are written.
+    """
+    copied = _copied_columns(state.mapper.local_table.metadata)  # type: ignore[attr-defined]  # a mapped table
+    columns = state.mapper.column_attrs
+    return any(columns[key].columns[0] in copied for key in state.committed_state if key in columns)
+
+
+@functools.cache
+def _copied_columns(metadata: MetaData) -> frozenset[Any]:
+    keys = (key for table in metadata.tables.values() for key in table.foreign_keys)
+    return frozenset(key.column for key in keys if key.onupdate == "CASCADE")
 
 
 def computed_columns(state: InstanceState[Any]) -> list[str]:

@@ -111,6 +111,25 @@ def test_many_changed_rows_are_written_too(plan_id):
     assert count == rows
 
 
+def test_a_change_that_a_foreign_key_copies_follows_the_rows_that_get_it(plan_id):
+    """The rows of the plan are written twice in this commit, so their foreign key is checked each time."""
+
+    @unit_of_work
+    def dispute():
+        rows = Installment.lock_of_plan(plan_id)
+        plan = rows[0].plan
+        rows[0].credited, rows[0].credited_at = 1, rows[0].late_at
+        db.session.flush()
+        rows[0].credited, plan.disputed = 2, True
+        events.record(PlanReopened(), plan_id=plan_id, by=None)
+        db.session.flush()
+        found = db.session.execute(text("SELECT credited, disputed FROM installments ORDER BY id LIMIT 1")).one()
+        db.session.rollback()
+        return tuple(found)
+
+    assert dispute() == (2, True)
+
+
 def test_a_changed_row_that_is_gone_is_an_error(plan_id):
     @unit_of_work
     def change():
