@@ -93,17 +93,20 @@ def test_a_queue_outside_a_unit_of_work_is_refused(plan_id):
     db.session.rollback()
 
 
-def test_many_changed_rows_are_written_too(plan_id):
+@pytest.mark.parametrize("limit", [8, 200])
+def test_many_changed_rows_are_written_too(plan_id, monkeypatch, limit):
+    monkeypatch.setattr(write_queue, "MAX_CHANGED", limit)
+
     @unit_of_work
     def mute():
         rows = Installment.lock_of_plan(plan_id)
-        assert len(rows) > write_queue.MAX_CHANGED
         for row in rows:
-            row.credited = 1
+            row.credited = row.number
             row.credited_at = row.late_at
         events.record(PlanReopened(), plan_id=plan_id, by=None)
         db.session.flush()
-        count = db.session.scalar(text("SELECT count(*) FROM installments WHERE credited = 1"))
+        query = "SELECT count(*) FROM installments WHERE credited = number AND credited_at = late_at"
+        count = db.session.scalar(text(query))
         db.session.rollback()
         return count, len(rows)
 
