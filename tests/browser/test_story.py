@@ -350,6 +350,7 @@ def test_a_customers_evening_on_a_phone(visit: Visit, scripts: bool, arabic: boo
     if scripts:
         omar.clicks()
     page.locator("#pay-all").click()
+    page.locator("#pay-now").wait_for()
     fits(page)
     page.locator("#pay-now").click()
     expect(page.locator("#outcome h1")).to_contain_text("SAR\u00a0400.00")
