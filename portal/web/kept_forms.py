@@ -45,7 +45,7 @@ def has_input() -> bool:
 
 
 def left_behind(user_id: int | None) -> dict[str, Any]:
-    """What the cookie remembers beyond the end of this session of `user_id`. None: what it remembered before."""
+    """The keys of the cookie that outlive this session of `user_id`. None: those that outlived the one before."""
     if user_id is None or "csrf_token" not in session:
         return {key: session[key] for key in (LEFT, LEFT_CSRF) if key in session}
     return {LEFT: user_id, LEFT_CSRF: session["csrf_token"]}
