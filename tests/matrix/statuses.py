@@ -108,6 +108,9 @@ API = {
     "GET /api/team/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/merchant/reminders/": MERCHANTS,
     "PATCH /api/merchant/reminders/": (401, 403, 403, 200, 200, 403, 403, 403),
+    **dict.fromkeys(
+        ("GET /api/merchant/notices/", "PATCH /api/merchant/notices/"), (401, 403, 403, 200, 200, 403, 403, 403)
+    ),
     **dict.fromkeys(("GET /api/docs/", "GET /swagger/", "GET /api/openapi.json"), ANYONE),
     **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
