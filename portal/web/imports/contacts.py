@@ -22,12 +22,12 @@ from portal.web.lists.list_page import list_page
 from portal.web.merchants.customers import WordsForm
 from portal.web.respond import go, page
 
-bp = Blueprint("contacts", __name__, url_prefix="/customers/contacts")
+bp = Blueprint("contacts", __name__, url_prefix="/customers")
 
 PAGE_LENGTH: Final = 30
 
 
-@bp.get("")
+@bp.get("/contacts")
 @needs("view")
 def index() -> ResponseReturnValue:
     """The people without a plan, by email."""
@@ -44,7 +44,7 @@ def index() -> ResponseReturnValue:
     )
 
 
-@bp.get(".csv")
+@bp.get("/contacts.csv")
 @needs("export")
 def export() -> ResponseReturnValue:
     """The people of the list, as a file."""
@@ -54,7 +54,7 @@ def export() -> ResponseReturnValue:
     return csv_file("contacts", export_contacts(my_actor(), search), my_merchant())
 
 
-@bp.get("/<int:contact_id>")
+@bp.get("/contacts/<int:contact_id>")
 @needs("view")
 def show(contact_id: int) -> ResponseReturnValue:
     """A person without a plan: the business's words, and the way to their first plan. ?remove=1 asks about removal."""
@@ -62,7 +62,7 @@ def show(contact_id: int) -> ResponseReturnValue:
     return _page(contact, WordsForm(formdata=None, obj=contact), 200)
 
 
-@bp.post("/<int:contact_id>")
+@bp.post("/contacts/<int:contact_id>")
 @rate_limits.writing
 @needs("note")
 def update(contact_id: int) -> ResponseReturnValue:
@@ -81,7 +81,7 @@ def update(contact_id: int) -> ResponseReturnValue:
     return _page(contact, form, 422)
 
 
-@bp.post("/<int:contact_id>/remove")
+@bp.post("/contacts/<int:contact_id>/remove")
 @rate_limits.writing
 @needs("note")
 def destroy(contact_id: int) -> ResponseReturnValue:
