@@ -34,7 +34,8 @@ PEOPLE_TEAM: Final[dict[str, tuple[int, int, int, int, int]]] = {
     f"GET {CONTACTS}": (200, 200, 200, 200, 200),
     f"GET {CONTACTS}.csv": (200, 200, 200, 200, 200),
     f"GET {CONTACT}": (200, 200, 200, 404, 200),
-    **dict.fromkeys(CONTACT_BUTTONS, (303, 303, 403, 404, 303)),
+    f"POST {CONTACT}": (303, 303, 403, 404, 303),
+    f"POST {CONTACT}/remove": (404, 404, 403, 404, 303),  # the owner, who comes first, removed the person
 }
 
 PAGES: Final[dict[str, Statuses]] = {
