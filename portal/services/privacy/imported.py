@@ -1,4 +1,4 @@
-"""What businesses imported about an email: words about people, drafts of plans, and files that wait."""
+"""Imports about one email: the words of businesses about a person, drafts of plans, and files that wait."""
 
 import hmac
 from collections.abc import Sequence
