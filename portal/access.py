@@ -25,7 +25,8 @@ Owed = TypeVar("Owed", Plan, Installment)
 
 def my_plan(actor: Actor, plan_id: int) -> Plan:
     """The plan with its merchant and customer, for either of the two. Raises NotFound."""
-    query = select(Plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
+    parties = joinedload(Plan.merchant), joinedload(Plan.customer)
+    query = select(Plan).options(*parties, joinedload(Plan.open_proposal))
     return _mine(query.where(Plan.id == plan_id, _party(actor, Plan)), plan_id)
 
 

@@ -28,6 +28,7 @@ GUARDS = (
     "plans_business_live",
     "acceptances_fixed",
     "reschedule_proposals_fixed",
+    "proposals_void",
     "payments_fixed",
     "allocations_fixed",
     "refunds_fixed",

@@ -39,6 +39,7 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "proposals_void": "tests/services/adjustments/test_proposals.py",
     "installments_held_begin": "tests/services/payments/test_held.py",
     "installments_held_end": "tests/services/payments/test_held.py",
     "due_totals": "tests/services/books/test_totals.py",
