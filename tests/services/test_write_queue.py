@@ -123,7 +123,7 @@ def test_a_change_that_a_foreign_key_copies_follows_the_rows_that_get_it(plan_id
         plan = rows[0].plan
         rows[0].credited, rows[0].credited_at = 1, rows[0].late_at
         db.session.flush()
-        rows[0].credited, plan.disputed = 2, True
+        rows[0].credited, plan.disputed, plan.disputed_at = 2, True, plan.created_at
         events.record(PlanReopened(), plan_id=plan_id, by=None)
         db.session.flush()
         found = db.session.execute(text("SELECT credited, disputed FROM installments ORDER BY id LIMIT 1")).one()
