@@ -47,6 +47,7 @@ GUARDS = (
     "grams",
     "plans_grams",
     "customers_grams",
+    "contacts_grams",
     "users_grams",
     "customers_listed",
     "users_listed",

@@ -390,6 +390,7 @@ PAGES = {
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
     **import_rows.PAGES,
+    **import_rows.PEOPLE,
     **document_statuses.PAGES,
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,

@@ -266,6 +266,7 @@ PAGES: Final = {
     **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
     **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
     **import_rows.TEAM,
+    **import_rows.PEOPLE_TEAM,
     **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),

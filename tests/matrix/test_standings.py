@@ -60,6 +60,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
     *import_rows.PAGES,
+    *import_rows.CONTACT_BUTTONS,
     *(
         f"{method} {act}"
         for method in ("GET", "POST")
