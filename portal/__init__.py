@@ -37,6 +37,7 @@ counters.py         counts what each process does, for the metrics
 errors.py           one root, QistError, and its kinds
 extensions.py       Flask extensions
 logs.py             structured logs
+write_queue.py      writes of a unit of work that go out in one statement
 
 docs/architecture.md explains the design and its reasons.
 """

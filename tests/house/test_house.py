@@ -73,7 +73,8 @@ def writers_of_events(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Call):
             called, first = ast.unparse(node.func), ast.unparse(node.args[0]) if node.args else ""
             inserts = called.endswith("insert") and first.removeprefix("models.").startswith("Event")
-            if called in {"Event", "models.Event"} or inserts:
+            queues = called.endswith("add_row") and first == "'events'"
+            if called in {"Event", "models.Event"} or inserts or queues:
                 yield ast.unparse(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from re.findall(r"INSERT\s+INTO\s+events", node.value, re.I)
