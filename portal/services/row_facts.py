@@ -102,6 +102,7 @@ class PlanFacts:
     """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
     `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
+    `withdrawal_ends_at` is the end of the customer's right to withdraw; None without that right.
     """
 
     id: int
@@ -128,6 +129,8 @@ class PlanFacts:
     merchant_name: str = ""
     deposit: int | None = None
     closed_by: ClosedBy | None = None
+    delivered_at: datetime | None = None
+    withdrawal_ends_at: datetime | None = None
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -234,6 +237,8 @@ def of_plan(
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
+        delivered_at=plan.delivered_at,
+        withdrawal_ends_at=plan.withdrawal_ends_at,
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final, get_args
 
 from portal.api.schemas.timeline import By
+from portal.domain.events import DisputeOutcome
 from portal.domain.permissions import Hat, Role, Standing
 from portal.domain.public_events import EventType, ObjectType
 from portal.domain.rescheduling import Change
@@ -26,6 +27,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "CustomerShow": get_args(Show),
     "DeliveryState": get_args(DeliveryState),
     "DisabledFor": get_args(DisabledFor),
+    "DisputeOutcome": get_args(DisputeOutcome),
     "EntryKind": get_args(EntryKind),
     "EventObjectType": get_args(ObjectType),
     "EventType": get_args(EventType),

@@ -36,7 +36,7 @@ MAX_STEP_SECONDS: Final = MAX_SECONDS
 class Accepted(Result):
     """The customer accepted the plan, now or before."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     plan: PlanFacts
 
 

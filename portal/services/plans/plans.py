@@ -56,7 +56,7 @@ class NewPlan:
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     plan: PlanFacts
 
@@ -69,7 +69,7 @@ class PlanCreated(Result):
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     plan: PlanFacts
 
