@@ -60,8 +60,7 @@ API = {
     "POST /api/plans/<row:plan_id>/refunds/": PLANS_MERCHANT_CREATED,
     "POST /api/plans/<row:plan_id>/credits/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/reschedule/": PLANS_MERCHANT,
-    **document_statuses.API,
-    **agreement_statuses.API,
+    **document_statuses.API | agreement_statuses.API,
     "POST /api/plans/<row:plan_id>/cancel/": PLANS_MERCHANT,
     "POST /api/plans/<row:plan_id>/write-off/": PLANS_MERCHANT,
     "POST /api/payments/<row:payment_id>/reverse/": (401, 403, 403, 409, 404, 403, 403, 403),  # no bounce

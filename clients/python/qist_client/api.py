@@ -1873,9 +1873,9 @@ class Client(Transport):
     def closings_show(
         self,
     ) -> Closing:
-        """What is left until your merchant could end
+        """The open rest of your merchant, until its end
 
-        What is left until your merchant could end.
+        The open rest of your merchant, until its end.
         """
         return self.one(
             Closing,

@@ -1297,7 +1297,7 @@ export class Client extends Transport {
     return this.one("PATCH", `/api/merchant/`, { body });
   }
 
-  /** What is left until your merchant could end. What is left until your merchant could end. */
+  /** The open rest of your merchant, until its end. The open rest of your merchant, until its end. */
   closingsShow(
   ): Promise<Closing> {
     return this.one("GET", `/api/merchant/closing/`);

@@ -18,7 +18,7 @@ TAG = Tag("Closing", "An owner closes the merchant, or objects to its deactivati
 
 @endpoint(bp, "GET", ADDRESS, ok={200: schemas.Closing}, tag=TAG, needs="own")
 def show() -> schemas.Closing:
-    """What is left until your merchant could end"""
+    """The open rest of your merchant, until its end"""
     return _now()
 
 

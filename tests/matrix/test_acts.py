@@ -10,7 +10,7 @@ from tests.matrix.statuses import API
 
 PAGE = Path(__file__).parents[2] / "docs" / "api-acts.md"
 WITHOUT_A_PERMISSION = {"the plan's customer", "both parties", "signed in", "anyone"}
-"""What stands in place of a permission, if the endpoint looks at the object or at the token."""
+"""In place of a permission, if the endpoint looks at the object or at the token."""
 OPERATIONS_OF_THE_DOCS = {"GET /api/openapi.json", "GET /api/docs/"}
 
 
