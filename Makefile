@@ -13,16 +13,16 @@ MESSAGE_OPTIONS := --no-wrap --sort-by-file --add-location file --omit-header --
 	--keyword _l --keyword lazy_pgettext:1c,2 --keyword lazy_ngettext:1,2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt messages bench proof lock audit sbom node-tools lint-api up down build logs clean
+.PHONY: help run test lint fmt messages bench proof proof-short lock audit sbom node-tools lint-api up down build logs clean
 
 help:  ## Show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 13
 
 # A recipe outlives a killed make. QIST_PARENT_PID tells it which process it must not outlive.
 run: $(RUN_READY)  ## Start everything on this laptop (PORT=8000, QIST_HOME=.qist); Ctrl-C stops it
 	@QIST_PARENT_PID=$$PPID exec $(BIN)/python -m portal.cli dev
 
-test: $(DEV_READY)  ## All tests, on servers of their own (ARGS="tests/domain/test_money.py -n 0")
+test: $(DEV_READY)  ## The tests, on servers of their own (ARGS="tests/domain/test_money.py -n 0")
 	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV_READY)  ## ruff, mypy and import-linter
@@ -47,8 +47,11 @@ messages: $(DEV_READY)  ## Extract the sentences for people, and update the cata
 bench: $(DEV_READY)  ## Requests a second at several sizes (bench/README.md)
 	QIST_PARENT_PID=$$PPID exec $(BIN)/python -m bench $(ARGS)
 
-proof: $(DEV_READY)  ## The long tests: crashes, races, contracts
-	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m proof $(ARGS)
+proof-short: $(DEV_READY)  ## The tests that make test leaves out and CI runs: more crashes, upgrades, whole systems
+	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m long $(ARGS)
+
+proof: $(DEV_READY)  ## Those of make proof-short, and the same in long: crashes, races, contracts
+	PYTHONDONTWRITEBYTECODE= QIST_PARENT_PID=$$PPID exec $(BIN)/python -m pytest -m "long or proof" $(ARGS)
 
 lock: $(UV)/bin/uv  ## Write the three lock files (UPGRADE=--upgrade for newer versions)
 	$(COMPILE) $(UPGRADE) --extra build -o requirements.lock

@@ -105,6 +105,7 @@ CREATE TABLE sign_in_codes (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_sign_in_codes PRIMARY KEY,
     user_id bigint NOT NULL CONSTRAINT fk_sign_in_codes_user_id REFERENCES users (id),
     browser_hash bytea NOT NULL,
+    asked_from varchar(45) NOT NULL,
     code_hash bytea,
     wrong_codes smallint DEFAULT 0 NOT NULL,
     created_at timestamptz NOT NULL,

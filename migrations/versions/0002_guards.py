@@ -36,6 +36,8 @@ GUARDS = (
     "plans_state",
     "payment_allocated",
     "held_within_owed",
+    "installments_held",
+    "held_sum",
     "installment_paid_sum",
     "refunds_sum",
     "ledger_balanced",

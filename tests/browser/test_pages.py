@@ -171,7 +171,9 @@ def an_operator(live: Live) -> None:
 
 
 @pytest.mark.usefixtures("an_operator")
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "amal" else name for name in PAGES]
+)
 def test_every_page_is_accessible(visit: Visit, name: str) -> None:
     look_at_every_page(visit, name)
 

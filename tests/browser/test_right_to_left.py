@@ -164,6 +164,7 @@ def overflows(page: Page, panels: str = "main details") -> list[str]:
     return faults
 
 
+@pytest.mark.long
 def test_nothing_overflows(browser: Browser, shop: Shop) -> None:
     faults: list[str] = []
     for name, paths in PAGES.items():

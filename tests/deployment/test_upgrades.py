@@ -148,6 +148,7 @@ class Present:
             thread.join()
 
 
+@pytest.mark.long
 def test_the_present_version_serves_during_the_next_migration(
     app: Flask, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +284,7 @@ def test_the_migration_retries_while_a_reader_holds_the_table(folder: str) -> No
         assert connection.scalar(text("SHOW lock_timeout")) == "0"
 
 
+@pytest.mark.long
 def test_several_machines_may_migrate_at_once(app: Flask, folder: str) -> None:
     settings = app.config["QIST"]
     command = [sys.executable, "-c", "from portal.cli import main; main()", "db", "upgrade", "--directory", folder]

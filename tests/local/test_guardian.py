@@ -132,7 +132,9 @@ KILLS: dict[str, tuple[int, Callable[[Run], None]]] = {
 }
 
 
-@pytest.mark.parametrize("case", KILLS)
+@pytest.mark.parametrize(
+    "case", ["SIGKILL for pytest", pytest.param("SIGTERM for the controller", marks=pytest.mark.long)]
+)
 def test_a_killed_run_leaves_nothing(run: Run, case: str) -> None:
     workers, kill = KILLS[case]
     run.start(PROCESSES, workers)
@@ -141,6 +143,7 @@ def test_a_killed_run_leaves_nothing(run: Run, case: str) -> None:
     run.assert_nothing_remains()
 
 
+@pytest.mark.long
 def test_a_killed_worker_leaves_nothing(run: Run) -> None:
     """The rest of the run goes on and ends by itself, in its own time."""
     worker = run.start(PROCESSES, 1).worker()
@@ -153,6 +156,7 @@ def test_a_killed_worker_leaves_nothing(run: Run) -> None:
     run.assert_nothing_remains()
 
 
+@pytest.mark.long
 def test_a_killed_make_leaves_nothing(run: Run) -> None:
     run.start(PROCESSES, 0, make=True)
     assert run.process
@@ -161,6 +165,7 @@ def test_a_killed_make_leaves_nothing(run: Run) -> None:
     run.assert_nothing_remains()
 
 
+@pytest.mark.long
 @pytest.mark.browser
 def test_a_killed_run_ends_the_live_system_and_the_browser(run: Run, browser: object) -> None:
     run.start(SYSTEM, 1)

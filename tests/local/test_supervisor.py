@@ -167,6 +167,7 @@ def seconds_of(step: Callable[[], object]) -> float:
     return time.monotonic() - started_at
 
 
+@pytest.mark.long
 def test_ctrl_c_at_any_moment_and_repeated_ctrl_c_leave_no_process(shared: Live) -> None:
     for moment in (0.5, 1.1, 2.2):
         shared.begin()
@@ -196,6 +197,7 @@ def test_a_killed_supervisor_leaves_no_process(shared: Live) -> None:
     assert system.processes() == []
 
 
+@pytest.mark.long
 def test_a_killed_make_leaves_no_process(shared: Live) -> None:
     """`make run` with an up-to-date virtual environment, so that it installs nothing."""
     if shared.is_running():
@@ -212,6 +214,7 @@ def test_a_killed_make_leaves_no_process(shared: Live) -> None:
     assert system.processes() == []
 
 
+@pytest.mark.long
 def test_a_start_recovers_after_supervisor_and_guardian_were_killed(shared: Live) -> None:
     """Worker and scheduler are frozen first, so that Linux's signal for the end of a parent does not stop them."""
     system = ensure_started(shared)
@@ -229,6 +232,7 @@ def test_a_start_recovers_after_supervisor_and_guardian_were_killed(shared: Live
     assert system.get("/readyz")[0] == 200
 
 
+@pytest.mark.long
 def test_a_start_recovers_after_all_processes_were_killed(shared: Live) -> None:
     system = ensure_started(shared)
     sql(system, "CREATE TABLE written_just_before AS SELECT 42 AS answer")
@@ -251,6 +255,7 @@ def test_the_end_of_a_child_stops_all_and_sets_the_exit_code(shared: Live) -> No
     assert system.processes() == []
 
 
+@pytest.mark.long
 def test_the_end_of_the_database_stops_all(shared: Live) -> None:
     system = ensure_started(shared)
     head = (system.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0]
@@ -260,6 +265,7 @@ def test_the_end_of_the_database_stops_all(shared: Live) -> None:
     assert system.processes() == []
 
 
+@pytest.mark.long
 def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_with_the_option(other: Live) -> None:
     """Without a terminal the start ends with one line. `--set-aside` makes a new database and keeps the old files."""
     make_unreleased(other)
@@ -288,12 +294,14 @@ def test_a_database_of_an_unreleased_version_is_refused_and_set_aside_with_the_o
         assert sql(other, "SELECT answer FROM old_table") == "42"
 
 
+@pytest.mark.long
 def test_set_aside_keeps_a_database_of_this_version(shared: Live) -> None:
     ensure_started(shared).stop()
     shared.start("--set-aside")
     assert set_aside(shared) == []
 
 
+@pytest.mark.long
 def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: Live) -> None:
     make_unreleased(other)
     question = "Set it aside and start anew? [y/N]"
@@ -316,6 +324,7 @@ def test_at_a_terminal_a_database_is_set_aside_after_a_confirmation_only(other: 
     assert other.get("/readyz")[0] == 200
 
 
+@pytest.mark.long
 def test_no_serving_process_gets_the_address_of_the_owner(another: Live) -> None:
     """Each child loads .env again. Its environment has the variable, empty, which .env does not replace."""
     owner = "DATABASE_OWNER_URL=postgresql://owner:word@127.0.0.1/qist\n"
@@ -339,6 +348,7 @@ def test_a_port_in_use_is_refused_before_any_process_starts(other: Live) -> None
         assert not (other.data_dir / "postgres").exists()
 
 
+@pytest.mark.long
 def test_two_installations_run_at_the_same_time_but_not_in_one_data_folder(shared: Live, other: Live) -> None:
     """The second starts with a minimal environment and an uninstalled locale."""
     other.environ = {name: other.environ[name] for name in ("PATH", "PYTHONPATH", "QIST_HOME", "PORT")}

@@ -38,6 +38,8 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "installments_held_begin": "tests/services/payments/test_held.py",
+    "installments_held_end": "tests/services/payments/test_held.py",
     "due_totals": "tests/services/books/test_totals.py",
     "collected_totals": "tests/services/books/test_totals.py",
     "plans_grams": "test_grams_follow_what_a_search_finds",

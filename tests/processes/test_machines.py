@@ -45,7 +45,9 @@ def kill(process: psutil.Popen) -> None:
     process.wait(HANG_SECONDS)
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(2000, marks=pytest.mark.proof)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(120, marks=pytest.mark.long), pytest.param(2000, marks=pytest.mark.proof)]
+)
 def test_a_killed_web_server_and_a_killed_worker_lose_nothing(
     app: Flask, database: str, running: Running, figures: Figures, count: int
 ) -> None:

@@ -145,7 +145,9 @@ def catcher() -> Iterator[Catcher]:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(60, 4), pytest.param(1000, 30, marks=pytest.mark.proof)], ids=["short", "long"]
+    ("count", "kills"),
+    [pytest.param(60, 4, marks=pytest.mark.long), pytest.param(1000, 30, marks=pytest.mark.proof)],
+    ids=["short", "long"],
 )
 def test_no_reminder_is_missing_and_none_has_two_message_ids(
     app: Flask,

@@ -108,7 +108,10 @@ def sign_in(url: str, requests: Requests, stop: threading.Event) -> None:
 
 @pytest.mark.parametrize(
     ("count", "quiet", "frozen", "plans", "pause"),
-    [(50, 1, 3, 1, 0.1), pytest.param(1000, 15, 30, 4, 0.25, marks=pytest.mark.proof)],
+    [
+        pytest.param(50, 1, 3, 1, 0.1, marks=pytest.mark.long),
+        pytest.param(1000, 15, 30, 4, 0.25, marks=pytest.mark.proof),
+    ],
     ids=["short", "long"],
 )
 def test_no_request_waits_for_valkey_and_every_receipt_arrives(

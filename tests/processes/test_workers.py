@@ -108,6 +108,7 @@ def test_a_terminated_worker_finishes_its_job(running: Running, valkey_server: V
     assert records(valkey_server.client) == ["started last", "ended last"]
 
 
+@pytest.mark.long
 def test_a_worker_survives_a_kill_of_valkey_during_a_job(running: Running, valkey_server: ValkeyServer) -> None:
     valkey = valkey_server.client
     worker = a_worker(running)

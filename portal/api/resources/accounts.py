@@ -86,8 +86,8 @@ def show() -> schemas.Me:
 def ask_for_proof() -> schemas.Proof:
     """Mail another proof of your email
 
-    The mail before stops working. The code is for the tokens of this account. At most 5 mails an hour and 10 a day go
-    to an email.
+    The mail before stops working. The code is for the tokens of this account. Requests
+    from one network address mail at most 5 proofs an hour and 10 a day to an email.
     """
     caller = _person()
     proofs.ask(caller.id, Asker(client_address()))

@@ -1,6 +1,6 @@
 """Mailed codes by which a browser may try a password while strangers use the tries of its account up."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.extensions import Model
@@ -11,7 +11,8 @@ from portal.models.security.second_factors import MAX_WRONG_CODES
 class SignInCode(Model):
     """A code that was mailed to an account for one browser, known by its long-lived cookie.
 
-    The code is made when its mail is written; `code_hash` is an HMAC under SECRET_KEY.
+    The code is made when its mail is written; `code_hash` is an HMAC under SECRET_KEY. `asked_from` is the address of
+    the request. A row that is used and has no code is a browser that used a reset link.
     """
 
     __tablename__ = "sign_in_codes"
@@ -19,6 +20,7 @@ class SignInCode(Model):
     id: Mapped[Id]
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id"))
     browser_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    asked_from: Mapped[str] = mapped_column(String(45))
     code_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     wrong_codes: Mapped[int] = mapped_column(SmallInteger, default=0, server_default=text("0"))
     created_at: Mapped[Instant]

@@ -1,8 +1,9 @@
 """Proofs of emails: ask for one, and prove an email by the mailed link or the code beside it.
 
 A registration proves its email, and an account proves the email that it changes to. Link and code are made when their
-mail is written, so no table holds them in plain text. Every request counts towards the limits of its address, whether
-or not the address is known here, so the answers tell no stranger which addresses are.
+mail is written, so no table holds them in plain text. Every request counts towards the limits of its email, whether
+or not the email is known here, so the answers tell no stranger which emails are. The limits count requests of one
+network address by themselves, so a stranger elsewhere who knows an email does not use up its owner's mails and tries.
 """
 
 import hmac
@@ -32,9 +33,14 @@ MAX_REQUEST_AGE: Final = timedelta(days=1)
 """The age of a request beyond which its delayed mail is not sent."""
 PER_HOUR: Final = 5
 PER_DAY: Final = 10
-"""Proofs of one address, and of one account."""
+"""Proofs of one email, and of one account, for requests from one network address."""
+IN_ALL_PER_HOUR: Final = 10
+IN_ALL_PER_DAY: Final = 20
+"""Proofs of one email, and of one account, from all network addresses."""
 WRONG_CODES_PER_DAY: Final = 15
-"""Wrong codes for one address, over all proofs."""
+"""Wrong codes for one email, over all proofs that one network address asked for."""
+WRONG_CODES_IN_ALL: Final = 30
+"""Wrong codes for one email in a day, over all its proofs."""
 RETENTION: Final = timedelta(days=7)
 CODE_DIGITS: Final = 6
 
@@ -45,7 +51,8 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 class Asker:
     """The origin of a request: its address, and the browser's session (None: the API), which alone may use the code.
 
-    `has_code` is false for a request of a person who is not signed in: the mail then has the link only.
+    `has_code` is false for a request of a person who is not signed in: the mail then has the link only, and an earlier
+    mail that still works stays in its place.
     """
 
     address: str = ""
@@ -66,7 +73,7 @@ def ask(user_id: int, asker: Asker) -> None:
     """Mail a registration a proof of its email, in place of the one before.
 
     The owner of an email that is known here gets "you have an account" in its place.
-    Refuses: not_found; already_proven; mail_limit (429: PER_HOUR, PER_DAY); busy.
+    Refuses: not_found; already_proven; mail_limit (429: PER_HOUR, PER_DAY, and those in all); busy.
     """
     email = db.session.scalar(select(User.email).where(User.id == user_id))
     if email is None:
@@ -75,7 +82,8 @@ def ask(user_id: int, asker: Asker) -> None:
     user = _lock(user_id)
     if user.is_proven:
         raise Refused("already_proven")
-    _post(user, user.email, asker)
+    if asker.has_code or pending(user_id) is None:
+        _post(user, user.email, asker)
 
 
 def correct(user_id: int, email: str, asker: Asker) -> None:
@@ -227,10 +235,12 @@ def _post(user: User, email: str, asker: Asker) -> None:
     """Behind the lock of the email: end the user's proofs, and post the mail with another."""
     now = clock.now()
     mine = or_(EmailProof.email_key == identifiers.email_key(email), EmailProof.user_id == user.id)
-    for limit, period in ((PER_HOUR, _HOUR), (PER_DAY, _DAY)):
-        count = select(func.count()).select_from(EmailProof).where(mine, EmailProof.created_at > now - period)
-        if (db.session.scalar(count) or 0) >= limit:
-            raise TooMany("mail_limit", about="proofs", limit=limit)
+    from_here = func.count().filter(EmailProof.asked_from == asker.address[:45])
+    for limit, limit_in_all, period in ((PER_HOUR, IN_ALL_PER_HOUR, _HOUR), (PER_DAY, IN_ALL_PER_DAY, _DAY)):
+        counts = select(func.count(), from_here).where(mine, EmailProof.created_at > now - period)
+        in_all, here = db.session.execute(counts).one()
+        if here >= limit or in_all >= limit_in_all:
+            raise TooMany("mail_limit", about="proofs", limit=limit if here >= limit else limit_in_all)
     _end_proofs(user.id)
     proof = EmailProof(
         user_id=user.id,
@@ -260,7 +270,8 @@ def _try(user_id: int, code: str, session_id: int | None, family_id: int | None)
         raise Refused("proof_ended", about="browser")
     registrations.lock_email(waiting.email)
     user, proof = _lock(user_id), _lock_proof(waiting.id)
-    if _wrong_codes_today(proof.email_key) >= WRONG_CODES_PER_DAY:
+    in_all, from_here = _wrong_codes_today(proof)
+    if from_here >= WRONG_CODES_PER_DAY or in_all >= WRONG_CODES_IN_ALL:
         raise TooMany("code_limit")
     typed = "".join(_digit(character) for character in code if character.isalnum())
     if proof.code_hash is not None and any(
@@ -347,9 +358,13 @@ def _end_proofs(user_id: int) -> None:
     db.session.execute(live.values(ended_at=clock.now()))
 
 
-def _wrong_codes_today(email_key: str) -> int:
-    recent = EmailProof.email_key == email_key, EmailProof.created_at > clock.now() - _DAY
-    return db.session.scalar(select(func.coalesce(func.sum(EmailProof.wrong_codes), 0)).where(*recent)) or 0
+def _wrong_codes_today(proof: EmailProof) -> tuple[int, int]:
+    """The wrong codes of a day for the proof's email: in all, and for proofs asked for from the same address."""
+    recent = EmailProof.email_key == proof.email_key, EmailProof.created_at > clock.now() - _DAY
+    number = func.sum(EmailProof.wrong_codes)
+    here = number.filter(EmailProof.asked_from == proof.asked_from)
+    in_all, from_here = db.session.execute(select(number, here).where(*recent)).one()
+    return in_all or 0, from_here or 0
 
 
 def _holder_of(email: str) -> User | None:

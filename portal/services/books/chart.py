@@ -34,14 +34,11 @@ def rename(actor: Actor, account: Account, *, code: str, name: str, export_name:
     merchant = db.session.scalars(select(Merchant).where(Merchant.id == merchant_id).with_for_update()).one()
     db.session.refresh(merchant)
     code, export_name = code.strip(), export_name.strip()
-    name = typed_text.read(name)
     closed = merchant.books_closed_until
     since = closed + timedelta(days=1) if closed is not None else BEGINNING
     others = {key: row for key, row in reports.names_on(merchant.id, date.max).items() if key != account}
     faults = [] if chart.is_code(code) else [Fault("code", "bad_code")]
-    faults += text_faults("name", name) if name else []
-    if len(name) > chart.MAX_NAME:
-        faults.append(Fault("name", "too_long", limit=chart.MAX_NAME))
+    faults += text_faults("name", name, limit=chart.MAX_NAME)
     if not chart.is_export_name(export_name):
         faults.append(Fault("export_name", "bad_export_name"))
     elif chart.beancount_name(account, export_name).lower() in {
@@ -60,5 +57,5 @@ def rename(actor: Actor, account: Account, *, code: str, name: str, export_name:
     if row is None:
         row = AccountName(merchant_id=merchant.id, account=account, since=since)
         db.session.add(row)
-    row.code, row.name, row.export_name = code, name, export_name
+    row.code, row.name, row.export_name = code, typed_text.read(name, chart.MAX_NAME), export_name
     security_events.record("account_renamed", actor.user_id, merchant_id=merchant.id, account=account)

@@ -17,7 +17,7 @@ from portal.errors import NotFound, Refused
 from portal.extensions import db
 from portal.models import FactorRemoval, Passkey, TotpSecret, User
 from portal.services import emails, security_events
-from portal.services.accounts import email_changes
+from portal.services.accounts import email_changes, sessions
 from portal.services.operations import acts
 from portal.services.security import recovery_codes, second_factors
 from portal.services.unit_of_work import end_reading, unit_of_work
@@ -99,7 +99,7 @@ def remove_due(limit: int = 100) -> int:
 
 @unit_of_work
 def _remove(removal_id: int) -> int:
-    """Remove the factors, but not while the old address can undo a change of the account's email."""
+    """Remove the factors and end every sign-in, but not while the old address can undo a change of the email."""
     removal = db.session.get(FactorRemoval, removal_id, with_for_update=True, populate_existing=True)
     if removal is None or removal.ended_at is not None or email_changes.open_until(removal.user_id) is not None:
         return 0
@@ -107,6 +107,7 @@ def _remove(removal_id: int) -> int:
     for table in (TotpSecret, Passkey):
         db.session.execute(delete(table).where(table.user_id == removal.user_id))
     recovery_codes.end_inside(removal.user_id)
+    sessions.end_access(removal.user_id)
     security_events.record("factor_removed", removal.user_id, factor="all")
     second_factors.tell("factor_removed", removal.user_id, factor="all")
     return 1

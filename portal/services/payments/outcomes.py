@@ -104,6 +104,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         payment.decline_code = outcome.decline_code or "declined"
         for part in payment.allocations:
             part.state = "released"
+        _release(payment, installments)
         declined = payloads.PaymentDeclined(
             payment_id=payment.id,
             installment_id=_only_installment(payment),
@@ -176,12 +177,18 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
             row.paid_at = paid_at(row, before.get(row.id), payment.value_at)
         recovered += recovery
         excess += part.returned
-    db.session.flush()
+    _release(payment, installments)
     ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason_id=reason_id)
     events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=payment.created_by)
     _post_mail("receipt", payment)
     plan_status.recompute(plan, installments.values(), recovered=recovered, unasked=not _is_own(payment))
     return excess
+
+
+def _release(payment: Payment, installments: dict[int, Installment]) -> None:
+    """Write the payment's allocations, by which nothing of the installments is held any more."""
+    db.session.flush()
+    Installment.follow_held((installments[part.installment_id], 0) for part in payment.allocations)
 
 
 def _value_at(payment: Payment, outcome: gateway.Outcome) -> datetime:

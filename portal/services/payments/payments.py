@@ -242,6 +242,7 @@ def _hold(
     payment.allocations = [Allocation(installment_id=row.id, amount=amount, state="held") for row, amount in parts]
     db.session.add(payment)
     db.session.flush()
+    Installment.follow_held(parts)
     if request_key is not None:
         idempotency.attach(request_key, payment_id=payment.id)
     return _Held(PaymentPending(*row_facts.changed_payment(payment)), key, payment.amount, payment.currency, method)

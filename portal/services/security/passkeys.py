@@ -114,9 +114,10 @@ def options(purpose: Purpose, browser: str, user_id: int | None) -> str:
     return options_to_json(creation)
 
 
-def add(user_id: int, browser: str, credential: str, *, name: str) -> list[str]:
+def add(user_id: int, browser: str, credential: str, *, name: str, keep_session_id: int | None = None) -> list[str]:
     """Add a passkey to the account. Returns new recovery codes, shown once; none if the account has some.
 
+    The account's first factor ends its sessions, but `keep_session_id`, and its API tokens.
     Refuses: Invalid on name (missing or malformed) and credential (passkey_refused: not signed for this challenge, by
     another browser, or too late; passkey_known); too_many_passkeys; email_changed; busy.
     """
@@ -132,11 +133,14 @@ def add(user_id: int, browser: str, credential: str, *, name: str) -> list[str]:
         )
     except (WebAuthnException, ValueError, TypeError, KeyError) as error:
         raise _refused() from error
-    return _add(user_id, verified.credential_id, verified.credential_public_key, verified.sign_count, name)
+    key = verified.credential_id, verified.credential_public_key, verified.sign_count
+    return _add(user_id, *key, name, keep_session_id)
 
 
 @unit_of_work
-def _add(user_id: int, credential_id: bytes, public_key: bytes, sign_count: int, name: str) -> list[str]:
+def _add(
+    user_id: int, credential_id: bytes, public_key: bytes, sign_count: int, name: str, keep_session_id: int | None
+) -> list[str]:
     second_factors.lock(user_id)
     email_changes.require_settled(user_id)
     if (db.session.scalar(select(func.count()).where(Passkey.user_id == user_id)) or 0) >= MAX_PASSKEYS:
@@ -155,13 +159,14 @@ def _add(user_id: int, credential_id: bytes, public_key: bytes, sign_count: int,
         db.session.flush()
     except IntegrityError as error:
         raise Invalid(Fault("credential", "passkey_known")) from error
-    return second_factors.added(user_id, "passkey")
+    return second_factors.added(user_id, "passkey", keep_session_id)
 
 
 @unit_of_work
-def remove(user_id: int, passkey_id: int) -> None:
+def remove(user_id: int, passkey_id: int, *, keep_session_id: int | None = None) -> None:
     """Remove a passkey. Without another factor the recovery codes end, too.
 
+    Ends the account's sessions, but `keep_session_id`, and its API tokens.
     Refuses: not_found (also another account's); email_changed; last_factor; busy.
     """
     second_factors.lock(user_id)
@@ -170,7 +175,7 @@ def remove(user_id: int, passkey_id: int) -> None:
         raise NotFound()
     email_changes.require_settled(user_id)
     db.session.execute(delete(Passkey).where(Passkey.id == passkey_id))
-    second_factors.removed(user_id, "passkey")
+    second_factors.removed(user_id, "passkey", keep_session_id)
 
 
 def use(purpose: Purpose, browser: str, credential: str, user_id: int | None) -> int:

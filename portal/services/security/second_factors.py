@@ -22,7 +22,7 @@ from portal.extensions import db
 from portal.models import Passkey, SecurityEvent, TotpSecret, User
 from portal.models.security.second_factors import MAX_WRONG_CODES
 from portal.services import emails, security_events
-from portal.services.accounts import email_changes, hats, tokens
+from portal.services.accounts import email_changes, hats, sessions, tokens
 from portal.services.accounts.tokens import Pair
 from portal.services.security import recovery_codes, sealing
 from portal.services.unit_of_work import unit_of_work
@@ -104,9 +104,10 @@ def address_of(secret: str, *, name: str, issuer: str) -> str:
 
 
 @unit_of_work
-def confirm_app(user_id: int, code: str) -> list[str]:
+def confirm_app(user_id: int, code: str, *, keep_session_id: int | None = None) -> list[str]:
     """Turn the app on, by its first code. Returns new recovery codes, shown once; none if the account has some.
 
+    The account's first factor ends its sessions, but `keep_session_id`, and its API tokens: they showed no factor.
     Refuses: not_found (nothing is being set up); Invalid on code (wrong); email_changed; busy.
     """
     lock(user_id)
@@ -119,11 +120,17 @@ def confirm_app(user_id: int, code: str) -> list[str]:
     if step is None:
         raise Invalid(Fault("code", "wrong_code", about="app"))
     row.confirmed_at, row.last_step = clock.now(), step
-    return added(user_id, "app")
+    return added(user_id, "app", keep_session_id)
 
 
-def added(user_id: int, factor: Factor) -> list[str]:
-    """Inside a unit of work: record and mail a new factor. Returns new recovery codes if the account has none."""
+def added(user_id: int, factor: Factor, keep_session_id: int | None) -> list[str]:
+    """Inside a unit of work: record and mail a new factor. Returns new recovery codes if the account has none.
+
+    The first one ends the account's other sessions and its API tokens.
+    """
+    now = state(user_id)
+    if (now.app_since is not None) + now.passkeys == 1:
+        sessions.end_access(user_id, keep_session_id=keep_session_id)
     codes = [] if recovery_codes.count_left(user_id) else recovery_codes.make_inside(user_id)
     security_events.record("factor_added", user_id, factor=factor)
     tell("factor_added", user_id, factor=factor)
@@ -131,9 +138,10 @@ def added(user_id: int, factor: Factor) -> list[str]:
 
 
 @unit_of_work
-def remove_app(user_id: int) -> None:
+def remove_app(user_id: int, *, keep_session_id: int | None = None) -> None:
     """Turn the app off. Without another factor the recovery codes end, too.
 
+    Ends the account's sessions, but `keep_session_id`, and its API tokens.
     Refuses: not_found; email_changed; last_factor (an operator needs one); busy.
     """
     lock(user_id)
@@ -142,15 +150,16 @@ def remove_app(user_id: int) -> None:
         raise NotFound()
     email_changes.require_settled(user_id)
     db.session.execute(delete(TotpSecret).where(TotpSecret.user_id == user_id))
-    removed(user_id, "app")
+    removed(user_id, "app", keep_session_id)
 
 
-def removed(user_id: int, factor: Factor) -> None:
-    """Inside a unit of work: record and mail the end of a factor."""
+def removed(user_id: int, factor: Factor, keep_session_id: int | None) -> None:
+    """Inside a unit of work: record and mail the end of a factor. The account's other sessions and API tokens end."""
     if is_missing(db.session.get_one(User, user_id)):
         raise Refused("last_factor")
     if not is_on(user_id):
         recovery_codes.end_inside(user_id)
+    sessions.end_access(user_id, keep_session_id=keep_session_id)
     security_events.record("factor_removed", user_id, factor=factor)
     tell("factor_removed", user_id, factor=factor)
 

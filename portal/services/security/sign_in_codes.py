@@ -27,33 +27,39 @@ LIFETIME: Final = timedelta(minutes=15)
 ALLOWED: Final = timedelta(hours=1)
 """The time for which a browser whose code was right may try passwords."""
 PER_HOUR: Final = 5
-"""Mails with a code to one account in an hour."""
+"""Mails with a code to one account in an hour, for requests from one address."""
+IN_ALL_PER_HOUR: Final = 20
+"""Mails with a code to one account in an hour, from all addresses."""
 CODE_DIGITS: Final = 6
 ASK_SECONDS: Final = 0.25
 """Seconds that a request takes, for a known name and for an unknown one."""
 
 
-def ask(login: str, browser: str) -> None:
+def ask(login: str, browser: str, *, address: str = "") -> None:
     """Mail a code to the account with this username or email, for this browser. `browser` is the text of its cookie.
 
-    An unknown name, and an account that got PER_HOUR mails in an hour, have the same visible result. Refuses: busy.
+    `address` is that of the request: strangers at other addresses don't use up the owner's mails. An unknown name, and
+    an account that got PER_HOUR or IN_ALL_PER_HOUR mails, have the same visible result. Refuses: busy.
     """
     began = time.monotonic()
     if login.strip():
-        _ask(login, browser)
+        _ask(login, browser, address[:45])
     time.sleep(max(0.0, ASK_SECONDS - (time.monotonic() - began)))
 
 
 @unit_of_work
-def _ask(login: str, browser: str) -> None:
-    user = db.session.scalar(User.by_login(login))
+def _ask(login: str, browser: str, address: str) -> None:
+    user = db.session.scalar(User.by_login(login).with_for_update(key_share=True, of=User))
     if user is None or not user.is_active or not user.is_proven or user.is_demo:
         return
     now = clock.now()
     recent = SignInCode.user_id == user.id, SignInCode.created_at > now - timedelta(hours=1)
-    if (db.session.scalar(select(func.count()).select_from(SignInCode).where(*recent)) or 0) >= PER_HOUR:
+    from_here = func.count().filter(SignInCode.asked_from == address)
+    in_all, here = db.session.execute(select(func.count(), from_here).where(*recent)).one()
+    if here >= PER_HOUR or in_all >= IN_ALL_PER_HOUR:
         return
-    code = SignInCode(user_id=user.id, browser_hash=digest(browser), created_at=now, expires_at=now + LIFETIME)
+    code = SignInCode(user_id=user.id, browser_hash=digest(browser), asked_from=address, created_at=now)
+    code.expires_at = now + LIFETIME
     db.session.add(code)
     db.session.flush()
     security_events.record("sign_in_code_mailed", user.id)
@@ -96,6 +102,18 @@ def _use(login: str, browser: str, code: str) -> bool:
         return False
     row.used_at = now
     return True
+
+
+@unit_of_work
+def allow(user_id: int, browser: str) -> None:
+    """Let a browser try passwords for ALLOWED after it set a new password by a mailed link.
+
+    The link proves the mailbox, too. Refuses: busy.
+    """
+    now = clock.now()
+    row = SignInCode(user_id=user_id, browser_hash=digest(browser), asked_from="", created_at=now, used_at=now)
+    row.expires_at = now + LIFETIME
+    db.session.add(row)
 
 
 def allows(login: str, browser: str) -> bool:

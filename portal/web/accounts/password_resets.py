@@ -12,7 +12,9 @@ from portal.access import client_address
 from portal.errors import Invalid, NotFound, Refused
 from portal.models import PasswordReset
 from portal.services.accounts import api_keys, password_resets
+from portal.services.security import sign_in_codes
 from portal.web import rate_limits
+from portal.web.accounts.sessions import remember_browser
 from portal.web.error_pages import show as show_failure
 from portal.web.forms import Form, Needed, apply_faults
 from portal.web.operations import emails
@@ -79,6 +81,7 @@ def update(reset_token: str) -> Response:
         return _closed()
     if not form.validate():
         return _page(reset, reset_token, form, 422)
+    user_id = reset.user_id
     try:
         password_resets.use(reset_token, new=form.new_password.data or "", revoke_keys=bool(form.revoke_keys.data))
     except NotFound:
@@ -89,6 +92,7 @@ def update(reset_token: str) -> Response:
     except Refused as refused:
         form.form_errors.append(sentence(refused))
         return _again(reset_token, form, refused.status)
+    sign_in_codes.allow(user_id, remember_browser())
     flash(_("Your password is changed, and every browser is signed out. Sign in with the new one."), "success")
     return go(url_for("sessions.new"))
 

@@ -5,6 +5,7 @@ from flask_babel import gettext as _
 from wtforms import StringField
 from wtforms.validators import Length
 
+from portal.access import client_address
 from portal.errors import Invalid
 from portal.services.security import sign_in_codes
 from portal.web import rate_limits
@@ -31,7 +32,7 @@ def new() -> Response:
 def mail() -> Response:
     """Mail a code. Known and unknown names get the same answer."""
     if _login():
-        sign_in_codes.ask(_login(), remember_browser())
+        sign_in_codes.ask(_login(), remember_browser(), address=client_address())
         flash(_("If there is such an account, a code is on its way to its email. It works for 15 minutes."), "info")
     return go(url_for("sign_in_codes.new"))
 

@@ -7,6 +7,13 @@ from portal.reports.operations import health
 bp = Blueprint("health", __name__)
 
 
+@bp.after_request
+def never_stored(response: Response) -> Response:
+    """No proxy may answer in place of the process that is asked about."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @bp.get("/healthz")
 def healthz() -> Response:
     """200 while the process runs."""

@@ -1,6 +1,7 @@
 """The page of the account's factors, and the page that shows recovery codes."""
 
-from flask import Response, request
+from flask import Response, flash, request
+from flask_babel import gettext as _
 from wtforms import HiddenField, StringField
 
 from portal.errors import Refused
@@ -32,6 +33,12 @@ def index(status: int, *, problem: str = "", passkey_form: PasskeyForm | None = 
         problem=problem,
         asks_off="off" in request.args,
     )
+
+
+def tell_of_first(is_first: bool) -> None:
+    """Say that the account's first factor ended its other sessions."""
+    if is_first:
+        flash(_("Every other browser is signed out."), "info")
 
 
 def refused(error: Refused) -> Response:

@@ -5,7 +5,7 @@ from flask_babel import gettext as _
 
 from portal.domain.identifiers import MAX_ID
 from portal.errors import Forbidden, Invalid, NotFound, Refused
-from portal.services.security import fresh_sign_ins, passkeys
+from portal.services.security import fresh_sign_ins, passkeys, second_factors
 from portal.web import rate_limits
 from portal.web.authorization import login_needed, me, my_session
 from portal.web.forms import apply_faults
@@ -36,14 +36,16 @@ def create() -> Response:
     form = factor_pages.PasskeyForm()
     if not form.validate():
         return factor_pages.index(422, passkey_form=form)
+    is_first, credential = not second_factors.is_on(me().id), form.credential.data or ""
     try:
-        codes = passkeys.add(me().id, browser(), form.credential.data or "", name=form.name.data or "")
+        codes = passkeys.add(me().id, browser(), credential, name=form.name.data or "", keep_session_id=my_session().id)
     except Invalid as invalid:
         apply_faults(form, invalid)
         return factor_pages.index(invalid.status, passkey_form=form)
     except Refused as refused:
         return factor_pages.refused(refused)
     flash(_("The passkey is ready."), "success")
+    factor_pages.tell_of_first(is_first)
     return factor_pages.codes_page(codes) if codes else go(url_for("second_factors.index"))
 
 
@@ -56,8 +58,8 @@ def destroy(passkey_id: int) -> Response:
     if passkey_id > MAX_ID:
         raise NotFound()
     try:
-        passkeys.remove(me().id, passkey_id)
+        passkeys.remove(me().id, passkey_id, keep_session_id=my_session().id)
     except Refused as refused:
         return factor_pages.refused(refused)
-    flash(_("The passkey is removed."), "success")
+    flash(_("The passkey is removed, and every other browser is signed out."), "success")
     return go(url_for("second_factors.index"))

@@ -59,8 +59,9 @@ def confirm() -> Response:
     form = AppForm()
     if not form.validate():
         return _setup_page(form, 422)
+    is_first = not second_factors.is_on(me().id)
     try:
-        codes = second_factors.confirm_app(me().id, form.code.data or "")
+        codes = second_factors.confirm_app(me().id, form.code.data or "", keep_session_id=my_session().id)
     except Invalid as invalid:
         rate_limits.count_wrong_password()
         apply_faults(form, invalid)
@@ -70,6 +71,7 @@ def confirm() -> Response:
     except Refused as refused:
         return factor_pages.refused(refused)
     flash(_("The authenticator app is on."), "success")
+    factor_pages.tell_of_first(is_first)
     return factor_pages.codes_page(codes) if codes else go(url_for("second_factors.index"))
 
 
@@ -80,12 +82,12 @@ def confirm() -> Response:
 def destroy() -> Response:
     """Turn the app off."""
     try:
-        second_factors.remove_app(me().id)
+        second_factors.remove_app(me().id, keep_session_id=my_session().id)
     except NotFound:
         return go(url_for("second_factors.index"))
     except Refused as refused:
         return factor_pages.refused(refused)
-    flash(_("The authenticator app is off."), "success")
+    flash(_("The authenticator app is off, and every other browser is signed out."), "success")
     return go(url_for("second_factors.index"))
 
 

@@ -11,7 +11,7 @@ from portal.domain import clock
 from portal.errors import TooMany
 from portal.extensions import db
 from portal.models import Email, EmailProof, User
-from portal.services.accounts import proofs, registrations, sessions, tokens
+from portal.services.accounts import password_resets, proofs, registrations, sessions, tokens
 from portal.services.accounts.proofs import Asker
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
@@ -230,6 +230,38 @@ class TestBounds:
         for user_id in nadia[:4]:
             proofs.ask(user_id, Asker())
         assert refusal(proofs.ask, nadia[4], Asker()) == ("mail_limit", "proofs")
+
+    def test_a_stranger_elsewhere_uses_up_neither_the_mails_nor_the_code_of_the_owner(self, confirmed):
+        stranger, owner = Asker("198.51.100.9"), Asker("203.0.113.5")
+        for number in range(5):
+            squatter = register(f"squatter{number}", VICTIM)
+            proofs.ask(squatter, stranger)
+            for _ in range(3):
+                refusal(proofs.prove, squatter, "no code")
+        assert refusal(proofs.ask, register("sixth", VICTIM), stranger) == ("mail_limit", "proofs")
+        victim = register("victim", VICTIM)
+        proofs.ask(victim, owner)
+        assert proofs.prove(victim, mailed(VICTIM).code) == victim
+
+    def test_a_stranger_who_asks_for_a_new_password_leaves_the_code_of_the_owner(self, confirmed):
+        nadia = register()
+        proofs.ask(nadia, Asker("203.0.113.5"))
+        code = mailed("nadia@example.com").code
+        for _ in range(6):
+            password_resets.ask("nadia", address="198.51.100.9")
+        assert proofs.prove(nadia, code) == nadia
+
+    def test_all_addresses_together_get_twice_as_much(self, confirmed):
+        users = [register(f"nadia{number}", VICTIM) for number in range(11)]
+        for number, user_id in enumerate(users[:10]):
+            proofs.ask(user_id, Asker(f"198.51.100.{number}"))
+        with pytest.raises(TooMany) as refused:
+            proofs.ask(users[10], Asker("203.0.113.5"))
+        assert (refused.value.code, refused.value.limit) == ("mail_limit", 10)
+        for user_id in users[:6]:
+            for _ in range(5):
+                refusal(proofs.prove, user_id, "no code")
+        assert refusal(proofs.prove, users[9], "no code")[0] == "code_limit"
 
     def test_asks_at_once_are_all_counted(self, app, confirmed):
         nadia = [register(f"nadia{number}", VICTIM) for number in range(8)]

@@ -41,6 +41,7 @@ def worker(app: Flask, valkey: redis.Redis) -> SimpleWorker:
     return SimpleWorker([queue.queue_on(valkey)], connection=valkey, job_class=queue.JsonJob, serializer=JSONSerializer)
 
 
+@pytest.mark.long
 def test_a_day_of_idleness_leaves_no_row_no_key_and_no_line(
     app: Flask, database: str, valkey: redis.Redis, worker: SimpleWorker, log_lines: LogLines
 ) -> None:

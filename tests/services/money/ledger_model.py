@@ -153,6 +153,15 @@ class PlanModel:
     def in_flight(self) -> Money | None:
         return next((money for money in self.payments if money.state == "in_flight"), None)
 
+    def held(self, place: int) -> int:
+        """The amount of the installment that a payment in flight holds."""
+        return self.in_flight.held.get(place, 0) if self.in_flight else 0
+
+    def status(self, today: date) -> str:
+        """The plan's status, without grace days: what a payment in flight covers is not late."""
+        is_late = any(part.left > self.held(place) and part.due < today for place, part in enumerate(self.parts))
+        return "overdue" if is_late and self.counted and not self.is_disputed else self.state
+
     def shift(self, days: int) -> None:
         """Close the open installments, and add one for the rest of each, that many days later."""
         for part in [part for part in self.parts if part.left]:

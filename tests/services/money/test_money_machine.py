@@ -281,16 +281,17 @@ class MoneyMachine(RuleBasedStateMachine):
         for plan in self.plans:
             row = db.session.get_one(Plan, plan.id)
             assert (row.state, row.counted, row.disputed) == (plan.state, plan.counted, plan.is_disputed)
+            assert row.status == plan.status(self.today())
             assert (row.accepted_at is not None) == plan.accepted
             rows = db.session.scalars(
                 select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.id)
             )
             assert [
-                (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None)
+                (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None, row.held)
                 for row in rows
             ] == [
-                (part.amount, part.paid, part.credited, part.written_off, part.moved, part.cancelled)
-                for part in plan.parts
+                (part.amount, part.paid, part.credited, part.written_off, part.moved, part.cancelled, plan.held(place))
+                for place, part in enumerate(plan.parts)
             ]
             payment_rows = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
             assert [

@@ -99,7 +99,7 @@ def at_the_gateway(table: Any) -> dict[str, str]:
     return {row.key: row.outcome for row in db.session.execute(select(table.c.key, table.c.outcome))}
 
 
-@pytest.mark.parametrize("each", [2, pytest.param(200, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("each", [pytest.param(2, marks=pytest.mark.long), pytest.param(200, marks=pytest.mark.proof)])
 def test_a_payment_killed_at_any_moment_is_charged_once(
     app: Flask, dying: Nursery, figures: Figures, each: int
 ) -> None:

@@ -86,7 +86,7 @@ def charged():
 @pytest.mark.parametrize(
     ("count", "keys"),
     [
-        (100, "different keys"),
+        pytest.param(100, "different keys", marks=pytest.mark.long),
         (30, "one key"),
         pytest.param(300, "different keys", marks=pytest.mark.proof),
         pytest.param(300, "one key", marks=pytest.mark.proof),

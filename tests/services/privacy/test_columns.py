@@ -14,6 +14,7 @@ ERASED: Final = {
     "customers": {"name", "phone", "note", "sort_name"},
     "email_changes": {"old_email", "old_email_key", "new_email"},
     "email_proofs": {"email", "email_key", "asked_from"},
+    "sign_in_codes": {"asked_from"},
     "emails": {"data", "subject", "body", "html", "to_address"},
     "idempotency_keys": {"result"},
     "imports": {"content"},

@@ -57,8 +57,8 @@ def a_form(hash: str = "sha256('a')", minutes: int = 15) -> str:
 
 
 A_CODE = (
-    "INSERT INTO sign_in_codes (user_id, browser_hash, wrong_codes, created_at, expires_at) "
-    "VALUES (:omar, {hash}, {wrong}, now(), now() + interval '{minutes} minutes')"
+    "INSERT INTO sign_in_codes (user_id, browser_hash, asked_from, wrong_codes, created_at, expires_at) "
+    "VALUES (:omar, {hash}, '', {wrong}, now(), now() + interval '{minutes} minutes')"
 )
 
 

@@ -1,5 +1,6 @@
 """Second factors: apps, recovery codes, sign-ins in two steps, and who is told."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,9 @@ from portal.domain import clock
 from portal.errors import Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, RecoveryCode, SecurityEvent, SignInStep, TotpSecret
-from portal.services.accounts import email_changes, hats, password_resets
+from portal.services.accounts import email_changes, hats, password_resets, sessions, tokens
 from portal.services.maintenance import retention
-from portal.services.operations import account_deactivations
+from portal.services.operations import account_deactivations, lost_factors
 from portal.services.privacy import erasures
 from portal.services.security import recovery_codes, sealing, second_factors, sign_in_steps
 from tests.fixtures import operations, people, proofs
@@ -51,6 +52,42 @@ def test_an_app_counts_once_its_first_code_was_right(omar):
     assert refusal(second_factors.begin_app, omar)[0] == "factor_on"
     assert second_factors.pending_secret(omar) is None, "the secret is not shown again"
     assert mails_of(omar)[-1] == "factor_added" and events_of(omar)[-1] == "factor_added"
+
+
+def test_the_first_factor_and_the_end_of_one_end_other_sessions_and_tokens(omar):
+    def enter():
+        own = sessions.start(omar)
+        return own, sessions.find(own).id, sessions.start(omar), tokens.start(omar).refresh
+
+    def live(own, other, refresh):
+        with contextlib.suppress(tokens.BadToken):
+            return bool(sessions.find(own)), bool(sessions.find(other)), bool(tokens.refresh(refresh))
+        return bool(sessions.find(own)), bool(sessions.find(other)), False
+
+    own, session_id, other, refresh = enter()
+    second_factors.begin_app(omar)
+    assert live(own, other, refresh) == (True, True, True), "nothing is on yet"
+    own, session_id, other, refresh = enter()
+    second_factors.confirm_app(omar, factors.code_of(omar), keep_session_id=session_id)
+    assert live(own, other, refresh) == (True, False, False)
+    own, session_id, other, refresh = enter()
+    second_factors.renew_codes(omar)
+    assert live(own, other, refresh) == (True, True, True)
+    own, session_id, other, refresh = enter()
+    second_factors.remove_app(omar, keep_session_id=session_id)
+    assert live(own, other, refresh) == (True, False, False)
+
+
+def test_an_operators_removal_of_lost_factors_ends_every_sign_in(omar):
+    factors.turn_on(omar)
+    session, pair = sessions.start(omar), tokens.start(omar)
+    lost_factors.ask(omar, actor=None, reason="Lost")
+    assert sessions.find(session)
+    with time_machine.travel(clock.now() + lost_factors.WAIT):
+        assert lost_factors.remove_due() == 1
+    assert sessions.find(session) is None
+    with pytest.raises(tokens.BadToken):
+        tokens.refresh(pair.refresh)
 
 
 def test_a_code_works_once_and_no_earlier_one_after_it(omar):

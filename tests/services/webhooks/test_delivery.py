@@ -316,6 +316,7 @@ def check_all_arrived(receiver: Receiver, count: int) -> None:
     assert bodies == set(receiver.names)
 
 
+@pytest.mark.long
 def test_every_event_arrives_though_workers_are_killed(amal: int) -> None:
     with receiving(slowly(0.01)) as receiver:
         an_endpoint(people.owner(amal), receiver.url)

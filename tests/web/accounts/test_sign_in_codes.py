@@ -13,6 +13,7 @@ from sqlalchemy.orm import undefer
 from portal.domain import clock
 from portal.extensions import db
 from portal.models import Email, SecurityEvent, SignInCode
+from portal.services.accounts import password_resets
 from portal.services.mail import delivery
 from portal.services.maintenance import retention
 from portal.services.security import sign_in_codes
@@ -99,6 +100,28 @@ def test_unknown_names_get_the_same_pages_and_five_mails_an_hour_are_enough(app:
     with app.app_context(), time_machine.travel(clock.now() + timedelta(hours=2)):
         retention.purge_expired()
         assert db.session.scalar(select(SignInCode.id)) is None
+
+
+def test_strangers_do_not_use_up_the_mails_of_the_owner(app: Flask, blocked: FlaskClient) -> None:
+    stranger = app.test_client()
+    enter(stranger)
+    for _ in range(7):
+        stranger.post(f"{PAGE}/mail", environ_overrides={"REMOTE_ADDR": "198.51.100.7"})
+    blocked.post(f"{PAGE}/mail", environ_overrides=HERE)
+    assert blocked.post(PAGE, data={"code": mailed(app)}).location == "/login"
+    for number in range(30):
+        stranger.post(f"{PAGE}/mail", environ_overrides={"REMOTE_ADDR": f"198.51.100.{number}"})
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(SignInCode)) == sign_in_codes.IN_ALL_PER_HOUR
+
+
+def test_a_browser_that_used_a_reset_link_needs_no_code(app: Flask, blocked: FlaskClient) -> None:
+    with app.app_context():
+        token = password_resets.make_for("omar")
+    reset = blocked.post(f"/password-resets/{token}", data={"new_password": "eleven red kites"})
+    assert reset.location == "/login"
+    assert enter(app.test_client(), password="eleven red kites") == PAGE
+    assert enter(blocked, password="eleven red kites") == "/home"
 
 
 def test_refused_tries_are_security_events(app: Flask, blocked: FlaskClient) -> None:

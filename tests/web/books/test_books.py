@@ -61,6 +61,13 @@ def test_an_account_gets_another_name(app: Flask, shop: dict[str, int]) -> None:
     assert browser.post("/settings/books/accounts/wallet", data=good).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["Till\r\nBcc: x@example.com", "\u202etill", "\x00", "\ue000" * 61])
+def test_a_name_that_no_text_may_have_is_a_fault_of_its_field(app: Flask, shop: dict[str, int], name: str) -> None:
+    typed = {"code": "11", "name": name, "export_name": "assets:till"}
+    refused = browser_of(app, "amal").post("/settings/books/accounts/cash", data=typed)
+    assert refused.status_code == 422 and "name-error" in refused.text and "code-error" not in refused.text
+
+
 def test_the_trial_balance_of_a_day(app: Flask, shop: dict[str, int]) -> None:
     browser = browser_of(app, "amal")
     page = plain(browser.get("/trial-balance").text)

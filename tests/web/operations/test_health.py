@@ -33,6 +33,11 @@ def test_readyz_is_degraded_when_the_scheduler_has_not_ticked_for_three_interval
         assert response.json == {"status": status}
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_no_proxy_stores_an_answer(app: Flask, database: str, path: str) -> None:
+    assert app.test_client().get(path).headers["Cache-Control"] == "no-store"
+
+
 def test_an_old_postgresql_is_refused_by_name(app: Flask, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the start of a process, by `qist db upgrade` and in /readyz. Every server is older than version 99."""
     refuse_old_database(app)

@@ -42,6 +42,14 @@ def on(app: Flask, user_id: int) -> list[str]:
         return factors.turn_on(user_id)
 
 
+def with_app(app: Flask, user_id: int) -> tuple[FlaskClient, list[str]]:
+    """A browser that signed in with the code of the account's new app, and the recovery codes."""
+    codes, browser = on(app, user_id), app.test_client()
+    sign_in(browser, "omar")
+    assert browser.post("/login/code", data={"code": code_of(app, user_id)}).location == "/home"
+    return browser, codes
+
+
 def code_of(app: Flask, user_id: int, step: int = 0) -> str:
     with app.app_context():
         return factors.code_of(user_id, step)
@@ -57,6 +65,7 @@ def test_an_app_is_set_up_by_its_qr_code_and_its_first_code(app: Flask, omar: in
     wrong = browser.post(f"{PAGE}/app/confirm", data={"code": "123"})
     assert wrong.status_code == 422 and "This is not the app’s code" in wrong.text and "qr" in wrong.text
     right = browser.post(f"{PAGE}/app/confirm", data={"code": code_of(app, omar)})
+    assert "Every other browser is signed out." in right.text
     codes = re.findall(r"<code[^>]*>([a-z2-7-]{29})</code>", right.text)
     assert right.status_code == 201 and len(codes) == 10
     assert codes[0] not in browser.get(PAGE).text and "10 codes are left" in browser.get(PAGE).text
@@ -123,8 +132,7 @@ def test_a_step_belongs_to_its_browser(app: Flask, omar: int) -> None:
 
 @pytest.mark.parametrize("path", ["/app", "/app/confirm", "/app/remove", "/recovery-codes"])
 def test_each_change_wants_the_password_and_the_factor_again(app: Flask, omar: int, path: str) -> None:
-    browser = browser_of(app, "omar")
-    on(app, omar)
+    browser, _codes = with_app(app, omar)
     make_stale(app)
     assert browser.post(PAGE + path, data={"code": "1"}).location == FRESH
     assert browser.get(f"{PAGE}/app").location == PAGE, "a stale session reads no key"
@@ -133,21 +141,25 @@ def test_each_change_wants_the_password_and_the_factor_again(app: Flask, omar: i
     assert without.status_code == 422 and "This code is not right" in without.text
     with app.app_context():
         assert second_factors.is_on(omar)
-    assert browser.post(FRESH, data={"password": PASSWORD, "code": code_of(app, omar)}).location == PAGE
+    assert browser.post(FRESH, data={"password": PASSWORD, "code": code_of(app, omar, 1)}).location == PAGE
 
 
 def test_turning_off_asks_first_without_javascript_too(app: Flask, omar: int) -> None:
-    browser = browser_of(app, "omar")
-    on(app, omar)
+    browser, _codes = with_app(app, omar)
+    other = app.test_client()
+    sign_in(other, "omar")
+    other.post("/login/code", data={"code": code_of(app, omar, 1)})
+    assert other.get("/home").status_code == 200
     assert "Turn the app off?" in browser.get(f"{PAGE}?off=1").text
     assert browser.post(f"{PAGE}/app/remove").location == PAGE
+    assert "every other browser is signed out" in browser.get(PAGE).text
     assert "Set up an app" in browser.get(PAGE).text
+    assert other.get("/home").status_code == 303
     assert sign_in(app.test_client(), "omar").location == "/home"
 
 
 def test_new_codes_are_shown_once(app: Flask, omar: int) -> None:
-    browser = browser_of(app, "omar")
-    old = on(app, omar)[0]
+    browser, (old, *_others) = with_app(app, omar)
     page = browser.post(f"{PAGE}/recovery-codes")
     assert page.status_code == 201 and old not in page.text and "Keep these codes now" in page.text
 
