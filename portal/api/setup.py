@@ -25,6 +25,7 @@ from portal.api.resources import (
     refunds,
     reminders,
     shops,
+    statements,
     tokens,
     webhook_endpoints,
 )
@@ -48,6 +49,7 @@ BLUEPRINTS: Final = (
     shops.bp,
     plan_invitations.bp,
     reminders.bp,
+    statements.bp,
     analytics.bp,
     events.bp,
     webhook_endpoints.bp,

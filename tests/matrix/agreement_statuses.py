@@ -1,4 +1,4 @@
-"""The rows of statuses.py and team_statuses.py for the API's disputes, withdrawals, drafts, shops and closings."""
+"""Rows of the matrix for the API: disputes, withdrawals, drafts, statements, shops and closings."""
 
 from typing import Final
 
@@ -10,6 +10,8 @@ BLOCK: Final = "/api/shops/<row:merchant_id>/block/"
 
 API: Final = {
     f"GET {DISPUTE}/": (401, *(404,) * 7),
+    f"GET {PLAN}/statement/": (401, 200, 404, 200, 404, 404, 200, 404),
+    "GET /api/customers/<row:customer_id>/statement/": (401, 403, 403, 200, 404, 403, 200, 404),
     "POST /api/plan-drafts/": (401, 403, 403, 422, 422, 403, 403, 403),
     "GET /api/plan-drafts/": (401, 403, 403, 200, 200, 403, 200, 200),
     f"GET {DRAFT}": (401, 403, 403, 404, 404, 403, 404, 404),
@@ -37,6 +39,8 @@ BODIES: Final[dict[str, dict[str, object]]] = {
 }
 TEAM: Final = {
     f"GET {DISPUTE}/": (404,) * 5,
+    f"GET {PLAN}/statement/": (200,) * 5,
+    "GET /api/customers/<row:customer_id>/statement/": (200, 200, 200, 404, 200),
     "POST /api/plan-drafts/": (422, 403, 403, 422, 422),
     "GET /api/plan-drafts/": (200,) * 5,
     f"GET {DRAFT}": (404,) * 5,

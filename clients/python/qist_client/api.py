@@ -462,6 +462,11 @@ Standing: TypeAlias = Literal[
     "closed",
 ]
 
+SystemCause: TypeAlias = Literal[
+    "overcharged",
+    "taken_back",
+]
+
 TeamRole: TypeAlias = Literal[
     "owner",
     "manager",
@@ -1592,6 +1597,52 @@ class Shop(TypedDict):
     barred_at: str | None
 
 
+class Statement(TypedDict):
+    """Every change of what is owed in one currency, the oldest booking date first.
+
+    `opening` and `closing` are what is owed before the first and after the last line. The sums are those at the
+    end of the last day. A plan that waits for its acceptance has no balance: what was paid of it is below zero.
+    """
+
+    # ISO 4217, such as SAR.
+    currency: str
+    # Decimal text with the currency's digits, also below zero.
+    opening: str
+    # Decimal text with the currency's digits, also below zero.
+    closing: str
+    # The total of the plan, or of all plans of the customer.
+    total_amount: str
+    # Payments less refunds and reversals.
+    received: str
+    # Decimal text with the currency's digits, also below zero.
+    credited: str
+    # Decimal text with the currency's digits, also below zero.
+    written_off: str
+    lines: list[StatementLine]
+
+
+class StatementLine(TypedDict):
+    """A change of what is owed, or of the money received.
+
+    `owed` is the change of `balance`, and `received` the money that came in, below zero if it went back.
+    """
+
+    booked_on: str
+    plan: int
+    kind: EntryKind
+    payment: int | None
+    # Decimal text with the currency's digits, also below zero.
+    owed: str
+    # Decimal text with the currency's digits, also below zero.
+    received: str
+    # What is owed after this line.
+    balance: str
+    # Why, in words. Null without a reason, and once it is erased.
+    reason: str | None
+    # Why the system booked it, if no person did.
+    cause: SystemCause | None
+
+
 class TeamMember(TypedDict):
     """A person who works for the merchant, in one role."""
 
@@ -1792,6 +1843,25 @@ class Client(Transport):
         self.send(
             "DELETE",
             f"/api/customers/{self.segment(customer_id)}/mute/",
+        )
+
+    def statements_of_customer(
+        self,
+        customer_id: int,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Page[Statement]:
+        """The statements of a customer
+
+        Over all plans of the customer with you, one for each currency. `from` and `to` are booking dates, both
+        included.
+        """
+        return self.page(
+            Statement,
+            "GET",
+            f"/api/customers/{self.segment(customer_id)}/statement/",
+            query={"from": from_, "to": to},
         )
 
     def events_index(
@@ -2883,6 +2953,25 @@ class Client(Transport):
             idempotency_key=idempotency_key or self.new_key(),
         )
 
+    def statements_of_plan(
+        self,
+        plan_id: int,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+    ) -> Statement:
+        """The statement of a plan
+
+        For the plan's customer and merchant, from the ledger alone. `from` and `to` are booking dates, both
+        included.
+        """
+        return self.one(
+            Statement,
+            "GET",
+            f"/api/plans/{self.segment(plan_id)}/statement/",
+            query={"from": from_, "to": to},
+        )
+
     def plans_timeline(
         self,
         plan_id: int,
@@ -3217,8 +3306,8 @@ class Client(Transport):
     ) -> Proof:
         """Mail another proof of your email
 
-        The mail before stops working. The code is for the tokens of this account. At most 5 mails an hour and 10
-        a day go to an email.
+        The mail before stops working. The code is for the tokens of this account. Requests from one network
+        address mail at most 5 proofs an hour and 10 a day to an email.
 
         Also at `/api/auth/email/proofs/`.
         """

@@ -1106,6 +1106,52 @@ export type Sort = "-id" | "id";
 
 export type Standing = "draft" | "live" | "deactivated" | "closing" | "closed";
 
+/**
+ * Every change of what is owed in one currency, the oldest booking date first. `opening` and `closing` are what is
+ * owed before the first and after the last line. The sums are those at the end of the last day. A plan that waits
+ * for its acceptance has no balance: what was paid of it is below zero.
+ */
+export interface Statement {
+  /** ISO 4217, such as SAR. */
+  currency: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  opening: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  closing: string;
+  /** The total of the plan, or of all plans of the customer. */
+  total_amount: string;
+  /** Payments less refunds and reversals. */
+  received: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  credited: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  written_off: string;
+  lines: StatementLine[];
+}
+
+/**
+ * A change of what is owed, or of the money received. `owed` is the change of `balance`, and `received` the money
+ * that came in, below zero if it went back.
+ */
+export interface StatementLine {
+  booked_on: string;
+  plan: number;
+  kind: EntryKind;
+  payment: number | null;
+  /** Decimal text with the currency's digits, also below zero. */
+  owed: string;
+  /** Decimal text with the currency's digits, also below zero. */
+  received: string;
+  /** What is owed after this line. */
+  balance: string;
+  /** Why, in words. Null without a reason, and once it is erased. */
+  reason: string | null;
+  /** Why the system booked it, if no person did. */
+  cause: SystemCause | null;
+}
+
+export type SystemCause = "overcharged" | "taken_back";
+
 /** A person who works for the merchant, in one role. */
 export interface TeamMember {
   /** The id of the account. */
@@ -1257,6 +1303,17 @@ export class Client extends Transport {
     customerId: number,
   ): Promise<void> {
     return this.none("DELETE", `/api/customers/${this.segment(customerId)}/mute/`);
+  }
+
+  /**
+   * The statements of a customer. Over all plans of the customer with you, one for each currency. `from` and `to`
+   * are booking dates, both included.
+   */
+  statementsOfCustomer(
+    customerId: number,
+    query: { from?: string; to?: string } = {},
+  ): Promise<Page<Statement>> {
+    return this.page("GET", `/api/customers/${this.segment(customerId)}/statement/`, { query });
   }
 
   /**
@@ -1837,6 +1894,17 @@ export class Client extends Transport {
   }
 
   /**
+   * The statement of a plan. For the plan's customer and merchant, from the ledger alone. `from` and `to` are
+   * booking dates, both included.
+   */
+  statementsOfPlan(
+    planId: number,
+    query: { from?: string; to?: string } = {},
+  ): Promise<Statement> {
+    return this.one("GET", `/api/plans/${this.segment(planId)}/statement/`, { query });
+  }
+
+  /**
    * Timeline of a plan. Newest first, for both parties. The customer sees the merchant as `by`, without the names of
    * its people. The next page is in the Link header.
    */
@@ -2006,8 +2074,9 @@ export class Client extends Transport {
   }
 
   /**
-   * Mail another proof of your email. The mail before stops working. The code is for the tokens of this account. At
-   * most 5 mails an hour and 10 a day go to an email. Also at `/api/auth/email/proofs/`.
+   * Mail another proof of your email. The mail before stops working. The code is for the tokens of this account.
+   * Requests from one network address mail at most 5 proofs an hour and 10 a day to an email. Also at
+   * `/api/auth/email/proofs/`.
    */
   accountsAskForProof(
   ): Promise<Proof> {

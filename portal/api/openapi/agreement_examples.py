@@ -1,7 +1,18 @@
-"""Examples of disputes, drafts, a customer's shops, and the end of a merchant."""
+"""Examples of disputes, drafts, statements, a customer's shops, and the end of a merchant."""
 
 from typing import Any, Final
 
+_LINE: Final = {
+    "booked_on": "2026-08-30",
+    "plan": 1,
+    "kind": "payment",
+    "payment": 9,
+    "owed": "-33.34",
+    "received": "33.34",
+    "balance": "66.66",
+    "reason": None,
+    "cause": None,
+}
 AGREEMENTS: Final[dict[str, Any]] = {
     "DisputeAnswer": {"answer": "You ordered it on 2 August by telephone"},
     "Dispute": {
@@ -51,6 +62,17 @@ AGREEMENTS: Final[dict[str, Any]] = {
         "created_at": "2026-08-23T04:12:34.309931Z",
         "tried_at": None,
         "fault": None,
+    },
+    "StatementLine": _LINE,
+    "Statement": {
+        "currency": "SAR",
+        "opening": "100.00",
+        "closing": "66.66",
+        "total_amount": "100.00",
+        "received": "33.34",
+        "credited": "0.00",
+        "written_off": "0.00",
+        "lines": [_LINE],
     },
     "NewObjection": {"reason": "The complaint was about another shop"},
     "Objection": {"merchant": 7, "created_at": "2026-08-24T04:12:34.309931Z"},

@@ -109,6 +109,7 @@ from portal.api.schemas.reminders import (
     queued_reminder,
     reminder_rules,
 )
+from portal.api.schemas.statements import Statement, StatementLine, StatementQuery, statement
 from portal.api.schemas.timeline import TimelineEntry, TimelineQuery, timeline_entry
 from portal.api.schemas.webhooks import (
     ChangedEndpoint,
@@ -209,6 +210,9 @@ __all__ = [
     "RevokedLink",
     "SavedPaymentMethod",
     "Shop",
+    "Statement",
+    "StatementLine",
+    "StatementQuery",
     "TeamMember",
     "TimelineEntry",
     "TimelineQuery",
@@ -248,6 +252,7 @@ __all__ = [
     "renewed_link",
     "revoked_link",
     "shop",
+    "statement",
     "team_member",
     "timeline_entry",
     "webhook_endpoint",
