@@ -6,8 +6,9 @@ from spectree.models import Tag
 from portal import access
 from portal.api import schemas
 from portal.api.callers import caller, merchant
-from portal.api.endpoints import endpoint
+from portal.api.endpoints import endpoint, list_headers
 from portal.reports.payments import statements
+from portal.reports.tallies import Count
 
 bp = Blueprint("api_statements", __name__)
 TAG = Tag("Statements", "Every change of what is owed, with the balance after it.")
@@ -26,11 +27,13 @@ def of_plan(plan_id: int, query: schemas.StatementQuery) -> schemas.Statement:
 @endpoint(
     bp, "GET", "/api/customers/<row:customer_id>/statement/", ok={200: list[schemas.Statement]}, tag=TAG, needs="view"
 )
-def of_customer(customer_id: int, query: schemas.StatementQuery) -> list[schemas.Statement]:
+def of_customer(
+    customer_id: int, query: schemas.StatementsQuery
+) -> tuple[list[schemas.Statement], int, dict[str, str]]:
     """The statements of a customer
 
     Over all plans of the customer with you, one for each currency. `from` and `to` are booking dates, both included.
     """
     customer = access.my_customer(caller().actor, customer_id)
     found = statements.of_customer(merchant().id, customer.id, query.from_, query.to)
-    return [schemas.statement(one) for one in found]
+    return [schemas.statement(one) for one in found], 200, list_headers(query, lambda: Count(len(found)), None)

@@ -109,7 +109,7 @@ from portal.api.schemas.reminders import (
     queued_reminder,
     reminder_rules,
 )
-from portal.api.schemas.statements import Statement, StatementLine, StatementQuery, statement
+from portal.api.schemas.statements import Statement, StatementLine, StatementQuery, StatementsQuery, statement
 from portal.api.schemas.timeline import TimelineEntry, TimelineQuery, timeline_entry
 from portal.api.schemas.webhooks import (
     ChangedEndpoint,
@@ -213,6 +213,7 @@ __all__ = [
     "Statement",
     "StatementLine",
     "StatementQuery",
+    "StatementsQuery",
     "TeamMember",
     "TimelineEntry",
     "TimelineQuery",

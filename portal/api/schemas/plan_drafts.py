@@ -32,7 +32,7 @@ class PlanDraft(Out, kw_only=True):
     metadata: Metadata
     created_at: Instant
     tried_at: Instant | None
-    fault: str | None
+    fault: Annotated[str, Meta(max_length=40)] | None
 
 
 def plan_draft(facts: DraftFacts) -> PlanDraft:

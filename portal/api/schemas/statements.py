@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import Meta, field
 
 from portal.api.parsing import Day
-from portal.api.schemas.kinds import Currency, Id, In, Out, decimal
+from portal.api.schemas.kinds import Currency, Id, In, ListQuery, Out, decimal
 from portal.domain.events import Cause
 from portal.models.ledger import EntryKind
 from portal.reports.payments import statements
@@ -22,6 +22,10 @@ class StatementQuery(In, kw_only=True):
 
     from_: Annotated[Day | None, Meta(description="The first booking date.")] = field(default=None, name="from")
     to: Annotated[Day | None, Meta(description="The last booking date.")] = None
+
+
+class StatementsQuery(StatementQuery, ListQuery, kw_only=True):
+    """The days of the statements of a customer."""
 
 
 class StatementLine(Out, kw_only=True):
