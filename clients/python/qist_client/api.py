@@ -1849,6 +1849,7 @@ class Client(Transport):
         self,
         customer_id: int,
         *,
+        include: IncludeTotal | None = None,
         from_: str | None = None,
         to: str | None = None,
     ) -> Page[Statement]:
@@ -1861,7 +1862,7 @@ class Client(Transport):
             Statement,
             "GET",
             f"/api/customers/{self.segment(customer_id)}/statement/",
-            query={"from": from_, "to": to},
+            query={"include": include, "from": from_, "to": to},
         )
 
     def events_index(

@@ -1311,7 +1311,7 @@ export class Client extends Transport {
    */
   statementsOfCustomer(
     customerId: number,
-    query: { from?: string; to?: string } = {},
+    query: { include?: IncludeTotal; from?: string; to?: string } = {},
   ): Promise<Page<Statement>> {
     return this.page("GET", `/api/customers/${this.segment(customerId)}/statement/`, { query });
   }

@@ -17,15 +17,22 @@ SignedMoney = Annotated[
 ]
 
 
+First = Annotated[Day | None, Meta(description="The first booking date.")]
+Last = Annotated[Day | None, Meta(description="The last booking date.")]
+
+
 class StatementQuery(In, kw_only=True):
     """The days of a statement. Without them it is whole."""
 
-    from_: Annotated[Day | None, Meta(description="The first booking date.")] = field(default=None, name="from")
-    to: Annotated[Day | None, Meta(description="The last booking date.")] = None
+    from_: First = field(default=None, name="from")
+    to: Last = None
 
 
-class StatementsQuery(StatementQuery, ListQuery, kw_only=True):
+class StatementsQuery(ListQuery, kw_only=True):
     """The days of the statements of a customer."""
+
+    from_: First = field(default=None, name="from")
+    to: Last = None
 
 
 class StatementLine(Out, kw_only=True):
