@@ -154,6 +154,11 @@ def of_installment(row: Installment) -> InstallmentFacts:
 
 def of_payment(row: Payment) -> PaymentFacts:
     """The snapshot of a payment's row, in minor units, without a saved method's token."""
+    return new_payment(row, [(part.installment_id, part.amount) for part in row.allocations])
+
+
+def new_payment(row: Payment, parts: Iterable[tuple[int, int]]) -> PaymentFacts:
+    """As `of_payment`, with these parts: installment id and minor units. The row need not be loaded."""
     is_public = row.is_recorded or gateway.active().is_known(row.method)
     return PaymentFacts(
         id=row.id,
@@ -174,7 +179,7 @@ def of_payment(row: Payment) -> PaymentFacts:
         value_at=row.value_at,
         gateway_reference=row.gateway_reference,
         reversed_at=row.reversed_at,
-        parts=tuple(Part(part.installment_id, part.amount) for part in row.allocations),
+        parts=tuple(Part(*part) for part in parts),
         external_id=row.external_id,
         notes=row.notes,
     )
@@ -259,10 +264,19 @@ def changed_plan(plan_id: int) -> PlanFacts:
 def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:
     """Inside the unit of work that changes the payment, after the change: the payment, and its only installment."""
     db.session.flush()
+    return settled_payment(payment)
+
+
+def settled_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:
+    """As `changed_payment`, of a loaded payment whose change may still wait in the queue."""
     facts = of_payment(payment)
     if len(facts.parts) != 1:
         return facts, None
-    row = db.session.get_one(Installment, facts.parts[0].installment_id)
+    return facts, of_changed_installment(db.session.get_one(Installment, facts.parts[0].installment_id))
+
+
+def of_changed_installment(row: Installment) -> InstallmentFacts:
+    """Inside the unit of work that changes a loaded installment or its plan: the installment."""
     if (row.counted, row.disputed) != (row.plan.counted, row.plan.disputed):  # the plan's change reached the row
         db.session.refresh(row)
-    return facts, of_installment(row)
+    return of_installment(row)

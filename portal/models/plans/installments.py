@@ -283,4 +283,9 @@ class Installment(Model):
                 .execution_options(populate_existing=True)
             )
         )
-        return sorted(rows, key=lambda row: (row.due_date, row.id))
+        return in_order_of_payment(rows)
+
+
+def in_order_of_payment(rows: Iterable[Installment]) -> list[Installment]:
+    """The rows by due date."""
+    return sorted(rows, key=lambda row: (row.due_date, row.id))

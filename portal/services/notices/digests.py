@@ -220,7 +220,7 @@ def _post_at_once(parameters: dict[str, Any], now: datetime) -> tuple[int, int, 
 
 
 def _post(user_id: int, merchant_id: int, which: str) -> bool:
-    return emails.post(
+    return emails.post_new(
         KIND,
         to_user_id=user_id,
         dedupe_key=f"{KIND}:{merchant_id}:{user_id}:{which}",
