@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from portal.domain.events import Cause
 from portal.domain.schedule import PlanInterval
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Merchant, Payment, Plan, Refund, User
+from portal.models import Installment, Merchant, Payment, Plan, Refund, RescheduleProposal, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
 from portal.models.plans.plans import ClosedBy, PlanStatus
+from portal.reports.plans import proposals
+from portal.reports.plans.proposals import ProposalFacts
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -101,8 +103,13 @@ class RefundFacts:
 class PlanFacts:
     """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
+<<<<<<< HEAD
     `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
     `withdrawal_ends_at` is the end of the customer's right to withdraw; None without that right.
+=======
+    `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it. `proposal`
+    are the other days that the customer may answer.
+>>>>>>> main
     """
 
     id: int
@@ -129,8 +136,12 @@ class PlanFacts:
     merchant_name: str = ""
     deposit: int | None = None
     closed_by: ClosedBy | None = None
+<<<<<<< HEAD
     delivered_at: datetime | None = None
     withdrawal_ends_at: datetime | None = None
+=======
+    proposal: ProposalFacts | None = None
+>>>>>>> main
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -211,11 +222,16 @@ def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
 
 
 def of_plan(
-    plan: Plan, parties: tuple[str, str], installments: Iterable[Installment], sums: tuple[int, int]
+    plan: Plan,
+    parties: tuple[str, str],
+    installments: Iterable[Installment],
+    sums: tuple[int, int],
+    proposal: ProposalFacts | None = None,
 ) -> PlanFacts:
     """The snapshot of rows that are loaded.
 
     `parties`: the customer's email and the merchant's name. `sums`: the amounts refunded and in refunds in flight.
+    `proposal`: the other days that wait for the customer's answer.
     """
     return PlanFacts(
         id=plan.id,
@@ -242,8 +258,12 @@ def of_plan(
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
+<<<<<<< HEAD
         delivered_at=plan.delivered_at,
         withdrawal_ends_at=plan.withdrawal_ends_at,
+=======
+        proposal=proposal,
+>>>>>>> main
     )
 
 
@@ -253,12 +273,17 @@ def changed_plan(plan_id: int) -> PlanFacts:
     plan = db.session.get_one(Plan, plan_id, populate_existing=True)
     rows = select(Installment).where(Installment.plan_id == plan_id, Installment.is_live())
     rows = rows.order_by(Installment.due_date, Installment.number)
-    installments = db.session.scalars(rows.execution_options(populate_existing=True))
-    names = select(User.email, Merchant.business_name).join(Merchant, Merchant.id == plan.merchant_id)
-    email, merchant_name = db.session.execute(names.where(User.id == plan.customer_id)).one()
+    installments = list(db.session.scalars(rows.execution_options(populate_existing=True)))
+    asked = and_(RescheduleProposal.plan_id == plan_id, RescheduleProposal.ended_at.is_(None))
+    names = select(User.email, Merchant.business_name, RescheduleProposal).select_from(User)
+    names = names.join(Merchant, Merchant.id == plan.merchant_id).outerjoin(RescheduleProposal, asked)
+    names = names.where(User.id == plan.customer_id)
+    email, merchant_name, row = db.session.execute(names.execution_options(populate_existing=True)).one()
+    found = proposals.facts(row, plan, installments) if row is not None else None
+    proposal = found if found is not None and found.state == "open" else None
     amounts = [func.coalesce(func.sum(column), 0) for column in (Payment.refunded, Payment.refunding)]
     sums = db.session.execute(select(*amounts).where(Payment.plan_id == plan_id)).one()
-    return of_plan(plan, (email, merchant_name), installments, (int(sums[0]), int(sums[1])))
+    return of_plan(plan, (email, merchant_name), installments, (int(sums[0]), int(sums[1])), proposal)
 
 
 def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:

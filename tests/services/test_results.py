@@ -16,6 +16,7 @@ from portal.services import results
 from portal.services.results import Pending, Result
 
 SHAPES = {
+<<<<<<< HEAD
     "Accepted": (5, "fca3b2517cbc"),
     "Answered": (1, "fca3b2517cbc"),
     "ApiKeyCreated": (1, "6a0fc159d71d"),
@@ -24,6 +25,14 @@ SHAPES = {
     "Delivered": (1, "fca3b2517cbc"),
     "DeliveryQueued": (1, "0c6365da5b6e"),
     "Disputed": (5, "fca3b2517cbc"),
+=======
+    "Accepted": (5, "9eebb6412d44"),
+    "ApiKeyCreated": (1, "6a0fc159d71d"),
+    "CreditGiven": (6, "07326c1b47ab"),
+    "CustomerCorrected": (5, "9eebb6412d44"),
+    "DeliveryQueued": (1, "0c6365da5b6e"),
+    "Disputed": (5, "9eebb6412d44"),
+>>>>>>> main
     "EndpointCreated": (1, "65714373fe09"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
@@ -35,6 +44,7 @@ SHAPES = {
     "PaymentRecorded": (3, "885ef9678bc8"),
     "PaymentReversed": (3, "885ef9678bc8"),
     "PaymentVoided": (2, "885ef9678bc8"),
+<<<<<<< HEAD
     "PlanCancelled": (7, "77b3b1aade30"),
     "PlanCreated": (7, "fca3b2517cbc"),
     "PlanDraftFound": (1, "9ecf938260a1"),
@@ -42,6 +52,14 @@ SHAPES = {
     "PlanFound": (6, "fca3b2517cbc"),
     "PlanRescheduled": (2, "13a513ce70cf"),
     "PlanWrittenOff": (6, "13a513ce70cf"),
+=======
+    "PlanCancelled": (7, "fcd21de1545e"),
+    "PlanCreated": (7, "9eebb6412d44"),
+    "PlanDraftSaved": (1, "3346486af868"),
+    "PlanFound": (6, "9eebb6412d44"),
+    "PlanRescheduled": (2, "07326c1b47ab"),
+    "PlanWrittenOff": (6, "07326c1b47ab"),
+>>>>>>> main
     "ProposalEnded": (1, "5d10a062fe74"),
     "RefundsDeclined": (2, "b0f36968013f"),
     "RefundsFound": (2, "b0f36968013f"),

@@ -390,6 +390,19 @@ MoneyWay: TypeAlias = Literal[
     "card",
 ]
 
+Notice: TypeAlias = Literal[
+    "paid",
+    "completed",
+    "refunded",
+    "declined",
+    "automatic",
+    "late",
+    "bounced",
+    "accepted",
+    "disputed",
+    "withdrawn",
+]
+
 PayChoice: TypeAlias = Literal[
     "due",
     "all",
@@ -598,10 +611,15 @@ class CancelledPlan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+<<<<<<< HEAD
     # When the merchant marked the purchase as delivered.
     delivered_at: str | None
     # The end of the customer's right to withdraw. Null without that right.
     withdrawal_ends_at: str | None
+=======
+    # The open proposal of other days, which the customer may answer.
+    reschedule_proposal: RescheduleProposal | None
+>>>>>>> main
     installments: list[Installment]
     refunds: list[HeldRefund]
 
@@ -1113,12 +1131,30 @@ class Nothing(TypedDict):
     """An empty object: everything is in the address. The body may be left out."""
 
 
+<<<<<<< HEAD
 class Objection(TypedDict):
     """The objection was sent to the operators."""
 
     merchant: int
     # RFC 3339, UTC.
     created_at: str
+=======
+class NoticeChange(TypedDict):
+    """The choice to change. A field that is left out, or null, stays. An empty list turns all notices off."""
+
+    # The notices that you get, all others off.
+    on: NotRequired[list[Notice] | None]
+    at_once: NotRequired[bool | None]
+
+
+class NoticeChoice(TypedDict):
+    """The mails about the merchant that you get. Other members have choices of their own."""
+
+    # `bounced`, `accepted`, `disputed` and `withdrawn` come at once, the others in the digest.
+    on: list[Notice]
+    # Whether the digest comes with each news, else once a day at 08:00.
+    at_once: bool
+>>>>>>> main
 
 
 class OwnInstallment(TypedDict):
@@ -1282,10 +1318,15 @@ class Plan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+<<<<<<< HEAD
     # When the merchant marked the purchase as delivered.
     delivered_at: str | None
     # The end of the customer's right to withdraw. Null without that right.
     withdrawal_ends_at: str | None
+=======
+    # The open proposal of other days, which the customer may answer.
+    reschedule_proposal: RescheduleProposal | None
+>>>>>>> main
     installments: list[Installment]
 
 
@@ -1941,6 +1982,7 @@ class Client(Transport):
             body=body,
         )
 
+<<<<<<< HEAD
     def closings_show(
         self,
     ) -> Closing:
@@ -2000,6 +2042,36 @@ class Client(Transport):
             idempotency_key=idempotency_key or self.new_key(),
         )
 
+=======
+    def merchants_show_notices(
+        self,
+    ) -> NoticeChoice:
+        """The mails about your merchant that you get
+
+        Yours alone, as an owner or a manager. Without a choice all are on, in one digest a day.
+        """
+        return self.one(
+            NoticeChoice,
+            "GET",
+            "/api/merchant/notices/",
+        )
+
+    def merchants_update_notices(
+        self,
+        body: NoticeChange | None = None,
+    ) -> NoticeChoice:
+        """Change which mails about your merchant you get
+
+        It changes nothing for other members. Mails about your own account and plans do not depend on it.
+        """
+        return self.one(
+            NoticeChoice,
+            "PATCH",
+            "/api/merchant/notices/",
+            body=body,
+        )
+
+>>>>>>> main
     def reminders_show_rules(
         self,
     ) -> ReminderRules:

@@ -112,10 +112,15 @@ export interface CancelledPlan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+<<<<<<< HEAD
   /** When the merchant marked the purchase as delivered. */
   delivered_at: string | null;
   /** The end of the customer's right to withdraw. Null without that right. */
   withdrawal_ends_at: string | null;
+=======
+  /** The open proposal of other days, which the customer may answer. */
+  reschedule_proposal: RescheduleProposal | null;
+>>>>>>> main
   installments: Installment[];
   refunds: HeldRefund[];
 }
@@ -635,11 +640,29 @@ export interface NewWriteOff {
 export interface Nothing {
 }
 
+<<<<<<< HEAD
 /** The objection was sent to the operators. */
 export interface Objection {
   merchant: number;
   /** RFC 3339, UTC. */
   created_at: string;
+=======
+export type Notice = "paid" | "completed" | "refunded" | "declined" | "automatic" | "late" | "bounced" | "accepted" | "disputed" | "withdrawn";
+
+/** The choice to change. A field that is left out, or null, stays. An empty list turns all notices off. */
+export interface NoticeChange {
+  /** The notices that you get, all others off. */
+  on?: Notice[] | null;
+  at_once?: boolean | null;
+}
+
+/** The mails about the merchant that you get. Other members have choices of their own. */
+export interface NoticeChoice {
+  /** `bounced`, `accepted`, `disputed` and `withdrawn` come at once, the others in the digest. */
+  on: Notice[];
+  /** Whether the digest comes with each news, else once a day at 08:00. */
+  at_once: boolean;
+>>>>>>> main
 }
 
 /** An installment of a schedule of your own. */
@@ -797,10 +820,15 @@ export interface Plan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+<<<<<<< HEAD
   /** When the merchant marked the purchase as delivered. */
   delivered_at: string | null;
   /** The end of the customer's right to withdraw. Null without that right. */
   withdrawal_ends_at: string | null;
+=======
+  /** The open proposal of other days, which the customer may answer. */
+  reschedule_proposal: RescheduleProposal | null;
+>>>>>>> main
   installments: Installment[];
 }
 
@@ -1354,6 +1382,7 @@ export class Client extends Transport {
     return this.one("PATCH", `/api/merchant/`, { body });
   }
 
+<<<<<<< HEAD
   /** The open rest of your merchant, until its end. The open rest of your merchant, until its end. */
   closingsShow(
   ): Promise<Closing> {
@@ -1382,6 +1411,25 @@ export class Client extends Transport {
     idempotencyKey: string = this.newKey(),
   ): Promise<Objection> {
     return this.one("POST", `/api/merchant/objections/`, { body, idempotencyKey });
+=======
+  /**
+   * The mails about your merchant that you get. Yours alone, as an owner or a manager. Without a choice all are on,
+   * in one digest a day.
+   */
+  merchantsShowNotices(
+  ): Promise<NoticeChoice> {
+    return this.one("GET", `/api/merchant/notices/`);
+  }
+
+  /**
+   * Change which mails about your merchant you get. It changes nothing for other members. Mails about your own
+   * account and plans do not depend on it.
+   */
+  merchantsUpdateNotices(
+    body: NoticeChange = {},
+  ): Promise<NoticeChoice> {
+    return this.one("PATCH", `/api/merchant/notices/`, { body });
+>>>>>>> main
   }
 
   /** The rules of your reminders. The rules of your reminders. */

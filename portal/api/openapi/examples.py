@@ -75,8 +75,12 @@ _PLAN: Final[dict[str, Any]] = {
     "accepted_at": None,
     "lapses_at": None,
     "disputed_at": None,
+<<<<<<< HEAD
     "delivered_at": None,
     "withdrawal_ends_at": None,
+=======
+    "reschedule_proposal": None,
+>>>>>>> main
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
 }
 _MERCHANT: Final[dict[str, Any]] = {
@@ -324,6 +328,8 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     "Merchant": _MERCHANT,
     "ProposalAnswer": {"proposal": 5},
+    "NoticeChange": {"on": ["paid", "late", "bounced", "disputed"], "at_once": False},
+    "NoticeChoice": {"on": ["paid", "late", "bounced", "disputed"], "at_once": False},
     "RescheduleProposal": {
         "id": 5,
         "plan": 1,

@@ -62,9 +62,12 @@ from portal.api.schemas.merchants import (
     CustomerWords,
     Merchant,
     MerchantChange,
+    NoticeChange,
+    NoticeChoice,
     TeamMember,
     customer,
     merchant,
+    notice_choice,
     team_member,
 )
 from portal.api.schemas.payment_methods import (
@@ -85,9 +88,7 @@ from portal.api.schemas.plan_actions import (
     NewVoid,
     NewWriteOff,
     ProposalAnswer,
-    RescheduleProposal,
     cancelled_plan,
-    proposal,
 )
 from portal.api.schemas.plan_drafts import PlanDraft, plan_draft
 from portal.api.schemas.plans import (
@@ -97,9 +98,11 @@ from portal.api.schemas.plans import (
     PlanQuery,
     PlanTerms,
     Preview,
+    RescheduleProposal,
     plan,
     plan_row,
     preview,
+    proposal,
 )
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, RefundsQuery, refund, refund_answer
 from portal.api.schemas.reminders import (
@@ -176,7 +179,12 @@ __all__ = [
     "NewVoid",
     "NewWriteOff",
     "Nothing",
+<<<<<<< HEAD
     "Objection",
+=======
+    "NoticeChange",
+    "NoticeChoice",
+>>>>>>> main
     "OwnInstallment",
     "PageQuery",
     "PaidInstallment",
@@ -237,7 +245,11 @@ __all__ = [
     "link",
     "me",
     "merchant",
+<<<<<<< HEAD
     "objection",
+=======
+    "notice_choice",
+>>>>>>> main
     "paid_installment",
     "payment",
     "payment_method",
