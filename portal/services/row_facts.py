@@ -103,13 +103,9 @@ class RefundFacts:
 class PlanFacts:
     """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
-<<<<<<< HEAD
-    `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
-    `withdrawal_ends_at` is the end of the customer's right to withdraw; None without that right.
-=======
     `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it. `proposal`
-    are the other days that the customer may answer.
->>>>>>> main
+    are the other days that the customer may answer. `withdrawal_ends_at` is the end of the customer's right to
+    withdraw; None without that right.
     """
 
     id: int
@@ -136,12 +132,9 @@ class PlanFacts:
     merchant_name: str = ""
     deposit: int | None = None
     closed_by: ClosedBy | None = None
-<<<<<<< HEAD
     delivered_at: datetime | None = None
     withdrawal_ends_at: datetime | None = None
-=======
     proposal: ProposalFacts | None = None
->>>>>>> main
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -258,12 +251,9 @@ def of_plan(
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
-<<<<<<< HEAD
         delivered_at=plan.delivered_at,
         withdrawal_ends_at=plan.withdrawal_ends_at,
-=======
         proposal=proposal,
->>>>>>> main
     )
 
 

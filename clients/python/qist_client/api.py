@@ -611,15 +611,12 @@ class CancelledPlan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
-<<<<<<< HEAD
     # When the merchant marked the purchase as delivered.
     delivered_at: str | None
     # The end of the customer's right to withdraw. Null without that right.
     withdrawal_ends_at: str | None
-=======
     # The open proposal of other days, which the customer may answer.
     reschedule_proposal: RescheduleProposal | None
->>>>>>> main
     installments: list[Installment]
     refunds: list[HeldRefund]
 
@@ -1131,14 +1128,6 @@ class Nothing(TypedDict):
     """An empty object: everything is in the address. The body may be left out."""
 
 
-<<<<<<< HEAD
-class Objection(TypedDict):
-    """The objection was sent to the operators."""
-
-    merchant: int
-    # RFC 3339, UTC.
-    created_at: str
-=======
 class NoticeChange(TypedDict):
     """The choice to change. A field that is left out, or null, stays. An empty list turns all notices off."""
 
@@ -1154,7 +1143,14 @@ class NoticeChoice(TypedDict):
     on: list[Notice]
     # Whether the digest comes with each news, else once a day at 08:00.
     at_once: bool
->>>>>>> main
+
+
+class Objection(TypedDict):
+    """The objection was sent to the operators."""
+
+    merchant: int
+    # RFC 3339, UTC.
+    created_at: str
 
 
 class OwnInstallment(TypedDict):
@@ -1318,15 +1314,12 @@ class Plan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
-<<<<<<< HEAD
     # When the merchant marked the purchase as delivered.
     delivered_at: str | None
     # The end of the customer's right to withdraw. Null without that right.
     withdrawal_ends_at: str | None
-=======
     # The open proposal of other days, which the customer may answer.
     reschedule_proposal: RescheduleProposal | None
->>>>>>> main
     installments: list[Installment]
 
 
@@ -1982,7 +1975,6 @@ class Client(Transport):
             body=body,
         )
 
-<<<<<<< HEAD
     def closings_show(
         self,
     ) -> Closing:
@@ -2024,25 +2016,6 @@ class Client(Transport):
             "/api/merchant/closing/",
         )
 
-    def closings_object_to(
-        self,
-        body: NewObjection,
-        *,
-        idempotency_key: str | None = None,
-    ) -> Objection:
-        """Object to the deactivation of your merchant
-
-        The operators read it. A few times a day at most.
-        """
-        return self.one(
-            Objection,
-            "POST",
-            "/api/merchant/objections/",
-            body=body,
-            idempotency_key=idempotency_key or self.new_key(),
-        )
-
-=======
     def merchants_show_notices(
         self,
     ) -> NoticeChoice:
@@ -2071,7 +2044,24 @@ class Client(Transport):
             body=body,
         )
 
->>>>>>> main
+    def closings_object_to(
+        self,
+        body: NewObjection,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Objection:
+        """Object to the deactivation of your merchant
+
+        The operators read it. A few times a day at most.
+        """
+        return self.one(
+            Objection,
+            "POST",
+            "/api/merchant/objections/",
+            body=body,
+            idempotency_key=idempotency_key or self.new_key(),
+        )
+
     def reminders_show_rules(
         self,
     ) -> ReminderRules:

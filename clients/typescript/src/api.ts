@@ -112,15 +112,12 @@ export interface CancelledPlan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
-<<<<<<< HEAD
   /** When the merchant marked the purchase as delivered. */
   delivered_at: string | null;
   /** The end of the customer's right to withdraw. Null without that right. */
   withdrawal_ends_at: string | null;
-=======
   /** The open proposal of other days, which the customer may answer. */
   reschedule_proposal: RescheduleProposal | null;
->>>>>>> main
   installments: Installment[];
   refunds: HeldRefund[];
 }
@@ -640,13 +637,6 @@ export interface NewWriteOff {
 export interface Nothing {
 }
 
-<<<<<<< HEAD
-/** The objection was sent to the operators. */
-export interface Objection {
-  merchant: number;
-  /** RFC 3339, UTC. */
-  created_at: string;
-=======
 export type Notice = "paid" | "completed" | "refunded" | "declined" | "automatic" | "late" | "bounced" | "accepted" | "disputed" | "withdrawn";
 
 /** The choice to change. A field that is left out, or null, stays. An empty list turns all notices off. */
@@ -662,7 +652,13 @@ export interface NoticeChoice {
   on: Notice[];
   /** Whether the digest comes with each news, else once a day at 08:00. */
   at_once: boolean;
->>>>>>> main
+}
+
+/** The objection was sent to the operators. */
+export interface Objection {
+  merchant: number;
+  /** RFC 3339, UTC. */
+  created_at: string;
 }
 
 /** An installment of a schedule of your own. */
@@ -820,15 +816,12 @@ export interface Plan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
-<<<<<<< HEAD
   /** When the merchant marked the purchase as delivered. */
   delivered_at: string | null;
   /** The end of the customer's right to withdraw. Null without that right. */
   withdrawal_ends_at: string | null;
-=======
   /** The open proposal of other days, which the customer may answer. */
   reschedule_proposal: RescheduleProposal | null;
->>>>>>> main
   installments: Installment[];
 }
 
@@ -1382,7 +1375,6 @@ export class Client extends Transport {
     return this.one("PATCH", `/api/merchant/`, { body });
   }
 
-<<<<<<< HEAD
   /** The open rest of your merchant, until its end. The open rest of your merchant, until its end. */
   closingsShow(
   ): Promise<Closing> {
@@ -1405,13 +1397,6 @@ export class Client extends Transport {
     return this.none("DELETE", `/api/merchant/closing/`);
   }
 
-  /** Object to the deactivation of your merchant. The operators read it. A few times a day at most. */
-  closingsObjectTo(
-    body: NewObjection,
-    idempotencyKey: string = this.newKey(),
-  ): Promise<Objection> {
-    return this.one("POST", `/api/merchant/objections/`, { body, idempotencyKey });
-=======
   /**
    * The mails about your merchant that you get. Yours alone, as an owner or a manager. Without a choice all are on,
    * in one digest a day.
@@ -1429,7 +1414,14 @@ export class Client extends Transport {
     body: NoticeChange = {},
   ): Promise<NoticeChoice> {
     return this.one("PATCH", `/api/merchant/notices/`, { body });
->>>>>>> main
+  }
+
+  /** Object to the deactivation of your merchant. The operators read it. A few times a day at most. */
+  closingsObjectTo(
+    body: NewObjection,
+    idempotencyKey: string = this.newKey(),
+  ): Promise<Objection> {
+    return this.one("POST", `/api/merchant/objections/`, { body, idempotencyKey });
   }
 
   /** The rules of your reminders. The rules of your reminders. */

@@ -75,12 +75,9 @@ _PLAN: Final[dict[str, Any]] = {
     "accepted_at": None,
     "lapses_at": None,
     "disputed_at": None,
-<<<<<<< HEAD
     "delivered_at": None,
     "withdrawal_ends_at": None,
-=======
     "reschedule_proposal": None,
->>>>>>> main
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
 }
 _MERCHANT: Final[dict[str, Any]] = {

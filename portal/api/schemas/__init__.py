@@ -179,12 +179,9 @@ __all__ = [
     "NewVoid",
     "NewWriteOff",
     "Nothing",
-<<<<<<< HEAD
-    "Objection",
-=======
     "NoticeChange",
     "NoticeChoice",
->>>>>>> main
+    "Objection",
     "OwnInstallment",
     "PageQuery",
     "PaidInstallment",
@@ -245,11 +242,8 @@ __all__ = [
     "link",
     "me",
     "merchant",
-<<<<<<< HEAD
-    "objection",
-=======
     "notice_choice",
->>>>>>> main
+    "objection",
     "paid_installment",
     "payment",
     "payment_method",
