@@ -63,6 +63,10 @@ class MaskedCSRF(CSRFProtect):  # type: ignore[misc]  # flask-wtf has no types
         app.jinja_env.globals["csrf_token"] = masked_csrf_token
         app.context_processor(lambda: {"csrf_token": masked_csrf_token})
 
+    def form_token(self) -> str | None:
+        """The CSRF token of this request's form, unmasked."""
+        return self._get_csrf_token()
+
     def _get_csrf_token(self) -> str | None:
         masked = super()._get_csrf_token()
         return _unmasked(masked) if masked else None
