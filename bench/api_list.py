@@ -46,6 +46,7 @@ def run(app: Flask) -> None:
     app.add_url_rule("/api/constant-signed-in/", "signed_in", callers.signed_in()(constant))
     with app.app_context():
         amal = people.amal()
+        people.omar()
         for _ in range(PLANS):
             people.a_plan(amal, "omar@example.com", count=INSTALLMENTS)
         headers = {"Authorization": f"Bearer {tokens.start(amal).access}"}

@@ -3,6 +3,8 @@
 Run it with `python docs/screenshots.py` inside the virtual environment; it needs Chromium.
 """
 
+import io
+import re
 import shutil
 import sys
 import tempfile
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,8 +25,12 @@ from tests.fixtures.live import Live  # noqa: E402
 
 SHOTS = ROOT / "docs" / "screenshots"
 WIDE = {"width": 1280, "height": 860}
-PHONE = {"width": 390, "height": 844}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+DARK = {"color_scheme": "dark"}
+ARABIC = {"locale": "ar"}
 PASSWORDS = {name: password for _, name, password in demo_data.LOGINS}
+COLOURS = 128
+"""A palette keeps a picture under 100 KB (tests/house/test_docs.py)."""
 
 
 def main() -> None:
@@ -34,48 +41,65 @@ def main() -> None:
         with visitor(browser, live.url) as page:
             shoot(page, "home")
         with visitor(browser, live.url, "amal") as page:
-            page.goto("/dashboard")
-            shoot(page, "dashboard")
-            page.goto("/plans")
-            shoot(page, "plans")
-            page.goto("/plans/new")
-            page.get_by_label("Customer's email").or_(page.locator("[name=customer_email]")).first.fill(
-                "omar@demo.example.com"
-            )
-            page.locator("[name=total_amount]").fill("1200")
-            page.locator("[name=num_installments]").fill("4")
-            page.wait_for_timeout(800)
-            shoot(page, "new-plan")
-        with visitor(browser, live.url, "amal", color_scheme="dark") as page:
-            page.goto("/dashboard")
-            shoot(page, "dashboard-dark")
-        with visitor(browser, live.url, "omar", viewport=PHONE, device_scale_factor=2) as page:
+            shoot_the_business(page)
+        for name, options in (("dark", DARK), ("arabic", ARABIC)):
+            with visitor(browser, live.url, "amal", **options) as page:
+                page.goto("/dashboard")
+                shoot(page, f"dashboard-{name}")
+        with visitor(browser, live.url, "omar", **PHONE) as page:
             page.goto("/home")
             shoot(page, "customer-phone")
-            page.locator("a[href^='/plans/']").first.click()
-            page.wait_for_load_state()
+            page.goto("/plans?status=active")
+            page.locator("main td.cell-title a").first.click()
             shoot(page, "plan-phone")
+        with visitor(browser, live.url, "omar", **PHONE | ARABIC) as page:
+            page.goto("/home")
+            shoot(page, "customer-phone-arabic")
+        with visitor(browser, live.url, "omar", **PHONE | ARABIC | DARK) as page:
+            page.locator("main a[href^='/payments/']").first.click()
+            shoot(page, "receipt-phone-arabic")
         browser.close()
+
+
+def shoot_the_business(page: Page) -> None:
+    page.goto("/dashboard")
+    shoot(page, "dashboard")
+    page.goto("/plans")
+    shoot(page, "plans")
+    page.locator("main tr.tr-late td.cell-title a").first.click()
+    shoot(page, "plan")
+    page.goto("/plans/new")
+    page.locator("[name=customer_email]").fill("omar@demo.example.com")
+    page.locator("[name=total_amount]").fill("1200")
+    with page.expect_response("**/plans/preview"):
+        page.locator("[name=num_installments]").fill("4")
+    page.locator("#result-line .money").wait_for()
+    shoot(page, "new-plan")
+    page.goto("/customers?show=overdue")
+    page.get_by_role("checkbox").first.check()
+    shoot(page, "late-customers")
 
 
 @contextmanager
 def visitor(browser: Browser, url: str, name: str = "", **options: Any) -> Iterator[Page]:
     """A page in a browser context of its own, signed in as `name`."""
-    context = browser.new_context(base_url=url, **{"viewport": WIDE, "color_scheme": "light", **options})
+    defaults: dict[str, Any] = {"viewport": WIDE, "color_scheme": "light", "reduced_motion": "reduce"}
+    context = browser.new_context(base_url=url, **defaults | options)
     page = context.new_page()
     page.goto("/login" if name else "/")
     if name:
         page.locator("input[autocomplete=username]").fill(name)
         page.locator("input[type=password]").fill(PASSWORDS[name])
-        page.locator("main form button[type=submit]").last.click()
-        page.wait_for_url(lambda address: "/login" not in address)
+        page.locator("main form:has([type=password]) button[type=submit]").click()
+        page.wait_for_url(re.compile("/(dashboard|home)$"))
     yield page
     context.close()
 
 
 def shoot(page: Page, name: str) -> None:
     page.wait_for_load_state("networkidle")
-    page.screenshot(path=SHOTS / f"{name}.png")
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.convert("RGB").quantize(COLOURS).save(SHOTS / f"{name}.png", optimize=True)
     print(f"docs/screenshots/{name}.png")
 
 

@@ -17,7 +17,7 @@ from portal.domain.identifiers import MAX_ID
 from portal.domain.permissions import Actor
 from portal.errors import Forbidden, NotFound
 from portal.extensions import db
-from portal.models import Import, Installment, Payment, Plan, Refund, User
+from portal.models import Contact, Import, Installment, Payment, Plan, Refund, User
 
 T = TypeVar("T", Plan, Installment, Payment, Refund)
 Owed = TypeVar("Owed", Plan, Installment)
@@ -25,7 +25,8 @@ Owed = TypeVar("Owed", Plan, Installment)
 
 def my_plan(actor: Actor, plan_id: int) -> Plan:
     """The plan with its merchant and customer, for either of the two. Raises NotFound."""
-    query = select(Plan).options(joinedload(Plan.merchant), joinedload(Plan.customer))
+    parties = joinedload(Plan.merchant), joinedload(Plan.customer)
+    query = select(Plan).options(*parties, joinedload(Plan.open_proposal))
     return _mine(query.where(Plan.id == plan_id, _party(actor, Plan)), plan_id)
 
 
@@ -79,6 +80,15 @@ def my_import(actor: Actor, import_id: int) -> Import:
     if row is None:
         raise NotFound()
     return row
+
+
+def my_contact(actor: Actor, contact_id: int) -> Contact:
+    """A person without a plan whom the actor's business imported. Raises NotFound."""
+    query = select(Contact).where(Contact.id == contact_id, Contact.merchant_id == actor.merchant_id)
+    contact: Contact | None = db.session.scalar(query) if 0 < contact_id <= MAX_ID else None
+    if contact is None:
+        raise NotFound()
+    return contact
 
 
 def my_customer(actor: Actor, customer_id: int) -> User:

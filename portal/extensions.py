@@ -4,7 +4,9 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary
 
 from flask import Flask, g
 from flask_limiter import Limiter
@@ -15,16 +17,24 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import generate_csrf
 from htmx_flask import Htmx
+from psycopg import ClientCursor, ServerCursor
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, TextClause, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, ORMExecuteState
+
+from portal.write_queue import Queue, can_write, computed_columns, place_of, state_of
 
 PING_AFTER: Final = 5.0
 """Seconds in the pool after which a connection is asked for a sign of life before it is used again."""
 
 _CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CREATE|ALTER|DROP|LOCK|SET)\b", re.IGNORECASE)
 """The words of SQL that change something."""
+
+_beginnings: Final[WeakKeyDictionary[Any, str]] = WeakKeyDictionary()
+"""By psycopg's connection: the statements that begin its transaction, until they are sent with the first statement."""
+
+_QUEUE: Final = "queue"
 
 _ENDED_BY_SERVER: Final = "57P0"
 """The beginning of PostgreSQL's error codes of a connection that it ends: admin_shutdown, crash_shutdown and more."""
@@ -52,6 +62,10 @@ class MaskedCSRF(CSRFProtect):  # type: ignore[misc]  # flask-wtf has no types
         super().init_app(app)
         app.jinja_env.globals["csrf_token"] = masked_csrf_token
         app.context_processor(lambda: {"csrf_token": masked_csrf_token})
+
+    def form_token(self) -> str | None:
+        """The CSRF token of this request's form, unmasked."""
+        return self._get_csrf_token()
 
     def _get_csrf_token(self) -> str | None:
         masked = super()._get_csrf_token()
@@ -96,26 +110,56 @@ class Session(FlaskSession):
         return _autocommit_engines[bind] if isinstance(bind, Engine) else bind
 
     def start_transaction(self, limits: str = "") -> None:
-        """Open a transaction, with these SET LOCAL statements, in one round trip. The session has none open.
+        """Open a transaction, with these SET LOCAL statements. The session has none open.
 
-        When its connection turns out to be dead, it takes another one: nothing happened on the first.
+        They are sent together with the first statement. When the connection turns out to be dead then, that statement
+        runs once more on another connection: nothing happened on the first.
         """
-        try:
-            self._begin(limits)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            self.rollback()
-            self._begin(limits)
-
-    def _begin(self, limits: str) -> None:
-        self.connection().exec_driver_sql(f"BEGIN; {limits}", execution_options={"no_parameters": True})
+        _beginnings[_driver(self)] = f"BEGIN; {limits}"
 
     @property
     def has_transaction(self) -> bool:
-        """Whether the session's connection has an open transaction."""
-        dbapi_connection: Any = self.connection().connection.dbapi_connection
-        return bool(dbapi_connection.info.transaction_status != TransactionStatus.IDLE)
+        """Whether the session's connection has an open transaction, or begins one with its next statement."""
+        driver = _driver(self)
+        return driver in _beginnings or driver.info.transaction_status != TransactionStatus.IDLE
+
+    @property
+    def queue(self) -> Queue:
+        """The writes of this unit of work that go out with its next statement or its commit."""
+        queue: Queue = self.info.setdefault(_QUEUE, Queue())
+        return queue
+
+    def write_queue(self, returning: str = "") -> Any:
+        """Write the queue and the changed rows in one statement. Returns the value of the query `returning`, if any.
+
+        New and deleted rows, and changes of many rows, are written by the ORM before.
+        """
+        self.dispatch.before_flush(self, None, None)
+        rows = list(self.dirty)  # keeps them alive
+        changed = sorted(map(state_of, rows), key=place_of)
+        if self.new or self.deleted or not can_write(changed):
+            super().flush()
+            changed = []
+        value = self.queue.write(self.connection(), changed, returning)
+        for state in changed:
+            state._commit_all(state.dict, self.identity_map)
+            if computed := computed_columns(state):
+                self.expire(state.obj(), computed)
+        return value
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        if objects is None and not self._flushing and (self.queue or self.dirty):
+            self.write_queue()
+        super().flush(objects)
+
+    def commit(self) -> None:
+        if self.queue:
+            self.flush()
+        super().commit()
+
+    def rollback(self) -> None:
+        self.queue.clear()
+        super().rollback()
 
 
 _autocommit_engines: Final[dict[Engine, Engine]] = {}
@@ -124,6 +168,11 @@ _autocommit_engines: Final[dict[Engine, Engine]] = {}
 There is one for each: a session takes a connection for every engine that it is given, and only the first of them would
 have the transaction. So `watch_connections` makes it before any thread can ask for it.
 """
+
+
+def _driver(session: Session) -> Any:
+    """psycopg's connection of the session."""
+    return session.connection().connection.dbapi_connection
 
 
 @event.listens_for(Session, "before_flush")
@@ -135,6 +184,11 @@ def _refuse_flush(session: Session, *rest: Any) -> None:
 @event.listens_for(Session, "do_orm_execute")
 def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
     session = cast(Session, state.session)
+    if session.queue and session.autoflush:
+        session.flush()
+    begin = _beginnings.get(_driver(session))
+    if begin is not None and not session.new:
+        return _first_statement(state, session, begin)
     if session.has_transaction:
         return None
     if not is_read(state):
@@ -145,6 +199,18 @@ def _refuse_write_or_retry_read(state: ORMExecuteState) -> Any:
         if not error.connection_invalidated:
             raise
         session.rollback()  # gives the dead connection back
+        return state.invoke_statement()
+
+
+def _first_statement(state: ORMExecuteState, session: Session, begin: str) -> Any:
+    """Run the first statement of a transaction; on another connection if its own is dead."""
+    try:
+        return state.invoke_statement()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        session.rollback()
+        _beginnings[_driver(session)] = begin
         return state.invoke_statement()
 
 
@@ -169,8 +235,31 @@ def watch_connections(engine: Engine) -> None:
         if str(getattr(context.original_exception, "sqlstate", None)).startswith(_ENDED_BY_SERVER):
             context.is_disconnect = True
 
+    @event.listens_for(engine, "do_execute")
+    def begin(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        limits = _beginnings.pop(cursor.connection, None)
+        if limits is None:
+            return False
+        if isinstance(cursor, ServerCursor):
+            cursor.connection.execute(limits)
+            return False
+        values = ClientCursor(cursor.connection).mogrify(statement, parameters) if parameters else statement
+        cursor.execute(f"{limits}; {values}", prepare=False)
+        while cursor.nextset():  # the last result is the statement's
+            pass
+        return True
+
+    @event.listens_for(engine, "do_executemany")
+    @event.listens_for(engine, "do_execute_no_params")
+    def begin_alone(cursor: Any, *rest: Any) -> None:
+        limits = _beginnings.pop(cursor.connection, None)
+        if limits is not None:
+            cursor.connection.execute(limits)
+
     @event.listens_for(engine, "checkin")
     def note(dbapi_connection: Any, record: Any) -> None:
+        if dbapi_connection is not None:  # None: the connection was dead
+            _beginnings.pop(dbapi_connection, None)
         record.info["idle_since"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")

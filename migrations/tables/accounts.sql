@@ -58,7 +58,9 @@ CREATE UNIQUE INDEX uq_users_username_key ON users (username_key) WHERE strpos(u
 CREATE TABLE erasures (
     user_id bigint CONSTRAINT pk_erasures PRIMARY KEY,
     created_at timestamptz NOT NULL,
-    erased_at timestamptz NOT NULL
+    erased_at timestamptz NOT NULL,
+    email_hash bytea,
+    CONSTRAINT ck_erasures_email_hash CHECK (octet_length(email_hash) = 32)
 );
 
 CREATE TABLE merchants (

@@ -25,6 +25,7 @@ CREATE INDEX ix_imports_merchant_id_id ON imports (merchant_id, id);
 CREATE INDEX ix_imports_waiting_created_at ON imports (created_at) WHERE content IS NOT NULL;
 
 CREATE TABLE contacts (
+    id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT pk_contacts PRIMARY KEY,
     merchant_id bigint NOT NULL CONSTRAINT fk_contacts_merchant_id REFERENCES merchants (id),
     email_key varchar(254) NOT NULL,
     email varchar(254) NOT NULL,
@@ -33,11 +34,13 @@ CREATE TABLE contacts (
     phone varchar(40),
     note varchar(500),
     created_at timestamptz NOT NULL,
-    CONSTRAINT pk_contacts PRIMARY KEY (merchant_id, email_key),
+    grams bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    CONSTRAINT uq_contacts_merchant_id_email_key UNIQUE (merchant_id, email_key),
     CONSTRAINT ck_contacts_name CHECK (name <> '' AND name !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'),
     CONSTRAINT ck_contacts_note CHECK (note <> '' AND note !~ '[\u0001-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]'),
     CONSTRAINT ck_contacts_phone CHECK (phone ~ '^[+(]?[0-9][0-9 ().-]*$')
 );
 
 CREATE INDEX ix_contacts_email_key ON contacts (email_key);
+CREATE INDEX ix_contacts_grams ON contacts USING gin (grams) WITH (fastupdate = off);
 CREATE INDEX ix_contacts_import_id_email_key ON contacts (import_id, email_key);

@@ -120,12 +120,14 @@ CREATE TABLE installments (
     cancelled_at timestamptz,
     counted boolean DEFAULT true NOT NULL,
     disputed boolean DEFAULT false NOT NULL,
+    held bigint DEFAULT 0 NOT NULL,
     CONSTRAINT fk_installments_plan FOREIGN KEY (plan_id, merchant_id, customer_id, currency, counted, disputed)
         REFERENCES plans (id, merchant_id, customer_id, currency, counted, disputed) ON UPDATE CASCADE,
     CONSTRAINT ck_installments_amount CHECK (amount > 0),
     CONSTRAINT ck_installments_cancelled_owes_nothing CHECK (cancelled_at IS NULL OR remaining = 0),
     CONSTRAINT ck_installments_credited CHECK (credited >= 0),
     CONSTRAINT ck_installments_due_date CHECK (due_date BETWEEN '2000-01-01' AND '2199-12-31'),
+    CONSTRAINT ck_installments_held CHECK (held >= 0),
     CONSTRAINT ck_installments_late_after_due CHECK (late_on > due_date),
     CONSTRAINT ck_installments_moved CHECK (moved >= 0 AND (moved > 0) = (moved_at IS NOT NULL)),
     CONSTRAINT ck_installments_number CHECK (number BETWEEN 1 AND 60),
@@ -145,7 +147,7 @@ CREATE INDEX ix_installments_open_customer_id_due_date ON installments (customer
 CREATE INDEX ix_installments_open_due_date_id ON installments (due_date, id)
     WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_open_merchant_id_due_date_id ON installments (merchant_id, due_date, id)
-    INCLUDE (currency, remaining, late_at, added_at, customer_id, plan_id, disputed)
+    INCLUDE (currency, remaining, late_at, added_at, customer_id, plan_id, disputed, held)
     WHERE remaining > 0 AND counted;
 CREATE INDEX ix_installments_paid_merchant_id_paid_at ON installments (merchant_id, paid_at)
     INCLUDE (currency, late_at, plan_id)

@@ -36,6 +36,8 @@ class Caller:
     """The sign-in of an access token."""
     signed_in_at: datetime | None = None
     """The instant of that sign-in, which an exchange of the refresh token leaves as it is."""
+    business: Merchant | None = None
+    """The business of the actor's hat, as it was read with the token."""
 
     @property
     def id(self) -> int:
@@ -120,7 +122,8 @@ def merchant() -> Merchant:
     merchant_id = caller().actor.merchant_id
     if merchant_id is None:
         raise Forbidden()
-    return db.session.get_one(Merchant, merchant_id)
+    business = caller().business
+    return business if business is not None else db.session.get_one(Merchant, merchant_id)
 
 
 def identify() -> Caller:
@@ -134,8 +137,10 @@ def identify() -> Caller:
         raise NoToken()
     if token.startswith(api_keys.SCHEME):
         key = api_keys.find(token)
-        return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions))
+        return Caller(key.maker, api_keys.actor_of(key), f"key:{key.id}", bool(key.permissions), business=key.merchant)
     family = tokens.find(token)
     name = f"user:{family.user_id}"
     signed_in_at = family.created_at
-    return Caller(family.user, tokens.actor_of(family), name, True, family_id=family.id, signed_in_at=signed_in_at)
+    actor, member = tokens.actor_of(family), family.membership
+    business = member.merchant if member is not None and member.merchant_id == actor.merchant_id else None
+    return Caller(family.user, actor, name, True, family_id=family.id, signed_in_at=signed_in_at, business=business)

@@ -107,7 +107,8 @@ def _erase_again(erased: "list[Erased]") -> None:
     from portal.services.privacy import erasures
 
     for row in erased:
-        click.echo(f"{row.user_id}: {called(erasures.erase_again, row.user_id, row.created_at, row.erased_at)}")
+        names = row.user_id, row.created_at, row.erased_at, row.email_hash
+        click.echo(f"{row.user_id}: {called(erasures.erase_again, *names)}")
 
 
 @click.command()

@@ -7,21 +7,23 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Worker, worker_registration
+from rq import Queue, Worker, worker_registration
 from rq.exceptions import StopRequested
+from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from portal import counters, queue
 from portal.config import Settings
 from portal.domain import clock
 from portal.extensions import db
-from portal.jobs import tasks
+from portal.jobs import idle, tasks
 from portal.metrics import server
 from portal.valkey import connections
 from portal.valkey.connections import valkey_url
@@ -38,9 +40,15 @@ RESTART_PAUSE: Final = 2.0
 class WorkersJob(queue.JsonJob):
     """A job in a work-horse, which RQ ends without closing its connections: PostgreSQL would log each of them."""
 
+    finds_nothing = False
+    """The worker looked, and the job has nothing to do."""
+
     def perform(self) -> Any:
         """Run the job, and close the connections to PostgreSQL. Its log lines name the job and its request."""
         name = str(self.func_name).rpartition(".")[2]
+        if self.finds_nothing:
+            counters.job(name, "done", 0.0)
+            return None
         structlog.contextvars.bind_contextvars(job=name, job_id=self.id)
         if (request_id := self.meta.get("request_id")) is not None:
             structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -58,6 +66,23 @@ class WorkersJob(queue.JsonJob):
             db.engine.dispose()
 
 
+class IdleWorker(Worker):
+    """A worker that forks no work-horse for a periodic job that finds nothing (jobs/idle.py)."""
+
+    def __init__(self, *args: Any, watch: idle.Watch, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._watch = watch
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """End a job without work in this process, as RQ's SimpleWorker does; run any other one in a work-horse."""
+        if not self._watch.finds_nothing(str(job.func_name)):
+            super().execute_job(job, queue)
+            return
+        cast(WorkersJob, job).finds_nothing = True
+        self.perform_job(job, queue, self.prepare_execution(job))
+        self.set_state(WorkerStatus.IDLE)
+
+
 def run(app: Flask) -> None:
     """Run one RQ worker on the one queue, inside an app context, until SIGTERM or Ctrl-C.
 
@@ -72,17 +97,20 @@ def run(app: Flask) -> None:
     counters.serve_no_request()
     server.serve(settings)
     with app.app_context():
-        while not _work(connection, "WARNING" if settings.log_level == "info" else settings.log_level.upper()):
+        level = "WARNING" if settings.log_level == "info" else settings.log_level.upper()
+        watch = idle.Watch(settings.database_url or "")
+        while not _work(connection, level, watch):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             time.sleep(RESTART_PAUSE)
+        watch.close()
 
 
-def _work(connection: Redis, level: str) -> bool:
+def _work(connection: Redis, level: str, watch: idle.Watch) -> bool:
     """Work until a signal (True), or until Valkey is lost (False)."""
     worker, stopped = None, threading.Event()
     try:
-        worker = Worker(
+        worker = IdleWorker(
             [queue.queue_on(connection)],
             name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
             connection=connection,
@@ -91,6 +119,7 @@ def _work(connection: Redis, level: str) -> bool:
             maintenance_interval=30,
             worker_ttl=60,
             job_monitoring_interval=10,
+            watch=watch,
         )
         worker.death_penalty_class = queue.time_limit  # type: ignore[assignment]
         threading.Thread(target=_stay_registered, args=(worker, connection, stopped), daemon=True).start()

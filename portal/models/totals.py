@@ -18,10 +18,10 @@ _FRESH = text("NOT folded")
 class DueTotal(Model):
     """Changes of the counted installments of one business, currency, time zone, due date and `late_at`.
 
-    `owed` installments have a remaining amount, `chased` ones are also not disputed, `paid` ones are paid in full,
-    those `on_time` before `late_at`. `given_up` ones were written off or cancelled after `late_at`. `paid_amount` is
-    paid of any of them, `lost_amount` was written off, or cancelled after `late_at`. `recorded_at` is the instant of
-    the change, in a folded row of the newest one.
+    `owed` installments have a remaining amount. `chased` ones may be late: they are also not disputed, and no payment
+    in flight covers them. `paid` ones are paid in full, those `on_time` before `late_at`. `given_up` ones were written
+    off or cancelled after `late_at`. `paid_amount` is paid of any of them, `lost_amount` was written off, or cancelled
+    after `late_at`. `recorded_at` is the instant of the change, in a folded row of the newest one.
     """
 
     __tablename__ = "due_totals"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from portal.domain import money, typed_text
 from portal.extensions import db
-from portal.models import Customer, Merchant, Payment, Plan, PlanGrams, Refund, User
+from portal.models import Contact, Customer, Merchant, Payment, Plan, PlanGrams, Refund, User
 
 MAX_WORDS: Final = 8
 """Words of what was typed that are looked for."""
@@ -29,16 +29,26 @@ _SMALL: Final = "pg_c_utf8"
 
 def customers(merchant_id: int, typed: str) -> ColumnElement[bool]:
     """The rows of Customer, joined with User, whose name, phone, email or username match."""
+    return _people(merchant_id, typed, Customer, (Customer.name, User.email, User.username))
+
+
+def contacts(merchant_id: int, typed: str) -> ColumnElement[bool]:
+    """The rows of Contact, people without a plan, whose name, phone or email match."""
+    return _people(merchant_id, typed, Contact, (Contact.name, Contact.email))
+
+
+def _people(
+    merchant_id: int, typed: str, table: type[Customer] | type[Contact], columns: Sequence[Any]
+) -> ColumnElement[bool]:
     words = _words(typed)
     if not words:
         return false()
-    phone = func.regexp_replace(Customer.phone, "[^0-9]", "", "g")
-    columns = (Customer.name, User.email, User.username)
-    named = and_(*(_has(merchant_id, Customer.grams, word, columns) for word in words))
+    named = and_(*(_has(merchant_id, table.grams, word, columns) for word in words))
     digits = re.sub("[^0-9]", "", typed).lstrip("0") if _PHONE.fullmatch(typed.strip()) else ""
     if len(digits) < 3:
         return named
-    return or_(named, _has(merchant_id, Customer.grams, digits, (phone,)))
+    phone = func.regexp_replace(table.phone, "[^0-9]", "", "g")
+    return or_(named, _has(merchant_id, table.grams, digits, (phone,)))
 
 
 def customer_ids(merchant_id: int, typed: str) -> Select[int]:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal import logs, queue
 from portal.domain import clock
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.models import Email
 from portal.services.unit_of_work import after_commit
 
@@ -36,7 +36,7 @@ def post(
     plan_id: int | None = None,
     data: dict[str, Any] | None = None,
     not_before: datetime | None = None,
-) -> bool:
+) -> None:
     """Inside a unit of work: queue an email of this kind to this user, once for each `dedupe_key`.
 
     `to_address` is the address in place of a user, for a reader who need not have an account.
@@ -44,29 +44,56 @@ def post(
     `dedupe_key` holds ASCII letters, digits and _ : - only, such as "receipt:17"; the Message-ID contains it.
     `merchant_id` is the merchant in whose name the email is written (None: the installation). `data` are plain facts
     that no row holds when the email is sent; the id of this request is added. `not_before` is an aware instant.
-    Returns False when an email with this key exists. Enqueues a drain after the commit.
+    Enqueues a drain after the commit.
     """
-    now = clock.now()
-    email_id = db.session.execute(
-        insert(Email)
-        .values(
-            kind=kind,
-            dedupe_key=dedupe_key,
-            to_user_id=to_user_id,
-            to_address=to_address,
-            merchant_id=merchant_id,
-            plan_id=plan_id,
-            data={**(data or {}), **_request()},
-            state="waiting",
-            next_try_at=max(now, not_before) if not_before is not None else now,
-            created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["dedupe_key"])
-        .returning(Email.id)
-    ).scalar()
-    if email_id is not None and (not_before is None or not_before <= now):
+    row = _row(kind, to_user_id, to_address, dedupe_key, merchant_id, plan_id, data, not_before)
+    session().queue.add_row("emails", row, "ON CONFLICT (dedupe_key) DO NOTHING")
+    if row["next_try_at"] == row["created_at"]:
+        after_commit(enqueue_drain)
+
+
+def post_new(
+    kind: str,
+    *,
+    to_user_id: int,
+    dedupe_key: str,
+    merchant_id: int | None = None,
+    plan_id: int | None = None,
+    data: dict[str, Any],
+) -> bool:
+    """Inside a unit of work: as `post`. Returns False when an email with this key exists."""
+    row = _row(kind, to_user_id, None, dedupe_key, merchant_id, plan_id, data, None)
+    statement = insert(Email).values(row).on_conflict_do_nothing(index_elements=["dedupe_key"])
+    email_id = db.session.execute(statement.returning(Email.id)).scalar()
+    if email_id is not None:
         after_commit(enqueue_drain)
     return email_id is not None
+
+
+def _row(
+    kind: str,
+    to_user_id: int | None,
+    to_address: str | None,
+    dedupe_key: str,
+    merchant_id: int | None,
+    plan_id: int | None,
+    data: dict[str, Any] | None,
+    not_before: datetime | None,
+) -> dict[str, Any]:
+    now = clock.now()
+    return {
+        "kind": kind,
+        "dedupe_key": dedupe_key,
+        "to_user_id": to_user_id,
+        "to_address": to_address,
+        "merchant_id": merchant_id,
+        "plan_id": plan_id,
+        "data": {**(data or {}), **_request()},
+        "state": "waiting",
+        "attempts": 0,
+        "next_try_at": max(now, not_before) if not_before is not None else now,
+        "created_at": now,
+    }
 
 
 def post_all(kind: str, keys: Mapping[int, str], *, merchant_id: int, data: dict[str, Any]) -> set[int]:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
 from portal.domain.events import Payload
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.models import Event
 from portal.services.unit_of_work import unit_of_work
 
@@ -30,8 +30,8 @@ _NUMBER = text("""
 
 
 def record(payload: Payload, *, plan_id: int, by: int | None) -> None:
-    """Add an event. `by` is a user's id, or None for the system."""
-    db.session.add(Event(**_columns(payload, plan_id, by)))
+    """Queue an event. `by` is a user's id, or None for the system."""
+    session().queue.add_row("events", _columns(payload, plan_id, by))
 
 
 def record_all(payloads: Iterable[tuple[int, Payload]], *, by: int | None) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from portal.domain import clock
 from portal.errors import KeyReused, StillRunning
-from portal.extensions import db
+from portal.extensions import db, session
 from portal.models import IdempotencyKey
 from portal.services import results
 from portal.services.results import Pending, Result
@@ -89,8 +89,13 @@ def claim(request_key: RequestKey) -> Result | None:
 def attach(request_key: RequestKey, *, payment_id: int | None = None, refund_group: str | None = None) -> None:
     """Inside a unit of work: tie the key to the payment or the refunds whose outcomes will finish it."""
     values = {"payment_id": payment_id, "refund_group": refund_group}
-    db.session.info[_ATTACHED] = request_key
+    mark_attached(request_key)
     db.session.execute(update(IdempotencyKey).where(*_mine(request_key)).values(values), execution_options=_UNSYNCED)
+
+
+def mark_attached(request_key: RequestKey) -> None:
+    """Inside a unit of work: the key was tied to a payment, in the statement that wrote the payment."""
+    db.session.info[_ATTACHED] = request_key
 
 
 def finish(request_key: RequestKey, result: object) -> None:
@@ -99,12 +104,13 @@ def finish(request_key: RequestKey, result: object) -> None:
         return
     if isinstance(result, Pending) or not isinstance(result, Result):
         raise TypeError(f"A unit of work under a request key returns a Result, not {type(result).__name__}.")
-    _store(result, *_mine(request_key))
+    of_request = (request_key.user_id, request_key.scope, request_key.key)
+    _store(result, "user_id = %s AND scope = %s AND key = %s", of_request)
 
 
 def finish_payment(payment_id: int, result: Result) -> None:
     """Inside the unit of work that records a payment's outcome: store its result under every key attached to it."""
-    _store(result, IdempotencyKey.state == "running", IdempotencyKey.payment_id == payment_id)
+    _store(result, "state = 'running' AND payment_id = %s", (payment_id,))
 
 
 def is_attached(payment_id: int) -> ColumnElement[bool]:
@@ -117,7 +123,7 @@ def is_attached(payment_id: int) -> ColumnElement[bool]:
 
 def finish_refunds(refund_group: str, result: Result) -> None:
     """As `finish_payment`, for the refunds of one request."""
-    _store(result, IdempotencyKey.state == "running", IdempotencyKey.refund_group == refund_group)
+    _store(result, "state = 'running' AND refund_group = %s", (refund_group,))
 
 
 def result_of_payment(payment_id: int) -> Result | None:
@@ -155,9 +161,9 @@ def purge(limit: int = 10_000) -> int:
     return len(deleted.all())
 
 
-def _store(result: Result, *conditions: ColumnElement[bool]) -> None:
-    values = {"result": results.encode(result), "state": "done"}
-    db.session.execute(update(IdempotencyKey).where(*conditions).values(values), execution_options=_UNSYNCED)
+def _store(result: Result, condition: str, values: tuple[Any, ...]) -> None:
+    update_keys = f"UPDATE idempotency_keys SET result = %s, state = 'done' WHERE {condition}"  # noqa: S608 of this file
+    session().queue.add_part(f"stored# AS ({update_keys})", (results.encode(result), *values))
 
 
 def _mine(request_key: RequestKey) -> tuple[ColumnElement[bool], ...]:

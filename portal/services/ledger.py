@@ -12,33 +12,36 @@ over that date it is booked on the first open day and keeps the date as `value_o
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import Any, Final
-
-from sqlalchemy import select, text
+from datetime import date, datetime
+from typing import Final
 
 from portal.domain import clock
-from portal.extensions import db
-from portal.models import Merchant, Payment, Plan, Refund
+from portal.extensions import session
+from portal.models import Payment, Plan, Refund
 from portal.models.ledger import Account, EntryKind
 
-_OPTIONAL: Final = ("payment_id", "refund_id", "reason_id", "created_by")
-_INSERT: Final = text(
-    """
-    WITH entry AS (
-        INSERT INTO ledger_entries (merchant_id, plan_id, payment_id, refund_id, kind, reason_id, created_by, booked_on,
-                                    value_on, recorded_at)
-        VALUES (:merchant, :plan, :payment_id, :refund_id, :kind, :reason_id, :created_by, :booked_on, :value_on, :now)
+_ENTRY: Final = """
+    books# AS (
+        SELECT booking.value_on, merchants.books_closed_until + 1 AS opens_on
+        FROM merchants, LATERAL (
+            SELECT coalesce(%s::date, (%s::timestamptz AT TIME ZONE merchants.time_zone)::date) AS value_on
+        ) AS booking
+        WHERE merchants.id = %s FOR KEY SHARE OF merchants
+    ), entry# AS (
+        INSERT INTO ledger_entries (merchant_id, plan_id, kind, recorded_at, payment_id, refund_id, reason_id,
+                                    created_by, booked_on, value_on)
+        SELECT %s, %s, %s, %s, %s::bigint, %s::bigint, %s::bigint, %s::bigint, greatest(value_on, opens_on),
+               CASE WHEN opens_on > value_on THEN value_on END
+        FROM books#
         RETURNING id
+    ), lines# AS (
+        INSERT INTO ledger_lines (entry_id, account, currency, amount)
+        SELECT entry#.id, line.account, %s, line.amount
+        FROM entry#, unnest(%s::varchar[], %s::bigint[]) WITH ORDINALITY AS line (account, amount, place)
+        ORDER BY place
     )
-    INSERT INTO ledger_lines (entry_id, account, currency, amount)
-    SELECT entry.id, line.account, :currency, line.amount
-    FROM entry, unnest(CAST(:accounts AS varchar[]), CAST(:amounts AS bigint[])) WITH ORDINALITY
-        AS line (account, amount, place)
-    ORDER BY place
-    """
-)
-"""An entry with its lines, in one round trip."""
+"""
+"""An entry with its lines. The lock on the business makes a closing of its books and a booking wait for one another."""
 
 
 @dataclass(slots=True)
@@ -157,27 +160,24 @@ def money_account(method: str) -> Account:
     return "cash" if method == "cash" else "bank" if method == "transfer" else "clearing"
 
 
-def _book(kind: EntryKind, plan: Plan, lines: dict[str, int], on: date | datetime | None = None, **entry: Any) -> None:
-    """Write the entry. `on` is its local date or its value instant; without it, the entry is of this instant.
-
-    The lock on the business makes a closing of its books and a booking wait for one another.
-    """
-    db.session.flush()
+def _book(
+    kind: EntryKind,
+    plan: Plan,
+    lines: dict[str, int],
+    on: date | datetime | None = None,
+    *,
+    created_by: int | None,
+    payment_id: int | None = None,
+    refund_id: int | None = None,
+    reason_id: int | None = None,
+) -> None:
+    """Queue the entry. `on` is its local date or its value instant; without it, the entry is of this instant."""
     now = clock.now()
-    books = select(Merchant.time_zone, Merchant.books_closed_until).where(Merchant.id == plan.merchant_id)
-    zone, closed = db.session.execute(books.with_for_update(read=True, key_share=True)).one()
-    value_on = clock.local_date(on or now, zone) if on is None or isinstance(on, datetime) else on
-    open_from = closed + timedelta(days=1) if closed is not None and value_on <= closed else None
+    day = on if isinstance(on, date) and not isinstance(on, datetime) else None
     accounts = {account: amount for account, amount in lines.items() if amount}
-    values: dict[str, Any] = {
-        "merchant": plan.merchant_id,
-        "plan": plan.id,
-        "kind": kind,
-        "booked_on": value_on if open_from is None else open_from,
-        "value_on": None if open_from is None else value_on,
-        "now": now,
-        "currency": plan.currency,
-        "accounts": list(accounts),
-        "amounts": list(accounts.values()),
-    }
-    db.session.execute(_INSERT, dict.fromkeys(_OPTIONAL) | entry | values)
+    entry = (plan.merchant_id, plan.id, kind, now, payment_id, refund_id, reason_id, created_by)
+    money = (plan.currency, list(accounts), list(accounts.values()))
+    own = session()
+    if own.queue.parts:  # entries have the order of their ids
+        own.flush()
+    own.queue.add_part(_ENTRY, (day, now if on is None else on, plan.merchant_id, *entry, *money))

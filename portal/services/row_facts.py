@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from portal.domain.events import Cause
 from portal.domain.schedule import PlanInterval
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Merchant, Payment, Plan, Refund, User
+from portal.models import Installment, Merchant, Payment, Plan, Refund, RescheduleProposal, User
 from portal.models.payments.payments import PaymentState
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
 from portal.models.plans.plans import ClosedBy, PlanStatus
+from portal.reports.plans import proposals
+from portal.reports.plans.proposals import ProposalFacts
 
 SAVED_CARD: Final = "saved_card"
 """Stands for the token of a saved method, which is private to its customer."""
@@ -101,7 +103,8 @@ class RefundFacts:
 class PlanFacts:
     """A plan with its installments and the sums of its refunds, with its status and names at that instant.
 
-    `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it.
+    `lapses_at` is set while the plan waits for acceptance, and `disputed_at` while its customer disputes it. `proposal`
+    are the other days that the customer may answer.
     """
 
     id: int
@@ -128,6 +131,7 @@ class PlanFacts:
     merchant_name: str = ""
     deposit: int | None = None
     closed_by: ClosedBy | None = None
+    proposal: ProposalFacts | None = None
 
 
 def of_installment(row: Installment) -> InstallmentFacts:
@@ -151,6 +155,11 @@ def of_installment(row: Installment) -> InstallmentFacts:
 
 def of_payment(row: Payment) -> PaymentFacts:
     """The snapshot of a payment's row, in minor units, without a saved method's token."""
+    return new_payment(row, [(part.installment_id, part.amount) for part in row.allocations])
+
+
+def new_payment(row: Payment, parts: Iterable[tuple[int, int]]) -> PaymentFacts:
+    """As `of_payment`, with these parts: installment id and minor units. The row need not be loaded."""
     is_public = row.is_recorded or gateway.active().is_known(row.method)
     return PaymentFacts(
         id=row.id,
@@ -171,7 +180,7 @@ def of_payment(row: Payment) -> PaymentFacts:
         value_at=row.value_at,
         gateway_reference=row.gateway_reference,
         reversed_at=row.reversed_at,
-        parts=tuple(Part(part.installment_id, part.amount) for part in row.allocations),
+        parts=tuple(Part(*part) for part in parts),
         external_id=row.external_id,
         notes=row.notes,
     )
@@ -203,11 +212,16 @@ def of_refunds(refund_ids: Iterable[int]) -> tuple[RefundFacts, ...]:
 
 
 def of_plan(
-    plan: Plan, parties: tuple[str, str], installments: Iterable[Installment], sums: tuple[int, int]
+    plan: Plan,
+    parties: tuple[str, str],
+    installments: Iterable[Installment],
+    sums: tuple[int, int],
+    proposal: ProposalFacts | None = None,
 ) -> PlanFacts:
     """The snapshot of rows that are loaded.
 
     `parties`: the customer's email and the merchant's name. `sums`: the amounts refunded and in refunds in flight.
+    `proposal`: the other days that wait for the customer's answer.
     """
     return PlanFacts(
         id=plan.id,
@@ -234,6 +248,7 @@ def of_plan(
         merchant_name=parties[1],
         deposit=plan.deposit,
         closed_by=plan.closed_by,
+        proposal=proposal,
     )
 
 
@@ -243,21 +258,35 @@ def changed_plan(plan_id: int) -> PlanFacts:
     plan = db.session.get_one(Plan, plan_id, populate_existing=True)
     rows = select(Installment).where(Installment.plan_id == plan_id, Installment.is_live())
     rows = rows.order_by(Installment.due_date, Installment.number)
-    installments = db.session.scalars(rows.execution_options(populate_existing=True))
-    names = select(User.email, Merchant.business_name).join(Merchant, Merchant.id == plan.merchant_id)
-    email, merchant_name = db.session.execute(names.where(User.id == plan.customer_id)).one()
+    installments = list(db.session.scalars(rows.execution_options(populate_existing=True)))
+    asked = and_(RescheduleProposal.plan_id == plan_id, RescheduleProposal.ended_at.is_(None))
+    names = select(User.email, Merchant.business_name, RescheduleProposal).select_from(User)
+    names = names.join(Merchant, Merchant.id == plan.merchant_id).outerjoin(RescheduleProposal, asked)
+    names = names.where(User.id == plan.customer_id)
+    email, merchant_name, row = db.session.execute(names.execution_options(populate_existing=True)).one()
+    found = proposals.facts(row, plan, installments) if row is not None else None
+    proposal = found if found is not None and found.state == "open" else None
     amounts = [func.coalesce(func.sum(column), 0) for column in (Payment.refunded, Payment.refunding)]
     sums = db.session.execute(select(*amounts).where(Payment.plan_id == plan_id)).one()
-    return of_plan(plan, (email, merchant_name), installments, (int(sums[0]), int(sums[1])))
+    return of_plan(plan, (email, merchant_name), installments, (int(sums[0]), int(sums[1])), proposal)
 
 
 def changed_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:
     """Inside the unit of work that changes the payment, after the change: the payment, and its only installment."""
     db.session.flush()
+    return settled_payment(payment)
+
+
+def settled_payment(payment: Payment) -> tuple[PaymentFacts, InstallmentFacts | None]:
+    """As `changed_payment`, of a loaded payment whose change may still wait in the queue."""
     facts = of_payment(payment)
     if len(facts.parts) != 1:
         return facts, None
-    row = db.session.get_one(Installment, facts.parts[0].installment_id)
+    return facts, of_changed_installment(db.session.get_one(Installment, facts.parts[0].installment_id))
+
+
+def of_changed_installment(row: Installment) -> InstallmentFacts:
+    """Inside the unit of work that changes a loaded installment or its plan: the installment."""
     if (row.counted, row.disputed) != (row.plan.counted, row.plan.disputed):  # the plan's change reached the row
         db.session.refresh(row)
-    return facts, of_installment(row)
+    return of_installment(row)

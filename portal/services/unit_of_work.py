@@ -70,7 +70,6 @@ def unit_of_work(function: Callable[P, R]) -> Callable[P, R]:
             if stored is not None:
                 return cast(R, stored)
             result = function(*args, **kwargs)
-            db.session.flush()
             idempotency.finish(request_key, result)
             return result
 

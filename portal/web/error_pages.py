@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from flask import Flask, Response, current_app, g, request, url_for
+from flask import Flask, Response, current_app, flash, g, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -19,9 +19,18 @@ from portal.config import JSON_PREFIXES
 from portal.errors import Busy, QistError, StillRunning, TooMany
 from portal.extensions import db
 from portal.models import User
+from portal.web import kept_forms
 from portal.web.authorization import me, sign_in_first, signed_in_user, start_page
 from portal.web.middleware.request_ids import request_id
-from portal.web.respond import as_message, current_page, fragment_or_page, is_htmx, local_path
+from portal.web.respond import (
+    as_message,
+    current_page,
+    fragment_or_page,
+    go,
+    is_htmx,
+    local_path,
+    redirect_whole_page,
+)
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.refusals import sentence
 
@@ -92,9 +101,14 @@ def _unproven(error: QistError) -> Response:
 
 
 def csrf_failed(error: CSRFError) -> Response:
-    """The form's token does not belong to this session. After a sign-out, htmx goes to the sign-in page."""
+    """The form's token does not belong to this session. After a sign-out, htmx goes to the sign-in page.
+
+    The form of a session that was left in another tab comes back to its account.
+    """
     try:
         user = signed_in_user()
+        if (back := _bring_back_left_form(user)) is not None:
+            return back
     except SQLAlchemyError as failure:
         return database_failed(failure)
     if user is None and is_htmx():
@@ -105,6 +119,21 @@ def csrf_failed(error: CSRFError) -> Response:
         return show(400, _("Please send that again"), EXPIRED, NOTHING_CHANGED, sign_in, _("Sign in"))
     open_again = form_page or start_page(user)
     return show(400, _("Please send that again"), EXPIRED, NOTHING_CHANGED, open_again, _("Open the page again"))
+
+
+def _bring_back_left_form(user: User | None) -> Response | None:
+    """To the page of this form, if it is of a session of the account that is signed in, or of one that was left."""
+    owner, form_page = kept_forms.owner_of_left_page(), local_path(current_page())
+    if owner is None or form_page is None or not kept_forms.has_input() or (user is not None and user.id != owner):
+        return None
+    try:
+        kept_forms.keep(owner, form_page)
+    except QistError:
+        return None
+    if user is None:
+        flash(_("You were signed out. Nothing was charged."), "warn")
+    url = form_page if user is not None else url_for("sessions.new", next=form_page)
+    return redirect_whole_page(url, 401) if is_htmx() else go(url)
 
 
 def http_error(error: HTTPException) -> ResponseReturnValue:

@@ -15,7 +15,7 @@ from portal.reports.payments.offered_methods import OfferedMethod
 from portal.reports.plans.figures import SHOWN
 from portal.services.row_facts import PaymentFacts, RefundFacts
 from portal.web import filters
-from portal.wording import dates, labels, simulated_cards
+from portal.wording import dates, decline_reasons, labels, simulated_cards
 from portal.wording.causes import reason_words, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
@@ -151,7 +151,7 @@ def paid_day(payment: Payment, zone: str) -> str:
 
 def why_refund_declined(refund: Refund | RefundFacts) -> str:
     """The reason why a refund was declined."""
-    return " ".join((labels.refund_decline_reason(refund.decline_code), _("Nothing was given back.")))
+    return " ".join((decline_reasons.of_refund(refund.decline_code), _("Nothing was given back.")))
 
 
 def numbers_words(numbers: Sequence[int]) -> str:
@@ -182,7 +182,7 @@ def due_day(installment: Installment) -> str:
 
 def why_declined(payment: Payment | PaymentFacts, *, mine: bool) -> str:
     """Why no money moved, to the customer (`mine`) or to the merchant."""
-    return " ".join((labels.decline_reason(payment.decline_code, mine=mine), str(NOTHING_CHARGED)))
+    return " ".join((decline_reasons.of_payment(payment.decline_code, mine=mine), str(NOTHING_CHARGED)))
 
 
 def card_words(option: OfferedMethod) -> str:

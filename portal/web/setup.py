@@ -23,7 +23,7 @@ from portal.web.documents import letterheads as logos
 from portal.web.documents import receipts as receipt_files
 from portal.web.documents import statements as statement_files
 from portal.web.dues import calendars, shop_payments
-from portal.web.imports import imports
+from portal.web.imports import contacts, imports
 from portal.web.invitations import (
     customer_emails,
     invitation_documents,
@@ -107,6 +107,7 @@ BLUEPRINTS = (
     health.bp,
     home.bp,
     imports.bp,
+    contacts.bp,
     installments.bp,
     invitation_payments.bp,
     invitation_documents.bp,

@@ -26,6 +26,7 @@ RULES: Final = {
     "installment_paid": _l(
         "What is paid of an installment is what payments allocated to it, less what no longer counts"
     ),
+    "installment_held": _l("What is held of an installment is what payments in flight hold of it"),
     "installment_cancelled": _l("Only installments of a cancelled plan are cancelled, and nothing of them is owed"),
     "payment_allocated": _l("Every payment is allocated to the last unit, and in step with its state"),
     "payment_refunded": _l("What was given back of a payment is what its refunds say, and never more than came in"),

@@ -136,22 +136,6 @@ PERMISSIONS: Final = {
     "refund": _l("Refund, within its limit"),
 }
 """By `portal.domain.permissions.GIVEN_TO_KEYS`."""
-DECLINE_REASONS: Final = {
-    "insufficient_funds": _l("There is not enough money on this card."),
-    "not_charged": _l("The bank did not get this payment."),
-}
-"""By the gateway's decline code. Every other code means that the card was declined."""
-CARD_DECLINED: Final = _l("The card was declined.")
-OWN_CARD_DECLINED: Final = _l("Your card was declined.")
-"""The same for the card's owner."""
-REFUND_DECLINE_REASONS: Final = {
-    "not_refunded": _l("The bank did not get it."),
-    "charge_reversed": _l("The bank had taken this payment back already."),
-    "over_refunded": _l("More can't go back than was paid."),
-    "not_released": _l("The operator of this installation did not release it."),
-}
-"""By the gateway's code. Every other code means that the card itself refused."""
-
 NO_CONNECTION: Final = _l("No connection")
 WEBHOOK_PROBLEMS: Final = {
     "refused_address": _l("Its name leads to an address to which nothing is sent."),
@@ -238,16 +222,6 @@ def permissions_of_key(codes: list[str]) -> str:
 def role_permissions(code: str) -> str:
     """The permissions of a role of a team, in a sentence."""
     return str(ROLE_PERMISSIONS[code])
-
-
-def decline_reason(code: str | None, *, mine: bool = False) -> str:
-    """Why a card was declined, in a sentence. `mine`: for the card's owner."""
-    return str(DECLINE_REASONS.get(code or "", OWN_CARD_DECLINED if mine else CARD_DECLINED))
-
-
-def refund_decline_reason(code: str | None) -> str:
-    """Why a refund was declined, in a sentence."""
-    return str(REFUND_DECLINE_REASONS.get(code or "") or _("The card takes no refunds."))
 
 
 def card_ending(brand: str, last4: str) -> str:

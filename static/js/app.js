@@ -304,7 +304,11 @@
 
   // Where the device can share, the buttons that do it are shown.
   if (navigator.share) {
-    for (const button of document.querySelectorAll("[data-share]")) button.hidden = false;
+    const show = () => {
+      for (const button of document.querySelectorAll("[data-share]")) button.hidden = false;
+    };
+    show();
+    document.addEventListener("htmx:afterSettle", show);
   }
 
   // Show a password, or hide it again. It is hidden when its form is sent, so that browsers know it as a password.

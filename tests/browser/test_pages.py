@@ -11,7 +11,7 @@ import pytest
 import redis
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from flask import Flask
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from portal.local import demo_data
 from portal.local.postgres import Postgres
@@ -235,6 +235,7 @@ def test_forms_with_errors_open_panels_and_results_are_accessible(visit: Visit) 
     page = amal.page
     check(page)
     link = page.get_by_label("Pay link", exact=True).input_value()
+    expect(page.locator(".qr path").first).to_have_css("fill", "rgb(255, 255, 255)")
     check(layla.open(link))
     layla.page.locator("#pay-next").click()
     layla.page.locator("#pay-now").wait_for()

@@ -15,6 +15,12 @@ WATCH = """
 document.addEventListener("securitypolicyviolation", (event) =>
   window.policyViolated(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
+COUNT = """
+addEventListener("click", ({isTrusted}) => {
+  if (isTrusted) sessionStorage.setItem("clicks", 1 + Number(sessionStorage.getItem("clicks")));
+}, true);
+"""
+"""A tab counts its clicks over the pages of one address."""
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4(0[0-9]|22)")
 """Chromium writes every response of 4xx into its console, expected ones as well."""
 
@@ -34,6 +40,7 @@ class Visitor:
         self.responses: deque[str] = deque(maxlen=12)
         context.expose_binding("policyViolated", lambda _, violation: self.errors.append(f"policy: {violation}"))
         context.add_init_script(WATCH)
+        context.add_init_script(COUNT)
 
     @cached_property
     def page(self) -> Page:
@@ -62,6 +69,13 @@ class Visitor:
     def open(self, path: str) -> Page:
         self.page.goto(path)
         return self.page
+
+    def clicks(self) -> int:
+        """The number of clicks on the pages since this was last asked. Needs JavaScript."""
+        return self.page.evaluate(
+            "() => { const count = Number(sessionStorage.getItem('clicks')); sessionStorage.removeItem('clicks');"
+            " return count; }"
+        )
 
     def register(self, role: str, name: str) -> str:
         """Register a new username and sign in. The email is that username at example.com."""

@@ -16,6 +16,7 @@ SIGNED_IN = (401, 200, 200, 200, 200, 200, 200, 200)
 PARTIES = (401, 200, 404, 200, 404, 404, 200, 404)
 MERCHANTS = (401, 403, 403, 200, 200, 403, 200, 200)
 CUSTOMERS = (401, 200, 200, 403, 403, 403, 403, 403)
+SETTINGS = (401, 403, 403, 200, 200, 403, 403, 403)
 PLANS_MERCHANT = (401, 403, 403, 200, 404, 403, 403, 403)
 PROVEN = (401, 409, 409, 409, 409, 409, 403, 403)
 PROOFS = (401, 422, 422, 422, 422, 422, 422, 422)
@@ -92,22 +93,21 @@ API = {
         *(401, 403, 403, 404, 404, 403, 403, 403),  # an event that the endpoint never got
     ),
     "GET /api/merchant/": MERCHANTS,
-    "PATCH /api/merchant/": (401, 403, 403, 200, 200, 403, 403, 403),
+    **{f"PATCH /api/merchant/{part}": SETTINGS for part in ("", "reminders/")},
     "GET /api/customers/": MERCHANTS,
     "GET /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 200, 404),
     "PATCH /api/customers/<row:customer_id>/": (401, 403, 403, 200, 404, 403, 403, 403),
     "POST /api/plans/<row:plan_id>/reminders/": (401, 403, 403, 409, 404, 403, 403, 403),  # mailed often enough
-    "PUT /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
-    "DELETE /api/plans/<row:plan_id>/mute/": PLANS_MERCHANT_DONE,
+    **dict.fromkeys((f"{act} /api/plans/<row:plan_id>/mute/" for act in ("PUT", "DELETE")), PLANS_MERCHANT_DONE),
     "PUT /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,
     "DELETE /api/customers/<row:customer_id>/mute/": PLANS_MERCHANT_DONE,
     "GET /api/plans/<row:plan_id>/timeline/": PARTIES,
     "GET /api/plans/<row:plan_id>/automatic-payment/": (401, 200, 404, 403, 403, 403, 403, 403),
     "PUT /api/plans/<row:plan_id>/automatic-payment/": (401, 409, 404, 403, 403, 403, 403, 403),  # it is cancelled
     "DELETE /api/plans/<row:plan_id>/automatic-payment/": (401, 204, 404, 403, 403, 403, 403, 403),
-    "GET /api/team/": (401, 403, 403, 200, 200, 403, 403, 403),
     "GET /api/merchant/reminders/": MERCHANTS,
-    "PATCH /api/merchant/reminders/": (401, 403, 403, 200, 200, 403, 403, 403),
+    "GET /api/team/": SETTINGS,
+    **{f"{act} /api/merchant/notices/": SETTINGS for act in ("GET", "PATCH")},
     **dict.fromkeys(("GET /api/docs/", "GET /swagger/", "GET /api/openapi.json"), ANYONE),
     **dict.fromkeys(DESCRIBED, PLANS_MERCHANT),
 }
@@ -390,6 +390,7 @@ PAGES = {
     "GET /account/erasure": PAGE,
     "POST /account/erasure": (303, 409, 409, 409, 409, 409, 303, 303),
     **import_rows.PAGES,
+    **import_rows.PEOPLE,
     **document_statuses.PAGES,
     **matrix_rows.PAGES,
     "POST /account/hat": (303,) * 8,

@@ -76,7 +76,8 @@ API: Final = {
         (200, 200, 403, 404, 403), "PATCH", "/api/plans/<row:plan_id>/", "/api/payments/<row:payment_id>/",
         "/api/refunds/<row:refund_id>/",
     ),
-    **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/"),
+    **rows(MANAGERS, "PATCH", "/api/merchant/", "/api/merchant/reminders/", "/api/merchant/notices/"),
+    **rows(MANAGERS, "GET", "/api/merchant/notices/"),
     **rows((409, 409, 403, 404, 403), "POST", "/api/plans/<row:plan_id>/reminders/"),  # mailed often enough
     **rows(MUTE, "PUT", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
     **rows(MUTE, "DELETE", "/api/plans/<row:plan_id>/mute/", "/api/customers/<row:customer_id>/mute/"),
@@ -265,6 +266,7 @@ PAGES: Final = {
     **rows(INVITE, "GET", "/plans/<int:plan_id>/dispute/answer"),
     **rows(ACT_FORM, "POST", "/plans/<int:plan_id>/dispute/answer"),
     **import_rows.TEAM,
+    **import_rows.PEOPLE_TEAM,
     **rows(INVITE, "POST", "/plans/<int:plan_id>/delivery"),
     **rows(OWING_FORM, "POST", "/plans/<int:plan_id>/pay", "/installments/<int:installment_id>/payments"),
     **rows((200, 200, 403, 404, 403), "GET", "/plans/<int:plan_id>/record-payment"),

@@ -31,6 +31,8 @@ ACTS_OF_A_BUSINESS: Final = {
     f"POST {PLAN}/proposal/withdraw",
     "PATCH /api/merchant/",
     "PATCH /api/merchant/reminders/",
+    "GET /api/merchant/notices/",
+    "PATCH /api/merchant/notices/",
     "GET /api/team/",
     *(f"PATCH /api/{one}/" for one in ("plans/<row:plan_id>", "payments/<row:payment_id>", "refunds/<row:refund_id>")),
     "POST /api/plans/<row:plan_id>/reminders/",
@@ -58,6 +60,7 @@ ACTS_OF_A_BUSINESS: Final = {
     "POST /plans/preview",
     "POST /plans/drafts/<int:draft_id>/discard",
     *import_rows.PAGES,
+    *import_rows.CONTACT_BUTTONS,
     *(
         f"{method} {act}"
         for method in ("GET", "POST")

@@ -153,7 +153,7 @@ GUARDS = [
           "VALUES (:declined, :open, 1, 'released')",
           beside=("payment_allocated_parts",)),
     Guard("held by two payments", "uq_allocations_held_installment_id",
-          a_payment(plan_id=":flight_plan").replace(":late,", ":held,")),
+          a_payment(plan_id=":flight_plan").replace(":late,", ":held,"), beside=("held_sum",)),
     Guard("another amount allocated", "allocations_fixed",
           "UPDATE allocations SET amount = amount - 1 WHERE payment_id = :payment"),
     Guard("allocated to another installment", "allocations_fixed",

@@ -23,6 +23,7 @@ def a_contact(**columns: str) -> str:
     return an_import() + ";" + insert("contacts", good | columns)
 
 
+UNIQUE_CONTACT: Final = "uq_contacts_merchant_id_email_key"
 IMPORTED: Final = "(SELECT max(id) FROM imports)"
 
 IMPORT_GUARDS: Final = [
@@ -32,7 +33,7 @@ IMPORT_GUARDS: Final = [
     Guard("a file that stays after its import", "ck_imports_carried_out", an_import(carried_out_at="now()")),
     Guard("an import that waits without a file", "ck_imports_carried_out", an_import(content="NULL")),
     Guard("an import discarded before it was carried out", "ck_imports_discarded", an_import(discarded_at="now()")),
-    Guard("two contacts of one email", "pk_contacts", a_contact() + ";" + a_contact().partition(";")[2]),
+    Guard("two contacts of one email", UNIQUE_CONTACT, a_contact() + ";" + a_contact().partition(";")[2]),
     Guard("a contact with an empty name", "ck_contacts_name", a_contact(name="''")),
     Guard("a contact with a note of two lines", "ck_contacts_note", a_contact(note="E'a\\nb'")),
     Guard("a contact with a phone of letters", "ck_contacts_phone", a_contact(phone="'call me'")),

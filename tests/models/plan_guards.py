@@ -239,6 +239,10 @@ PLAN_GUARDS = [
     Guard("a paid installment cancelled", "installments_settled",
           "UPDATE installments SET cancelled_at = now() WHERE id = :paid", by="installments_fixed"),
     Guard("paid without a payment", "installment_paid_sum", "UPDATE installments SET paid = 1 WHERE id = :open"),
+    Guard("held without a payment", "held_sum", "UPDATE installments SET held = 1 WHERE id = :open"),
+    Guard("held before there was a payment", "held_sum", one_more(held="1"), by="held_sum_insert"),
+    Guard("less than nothing held", "ck_installments_held", "UPDATE installments SET held = -1 WHERE id = :open",
+          beside=("held_sum",)),
     Guard("applied without being paid", "installment_paid_sum",
           "ALTER TABLE allocations DISABLE TRIGGER payment_allocated_parts;"
           "UPDATE allocations SET state = 'applied' WHERE payment_id = :flight", by="installment_paid_sum_parts"),

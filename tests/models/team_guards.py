@@ -17,8 +17,9 @@ from tests.models.guard_inserts import (
 OWNER_IS_CUSTOMER = "plans_two_parties"
 
 
-def an_erasure() -> str:
-    return insert("erasures", {"user_id": ":omar", "created_at": "now()", "erased_at": "now()"})
+def an_erasure(hash: str = "sha256('x')") -> str:
+    good = {"user_id": ":omar", "created_at": "now()", "erased_at": "now()", "email_hash": hash}
+    return insert("erasures", good)
 
 
 def notices(**columns: str) -> str:
@@ -54,6 +55,7 @@ TEAM_GUARDS = [
           a_team_invitation() + ";" + a_team_invitation(token_hash="sha256('u')")),
     Guard("an erased account with its email", "ck_users_erased",
           "UPDATE users SET erased_at = now(), deactivated_at = now() WHERE id = :invited"),
+    Guard("an erasure under half a hash", "ck_erasures_email_hash", an_erasure(hash="'x'")),
     Guard("two erasures of one account", "pk_erasures", an_erasure() + ";" + an_erasure()),
     Guard("a mail to nobody", "ck_emails_one_recipient", a_mail(to_user_id="NULL")),
     Guard("a mail to a user and elsewhere", "ck_emails_one_recipient", a_mail(to_address="'x@example.com'")),

@@ -16,6 +16,7 @@ from portal.models import guards
 from tests.fixtures import people, servers
 from tests.models.guard_inserts import Guard
 from tests.models.guards import GUARDS
+from tests.models.import_guards import a_contact
 from tests.models.sample_plans import sample_plans
 
 CATALOG = """
@@ -38,10 +39,14 @@ CATALOG = """
 ELSEWHERE = {
     "plans_next_due_insert": "test_a_plans_next_due_date_follows_its_installments",
     "plans_next_due_update": "test_a_plans_next_due_date_follows_its_installments",
+    "proposals_void": "tests/services/adjustments/test_proposals.py",
+    "installments_held_begin": "tests/services/payments/test_held.py",
+    "installments_held_end": "tests/services/payments/test_held.py",
     "due_totals": "tests/services/books/test_totals.py",
     "collected_totals": "tests/services/books/test_totals.py",
     "plans_grams": "test_grams_follow_what_a_search_finds",
     "customers_grams": "test_grams_follow_what_a_search_finds",
+    "contacts_grams": "test_contacts_are_found_by_their_words",
     "users_grams": "test_grams_follow_what_a_search_finds",
     "customers_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
     "users_listed": "test_the_name_in_lists_and_the_newest_plan_follow_their_rows",
@@ -200,6 +205,20 @@ def test_grams_follow_what_a_search_finds(context):
             connection.execute(text(change), {"id": row_id})
         with raw() as connection:
             assert connection.execute(query, {"id": row_id, "words": [words]}).scalar() is True, words
+
+
+def test_contacts_are_found_by_their_words(context):
+    """The trigger of their grams by raw SQL."""
+    amal = people.amal()
+    with raw() as connection:
+        for statement in a_contact().split(";"):
+            connection.execute(text(statement), {"amal": amal})
+    found = text("SELECT grams @> qist_grams(merchant_id, :words) FROM contacts")
+    for words, change in (("x@example", ""), ("Haddad", "name = 'Haddad'"), ("0501234", "phone = '050 1234'")):
+        with raw() as connection:
+            if change:
+                connection.execute(text(f"UPDATE contacts SET {change}"))  # noqa: S608 constants
+            assert connection.execute(found, {"words": [words]}).scalar() is True, words
 
 
 ERASE = """UPDATE users SET erased_at = now(), deactivated_at = now(), username = NULL, username_key = NULL,

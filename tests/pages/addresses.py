@@ -71,6 +71,8 @@ PAGES: Final[dict[str, list[str]]] = {
         "/plans/drafts",
         "/imports",
         "/imports/new",
+        "/customers/contacts",
+        "/customers/contacts?search=oma",
         "/account/password",
         "/account/sessions",
         "/account/second-factors",

@@ -21,7 +21,7 @@ from portal.services.adjustments import cancellations, credits, metadata, propos
 from portal.services.adjustments.reschedules import NewTerms, RescheduleProposed
 from portal.services.agreements import disputes, withdrawals
 from portal.services.books import chart, closing, letterheads
-from portal.services.imports import imports, sending
+from portal.services.imports import contacts, imports, sending
 from portal.services.merchants import first_steps, usual_terms
 from portal.services.merchants.usual_terms import Terms
 from portal.services.notices import settings as notices
@@ -163,6 +163,11 @@ OF_A_BUSINESS: dict[str, tuple[Permission, Act]] = {
         lambda actor, ids: imports.carry_out(ids["waiting"], actor=actor, shown=ids["shown"]),
     ),
     "discard an import": ("create_plans", lambda actor, ids: imports.discard(ids["import"], actor=actor)),
+    "describe a person without a plan": (
+        "note",
+        lambda actor, ids: contacts.describe(ids["contact"], Words(name="Zoe"), actor=actor),
+    ),
+    "remove a person without a plan": ("note", lambda actor, ids: contacts.remove(ids["contact"], actor=actor)),
     "send an import": ("create_plans", lambda actor, ids: sending.send(ids["import"], actor=actor)),
     "notices": ("settings", lambda actor, ids: notices.choose(actor, on=[], at_once=False)),
     "reminder settings": ("settings", lambda actor, ids: settings.update(actor, days=[1], sending_hour=9)),
@@ -197,6 +202,7 @@ def ids(context: object) -> Ids:
     waiting, imported = spreadsheets.upload(nour, A_FILE), spreadsheets.imported(nour, A_FILE)
     shown, matching = imports.digest(spreadsheets.row_of(waiting)), spreadsheets.matched(waiting)
     db.session.rollback()
+    spreadsheets.imported(nour, b"Email,Name\nzoe@example.com,Zo", "customers")
     badr = people.a_member("badr-the-viewer", amal, "viewer")
     plan_id = people.a_plan(amal, first=-3)
     payment_id = people.pay(people.installments_of(plan_id)[0].id, omar).id
@@ -225,6 +231,7 @@ def ids(context: object) -> Ids:
         "shown": shown,
         "matching": matching,
         "import": imported,
+        "contact": db.session.scalar(text("SELECT max(id) FROM contacts")),
         "asked": (asked, proposal.proposal.id),
         "terms": usual_terms.add(people.owner(amal), Terms("Three months", 3, "monthly", None, 30)),
         "endpoint": endpoint,

@@ -15,7 +15,7 @@ from portal.models.plans.installments import INSTALLMENT_STATUSES
 from portal.models.plans.plans import CLOSED_BY, PLAN_STATUSES
 from portal.reports.operations import checks, revisions
 from portal.reports.plans.figures import PlanFigures
-from portal.wording import installation, labels, simulated_cards
+from portal.wording import decline_reasons, installation, labels, simulated_cards
 from portal.wording.checks import RULES, rule
 
 STATES = sorted({*PLAN_STATUSES, *INSTALLMENT_STATUSES, *PAYMENT_STATES, *REFUND_STATES})
@@ -47,11 +47,11 @@ def test_intervals_and_manual_methods(app: Flask) -> None:
 
 def test_an_unknown_decline_code_means_that_the_card_was_declined(app: Flask) -> None:
     with app.app_context():
-        assert labels.decline_reason("insufficient_funds") == "There is not enough money on this card."
-        assert labels.decline_reason("stolen") == labels.decline_reason(None) == "The card was declined."
-        assert labels.decline_reason("stolen", mine=True) == "Your card was declined."
-        assert labels.refund_decline_reason("not_refunded") == "The bank did not get it."
-        assert labels.refund_decline_reason("stolen") == "The card takes no refunds."
+        assert decline_reasons.of_payment("insufficient_funds") == "There is not enough money on this card."
+        assert decline_reasons.of_payment("stolen") == decline_reasons.of_payment(None) == "The card was declined."
+        assert decline_reasons.of_payment("stolen", mine=True) == "Your card was declined."
+        assert decline_reasons.of_refund("not_refunded") == "The bank did not get it."
+        assert decline_reasons.of_refund("stolen") == "The card takes no refunds."
 
 
 def test_every_test_card_says_what_it_does(app: Flask) -> None:

@@ -382,6 +382,19 @@ MoneyWay: TypeAlias = Literal[
     "card",
 ]
 
+Notice: TypeAlias = Literal[
+    "paid",
+    "completed",
+    "refunded",
+    "declined",
+    "automatic",
+    "late",
+    "bounced",
+    "accepted",
+    "disputed",
+    "withdrawn",
+]
+
 PayChoice: TypeAlias = Literal[
     "due",
     "all",
@@ -585,6 +598,8 @@ class CancelledPlan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+    # The open proposal of other days, which the customer may answer.
+    reschedule_proposal: RescheduleProposal | None
     installments: list[Installment]
     refunds: list[HeldRefund]
 
@@ -1035,6 +1050,23 @@ class Nothing(TypedDict):
     """An empty object: everything is in the address. The body may be left out."""
 
 
+class NoticeChange(TypedDict):
+    """The choice to change. A field that is left out, or null, stays. An empty list turns all notices off."""
+
+    # The notices that you get, all others off.
+    on: NotRequired[list[Notice] | None]
+    at_once: NotRequired[bool | None]
+
+
+class NoticeChoice(TypedDict):
+    """The mails about the merchant that you get. Other members have choices of their own."""
+
+    # `bounced`, `accepted`, `disputed` and `withdrawn` come at once, the others in the digest.
+    on: list[Notice]
+    # Whether the digest comes with each news, else once a day at 08:00.
+    at_once: bool
+
+
 class OwnInstallment(TypedDict):
     """An installment of a schedule of your own."""
 
@@ -1196,6 +1228,8 @@ class Plan(TypedDict):
     lapses_at: str | None
     # Set while the customer says that the plan is not theirs.
     disputed_at: str | None
+    # The open proposal of other days, which the customer may answer.
+    reschedule_proposal: RescheduleProposal | None
     installments: list[Installment]
 
 
@@ -1738,6 +1772,34 @@ class Client(Transport):
             Merchant,
             "PATCH",
             "/api/merchant/",
+            body=body,
+        )
+
+    def merchants_show_notices(
+        self,
+    ) -> NoticeChoice:
+        """The mails about your merchant that you get
+
+        Yours alone, as an owner or a manager. Without a choice all are on, in one digest a day.
+        """
+        return self.one(
+            NoticeChoice,
+            "GET",
+            "/api/merchant/notices/",
+        )
+
+    def merchants_update_notices(
+        self,
+        body: NoticeChange | None = None,
+    ) -> NoticeChoice:
+        """Change which mails about your merchant you get
+
+        It changes nothing for other members. Mails about your own account and plans do not depend on it.
+        """
+        return self.one(
+            NoticeChoice,
+            "PATCH",
+            "/api/merchant/notices/",
             body=body,
         )
 
@@ -2826,8 +2888,8 @@ class Client(Transport):
     ) -> Proof:
         """Mail another proof of your email
 
-        The mail before stops working. The code is for the tokens of this account. At most 5 mails an hour and 10
-        a day go to an email.
+        The mail before stops working. The code is for the tokens of this account. Requests from one network
+        address mail at most 5 proofs an hour and 10 a day to an email.
 
         Also at `/api/auth/email/proofs/`.
         """

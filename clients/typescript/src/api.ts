@@ -112,6 +112,8 @@ export interface CancelledPlan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+  /** The open proposal of other days, which the customer may answer. */
+  reschedule_proposal: RescheduleProposal | null;
   installments: Installment[];
   refunds: HeldRefund[];
 }
@@ -574,6 +576,23 @@ export interface NewWriteOff {
 export interface Nothing {
 }
 
+export type Notice = "paid" | "completed" | "refunded" | "declined" | "automatic" | "late" | "bounced" | "accepted" | "disputed" | "withdrawn";
+
+/** The choice to change. A field that is left out, or null, stays. An empty list turns all notices off. */
+export interface NoticeChange {
+  /** The notices that you get, all others off. */
+  on?: Notice[] | null;
+  at_once?: boolean | null;
+}
+
+/** The mails about the merchant that you get. Other members have choices of their own. */
+export interface NoticeChoice {
+  /** `bounced`, `accepted`, `disputed` and `withdrawn` come at once, the others in the digest. */
+  on: Notice[];
+  /** Whether the digest comes with each news, else once a day at 08:00. */
+  at_once: boolean;
+}
+
 /** An installment of a schedule of your own. */
 export interface OwnInstallment {
   /** A decimal string, or a JSON number, which is read as its text. */
@@ -729,6 +748,8 @@ export interface Plan {
   lapses_at: string | null;
   /** Set while the customer says that the plan is not theirs. */
   disputed_at: string | null;
+  /** The open proposal of other days, which the customer may answer. */
+  reschedule_proposal: RescheduleProposal | null;
   installments: Installment[];
 }
 
@@ -1181,6 +1202,25 @@ export class Client extends Transport {
     body: MerchantChange = {},
   ): Promise<Merchant> {
     return this.one("PATCH", `/api/merchant/`, { body });
+  }
+
+  /**
+   * The mails about your merchant that you get. Yours alone, as an owner or a manager. Without a choice all are on,
+   * in one digest a day.
+   */
+  merchantsShowNotices(
+  ): Promise<NoticeChoice> {
+    return this.one("GET", `/api/merchant/notices/`);
+  }
+
+  /**
+   * Change which mails about your merchant you get. It changes nothing for other members. Mails about your own
+   * account and plans do not depend on it.
+   */
+  merchantsUpdateNotices(
+    body: NoticeChange = {},
+  ): Promise<NoticeChoice> {
+    return this.one("PATCH", `/api/merchant/notices/`, { body });
   }
 
   /** The rules of your reminders. The rules of your reminders. */
@@ -1749,8 +1789,9 @@ export class Client extends Transport {
   }
 
   /**
-   * Mail another proof of your email. The mail before stops working. The code is for the tokens of this account. At
-   * most 5 mails an hour and 10 a day go to an email. Also at `/api/auth/email/proofs/`.
+   * Mail another proof of your email. The mail before stops working. The code is for the tokens of this account.
+   * Requests from one network address mail at most 5 proofs an hour and 10 a day to an email. Also at
+   * `/api/auth/email/proofs/`.
    */
   accountsAskForProof(
   ): Promise<Proof> {

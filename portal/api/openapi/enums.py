@@ -8,6 +8,7 @@ from portal.domain.public_events import EventType, ObjectType
 from portal.domain.rescheduling import Change
 from portal.domain.schedule import Interval, PlanInterval
 from portal.models.ledger import Account, EntryKind
+from portal.models.notices import NOTICES
 from portal.models.payments.payments import PaymentState, RecordedMethod
 from portal.models.payments.refunds import RefundState
 from portal.models.plans.installments import InstallmentStatus
@@ -27,6 +28,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "DeliveryState": get_args(DeliveryState),
     "DisabledFor": get_args(DisabledFor),
     "EntryKind": get_args(EntryKind),
+    "Notice": NOTICES,
     "EventObjectType": get_args(ObjectType),
     "EventType": get_args(EventType),
     "FaultPlace": ("query", "header"),

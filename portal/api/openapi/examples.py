@@ -74,6 +74,7 @@ _PLAN: Final[dict[str, Any]] = {
     "accepted_at": None,
     "lapses_at": None,
     "disputed_at": None,
+    "reschedule_proposal": None,
     "installments": [_INSTALLMENT, _SECOND, _THIRD],
 }
 _MERCHANT: Final[dict[str, Any]] = {
@@ -320,6 +321,8 @@ _SHAPES: Final[dict[str, Any]] = {
     },
     "Merchant": _MERCHANT,
     "ProposalAnswer": {"proposal": 5},
+    "NoticeChange": {"on": ["paid", "late", "bounced", "disputed"], "at_once": False},
+    "NoticeChoice": {"on": ["paid", "late", "bounced", "disputed"], "at_once": False},
     "RescheduleProposal": {
         "id": 5,
         "plan": 1,

@@ -18,6 +18,7 @@ from portal.reports.tallies import Count
 from portal.services.accounts.merchant_settings import Settings
 from portal.services.books import letterheads
 from portal.services.books.letterheads import Words
+from portal.services.notices import settings
 from portal.services.plans import pairs
 
 bp = Blueprint("api_merchants", __name__)
@@ -58,6 +59,25 @@ def update(json: schemas.MerchantChange) -> schemas.Merchant:
 
 def _described(row: models.Merchant) -> schemas.Merchant:
     return schemas.merchant(row, models.Letterhead.of(row.id))
+
+
+@endpoint(bp, "GET", "/api/merchant/notices/", ok={200: schemas.NoticeChoice}, tag=TAG, needs="settings")
+def show_notices() -> schemas.NoticeChoice:
+    """The mails about your merchant that you get
+
+    Yours alone, as an owner or a manager. Without a choice all are on, in one digest a day.
+    """
+    return schemas.notice_choice(settings.choice_of(caller().id, merchant().id))
+
+
+@endpoint(bp, "PATCH", "/api/merchant/notices/", ok={200: schemas.NoticeChoice}, tag=TAG, needs="settings", writes=True)
+def update_notices(json: schemas.NoticeChange) -> schemas.NoticeChoice:
+    """Change which mails about your merchant you get
+
+    It changes nothing for other members. Mails about your own account and plans do not depend on it.
+    """
+    chosen = settings.choose(caller().actor, on=json.on, at_once=json.at_once)
+    return schemas.notice_choice(chosen)
 
 
 @endpoint(bp, "GET", "/api/team/", ok={200: list[schemas.TeamMember]}, tag=TAG, needs="team")

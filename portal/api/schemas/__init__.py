@@ -49,9 +49,12 @@ from portal.api.schemas.merchants import (
     CustomerWords,
     Merchant,
     MerchantChange,
+    NoticeChange,
+    NoticeChoice,
     TeamMember,
     customer,
     merchant,
+    notice_choice,
     team_member,
 )
 from portal.api.schemas.payment_methods import (
@@ -72,9 +75,7 @@ from portal.api.schemas.plan_actions import (
     NewVoid,
     NewWriteOff,
     ProposalAnswer,
-    RescheduleProposal,
     cancelled_plan,
-    proposal,
 )
 from portal.api.schemas.plans import (
     NewPlan,
@@ -83,9 +84,11 @@ from portal.api.schemas.plans import (
     PlanQuery,
     PlanTerms,
     Preview,
+    RescheduleProposal,
     plan,
     plan_row,
     preview,
+    proposal,
 )
 from portal.api.schemas.refunds import NewRefund, Refund, RefundAnswer, RefundQuery, RefundsQuery, refund, refund_answer
 from portal.api.schemas.reminders import (
@@ -156,6 +159,8 @@ __all__ = [
     "NewVoid",
     "NewWriteOff",
     "Nothing",
+    "NoticeChange",
+    "NoticeChoice",
     "OwnInstallment",
     "PageQuery",
     "PaidInstallment",
@@ -208,6 +213,7 @@ __all__ = [
     "link",
     "me",
     "merchant",
+    "notice_choice",
     "paid_installment",
     "payment",
     "payment_method",

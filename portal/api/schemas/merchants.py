@@ -9,8 +9,10 @@ from portal.api.parsing import whole
 from portal.api.schemas.kinds import CreatedQuery, Id, In, Instant, Money, Out, Text, decimal, up_to
 from portal.domain.permissions import Role, Standing
 from portal.domain.schedule import MAX_GRACE_DAYS, MAX_WITHDRAWAL_DAYS
+from portal.models.notices import Notice
 from portal.reports.merchants.customers import Customer as Described
 from portal.reports.merchants.filters import Show
+from portal.services.notices.settings import Choice
 
 Amounts = Annotated[dict[str, Money], Meta(description="By currency, without those in which the amount is zero.")]
 
@@ -48,6 +50,23 @@ class MerchantChange(In, kw_only=True):
     phone: Annotated[
         Text | None, Meta(description="4 to 15 digits, with blanks, + ( ) . and - between them: +966 50 123 4567.")
     ] = None
+
+
+class NoticeChoice(Out, kw_only=True):
+    """The mails about the merchant that you get. Other members have choices of their own."""
+
+    on: Annotated[
+        list[Notice],
+        Meta(description="`bounced`, `accepted`, `disputed` and `withdrawn` come at once, the others in the digest."),
+    ]
+    at_once: Annotated[bool, Meta(description="Whether the digest comes with each news, else once a day at 08:00.")]
+
+
+class NoticeChange(In, kw_only=True):
+    """The choice to change. A field that is left out, or null, stays. An empty list turns all notices off."""
+
+    on: Annotated[list[Notice] | None, Meta(description="The notices that you get, all others off.")] = None
+    at_once: bool | None = None
 
 
 class TeamMember(Out, kw_only=True):
@@ -107,6 +126,10 @@ class CustomerQuery(CreatedQuery, kw_only=True):
     ] = "all"
     email: Annotated[Text | None, Meta(description="The whole address, in any case.")] = None
     search: Annotated[Text | None, Meta(description="A part of the name, phone, email or username.")] = None
+
+
+def notice_choice(choice: Choice) -> NoticeChoice:
+    return NoticeChoice(on=list(choice.on), at_once=choice.at_once)
 
 
 def merchant(row: models.Merchant, letterhead: models.Letterhead | None) -> Merchant:

@@ -1,18 +1,16 @@
 """Schemas of a merchant's actions: credit, write-off, cancellation, reversal, void."""
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from portal.api.parsing import Amount, Day, whole
-from portal.api.schemas.kinds import AmountField, Id, In, Instant, Money, Out, Reason, Text, decimal, up_to
+from portal.api.schemas.kinds import AmountField, Id, In, Money, Out, Reason, Text, decimal, up_to
 from portal.api.schemas.plans import Plan, fields_of
 from portal.domain.identifiers import MAX_ID
 from portal.domain.rescheduling import MAX_SHIFT_DAYS, Change
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval
-from portal.reports.plans.proposals import DueAmount, ProposalFacts, State
 from portal.services.row_facts import PlanFacts, RefundFacts
 
 Remaining = Annotated[
@@ -66,31 +64,6 @@ class NewReschedule(In, kw_only=True):
     expected: Remaining | None = None
 
 
-class ProposedAmount(Out, kw_only=True):
-    """An amount that is to pay on a day."""
-
-    due_date: date
-    amount: Money
-
-
-class RescheduleProposal(Out, kw_only=True):
-    """Other days that the customer is asked for. `before` and `after` are all that is to pay without and with them.
-
-    An open proposal is `lapsed` once its time is over, and `void` once a payment, a credit or another change made it
-    stale. Nothing changes before it is `accepted`.
-    """
-
-    id: Id
-    plan: Id
-    state: State
-    before: list[ProposedAmount]
-    after: list[ProposedAmount]
-    reason: Annotated[str | None, Meta(description="Null once it is erased.")]
-    created_at: Instant
-    expires_at: Annotated[Instant, Meta(description="The end of the time to answer.")]
-    ended_at: Annotated[Instant | None, Meta(description="When it was answered, withdrawn, or lapsed.")]
-
-
 class ProposalAnswer(In, kw_only=True):
     """The answer to a proposal of other days."""
 
@@ -127,25 +100,6 @@ class CancelledPlan(Plan, kw_only=True):
     """The cancelled plan, and the refunds that the cancellation started."""
 
     refunds: list[HeldRefund]
-
-
-def proposal(facts: ProposalFacts) -> RescheduleProposal:
-    """The schema of a proposal of other days."""
-
-    def amounts(rows: Sequence[DueAmount]) -> list[ProposedAmount]:
-        return [ProposedAmount(due_date=row.due_date, amount=decimal(row.amount, facts.currency)) for row in rows]
-
-    return RescheduleProposal(
-        id=facts.id,
-        plan=facts.plan_id,
-        state=facts.state,
-        before=amounts(facts.before),
-        after=amounts(facts.after),
-        reason=facts.reason,
-        created_at=facts.proposed_at,
-        expires_at=facts.expires_at,
-        ended_at=facts.ended_at,
-    )
 
 
 def cancelled_plan(facts: PlanFacts, refunds: Sequence[RefundFacts]) -> CancelledPlan:

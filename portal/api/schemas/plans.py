@@ -1,5 +1,6 @@
 """Schemas of plans."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -28,7 +29,8 @@ from portal.api.schemas.kinds import (
 from portal.domain.schedule import MAX_INSTALLMENTS, Interval, PlanInterval, Row
 from portal.models.plans.plans import ClosedBy, PlanStatus
 from portal.reports.payments.refunds import RefundTotals
-from portal.reports.plans import figures
+from portal.reports.plans import figures, proposals
+from portal.reports.plans.proposals import DueAmount, ProposalFacts, State
 from portal.services import row_facts
 from portal.services.plans.plans import NewPlan as NewPlanInput
 from portal.services.row_facts import PlanFacts
@@ -95,6 +97,31 @@ class Preview(Out, kw_only=True):
     installments: list[ScheduleRow]
 
 
+class ProposedAmount(Out, kw_only=True):
+    """An amount that is to pay on a day."""
+
+    due_date: date
+    amount: Money
+
+
+class RescheduleProposal(Out, kw_only=True):
+    """Other days that the customer is asked for. `before` and `after` are all that is to pay without and with them.
+
+    An open proposal is `lapsed` once its time is over, and `void` once a payment, a credit or another change made it
+    stale. Nothing changes before it is `accepted`.
+    """
+
+    id: Id
+    plan: Id
+    state: State
+    before: list[ProposedAmount]
+    after: list[ProposedAmount]
+    reason: Annotated[str | None, Meta(description="Null once it is erased.")]
+    created_at: Instant
+    expires_at: Annotated[Instant, Meta(description="The end of the time to answer.")]
+    ended_at: Annotated[Instant | None, Meta(description="When it was answered, withdrawn, or lapsed.")]
+
+
 class Plan(Out, kw_only=True):
     """A purchase in installments. `overdue` as soon as an installment is late.
 
@@ -131,6 +158,9 @@ class Plan(Out, kw_only=True):
         Instant | None, Meta(description="Set while the plan waits for acceptance: it counts nowhere until then.")
     ]
     disputed_at: Annotated[Instant | None, Meta(description="Set while the customer says that the plan is not theirs.")]
+    reschedule_proposal: Annotated[
+        RescheduleProposal | None, Meta(description="The open proposal of other days, which the customer may answer.")
+    ]
     installments: list[Installment]
 
 
@@ -159,7 +189,9 @@ def plan(facts: PlanFacts) -> Plan:
 
 
 def plan_row(row: models.Plan, totals: RefundTotals) -> Plan:
-    return plan(row_facts.of_plan(row, (row.customer.email, row.merchant.business_name), row.installments, totals))
+    asked = proposals.open_of(row)
+    parties = row.customer.email, row.merchant.business_name
+    return plan(row_facts.of_plan(row, parties, row.installments, totals, asked))
 
 
 def fields_of(facts: PlanFacts) -> dict[str, Any]:
@@ -191,9 +223,29 @@ def fields_of(facts: PlanFacts) -> dict[str, Any]:
         "accepted_at": facts.accepted_at,
         "lapses_at": facts.lapses_at,
         "disputed_at": facts.disputed_at,
+        "reschedule_proposal": None if facts.proposal is None else proposal(facts.proposal),
         "installments": [installment(part) for part in facts.installments],
         **{name: decimal(amount, facts.currency) for name, amount in amounts.items()},
     }
+
+
+def proposal(facts: ProposalFacts) -> RescheduleProposal:
+    """The schema of a proposal of other days."""
+
+    def amounts(rows: Sequence[DueAmount]) -> list[ProposedAmount]:
+        return [ProposedAmount(due_date=row.due_date, amount=decimal(row.amount, facts.currency)) for row in rows]
+
+    return RescheduleProposal(
+        id=facts.id,
+        plan=facts.plan_id,
+        state=facts.state,
+        before=amounts(facts.before),
+        after=amounts(facts.after),
+        reason=facts.reason,
+        created_at=facts.proposed_at,
+        expires_at=facts.expires_at,
+        ended_at=facts.ended_at,
+    )
 
 
 def preview(currency: str, new: NewPlanInput, rows: list[Row]) -> Preview:

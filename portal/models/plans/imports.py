@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     String,
     Text,
+    UniqueConstraint,
     or_,
     text,
 )
@@ -21,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from portal.domain import clock
 from portal.extensions import Model
 from portal.models.accounts.users import User
-from portal.models.columns import Id, Instant, UserId, is_one_line
+from portal.models.columns import Grams, Id, Instant, UserId, is_one_line
 
 ImportKind = Literal["plans", "customers"]
 IMPORT_KINDS: tuple[ImportKind, ...] = get_args(ImportKind)
@@ -82,21 +83,23 @@ class Contact(Model):
 
     __tablename__ = "contacts"
 
-    merchant_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("merchants.id"), primary_key=True, autoincrement=False
-    )
-    email_key: Mapped[str] = mapped_column(String(254), primary_key=True)
+    id: Mapped[Id]
+    merchant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("merchants.id"))
+    email_key: Mapped[str] = mapped_column(String(254))
     email: Mapped[str] = mapped_column(String(254))
     import_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("imports.id"))
     name: Mapped[str | None] = mapped_column(String(200))
     phone: Mapped[str | None] = mapped_column(String(40))
     note: Mapped[str | None] = mapped_column(String(500))
     created_at: Mapped[Instant]
+    grams: Mapped[Grams]
 
     __table_args__ = (
+        UniqueConstraint("merchant_id", "email_key", name="uq_contacts_merchant_id_email_key"),
         CheckConstraint(f"name <> '' AND {is_one_line('name')}", name="name"),
         CheckConstraint(f"note <> '' AND {is_one_line('note')}", name="note"),
         CheckConstraint("phone ~ '^[+(]?[0-9][0-9 ().-]*$'", name="phone"),
         Index("ix_contacts_email_key", "email_key"),
+        Index("ix_contacts_grams", "grams", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
         Index("ix_contacts_import_id_email_key", "import_id", "email_key"),
     )

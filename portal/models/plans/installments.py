@@ -1,5 +1,6 @@
 """Installments: due dates, amounts and what remains of them."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -18,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm.attributes import set_committed_value
 
 from portal.domain import clock
 from portal.extensions import Model, db
@@ -44,7 +46,9 @@ class Installment(Model):
     of the last credit, `written_off_at` of the last write-off; `paid_at` is described in services/plans/paid_at.py.
     Merchant, customer, currency,
     `counted` and `disputed` repeat those of the plan (foreign key with ON UPDATE CASCADE), so that lists and sums need
-    no join. An amount is *owed* while it remains and is counted; it is *chased* while it is owed and not disputed.
+    no join. `held` is the amount of the payment in flight; a trigger keeps it (guards/payments/installments_held.sql).
+    An amount is *owed* while it remains and is counted; it is *chased* while it is owed and not disputed; it *may be
+    late* while it is chased and no payment in flight covers it.
     """
 
     __tablename__ = "installments"
@@ -74,6 +78,7 @@ class Installment(Model):
     cancelled_at: Mapped[Instant | None]
     counted: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     disputed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    held: Mapped[Minor] = mapped_column(default=0, server_default=text("0"))
 
     plan: Mapped[Plan] = relationship(primaryjoin="Installment.plan_id == Plan.id", foreign_keys=[plan_id])
     held_allocations: Mapped[list["Allocation"]] = relationship(
@@ -107,6 +112,7 @@ class Installment(Model):
         CheckConstraint("number BETWEEN 1 AND 60", name="number"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("paid >= 0", name="paid"),
+        CheckConstraint("held >= 0", name="held"),
         CheckConstraint("credited >= 0", name="credited"),
         CheckConstraint("written_off >= 0", name="written_off"),
         CheckConstraint("remaining >= 0", name="remaining"),
@@ -127,7 +133,9 @@ class Installment(Model):
             "merchant_id",
             "due_date",
             "id",
-            postgresql_include=["currency", "remaining", "late_at", "added_at", "customer_id", "plan_id", "disputed"],
+            postgresql_include=[
+                *("currency", "remaining", "late_at", "added_at", "customer_id", "plan_id", "disputed", "held")
+            ],
             postgresql_where=_OPEN,
         ),
         Index(
@@ -157,7 +165,7 @@ class Installment(Model):
     def status(self) -> InstallmentStatus:
         """pending, late, paid, waived, cancelled or written_off, at the present instant."""
         if self.left > 0:
-            return "late" if self.is_chased and self.late_at <= clock.now() else "pending"
+            return "late" if self.may_be_late and self.late_at <= clock.now() else "pending"
         if self.cancelled_at is not None:
             return "cancelled"
         if self.written_off > 0:
@@ -177,6 +185,11 @@ class Installment(Model):
         return self.left > 0 and self.counted and not self.disputed
 
     @property
+    def may_be_late(self) -> bool:
+        """The amount is chased, and no payment in flight covers what is left. It is late from `late_at` on."""
+        return self.is_chased and (self.held or 0) < self.left
+
+    @property
     def payable(self) -> int:
         """The amount that may be paid, in minor units: the remaining one, or the written-off one (a recovery)."""
         return self.left or (self.written_off if self.cancelled_at is None else 0)
@@ -193,7 +206,13 @@ class Installment(Model):
     @staticmethod
     def is_late(now: datetime) -> ColumnElement[bool]:
         """The same rule as `status == "late"`, in SQL. `now` is aware."""
-        return and_(Installment.chased(), Installment.late_at <= now)
+        return and_(Installment.chased(), Installment.held < Installment.remaining, Installment.late_at <= now)
+
+    @staticmethod
+    def follow_held(parts: Iterable[tuple["Installment", int]]) -> None:
+        """After the flush of allocations: `held` of these rows of the session is what the trigger wrote."""
+        for row, amount in parts:
+            set_committed_value(row, "held", amount)
 
     @staticmethod
     def is_live() -> ColumnElement[bool]:
@@ -264,4 +283,9 @@ class Installment(Model):
                 .execution_options(populate_existing=True)
             )
         )
-        return sorted(rows, key=lambda row: (row.due_date, row.id))
+        return in_order_of_payment(rows)
+
+
+def in_order_of_payment(rows: Iterable[Installment]) -> list[Installment]:
+    """The rows by due date."""
+    return sorted(rows, key=lambda row: (row.due_date, row.id))

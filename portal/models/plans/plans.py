@@ -49,9 +49,9 @@ CLOSED_BY: tuple[ClosedBy, ...] = get_args(ClosedBy)
 class Plan(Model):
     """A purchase of `total` minor units in installments.
 
-    `state` is stored. The status `overdue` is computed from `next_late_at`. `next_late_at` and `next_due_on` are those
-    of the oldest open installment, and a trigger maintains them. Time zone and grace days are copied from the merchant
-    when the plan is created.
+    `state` is stored. The status `overdue` is computed from `next_late_at`. `next_due_on` is the date of the oldest
+    open installment, `next_late_at` the instant of the oldest one that may be late; a trigger maintains them. Time zone
+    and grace days are copied from the merchant when the plan is created.
 
     A plan without a remaining amount is completed if payments were kept, else cancelled; `closed_by` says why. A
     `deposit` (minor units) is the amount of its first installment, due at once. `cancelled_at` marks a plan

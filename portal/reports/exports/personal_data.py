@@ -17,6 +17,7 @@ from portal.extensions import db
 from portal.models import (
     Acceptance,
     ApiKey,
+    Contact,
     Customer,
     Dispute,
     Email,
@@ -167,6 +168,10 @@ def _sections(user_id: int) -> dict[str, Select[*tuple[Any, ...]]]:
         .join(Merchant, Merchant.id == Customer.merchant_id)
         .where(Customer.user_id == user_id)
         .order_by(Customer.merchant_id),
+        "shops_that_imported_you": select(business, Contact.created_at, Contact.name, Contact.phone)
+        .join(Merchant, Merchant.id == Contact.merchant_id)
+        .where(Contact.email_key == email_key)
+        .order_by(Contact.merchant_id),
         "reschedule_proposals": select(
             RescheduleProposal.plan_id, RescheduleProposal.proposed_at, RescheduleProposal.outcome,
             RescheduleProposal.ended_at, RescheduleProposal.address, RescheduleProposal.version,

@@ -37,8 +37,8 @@ def counted_due(where: str = "true") -> str:
     return f"""
         SELECT part.merchant_id, part.currency, plan.time_zone, due_date, late_at, 'epoch'::timestamptz AS recorded_at,
                count(*) FILTER (WHERE remaining > 0) AS owed, sum(remaining) AS owed_amount,
-               count(*) FILTER (WHERE remaining > 0 AND NOT part.disputed) AS chased,
-               coalesce(sum(remaining) FILTER (WHERE NOT part.disputed), 0) AS chased_amount,
+               count(*) FILTER (WHERE remaining > held AND NOT part.disputed) AS chased,
+               coalesce(sum(remaining) FILTER (WHERE remaining > held AND NOT part.disputed), 0) AS chased_amount,
                count(*) FILTER (WHERE {_PAID}) AS paid, sum(paid) AS paid_amount,
                count(*) FILTER (WHERE {_PAID} AND paid_at < late_at) AS on_time,
                count(*) FILTER (WHERE {_GIVEN_UP} AND coalesce(part.cancelled_at, written_off_at) >= late_at)

@@ -60,7 +60,7 @@ PLANS: Final = Check(
                sum(remaining) AS remaining,
                sum(credited) AS credited, sum(written_off) AS written_off,
                min(due_date) FILTER (WHERE remaining > 0) AS due,
-               min(late_at) FILTER (WHERE remaining > 0 AND counted AND NOT disputed) AS late
+               min(late_at) FILTER (WHERE remaining > held AND counted AND NOT disputed) AS late
         FROM installments GROUP BY plan_id
     ) AS parts ON parts.plan_id = plans.id
     LEFT JOIN (
@@ -89,16 +89,19 @@ PLANS: Final = Check(
 INSTALLMENTS: Final = Check(
     (
         "installment_paid",
+        "installment_held",
         "installment_cancelled",
     ),
     """
     SELECT count(*) FILTER (WHERE installments.paid <> coalesce(parts.amount, 0)),
+           count(*) FILTER (WHERE installments.held <> coalesce(parts.held, 0)),
            count(*) FILTER (WHERE installments.cancelled_at IS NOT NULL
                                   AND (plans.cancelled_at IS NULL OR installments.remaining > 0))
     FROM installments JOIN plans ON plans.id = installments.plan_id
     LEFT JOIN (
-        SELECT installment_id, sum(amount - returned) AS amount FROM allocations WHERE state = 'applied'
-        GROUP BY installment_id
+        SELECT installment_id, sum(amount - returned) FILTER (WHERE state = 'applied') AS amount,
+               sum(amount) FILTER (WHERE state = 'held') AS held
+        FROM allocations GROUP BY installment_id
     ) AS parts ON parts.installment_id = installments.id
     """,
 )

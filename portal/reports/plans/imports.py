@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import joinedload
 
 from portal.domain import identifiers
 from portal.domain.permissions import Actor
 from portal.extensions import db
 from portal.models import Contact, Customer, Import, Plan, PlanDraft, User
-from portal.reports import paging
+from portal.reports import paging, tallies
+from portal.reports import search as finding
 from portal.reports.paging import Page
+from portal.reports.tallies import Count
 
 DraftState = Literal["unsent", "queued", "tomorrow", "refused"]
 DRAFT_STATES: Final[tuple[DraftState, ...]] = get_args(DraftState)
@@ -86,6 +88,27 @@ def list_contacts(import_id: int, *, limit: int = paging.DEFAULT_LIMIT, cursor: 
     """The people of an import who have no plan of the business, by email. Refuses: bad_cursor."""
     query = select(Contact).where(Contact.import_id == import_id)
     return paging.fetch(query, Contact.email_key, descending=False, limit=limit, cursor=cursor)
+
+
+def list_people(
+    merchant_id: int, search: str | None = None, *, limit: int = paging.DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Contact]:
+    """The people of all imports of a business who have no plan of it, by email. Refuses: bad_cursor."""
+    query = people(merchant_id, search)
+    return paging.fetch(query, Contact.email_key, descending=False, limit=limit, cursor=cursor)
+
+
+def count_people(merchant_id: int, search: str | None = None) -> Count:
+    """The number of these people."""
+    return tallies.count(people(merchant_id, search))
+
+
+def people(merchant_id: int, search: str | None = None) -> Select[Contact]:
+    """The people without a plan whose name, phone or email match, in no order. Without a text all of them."""
+    query = select(Contact).where(Contact.merchant_id == merchant_id)
+    if search and search.strip():
+        query = query.where(finding.contacts(merchant_id, search))
+    return query
 
 
 def names_of(merchant_id: int, drafts: Sequence[PlanDraft]) -> dict[int, str]:

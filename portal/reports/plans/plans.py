@@ -41,7 +41,10 @@ def list_plans(
     They are sorted by id, or in one of the orders of PLANS (reports/orders.py).
     """
     query = find_plans(actor, filters).options(
-        joinedload(Plan.merchant), joinedload(Plan.customer), selectinload(Plan.installments)
+        joinedload(Plan.merchant),
+        joinedload(Plan.customer),
+        joinedload(Plan.open_proposal),
+        selectinload(Plan.installments),
     )
     order = order or Order((Plan.id,), descending=newest_first)
     return paging.fetch_in(query, order, limit=limit, cursor=cursor)

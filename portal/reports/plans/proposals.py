@@ -49,6 +49,14 @@ def newest(plan: Plan) -> ProposalFacts | None:
     return facts(row, plan) if row is not None else None
 
 
+def open_of(plan: Plan) -> ProposalFacts | None:
+    """The proposal that the customer may answer now; None without one. Reads the plan's loaded relationships."""
+    if plan.open_proposal is None:
+        return None
+    found = facts(plan.open_proposal, plan, plan.installments)
+    return found if found.state == "open" else None
+
+
 def facts(row: RescheduleProposal, plan: Plan, rows: Sequence[Installment] | None = None) -> ProposalFacts:
     """The facts of a proposal. `rows` are the plan's installments, read now without them."""
     before, after = before_and_after(row)

@@ -149,7 +149,7 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
     valid, faults = _read_email(email.strip(), field="customer_email")
     if valid is None:
         raise Invalid(*faults)
-    user = _locked_holder_of(valid)
+    user, owns = _locked_holder_of(valid, merchant_id)
     if user is None:
         registrations.lock_email(valid)
         db.session.execute(
@@ -159,18 +159,13 @@ def find_or_invite(email: str, merchant_id: int | None = None) -> User:
             )
             .on_conflict_do_nothing()
         )
-        user = _locked_holder_of(valid)
+        user, owns = _locked_holder_of(valid, merchant_id)
         assert user is not None  # noqa: S101 it was inserted, or was there
     if not user.is_claimed:  # the lock delays a claim until the new plan's link exists, which the claim then ends
         db.session.refresh(user, with_for_update={"read": True})
-    if user.is_operator or user.deactivated_at is not None or _owns(user.id, merchant_id):
+    if user.is_operator or user.deactivated_at is not None or owns:
         raise Invalid(Fault("customer_email", "not_a_customer"))
     return user
-
-
-def _owns(user_id: int, merchant_id: int | None) -> bool:
-    membership = db.session.get(Membership, (user_id, merchant_id)) if merchant_id is not None else None
-    return membership is not None and membership.role == "owner"
 
 
 def replace_password(user_id: int, password_hash: str, *, keep_session_id: int | None, revoke_keys: bool) -> None:
@@ -261,10 +256,13 @@ def _holder_of(email: str) -> User | None:
     return db.session.scalar(EmailChange.holder_of(email, clock.now()))
 
 
-def _locked_holder_of(email: str) -> User | None:
-    """The holder, locked against an erasure."""
-    holder = EmailChange.holder_of(email, clock.now()).with_for_update(read=True, key_share=True)
-    return db.session.scalar(holder.execution_options(populate_existing=True))
+def _locked_holder_of(email: str, merchant_id: int | None) -> tuple[User | None, bool]:
+    """The holder, locked against an erasure, and whether they own the business."""
+    owner = Membership.user_id == User.id, Membership.merchant_id == merchant_id, Membership.role == "owner"
+    query = EmailChange.holder_of(email, clock.now()).add_columns(select(Membership.user_id).where(*owner).exists())
+    query = query.with_for_update(of=User, read=True, key_share=True).execution_options(populate_existing=True)
+    row = db.session.execute(query).first()
+    return (None, False) if row is None else (row[0], row[1])
 
 
 def _is_proven_at_once(new: NewAccount) -> bool:

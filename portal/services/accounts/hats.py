@@ -13,7 +13,7 @@ from portal.domain import clock, permissions
 from portal.domain.permissions import OF_ROLE, Actor, Permission
 from portal.errors import Fault, Forbidden, Invalid, NotFound
 from portal.extensions import db
-from portal.models import ApiKey, Membership, User, UserSession
+from portal.models import ApiKey, Membership, Merchant, User, UserSession
 from portal.services.unit_of_work import unit_of_work
 
 Choice = int | Literal["default"] | None
@@ -86,6 +86,28 @@ def confirm(actor: Actor, permission: Permission) -> None:
     role = db.session.scalar(select(Membership.role).where(*mine).with_for_update(read=True))
     if role is None or permission not in OF_ROLE[role]:
         raise Forbidden()
+
+
+def lock_business(actor: Actor, permission: Permission) -> Merchant:
+    """Inside a unit of work: the actor's business, locked against a change of its standing, after `confirm`.
+
+    Refuses: forbidden.
+    """
+    merchant_id = actor.business(permission)
+    if actor.key_id is not None:
+        confirm(actor, permission)
+        return db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
+    query = (
+        select(Merchant, Membership.role)
+        .join(Membership, Membership.merchant_id == Merchant.id)
+        .where(Merchant.id == merchant_id, Membership.user_id == actor.user_id)
+        .with_for_update(of=(Merchant, Membership), read=True)
+        .execution_options(populate_existing=True)
+    )
+    row = db.session.execute(query).first()
+    if row is None or permission not in OF_ROLE[row.role]:
+        raise Forbidden()
+    return row[0]
 
 
 def memberships_of(user_id: int) -> list[Membership]:

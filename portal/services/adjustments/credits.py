@@ -23,7 +23,7 @@ from portal.services.unit_of_work import unit_of_work
 class CreditGiven(Result):
     """The credited plan, and the amount of the credit in minor units."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     plan: PlanFacts
     amount: int

@@ -70,6 +70,7 @@ def accept(
     row.ended_at, row.outcome, row.address = clock.now(), "accepted", consenting.address
     row.version, row.language, row.terms = terms.VERSION, consenting.language, agreed
     events.record(RescheduleAnswered(proposal_id=row.id, outcome="accepted"), plan_id=plan.id, by=customer_id)
+    db.session.flush()  # before the installments change, which makes an open proposal void
     change = NewDates(tuple(row.closed_ids), tuple(zip(row.new_days, row.new_amounts, strict=True)))
     reschedules.apply(plan, rows, change, how=row.how, reason_id=row.reason_id, by=customer_id)
     notices.tell_of_proposal("reschedule_accepted", plan, row.id)

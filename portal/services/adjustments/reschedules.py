@@ -53,7 +53,7 @@ class NewTerms:
 class PlanRescheduled(Result):
     """The plan with its live installments, and the amount in minor units that got new dates."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     plan: PlanFacts
     amount: int

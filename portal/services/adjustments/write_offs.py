@@ -20,7 +20,7 @@ from portal.services.unit_of_work import unit_of_work
 class PlanWrittenOff(Result):
     """The plan, and the amount that was written off in minor units."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     plan: PlanFacts
     amount: int

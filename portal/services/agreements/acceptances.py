@@ -36,7 +36,7 @@ MAX_STEP_SECONDS: Final = MAX_SECONDS
 class Accepted(Result):
     """The customer accepted the plan, now or before."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     plan: PlanFacts
 
 
@@ -65,10 +65,10 @@ def accept_locked(plan: Plan, rows: Sequence[Installment], accepting: Accepting,
     was_settled = plan.counted and not plan.disputed
     if not plan.counted:
         agreement.count(plan, rows, by=plan.customer_id)
+    pair = pairs.lock(plan.merchant_id, plan.customer_id)
     plan.accepted_at = clock.now()
     if plan.disputed:
         agreement.end_dispute(plan, "accepted", by=plan.customer_id)
-    pair = pairs.lock(plan.merchant_id, plan.customer_id)
     pair.accepted_at = pair.accepted_at or plan.accepted_at
     if was_settled and way == "payment":
         return

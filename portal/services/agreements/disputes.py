@@ -29,7 +29,7 @@ Decision = Literal["stands", "void"]
 class Disputed(Result):
     """The customer disputes the plan, or disputes it still."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     plan: PlanFacts
 
 

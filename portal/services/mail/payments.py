@@ -9,7 +9,7 @@ from portal.extensions import db
 from portal.models import Email, Payment, PaymentMethod, Plan, Refund
 from portal.reports.payments import offered_methods
 from portal.services.mail.facts import Facts, NoLongerTrue, link, link_for, plan_of, progress, purchase
-from portal.wording import dates, labels
+from portal.wording import dates, decline_reasons, labels
 
 
 def receipt(row: Email) -> Facts:
@@ -69,7 +69,7 @@ def payment_declined(row: Email) -> Facts:
             "amount": money.show(payment.amount, plan.currency),
             "purchase": purchase(plan),
             "tried_on": dates.long_day(clock.local_date(payment.created_at, plan.time_zone)),
-            "reason": labels.decline_reason(payment.decline_code, mine=True),
+            "reason": decline_reasons.of_payment(payment.decline_code, mine=True),
             "automatic": payment.automatic and any(part.is_open for part in parts),
         }
         | link_for(row, "pay_url", f"/plans/{plan.id}")

@@ -67,7 +67,7 @@ _HAS_NEWS: Final = """(
             WHERE NOT wanted.notice = ANY(chosen.off)
         ) OR NOT 'late' = ANY(chosen.off) AND EXISTS (
             SELECT FROM installments AS late
-            WHERE late.merchant_id = chosen.merchant_id AND remaining > 0 AND counted AND NOT disputed
+            WHERE late.merchant_id = chosen.merchant_id AND remaining > held AND counted AND NOT disputed
               AND due_date BETWEEN CAST(told_at - :late_for AS date) - CAST(:late_days AS integer) AND :last_due
               AND late_at > told_at - :late_for AND late_at <= :now - :late_for
         )
@@ -220,7 +220,7 @@ def _post_at_once(parameters: dict[str, Any], now: datetime) -> tuple[int, int, 
 
 
 def _post(user_id: int, merchant_id: int, which: str) -> bool:
-    return emails.post(
+    return emails.post_new(
         KIND,
         to_user_id=user_id,
         dedupe_key=f"{KIND}:{merchant_id}:{user_id}:{which}",

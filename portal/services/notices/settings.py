@@ -51,12 +51,21 @@ def choice_of(user_id: int, merchant_id: int) -> Choice:
 
 
 @unit_of_work
-def choose(actor: Actor, *, on: Collection[str], at_once: bool) -> None:
-    """Set what the actor is told about their business: the notices `on`, all others off. Refuses: forbidden."""
+def choose(actor: Actor, *, on: Collection[str] | None = None, at_once: bool | None = None) -> Choice:
+    """Set what the actor is told about their business: the notices `on`, all others off. A part that is None stays.
+
+    Refuses: forbidden.
+    """
     merchant_id = actor.business("settings")
     hats.confirm(actor, "settings")
-    off = [notice for notice in NOTICES if notice not in on]
+    found = db.session.get(NoticeSettings, (actor.user_id, merchant_id), with_for_update=True, populate_existing=True)
+    off = list(found.off) if found is not None else []
+    if on is not None:
+        off = [notice for notice in NOTICES if notice not in on]
+    if at_once is None:
+        at_once = found is not None and found.at_once
     _row(actor.user_id, merchant_id, off=off, at_once=at_once)
+    return Choice(tuple(notice for notice in NOTICES if notice not in off), at_once)
 
 
 @unit_of_work

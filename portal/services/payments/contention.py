@@ -18,7 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from portal.domain import clock
 from portal.errors import Busy, Refused
 from portal.extensions import db
-from portal.models import Merchant, Payment, Plan
+from portal.models import Installment, Merchant, Payment, Plan
+from portal.models.plans.installments import in_order_of_payment
 from portal.services import idempotency
 from portal.services.unit_of_work import unit_of_work
 
@@ -51,23 +52,32 @@ class InFlight:
     payment_id: int | None
     is_due: bool
 
-    @classmethod
-    def of_plan(cls, plan: Plan) -> "InFlight":
-        """Read in one query. Call after the plan is locked."""
-        columns = Merchant.deactivated_at, Payment.id, Payment.unanswered_at, Payment.created_at
-        in_flight = and_(Payment.plan_id == plan.id, Payment.state == "in_flight")
-        query = select(*columns).select_from(Merchant).outerjoin(Payment, in_flight)
-        row = db.session.execute(query.where(Merchant.id == plan.merchant_id).limit(1)).one()
-        deactivated_at, payment_id, unanswered_at, created_at = row
-        recent = payment_id is not None and clock.now() - created_at < ANSWER_DUE_AFTER
-        return cls(deactivated_at is not None, payment_id, recent and unanswered_at is None)
-
     def refuse(self) -> None:
         """Refuses: payment_in_flight (facts: payment_id), as ChargeInProgress while an answer is due."""
         if self.is_due:
             raise ChargeInProgress("payment_in_flight", about="payment", payment_id=self.payment_id)
         if self.payment_id is not None:
             raise Refused("payment_in_flight", about="payment", payment_id=self.payment_id)
+
+
+def lock_rows(plan: Plan) -> tuple[list[Installment], InFlight]:
+    """Lock and re-read the locked plan's installments, in the order in which they are paid, with what is in flight."""
+    columns = Merchant.deactivated_at, Payment.id, Payment.unanswered_at, Payment.created_at
+    query = (
+        select(Installment, *columns)
+        .select_from(Installment)
+        .join(Merchant, Merchant.id == Installment.merchant_id)
+        .outerjoin(Payment, and_(Payment.plan_id == plan.id, Payment.state == "in_flight"))
+        .where(Installment.plan_id == plan.id)
+        .order_by(Installment.id)
+        .with_for_update(of=Installment, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = db.session.execute(query).all()
+    _, deactivated_at, payment_id, unanswered_at, created_at = found[0]
+    recent = payment_id is not None and clock.now() - created_at < ANSWER_DUE_AFTER
+    in_flight = InFlight(deactivated_at is not None, payment_id, recent and unanswered_at is None)
+    return in_order_of_payment({row[0] for row in found}), in_flight
 
 
 def waiting(attempt: Callable[[], R]) -> R:

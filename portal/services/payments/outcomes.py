@@ -6,8 +6,8 @@ from functools import partial
 from typing import ClassVar, Final, cast
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import and_, select
+from sqlalchemy.orm.attributes import set_committed_value
 
 from portal import counters
 from portal.domain import clock
@@ -16,7 +16,8 @@ from portal.domain.events import Payload
 from portal.errors import NotFound
 from portal.extensions import db
 from portal.gateways import payment as gateway
-from portal.models import Installment, Payment, Plan
+from portal.models import Allocation, Installment, Payment, Plan
+from portal.models.plans.installments import in_order_of_payment
 from portal.services import emails, events, idempotency, ledger, mail_limits, row_facts, sweeps
 from portal.services.payments import refunds
 from portal.services.plans import plan_status
@@ -86,8 +87,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
     plan = Plan.lock(select(Payment.plan_id).where(Payment.id == payment_id).scalar_subquery())
     if plan is None:
         raise NotFound()
-    installments = {row.id: row for row in Installment.lock_of_plan(plan.id)}
-    payment, has_key = _read_again(payment_id)
+    installments, payment, has_key = _lock_rows(plan.id, payment_id)
     if payment.state != "in_flight":
         stored = cast(PaymentMade | PaymentDeclined | None, idempotency.result_of_payment(payment.id))
         return stored or _result(payment), None
@@ -104,6 +104,7 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
         payment.decline_code = outcome.decline_code or "declined"
         for part in payment.allocations:
             part.state = "released"
+        _release(payment, installments)
         declined = payloads.PaymentDeclined(
             payment_id=payment.id,
             installment_id=_only_installment(payment),
@@ -121,16 +122,31 @@ def _record(payment_id: int, outcome: gateway.Outcome) -> tuple[PaymentMade | Pa
     return result, refund_id
 
 
-def _read_again(payment_id: int) -> tuple[Payment, bool]:
-    """The payment with its allocations, read again behind the plan's lock, and whether a request's key waits for it."""
-    query = select(Payment, idempotency.is_attached(payment_id)).options(joinedload(Payment.allocations))
-    query = query.where(Payment.id == payment_id).execution_options(populate_existing=True)
-    payment, has_key = db.session.execute(query).unique().one()
-    return payment, has_key
+def _lock_rows(plan_id: int, payment_id: int) -> tuple[dict[int, Installment], Payment, bool]:
+    """Behind the plan's lock: its installments by id, locked, and the payment with its allocations, read again.
+
+    Also whether a request's key waits for the payment.
+    """
+    part = and_(Allocation.installment_id == Installment.id, Allocation.payment_id == payment_id)
+    query = (
+        select(Installment, Payment, Allocation, idempotency.is_attached(payment_id))
+        .select_from(Installment)
+        .join(Payment, Payment.id == payment_id)
+        .outerjoin(Allocation, part)
+        .where(Installment.plan_id == plan_id)
+        .order_by(Installment.id)
+        .with_for_update(of=Installment, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = db.session.execute(query).all()
+    payment, has_key = found[0][1], found[0][3]
+    parts = sorted((row[2] for row in found if row[2] is not None), key=lambda part: part.id)
+    set_committed_value(payment, "allocations", parts)
+    return {row.id: row for row in in_order_of_payment(row[0] for row in found)}, payment, has_key
 
 
 def _result(payment: Payment) -> PaymentMade | PaymentDeclined:
-    facts = row_facts.changed_payment(payment)
+    facts = row_facts.settled_payment(payment)
     return PaymentDeclined(*facts) if payment.state == "declined" else PaymentMade(*facts)
 
 
@@ -176,12 +192,19 @@ def apply(plan: Plan, payment: Payment, installments: dict[int, Installment], *,
             row.paid_at = paid_at(row, before.get(row.id), payment.value_at)
         recovered += recovery
         excess += part.returned
-    db.session.flush()
+    _release(payment, installments)
     ledger.book_payment(plan, payment, recovered=recovered, excess=excess, reason_id=reason_id)
     events.record(_received(payment, recovered, reason_id), plan_id=plan.id, by=payment.created_by)
     _post_mail("receipt", payment)
-    plan_status.recompute(plan, installments.values(), recovered=recovered, unasked=not _is_own(payment))
+    plan_status.recompute(
+        plan, installments.values(), recovered=recovered, unasked=not _is_own(payment), kept=payment.amount
+    )
     return excess
+
+
+def _release(payment: Payment, installments: dict[int, Installment]) -> None:
+    """Nothing of the installments is held any more, as a trigger writes after the payment's allocations."""
+    Installment.follow_held((installments[part.installment_id], 0) for part in payment.allocations)
 
 
 def _value_at(payment: Payment, outcome: gateway.Outcome) -> datetime:

@@ -8,7 +8,7 @@ asks the gateway about its key.
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import ScalarSelect, select
 
@@ -17,9 +17,9 @@ from portal.domain import allocation, clock
 from portal.domain.money import Money
 from portal.domain.terms import Accepting
 from portal.errors import Fault, Invalid, NotFound, Refused
-from portal.extensions import db
+from portal.extensions import session
 from portal.gateways import payment as gateway
-from portal.models import Allocation, Installment, Payment, Plan
+from portal.models import Installment, Payment, Plan
 from portal.models.plans.invitations import LinkKind
 from portal.services import idempotency, row_facts
 from portal.services.agreements import acceptances
@@ -38,6 +38,29 @@ Owed = list[tuple[Installment, int]]
 
 Paid = PaymentMade | PaymentDeclined | PaymentPending
 """The results of a payment."""
+
+
+_WRITTEN: Final = (
+    *("plan_id", "merchant_id", "customer_id", "currency", "amount", "state", "method", "automatic", "link"),
+    *("gateway_key", "created_by", "created_at"),
+)
+_PAYMENT: Final = f"""
+    payment# AS (
+        INSERT INTO payments ({", ".join(_WRITTEN)}) VALUES ({", ".join(["%s"] * len(_WRITTEN))})
+        RETURNING id
+    ), parts# AS (
+        INSERT INTO allocations (payment_id, installment_id, amount, state)
+        SELECT payment#.id, part.installment_id, part.amount, 'held'
+        FROM payment#, unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS part (installment_id, amount, place)
+        ORDER BY place
+    )
+"""  # noqa: S608 names of this file
+_ATTACH: Final = """
+    attached# AS (
+        UPDATE idempotency_keys SET payment_id = payment#.id FROM payment#
+        WHERE (idempotency_keys.user_id, idempotency_keys.scope, idempotency_keys.key) = (%s, %s, %s)
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +198,16 @@ def _start(
     plan = Plan.lock(plan_id)
     if plan is None or plan.customer_id != customer_id:  # the plan's email was corrected meanwhile
         raise NotFound()
-    rows = Installment.lock_of_plan(plan.id)
+    rows, in_flight = contention.lock_rows(plan)
     owed = [(row, row.payable) for row in rows if row.payable > 0]
-    _check_payable(plan, owed, customer_id, method)
+    _check_payable(plan, owed, in_flight, customer_id, method)
     chosen = choose(plan, owed)
     if accepting is not None:
         acceptances.accept_locked(plan, rows, accepting, way="payment")
     return _hold(plan, chosen, method, customer_id, request_key, link, automatic)
 
 
-def _check_payable(plan: Plan, owed: Owed, customer_id: int, method: str) -> None:
-    in_flight = contention.InFlight.of_plan(plan)
+def _check_payable(plan: Plan, owed: Owed, in_flight: contention.InFlight, customer_id: int, method: str) -> None:
     if in_flight.merchant_is_deactivated:
         raise Refused("merchant_deactivated", about="payment")
     if not preconditions.is_usable(customer_id, method):
@@ -238,10 +260,31 @@ def _hold(
         gateway_key=key,
         created_by=by,
         created_at=clock.now(),
+        refunded=0,
+        refunding=0,
+        reversed=0,
+        notes={},
     )
-    payment.allocations = [Allocation(installment_id=row.id, amount=amount, state="held") for row, amount in parts]
-    db.session.add(payment)
-    db.session.flush()
+    payment.id = _write(payment, parts, request_key)
+    Installment.follow_held(parts)
     if request_key is not None:
-        idempotency.attach(request_key, payment_id=payment.id)
-    return _Held(PaymentPending(*row_facts.changed_payment(payment)), key, payment.amount, payment.currency, method)
+        idempotency.mark_attached(request_key)
+    facts = row_facts.new_payment(payment, [(row.id, amount) for row, amount in parts])
+    only = row_facts.of_changed_installment(parts[0][0]) if len(parts) == 1 else None
+    return _Held(PaymentPending(facts, only), key, payment.amount, payment.currency, method)
+
+
+def _write(payment: Payment, parts: Sequence[tuple[Installment, int]], request_key: RequestKey | None) -> int:
+    """Write the payment with its held allocations, and tie the request's key to it, in one statement.
+
+    Returns the payment's id.
+    """
+    values: list[Any] = [getattr(payment, name) for name in _WRITTEN]
+    values += [row.id for row, _ in parts], [amount for _, amount in parts]
+    ctes = _PAYMENT
+    if request_key is not None:
+        ctes += f", {_ATTACH}"
+        values += request_key.user_id, request_key.scope, request_key.key
+    own = session()
+    own.queue.add_part(ctes, values)
+    return int(own.write_queue("(SELECT id FROM payment#)"))

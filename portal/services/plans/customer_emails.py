@@ -29,7 +29,7 @@ gets its terms instead."""
 class CustomerCorrected(Result):
     """The plan belongs to the person of the corrected email."""
 
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     plan: PlanFacts
 
     @property

@@ -16,15 +16,13 @@ BATCH: Final = 2_000
 
 _SCAN = text("""
     WITH scanned AS MATERIALIZED (
-        SELECT id, plan_id, merchant_id, due_date, late_at, remaining FROM installments
+        SELECT id, plan_id, merchant_id, due_date, late_at, remaining, held FROM installments
         WHERE remaining > 0 AND counted AND NOT disputed AND due_date < :before
           AND (due_date, id) > (:after_date, :after_id)
         ORDER BY due_date, id LIMIT :batch
     ), late AS (
         SELECT plan_id, id, remaining FROM scanned
-        WHERE late_at <= :now
-          AND NOT EXISTS (SELECT FROM allocations
-                          WHERE installment_id = scanned.id AND state = 'held' AND amount >= scanned.remaining)
+        WHERE late_at <= :now AND held < remaining
           AND NOT EXISTS (SELECT FROM merchants WHERE id = scanned.merchant_id AND deactivated_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM events WHERE installment_id = scanned.id AND kind = 'installment.late')
     )

@@ -105,7 +105,7 @@ def describe(customer_id: int, words: Words, *, actor: Actor) -> None:
         raise NotFound()
     actor.act_on(merchant_id, customer_id)
     hats.confirm(actor, "note")
-    stored = _read(words)
+    stored = read(words)
     pair = lock(merchant_id, customer_id)
     changed = tuple(name for name, word in stored.items() if getattr(pair, name) != word)
     for name in changed:
@@ -122,8 +122,8 @@ def word_faults(words: Words) -> list[Fault]:
     return faults + text_faults("note", words.note or "", limit=NOTE_MAX)
 
 
-def _read(words: Words) -> dict[CustomerWord, str | None]:
-    """The words that are given, as they are stored. Refuses: Invalid."""
+def read(words: Words) -> dict[CustomerWord, str | None]:
+    """The words that are given, as they are stored. Refuses: Invalid, as `describe`."""
     if faults := word_faults(words):
         raise Invalid(*faults)
     stored: dict[CustomerWord, str | None] = {}

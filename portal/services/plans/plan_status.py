@@ -13,19 +13,27 @@ from portal.services import emails, events, mail_limits
 from portal.services.plans import agreement
 
 
-def recompute(plan: Plan, installments: Collection[Installment], *, recovered: int = 0, unasked: bool = False) -> None:
+def recompute(
+    plan: Plan,
+    installments: Collection[Installment],
+    *,
+    recovered: int = 0,
+    unasked: bool = False,
+    kept: int | None = None,
+) -> None:
     """Set the plan's state after a change to its installments and payments.
 
     The state is active while an amount remains; else completed when the plan kept money; else cancelled. A plan that
     its merchant cancelled stays cancelled. A completed plan with nothing written off is emailed to its customer once;
     `recovered` is the amount in minor units that this change took back from the write-off. `unasked`: the change is no
-    act of the customer, so its mail counts towards the bounds of services/mail_limits.py.
+    act of the customer, so its mail counts towards the bounds of services/mail_limits.py. `kept` is an amount above 0,
+    in minor units, that this change brought in: then the plan kept money.
 
     A plan that is paid in full counts, though nobody accepted it; if it is owed again, it waits for acceptance again. A
     plan that closes ends its dispute.
     """
     is_open = any(row.left > 0 for row in installments)
-    kept = 0 if is_open else _kept(plan.id)
+    kept = 0 if is_open else kept or _kept(plan.id)
     plan.updated_at = clock.now()
     if is_open:
         if plan.state != "active":

@@ -56,7 +56,7 @@ class NewPlan:
 class PlanCreated(Result):
     """The new plan. A customer without an account was invited."""
 
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     plan: PlanFacts
 
@@ -69,7 +69,7 @@ class PlanCreated(Result):
 class PlanFound(Result):
     """An equal plan with this external id existed before. Nothing was created."""
 
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     plan: PlanFacts
 
@@ -101,9 +101,8 @@ def open_inside(
     actor: Actor, new: NewPlan, *, past_dates: bool, import_id: int | None = None
 ) -> PlanCreated | PlanFound:
     """Inside a unit of work: `open_plan`. `import_id` is the import that the plan came with."""
-    merchant_id = actor.business("create_plans")
-    merchant = db.session.get_one(Merchant, merchant_id, with_for_update={"read": True}, populate_existing=True)
-    hats.confirm(actor, "create_plans")
+    merchant = hats.lock_business(actor, "create_plans")
+    merchant_id = merchant.id
     _check_standing(merchant)
     today = clock.today(merchant.time_zone)
     faults = plan_faults(new, today, merchant.home_currency, past_dates=past_dates)

@@ -6,11 +6,9 @@ placeholder, and it has no username and no password.
 
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-import idna
 from flask import current_app
 from sqlalchemy import (
     ARRAY,
@@ -35,7 +33,6 @@ from portal.extensions import db
 from portal.models import (
     Acceptance,
     ApiKey,
-    Contact,
     Customer,
     Email,
     EmailChange,
@@ -43,7 +40,6 @@ from portal.models import (
     Erasure,
     FactorRemoval,
     IdempotencyKey,
-    Import,
     Invitation,
     KeptForm,
     Membership,
@@ -56,7 +52,6 @@ from portal.models import (
     Payment,
     PaymentMethod,
     Plan,
-    PlanDraft,
     PublicEvent,
     RecoveryCode,
     Refund,
@@ -74,6 +69,7 @@ from portal.models import (
 )
 from portal.services import security_events
 from portal.services.accounts import passwords
+from portal.services.privacy import imported
 from portal.services.unit_of_work import end_reading, unit_of_work
 
 DOMAIN: Final = "erased.invalid"
@@ -81,9 +77,6 @@ DOMAIN: Final = "erased.invalid"
 DAYS_OF_A_YEAR: Final = 366
 
 _EMAIL_IN_ANSWER: Final = literal_column("'{fields,plan,customer_email}'::text[]", ARRAY(Text))
-
-_UNICODE: Final = "pg_c_utf8"
-"""A collation that knows the case of every script."""
 
 Outcome = Literal["erased", "erased_before", "unknown", "still_owner"]
 
@@ -144,14 +137,17 @@ def _erase(user_id: int) -> None:
 
 
 @unit_of_work
-def erase_again(user_id: int, created_at: datetime, erased_at: datetime) -> Outcome:
+def erase_again(user_id: int, created_at: datetime, erased_at: datetime, email_hash: bytes | None = None) -> Outcome:
     """After the restore of an older backup: erase an account that was erased after the backup was made.
 
     `created_at` and `erased_at` are aware; an account with this id that was created at another instant is another
-    person's ("unknown"). Nothing defers it. The only owner of a business stays its owner, without a name
-    ("still_owner"). Refuses: busy.
+    person's ("unknown"). What businesses imported about the email of `email_hash` is deleted in any case.
+    Nothing defers it. The only owner of a business stays its owner, without a name ("still_owner"). Refuses: busy.
     """
     user = _lock(user_id)
+    if email_hash is not None:
+        for email_key in imported.keys_of(email_hash):
+            imported.forget(email_key)
     if user is None or user.created_at != created_at:
         return "unknown"
     if user.erased_at is not None:
@@ -218,7 +214,9 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     email_key, now = user.email_key, clock.now()
     placeholder = f"erased-{secrets.token_hex(16)}@{DOMAIN}"
     plans = select(Plan.id).where(Plan.customer_id == user.id)
-    db.session.add(Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at))
+    row = Erasure(user_id=user.id, created_at=user.created_at, erased_at=erased_at)
+    row.email_hash = imported.hash_of(email_key)
+    db.session.add(row)
     _change_stored_answers(user.id, placeholder)
     _delete_mails(user.id, email_key)
     _blank_webhooks(user.id)
@@ -253,9 +251,7 @@ def _make_tombstone(user: User, erased_at: datetime) -> None:
     for of_person in (EmailProof.user_id, EmailChange.user_id):
         db.session.execute(delete(of_person.class_).where(of_person == user.id))
     db.session.execute(delete(EmailProof).where(EmailProof.user_id.is_(None), EmailProof.email_key == email_key))
-    db.session.execute(delete(PlanDraft).where(func.lower(PlanDraft.customer_email.collate("C")) == email_key))
-    db.session.execute(delete(Contact).where(Contact.email_key == email_key))
-    _delete_files(email_key)
+    imported.forget(email_key)
     db.session.execute(update(OperatorAct).where(_names(user.id)).values(reason=None))
     user.early_reminders, user.erased_at, user.deactivated_at = False, erased_at, user.deactivated_at or erased_at
 
@@ -290,17 +286,6 @@ def _delete_mails(user_id: int, email_key: str) -> None:
         )
     )
     db.session.execute(delete(TeamInvitation).where(TeamInvitation.email_key == email_key))
-
-
-def _delete_files(email_key: str) -> None:
-    """Delete the files that wait to be imported and hold this email in any case, its domain in Unicode or in ASCII."""
-    local, _, domain = email_key.rpartition("@")
-    spellings = {email_key}
-    with suppress(idna.IDNAError):
-        spellings.add(f"{local}@{idna.encode(domain, uts46=True).decode()}")
-    text = func.lower(Import.content.collate(_UNICODE))
-    holds = or_(*(func.strpos(text, func.lower(literal(one).collate(_UNICODE))) > 0 for one in sorted(spellings)))
-    db.session.execute(delete(Import).where(Import.content.is_not(None), holds))
 
 
 def _blank_webhooks(user_id: int) -> None:

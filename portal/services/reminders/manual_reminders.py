@@ -142,7 +142,7 @@ def send_now(plan_id: int, *, actor: Actor, request_key: RequestKey | None = Non
     day = clock.today(merchant.time_zone)
     key = day_key(plan.customer_id, merchant_id, day.isoformat())
     data = {"day": day.isoformat(), "plan_id": plan_id, "by": actor.user_id}
-    posted = emails.post(
+    posted = emails.post_new(
         KIND, to_user_id=plan.customer_id, merchant_id=merchant_id, plan_id=plan_id, dedupe_key=key, data=data
     )
     if not posted and not _revive(key, data):

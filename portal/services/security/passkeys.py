@@ -13,19 +13,10 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import webauthn
 from flask import current_app
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
-from webauthn.helpers import base64url_to_bytes, options_to_json
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from portal.domain import clock, typed_text
 from portal.domain.tokens import digest
@@ -35,7 +26,7 @@ from portal.models import Passkey, PasskeyChallenge, User
 from portal.models.security.passkeys import Purpose
 from portal.services import security_events
 from portal.services.accounts import email_changes, sessions
-from portal.services.security import second_factors
+from portal.services.security import second_factors, webauthn_answers
 from portal.services.text_faults import text_faults
 from portal.services.unit_of_work import end_reading, unit_of_work
 
@@ -87,31 +78,21 @@ def options(purpose: Purpose, browser: str, user_id: int | None) -> str:
     values = {"user_id": user_id, "challenge": challenge, "created_at": now, "expires_at": now + LIFETIME}
     row = insert(PasskeyChallenge).values(purpose=purpose, browser_hash=digest(browser), **values)
     db.session.execute(row.on_conflict_do_update(index_elements=["browser_hash", "purpose"], set_=values))
-    mine = [PublicKeyCredentialDescriptor(row.credential_id) for row in of_user(user_id)] if user_id else []
-    verification = (
-        UserVerificationRequirement.REQUIRED if purpose in VERIFIED else UserVerificationRequirement.PREFERRED
-    )
+    mine = [row.credential_id for row in of_user(user_id)] if user_id else []
     if purpose != "add":
-        request = webauthn.generate_authentication_options(
-            rp_id=party.id, challenge=challenge, allow_credentials=mine or None, user_verification=verification
-        )
-        return options_to_json(request)
+        return webauthn_answers.authentication_options(party.id, challenge, mine, verified=purpose in VERIFIED)
     user = db.session.get(User, user_id)
     if user is None:
         raise NotFound()
-    creation = webauthn.generate_registration_options(
-        rp_id=party.id,
-        rp_name="Qist",
-        user_id=f"{user.id}".encode(),
-        user_name=user.email,
-        user_display_name=user.display_name,
-        challenge=challenge,
-        exclude_credentials=mine,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=verification
-        ),
+    return webauthn_answers.registration_options(
+        party.id,
+        challenge,
+        mine,
+        user_id=user.id,
+        name=user.email,
+        display_name=user.display_name,
+        verified=purpose in VERIFIED,
     )
-    return options_to_json(creation)
 
 
 def add(user_id: int, browser: str, credential: str, *, name: str, keep_session_id: int | None = None) -> list[str]:
@@ -125,15 +106,12 @@ def add(user_id: int, browser: str, credential: str, *, name: str, keep_session_
         raise Invalid(*faults)
     challenge, party = _claim("add", browser, user_id)
     try:
-        verified = webauthn.verify_registration_response(
-            credential=_read(credential),
-            expected_challenge=challenge,
-            expected_rp_id=party.id,
-            expected_origin=party.origin,
+        new = webauthn_answers.verify_registration(
+            _read(credential), challenge=challenge, party=party.id, origin=party.origin
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+    except webauthn_answers.NotVerified as error:
         raise _refused() from error
-    key = verified.credential_id, verified.credential_public_key, verified.sign_count
+    key = new.id, new.public_key, new.sign_count
     return _add(user_id, *key, name, keep_session_id)
 
 
@@ -187,26 +165,26 @@ def use(purpose: Purpose, browser: str, credential: str, user_id: int | None) ->
     """
     challenge, party = _claim(purpose, browser, user_id)
     answer = _read(credential)
-    row = db.session.scalar(select(Passkey).where(Passkey.credential_id == _credential_id(answer)))
+    row = db.session.scalar(select(Passkey).where(Passkey.credential_id == webauthn_answers.credential_id(answer)))
     if row is None or user_id not in (None, row.user_id):
         security_events.record_alone("factor_failed", user_id)
         raise _refused()
     owner_id, public_key, sign_count = row.user_id, row.public_key, row.sign_count
     end_reading()
     try:
-        verified = webauthn.verify_authentication_response(
-            credential=answer,
-            expected_challenge=challenge,
-            expected_rp_id=party.id,
-            expected_origin=party.origin,
-            credential_public_key=public_key,
-            credential_current_sign_count=sign_count,
-            require_user_verification=purpose in VERIFIED,
+        credential_id, new_count = webauthn_answers.verify_authentication(
+            answer,
+            challenge=challenge,
+            party=party.id,
+            origin=party.origin,
+            public_key=public_key,
+            sign_count=sign_count,
+            verified=purpose in VERIFIED,
         )
-    except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+    except webauthn_answers.NotVerified as error:
         security_events.record_alone("factor_failed", owner_id)
         raise _refused() from error
-    if not sessions.may_sign_in(owner_id) or not _use(verified.credential_id, verified.new_sign_count):
+    if not sessions.may_sign_in(owner_id) or not _use(credential_id, new_count):
         raise _refused()
     return owner_id
 
@@ -258,13 +236,6 @@ def _read(credential: str) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise _refused()
     return answer
-
-
-def _credential_id(answer: dict[str, Any]) -> bytes:
-    try:
-        return base64url_to_bytes(str(answer.get("rawId", "")))
-    except ValueError:
-        return b""
 
 
 def _refused() -> Invalid:

@@ -63,11 +63,14 @@ def load_user(token: object) -> User | None:
 def sign_in(user_id: int) -> None:
     """Start a session in this browser and end the one before it."""
     previous = session.get(TOKEN)
+    owner = sessions.owner_of(previous) if isinstance(previous, str) else None
     if isinstance(previous, str):
         sessions.end(previous)
     token = sessions.start(user_id, request.user_agent.string, browser=remember_browser())
     kept_form = session.get(kept_forms.TOKEN)
+    left = kept_forms.left_behind(owner)
     session.clear()
+    session.update(left)
     session.permanent = True
     if kept_form is not None:
         session[kept_forms.TOKEN] = kept_form
@@ -151,9 +154,11 @@ def create() -> Response:
 def destroy() -> Response:
     """End this browser's session."""
     token = session.get(TOKEN)
+    left = kept_forms.left_behind(sessions.owner_of(token) if isinstance(token, str) else None)
     if isinstance(token, str):
         sessions.end(token)
     session.clear()
+    session.update(left)
     g.pop("_login_user", None)
     flash(_("You are signed out."), "success")
     response = go(url_for("sessions.new"))

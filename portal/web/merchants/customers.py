@@ -18,7 +18,7 @@ from portal.reports.merchants.filters import CustomerFilters, Show
 from portal.reports.paging import Page
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
-from portal.reports.plans import plans
+from portal.reports.plans import imports, plans
 from portal.reports.plans.filters import PlanFilters
 from portal.services.plans import pairs
 from portal.services.plans.pairs import Words
@@ -37,6 +37,8 @@ bp = Blueprint("customers", __name__)
 PAGE_LENGTH: Final = 30
 PLANS_PAGE_LENGTH: Final = 20
 LATEST_PAYMENTS: Final = 5
+CONTACTS: Final = 5
+"""People without a plan below the first page of customers; a link leads to all of them."""
 SHOW_CHOICES: Final = get_args(Show)
 
 
@@ -49,10 +51,11 @@ class WordsForm(Form):
 @bp.get("/customers")
 @needs("view")
 def index() -> ResponseReturnValue:
-    """All customers with a plan of this merchant."""
+    """All customers with a plan of this merchant, and the first of the imported people without one."""
     query, merchant = ListQuery(), my_merchant()
     filters = filters_of(query)
     sorting = sorting_of(query, filters)
+    shows_contacts = filters.show == "all" and not query.cursor and not query.invalid
     chases: dict[int, Chase] = {}
 
     def fetch() -> Page[reports.Customer]:
@@ -72,6 +75,8 @@ def index() -> ResponseReturnValue:
         count=lambda: reports.tally_customers(merchant, filters),
         sorting=sorting,
         chases=chases,
+        contacts=imports.list_people(merchant.id, filters.search, limit=CONTACTS).items if shows_contacts else [],
+        contacts_count=imports.count_people(merchant.id, filters.search),
         merchant=merchant,
     )
 

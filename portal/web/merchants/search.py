@@ -11,7 +11,7 @@ from portal.reports.merchants import customers
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.payments import payments
 from portal.reports.payments.filters import PaymentFilters
-from portal.reports.plans import plans
+from portal.reports.plans import imports, plans
 from portal.reports.plans.filters import PlanFilters
 from portal.web.authorization import my_actor, my_merchant, needs
 from portal.web.lists.filters import ListQuery
@@ -75,6 +75,7 @@ def show() -> ResponseReturnValue:
         pages=_pages(text),
         plans=plans.list_plans(actor, PlanFilters(search=text), limit=SHOWN),
         customers=customers.list_customers(merchant, CustomerFilters(search=text), limit=SHOWN),
+        contacts=imports.list_people(merchant.id, text, limit=SHOWN),
         payments=payments.list_with_plans(actor, PaymentFilters(search=text), limit=SHOWN),
     )
 

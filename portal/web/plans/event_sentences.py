@@ -17,7 +17,7 @@ from portal.models import Event, Installment, Payment, Plan
 from portal.web import filters
 from portal.web.labels import numbers_words
 from portal.web.plans.scenes import Scene, Variants
-from portal.wording import labels
+from portal.wording import decline_reasons, labels
 from portal.wording.causes import causes, typed_words
 from portal.wording.lazy import lazy_gettext as _l
 
@@ -260,7 +260,7 @@ def _payment_recorded(payload: events.PaymentRecorded, scene: Scene) -> str:
 @sentence(events.PaymentDeclined, icon="circle-x")
 def _payment_declined(payload: events.PaymentDeclined, scene: Scene) -> str:
     failed = scene.payment(COLLECTION_FAILED if payload.automatic else FAILED, payload)
-    return f"{failed} {labels.decline_reason(payload.code)}"
+    return f"{failed} {decline_reasons.of_payment(payload.code)}"
 
 
 @sentence(events.PaymentReversed, icon="undo-2")
@@ -290,7 +290,7 @@ def _refund_succeeded(payload: events.RefundSucceeded, scene: Scene) -> str:
 @sentence(events.RefundDeclined, icon="circle-x")
 def _refund_declined(payload: events.RefundDeclined, scene: Scene) -> str:
     declined = _("Refund of %(amount)s was declined.", amount=scene.amount(payload.amount))
-    return f"{declined} {labels.refund_decline_reason(payload.code)}"
+    return f"{declined} {decline_reasons.of_refund(payload.code)}"
 
 
 # Customers, links and reminders

@@ -139,7 +139,7 @@ def values_of(terms: UsualTerms, today: date) -> dict[str, str]:
 class Preview:
     """A schedule, or hints while a value is missing. Amounts are minor units of `currency`.
 
-    `wrong` has the sentences of what was typed wrong, by the ids of the fields.
+    `wrong` has the sentences of what was typed wrong, by the ids of the fields. `is_begun`: a total was typed.
     """
 
     currency: str
@@ -150,6 +150,7 @@ class Preview:
     business_name: str = ""
     deposit: int | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)
+    is_begun: bool = True
 
 
 def read(form: PlanForm, merchant: Merchant) -> tuple[NewPlan, list[Fault]]:
@@ -237,13 +238,13 @@ def preview_of(form: PlanForm, merchant: Merchant) -> Preview:
     email = email_faults(plan.customer_email, "customer_email")
     empty = Preview(merchant.home_currency, business_name=merchant.business_name, wrong=form.sentences(faults + email))
     if form.schedule.data == "own" and not form.typed_rows:
-        return replace(empty, hints=(str(NO_ROWS),))
+        return replace(empty, hints=(str(NO_ROWS),), is_begun=False)
     described = "" if any(fault.field == "description" for fault in faults) else typed_text.read(plan.description)
     faults = [fault for fault in faults if fault.field != "description"]
     if faults:
         missing = not (form.total_amount.data or "").strip()
         hints = [str(NO_TOTAL)] if missing else []
         hints += [fault_sentence(fault) for fault in faults if not (missing and fault.field == "total_amount")]
-        return replace(empty, hints=tuple(dict.fromkeys(hints)))
+        return replace(empty, hints=tuple(dict.fromkeys(hints)), is_begun=not missing)
     rows = tuple(schedule_of(plan, clock.today(merchant.time_zone)))
     return replace(empty, total=plan.total, rows=rows, description=described, deposit=plan.deposit)

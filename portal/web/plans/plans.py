@@ -18,6 +18,7 @@ from portal.reports.exports.plans import export_plans
 from portal.reports.merchants import customers as customer_reports
 from portal.reports.merchants.filters import CustomerFilters
 from portal.reports.paging import Order
+from portal.reports.plans import imports as import_reports
 from portal.reports.plans import plans as reports
 from portal.reports.plans.filters import PlanFilters
 from portal.reports.ranges import Between
@@ -117,14 +118,18 @@ def new() -> ResponseReturnValue:
 
 
 def _prefilled(merchant: Merchant) -> dict[str, str]:
-    """The values of the plan `plan` or the customer `customer` of the address, and of its usual terms `terms`.
+    """The values of the plan `plan`, the customer `customer` or the imported person `contact` of the address, and of
+    its usual terms `terms`.
 
     Raises NotFound.
     """
     query = ListQuery()
     plan_id, customer_id, terms_id = query.row("plan"), query.row("customer"), query.row("terms")
+    contact_id = query.row("contact")
     query.require_valid()
     values = _of_plan_or_customer(plan_id, customer_id)
+    if contact_id is not None:
+        values |= {"customer_email": access.my_contact(my_actor(), contact_id).email}
     if terms_id is not None:
         terms = _chosen(_usual_terms(merchant), str(terms_id))
         if terms is None:
@@ -171,12 +176,14 @@ def _choices(merchant: Merchant, typed: str) -> dict[str, Any]:
     """The variables of the customers to choose from. With the whole email of a customer it is that customer alone."""
     typed = typed.strip()
     if len(typed) < 2:
-        return {"customers": [], "typed": typed}
+        return {"customers": [], "contacts": [], "typed": typed}
     whole = customer_reports.list_customers(merchant, CustomerFilters(email=typed), limit=1).items
+    contacts = [] if whole else import_reports.list_people(merchant.id, typed, limit=CHOICES).items
     found = whole or customer_reports.list_customers(merchant, CustomerFilters(search=typed), limit=CHOICES).items
     return {
         "customers": [row for row in found if row.user.erased_at is None],
-        "typed": whole[0].user.email if whole else "",
+        "contacts": contacts,
+        "typed": whole[0].user.email if whole else typed,
     }
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-import segno
 from flask_babel import gettext as _
 from markupsafe import Markup
 
@@ -24,5 +23,7 @@ class Sharing:
 def sharing(url: str, business: str) -> Sharing:
     """For the pay link `url` of a plan of this business."""
     text = str(_("Pay your plan with %(business)s here:", business=business))
+    import segno  # on its first use
+
     code = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff", svgclass="qr", omitsize=True)
     return Sharing(text, f"{WHATSAPP}?{urlencode({'text': f'{text} {url}'})}", Markup(code))  # noqa: S704 made by segno

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-import segno
-
 MARGIN: Final = 4
 """Modules of the quiet zone, as the standard demands."""
 
@@ -19,6 +17,8 @@ class Drawing:
 
 def draw(text: str) -> Drawing:
     """The QR code of a text, with error correction M."""
+    import segno  # on its first use
+
     rows = [bytes(row) for row in segno.make(text, error="m", micro=False).matrix]
     parts = []
     for y, row in enumerate(rows):

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from flask import Blueprint, Response, flash, g, url_for
 from flask_babel import gettext as _
-from wtforms import BooleanField, EmailField, SelectField, StringField
+from wtforms import BooleanField, EmailField, RadioField, StringField
 
 from portal.domain import clock, money
 from portal.domain.permissions import ROLES, Role
@@ -35,11 +35,11 @@ def role_choices() -> list[Any]:
 
 class InvitationForm(Form):
     email = EmailField(_l("Email"), [Needed(_l("Enter an email address."))])
-    role = SelectField(_l("Role"), choices=role_choices, default="collector", validate_choice=False)
+    role = RadioField(_l("Role"), choices=role_choices, default="collector", validate_choice=False)
 
 
 class MemberForm(Form):
-    role = SelectField(_l("Role"), choices=role_choices, validate_choice=False)
+    role = RadioField(_l("Role"), choices=role_choices, validate_choice=False)
     refund_limit = StringField(_l("Refunds a day, at most"))
 
 

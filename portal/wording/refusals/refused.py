@@ -5,7 +5,7 @@ from typing import Final
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from portal.wording import labels
+from portal.wording import decline_reasons
 from portal.wording.lazy import lazy_gettext as _l
 from portal.wording.lists import listed
 from portal.wording.refusals.sentences import Table
@@ -293,9 +293,9 @@ REFUSALS: Final[Table] = {
     ("refund_in_flight", "plan"): _l("A refund on this plan is still on its way. Nothing was changed."),
     ("refund_in_flight", ""): _l("A refund of this payment is still on its way. Nothing was changed."),
     ("refund_declined", ""): _l("The bank declined this refund. Nothing went back."),
-    ("declined", ""): lambda _values: labels.decline_reason(None),
+    ("declined", ""): lambda _values: decline_reasons.of_payment(None),
     ("insufficient_funds", ""): lambda _values: _(
-        "%(reason)s Nothing was charged.", reason=labels.decline_reason("insufficient_funds")
+        "%(reason)s Nothing was charged.", reason=decline_reasons.of_payment("insufficient_funds")
     ),
     ("too_much", "credit"): _l("That is more than is owed, which is %(limit)s. Nothing was credited."),
     ("too_much", "manual_payment"): _l("That is more than is owed, which is %(limit)s. Nothing was recorded."),

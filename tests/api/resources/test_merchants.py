@@ -199,3 +199,24 @@ def test_lists_are_narrowed_by_number_customer_plan_and_currency(api, amal, omar
     for path in ("/api/plans/?currency=sar", "/api/plans/?customer=0", "/api/payments/?plan=x"):
         assert amal.api.get(path).status_code == 422
     assert omar.api.get("/api/plans/?external_id=order%2017").json()[0]["merchant_name"] == "Amal's Bakery"
+
+
+def test_notices_are_chosen_by_each_member_for_themselves(amal: Person, omar: Person) -> None:
+    where = "/api/merchant/notices/"
+    every = ["paid", "completed", "refunded", "declined", "automatic", "late"]
+    every += ["bounced", "accepted", "disputed", "withdrawn"]
+    assert amal.api.get(where).json() == {"on": every, "at_once": False}
+    changed = amal.api.call("PATCH", where, {"on": ["late", "paid"]})
+    assert (changed.status_code, changed.json()) == (200, {"on": ["paid", "late"], "at_once": False})
+    changed = amal.api.call("PATCH", where, {"at_once": True})
+    assert changed.json() == amal.api.get(where).json() == {"on": ["paid", "late"], "at_once": True}
+    assert amal.api.call("PATCH", where, {"on": None, "at_once": None}).json() == changed.json()
+    for body, pointer in (({"on": ["gossip"]}, "#/on"), ({"on": "paid"}, "#/on"), ({"at_once": "soon"}, "#/at_once")):
+        refused = amal.api.call("PATCH", where, body)
+        assert refused.status_code == 422, refused.text
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == [pointer]
+    assert amal.api.call("PATCH", where, {"of": 1}).status_code == 422
+    assert amal.api.call("PATCH", where, {"on": []}).json() == {"on": [], "at_once": True}
+    assert amal.api.get(where).json()["on"] == []
+    for method in ("GET", "PATCH"):
+        assert omar.api.call(method, where, {} if method == "PATCH" else None).status_code == 403

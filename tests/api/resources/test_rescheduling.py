@@ -24,3 +24,30 @@ def test_a_plan_gets_other_days_and_lists_leave_out_what_was_replaced(app, api: 
     bad = amal.api.post(f"{address}reschedule/", {"how": "shift", "days": 400, **why})
     assert bad.status_code == 422
     assert [fault["pointer"] for fault in bad.json()["errors"]] == ["#/days"]
+
+
+def test_a_plan_shows_the_open_proposal_to_both_parties_until_it_is_answered_or_void(app, api: Api):
+    amal = register(api, "merchant", "amal", business_name="Amal's Bakery", home_currency="SAR")
+    omar = register(api, "customer", "omar")
+    plan = amal.api.post("/api/plans/", TERMS | {"customer_email": omar.email, "start_date": "2099-01-31"}).json()
+    assert plan["reschedule_proposal"] is None
+    address = f"/api/plans/{plan['id']}/"
+    early = {"how": "split", "num_installments": 1, "due_date": "2099-01-31", "reason": "We move house"}
+
+    def shown() -> list[object]:
+        return [
+            *(who.api.get(address).json()["reschedule_proposal"] for who in (amal, omar)),
+            *(who.api.get("/api/plans/").json()[0]["reschedule_proposal"] for who in (amal, omar)),
+        ]
+
+    asked = amal.api.post(f"{address}reschedule/", early).json()
+    assert shown() == [asked] * 4
+    assert asked["before"][0] == {"due_date": "2099-01-31", "amount": "30.00"}
+    declined = omar.api.post(f"{address}reschedule/decline/", {"proposal": asked["id"]})
+    assert declined.status_code == 200 and shown() == [None] * 4
+    amal.api.post(f"{address}reschedule/", early)
+    credited = amal.api.post(f"{address}credits/", {"amount": "1.00", "reason": "Late"}).json()
+    assert credited["reschedule_proposal"] is None and shown() == [None] * 4
+    again = amal.api.post(f"{address}reschedule/", early).json()
+    accepted = omar.api.post(f"{address}reschedule/accept/", {"proposal": again["id"]}).json()
+    assert accepted["reschedule_proposal"] is None and shown() == [None] * 4

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 RULES = (*(rule for check in checks.CHECKS for rule in check.rules), *simulated.RULES)
 (
-    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAID,
+    TOTAL, ACTIVE, CLOSED, NEXT, OPENED, RECEIVABLE, CREDITS, WRITE_OFFS, CASH, REFUNDED, PREPAID, PAID, HELD,
     VOID, ALLOCATED, GIVEN,
     BOOKED, OVERPAID, OWN, REFUND_BOOKED, BALANCED,
     QUIET, DISPUTE, ACCEPTANCE, DUE, COLLECTED, CHARGED, TOLD, RETURNED, KNOWN, RETURN_KNOWN, RETURN_WITHIN,
@@ -95,9 +95,10 @@ BREAKS = {
         PAID, RECEIVABLE, NEXT, DUE, "UPDATE installments SET paid = paid + remaining WHERE id = :late"),
     "what the bank took back counts as paid": (
         PAID, "UPDATE allocations SET returned = 0 WHERE payment_id = :bounced"),
+    "held without a payment": (HELD, NEXT, DUE, "UPDATE installments SET held = remaining WHERE id = :late"),
     "void, though its plan goes on": (VOID, DUE, "UPDATE installments SET cancelled_at = now() WHERE id = :paid"),
     "an allocation let go too early": (
-        ALLOCATED, "UPDATE allocations SET state = 'released' WHERE payment_id = :flight"),
+        ALLOCATED, HELD, "UPDATE allocations SET state = 'released' WHERE payment_id = :flight"),
     "a payment without its allocation": (ALLOCATED, "DELETE FROM allocations WHERE payment_id = :declined"),
     "a payment that allocates less than it is": (
         ALLOCATED, "UPDATE allocations SET amount = amount - 1 WHERE payment_id = :declined"),

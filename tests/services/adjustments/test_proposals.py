@@ -13,7 +13,7 @@ from portal.errors import Busy, Forbidden, Invalid, NotFound, Refused
 from portal.extensions import db
 from portal.models import Email, Event, RescheduleProposal
 from portal.reports.plans import proposals as reports
-from portal.services.adjustments import cancellations, credits, proposals, reschedules
+from portal.services.adjustments import cancellations, credits, proposals, reschedules, voids
 from portal.services.adjustments.proposals import ProposalEnded
 from portal.services.adjustments.reschedules import NewTerms, PlanRescheduled, RescheduleProposed
 from portal.services.mail import delivery
@@ -158,6 +158,18 @@ def test_a_plan_that_changed_meanwhile_voids_the_proposal(amal, omar, plan_id, c
     assert [mail.last_error for mail in mails.outbox() if mail.kind == "reschedule_proposed"] == ["proposal_over"]
     if change != "cancel":
         assert propose(plan_id, amal).id > asked.id  # the stale one does not block the next
+
+
+def test_a_void_proposal_stays_void_when_the_same_amounts_are_open_again(amal, omar, plan_id):
+    asked, owner, today = propose(plan_id, amal), people.owner(amal), people.today_of(amal)
+    paid = manual_payments.record(plan_id, actor=owner, amount=1, method="cash", received_on=today)
+    assert db.session.get_one(RescheduleProposal, asked.id, populate_existing=True).outcome == "void"
+    voids.void(paid.payment_id, actor=owner, reason="Written down twice")
+    assert state(plan_id) == "void"
+    with pytest.raises(Refused) as refused:
+        accept(plan_id, asked.id, omar)
+    assert (refused.value.code, refused.value.about) == ("proposal_closed", "void")
+    assert live(plan_id) == [(row.due_date, row.amount) for row in asked.before]
 
 
 def test_it_lapses_after_14_days_and_before_its_first_new_day_is_over(amal, omar, plan_id):

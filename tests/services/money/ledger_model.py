@@ -4,7 +4,7 @@ Every figure is a plain integer. `ask_pay` returns the code of the expected refu
 """
 
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 CHARGES = {
     "card_ok": "ok",
@@ -72,6 +72,20 @@ class Money:
 
 
 @dataclass
+class Proposal:
+    """Other days that the customer is asked for: for these open amounts by place, until an instant."""
+
+    id: int
+    open: dict[int, int]
+    rows: list[tuple[date, int]]
+    until: datetime
+    ended: str = ""
+
+    def state(self, now: datetime) -> str:
+        return self.ended or ("open" if now < self.until else "lapsed")
+
+
+@dataclass
 class PlanModel:
     """A plan. `books` are the balances of its ledger accounts.
 
@@ -88,6 +102,7 @@ class PlanModel:
     accepted: bool = False
     disputed: bool = False
     was_disputed: bool = False
+    proposal: Proposal | None = None
 
     def __post_init__(self) -> None:
         self.counted = not self.waits
@@ -153,11 +168,38 @@ class PlanModel:
     def in_flight(self) -> Money | None:
         return next((money for money in self.payments if money.state == "in_flight"), None)
 
-    def shift(self, days: int) -> None:
-        """Close the open installments, and add one for the rest of each, that many days later."""
-        for part in [part for part in self.parts if part.left]:
-            self.parts.append(Part(part.left, part.due + timedelta(days=days)))
+    def held(self, place: int) -> int:
+        """The amount of the installment that a payment in flight holds."""
+        return self.in_flight.held.get(place, 0) if self.in_flight else 0
+
+    def status(self, today: date) -> str:
+        """The plan's status, without grace days: what a payment in flight covers is not late."""
+        is_late = any(part.left > self.held(place) and part.due < today for place, part in enumerate(self.parts))
+        return "overdue" if is_late and self.counted and not self.is_disputed else self.state
+
+    def open_parts(self) -> dict[int, int]:
+        """Place -> what is left of each open installment, in the order in which they are paid."""
+        return {place: self.parts[place].left for place in self.by_due() if self.parts[place].left}
+
+    def replace(self, rows: list[tuple[date, int]]) -> None:
+        """Close the open installments, and add these dates and amounts for what was left of them."""
+        for part in self.parts:
             part.moved += part.left
+        self.parts += [Part(amount, due) for due, amount in rows]
+
+    def asks(self, rows: list[tuple[date, int]]) -> bool:
+        """Whether these rows, in place of the open ones, would be due earlier or be larger."""
+        before = [(self.parts[place].due, left) for place, left in self.open_parts().items()]
+        days = {due for due, _ in before + rows}
+        owed = [[sum(amount for due, amount in of if due <= day) for day in sorted(days)] for of in (rows, before)]
+        return max(amount for _, amount in rows) > max(amount for _, amount in before) or any(
+            then > now for then, now in zip(*owed, strict=True)
+        )
+
+    def note_changes(self) -> None:
+        """A proposal is void for good, once the open amounts are not those that it was made for."""
+        if self.proposal and not self.proposal.ended and self.proposal.open != self.open_parts():
+            self.proposal.ended = "void"
 
     def payable(self) -> dict[int, int]:
         """Index of an installment -> what remains of it, else what was written off of it."""
@@ -193,7 +235,7 @@ class PlanModel:
 
     def pay(self, payment_id: int, card: str, chosen: dict[int, int], amount: int | None) -> None:
         amount = sum(chosen.values()) if amount is None else amount
-        money = Money(payment_id, card, amount, _first(chosen, amount), bounces=card == "card_reversed_later")
+        money = Money(payment_id, card, amount, self.first(chosen, amount), bounces=card == "card_reversed_later")
         self.payments.append(money)
         match CHARGES[card]:
             case "ok":
@@ -211,6 +253,7 @@ class PlanModel:
             part.paid += share
             money.recovered[place] = again
             recovered += again
+        self.note_changes()
         self.book(**{money.account: money.amount, self.receivable: recovered - money.amount, "recoveries": -recovered})
         if not self.counted and self.state == "completed":
             self.open_books(1)
@@ -229,7 +272,7 @@ class PlanModel:
             money.waiting = []
 
     def record(self, payment_id: int, method: str, amount: int) -> None:
-        money = Money(payment_id, method, amount, _first(self.owed(), amount))
+        money = Money(payment_id, method, amount, self.first(self.owed(), amount))
         self.payments.append(money)
         self.arrive(money)
 
@@ -251,13 +294,14 @@ class PlanModel:
     def credit(self, amount: int, how: str) -> None:
         self.book(credits=amount, receivable=-amount)
         if how == "last":
-            for part in reversed(self.parts):
+            for place in reversed(self.by_due()):
+                part = self.parts[place]
                 share = min(part.left, amount)
                 part.credited += share
                 amount -= share
             return
         while amount:
-            room = {place: part.left for place, part in enumerate(self.parts)}
+            room = {place: self.parts[place].left for place in self.by_due()}
             sizes = [size for size in room.values() if size]
             level = min(amount // len(sizes), *sizes)
             for place, size in room.items():
@@ -300,21 +344,26 @@ class PlanModel:
                 money.recovered[place] -= again
                 part.written_off += again
                 self.book(recoveries=again, receivable=-again)
+        self.note_changes()
         if self.waits and self.counted and self.remaining:
             self.open_books(-1)
 
     def due(self, today: date) -> dict[int, int]:
         return {place: part.left for place, part in enumerate(self.parts) if part.left and part.due <= today}
 
+    def by_due(self) -> list[int]:
+        """The places of all installments, in the order in which they are paid."""
+        return sorted(range(len(self.parts)), key=lambda place: (self.parts[place].due, place))
 
-def _first(chosen: dict[int, int], amount: int) -> dict[int, int]:
-    shares = {}
-    for place in sorted(chosen):
-        share = min(chosen[place], amount)
-        if share:
-            shares[place] = share
-            amount -= share
-    return shares
+    def first(self, chosen: dict[int, int], amount: int) -> dict[int, int]:
+        """`amount` of the chosen amounts, the oldest due first."""
+        shares = {}
+        for place in self.by_due():
+            share = min(chosen.get(place, 0), amount)
+            if share:
+                shares[place] = share
+                amount -= share
+        return shares
 
 
 def weeks(first: date, count: int) -> list[date]:

@@ -13,7 +13,7 @@ import time_machine
 from flask import current_app
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
 from portal.domain import allocation, clock
@@ -25,8 +25,7 @@ from portal.reports.merchants import ageing, dashboard, overview, totals
 from portal.reports.merchants.overview import Totals
 from portal.reports.operations import checks
 from portal.reports.plans.figures import plan_figures
-from portal.services.adjustments import cancellations, credits, reschedules, voids, write_offs
-from portal.services.adjustments.reschedules import NewTerms
+from portal.services.adjustments import cancellations, credits, proposals, voids, write_offs
 from portal.services.agreements import acceptances, disputes
 from portal.services.books import totals as folding
 from portal.services.payments import callbacks, manual_payments, outcomes, payments, refunds, reversals
@@ -35,10 +34,10 @@ from portal.services.plans.plans import NewPlan
 from tests.fixtures import agreements, people, servers
 from tests.services.money import counted
 from tests.services.money.ledger_model import CHARGES, Money, Part, PlanModel, weeks
+from tests.services.money.rescheduling_steps import ReschedulingSteps, places
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 cards = st.sampled_from(sorted(CHARGES))
-places = st.integers(0, 3)
 permille = st.integers(0, 1050)
 """Part of the possible amount; above 1000 it is one minor unit too much."""
 
@@ -48,7 +47,7 @@ def share(of: int, part: int) -> int:
     return of + 1 if part > 1000 else max(1, of * part // 1000)
 
 
-class MoneyMachine(RuleBasedStateMachine):
+class MoneyMachine(ReschedulingSteps):
     """Amal and Omar, and up to two plans between them."""
 
     app: Any = None
@@ -181,16 +180,6 @@ class MoneyMachine(RuleBasedStateMachine):
             plan.credit(amount, how)
 
     @precondition(lambda self: self.plans)
-    @rule(which=places, days=st.integers(1, 40))
-    def shift(self, which: int, days: int) -> None:
-        plan = self.pick(which)
-        code = self.busy(plan) or plan.unsettled() or ("" if plan.remaining else "nothing_owed")
-        terms = NewTerms("shift", days=days)
-        shown = plan.remaining
-        if self.ask(code, reschedules.reschedule, plan.id, terms=terms, shown=shown, **self.seller("Salary")):
-            plan.shift(days)
-
-    @precondition(lambda self: self.plans)
     @rule(which=places)
     def write_off(self, which: int) -> None:
         plan = self.pick(which)
@@ -256,9 +245,11 @@ class MoneyMachine(RuleBasedStateMachine):
         self.traveller.move_to(arrival)
         outcomes.settle_unknown_payments()
         refunds.settle_unknown_refunds()
+        proposals.end_lapsed()
         for plan in self.plans:
             plan.settle()
         callbacks.deliver_due()
+        self.lapse()
         for plan in self.plans:
             for money in plan.payments:
                 if money.bounces and money.state == "succeeded" and money.amount > money.refunded:
@@ -279,18 +270,21 @@ class MoneyMachine(RuleBasedStateMachine):
         db.session.rollback()
         db.session.expire_all()
         for plan in self.plans:
+            plan.note_changes()
             row = db.session.get_one(Plan, plan.id)
+            assert self.shown_proposal(row) == (plan.proposal and (plan.proposal.id, plan.proposal.state(clock.now())))
             assert (row.state, row.counted, row.disputed) == (plan.state, plan.counted, plan.is_disputed)
+            assert row.status == plan.status(self.today())
             assert (row.accepted_at is not None) == plan.accepted
             rows = db.session.scalars(
                 select(Installment).where(Installment.plan_id == plan.id).order_by(Installment.id)
             )
             assert [
-                (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None)
+                (row.amount, row.paid, row.credited, row.written_off, row.moved, row.cancelled_at is not None, row.held)
                 for row in rows
             ] == [
-                (part.amount, part.paid, part.credited, part.written_off, part.moved, part.cancelled)
-                for part in plan.parts
+                (part.amount, part.paid, part.credited, part.written_off, part.moved, part.cancelled, plan.held(place))
+                for place, part in enumerate(plan.parts)
             ]
             payment_rows = db.session.scalars(select(Payment).where(Payment.plan_id == plan.id).order_by(Payment.id))
             assert [

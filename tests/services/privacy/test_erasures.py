@@ -338,7 +338,7 @@ class TestAgain:
 
         assert runner.invoke(list_erasures, ["--export", str(file)]).exit_code == 0
         (line,) = file.read_text().splitlines()
-        assert set(json.loads(line)) == {"user_id", "created_at", "erased_at"}
+        assert set(json.loads(line)) == {"user_id", "created_at", "erased_at", "email_hash"}
         assert runner.invoke(list_erasures).output.strip() == line
         result = runner.invoke(erase_again, [str(file)])
         assert (result.exit_code, result.output.strip()) == (0, f"{omar}: erased_before")

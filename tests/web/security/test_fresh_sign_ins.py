@@ -184,6 +184,46 @@ def test_the_form_of_an_ended_session_stays_in_its_browser_and_lapses(app: Flask
         assert "Web shop" not in amal.get(KEYS).text
 
 
+def csrf_token(text: str) -> str:
+    match = re.search(r'name="csrf_token" type="hidden" value="([^"]+)"|name="csrf_token" value="([^"]+)"', text)
+    assert match
+    return match[1] or match[2]
+
+
+@pytest.mark.parametrize("again", ["amal", "badr", ""])
+def test_the_form_of_a_session_that_was_left_in_another_tab_comes_back_to_its_account(
+    app: Flask, amal: FlaskClient, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    with app.app_context():
+        people.badr()
+    form = FORM | {"csrf_token": csrf_token(amal.get(KEYS).text)}
+    amal.post("/logout")
+    if again:
+        sign_in(amal, again)
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    sent = amal.post(KEYS, data=form, headers=REFERER)
+    if again == "badr":
+        assert sent.status_code == 400 and "Web shop" not in amal.get(KEYS).text
+        return
+    assert (sent.status_code, sent.location) == (303, KEYS if again else f"/login?next={KEYS}")
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", False)
+    if not again:
+        assert "You were signed out. Nothing was charged." in amal.get(sent.location).text
+        sign_in(amal, "amal", next=KEYS)
+    text = amal.get(KEYS).text
+    assert 'value="Web shop"' in text and "What you typed is here again" in text and count(app, ApiKey) == 0
+
+
+def test_a_foreign_page_keeps_no_form(app: Flask, amal: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    amal.get(KEYS)
+    amal.post("/logout")
+    sign_in(amal, "amal")
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    for token in ("", "x", csrf_token(app.test_client().get("/login").text)):
+        assert amal.post(KEYS, data=FORM | {"csrf_token": token}, headers=REFERER).status_code == 400
+    assert "Web shop" not in amal.get(KEYS).text
+
+
 def test_a_visitor_who_was_never_signed_in_is_told_nothing(client: FlaskClient) -> None:
     sent = client.post(KEYS, data=FORM, headers=REFERER)
     assert "You were signed out" not in client.get(sent.location or "").text

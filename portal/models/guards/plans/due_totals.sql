@@ -10,15 +10,16 @@ BEGIN
            chased_amount, paid, paid_amount, on_time, given_up, lost_amount
     FROM (
         SELECT plan_id, merchant_id, currency, due_date, late_at, sum(sign * (remaining > 0)::int) AS owed,
-               sum(sign * remaining) AS owed_amount, sum(sign * (remaining > 0 AND NOT disputed)::int) AS chased,
-               sum(sign * CASE WHEN disputed THEN 0 ELSE remaining END) AS chased_amount,
+               sum(sign * remaining) AS owed_amount, sum(sign * may_be_late::int) AS chased,
+               sum(sign * CASE WHEN may_be_late THEN remaining ELSE 0 END) AS chased_amount,
                sum(sign * is_paid::int) AS paid, sum(sign * paid) AS paid_amount,
                sum(sign * CASE WHEN is_paid AND paid_at < late_at THEN 1 ELSE 0 END) AS on_time,
                sum(sign * CASE WHEN gave_up_at >= late_at THEN 1 ELSE 0 END) AS given_up,
                sum(sign * (written_off + CASE WHEN cancelled_at >= late_at THEN credited ELSE 0 END)) AS lost_amount
         FROM (SELECT 1 AS sign, NEW.* WHERE TG_OP <> 'DELETE' UNION ALL SELECT -1, OLD.* WHERE TG_OP <> 'INSERT')
              AS version,
-             LATERAL (SELECT remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AS is_paid,
+             LATERAL (SELECT remaining > held AND NOT disputed AS may_be_late,
+                             remaining = 0 AND paid > 0 AND written_off = 0 AND cancelled_at IS NULL AS is_paid,
                              CASE WHEN remaining = 0 AND (cancelled_at IS NOT NULL OR written_off > 0)
                                   THEN coalesce(cancelled_at, written_off_at) END AS gave_up_at) AS state
         WHERE counted
@@ -30,5 +31,5 @@ BEGIN
 END $$;
 
 CREATE TRIGGER due_totals AFTER INSERT OR DELETE
-    OR UPDATE OF paid, credited, written_off, moved, paid_at, written_off_at, cancelled_at, counted, disputed
+    OR UPDATE OF paid, credited, written_off, moved, paid_at, written_off_at, cancelled_at, counted, disputed, held
     ON installments FOR EACH ROW EXECUTE FUNCTION qist_due_totals();

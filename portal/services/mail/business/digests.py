@@ -17,7 +17,7 @@ from portal.models.notices import DIGESTED, Digested
 from portal.services.mail.facts import Facts, NoLongerTrue, link
 from portal.services.notices import digests, settings
 from portal.services.notices.digests import LATE_FOR, MAX_LATE_DAYS, Window
-from portal.wording import dates, labels
+from portal.wording import dates, decline_reasons
 from portal.wording.lists import listed
 
 SHOWN: Final = 10
@@ -100,7 +100,7 @@ def _declined(window: Window) -> Section | None:
         query,
         Payment,
         lambda num: ngettext("%(num)s payment declined", "%(num)s payments declined", num),
-        note=lambda payment: labels.decline_reason(payment.decline_code, mine=False),
+        note=lambda payment: decline_reasons.of_payment(payment.decline_code, mine=False),
     )
 
 

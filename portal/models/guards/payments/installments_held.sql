@@ -1,0 +1,14 @@
+-- Keeps held of an installment at the amount of the payment in flight that holds it: in the statement that writes the
+-- allocation, and in the one that applies or releases it. At most one payment holds an installment. Refuses nothing.
+CREATE FUNCTION qist_installments_held() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE installments SET held = CASE NEW.state WHEN 'held' THEN NEW.amount ELSE 0 END
+     WHERE id = NEW.installment_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER installments_held_begin AFTER INSERT ON allocations
+    FOR EACH ROW WHEN (NEW.state = 'held') EXECUTE FUNCTION qist_installments_held();
+
+CREATE TRIGGER installments_held_end AFTER UPDATE OF state ON allocations
+    FOR EACH ROW WHEN (OLD.state = 'held' AND NEW.state <> 'held') EXECUTE FUNCTION qist_installments_held();

@@ -1,0 +1,76 @@
+"""The worker forks no process for a periodic job that would find nothing."""
+
+import pytest
+from rq import Queue
+from sqlalchemy import text
+
+from portal import queue
+from portal.extensions import db
+from portal.jobs import idle, tasks
+from portal.jobs.schedule import SCHEDULE
+from portal.jobs.worker import IdleWorker, WorkersJob
+from tests.fixtures import people
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def watch(app):
+    watch = idle.Watch(app.config["QIST"].database_url)
+    yield watch
+    watch.close()
+
+
+def finds_nothing(watch, name):
+    return watch.finds_nothing(f"{queue.JOBS}.{name}")
+
+
+def test_each_query_is_of_a_periodic_job_and_finds_nothing_in_an_empty_installation(watch):
+    assert set(idle.FINDS) <= {entry.job for entry in SCHEDULE}
+    assert {name for name in idle.FINDS if not finds_nothing(watch, name)} == set()
+
+
+def test_work_is_found(watch):
+    amal, omar = people.amal(), people.omar()
+    for card in ("card_ok", "card_lost_charged"):
+        people.pay(people.installments_of(people.a_plan(amal))[0].id, omar, card)
+    found = {name for name in idle.FINDS if not finds_nothing(watch, name)}
+    assert found == {"drain_outbox", "number_events", "settle_unknown_payments", "number_entries", "fold_totals"}
+    tasks.number_entries()
+    tasks.number_events()
+    assert finds_nothing(watch, "number_entries")
+    assert finds_nothing(watch, "number_events")
+
+
+def test_other_jobs_always_run(watch):
+    for function in ("portal.jobs.tasks.settle_payment", "subprocess.number_events", "number_events", ""):
+        assert not watch.finds_nothing(function)
+
+
+def test_a_lost_connection_lets_jobs_run_and_is_made_again(watch):
+    assert finds_nothing(watch, "open_drafts")
+    db.session.execute(
+        text(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE query LIKE '%FROM plan_drafts)%'"
+            " AND pid <> pg_backend_pid()"
+        )
+    )
+    assert not finds_nothing(watch, "open_drafts")
+    assert finds_nothing(watch, "open_drafts")
+
+
+def test_a_database_that_is_away_lets_jobs_run():
+    assert not finds_nothing(idle.Watch("postgresql+psycopg://nobody@127.0.0.1:1/none"), "open_drafts")
+
+
+def test_a_worker_ends_a_job_without_work_in_its_own_process(watch, valkey):
+    rq_queue = Queue(
+        queue.NAME, connection=valkey, job_class=WorkersJob, serializer=queue.JSONSerializer, default_timeout=90
+    )
+    job = rq_queue.enqueue(f"{queue.JOBS}.open_drafts")
+    worker = IdleWorker(
+        [rq_queue], connection=valkey, job_class=WorkersJob, serializer=queue.JSONSerializer, watch=watch
+    )
+    taken = rq_queue.fetch_job(job.id)
+    worker.execute_job(taken, rq_queue)
+    assert (worker.horse_pid, taken.get_status().value, taken.return_value()) == (0, "finished", None)
